@@ -1,0 +1,219 @@
+// Dense assignment: blocks of rows through the fast arg-min of the instruction set, then exact
+// re-scoring of the few rows that rounding leaves uncertain, then the update while the block is hot.
+#include "centroids/dispatch.h"
+#include "pack_centers.h"
+#include "work_plan.h"
+
+namespace centroids {
+namespace {
+
+// Below this many dimensions the tile's epilogue and reduction cost more than its multiply-adds.
+constexpr std::size_t lanes_dimensions = 16;
+// With fewer centers than a panel has lanes, points in lanes waste less, while their transposed
+// block still fits the first-level cache.
+constexpr std::size_t lanes_dimensions_few_centers = 64;
+
+constexpr std::size_t most_chunks = 64;
+constexpr std::size_t second_level_cache = std::size_t(1) << 20;
+
+bool use_lanes(Search search, std::size_t dimensions, std::size_t num_centers,
+               std::size_t panel_width) {
+    if (search != Search::automatic) return search == Search::lanes;
+    return dimensions <= lanes_dimensions ||
+           (num_centers <= panel_width / 2 && dimensions <= lanes_dimensions_few_centers);
+}
+
+template <class T>
+std::size_t rows_in_block(std::size_t dimensions, std::size_t asked) {
+    if (asked > 0) return asked;
+    const std::size_t fitting = second_level_cache / 2 / (dimensions * sizeof(T) + 1);
+    return std::clamp<std::size_t>(fitting / 8 * 8, 16, 128);
+}
+
+// Partial sums per chunk where a few of them are small; else rows grouped by cluster.
+std::size_t chunks_with_sums(std::size_t sum_bytes, std::size_t point_bytes) {
+    if (sum_bytes > second_level_cache / 4 * 3) return 0;
+    const std::size_t budget = std::max(second_level_cache, point_bytes / 16);
+    return std::min(most_chunks, budget / std::max<std::size_t>(sum_bytes, 1));
+}
+
+template <class T>
+struct Scratch {
+    std::vector<T> rows, search, shifted, scores;
+    std::vector<T> threshold;
+    std::vector<unsigned char> uncertain;
+};
+
+template <class T>
+class Assignment {
+  public:
+    Assignment(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
+               const Update& update, const Tuning& tuning)
+        : kernels_(current_kernels<T>()), points_(points), centers_(centers),
+          cluster_index_(cluster_index), update_(update),
+          lanes_(use_lanes(tuning.search, points.dimensions, centers.num_centers,
+                           kernels_.panel_width)),
+          block_rows_(rows_in_block<T>(points.dimensions, tuning.block_rows)),
+          packed_(centers, points.dimensions, kernels_.panel_width, !lanes_) {}
+
+    std::int64_t run() {
+        const std::size_t sum_count = centers_.num_centers * points_.dimensions;
+        const std::size_t with_sums =
+            chunks_with_sums(sum_count * sizeof(double),
+                             points_.num_rows * points_.dimensions * sizeof(T));
+        const bool by_chunk = update_.sums && with_sums >= 8;
+        const Chunks chunks = cut_rows(points_.num_rows, by_chunk ? with_sums : most_chunks);
+        std::vector<double> sums(by_chunk ? chunks.count() * sum_count : 0, 0.0);
+        std::vector<double> inertia(chunks.count(), 0.0);
+        parallel_for(chunks.count(), seconds(), [&](std::size_t chunk) {
+            inertia[chunk] = run_chunk(chunks.begin(chunk), chunks.end(chunk),
+                                       by_chunk ? sums.data() + chunk * sum_count : nullptr);
+        });
+        if (bad_row_.get() >= 0) return bad_row_.get();
+        finish(chunks, sums, inertia, sum_count, by_chunk);
+        return -1;
+    }
+
+  private:
+    double seconds() const {
+        return seconds_for(static_cast<double>(points_.num_rows) *
+                           static_cast<double>(points_.dimensions) *
+                           static_cast<double>(centers_.num_centers + 8));
+    }
+
+    double run_chunk(std::size_t begin, std::size_t end, double* sums) {
+        static thread_local Scratch<T> scratch;
+        const std::size_t dimensions = points_.dimensions;
+        scratch.rows.resize(reads_in_place<T>(points_) ? 0 : block_rows_ * dimensions);
+        scratch.search.resize(lanes_ ? kernels_.lanes_scratch(dimensions)
+                                     : kernels_.panels_scratch(block_rows_, dimensions));
+        scratch.threshold.resize(block_rows_);
+        scratch.uncertain.resize(block_rows_);
+        double inertia = 0;
+        for (std::size_t first = begin; first < end; first += block_rows_) {
+            const std::size_t count = std::min(block_rows_, end - first);
+            const Block<T> block = load_rows<T>(points_, first, count, scratch.rows.data());
+            const BlockResult<T> result{cluster_index_ + first, scratch.threshold.data(),
+                                        scratch.uncertain.data()};
+            (lanes_ ? kernels_.assign_lanes : kernels_.assign_panels)(
+                block.rows, block.stride, count, packed_.view, scratch.search.data(), result);
+            for (std::size_t i = 0; i < count; ++i)
+                if (result.uncertain[i])
+                    rescore(block.rows + static_cast<std::ptrdiff_t>(i) * block.stride, first + i,
+                            result.threshold[i], scratch);
+            if (sums || update_.inertia) inertia += update_block(block, first, count, sums);
+        }
+        return inertia;
+    }
+
+    // The candidates within reach of the best score, in float64 by direct differences.
+    void rescore(const T* row, std::size_t index, T threshold, Scratch<T>& scratch) {
+        const std::size_t dimensions = points_.dimensions;
+        const PackedCenters<T>& packed = packed_.view;
+        if (!lanes_) {
+            scratch.shifted.resize(dimensions);
+            scratch.scores.resize(packed.num_panels * kernels_.panel_width);
+            kernels_.score_row(row, packed, scratch.shifted.data(), scratch.scores.data());
+        }
+        double best = std::numeric_limits<double>::infinity();
+        std::int32_t nearest = 0;
+        for (std::size_t c = 0; c < packed.num_centers; ++c) {
+            if (!lanes_ && scratch.scores[c] > threshold) continue;
+            double distance =
+                kernels_.squared_distance(row, packed.centers + c * dimensions, dimensions);
+            if (packed.penalties) distance += packed.penalties[c];
+            if (distance < best) {
+                best = distance;
+                nearest = static_cast<std::int32_t>(c);
+            }
+        }
+        if (!(best < std::numeric_limits<double>::infinity())) bad_row_.report(index);
+        // A zero vector has no direction: all centers are equally far, the first is nearest.
+        if (points_.normalize && is_zero(row)) nearest = 0;
+        cluster_index_[index] = nearest;
+    }
+
+    bool is_zero(const T* row) const {
+        return std::all_of(row, row + points_.dimensions, [](T value) { return value == T(0); });
+    }
+
+    // sums may be null: then only the distances are added up.
+    double update_block(const Block<T>& block, std::size_t first, std::size_t count, double* sums) {
+        const std::size_t dimensions = points_.dimensions;
+        double inertia = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            const T* const row = block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
+            const auto c = static_cast<std::size_t>(cluster_index_[first + i]);
+            const T* const center = centers_.values + c * dimensions;
+            double distance =
+                sums ? kernels_.accumulate_row(row, center, sums + c * dimensions, dimensions)
+                     : kernels_.squared_distance(row, center, dimensions);
+            if (points_.normalize) distance = cosine_adjusted(distance, row, c);
+            inertia += distance;
+        }
+        return inertia;
+    }
+
+    // Twice the cosine distance; 1 where a zero vector is involved.
+    double cosine_adjusted(double distance, const T* row, std::size_t center) const {
+        if (centers_.penalties) distance += centers_.penalties[center];
+        // Only a zero row is this near 1: the quick test spares the others a look.
+        return std::fabs(distance - 1) < 1e-3 && is_zero(row) ? 2.0 : distance;
+    }
+
+    void finish(const Chunks& chunks, const std::vector<double>& sums,
+                const std::vector<double>& inertia, std::size_t sum_count, bool by_chunk) {
+        if (update_.inertia) {
+            *update_.inertia = 0;
+            for (const double part : inertia) *update_.inertia += part;
+        }
+        if (update_.counts) {
+            std::fill_n(update_.counts, centers_.num_centers, 0);
+            for (std::size_t i = 0; i < points_.num_rows; ++i) ++update_.counts[cluster_index_[i]];
+        }
+        if (!update_.sums) return;
+        std::fill_n(update_.sums, sum_count, 0.0);
+        if (!by_chunk) return add_rows_by_cluster();
+        for (std::size_t chunk = 0; chunk < chunks.count(); ++chunk)
+            for (std::size_t at = 0; at < sum_count; ++at)
+                update_.sums[at] += sums[chunk * sum_count + at];
+    }
+
+    void add_rows_by_cluster() {
+        const std::size_t dimensions = points_.dimensions;
+        add_by_cluster(cluster_index_, points_.num_rows, centers_.num_centers, dimensions,
+                       seconds_for(static_cast<double>(points_.num_rows * dimensions) * 4),
+                       update_.sums, [&](std::size_t row, std::size_t cluster, double* sums) {
+                           static thread_local std::vector<T> scratch;
+                           scratch.resize(dimensions);
+                           const Block<T> block = load_rows<T>(points_, row, 1, scratch.data());
+                           kernels_.accumulate_row(block.rows, centers_.values + cluster * dimensions,
+                                                   sums, dimensions);
+                       });
+    }
+
+    const BlockKernels<T>& kernels_;
+    const DenseRows& points_;
+    const Centers<T>& centers_;
+    std::int32_t* const cluster_index_;
+    const Update& update_;
+    const bool lanes_;
+    const std::size_t block_rows_;
+    const CentersInPanels<T> packed_;
+    FirstBadRow bad_row_;
+};
+
+} // namespace
+
+template <class T>
+std::int64_t assign(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
+                    const Update& update, const Tuning& tuning) {
+    return Assignment<T>(points, centers, cluster_index, update, tuning).run();
+}
+
+template std::int64_t assign(const DenseRows&, const Centers<float>&, std::int32_t*, const Update&,
+                             const Tuning&);
+template std::int64_t assign(const DenseRows&, const Centers<double>&, std::int32_t*, const Update&,
+                             const Tuning&);
+
+} // namespace centroids

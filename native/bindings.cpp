@@ -1,0 +1,157 @@
+// The only file that knows Python. Shapes and types are checked in centroids/kernels; what arrives
+// here is trusted. The GIL is released in every kernel.
+#include "centroids/dispatch.h"
+#include "centroids/kmeans.h"
+#include "centroids/thread_pool.h"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using namespace centroids;
+
+namespace {
+
+using AnyArray = nb::ndarray<nb::ro, nb::device::cpu>;
+template <class T>
+using In = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Out = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+
+DenseRows dense_rows(const AnyArray& points, int type, bool normalize) {
+    return {points.data(),   static_cast<ElementType>(type), points.shape(0), points.shape(1),
+            points.stride(0), points.stride(1),              normalize};
+}
+
+template <class T>
+Centers<T> make_centers(const In<T>& centers, const std::optional<In<double>>& penalties) {
+    return {centers.data(), centers.shape(0), penalties ? penalties->data() : nullptr};
+}
+
+Update make_update(std::optional<Out<double>>& sums, std::optional<Out<std::int64_t>>& counts,
+                   std::optional<Out<double>>& inertia) {
+    return {sums ? sums->data() : nullptr, counts ? counts->data() : nullptr,
+            inertia ? inertia->data() : nullptr};
+}
+
+SparseRows sparse_rows(const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,
+                       std::size_t dimensions, bool normalize) {
+    return {values.data(),
+            values.itemsize() == 4 ? ElementType::float32 : ElementType::float64,
+            columns.data(),
+            columns.itemsize() == 8,
+            row_starts.data(),
+            row_starts.itemsize() == 8,
+            row_starts.shape(0) - 1,
+            dimensions,
+            normalize};
+}
+
+template <class T>
+void bind_kernels(nb::module_& m) {
+    m.def(
+        "assign",
+        [](const AnyArray& points, int type, bool normalize, const In<T>& centers,
+           std::optional<In<double>> penalties, Out<std::int32_t> cluster_index,
+           std::optional<Out<double>> sums, std::optional<Out<std::int64_t>> counts,
+           std::optional<Out<double>> inertia, int search, std::size_t block_rows) {
+            const DenseRows rows = dense_rows(points, type, normalize);
+            const Centers<T> given = make_centers<T>(centers, penalties);
+            const Update update = make_update(sums, counts, inertia);
+            const nb::gil_scoped_release unlocked;
+            return assign<T>(rows, given, cluster_index.data(), update,
+                             Tuning{static_cast<Search>(search), block_rows});
+        },
+        "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
+        "cluster_index"_a.noconvert(), "sums"_a.none(), "counts"_a.none(), "inertia"_a.none(), "search"_a,
+        "block_rows"_a);
+    m.def(
+        "all_distances",
+        [](const AnyArray& points, int type, bool normalize, const In<T>& centers,
+           std::optional<In<double>> penalties, Out<T> distances) {
+            const DenseRows rows = dense_rows(points, type, normalize);
+            const Centers<T> given = make_centers<T>(centers, penalties);
+            const nb::gil_scoped_release unlocked;
+            return all_distances<T>(rows, given, distances.data());
+        },
+        "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
+        "distances"_a.noconvert());
+    m.def(
+        "candidate_potentials",
+        [](const AnyArray& points, int type, bool normalize, const In<T>& candidates,
+           const In<double>& closest, Out<double> potentials) {
+            const DenseRows rows = dense_rows(points, type, normalize);
+            const Centers<T> given = make_centers<T>(candidates, std::nullopt);
+            const nb::gil_scoped_release unlocked;
+            return candidate_potentials<T>(rows, given, closest.data(), potentials.data());
+        },
+        "points"_a, "type"_a, "normalize"_a, "candidates"_a.noconvert(), "closest"_a,
+        "potentials"_a);
+    m.def(
+        "add_center",
+        [](const AnyArray& points, int type, bool normalize, const In<T>& center,
+           Out<double> closest, Out<double> block_sums) {
+            const DenseRows rows = dense_rows(points, type, normalize);
+            const nb::gil_scoped_release unlocked;
+            return add_center<T>(rows, center.data(), closest.data(), block_sums.data());
+        },
+        "points"_a, "type"_a, "normalize"_a, "center"_a.noconvert(), "closest"_a, "block_sums"_a);
+    m.def(
+        "assign_sparse",
+        [](const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,
+           bool normalize, const In<T>& centers, std::optional<In<double>> penalties,
+           Out<std::int32_t> cluster_index, std::optional<Out<double>> sums,
+           std::optional<Out<std::int64_t>> counts, std::optional<Out<double>> inertia) {
+            const SparseRows rows =
+                sparse_rows(values, columns, row_starts, centers.shape(1), normalize);
+            const Centers<T> given = make_centers<T>(centers, penalties);
+            const Update update = make_update(sums, counts, inertia);
+            const nb::gil_scoped_release unlocked;
+            return assign_sparse<T>(rows, given, cluster_index.data(), update);
+        },
+        "values"_a, "columns"_a, "row_starts"_a, "normalize"_a, "centers"_a.noconvert(),
+        "penalties"_a.none(), "cluster_index"_a.noconvert(), "sums"_a.none(), "counts"_a.none(), "inertia"_a.none());
+    m.def(
+        "all_distances_sparse",
+        [](const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,
+           bool normalize, const In<T>& centers, std::optional<In<double>> penalties,
+           Out<T> distances) {
+            const SparseRows rows =
+                sparse_rows(values, columns, row_starts, centers.shape(1), normalize);
+            const Centers<T> given = make_centers<T>(centers, penalties);
+            const nb::gil_scoped_release unlocked;
+            return all_distances_sparse<T>(rows, given, distances.data());
+        },
+        "values"_a, "columns"_a, "row_starts"_a, "normalize"_a, "centers"_a.noconvert(),
+        "penalties"_a.none(), "distances"_a.noconvert());
+}
+
+} // namespace
+
+NB_MODULE(_native, m) {
+    bind_kernels<float>(m);
+    bind_kernels<double>(m);
+    m.def(
+        "find_nonfinite",
+        [](const AnyArray& points, int type) -> std::optional<std::pair<std::int64_t, std::int64_t>> {
+            const DenseRows rows = dense_rows(points, type, false);
+            std::int64_t row = -1, column = -1;
+            const nb::gil_scoped_release unlocked;
+            if (!find_nonfinite(rows, &row, &column)) return std::nullopt;
+            return std::pair{row, column};
+        },
+        "points"_a, "type"_a);
+    m.attr("SAMPLING_BLOCK") = sampling_block;
+    m.def("compiled_levels", &compiled_levels);
+    m.def("supported_levels", &supported_levels);
+    m.def("current_level", [] { return std::string(current_level().name); });
+    m.def("set_level", &set_level, "name"_a);
+    m.def("num_threads", &num_threads);
+    m.def("default_num_threads", &default_num_threads);
+    m.def("set_num_threads", &set_num_threads, "count"_a);
+}

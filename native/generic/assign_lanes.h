@@ -1,0 +1,115 @@
+// Arg-min for few dimensions: points in lanes.
+//
+// `vectors * lanes` points are transposed so that one register holds one dimension of as many
+// points; the loop runs over centers, whose values are broadcast. Minima and indices never leave
+// the registers and there is no reduction across lanes, so a center costs little more than its
+// multiply-adds. Two centers at a time share each load of the points.
+
+template <class V, int vectors>
+struct AssignLanes {
+    using T = typename V::T;
+    using Register = typename V::Register;
+    static constexpr std::size_t points = static_cast<std::size_t>(vectors) * V::lanes;
+
+    static std::size_t scratch(std::size_t dimensions) { return points * (dimensions + 3); }
+
+    // A compile-time row length lets the compiler turn the strided reads into shuffles.
+    template <int fixed>
+    static void transpose(const T* rows, const T* shift, T* lanes) {
+        for (int j = 0; j < fixed; ++j)
+            for (std::size_t i = 0; i < points; ++i)
+                lanes[static_cast<std::size_t>(j) * points + i] =
+                    rows[i * fixed + static_cast<std::size_t>(j)] - shift[j];
+    }
+
+    static void transpose_any(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                              std::size_t dimensions, const T* shift, T* lanes) {
+        const bool dense = count == points && stride == static_cast<std::ptrdiff_t>(dimensions);
+        if (dense && dimensions == 1) return transpose<1>(rows, shift, lanes);
+        if (dense && dimensions == 2) return transpose<2>(rows, shift, lanes);
+        if (dense && dimensions == 3) return transpose<3>(rows, shift, lanes);
+        if (dense && dimensions == 4) return transpose<4>(rows, shift, lanes);
+        for (std::size_t i = 0; i < points; ++i) {
+            const T* const row = rows + static_cast<std::ptrdiff_t>(i < count ? i : count - 1) * stride;
+            for (std::size_t j = 0; j < dimensions; ++j) lanes[j * points + i] = row[j] - shift[j];
+        }
+    }
+
+    static __attribute__((noinline)) void search(const T* lanes, const PackedCenters<T>& centers,
+                                                 T* best, T* second, typename V::Index* places) {
+        const std::size_t dimensions = centers.dimensions;
+        const std::size_t num_centers = centers.num_centers;
+        BestTwo<V> two[vectors];
+        CENTROIDS_UNROLL
+        for (int v = 0; v < vectors; ++v) two[v] = BestTwo<V>::start();
+        std::size_t c = 0;
+        const T* weights = centers.weights;
+        for (; c + 2 <= num_centers; c += 2, weights += 2 * dimensions) {
+            Register first[vectors], next[vectors];
+            const Register first_norm = V::broadcast(centers.norms[c]);
+            const Register next_norm = V::broadcast(centers.norms[c + 1]);
+            CENTROIDS_UNROLL
+            for (int v = 0; v < vectors; ++v) {
+                first[v] = first_norm;
+                next[v] = next_norm;
+            }
+            for (std::size_t j = 0; j < dimensions; ++j) {
+                const Register a = V::broadcast(weights[j]);
+                const Register b = V::broadcast(weights[dimensions + j]);
+                CENTROIDS_UNROLL
+                for (int v = 0; v < vectors; ++v) {
+                    const Register point =
+                        V::load(lanes + j * points + static_cast<std::size_t>(v) * V::lanes);
+                    first[v] = V::multiply_add(point, a, first[v]);
+                    next[v] = V::multiply_add(point, b, next[v]);
+                }
+            }
+            CENTROIDS_UNROLL
+            for (int v = 0; v < vectors; ++v) {
+                two[v].offer(first[v], static_cast<int>(c));
+                two[v].offer(next[v], static_cast<int>(c) + 1);
+            }
+        }
+        if (c < num_centers) {
+            CENTROIDS_UNROLL
+            for (int v = 0; v < vectors; ++v) {
+                Register sum = V::broadcast(centers.norms[c]);
+                for (std::size_t j = 0; j < dimensions; ++j)
+                    sum = V::multiply_add(
+                        V::load(lanes + j * points + static_cast<std::size_t>(v) * V::lanes),
+                        V::broadcast(weights[j]), sum);
+                two[v].offer(sum, static_cast<int>(c));
+            }
+        }
+        CENTROIDS_UNROLL
+        for (int v = 0; v < vectors; ++v) {
+            V::store(best + static_cast<std::size_t>(v) * V::lanes, two[v].best);
+            V::store(second + static_cast<std::size_t>(v) * V::lanes, two[v].second);
+            V::store_index_values(places + static_cast<std::size_t>(v) * V::lanes, two[v].place);
+        }
+    }
+
+    static void assign(const T* block, std::ptrdiff_t stride, std::size_t count,
+                       const PackedCenters<T>& centers, T* scratch_memory, BlockResult<T> out) {
+        const std::size_t dimensions = centers.dimensions;
+        T* const lanes = scratch_memory;
+        T* const best = lanes + points * dimensions;
+        T* const second = best + points;
+        T* const squared_norms = second + points;
+        typename V::Index places[points];
+        for (std::size_t from = 0; from < count; from += points) {
+            const std::size_t here = count - from < points ? count - from : points;
+            transpose_any(block + static_cast<std::ptrdiff_t>(from) * stride, stride, here,
+                          dimensions, centers.shift, lanes);
+            search(lanes, centers, best, second, places);
+            for (std::size_t i = 0; i < points; ++i) squared_norms[i] = T(0);
+            for (std::size_t j = 0; j < dimensions; ++j)
+                for (std::size_t i = 0; i < points; ++i)
+                    squared_norms[i] += lanes[j * points + i] * lanes[j * points + i];
+            for (std::size_t i = 0; i < here; ++i) {
+                out.cluster_index[from + i] = static_cast<std::int32_t>(places[i]);
+                judge(best[i], second[i], squared_norms[i], centers, from + i, out);
+            }
+        }
+    }
+};

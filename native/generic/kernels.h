@@ -1,0 +1,65 @@
+// Everything that is compiled once per instruction set. An isa/*.cpp file defines its vector types
+// and tile sizes, includes this inside its own namespace, and fills in one table.
+//
+// No include guard: each instruction set includes it once, in a namespace of its own.
+
+template <class T>
+constexpr double underflow_unit();
+template <>
+constexpr double underflow_unit<float>() {
+    return 1.2e-38; // above FLT_MIN: covers what underflow can lose in one product
+}
+template <>
+constexpr double underflow_unit<double>() {
+    return 2.3e-308;
+}
+template <class T>
+constexpr double unit_roundoff();
+template <>
+constexpr double unit_roundoff<float>() {
+    return 1.2e-7;
+}
+template <>
+constexpr double unit_roundoff<double>() {
+    return 2.3e-16;
+}
+
+#include "tile.h"
+
+#include "best_two.h"
+
+#include "assign_lanes.h"
+#include "assign_panels.h"
+#include "distances.h"
+#include "row_sums.h"
+#include "sparse_products.h"
+
+// rows x vectors: the tile; lane_vectors: registers of points in the points-in-lanes kernel.
+template <class V, int rows, int vectors, int lane_vectors>
+constexpr BlockKernels<typename V::T> make_kernels() {
+    using T = typename V::T;
+    using Panels = AssignPanels<V, rows, vectors>;
+    using Lanes = AssignLanes<V, lane_vectors>;
+    return {Panels::width,
+            V::lanes,
+            rows,
+            Lanes::points,
+            &Panels::scratch,
+            &Lanes::scratch,
+            &Panels::assign,
+            &Lanes::assign,
+            &Panels::score_row,
+            &squared_distance<T>,
+            &accumulate_row<T>,
+            [](const T* points, std::ptrdiff_t stride, std::size_t count, const T* panels,
+               std::size_t num_centers, std::size_t dimensions, bool narrow, T* distances,
+               std::ptrdiff_t distance_stride) {
+                if (narrow)
+                    DistanceBlock<V, rows, 1>::run(points, stride, count, panels, num_centers,
+                                                   dimensions, distances, distance_stride);
+                else
+                    DistanceBlock<V, rows, vectors>::run(points, stride, count, panels, num_centers,
+                                                         dimensions, distances, distance_stride);
+            },
+            &sparse_products<V>};
+}

@@ -1,0 +1,82 @@
+// The boundary between baseline code and the code compiled for one instruction set.
+// Only plain pointers, sizes and the structs below cross it: an inline function of the standard
+// library that were compiled with AVX-512 and merged by the linker would crash older processors.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace centroids {
+
+// Centers prepared for one call. `shift` moves points and centers near the origin, which is what
+// keeps |c|^2 - 2xc free of cancellation far from it.
+template <class T>
+struct PackedCenters {
+    std::size_t num_centers;
+    std::size_t dimensions;
+    std::size_t num_panels;
+    const T* panels;         // [num_panels][dimensions][panel_width], values -2 (c - shift)
+    const T* panel_norms;    // [num_panels * panel_width], |c - shift|^2, +inf in the padding
+    const T* weights;        // [num_centers][dimensions], values -2 (c - shift)
+    const T* norms;          // [num_centers], |c - shift|^2
+    const T* shift;          // [dimensions]
+    const T* centers;        // [num_centers][dimensions], as given
+    const double* penalties; // [num_centers], added to a squared distance; null when all are zero
+    double max_norm;         // max |c - shift|
+    double error_unit;       // per-score rounding bound is error_unit (max_norm^2 + 2 |x| max_norm)
+};
+
+// Per-row outcome of the fast pass over one block.
+template <class T>
+struct BlockResult {
+    std::int32_t* cluster_index; // OUT [rows]
+    T* threshold;                // OUT [rows], scores up to here may be the true minimum
+    unsigned char* uncertain;    // OUT [rows], 1 where rounding could have changed the arg-min
+};
+
+template <class T>
+struct BlockKernels {
+    std::size_t panel_width;        // centers in a panel
+    std::size_t narrow_panel_width; // centers in a panel of the distance kernel for few centers
+    std::size_t row_group;          // rows in a tile
+    std::size_t lane_points;        // points in a group of the points-in-lanes kernel
+
+    // Scratch in elements of T that the two arg-min kernels need for a block of `rows`.
+    std::size_t (*panels_scratch)(std::size_t rows, std::size_t dimensions);
+    std::size_t (*lanes_scratch)(std::size_t dimensions);
+
+    // rows: IN [count] rows, `stride` elements apart
+    void (*assign_panels)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                          const PackedCenters<T>& centers, T* scratch, BlockResult<T> out);
+    void (*assign_lanes)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                         const PackedCenters<T>& centers, T* scratch, BlockResult<T> out);
+
+    // scores: OUT [num_panels * panel_width], |c|^2 - 2xc of one row, in the shifted frame
+    void (*score_row)(const T* row, const PackedCenters<T>& centers, T* shifted, T* scores);
+
+    // sum_j (x_j - c_j)^2 in float64, eight running sums in a fixed order: equal on every level
+    double (*squared_distance)(const T* row, const T* center, std::size_t dimensions);
+
+    // as squared_distance, and sums[j] += x_j
+    double (*accumulate_row)(const T* row, const T* center, double* sums, std::size_t dimensions);
+
+    // distances: OUT [count][distance_stride], sum_j (x_j - c_j)^2 in T
+    // panels: IN [num_panels][dimensions][width] plain centers, width = narrow ? narrow : wide
+    void (*distance_block)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                           const T* panels, std::size_t num_centers, std::size_t dimensions,
+                           bool narrow, T* distances, std::ptrdiff_t distance_stride);
+
+    // scores: OUT [padded], sum over the row's non-zeros of value * transposed[column][:]
+    // transposed: IN [dimensions][padded], padded a multiple of panel_width
+    void (*sparse_products)(const T* values, const std::int64_t* columns, std::size_t count,
+                            const T* transposed, std::size_t padded, T* products);
+};
+
+struct InstructionSet {
+    const char* name;
+    bool (*supported)();
+    const BlockKernels<float>* float32;
+    const BlockKernels<double>* float64;
+};
+
+} // namespace centroids

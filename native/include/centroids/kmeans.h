@@ -1,0 +1,77 @@
+// The k-means kernels over whole arrays: blocks, chunks, threads and the exact re-scoring. Shapes
+// are checked by the caller. Each function returns -1, or the first row that has no finite distance.
+#pragma once
+
+#include "centroids/rows.h"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace centroids {
+
+template <class T>
+struct Centers {
+    const T* values; // IN [num_centers][dimensions]
+    std::size_t num_centers;
+    const double* penalties; // IN [num_centers] or null, added to every squared distance
+};
+
+// What an assignment is asked for besides the indices; null: not asked.
+struct Update {
+    double* sums;         // OUT [num_centers][dimensions], sums of the points of each center
+    std::int64_t* counts; // OUT [num_centers]
+    double* inertia;      // OUT [1], sum of squared distances to the nearest centers
+};
+
+enum class Search { automatic, panels, lanes };
+
+struct Tuning { // results never depend on it: for tests and measurements
+    Search search = Search::automatic;
+    std::size_t block_rows = 0; // 0: chosen from the shape
+};
+
+// cluster_index: OUT [num_rows], the nearest center, the lowest index on ties
+template <class T>
+std::int64_t assign(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
+                    const Update& update, const Tuning& tuning);
+
+// distances: OUT [num_rows][num_centers], squared
+template <class T>
+std::int64_t all_distances(const DenseRows& points, const Centers<T>& centers, T* distances);
+
+// closest: IN [num_rows], squared distance to the nearest center so far
+// potentials: OUT [num_candidates], what the sum of `closest` would be with that candidate
+template <class T>
+std::int64_t candidate_potentials(const DenseRows& points, const Centers<T>& candidates,
+                                  const double* closest, double* potentials);
+
+constexpr std::size_t sampling_block = 2048;
+
+// closest: IN OUT [num_rows]; block_sums: OUT [ceil(num_rows / sampling_block)]
+template <class T>
+std::int64_t add_center(const DenseRows& points, const T* center, double* closest,
+                        double* block_sums);
+
+struct SparseRows { // compressed sparse rows, columns unique within a row
+    const void* values;
+    ElementType type; // float32 or float64
+    const void* columns;
+    bool wide_columns; // int64 columns, else int32
+    const void* row_starts;
+    bool wide_starts;
+    std::size_t num_rows;
+    std::size_t dimensions;
+    bool normalize;
+};
+
+template <class T>
+std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
+                           std::int32_t* cluster_index, const Update& update);
+
+template <class T>
+std::int64_t all_distances_sparse(const SparseRows& points, const Centers<T>& centers, T* distances);
+
+// The first NaN or infinity in row-major order; returns false when all values are finite.
+bool find_nonfinite(const DenseRows& points, std::int64_t* row, std::int64_t* column);
+
+} // namespace centroids

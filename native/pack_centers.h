@@ -1,0 +1,83 @@
+// Centers prepared for one call: shifted to their mean, laid out in panels, with their norms.
+#pragma once
+
+#include "centroids/block_kernels.h"
+#include "centroids/kmeans.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+namespace centroids {
+
+// Roundings that a score can suffer beyond one per dimension: of the shifted point, of the shifted
+// center, of the norm, and two to spare.
+constexpr double extra_roundings = 6;
+
+template <class T>
+double score_error_unit(std::size_t terms) {
+    constexpr double unit = std::numeric_limits<T>::epsilon() / 2;
+    // Re-scoring float64 points in float64 errs about as much as their scores do: twice the margin.
+    const double safety = sizeof(T) == 8 ? 2.0 : 1.01;
+    return safety * (static_cast<double>(terms) + extra_roundings) * unit;
+}
+
+template <class T>
+class CentersInPanels {
+  public:
+    CentersInPanels(const Centers<T>& centers, std::size_t dimensions, std::size_t width,
+                    bool with_panels)
+        : shift_(dimensions), norms_(centers.num_centers) {
+        const std::size_t k = centers.num_centers;
+        for (std::size_t j = 0; j < dimensions; ++j) {
+            double sum = 0;
+            for (std::size_t c = 0; c < k; ++c) sum += static_cast<double>(centers.values[c * dimensions + j]);
+            shift_[j] = static_cast<T>(sum / static_cast<double>(k));
+        }
+        const std::size_t num_panels = (k + width - 1) / width;
+        if (with_panels) {
+            panels_.assign(num_panels * dimensions * width, T(0));
+            panel_norms_.assign(num_panels * width, std::numeric_limits<T>::infinity());
+        } else {
+            weights_.resize(k * dimensions);
+        }
+        double largest = 0;
+        for (std::size_t c = 0; c < k; ++c) {
+            const T* const center = centers.values + c * dimensions;
+            T* const panel = with_panels ? panels_.data() + c / width * dimensions * width + c % width : nullptr;
+            double norm = 0;
+            for (std::size_t j = 0; j < dimensions; ++j) {
+                const double value = static_cast<double>(center[j]) - static_cast<double>(shift_[j]);
+                norm += value * value;
+                const T weight = static_cast<T>(-2 * value);
+                if (with_panels) panel[j * width] = weight;
+                else weights_[c * dimensions + j] = weight;
+            }
+            largest = std::fmax(largest, norm);
+            if (centers.penalties) norm += centers.penalties[c];
+            norms_[c] = static_cast<T>(norm);
+            if (with_panels) panel_norms_[c] = norms_[c];
+        }
+        const double penalty = centers.penalties ? 1.0 : 0.0; // largest penalty there is
+        view = {k,
+                dimensions,
+                num_panels,
+                panels_.data(),
+                panel_norms_.data(),
+                weights_.data(),
+                norms_.data(),
+                shift_.data(),
+                centers.values,
+                centers.penalties,
+                std::sqrt(largest + penalty),
+                score_error_unit<T>(dimensions)};
+    }
+
+    PackedCenters<T> view;
+
+  private:
+    std::vector<T> shift_, norms_, panels_, panel_norms_, weights_;
+};
+
+} // namespace centroids

@@ -1,0 +1,73 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLING_BLOCK: int
+
+def assign(
+    points: NDArray[Any],
+    type: int,
+    normalize: bool,
+    centers: NDArray[Any],
+    penalties: NDArray[np.float64] | None,
+    cluster_index: NDArray[np.int32],
+    sums: NDArray[np.float64] | None,
+    counts: NDArray[np.int64] | None,
+    inertia: NDArray[np.float64] | None,
+    search: int,
+    block_rows: int,
+) -> int: ...
+def all_distances(
+    points: NDArray[Any],
+    type: int,
+    normalize: bool,
+    centers: NDArray[Any],
+    penalties: NDArray[np.float64] | None,
+    distances: NDArray[Any],
+) -> int: ...
+def candidate_potentials(
+    points: NDArray[Any],
+    type: int,
+    normalize: bool,
+    candidates: NDArray[Any],
+    closest: NDArray[np.float64],
+    potentials: NDArray[np.float64],
+) -> int: ...
+def add_center(
+    points: NDArray[Any],
+    type: int,
+    normalize: bool,
+    center: NDArray[Any],
+    closest: NDArray[np.float64],
+    block_sums: NDArray[np.float64],
+) -> int: ...
+def assign_sparse(
+    values: NDArray[Any],
+    columns: NDArray[Any],
+    row_starts: NDArray[Any],
+    normalize: bool,
+    centers: NDArray[Any],
+    penalties: NDArray[np.float64] | None,
+    cluster_index: NDArray[np.int32],
+    sums: NDArray[np.float64] | None,
+    counts: NDArray[np.int64] | None,
+    inertia: NDArray[np.float64] | None,
+) -> int: ...
+def all_distances_sparse(
+    values: NDArray[Any],
+    columns: NDArray[Any],
+    row_starts: NDArray[Any],
+    normalize: bool,
+    centers: NDArray[Any],
+    penalties: NDArray[np.float64] | None,
+    distances: NDArray[Any],
+) -> int: ...
+def find_nonfinite(points: NDArray[Any], type: int) -> tuple[int, int] | None: ...
+def compiled_levels() -> list[str]: ...
+def supported_levels() -> list[str]: ...
+def current_level() -> str: ...
+def set_level(name: str) -> None: ...
+def num_threads() -> int: ...
+def default_num_threads() -> int: ...
+def set_num_threads(count: int) -> None: ...

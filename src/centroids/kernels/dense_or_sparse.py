@@ -1,0 +1,107 @@
+"""Points as the kernels take them: a dense array of any real type, or compressed sparse rows."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import scipy.sparse
+
+    Sparse: TypeAlias = (
+        scipy.sparse.csr_array[Any, tuple[int, int]] | scipy.sparse.csr_matrix[Any]
+    )
+    Points: TypeAlias = NDArray[Any] | Sparse
+else:
+    Sparse = Any
+    Points = Any
+
+# The order is that of ElementType in native/include/centroids/rows.h.
+ELEMENT_TYPES = {
+    name: code
+    for code, name in enumerate(
+        (
+            "float32",
+            "float64",
+            "float16",
+            "bfloat16",
+            "int8",
+            "uint8",
+            "int16",
+            "uint16",
+            "int32",
+            "uint32",
+            "int64",
+            "uint64",
+        )
+    )
+}
+
+
+def is_sparse(points: object) -> TypeGuard[Sparse]:
+    """Whether `points` is a scipy sparse container; never imports scipy."""
+    sparse = sys.modules.get("scipy.sparse")
+    return sparse is not None and bool(sparse.issparse(points))
+
+
+def num_rows(points: Points) -> int:
+    """The number of points in a batch."""
+    return int(points.shape[0])
+
+
+def result_dtype(points: Points) -> np.dtype[Any]:
+    """The type that kernels compute such points in: float64 for float64, else float32."""
+    return np.dtype(np.float64 if points.dtype == np.float64 else np.float32)
+
+
+def check_points(points: Points, name: str = "points") -> Points:
+    """Brings points to a form that the kernels take, without copying where none is needed.
+
+    Args:
+        points: [n, d], or [n], which counts as [n, 1]; a dense array of real numbers or any
+            scipy sparse container.
+        name: What error messages call them.
+
+    Returns:
+        A dense [n, d] array of native byte order, or compressed sparse rows of float32 or float64
+        without duplicate entries.
+
+    Raises:
+        TypeError: If the elements are not real numbers.
+        ValueError: If the shape is neither [n] nor [n, d] with d at least 1.
+    """
+    if points.dtype.kind not in "biuf" and points.dtype.name != "bfloat16":
+        raise TypeError(f"{name} must hold real numbers, got elements of type {points.dtype}")
+    if points.ndim == 1:
+        points = points.reshape(-1, 1)
+    if points.ndim != 2 or points.shape[1] == 0:
+        raise ValueError(
+            f"{name} must have the shape [n, d] with d at least 1, or [n]; got {points.shape}"
+        )
+    return _check_sparse(points) if is_sparse(points) else _check_dense(points)
+
+
+def _check_dense(points: NDArray[Any]) -> NDArray[Any]:
+    # Masked arrays, matrices and the like would change the meaning of indexing.
+    points = np.asarray(points)
+    if points.dtype == np.bool_:
+        points = points.view(np.uint8)
+    elif points.dtype.name not in ELEMENT_TYPES or not points.dtype.isnative:
+        points = points.astype(result_dtype(points))  # long double, foreign byte order
+    itemsize = points.dtype.itemsize
+    if not points.flags.aligned or any(stride % itemsize for stride in points.strides):
+        points = points.copy()
+    return points
+
+
+def _check_sparse(points: Sparse) -> Sparse:
+    rows = points.tocsr()
+    if rows.dtype not in (np.float32, np.float64):
+        rows = rows.astype(np.float32)
+    if not rows.has_canonical_format:
+        rows = rows.copy()  # the caller's matrix is not ours to sort
+        rows.sum_duplicates()
+    return rows

@@ -1,0 +1,274 @@
+"""The k-means kernels: assignment, update, all distances, and the passes of k-means++.
+
+Distances are squared Euclidean, or cosine: 1 - cos(x, c), where a zero vector is at distance 1
+from everything. Labels are exact: nearest in exact arithmetic up to float64 rounding, the lowest
+index on ties, whatever the instruction set, the tile sizes and the number of threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.kernels import _native
+from centroids.kernels.dense_or_sparse import (
+    ELEMENT_TYPES,
+    Points,
+    Sparse,
+    check_points,
+    is_sparse,
+    num_rows,
+    result_dtype,
+)
+
+SAMPLING_BLOCK: int = _native.SAMPLING_BLOCK
+
+Search = Literal["automatic", "panels", "lanes"]
+_SEARCHES: dict[str, int] = {"automatic": 0, "panels": 1, "lanes": 2}
+
+
+class NonFiniteError(ValueError):
+    """A point has no finite distance to any center.
+
+    Attributes:
+        row: The first such row.
+        column: Its first column that is NaN or infinite; None when all are finite but so large
+            that squared distances overflow.
+        value: The value there.
+    """
+
+    def __init__(self, row: int, column: int | None, value: float | None) -> None:
+        self.row, self.column, self.value = row, column, value
+        place = f"row {row}" if column is None else f"row {row}, column {column}"
+        what = (
+            "squared distances overflow float64" if column is None else f"the value {value} is not finite"
+        )
+        super().__init__(f"{what} at {place}")
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Points assigned to their nearest centers.
+
+    Attributes:
+        cluster_index: [n] int32, the index of the nearest center.
+        inertia: The sum of the distances to the nearest centers, in float64.
+        sums: [k, d] float64, the sum of the points of each center (L2-normalised first for
+            cosine); None unless asked for.
+        counts: [k] int64, the number of points of each center; None unless asked for.
+    """
+
+    cluster_index: NDArray[np.int32]
+    inertia: float
+    sums: NDArray[np.float64] | None
+    counts: NDArray[np.int64] | None
+
+
+def assign(
+    points: Points,
+    centers: NDArray[Any],
+    *,
+    cosine: bool = False,
+    update: bool = False,
+    search: Search = "automatic",
+    block_rows: int = 0,
+) -> Assignment:
+    r"""Finds argmin_c |x - c|^2 for every point x, and what an update of the centers needs.
+
+    The scores |c|^2 - 2xc are taken in the precision of the points, points and centers shifted by
+    the mean of the centers, in a register tile that keeps the two lowest; where these are closer
+    than the rounding bound, the centers in question are compared again in float64 by direct
+    differences.
+
+    Args:
+        points: [n, d], dense of any real type or compressed sparse rows. Neither is converted as
+            a whole.
+        centers: [k, d], k at least 1.
+        cosine: Use the cosine distance.
+        update: Also return sums and counts.
+        search: Forces one of the two kernels, for tests and measurements.
+        block_rows: Forces the number of rows in a block, likewise; 0 chooses.
+
+    Raises:
+        NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
+        ValueError: If the widths differ or there is no center.
+
+    Source: the shift and the two-stage search are described in docs/decisions/exact-labels.md; the
+    bound is the textbook one for inner products (Higham, Accuracy and Stability of Numerical
+    Algorithms, 2nd ed., section 3.1).
+
+    >>> import numpy as np
+    >>> result = assign(np.array([[0.0], [1.0], [9.0]]), np.array([[0.0], [10.0]]), update=True)
+    >>> result.cluster_index.tolist(), result.inertia
+    ([0, 0, 1], 2.0)
+    >>> result.sums.tolist(), result.counts.tolist()
+    ([[1.0], [9.0]], [2, 1])
+    """
+    points = check_points(points)
+    prepared, penalties = _prepare_centers(points, centers, cosine)
+    k, d = prepared.shape
+    cluster_index = np.empty(num_rows(points), np.int32)
+    inertia = np.zeros(1)
+    sums = np.empty((k, d)) if update else None
+    counts = np.empty(k, np.int64) if update else None
+    if is_sparse(points):
+        bad_row = _native.assign_sparse(
+            *_sparse_parts(points), cosine, prepared, penalties, cluster_index, sums, counts, inertia
+        )
+    else:
+        bad_row = _native.assign(
+            *_dense_parts(points),
+            cosine,
+            prepared,
+            penalties,
+            cluster_index,
+            sums,
+            counts,
+            inertia,
+            _SEARCHES[search],
+            block_rows,
+        )
+    _raise_if_bad(points, bad_row)
+    return Assignment(cluster_index, float(inertia[0]) * (0.5 if cosine else 1.0), sums, counts)
+
+
+def all_distances(points: Points, centers: NDArray[Any], *, cosine: bool = False) -> NDArray[Any]:
+    """The distance of every point to every center: squared Euclidean, or cosine.
+
+    Args:
+        points: [n, d], dense of any real type or compressed sparse rows.
+        centers: [k, d], k at least 1.
+        cosine: Use the cosine distance.
+
+    Returns:
+        [n, k] in float64 for float64 points or centers, else float32. Sums of squared differences
+        for dense points: the relative error is a few roundings wherever the data sits.
+
+    Raises:
+        NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
+        ValueError: If the widths differ or there is no center.
+
+    >>> import numpy as np
+    >>> all_distances(np.array([[3.0, 4.0]]), np.array([[0.0, 0.0], [3.0, 5.0]])).tolist()
+    [[25.0, 1.0]]
+    """
+    points = check_points(points)
+    prepared, penalties = _prepare_centers(points, centers, cosine)
+    distances = np.empty((num_rows(points), prepared.shape[0]), prepared.dtype)
+    if is_sparse(points):
+        bad_row = _native.all_distances_sparse(
+            *_sparse_parts(points), cosine, prepared, penalties, distances
+        )
+    else:
+        bad_row = _native.all_distances(
+            *_dense_parts(points), cosine, prepared, penalties, distances
+        )
+    _raise_if_bad(points, bad_row)
+    return np.multiply(distances, 0.5, out=distances) if cosine else distances
+
+
+def candidate_potentials(
+    points: Points, candidates: NDArray[Any], closest: NDArray[np.float64], *, cosine: bool = False
+) -> NDArray[np.float64]:
+    """The sum over the points of min(closest, |x - candidate|^2), for each candidate.
+
+    Args:
+        points: [n, d], dense or compressed sparse rows.
+        candidates: [l, d], points that may become centers; L2-normalised by the caller for cosine.
+        closest: [n], the squared distance of each point to the centers chosen so far.
+        cosine: L2-normalise the points first.
+
+    Returns:
+        [l] float64.
+    """
+    points = check_points(points)
+    if is_sparse(points):
+        distances = _squared_chords(points, candidates, cosine)
+        return np.asarray(np.minimum(closest[:, None], distances).sum(axis=0), np.float64)
+    candidates = np.ascontiguousarray(candidates, _common_dtype(points, candidates))
+    potentials = np.empty(candidates.shape[0])
+    _native.candidate_potentials(*_dense_parts(points), cosine, candidates, closest, potentials)
+    return potentials
+
+
+def add_center(
+    points: Points, center: NDArray[Any], closest: NDArray[np.float64], *, cosine: bool = False
+) -> NDArray[np.float64]:
+    """Lowers `closest` to min(closest, |x - center|^2), in place.
+
+    Args:
+        points: [n, d], dense or compressed sparse rows.
+        center: [d]; L2-normalised by the caller for cosine.
+        closest: [n] float64, changed in place; infinity where there is no center yet.
+        cosine: L2-normalise the points first.
+
+    Returns:
+        [ceil(n / SAMPLING_BLOCK)] float64, the sum of `closest` over each block of rows.
+
+    Raises:
+        NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
+    """
+    points = check_points(points)
+    center = np.ascontiguousarray(center, _common_dtype(points, center))
+    if is_sparse(points):
+        np.minimum(closest, _squared_chords(points, center[None], cosine)[:, 0], out=closest)
+        return np.add.reduceat(closest, np.arange(0, closest.size, SAMPLING_BLOCK))
+    block_sums = np.empty(-(-closest.size // SAMPLING_BLOCK))
+    bad_row = _native.add_center(*_dense_parts(points), cosine, center, closest, block_sums)
+    _raise_if_bad(points, bad_row)
+    return block_sums
+
+
+def _squared_chords(points: Sparse, centers: NDArray[Any], cosine: bool) -> NDArray[Any]:
+    # For unit vectors the squared distance is twice the cosine distance.
+    return all_distances(points, centers, cosine=cosine) * (2.0 if cosine else 1.0)
+
+
+def _common_dtype(points: Points, centers: NDArray[Any]) -> np.dtype[Any]:
+    return np.result_type(result_dtype(points), result_dtype(centers))
+
+
+def _prepare_centers(
+    points: Points, centers: NDArray[Any], cosine: bool
+) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+    """Centers in the kernels' type; for cosine normalised, with a penalty of 1 on zero centers.
+
+    A zero center is at cosine distance 1, which is a squared distance of 2 to a unit vector: one
+    more than the squared length of the vector itself.
+    """
+    if centers.ndim != 2 or centers.shape[0] == 0:
+        raise ValueError(f"centers must have the shape [k, d] with k at least 1; got {centers.shape}")
+    if points.shape[1] != centers.shape[1]:
+        raise ValueError(f"points have {points.shape[1]} columns, centers have {centers.shape[1]}")
+    dtype = _common_dtype(points, centers)
+    if not cosine:
+        return np.ascontiguousarray(centers, dtype), None
+    wide = centers.astype(np.float64)
+    norms = np.linalg.norm(wide, axis=1, keepdims=True)
+    zero = norms[:, 0] == 0
+    normalized = np.ascontiguousarray(wide / np.where(norms == 0, 1, norms), dtype)
+    return normalized, zero.astype(np.float64) if zero.any() else None
+
+
+def _dense_parts(points: NDArray[Any]) -> tuple[NDArray[Any], int]:
+    code = ELEMENT_TYPES[points.dtype.name]
+    # DLPack and nanobind know no bfloat16 of NumPy's: the bits travel as integers.
+    return (points.view(np.uint16) if points.dtype.name in ("bfloat16", "float16") else points), code
+
+
+def _sparse_parts(points: Sparse) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    return points.data, points.indices, points.indptr
+
+
+def _raise_if_bad(points: Points, bad_row: int) -> None:
+    if bad_row < 0:
+        return
+    row = points[[bad_row]]
+    values = np.asarray(row.toarray() if is_sparse(row) else row, np.float64)[0]
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise NonFiniteError(bad_row, int(bad[0]), float(values[bad[0]]))
+    raise NonFiniteError(bad_row, None, None)

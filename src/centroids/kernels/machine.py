@@ -1,0 +1,58 @@
+"""Threads and instruction sets: what the kernels run on."""
+
+from __future__ import annotations
+
+from centroids.kernels import _native
+
+
+def num_threads() -> int:
+    """The number of threads that the kernels use at most.
+
+    Returns:
+        What `set_num_threads` chose; else `CENTROIDS_NUM_THREADS`; else the smaller of the
+        process's CPU affinity and its container's CPU quota.
+    """
+    return _native.num_threads()
+
+
+def default_num_threads() -> int:
+    """The number of threads when nothing was chosen in this process; see `num_threads`."""
+    return _native.default_num_threads()
+
+
+def set_num_threads(count: int) -> None:
+    """Chooses the number of threads. Results never depend on it, to the bit.
+
+    Args:
+        count: At least 1; or 0 to go back to the default.
+
+    Raises:
+        ValueError: If `count` is negative or above 4096.
+
+    >>> set_num_threads(2)
+    >>> num_threads()
+    2
+    >>> set_num_threads(0)
+    """
+    if not 0 <= count <= 4096:
+        raise ValueError(f"count must be from 0 (the default) to 4096, got {count}")
+    _native.set_num_threads(count)
+
+
+def instruction_set() -> str:
+    """The instruction-set level that runs: "scalar", "avx2", "avx512" or "neon"."""
+    return _native.current_level()
+
+
+def supported_instruction_sets() -> list[str]:
+    """The levels of this build that this processor has, best first; "scalar" is always there."""
+    return _native.supported_levels()
+
+
+def set_instruction_set(name: str) -> None:
+    """Forces a level, as the environment variable `CENTROIDS_ISA` does; "" chooses the best.
+
+    Raises:
+        ValueError: If this build or this processor lacks the level; says which there are.
+    """
+    _native.set_level(name)
