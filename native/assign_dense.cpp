@@ -41,6 +41,7 @@ template <class T>
 struct Scratch {
     std::vector<T> rows, search, shifted, scores;
     std::vector<T> threshold;
+    std::vector<double> distances;
     std::vector<unsigned char> uncertain;
 };
 
@@ -89,7 +90,8 @@ class Assignment {
                                      : kernels_.panels_scratch(block_rows_, dimensions));
         scratch.threshold.resize(block_rows_);
         scratch.uncertain.resize(block_rows_);
-        double inertia = 0;
+        scratch.distances.resize(block_rows_);
+        EightSums inertia;
         for (std::size_t first = begin; first < end; first += block_rows_) {
             const std::size_t count = std::min(block_rows_, end - first);
             const Block<T> block = load_rows<T>(points_, first, count, scratch.rows.data());
@@ -101,9 +103,11 @@ class Assignment {
                 if (result.uncertain[i])
                     rescore(block.rows + static_cast<std::ptrdiff_t>(i) * block.stride, first + i,
                             result.threshold[i], scratch);
-            if (sums || update_.inertia) inertia += update_block(block, first, count, sums);
+            if (!sums && !update_.inertia) continue;
+            update_block(block, first, count, sums, scratch.distances.data());
+            for (std::size_t i = 0; i < count; ++i) inertia.add(first + i, scratch.distances[i]);
         }
-        return inertia;
+        return inertia.total();
     }
 
     // The candidates within reach of the best score, in float64 by direct differences.
@@ -137,21 +141,16 @@ class Assignment {
         return std::all_of(row, row + points_.dimensions, [](T value) { return value == T(0); });
     }
 
-    // sums may be null: then only the distances are added up.
-    double update_block(const Block<T>& block, std::size_t first, std::size_t count, double* sums) {
-        const std::size_t dimensions = points_.dimensions;
-        double inertia = 0;
-        for (std::size_t i = 0; i < count; ++i) {
-            const T* const row = block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
-            const auto c = static_cast<std::size_t>(cluster_index_[first + i]);
-            const T* const center = centers_.values + c * dimensions;
-            double distance =
-                sums ? kernels_.accumulate_row(row, center, sums + c * dimensions, dimensions)
-                     : kernels_.squared_distance(row, center, dimensions);
-            if (points_.normalize) distance = cosine_adjusted(distance, row, c);
-            inertia += distance;
-        }
-        return inertia;
+    // sums may be null: then only the distances are wanted.
+    void update_block(const Block<T>& block, std::size_t first, std::size_t count, double* sums,
+                      double* distances) {
+        kernels_.update_rows(block.rows, block.stride, count, cluster_index_ + first,
+                             centers_.values, points_.dimensions, sums, distances);
+        if (!points_.normalize) return;
+        for (std::size_t i = 0; i < count; ++i)
+            distances[i] = cosine_adjusted(
+                distances[i], block.rows + static_cast<std::ptrdiff_t>(i) * block.stride,
+                static_cast<std::size_t>(cluster_index_[first + i]));
     }
 
     // Twice the cosine distance; 1 where a zero vector is involved.
@@ -167,10 +166,8 @@ class Assignment {
             *update_.inertia = 0;
             for (const double part : inertia) *update_.inertia += part;
         }
-        if (update_.counts) {
-            std::fill_n(update_.counts, centers_.num_centers, 0);
-            for (std::size_t i = 0; i < points_.num_rows; ++i) ++update_.counts[cluster_index_[i]];
-        }
+        if (update_.counts)
+            count_rows(cluster_index_, chunks, centers_.num_centers, update_.counts);
         if (!update_.sums) return;
         std::fill_n(update_.sums, sum_count, 0.0);
         if (!by_chunk) return add_rows_by_cluster();
@@ -187,8 +184,11 @@ class Assignment {
                            static thread_local std::vector<T> scratch;
                            scratch.resize(dimensions);
                            const Block<T> block = load_rows<T>(points_, row, 1, scratch.data());
-                           kernels_.accumulate_row(block.rows, centers_.values + cluster * dimensions,
-                                                   sums, dimensions);
+                           constexpr std::int32_t own = 0; // both pointers start at the row's cluster
+                           double distance;
+                           kernels_.update_rows(block.rows, block.stride, 1, &own,
+                                                centers_.values + cluster * dimensions, dimensions,
+                                                sums, &distance);
                        });
     }
 

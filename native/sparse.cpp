@@ -150,10 +150,7 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
         *update.inertia = 0;
         for (const double part : inertia) *update.inertia += part;
     }
-    if (update.counts) {
-        std::fill_n(update.counts, centers.num_centers, 0);
-        for (std::size_t i = 0; i < points.num_rows; ++i) ++update.counts[cluster_index[i]];
-    }
+    if (update.counts) count_rows(cluster_index, chunks, centers.num_centers, update.counts);
     if (update.sums) {
         std::fill_n(update.sums, centers.num_centers * dimensions, 0.0);
         add_by_cluster(cluster_index, points.num_rows, centers.num_centers, dimensions,

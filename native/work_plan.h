@@ -31,6 +31,33 @@ inline Chunks cut_rows(std::size_t num_rows, std::size_t most_chunks) {
 // A rough time for work of so many multiply-adds, only to decide whether to wake threads.
 inline double seconds_for(double multiply_adds) { return multiply_adds / 2e10; }
 
+// A sum in eight parts, so that one addition need not wait for the last. The part follows from the
+// row alone: blocks of any size give the same bits.
+class EightSums {
+  public:
+    void add(std::size_t row, double value) { parts_[row % 8] += value; }
+    double total() const {
+        return ((parts_[0] + parts_[4]) + (parts_[2] + parts_[6])) +
+               ((parts_[1] + parts_[5]) + (parts_[3] + parts_[7]));
+    }
+
+  private:
+    double parts_[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+};
+
+// counts: OUT [num_clusters], how many rows of each cluster there are
+inline void count_rows(const std::int32_t* cluster_index, const Chunks& chunks,
+                       std::size_t num_clusters, std::int64_t* counts) {
+    std::vector<std::int64_t> partial(chunks.count() * num_clusters, 0);
+    parallel_for(chunks.count(), static_cast<double>(chunks.num_rows) * 1e-9, [&](std::size_t chunk) {
+        std::int64_t* const own = partial.data() + chunk * num_clusters;
+        for (std::size_t i = chunks.begin(chunk); i < chunks.end(chunk); ++i)
+            ++own[cluster_index[i]];
+    });
+    std::fill_n(counts, num_clusters, 0);
+    for (std::size_t at = 0; at < partial.size(); ++at) counts[at % num_clusters] += partial[at];
+}
+
 // The smallest row that has no finite distance.
 class FirstBadRow {
   public:

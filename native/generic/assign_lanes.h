@@ -106,10 +106,9 @@ struct AssignLanes {
             for (std::size_t j = 0; j < dimensions; ++j)
                 for (std::size_t i = 0; i < points; ++i)
                     squared_norms[i] += lanes[j * points + i] * lanes[j * points + i];
-            for (std::size_t i = 0; i < here; ++i) {
+            for (std::size_t i = 0; i < here; ++i)
                 out.cluster_index[from + i] = static_cast<std::int32_t>(places[i]);
-                judge(best[i], second[i], squared_norms[i], centers, from + i, out);
-            }
+            judge(best, second, squared_norms, here, centers, from, out);
         }
     }
 };

@@ -20,7 +20,7 @@ struct AssignPanels {
         return (count + rows - 1) / rows * rows;
     }
     static std::size_t scratch(std::size_t count, std::size_t dimensions) {
-        return padded_rows(count) * (row_stride(dimensions) + state + 1);
+        return padded_rows(count) * (row_stride(dimensions) + state + 3);
     }
 
     template <int tile_rows>
@@ -87,29 +87,26 @@ struct AssignPanels {
                            centers.panels + panel * dimensions * width,
                            centers.panel_norms + panel * width, dimensions,
                            static_cast<int>(panel) * vectors, minima + i * state);
-        for (std::size_t i = 0; i < count; ++i) reduce(minima + i * state, squared_norms[i], centers, i, out);
+        T* const best = squared_norms + padded;
+        T* const second = best + padded;
+        for (std::size_t i = 0; i < count; ++i)
+            out.cluster_index[i] = reduce(minima + i * state, best + i, second + i);
+        judge(best, second, squared_norms, count, centers, 0, out);
     }
 
-    static void reduce(const T* row, T squared_norm, const PackedCenters<T>& centers, std::size_t i,
-                       BlockResult<T> out) {
+    // The two lowest over all lanes, and the index of the lowest.
+    static inline std::int32_t reduce(const T* row, T* best, T* second) {
+        const Register lane_best = V::load(row);
+        *best = V::reduce_minimum(lane_best);
+        const auto above = V::less(V::broadcast(*best), lane_best);
+        const unsigned lowest = ~V::bits(above) & ((1u << V::lanes) - 1u);
+        const Register others = V::select(above, lane_best, V::broadcast(T(__builtin_inf())));
+        const T rest = V::reduce_minimum(V::minimum(others, V::load(row + V::lanes)));
+        *second = (lowest & (lowest - 1)) != 0 ? *best : rest; // two lanes share the lowest score
         typename V::Index places[V::lanes];
         V::store_index_values(places, V::load_index(row + 2 * V::lanes));
-        T best = row[0];
-        std::size_t lane_of_best = 0;
-        T second = row[V::lanes];
-        for (std::size_t lane = 1; lane < V::lanes; ++lane) {
-            const T value = row[lane];
-            const T other = value < best ? best : value;
-            lane_of_best = value < best ? lane : lane_of_best;
-            best = value < best ? value : best;
-            const T lane_second = row[V::lanes + lane];
-            second = other < second ? other : second;
-            second = lane_second < second ? lane_second : second;
-        }
-        const std::size_t index =
-            static_cast<std::size_t>(places[lane_of_best]) * V::lanes + lane_of_best;
-        out.cluster_index[i] = static_cast<std::int32_t>(index);
-        judge(best, second, squared_norm, centers, i, out);
+        const auto lane = static_cast<std::size_t>(__builtin_ctz(lowest));
+        return static_cast<std::int32_t>(static_cast<std::size_t>(places[lane]) * V::lanes + lane);
     }
 
     static void score_row(const T* row, const PackedCenters<T>& centers, T* shifted, T* scores) {

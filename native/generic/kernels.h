@@ -24,6 +24,9 @@ constexpr double unit_roundoff<double>() {
     return 2.3e-16;
 }
 
+static inline float square_root(float a) { return __builtin_sqrtf(a); }
+static inline double square_root(double a) { return __builtin_sqrt(a); }
+
 #include "tile.h"
 
 #include "best_two.h"
@@ -50,7 +53,7 @@ constexpr BlockKernels<typename V::T> make_kernels() {
             &Lanes::assign,
             &Panels::score_row,
             &squared_distance<T>,
-            &accumulate_row<T>,
+            &update_rows<T>,
             [](const T* points, std::ptrdiff_t stride, std::size_t count, const T* panels,
                std::size_t num_centers, std::size_t dimensions, bool narrow, T* distances,
                std::ptrdiff_t distance_stride) {

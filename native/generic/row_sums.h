@@ -8,33 +8,9 @@ static inline double add_eight(const double (&sums)[8]) {
     return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
-template <class T, bool accumulate, int fixed>
-static inline double few_dimensions(const T* row, const T* center, double* sums) {
-    double squares[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-    CENTROIDS_UNROLL
-    for (int j = 0; j < fixed; ++j) {
-        const double value = static_cast<double>(row[j]);
-        const double difference = value - static_cast<double>(center[j]);
-        squares[j] = difference * difference;
-        if (accumulate) sums[j] += value;
-    }
-    return add_eight(squares);
-}
-
 template <class T, bool accumulate>
-static double row_sums(const T* row, const T* center, double* sums, std::size_t dimensions) {
-    switch (dimensions) {
-    case 1:
-        return few_dimensions<T, accumulate, 1>(row, center, sums);
-    case 2:
-        return few_dimensions<T, accumulate, 2>(row, center, sums);
-    case 3:
-        return few_dimensions<T, accumulate, 3>(row, center, sums);
-    case 4:
-        return few_dimensions<T, accumulate, 4>(row, center, sums);
-    default:
-        break;
-    }
+static inline __attribute__((always_inline)) double
+row_sums(const T* row, const T* center, double* sums, std::size_t dimensions) {
     double squares[8] = {0, 0, 0, 0, 0, 0, 0, 0};
     std::size_t j = 0;
     for (; j + 8 <= dimensions; j += 8) {
@@ -59,7 +35,36 @@ static double squared_distance(const T* row, const T* center, std::size_t dimens
     return row_sums<T, false>(row, center, nullptr, dimensions);
 }
 
+// A row length known to the compiler (`fixed`, 0: not known) removes the loops where they cost most.
+template <class T, bool accumulate, std::size_t fixed>
+static void update_rows_of(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                           const std::int32_t* cluster_index, const T* centers,
+                           std::size_t dimensions, double* sums, double* distances) {
+    const std::size_t length = fixed ? fixed : dimensions;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t at = static_cast<std::size_t>(cluster_index[i]) * length;
+        distances[i] = row_sums<T, accumulate>(rows + static_cast<std::ptrdiff_t>(i) * stride,
+                                               centers + at, accumulate ? sums + at : nullptr,
+                                               length);
+    }
+}
+
+template <class T, std::size_t fixed>
+static void update_rows_sized(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                              const std::int32_t* cluster_index, const T* centers,
+                              std::size_t dimensions, double* sums, double* distances) {
+    (sums ? update_rows_of<T, true, fixed> : update_rows_of<T, false, fixed>)(
+        rows, stride, count, cluster_index, centers, dimensions, sums, distances);
+}
+
 template <class T>
-static double accumulate_row(const T* row, const T* center, double* sums, std::size_t dimensions) {
-    return row_sums<T, true>(row, center, sums, dimensions);
+static void update_rows(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                        const std::int32_t* cluster_index, const T* centers, std::size_t dimensions,
+                        double* sums, double* distances) {
+    const auto run = dimensions == 1   ? update_rows_sized<T, 1>
+                     : dimensions == 2 ? update_rows_sized<T, 2>
+                     : dimensions == 3 ? update_rows_sized<T, 3>
+                     : dimensions == 4 ? update_rows_sized<T, 4>
+                                       : update_rows_sized<T, 0>;
+    run(rows, stride, count, cluster_index, centers, dimensions, sums, distances);
 }

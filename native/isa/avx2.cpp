@@ -26,6 +26,15 @@ struct Float32 {
     static Register minimum(Register a, Register b) { return _mm256_min_ps(a, b); }
     static Register maximum(Register a, Register b) { return _mm256_max_ps(a, b); }
     static Mask less(Register a, Register b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+    static unsigned bits(Mask m) { return static_cast<unsigned>(_mm256_movemask_ps(m)); }
+    static Register select(Mask m, Register yes, Register no) {
+        return _mm256_blendv_ps(no, yes, m);
+    }
+    static T reduce_minimum(Register a) {
+        const __m128 half = _mm_min_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+        const __m128 quarter = _mm_min_ps(half, _mm_movehl_ps(half, half));
+        return _mm_cvtss_f32(_mm_min_ss(quarter, _mm_movehdup_ps(quarter)));
+    }
     static IndexRegister broadcast_index(int a) {
         return _mm256_castsi256_ps(_mm256_set1_epi32(a));
     }
@@ -57,6 +66,14 @@ struct Float64 {
     static Register minimum(Register a, Register b) { return _mm256_min_pd(a, b); }
     static Register maximum(Register a, Register b) { return _mm256_max_pd(a, b); }
     static Mask less(Register a, Register b) { return _mm256_cmp_pd(a, b, _CMP_LT_OQ); }
+    static unsigned bits(Mask m) { return static_cast<unsigned>(_mm256_movemask_pd(m)); }
+    static Register select(Mask m, Register yes, Register no) {
+        return _mm256_blendv_pd(no, yes, m);
+    }
+    static T reduce_minimum(Register a) {
+        const __m128d half = _mm_min_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+        return _mm_cvtsd_f64(_mm_min_sd(half, _mm_unpackhi_pd(half, half)));
+    }
     static IndexRegister broadcast_index(int a) {
         return _mm256_castsi256_pd(_mm256_set1_epi64x(a));
     }

@@ -26,6 +26,11 @@ struct Float32 {
     static Register minimum(Register a, Register b) { return _mm512_min_ps(a, b); }
     static Register maximum(Register a, Register b) { return _mm512_max_ps(a, b); }
     static Mask less(Register a, Register b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+    static unsigned bits(Mask m) { return m; }
+    static Register select(Mask m, Register yes, Register no) {
+        return _mm512_mask_mov_ps(no, m, yes);
+    }
+    static T reduce_minimum(Register a) { return _mm512_reduce_min_ps(a); }
     static IndexRegister broadcast_index(int a) { return _mm512_set1_epi32(a); }
     static IndexRegister select_index(Mask m, IndexRegister yes, IndexRegister no) {
         return _mm512_mask_mov_epi32(no, m, yes);
@@ -53,6 +58,11 @@ struct Float64 {
     static Register minimum(Register a, Register b) { return _mm512_min_pd(a, b); }
     static Register maximum(Register a, Register b) { return _mm512_max_pd(a, b); }
     static Mask less(Register a, Register b) { return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ); }
+    static unsigned bits(Mask m) { return m; }
+    static Register select(Mask m, Register yes, Register no) {
+        return _mm512_mask_mov_pd(no, m, yes);
+    }
+    static T reduce_minimum(Register a) { return _mm512_reduce_min_pd(a); }
     static IndexRegister broadcast_index(int a) { return _mm512_set1_epi64(a); }
     static IndexRegister select_index(Mask m, IndexRegister yes, IndexRegister no) {
         return _mm512_mask_mov_epi64(no, m, yes);

@@ -23,6 +23,12 @@ struct Float32 {
     static Register minimum(Register a, Register b) { return vminq_f32(a, b); }
     static Register maximum(Register a, Register b) { return vmaxq_f32(a, b); }
     static Mask less(Register a, Register b) { return vcltq_f32(a, b); }
+    static unsigned bits(Mask m) {
+        const uint32x4_t place = {1, 2, 4, 8};
+        return vaddvq_u32(vandq_u32(m, place));
+    }
+    static Register select(Mask m, Register yes, Register no) { return vbslq_f32(m, yes, no); }
+    static T reduce_minimum(Register a) { return vminvq_f32(a); }
     static IndexRegister broadcast_index(int a) { return vdupq_n_s32(a); }
     static IndexRegister select_index(Mask m, IndexRegister yes, IndexRegister no) {
         return vbslq_s32(m, yes, no);
@@ -48,6 +54,11 @@ struct Float64 {
     static Register minimum(Register a, Register b) { return vminq_f64(a, b); }
     static Register maximum(Register a, Register b) { return vmaxq_f64(a, b); }
     static Mask less(Register a, Register b) { return vcltq_f64(a, b); }
+    static unsigned bits(Mask m) {
+        return static_cast<unsigned>((vgetq_lane_u64(m, 0) & 1) | (vgetq_lane_u64(m, 1) & 2));
+    }
+    static Register select(Mask m, Register yes, Register no) { return vbslq_f64(m, yes, no); }
+    static T reduce_minimum(Register a) { return vminvq_f64(a); }
     static IndexRegister broadcast_index(int a) { return vdupq_n_s64(a); }
     static IndexRegister select_index(Mask m, IndexRegister yes, IndexRegister no) {
         return vbslq_s64(m, yes, no);

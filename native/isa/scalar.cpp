@@ -23,6 +23,9 @@ struct One {
     static Register minimum(Register a, Register b) { return a < b ? a : b; }
     static Register maximum(Register a, Register b) { return a > b ? a : b; }
     static Mask less(Register a, Register b) { return a < b; }
+    static unsigned bits(Mask m) { return m ? 1 : 0; }
+    static Register select(Mask m, Register yes, Register no) { return m ? yes : no; }
+    static T reduce_minimum(Register a) { return a; }
     static IndexRegister broadcast_index(int a) { return a; }
     static IndexRegister select_index(Mask m, IndexRegister yes, IndexRegister no) {
         return m ? yes : no;

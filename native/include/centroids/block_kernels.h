@@ -57,8 +57,12 @@ struct BlockKernels {
     // sum_j (x_j - c_j)^2 in float64, eight running sums in a fixed order: equal on every level
     double (*squared_distance)(const T* row, const T* center, std::size_t dimensions);
 
-    // as squared_distance, and sums[j] += x_j
-    double (*accumulate_row)(const T* row, const T* center, double* sums, std::size_t dimensions);
+    // Squared distance of each row to its own center, and its share of the update.
+    // cluster_index: IN [count]; sums: IN OUT [num_centers][dimensions], += the rows, or null
+    // distances: OUT [count]
+    void (*update_rows)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                        const std::int32_t* cluster_index, const T* centers,
+                        std::size_t dimensions, double* sums, double* distances);
 
     // distances: OUT [count][distance_stride], sum_j (x_j - c_j)^2 in T
     // panels: IN [num_panels][dimensions][width] plain centers, width = narrow ? narrow : wide

@@ -1,0 +1,93 @@
+"""From the features of a batch to a matrix of points, and errors that say where a point is bad."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from centroids.kernels import NonFiniteError, Points, check_points, num_rows
+from centroids.kernels.dense_or_sparse import is_sparse
+
+
+def join_columns(features: Points | Mapping[str, Points]) -> Points:
+    """The points of a batch: its features, or a dict's columns joined in sorted key order.
+
+    Args:
+        features: [n, d] or [n], dense or sparse; or a dict of such.
+
+    Returns:
+        [n, d], dense unless a part is sparse. [n] counts as [n, 1].
+
+    Raises:
+        TypeError: If elements are not real numbers.
+        ValueError: If a shape is wrong, the dict is empty, or its numbers of rows differ.
+
+    >>> join_columns({"b": np.array([1, 2]), "a": np.array([[3, 4], [5, 6]])}).tolist()
+    [[3, 4, 1], [5, 6, 2]]
+    """
+    if not isinstance(features, Mapping):
+        return check_points(features, "features")
+    if not features:
+        raise ValueError("features is an empty dict: there is no column to cluster")
+    names = sorted(features)
+    parts = [check_points(features[name], f"features[{name!r}]") for name in names]
+    rows = {name: num_rows(part) for name, part in zip(names, parts, strict=True)}
+    if len(set(rows.values())) > 1:
+        raise ValueError(f"features must have equal numbers of rows, got {rows}")
+    if len(parts) == 1:
+        return parts[0]
+    if any(is_sparse(part) for part in parts):
+        import scipy.sparse
+
+        return check_points(scipy.sparse.hstack(parts, format="csr"))
+    return np.concatenate(parts, axis=1)
+
+
+def check_width(points: Points, dimensions: int, batch: int) -> None:
+    """Raises a ValueError that names both widths if `points` have another number of columns."""
+    if points.shape[1] != dimensions:
+        raise ValueError(
+            f"batch {batch} has points with {points.shape[1]} columns, the centers have "
+            f"{dimensions} columns"
+        )
+
+
+@contextmanager
+def locate_bad_points(batch: int) -> Iterator[None]:
+    """Turns the kernels' NonFiniteError into a ValueError that also names the batch (from 0)."""
+    try:
+        yield
+    except NonFiniteError as error:
+        raise ValueError(_describe(batch, error.row, error.column, error.value)) from None
+
+
+def check_finite(points: Points, batch: int) -> None:
+    """Raises a ValueError that names batch, row and column of the first NaN or infinity."""
+    values: Any = points.data if is_sparse(points) else points
+    if values.dtype.kind in "iub" or np.isfinite(values).all():
+        return
+    row = int(
+        np.flatnonzero(~np.isfinite(values))[0]
+        if is_sparse(points)
+        else np.argmin(np.isfinite(values).all(axis=1))
+    )
+    if is_sparse(points):
+        row = int(np.searchsorted(points.indptr, row, side="right")) - 1
+    values = points[[row]].toarray()[0] if is_sparse(points) else points[row]
+    column = int(np.flatnonzero(~np.isfinite(values))[0])
+    raise ValueError(_describe(batch, row, column, float(values[column])))
+
+
+def _describe(batch: int, row: int, column: int | None, value: float | None) -> str:
+    if column is None:
+        return (
+            f"points are too large: squared distances overflow float64 in batch {batch}, row {row}; "
+            "scale the points down"
+        )
+    return (
+        f"points must be finite, got {value} in batch {batch}, row {row}, column {column}; "
+        "remove or replace such rows"
+    )

@@ -1,0 +1,132 @@
+"""The three updates of the centers from one assigned batch.
+
+All arithmetic is in float64; the result is rounded once to the type of the centers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.clustering.state import ClusterState
+from centroids.kernels import Assignment
+
+
+def full_batch_update(
+    state: ClusterState, assignment: Assignment, *, cosine: bool = False
+) -> ClusterState:
+    """center = sum / count: one iteration of Lloyd's algorithm.
+
+    An empty cluster keeps its center, and so does, for cosine, one whose points cancel out. For
+    cosine the new center is L2-normalised.
+
+    Args:
+        state: The state before the batch.
+        assignment: The batch against `state.centers`, with sums and counts.
+        cosine: Whether the points were assigned by cosine distance.
+
+    Returns:
+        The new state; its counts are those of this batch.
+
+    Source: Lloyd, Least squares quantization in PCM, IEEE Transactions on Information Theory 28,
+    1982; for cosine Dhillon and Modha, Concept decompositions for large sparse text data using
+    clustering, Machine Learning 42, 2001.
+
+    >>> from centroids import kernels
+    >>> from centroids.clustering.state import initial_state
+    >>> state = initial_state(np.array([[0.0], [10.0], [99.0]]))
+    >>> batch = kernels.assign(np.array([[1.0], [2.0], [11.0]]), state.centers, update=True)
+    >>> full_batch_update(state, batch).centers.ravel().tolist()
+    [1.5, 11.0, 99.0]
+    """
+    sums, counts = _sums_and_counts(assignment)
+    means = sums / np.maximum(counts, 1)[:, None]
+    if cosine:
+        means = l2_normalize(means)
+    moved = (counts > 0) if not cosine else (counts > 0) & means.any(axis=1)
+    centers = np.where(moved[:, None], means, state.centers).astype(state.centers.dtype)
+    return ClusterState(centers, counts, centers, 0)
+
+
+def mini_batch_update(state: ClusterState, assignment: Assignment) -> ClusterState:
+    """x += (s - m x) / (n + m); n += m: each center becomes the mean of all points it ever had.
+
+    Args:
+        state: The state before the batch; n is its counts.
+        assignment: The batch against `state.centers`; s and m are its sums and counts.
+
+    Returns:
+        The new state.
+
+    Source: Sculley, Web-scale k-means clustering, WWW 2010, with the points of a batch taken
+    together instead of one by one.
+
+    >>> from centroids import kernels
+    >>> from centroids.clustering.state import initial_state
+    >>> state = initial_state(np.array([[0.0], [10.0]]))
+    >>> batch = kernels.assign(np.array([[3.0], [3.0]]), state.centers, update=True)
+    >>> after = mini_batch_update(state, batch)
+    >>> after.centers.ravel().tolist(), after.counts.tolist()
+    ([2.0, 10.0], [3, 1])
+    """
+    centers, counts = _move_towards(state.centers, state.counts, assignment)
+    return ClusterState(centers, counts, centers, 0)
+
+
+def multi_step_update(
+    state: ClusterState, assignment: Assignment, steps_per_iteration: int, *, cosine: bool = False
+) -> ClusterState:
+    """Gathers updates over several mini-batches, then puts them into force together.
+
+    Points are assigned to `centers`; `updated_centers` moves. After every `steps_per_iteration`
+    batches it becomes `centers` (L2-normalised for cosine) and the counts return to 0.
+
+    Args:
+        state: The state before the batch.
+        assignment: The batch against `state.centers`, with sums and counts.
+        steps_per_iteration: At least 2.
+        cosine: Whether the points were assigned by cosine distance.
+
+    Returns:
+        The new state.
+    """
+    # A state that was trained in another mode starts its first iteration from nothing.
+    counts = state.counts if state.steps_in_iteration else np.zeros_like(state.counts)
+    gathered, counts = _move_towards(state.updated_centers, counts, assignment)
+    steps = state.steps_in_iteration + 1
+    if steps < steps_per_iteration:
+        return ClusterState(state.centers, counts, gathered, steps)
+    centers = l2_normalize(gathered).astype(gathered.dtype) if cosine else gathered
+    return ClusterState(centers, np.zeros_like(counts), centers, 0)
+
+
+def l2_normalize(vectors: NDArray[Any]) -> NDArray[np.float64]:
+    """Each row divided by its Euclidean norm, in float64; a zero row stays zero.
+
+    >>> l2_normalize(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
+    wide = np.asarray(vectors, np.float64)
+    # Scaled by the largest element first, so that squares neither overflow nor vanish.
+    largest = np.abs(wide).max(axis=1, keepdims=True, initial=0)
+    scaled = wide / np.where(largest == 0, 1, largest)
+    norms = np.linalg.norm(scaled, axis=1, keepdims=True)
+    return np.asarray(scaled / np.where(norms == 0, 1, norms))
+
+
+def _move_towards(
+    centers: NDArray[Any], counts: NDArray[np.int64], assignment: Assignment
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    sums, new_counts = _sums_and_counts(assignment)
+    total = counts + new_counts
+    wide = centers.astype(np.float64)
+    step = (sums - new_counts[:, None] * wide) / np.maximum(total, 1)[:, None]
+    return (wide + step).astype(centers.dtype), total
+
+
+def _sums_and_counts(assignment: Assignment) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    if assignment.sums is None or assignment.counts is None:
+        raise ValueError("assignment has no sums and counts: call assign(..., update=True)")
+    return assignment.sums, assignment.counts

@@ -1,0 +1,245 @@
+"""KMeansClustering: the k-means Estimator of TensorFlow r1.4."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids import kmeans_model
+from centroids.clustering import InitialCenters
+from centroids.estimator import Estimator, RunConfig
+from centroids.kmeans_model import KMeansModel
+
+InputFn = Callable[..., Any]
+
+
+class KMeansClustering(Estimator):
+    """An Estimator for k-means: training on streams or whole arrays, and inference.
+
+    Three variants:
+
+    - `use_mini_batch=False`: full batch. Each step is one iteration of Lloyd's algorithm over a
+      batch, which must be the entire input.
+    - `use_mini_batch=True`, `mini_batch_steps_per_iteration=1`: standard mini-batch k-means. Each
+      step moves the centers towards the points of one batch.
+    - `mini_batch_steps_per_iteration=N`: updates are gathered over N batches and then put into
+      force together. With N batches to the input it is the full-batch algorithm over a stream.
+
+    Distances are squared: `score`, `transform`, the loss and `all_distances` give squared
+    Euclidean distances (as the reference does), or cosine distances 1 - cos(u, v). Results are
+    equal to the bit for equal batches and seeds, whatever the number of threads.
+
+    Args:
+        num_clusters: The number of clusters, at least 1. Ignored if `initial_clusters` is an
+            array.
+        model_dir: Where checkpoints and summaries go, and come from. None makes a temporary
+            folder.
+        initial_clusters: `RANDOM_INIT`, `KMEANS_PLUS_PLUS_INIT`, an array [k, d] of initial
+            centers, or a callable `f(inputs, k)` that returns from 0 to k centers and is invoked
+            on successive batches until all are chosen.
+        distance_metric: `SQUARED_EUCLIDEAN_DISTANCE` or `COSINE_DISTANCE`.
+        random_seed: Seed for choosing the initial centers.
+        use_mini_batch: See above.
+        mini_batch_steps_per_iteration: See above. Used only with `use_mini_batch=True`.
+        kmeans_plus_plus_num_retries: Additional candidates drawn for each center of k-means++;
+            negative: 2 + log(k) candidates in all.
+        relative_tolerance: Stop when the loss changes by less than this, relative to 1 + loss.
+            May stop mini-batches too early, as their losses vary from batch to batch.
+        config: A RunConfig.
+
+    Raises:
+        ValueError: If an argument has a value that is not allowed; the message says which is.
+        TypeError: If an argument is of a wrong type.
+
+    Source: Lloyd 1982 (full batch); Sculley, Web-scale k-means clustering, WWW 2010 (mini-batch).
+
+    >>> import numpy as np
+    >>> import centroids
+    >>> points = np.array([[0.0, 0.0], [0.0, 2.0], [9.0, 0.0], [9.0, 2.0]], np.float32)
+    >>> kmeans = centroids.KMeansClustering(2, initial_clusters=points[[0, 3]], use_mini_batch=False)
+    >>> kmeans = kmeans.train(lambda: points, steps=5)
+    >>> kmeans.cluster_centers().tolist()
+    [[0.0, 1.0], [9.0, 1.0]]
+    >>> kmeans.score(lambda: points)
+    4.0
+    >>> once = lambda: centroids.inputs.limit_epochs(points, num_epochs=1)
+    >>> [int(index) for index in kmeans.predict_cluster_index(once)]
+    [0, 0, 1, 1]
+    """
+
+    SQUARED_EUCLIDEAN_DISTANCE: ClassVar[str] = kmeans_model.SQUARED_EUCLIDEAN_DISTANCE
+    COSINE_DISTANCE: ClassVar[str] = kmeans_model.COSINE_DISTANCE
+    RANDOM_INIT: ClassVar[str] = kmeans_model.RANDOM_INIT
+    KMEANS_PLUS_PLUS_INIT: ClassVar[str] = kmeans_model.KMEANS_PLUS_PLUS_INIT
+    SCORE: ClassVar[str] = kmeans_model.SCORE
+    CLUSTER_INDEX: ClassVar[str] = kmeans_model.CLUSTER_INDEX
+    CLUSTERS: ClassVar[str] = kmeans_model.CLUSTERS
+    ALL_DISTANCES: ClassVar[str] = kmeans_model.ALL_DISTANCES
+
+    def __init__(
+        self,
+        num_clusters: int,
+        model_dir: str | None = None,
+        initial_clusters: str | NDArray[Any] | Callable[[Any, int], Any] = RANDOM_INIT,
+        distance_metric: str = SQUARED_EUCLIDEAN_DISTANCE,
+        random_seed: int = 0,
+        use_mini_batch: bool = True,
+        mini_batch_steps_per_iteration: int = 1,
+        kmeans_plus_plus_num_retries: int = 2,
+        relative_tolerance: float | None = None,
+        config: RunConfig | None = None,
+    ) -> None:
+        initial = _check_initial_clusters(initial_clusters)
+        given = isinstance(initial, np.ndarray)
+        model = KMeansModel(
+            num_clusters=len(initial) if given else _check_integer("num_clusters", num_clusters, 1),
+            initial_clusters=initial,
+            distance_metric=_check_choice(
+                "distance_metric",
+                distance_metric,
+                (self.SQUARED_EUCLIDEAN_DISTANCE, self.COSINE_DISTANCE),
+            ),
+            random_seed=_check_integer("random_seed", random_seed, 0),
+            use_mini_batch=_check_bool("use_mini_batch", use_mini_batch),
+            mini_batch_steps_per_iteration=_check_integer(
+                "mini_batch_steps_per_iteration", mini_batch_steps_per_iteration, 1
+            ),
+            kmeans_plus_plus_num_retries=_check_integer(
+                "kmeans_plus_plus_num_retries", kmeans_plus_plus_num_retries, None
+            ),
+            relative_tolerance=_check_tolerance(relative_tolerance),
+        )
+        params = {
+            "num_clusters": model.num_clusters,
+            "initial_clusters": initial if isinstance(initial, str) else type(initial).__name__,
+            "distance_metric": model.distance_metric,
+            "random_seed": model.random_seed,
+            "use_mini_batch": model.use_mini_batch,
+            "mini_batch_steps_per_iteration": model.mini_batch_steps_per_iteration,
+            "kmeans_plus_plus_num_retries": model.kmeans_plus_plus_num_retries,
+            "relative_tolerance": model.relative_tolerance,
+        }
+        super().__init__(model_fn=model.model_fn, model_dir=model_dir, config=config, params=params)
+
+    def cluster_centers(self) -> NDArray[Any]:
+        """Returns the cluster centers.
+
+        Returns:
+            [num_clusters, d] in the type that training computed in (float32, or float64 for
+            float64 points).
+
+        Raises:
+            ValueError: If the model has not been trained yet.
+        """
+        return cast("NDArray[Any]", self.get_variable_value(self.CLUSTERS))
+
+    def predict_cluster_index(self, input_fn: InputFn) -> Iterator[np.int32]:
+        """Finds the index of the closest cluster center to each input point.
+
+        Args:
+            input_fn: Input points; see `predict`.
+
+        Yields:
+            The index of the closest center for each point, the lowest one on ties.
+
+        Raises:
+            ValueError: If the model has not been trained yet.
+        """
+        return self._predict_one(input_fn, self.CLUSTER_INDEX)
+
+    def transform(self, input_fn: InputFn) -> Iterator[NDArray[Any]]:
+        """Transforms each input point to its distances to all cluster centers.
+
+        Distances are squared Euclidean distances (scikit-learn's `transform` takes the root), or
+        cosine distances.
+
+        Args:
+            input_fn: Input points; see `predict`.
+
+        Yields:
+            [num_clusters], the distances of one point.
+
+        Raises:
+            ValueError: If the model has not been trained yet.
+        """
+        return self._predict_one(input_fn, self.ALL_DISTANCES)
+
+    def score(self, input_fn: InputFn) -> float:
+        """Returns the sum of squared distances to the nearest centers over the first batch.
+
+        For the cosine metric it is the sum of cosine distances. The sum is positive (scikit-learn's
+        `score` returns the negative sum).
+
+        Args:
+            input_fn: Input points. Only one batch is retrieved.
+
+        Raises:
+            ValueError: If the model has not been trained yet.
+        """
+        return float(self.evaluate(input_fn, steps=1)[self.SCORE])
+
+    def _predict_one(self, input_fn: InputFn, key: str) -> Iterator[Any]:
+        predictions = self.predict(input_fn, predict_keys=[key])
+        return (prediction[key] for prediction in predictions)
+
+
+def _check_integer(name: str, value: object, lowest: int | None) -> int:
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        number = operator.index(cast("Any", value))
+    except TypeError:
+        raise ValueError(
+            f"{name} must be an integer, got {value!r} of type {type(value).__name__}"
+        ) from None
+    if lowest is not None and number < lowest:
+        raise ValueError(f"{name} must be an integer of at least {lowest}, got {number}")
+    return number
+
+
+def _check_bool(name: str, value: object) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
+    return value
+
+
+def _check_tolerance(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise ValueError(f"relative_tolerance must be a number or None, got {value!r}")
+    if not 0 <= float(value) < np.inf:
+        raise ValueError(f"relative_tolerance must be at least 0 and finite, got {value}")
+    return float(value)
+
+
+def _check_initial_clusters(value: object) -> InitialCenters | NDArray[Any]:
+    if isinstance(value, str):
+        methods = (kmeans_model.RANDOM_INIT, kmeans_model.KMEANS_PLUS_PLUS_INIT)
+        return cast("InitialCenters", _check_choice("initial_clusters", value, methods))
+    if callable(value):
+        return cast("InitialCenters", value)
+    array = np.array(value)  # a copy: later changes of the caller's array are not ours
+    if array.dtype.kind not in "iuf" or array.ndim != 2 or 0 in array.shape:
+        raise ValueError(
+            "initial_clusters must be 'random', 'kmeans_plus_plus', a callable, or an array of "
+            f"numbers of shape [k, d]; got {type(value).__name__} of shape {array.shape} and "
+            f"type {array.dtype}"
+        )
+    if not np.isfinite(array).all():
+        row, column = np.argwhere(~np.isfinite(array))[0]
+        raise ValueError(
+            f"initial_clusters must be finite, got {array[row, column]} at row {row}, "
+            f"column {column}"
+        )
+    return array

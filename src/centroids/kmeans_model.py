@@ -1,0 +1,287 @@
+"""K-means as a model function: what the Estimator runs for each batch.
+
+The reference is `kmeans_cluster_model_fn` of TensorFlow r1.4; where the semantics differ from it,
+docs/semantics.md says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids import clustering, kernels
+from centroids.clustering import ClusterState, InitialCenters
+from centroids.clustering.points import check_width
+from centroids.estimator import (
+    Batch,
+    EstimatorSpec,
+    ModeKeys,
+    Ratio,
+    SessionRunArgs,
+    SessionRunContext,
+    SessionRunHook,
+    SessionRunValues,
+    Sum,
+    TensorSpec,
+)
+from centroids.estimator import (
+    Mean as BatchMean,
+)
+
+SQUARED_EUCLIDEAN_DISTANCE = "squared_euclidean"
+COSINE_DISTANCE = "cosine"
+RANDOM_INIT = "random"
+KMEANS_PLUS_PLUS_INIT = "kmeans_plus_plus"
+SCORE = "score"
+CLUSTER_INDEX = "cluster_index"
+CLUSTERS = "clusters"
+ALL_DISTANCES = "all_distances"
+
+COUNTS = "cluster_counts"
+UPDATED_CLUSTERS = "clusters_updated"
+UPDATE_IN_STEPS = "update_in_steps"
+INITIALIZED = "initialized"
+
+FeatureSpec = TensorSpec | Mapping[str, TensorSpec] | None
+
+
+@dataclass(frozen=True)
+class KMeansModel:
+    """The arguments of KMeansClustering that the model function needs, validated."""
+
+    num_clusters: int
+    initial_clusters: InitialCenters | NDArray[Any]
+    distance_metric: str
+    random_seed: int
+    use_mini_batch: bool
+    mini_batch_steps_per_iteration: int
+    kmeans_plus_plus_num_retries: int
+    relative_tolerance: float | None
+
+    @property
+    def cosine(self) -> bool:
+        """Whether distances are cosine distances."""
+        return self.distance_metric == COSINE_DISTANCE
+
+    def model_fn(
+        self, features: FeatureSpec, labels: object, mode: str, config: object
+    ) -> EstimatorSpec:
+        """Describes the model for one call of train, evaluate or predict.
+
+        Args:
+            features: Shape and dtype of the batches; None when the input has none.
+            labels: Ignored.
+            mode: One of ModeKeys.
+            config: Ignored.
+
+        Returns:
+            The predictions `all_distances` and `cluster_index`, the loss (the sum over the batch
+            of the distances before the update), the metrics and the update.
+        """
+        del labels, config
+        run = _BatchFunctions(self, training=mode == ModeKeys.TRAIN)
+        return EstimatorSpec(
+            mode=mode,
+            predictions={ALL_DISTANCES: run.all_distances, CLUSTER_INDEX: run.cluster_index},
+            loss=run.loss,
+            train_op=run.update,
+            eval_metric_ops={
+                SCORE: BatchMean(run.loss),
+                "num_examples": Sum(run.num_examples),
+                "mean_distance": Ratio(run.loss, run.num_examples),
+            },
+            training_hooks=self._training_hooks(),
+            variables=self._variables(features),
+            initialize=self._initialize,
+            identity={"model": "KMeansClustering", "distance_metric": self.distance_metric},
+            check_variables=lambda restored: self._check_variables(restored, features),
+            summaries={
+                "mean_distance": run.mean_distance,
+                "empty_clusters": run.num_empty_clusters,
+            },
+        )
+
+    def update(self, state: ClusterState, assignment: kernels.Assignment) -> ClusterState:
+        """The state after one assigned batch, in this model's mode."""
+        if not self.use_mini_batch:
+            return clustering.full_batch_update(state, assignment, cosine=self.cosine)
+        if self.mini_batch_steps_per_iteration == 1:
+            return clustering.mini_batch_update(state, assignment)
+        return clustering.multi_step_update(
+            state, assignment, self.mini_batch_steps_per_iteration, cosine=self.cosine
+        )
+
+    def _training_hooks(self) -> list[SessionRunHook]:
+        if self.relative_tolerance is None:
+            return []
+        return [RelativeToleranceHook(self.relative_tolerance)]
+
+    def _variables(self, features: FeatureSpec) -> dict[str, NDArray[Any]]:
+        if features is None:
+            return {}
+        points = clustering.join_columns(_empty_batch(features))
+        centers = np.zeros((self.num_clusters, points.shape[1]), kernels.result_dtype(points))
+        return {**variables_of(clustering.initial_state(centers)), INITIALIZED: np.array(False)}
+
+    def _initialize(self, batches: Iterator[Batch]) -> None:
+        if isinstance(self.initial_clusters, np.ndarray):
+            self._initialize_from_array(next(batches, None), self.initial_clusters)
+            return
+        pulled: list[Batch] = []
+
+        def points_of_batches() -> Iterator[kernels.Points]:
+            for batch in batches:
+                pulled.append(batch)
+                points = batch.get(points_of)
+                check_width(points, pulled[0].get(points_of).shape[1], batch.index)
+                yield points
+
+        centers = clustering.choose_initial_centers(
+            points_of_batches(),
+            self.num_clusters,
+            self.initial_clusters,
+            seed=self.random_seed,
+            cosine=self.cosine,
+            num_retries=self.kmeans_plus_plus_num_retries,
+            whole_input_in_batch=not self.use_mini_batch,
+        )
+        self._store_initial(pulled[0], centers)
+
+    def _initialize_from_array(self, batch: Batch | None, centers: NDArray[Any]) -> None:
+        if batch is None:
+            raise ValueError("the input has no points to train on")
+        points = batch.get(points_of)
+        check_width(points, centers.shape[1], batch.index)
+        dtype = kernels.result_dtype(points)
+        with np.errstate(over="ignore"):
+            converted = np.array(centers, dtype)
+        if not np.isfinite(converted).all():
+            raise ValueError(f"initial_clusters has values that overflow {dtype}, the points' type")
+        self._store_initial(batch, converted)
+
+    def _store_initial(self, batch: Batch, centers: NDArray[Any]) -> None:
+        steps = self.mini_batch_steps_per_iteration if self.use_mini_batch else 1
+        batch.variables.update(variables_of(clustering.initial_state(centers, steps)))
+        batch.variables[INITIALIZED] = np.array(True)
+
+    def _check_variables(
+        self, restored: Mapping[str, NDArray[Any]], features: FeatureSpec
+    ) -> None:
+        if CLUSTERS not in restored or restored[CLUSTERS].ndim != 2:
+            return  # the runtime's own check of names and shapes says what differs
+        num_clusters, dimensions = restored[CLUSTERS].shape
+        if num_clusters != self.num_clusters:
+            raise ValueError(
+                f"num_clusters is {self.num_clusters}, but the trained model has {num_clusters} "
+                "clusters; use another model_dir or the same num_clusters"
+            )
+        if features is None:
+            return
+        width = clustering.join_columns(_empty_batch(features)).shape[1]
+        if width != dimensions:
+            raise ValueError(
+                f"points have {width} columns, but the centers of the trained model have "
+                f"{dimensions} columns"
+            )
+
+
+class _BatchFunctions:
+    """The functions of a batch that an EstimatorSpec is made of; each runs only when fetched."""
+
+    def __init__(self, model: KMeansModel, training: bool) -> None:
+        self._model, self._training = model, training
+
+    def assignment(self, batch: Batch) -> kernels.Assignment:
+        points, centers = self._points_and_centers(batch)
+        with clustering.locate_bad_points(batch.index):
+            return kernels.assign(points, centers, cosine=self._model.cosine, update=self._training)
+
+    def all_distances(self, batch: Batch) -> NDArray[Any]:
+        points, centers = self._points_and_centers(batch)
+        with clustering.locate_bad_points(batch.index):
+            return kernels.all_distances(points, centers, cosine=self._model.cosine)
+
+    def cluster_index(self, batch: Batch) -> NDArray[np.int32]:
+        return batch.get(self.assignment).cluster_index
+
+    def loss(self, batch: Batch) -> float:
+        return batch.get(self.assignment).inertia
+
+    def num_examples(self, batch: Batch) -> int:
+        return kernels.num_rows(batch.get(points_of))
+
+    def mean_distance(self, batch: Batch) -> float:
+        return self.loss(batch) / self.num_examples(batch)
+
+    def num_empty_clusters(self, batch: Batch) -> int:
+        counts = batch.get(self.assignment).counts
+        return 0 if counts is None else int((counts == 0).sum())
+
+    def update(self, batch: Batch) -> None:
+        # Everything is computed before the first variable changes: a bad batch changes nothing.
+        state = self._model.update(state_of(batch.variables), batch.get(self.assignment))
+        batch.variables.update(variables_of(state))
+
+    def _points_and_centers(self, batch: Batch) -> tuple[kernels.Points, NDArray[Any]]:
+        points, centers = batch.get(points_of), batch.variables[CLUSTERS]
+        check_width(points, centers.shape[1], batch.index)
+        return points, centers
+
+
+class RelativeToleranceHook(SessionRunHook):
+    """Stops when |loss - previous| / (1 + |previous|) < tolerance."""
+
+    def __init__(self, tolerance: float) -> None:
+        self._tolerance = tolerance
+        self._previous: float | None = None
+
+    def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
+        """Asks for the loss of the step."""
+        del run_context
+        return SessionRunArgs("loss")
+
+    def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
+        """Compares it with that of the step before."""
+        loss, previous = float(run_values.results), self._previous
+        self._previous = loss
+        if previous is not None and abs(loss - previous) / (1 + abs(previous)) < self._tolerance:
+            run_context.request_stop()
+
+
+def points_of(batch: Batch) -> kernels.Points:
+    """The points of a batch as a [n, d] matrix; its errors name the batch."""
+    try:
+        return clustering.join_columns(batch.features)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"batch {batch.index}: {error}") from None
+
+
+def state_of(variables: Mapping[str, NDArray[Any]]) -> ClusterState:
+    """The clustering state that the named variables hold."""
+    return ClusterState(
+        variables[CLUSTERS],
+        variables[COUNTS],
+        variables[UPDATED_CLUSTERS],
+        int(variables[UPDATE_IN_STEPS]),
+    )
+
+
+def variables_of(state: ClusterState) -> dict[str, NDArray[Any]]:
+    """The named variables that hold a clustering state."""
+    return {
+        CLUSTERS: state.centers,
+        COUNTS: state.counts,
+        UPDATED_CLUSTERS: state.updated_centers,
+        UPDATE_IN_STEPS: np.array(state.steps_in_iteration, np.int64),
+    }
+
+
+def _empty_batch(features: TensorSpec | Mapping[str, TensorSpec]) -> Any:
+    """Arrays of no rows with the described dtypes and widths: joined, they tell those of points."""
+    if isinstance(features, Mapping):
+        return {name: _empty_batch(spec) for name, spec in features.items()}
+    return np.empty([size or 0 for size in features.shape], features.dtype)
