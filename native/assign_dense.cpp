@@ -1,5 +1,6 @@
 // Dense assignment: blocks of rows through the fast arg-min of the instruction set, then exact
 // re-scoring of the few rows that rounding leaves uncertain, then the update while the block is hot.
+#include "centroids/aligned_vector.h"
 #include "centroids/dispatch.h"
 #include "pack_centers.h"
 #include "work_plan.h"
@@ -39,7 +40,7 @@ std::size_t chunks_with_sums(std::size_t sum_bytes, std::size_t point_bytes) {
 
 template <class T>
 struct Scratch {
-    std::vector<T> rows, search, shifted, scores;
+    AlignedVector<T> rows, search, shifted, scores;
     std::vector<T> threshold;
     std::vector<double> distances;
     std::vector<unsigned char> uncertain;

@@ -1,4 +1,5 @@
 // Squared distances to all centers, and the two passes of greedy k-means++ that are made of them.
+#include "centroids/aligned_vector.h"
 #include "centroids/dispatch.h"
 #include "work_plan.h"
 
@@ -34,7 +35,7 @@ class DifferencePanels {
     const BlockKernels<T>& kernels_;
     std::size_t num_centers_, dimensions_;
     bool narrow_;
-    std::vector<T> panels_;
+    AlignedVector<T> panels_;
 };
 
 double pass_seconds(const DenseRows& points, std::size_t num_centers) {

@@ -1,6 +1,7 @@
 // Centers prepared for one call: shifted to their mean, laid out in panels, with their norms.
 #pragma once
 
+#include "centroids/aligned_vector.h"
 #include "centroids/block_kernels.h"
 #include "centroids/kmeans.h"
 
@@ -77,7 +78,7 @@ class CentersInPanels {
     PackedCenters<T> view;
 
   private:
-    std::vector<T> shift_, norms_, panels_, panel_norms_, weights_;
+    AlignedVector<T> shift_, norms_, panels_, panel_norms_, weights_;
 };
 
 } // namespace centroids

@@ -1,5 +1,6 @@
 // Compressed sparse rows against dense centers, without ever making a row dense: work and memory
 // are linear in the non-zeros. Exactness works as for dense points: a rounding bound, then float64.
+#include "centroids/aligned_vector.h"
 #include "centroids/dispatch.h"
 #include "pack_centers.h"
 #include "work_plan.h"
@@ -61,7 +62,7 @@ struct TransposedCenters {
         max_norm = std::sqrt(largest);
     }
     std::size_t padded;
-    std::vector<T> values;
+    AlignedVector<T> values;
     std::vector<double> norms; // squared, penalties included
     double max_norm;
 };
