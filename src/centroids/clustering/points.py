@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from centroids.kernels import NonFiniteError, Points, check_points, num_rows
+from centroids.kernels import NonFiniteError, Points, check_points, find_nonfinite, num_rows
 from centroids.kernels.dense_or_sparse import is_sparse
 
 
@@ -61,33 +61,23 @@ def locate_bad_points(batch: int) -> Iterator[None]:
     try:
         yield
     except NonFiniteError as error:
-        raise ValueError(_describe(batch, error.row, error.column, error.value)) from None
+        raise ValueError(_describe(batch, error)) from None
 
 
 def check_finite(points: Points, batch: int) -> None:
     """Raises a ValueError that names batch, row and column of the first NaN or infinity."""
-    values: Any = points.data if is_sparse(points) else points
-    if values.dtype.kind in "iub" or np.isfinite(values).all():
-        return
-    row = int(
-        np.flatnonzero(~np.isfinite(values))[0]
-        if is_sparse(points)
-        else np.argmin(np.isfinite(values).all(axis=1))
-    )
-    if is_sparse(points):
-        row = int(np.searchsorted(points.indptr, row, side="right")) - 1
-    values = points[[row]].toarray()[0] if is_sparse(points) else points[row]
-    column = int(np.flatnonzero(~np.isfinite(values))[0])
-    raise ValueError(_describe(batch, row, column, float(values[column])))
+    error = find_nonfinite(points)
+    if error is not None:
+        raise ValueError(_describe(batch, error)) from None
 
 
-def _describe(batch: int, row: int, column: int | None, value: float | None) -> str:
-    if column is None:
+def _describe(batch: int, error: NonFiniteError) -> str:
+    if error.column is None:
         return (
-            f"points are too large: squared distances overflow float64 in batch {batch}, row {row}; "
-            "scale the points down"
+            "points are too large: squared distances overflow float64 in "
+            f"batch {batch}, row {error.row}; scale the points down"
         )
     return (
-        f"points must be finite, got {value} in batch {batch}, row {row}, column {column}; "
-        "remove or replace such rows"
+        f"points must be finite, got {error.value} in batch {batch}, row {error.row}, "
+        f"column {error.column}; remove or replace such rows"
     )

@@ -12,6 +12,7 @@ from centroids.kernels.functions import (
     all_distances,
     assign,
     candidate_potentials,
+    find_nonfinite,
 )
 from centroids.kernels.machine import (
     default_num_threads,
@@ -33,6 +34,7 @@ __all__ = [
     "candidate_potentials",
     "check_points",
     "default_num_threads",
+    "find_nonfinite",
     "instruction_set",
     "num_rows",
     "num_threads",

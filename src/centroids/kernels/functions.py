@@ -170,6 +170,28 @@ def all_distances(points: Points, centers: NDArray[Any], *, cosine: bool = False
     return np.multiply(distances, 0.5, out=distances) if cosine else distances
 
 
+def find_nonfinite(points: Points) -> NonFiniteError | None:
+    """Looks for a NaN or an infinity, without a temporary of the size of the points.
+
+    Returns:
+        The error that describes the first one in row-major order, or None.
+
+    >>> import numpy as np
+    >>> print(find_nonfinite(np.array([[1.0, 2.0], [3.0, np.nan]])))
+    the value nan is not finite at row 1, column 1
+    """
+    points = check_points(points)
+    if points.dtype.kind in "iu":
+        return None
+    if is_sparse(points):
+        bad = np.flatnonzero(~np.isfinite(points.data))
+        row = int(np.searchsorted(points.indptr, bad[0], side="right")) - 1 if bad.size else -1
+    else:
+        place = _native.find_nonfinite(*_dense_parts(points))
+        row = -1 if place is None else place[0]
+    return _describe_bad_row(points, row) if row >= 0 else None
+
+
 def candidate_potentials(
     points: Points, candidates: NDArray[Any], closest: NDArray[np.float64], *, cosine: bool = False
 ) -> NDArray[np.float64]:
@@ -264,11 +286,14 @@ def _sparse_parts(points: Sparse) -> tuple[NDArray[Any], NDArray[Any], NDArray[A
 
 
 def _raise_if_bad(points: Points, bad_row: int) -> None:
-    if bad_row < 0:
-        return
+    if bad_row >= 0:
+        raise _describe_bad_row(points, bad_row)
+
+
+def _describe_bad_row(points: Points, bad_row: int) -> NonFiniteError:
     row = points[[bad_row]]
     values = np.asarray(row.toarray() if is_sparse(row) else row, np.float64)[0]
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
-        raise NonFiniteError(bad_row, int(bad[0]), float(values[bad[0]]))
-    raise NonFiniteError(bad_row, None, None)
+        return NonFiniteError(bad_row, int(bad[0]), float(values[bad[0]]))
+    return NonFiniteError(bad_row, None, None)

@@ -1,0 +1,146 @@
+// The kernels against plain loops, at every level of this machine, under the sanitizers: memory
+// errors and undefined behaviour show here, exactness is tested from Python.
+#include "centroids/dispatch.h"
+#include "centroids/kmeans.h"
+#include "centroids/thread_pool.h"
+
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <random>
+#include <vector>
+
+using namespace centroids;
+
+namespace {
+
+int failures = 0;
+
+void expect(bool condition, const char* what, const std::string& level, std::size_t n, std::size_t d,
+            std::size_t k) {
+    if (condition) return;
+    ++failures;
+    std::printf("FAILED %s at level %s, n=%zu d=%zu k=%zu\n", what, level.c_str(), n, d, k);
+}
+
+template <class T>
+struct Problem {
+    // Exactly as large as the shape: one element read past an end is an error.
+    std::vector<T> points, centers;
+    std::size_t n, d, k;
+
+    Problem(std::size_t rows, std::size_t dimensions, std::size_t num_centers)
+        : points(rows * dimensions), centers(num_centers * dimensions), n(rows), d(dimensions),
+          k(num_centers) {
+        std::mt19937 random(static_cast<unsigned>(rows * 7 + dimensions));
+        std::normal_distribution<double> normal;
+        for (T& value : points) value = static_cast<T>(normal(random));
+        for (T& value : centers) value = static_cast<T>(normal(random));
+    }
+
+    DenseRows rows(bool normalize) const {
+        const auto stride = static_cast<std::ptrdiff_t>(d);
+        return {points.data(), sizeof(T) == 4 ? ElementType::float32 : ElementType::float64, n, d,
+                stride, 1, normalize};
+    }
+
+    double distance(std::size_t row, std::size_t center) const {
+        double sum = 0;
+        for (std::size_t j = 0; j < d; ++j) {
+            const double difference = static_cast<double>(points[row * d + j]) -
+                                      static_cast<double>(centers[center * d + j]);
+            sum += difference * difference;
+        }
+        return sum;
+    }
+};
+
+template <class T>
+void test_dense(const std::string& level, std::size_t n, std::size_t d, std::size_t k, Search search) {
+    const Problem<T> problem(n, d, k);
+    const Centers<T> centers{problem.centers.data(), k, nullptr};
+    std::vector<std::int32_t> index(n);
+    std::vector<std::int64_t> counts(k);
+    std::vector<double> sums(k * d);
+    double inertia = 0;
+    const Update update{sums.data(), counts.data(), &inertia};
+    expect(assign<T>(problem.rows(false), centers, index.data(), update, {search, 0}) == -1,
+           "all rows finite", level, n, d, k);
+    double expected = 0;
+    std::int64_t total = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+        double best = std::numeric_limits<double>::infinity();
+        for (std::size_t c = 0; c < k; ++c) best = std::fmin(best, problem.distance(i, c));
+        expect(problem.distance(i, static_cast<std::size_t>(index[i])) <= best * (1 + 1e-12),
+               "nearest center", level, n, d, k);
+        expected += best;
+    }
+    for (const std::int64_t count : counts) total += count;
+    expect(total == static_cast<std::int64_t>(n), "counts", level, n, d, k);
+    expect(std::fabs(inertia - expected) <= 1e-9 * (1 + expected), "inertia", level, n, d, k);
+    expect(assign<T>(problem.rows(true), centers, index.data(), update, {search, 5}) == -1,
+           "cosine", level, n, d, k);
+
+    std::vector<T> distances(n * k);
+    all_distances<T>(problem.rows(false), centers, distances.data());
+    for (std::size_t at = 0; at < n * k; ++at)
+        expect(std::fabs(static_cast<double>(distances[at]) - problem.distance(at / k, at % k)) <=
+                   1e-4 * (1 + problem.distance(at / k, at % k)),
+               "all distances", level, n, d, k);
+    std::vector<double> closest(n, std::numeric_limits<double>::infinity()), potentials(k);
+    std::vector<double> block_sums((n + sampling_block - 1) / sampling_block);
+    add_center<T>(problem.rows(false), problem.centers.data(), closest.data(), block_sums.data());
+    candidate_potentials<T>(problem.rows(false), centers, closest.data(), potentials.data());
+}
+
+template <class T>
+void test_sparse(const std::string& level, std::size_t n, std::size_t d, std::size_t k) {
+    const Problem<T> problem(n, d, k);
+    std::vector<T> values;
+    std::vector<std::int32_t> columns, starts{0};
+    for (std::size_t i = 0; i < n; ++i) {
+        for (std::size_t j = i % 3; j < d; j += 3) {
+            values.push_back(problem.points[i * d + j]);
+            columns.push_back(static_cast<std::int32_t>(j));
+        }
+        starts.push_back(static_cast<std::int32_t>(values.size()));
+    }
+    const SparseRows rows{values.data(), sizeof(T) == 4 ? ElementType::float32 : ElementType::float64,
+                          columns.data(), false, starts.data(), false, n, d, n % 2 == 0};
+    const Centers<T> centers{problem.centers.data(), k, nullptr};
+    std::vector<std::int32_t> index(n);
+    std::vector<std::int64_t> counts(k);
+    std::vector<double> sums(k * d);
+    double inertia = 0;
+    expect(assign_sparse<T>(rows, centers, index.data(), {sums.data(), counts.data(), &inertia}) == -1,
+           "sparse", level, n, d, k);
+    std::vector<T> distances(n * k);
+    all_distances_sparse<T>(rows, centers, distances.data());
+}
+
+template <class T>
+void test_level(const std::string& level) {
+    for (const std::size_t n : {1, 7, 64, 65, 130})
+        for (const std::size_t d : {1, 2, 3, 5, 16, 17, 33})
+            for (const std::size_t k : {1, 2, 15, 16, 17, 48, 49, 97}) {
+                test_dense<T>(level, n, d, k, Search::panels);
+                test_dense<T>(level, n, d, k, Search::lanes);
+                test_sparse<T>(level, n, d, k);
+            }
+    test_dense<T>(level, 6000, 9, 12, Search::automatic);
+    test_dense<T>(level, 600, 60, 2500, Search::automatic); // grouped by cluster
+}
+
+} // namespace
+
+int main() {
+    set_num_threads(3);
+    for (const std::string& level : supported_levels()) {
+        set_level(level);
+        test_level<float>(level);
+        test_level<double>(level);
+        std::printf("level %s: done\n", level.c_str());
+    }
+    std::printf(failures == 0 ? "native tests passed\n" : "%d native checks failed\n", failures);
+    return failures == 0 ? 0 : 1;
+}
