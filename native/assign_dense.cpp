@@ -8,11 +8,12 @@
 namespace centroids {
 namespace {
 
-// Below this many dimensions the tile's epilogue and reduction cost more than its multiply-adds.
+// Up to here the tile's epilogue and its reduction across lanes cost more than points in lanes.
 constexpr std::size_t lanes_dimensions = 16;
-// With fewer centers than a panel has lanes, points in lanes waste less, while their transposed
-// block still fits the first-level cache.
-constexpr std::size_t lanes_dimensions_few_centers = 64;
+// Up to here a group of points in lanes fits the first-level cache, and the kernel is within a
+// sixth of the panels' speed: it wins where padding fills an eighth of the panels, or all of k
+// fits one panel.
+constexpr std::size_t lanes_dimensions_wasteful = 80;
 
 constexpr std::size_t most_chunks = 64;
 constexpr std::size_t second_level_cache = std::size_t(1) << 20;
@@ -20,8 +21,9 @@ constexpr std::size_t second_level_cache = std::size_t(1) << 20;
 bool use_lanes(Search search, std::size_t dimensions, std::size_t num_centers,
                std::size_t panel_width) {
     if (search != Search::automatic) return search == Search::lanes;
-    return dimensions <= lanes_dimensions ||
-           (num_centers <= panel_width / 2 && dimensions <= lanes_dimensions_few_centers);
+    const std::size_t padded = (num_centers + panel_width - 1) / panel_width * panel_width;
+    const bool wasteful = padded == panel_width || 8 * (padded - num_centers) >= num_centers;
+    return dimensions <= lanes_dimensions || (wasteful && dimensions <= lanes_dimensions_wasteful);
 }
 
 template <class T>

@@ -1,0 +1,59 @@
+"""The k-means Estimator of TensorFlow r1.4, without TensorFlow."""
+
+from centroids import inputs
+from centroids.estimator import (
+    CheckpointSaverHook,
+    CheckpointSaverListener,
+    Estimator,
+    EstimatorSpec,
+    FinalOpsHook,
+    GlobalStepWaiterHook,
+    LoggingTensorHook,
+    ModeKeys,
+    NanLossDuringTrainingError,
+    NanTensorHook,
+    ProfilerHook,
+    ProgressBarHook,
+    RunConfig,
+    SessionRunArgs,
+    SessionRunContext,
+    SessionRunHook,
+    SessionRunValues,
+    StepCounterHook,
+    StopAtStepHook,
+    SummarySaverHook,
+)
+from centroids.inputs import OutOfRangeError
+from centroids.kernels import num_threads, set_num_threads
+from centroids.kmeans import KMeansClustering
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CheckpointSaverHook",
+    "CheckpointSaverListener",
+    "Estimator",
+    "EstimatorSpec",
+    "FinalOpsHook",
+    "GlobalStepWaiterHook",
+    "KMeansClustering",
+    "LoggingTensorHook",
+    "ModeKeys",
+    "NanLossDuringTrainingError",
+    "NanTensorHook",
+    "OutOfRangeError",
+    "ProfilerHook",
+    "ProgressBarHook",
+    "RunConfig",
+    "SessionRunArgs",
+    "SessionRunContext",
+    "SessionRunHook",
+    "SessionRunValues",
+    "StepCounterHook",
+    "StopAtStepHook",
+    "SummarySaverHook",
+    "__version__",
+    "inputs",
+    "num_threads",
+    "set_num_threads",
+]
