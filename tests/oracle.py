@@ -37,7 +37,7 @@ class Oracle:
     steps: int = 0
 
     def __post_init__(self) -> None:
-        self.centers = np.asarray(self.centers, np.float64)
+        self.centers = np.array(self.centers, np.float64)
         self.gathered = self.centers.copy()
         start = 1 if self.steps_per_iteration == 1 else 0
         self.counts = np.full(len(self.centers), start, np.int64)

@@ -94,9 +94,10 @@ class KMeansClustering(Estimator):
         config: RunConfig | None = None,
     ) -> None:
         initial = _check_initial_clusters(initial_clusters)
-        given = isinstance(initial, np.ndarray)
+        if isinstance(initial, np.ndarray):
+            num_clusters = len(initial)
         model = KMeansModel(
-            num_clusters=len(initial) if given else _check_integer("num_clusters", num_clusters, 1),
+            num_clusters=_check_integer("num_clusters", num_clusters, 1),
             initial_clusters=initial,
             distance_metric=_check_choice(
                 "distance_metric",

@@ -168,9 +168,7 @@ class KMeansModel:
         batch.variables.update(variables_of(clustering.initial_state(centers, steps)))
         batch.variables[INITIALIZED] = np.array(True)
 
-    def _check_variables(
-        self, restored: Mapping[str, NDArray[Any]], features: FeatureSpec
-    ) -> None:
+    def _check_variables(self, restored: Mapping[str, NDArray[Any]], features: FeatureSpec) -> None:
         if CLUSTERS not in restored or restored[CLUSTERS].ndim != 2:
             return  # the runtime's own check of names and shapes says what differs
         num_clusters, dimensions = restored[CLUSTERS].shape

@@ -55,9 +55,7 @@ def test_equal_seeds_choose_equal_centers_and_others_do_not() -> None:
     points = distinct_points(1000)
     for method in ("random", "kmeans_plus_plus"):
         first = choose_initial_centers([points], 20, method, seed=1)
-        np.testing.assert_array_equal(
-            first, choose_initial_centers([points], 20, method, seed=1)
-        )
+        np.testing.assert_array_equal(first, choose_initial_centers([points], 20, method, seed=1))
         assert (first != choose_initial_centers([points], 20, method, seed=2)).any()
 
 

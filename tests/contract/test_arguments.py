@@ -246,7 +246,9 @@ def test_a_model_dir_of_another_model(tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*ckpt*")}
     with pytest.raises(ValueError, match=r"num_clusters is 5, .* has 4 clusters"):
         KMeansClustering(5, model_dir=str(tmp_path)).train(once())
-    with pytest.raises(ValueError, match=r"(?s)cosine.*squared_euclidean|squared_euclidean.*cosine"):
+    with pytest.raises(
+        ValueError, match=r"(?s)cosine.*squared_euclidean|squared_euclidean.*cosine"
+    ):
         KMeansClustering(4, model_dir=str(tmp_path), distance_metric="cosine").score(once())
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*ckpt*")} == before
 
@@ -265,7 +267,9 @@ def test_the_loss_of_full_batches_never_rises() -> None:
     for steps in range(1, 12):
         model = KMeansClustering(4, use_mini_batch=False).train(lambda: POINTS, steps=steps)
         losses.append(model.score(lambda: POINTS))
-    assert all(later <= earlier * (1 + 1e-12) for earlier, later in zip(losses, losses[1:], strict=False))
+    assert all(
+        later <= earlier * (1 + 1e-12) for earlier, later in zip(losses, losses[1:], strict=False)
+    )
 
 
 def test_dict_features_are_joined_in_key_order() -> None:
@@ -279,9 +283,9 @@ def test_dict_features_are_joined_in_key_order() -> None:
 def test_training_far_from_the_origin_assigns_right(mode: str) -> None:
     random = np.random.default_rng(0)
     groups = random.normal(size=(20, 8)) * 2
-    points = (1e4 + groups[random.integers(0, 20, 20_000)] + random.normal(size=(20_000, 8))).astype(
-        np.float32
-    )
+    points = (
+        1e4 + groups[random.integers(0, 20, 20_000)] + random.normal(size=(20_000, 8))
+    ).astype(np.float32)
     model = KMeansClustering(20, use_mini_batch=mode == "mini")
     model.train(lambda: points, steps=10)
     wide = points.astype(np.float64)

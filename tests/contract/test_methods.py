@@ -70,7 +70,9 @@ def test_inference_follows_the_oracle(
     truth = oracle.distances(points, model.cluster_centers(), case.metric)
     index = np.array(list(model.predict_cluster_index(once)))
     distances = np.array(list(model.transform(once)))
-    np.testing.assert_allclose(distances, truth, rtol=1e-5, atol=1e-5 if case.dtype == np.float32 else 1e-9)
+    np.testing.assert_allclose(
+        distances, truth, rtol=1e-5, atol=1e-5 if case.dtype == np.float32 else 1e-9
+    )
     assert index.shape == (NUM_POINTS,)
     chosen = truth[np.arange(NUM_POINTS), index]
     assert (chosen <= truth.min(axis=1) + 1e-6).all()
@@ -106,9 +108,7 @@ def test_a_new_object_goes_on_where_the_old_one_stopped(
         NUM_CLUSTERS, initial_clusters=points[:NUM_CLUSTERS], **case.arguments
     ).train(laid_out(sequence))
     model.train(laid_out(sequence[:4]))
-    reopened = centroids.KMeansClustering(
-        NUM_CLUSTERS, model_dir=model.model_dir, **case.arguments
-    )
+    reopened = centroids.KMeansClustering(NUM_CLUSTERS, model_dir=model.model_dir, **case.arguments)
     np.testing.assert_array_equal(reopened.cluster_centers(), model.cluster_centers())
     reopened.train(laid_out(sequence[4:]))
     for name in straight.get_variable_names():

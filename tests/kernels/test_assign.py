@@ -72,7 +72,9 @@ def check(points: Any, centers: NDArray[Any], metric: str, **options: Any) -> No
     sums = np.zeros((len(centers), dense.shape[1]))
     np.add.at(sums, result.cluster_index, rows)
     assert result.sums is not None and result.counts is not None
-    np.testing.assert_allclose(result.sums, sums, rtol=1e-6 if tolerance > 1e-9 else 1e-11, atol=1e-4)
+    np.testing.assert_allclose(
+        result.sums, sums, rtol=1e-6 if tolerance > 1e-9 else 1e-11, atol=1e-4
+    )
     np.testing.assert_array_equal(
         result.counts, np.bincount(result.cluster_index, minlength=len(centers))
     )
@@ -139,7 +141,8 @@ def test_zero_vectors_under_cosine_are_at_distance_one(level: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "dtype", ["float16", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bool"]
+    "dtype",
+    ["float16", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bool"],
 )
 def test_every_element_type_counts_as_its_values(level: str, dtype: str) -> None:
     random = np.random.default_rng(1)
@@ -227,7 +230,9 @@ def test_any_shape_dense_or_sparse(
     n: int, d: int, k: int, seed: int, dtype: Any, metric: str, sparse: bool
 ) -> None:
     points, centers = make(n, d, k, dtype, seed=seed)
-    points = np.where(np.random.default_rng(seed).random(points.shape) < 0.3, points, 0).astype(dtype)
+    points = np.where(np.random.default_rng(seed).random(points.shape) < 0.3, points, 0).astype(
+        dtype
+    )
     check(scipy.sparse.csr_array(points) if sparse else points, centers, metric)
 
 
@@ -242,7 +247,9 @@ def test_all_distances_agree_with_the_oracle(
     assert got.dtype == dtype and got.shape == (shape[0], shape[2])
     truth = oracle.distances(points, centers, metric)
     epsilon = np.finfo(dtype).eps
-    np.testing.assert_allclose(got, truth, rtol=(shape[1] + 4) * epsilon, atol=8 * epsilon if metric == "cosine" else 0)
+    np.testing.assert_allclose(
+        got, truth, rtol=(shape[1] + 4) * epsilon, atol=8 * epsilon if metric == "cosine" else 0
+    )
 
 
 def test_a_point_on_a_center_is_at_distance_zero(level: str) -> None:
@@ -268,13 +275,13 @@ def test_values_that_are_not_finite_are_located(level: str, value: float, search
 
 def test_values_whose_squares_overflow_are_refused() -> None:
     points = np.array([[1.0], [1e200]])
-    with pytest.raises(kernels.NonFiniteError, match="overflow float64 at row 1"):
+    with pytest.raises(kernels.NonFiniteError, match=r"overflow float64 at row 1"):
         kernels.assign(points, np.array([[0.0]]))
 
 
 def test_shapes_and_types_are_checked() -> None:
     points, centers = make(5, 3, 2)
-    with pytest.raises(ValueError, match="points have 3 columns, centers have 4$"):
+    with pytest.raises(ValueError, match=r"points have 3 columns, centers have 4$"):
         kernels.assign(points, np.zeros((2, 4)))
     with pytest.raises(ValueError, match="k at least 1"):
         kernels.assign(points, np.zeros((0, 3)))

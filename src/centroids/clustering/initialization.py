@@ -55,8 +55,10 @@ def choose_initial_centers(
     remaining, seen = num_clusters, 0
     first: Points | None = None
     for index, points in enumerate(batches):
-        if first is not None and _same_points(points, first):
-            break  # a constant input: it has no more points than the first batch
+        # A constant input never has more points; a callable may still pick others of them.
+        fruitless = not callable(method) or not (chosen and len(chosen[-1]))
+        if first is not None and fruitless and _same_points(points, first):
+            break
         check_finite(points, index)
         first = points if first is None else first
         seen += num_rows(points)
@@ -166,7 +168,7 @@ def _check_chosen(centers: Any, points: Points, remaining: int) -> NDArray[Any]:
 
 def _rows(points: Points, rows: NDArray[np.intp], normalize: bool = False) -> NDArray[Any]:
     """Rows as a dense copy in the kernels' type, L2-normalised if asked."""
-    chosen = points[rows].toarray() if is_sparse(points) else points[rows]
+    chosen: NDArray[Any] = points[rows].toarray() if is_sparse(points) else points[rows]
     dtype = result_dtype(points)
     return l2_normalize(chosen).astype(dtype) if normalize else chosen.astype(dtype)
 

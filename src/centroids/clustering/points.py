@@ -39,11 +39,13 @@ def join_columns(features: Points | Mapping[str, Points]) -> Points:
         raise ValueError(f"features must have equal numbers of rows, got {rows}")
     if len(parts) == 1:
         return parts[0]
-    if any(is_sparse(part) for part in parts):
-        import scipy.sparse
+    dense = [part for part in parts if not is_sparse(part)]
+    if len(dense) == len(parts):
+        return np.concatenate(dense, axis=1)
+    import scipy.sparse
 
-        return check_points(scipy.sparse.hstack(parts, format="csr"))
-    return np.concatenate(parts, axis=1)
+    blocks: Any = [scipy.sparse.csr_array(part) for part in parts]
+    return check_points(scipy.sparse.hstack(blocks, format="csr"))
 
 
 def check_width(points: Points, dimensions: int, batch: int) -> None:

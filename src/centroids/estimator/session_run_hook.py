@@ -49,12 +49,12 @@ class SessionRunValues(NamedTuple):
         results: The fetched values in the structure of `SessionRunArgs.fetches`; None when the
             hook asked for nothing. Loss, predictions and summaries are the values before the
             update of the step; variables, metrics and "global_step" those after it.
-        options: What the hook gave as `SessionRunArgs.options`.
+        options: Always None. Kept for the r1.4 signature.
         run_metadata: Always None. Kept for the r1.4 signature.
     """
 
     results: Any
-    options: Any = None
+    options: None = None
     run_metadata: None = None
 
 

@@ -166,7 +166,9 @@ class EstimatorSpec:
 
     def __post_init__(self) -> None:
         if self.mode not in _MODES:
-            raise ValueError(f"mode must be one of {', '.join(map(repr, _MODES))}, not {self.mode!r}")
+            raise ValueError(
+                f"mode must be one of {', '.join(map(repr, _MODES))}, not {self.mode!r}"
+            )
         self._check_required()
         self._check_functions()
         self._check_metrics()
@@ -188,7 +190,9 @@ class EstimatorSpec:
         for name in required[self.mode]:
             if getattr(self, name) is None:
                 them = "them" if name == "predictions" else "it"
-                raise ValueError(f"Missing {name}: EstimatorSpec needs {them} for mode {self.mode!r}")
+                raise ValueError(
+                    f"Missing {name}: EstimatorSpec needs {them} for mode {self.mode!r}"
+                )
         if isinstance(self.predictions, Mapping) and not self.predictions:
             raise ValueError("predictions is an empty dict; give at least one function")
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import scipy.sparse
+    from typing_extensions import TypeIs
 
-    Sparse: TypeAlias = (
-        scipy.sparse.csr_array[Any, tuple[int, int]] | scipy.sparse.csr_matrix[Any]
-    )
+    Sparse: TypeAlias = scipy.sparse.csr_array[Any, tuple[int, int]] | scipy.sparse.csr_matrix[Any]
     Points: TypeAlias = NDArray[Any] | Sparse
 else:
     Sparse = Any
@@ -41,7 +40,7 @@ ELEMENT_TYPES = {
 }
 
 
-def is_sparse(points: object) -> TypeGuard[Sparse]:
+def is_sparse(points: object) -> TypeIs[Sparse]:
     """Whether `points` is a scipy sparse container; never imports scipy."""
     sparse = sys.modules.get("scipy.sparse")
     return sparse is not None and bool(sparse.issparse(points))
@@ -76,7 +75,7 @@ def check_points(points: Points, name: str = "points") -> Points:
     if points.dtype.kind not in "biuf" and points.dtype.name != "bfloat16":
         raise TypeError(f"{name} must hold real numbers, got elements of type {points.dtype}")
     if points.ndim == 1:
-        points = points.reshape(-1, 1)
+        points = points.reshape((-1, 1))
     if points.ndim != 2 or points.shape[1] == 0:
         raise ValueError(
             f"{name} must have the shape [n, d] with d at least 1, or [n]; got {points.shape}"

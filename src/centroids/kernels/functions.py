@@ -44,7 +44,9 @@ class NonFiniteError(ValueError):
         self.row, self.column, self.value = row, column, value
         place = f"row {row}" if column is None else f"row {row}, column {column}"
         what = (
-            "squared distances overflow float64" if column is None else f"the value {value} is not finite"
+            "squared distances overflow float64"
+            if column is None
+            else f"the value {value} is not finite"
         )
         super().__init__(f"{what} at {place}")
 
@@ -116,7 +118,14 @@ def assign(
     counts = np.empty(k, np.int64) if update else None
     if is_sparse(points):
         bad_row = _native.assign_sparse(
-            *_sparse_parts(points), cosine, prepared, penalties, cluster_index, sums, counts, inertia
+            *_sparse_parts(points),
+            cosine,
+            prepared,
+            penalties,
+            cluster_index,
+            sums,
+            counts,
+            inertia,
         )
     else:
         bad_row = _native.assign(
@@ -262,7 +271,9 @@ def _prepare_centers(
     more than the squared length of the vector itself.
     """
     if centers.ndim != 2 or centers.shape[0] == 0:
-        raise ValueError(f"centers must have the shape [k, d] with k at least 1; got {centers.shape}")
+        raise ValueError(
+            f"centers must have the shape [k, d] with k at least 1; got {centers.shape}"
+        )
     if points.shape[1] != centers.shape[1]:
         raise ValueError(f"points have {points.shape[1]} columns, centers have {centers.shape[1]}")
     dtype = _common_dtype(points, centers)
@@ -278,7 +289,9 @@ def _prepare_centers(
 def _dense_parts(points: NDArray[Any]) -> tuple[NDArray[Any], int]:
     code = ELEMENT_TYPES[points.dtype.name]
     # DLPack and nanobind know no bfloat16 of NumPy's: the bits travel as integers.
-    return (points.view(np.uint16) if points.dtype.name in ("bfloat16", "float16") else points), code
+    return (
+        points.view(np.uint16) if points.dtype.name in ("bfloat16", "float16") else points
+    ), code
 
 
 def _sparse_parts(points: Sparse) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

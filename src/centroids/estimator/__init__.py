@@ -1,0 +1,89 @@
+"""The Estimator runtime: it knows nothing of k-means, and any model can use it."""
+
+from centroids.estimator.checkpoint import (
+    Checkpoint,
+    DamagedCheckpointError,
+    Saver,
+    latest_checkpoint,
+    load_latest,
+    read_checkpoint,
+)
+from centroids.estimator.display_hooks import ProfilerHook, ProgressBarHook
+from centroids.estimator.estimator import Estimator
+from centroids.estimator.hooks import (
+    FinalOpsHook,
+    GlobalStepWaiterHook,
+    LoggingTensorHook,
+    NanLossDuringTrainingError,
+    NanTensorHook,
+    SecondOrStepTimer,
+    StepCounterHook,
+    StopAtStepHook,
+)
+from centroids.estimator.metrics import Mean, Metric, Ratio, Sum
+from centroids.estimator.run_config import RunConfig
+from centroids.estimator.saver_hooks import (
+    CheckpointSaverHook,
+    CheckpointSaverListener,
+    SummarySaverHook,
+)
+from centroids.estimator.session import Session
+from centroids.estimator.session_run_hook import (
+    Coordinator,
+    SessionRunArgs,
+    SessionRunContext,
+    SessionRunHook,
+    SessionRunValues,
+)
+from centroids.estimator.spec import (
+    Batch,
+    BatchFunction,
+    EstimatorSpec,
+    ModeKeys,
+    TensorSpec,
+    Variables,
+    describe,
+)
+from centroids.estimator.summary import EventWriter
+
+__all__ = [
+    "Batch",
+    "BatchFunction",
+    "Checkpoint",
+    "CheckpointSaverHook",
+    "CheckpointSaverListener",
+    "Coordinator",
+    "DamagedCheckpointError",
+    "Estimator",
+    "EstimatorSpec",
+    "EventWriter",
+    "FinalOpsHook",
+    "GlobalStepWaiterHook",
+    "LoggingTensorHook",
+    "Mean",
+    "Metric",
+    "ModeKeys",
+    "NanLossDuringTrainingError",
+    "NanTensorHook",
+    "ProfilerHook",
+    "ProgressBarHook",
+    "Ratio",
+    "RunConfig",
+    "Saver",
+    "SecondOrStepTimer",
+    "Session",
+    "SessionRunArgs",
+    "SessionRunContext",
+    "SessionRunHook",
+    "SessionRunValues",
+    "StepCounterHook",
+    "StopAtStepHook",
+    "Sum",
+    "SummarySaverHook",
+    "TensorSpec",
+    "Variables",
+    "describe",
+    "latest_checkpoint",
+    "load_latest",
+    "read_checkpoint",
+]

@@ -1,0 +1,185 @@
+"""Checks of the arguments that train, evaluate and predict share."""
+
+from __future__ import annotations
+
+import inspect
+import operator
+import os
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from centroids.estimator.run_config import RunConfig
+
+_MODEL_FN_ARGUMENTS = ("features", "labels", "mode", "params", "config")
+
+
+def check_count(name: str, value: Any) -> int | None:
+    """Returns a number of steps as an int, or None.
+
+    Raises:
+        ValueError: If it is not an integer, or not positive.
+    """
+    if value is None:
+        return None
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        count = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} must be an integer > 0 or None, not {value!r}") from None
+    if count <= 0:
+        raise ValueError(f"Must specify {name} > 0, given: {count}")
+    return count
+
+
+def check_train_steps(steps: Any, max_steps: Any) -> tuple[int | None, int | None]:
+    """Returns both numbers as ints, or None.
+
+    Raises:
+        ValueError: If both are given, or one is no positive integer.
+    """
+    if steps is not None and max_steps is not None:
+        raise ValueError(
+            "Can not provide both steps and max_steps, but they are "
+            f"{steps!r} and {max_steps!r}; set one of them to None"
+        )
+    return check_count("steps", steps), check_count("max_steps", max_steps)
+
+
+def check_input_fn(input_fn: Any) -> None:
+    """Checks that there is an input function.
+
+    Raises:
+        TypeError: If it cannot be called.
+    """
+    if not callable(input_fn):
+        raise TypeError(
+            f"input_fn must be a function that returns batches, not {type(input_fn).__name__}; "
+            "write `lambda: data`"
+        )
+
+
+def check_predict_keys(predict_keys: Any) -> list[str] | None:
+    """Returns the keys as a list, or None.
+
+    Raises:
+        ValueError: If there is no key, or one is not a string.
+    """
+    if predict_keys is None:
+        return None
+    keys = [predict_keys] if isinstance(predict_keys, str) else list(predict_keys)
+    if not keys or not all(isinstance(key, str) for key in keys):
+        raise ValueError(f"predict_keys must be a list of names or None, not {predict_keys!r}")
+    return keys
+
+
+def check_model_fn(model_fn: Any) -> tuple[str, ...]:
+    """Finds which arguments a model function takes.
+
+    Args:
+        model_fn: The function.
+
+    Returns:
+        Some of features, labels, mode, params, config, in this order.
+
+    Raises:
+        ValueError: If it takes no features, or requires another argument.
+        TypeError: If it is no function.
+    """
+    if not callable(model_fn):
+        raise TypeError(f"model_fn must be a function, not {model_fn!r}")
+    parameters = inspect.signature(model_fn).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return _MODEL_FN_ARGUMENTS
+    names = {parameter.name for parameter in parameters}
+    required = {
+        parameter.name
+        for parameter in parameters
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
+    }
+    unexpected = sorted(required - set(_MODEL_FN_ARGUMENTS))
+    if unexpected:
+        raise ValueError(
+            f"model_fn ({model_fn!r}) has following not expected args: {', '.join(unexpected)}; "
+            f"it may take {', '.join(_MODEL_FN_ARGUMENTS)}"
+        )
+    if "features" not in names:
+        raise ValueError(f"model_fn ({model_fn!r}) must include features argument.")
+    return tuple(name for name in _MODEL_FN_ARGUMENTS if name in names)
+
+
+def call_with(function: Callable[..., Any], names: tuple[str, ...], values: dict[str, Any]) -> Any:
+    """Calls a function with those of the values that it takes, by name."""
+    return function(**{name: values[name] for name in names})
+
+
+def check_model_dir(model_dir: str) -> None:
+    """Checks that a model folder is not something else. Nothing is created.
+
+    Raises:
+        NotADirectoryError: If it is, or lies below, a file.
+    """
+    place = os.path.abspath(model_dir)
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    if not os.path.isdir(place):
+        relation = "it is" if place == os.path.abspath(model_dir) else f"{place} is"
+        raise NotADirectoryError(
+            f"model_dir must be a folder, but {relation} a file: {model_dir}; choose another one"
+        )
+
+
+def prepare_model_dir(model_dir: str) -> None:
+    """Creates a model folder and checks that files can be written there.
+
+    Raises:
+        NotADirectoryError: If it is, or lies below, a file.
+        PermissionError: If it cannot be created or written.
+        OSError: For other reasons of the file system.
+    """
+    check_model_dir(model_dir)
+    try:
+        os.makedirs(model_dir, exist_ok=True)
+        # Asking for rights is not enough: a mount may be read-only, a disk full.
+        with tempfile.TemporaryFile(dir=model_dir):
+            pass
+    except OSError as error:
+        raise type(error)(
+            error.errno,
+            f"model_dir cannot be written ({error.strerror}); training needs a folder that can",
+            model_dir,
+        ) from error
+
+
+def merge_model_dir(config: RunConfig | None, model_dir: Any) -> RunConfig:
+    """Returns the settings with the model folder of the constructor.
+
+    Raises:
+        ValueError: If both name a folder and they differ, or `config` is no RunConfig.
+    """
+    if config is None:
+        config = RunConfig()
+    if not isinstance(config, RunConfig):
+        raise ValueError(f"config must be an instance of RunConfig, received {config!r}")
+    if model_dir is None:
+        return config
+    merged = config.replace(model_dir=model_dir)
+    if config.model_dir is not None and config.model_dir != merged.model_dir:
+        raise ValueError(
+            "model_dir is set both in the constructor and in RunConfig, but with different values: "
+            f"{merged.model_dir!r} and {config.model_dir!r}; they must be the same"
+        )
+    return merged
+
+
+def check_evaluation_name(name: Any) -> None:
+    """Checks that an evaluation's name can be a part of a folder's name.
+
+    Raises:
+        ValueError: If it cannot.
+    """
+    if name is None:
+        return
+    if not isinstance(name, str) or any(sign in name for sign in ("/", os.sep, "\0")):
+        raise ValueError(f"name must be a string without {os.sep!r} or None, not {name!r}")

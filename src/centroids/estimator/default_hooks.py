@@ -1,0 +1,65 @@
+"""The hooks that every training has."""
+
+from __future__ import annotations
+
+from centroids.estimator.hooks import LoggingTensorHook, NanTensorHook, StepCounterHook
+from centroids.estimator.run_config import RunConfig
+from centroids.estimator.saver_hooks import (
+    CheckpointSaverHook,
+    CheckpointSaverListener,
+    SummarySaverHook,
+)
+from centroids.estimator.session_run_hook import SessionRunHook
+from centroids.estimator.spec import EstimatorSpec
+from centroids.estimator.summary import EventWriter
+
+
+def training_hooks(
+    spec: EstimatorSpec,
+    config: RunConfig,
+    hooks: list[SessionRunHook],
+    listeners: list[CheckpointSaverListener],
+    writer: EventWriter,
+) -> list[SessionRunHook]:
+    """Returns all hooks of a training in the order of their calls.
+
+    It is the order of r1.4 but for the check for NaN, which comes first: a model that has diverged
+    must not become the newest checkpoint.
+
+    Args:
+        spec: The model, with its own hooks.
+        config: How often to save, write and log; `model_dir` must be set.
+        hooks: Those of the caller.
+        listeners: For the hook that saves checkpoints: that of the caller or of the model if
+            there is one, otherwise a new one.
+        writer: Writes the event file.
+
+    Raises:
+        ValueError: If there are listeners but no checkpoints are saved.
+    """
+    given = [*spec.training_chief_hooks, *hooks, *spec.training_hooks]
+    saver = next((hook for hook in given if isinstance(hook, CheckpointSaverHook)), None)
+    created: list[SessionRunHook] = [NanTensorHook()]
+    steps, seconds = config.save_checkpoints_steps, config.save_checkpoints_secs
+    if saver is None and (steps or seconds):
+        assert config.model_dir is not None
+        saver = CheckpointSaverHook(config.model_dir, seconds or None, steps or None)
+        created.append(saver)
+    if saver is not None:
+        saver.use_listeners(listeners)
+    elif listeners:
+        raise ValueError(
+            "There should be a CheckpointSaverHook to use saving_listeners. Please set one of the "
+            "RunConfig.save_checkpoints_steps or RunConfig.save_checkpoints_secs."
+        )
+    created.extend(spec.training_chief_hooks)
+    if config.log_step_count_steps is not None:
+        created.append(StepCounterHook(config.log_step_count_steps, summary_writer=writer))
+    if config.save_summary_steps:
+        created.append(SummarySaverHook(config.save_summary_steps, summary_writer=writer))
+    created.extend(hooks)
+    if config.log_step_count_steps is not None:
+        names = {"loss": "loss", "step": "global_step"}
+        created.append(LoggingTensorHook(names, config.log_step_count_steps))
+    created.extend(spec.training_hooks)
+    return created

@@ -1,0 +1,424 @@
+"""Estimator: trains, evaluates and predicts with any model function."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.estimator.arguments import (
+    call_with,
+    check_count,
+    check_evaluation_name,
+    check_input_fn,
+    check_model_dir,
+    check_model_fn,
+    check_predict_keys,
+    check_train_steps,
+    merge_model_dir,
+    prepare_model_dir,
+)
+from centroids.estimator.checkpoint import (
+    Checkpoint,
+    latest_checkpoint,
+    load_latest,
+    read_checkpoint,
+)
+from centroids.estimator.default_hooks import training_hooks
+from centroids.estimator.hooks import StopAfterNumBatchesHook, StopAtStepHook
+from centroids.estimator.metrics import Mean
+from centroids.estimator.predictions import predictions_to_fetch, single_examples
+from centroids.estimator.run_config import RunConfig
+from centroids.estimator.saver_hooks import CheckpointSaverListener, check_listeners
+from centroids.estimator.session import Fetches, MonitoredSession
+from centroids.estimator.session_run_hook import SessionRunArgs, SessionRunHook, check_hooks
+from centroids.estimator.session_setup import BatchQueue, create_session
+from centroids.estimator.spec import EstimatorSpec, ModeKeys, describe
+from centroids.estimator.summary import EventWriter
+from centroids.inputs.stream import BatchStream, open_stream
+
+logger = logging.getLogger(__name__)
+
+InputFunction = Callable[..., Any]
+
+
+class Estimator:
+    """Trains, evaluates and predicts with a model that a function describes.
+
+    The model function is called once per train, evaluate or predict:
+    `model_fn(features, labels, mode, params, config)`, any of these by name, features at least.
+    `features` and `labels` describe the batches (TensorSpec or a dict of them; None when the
+    input is empty or gives no labels). It returns an EstimatorSpec.
+
+    Args:
+        model_fn: The model function.
+        model_dir: The folder for checkpoints and event files. None takes that of `config`, or a
+            new temporary folder, which is logged.
+        config: Settings of the runs; None takes the defaults.
+        params: Passed to `model_fn` and `input_fn` when they have such an argument.
+
+    Raises:
+        ValueError: If `model_dir` and `config.model_dir` differ, or `model_fn` has arguments that
+            are not known.
+        NotADirectoryError: If `model_dir` is a file.
+
+    An online mean, as a model:
+
+    >>> import centroids
+    >>> def model_fn(features, mode):
+    ...     def update(batch):
+    ...         step = int(batch.variables["global_step"]) + 1
+    ...         mean = batch.variables["mean"]
+    ...         batch.variables["mean"] = mean + (batch.features.mean(axis=0) - mean) / step
+    ...     return EstimatorSpec(
+    ...         mode,
+    ...         predictions=lambda batch: batch.features - batch.variables["mean"],
+    ...         loss=lambda batch: float(np.var(batch.features - batch.variables["mean"])),
+    ...         train_op=update,
+    ...         variables={"mean": np.zeros(features.shape[1])},
+    ...     )
+    >>> with tempfile.TemporaryDirectory() as model_dir:
+    ...     estimator = Estimator(model_fn, model_dir)
+    ...     _ = estimator.train(lambda: [np.array([[1.0], [3.0]]), np.array([[4.0], [6.0]])])
+    ...     print(estimator.get_variable_value("mean"))
+    [3.5]
+    """
+
+    def __init__(
+        self,
+        model_fn: Callable[..., EstimatorSpec],
+        model_dir: str | os.PathLike[str] | None = None,
+        config: RunConfig | None = None,
+        params: Any = None,
+    ) -> None:
+        self._config = merge_model_dir(config, model_dir)
+        if self._config.model_dir is None:
+            folder = tempfile.mkdtemp(prefix="centroids-")
+            logger.warning("Using temporary folder as model directory: %s", folder)
+            self._config = self._config.replace(model_dir=folder)
+        check_model_dir(self.model_dir)
+        self._model_fn_arguments = check_model_fn(model_fn)
+        self._model_fn = model_fn
+        self._params = copy.deepcopy({} if params is None else params)
+
+    @property
+    def config(self) -> RunConfig:
+        """The settings, with `model_dir` filled in."""
+        return self._config
+
+    @property
+    def model_dir(self) -> str:
+        """The folder for checkpoints and event files."""
+        assert self._config.model_dir is not None
+        return self._config.model_dir
+
+    @property
+    def params(self) -> Any:
+        """A copy of the params; {} when none were given."""
+        return copy.deepcopy(self._params)
+
+    @property
+    def model_fn(self) -> Callable[[Any, Any, str, RunConfig], EstimatorSpec]:
+        """The model function bound to the params: `model_fn(features, labels, mode, config)`."""
+        return self._call_model_fn
+
+    def train(
+        self,
+        input_fn: InputFunction,
+        hooks: Sequence[SessionRunHook] | None = None,
+        steps: int | None = None,
+        max_steps: int | None = None,
+        saving_listeners: Sequence[CheckpointSaverListener] | None = None,
+    ) -> Self:
+        """Trains the model, from the latest checkpoint if there is one.
+
+        Checkpoints are saved before the first step, as often as the config says, and at the end.
+
+        Args:
+            input_fn: Gives the input; called with any of mode, params and config that it takes.
+            hooks: Called around every step.
+            steps: How many steps to train in this call. None trains to the end of the input.
+            max_steps: At which global step to stop. None trains to the end of the input; a step
+                that is already reached returns at once.
+            saving_listeners: Called before and after each checkpoint.
+
+        Returns:
+            The estimator itself, for chaining.
+
+        Raises:
+            ValueError: If both `steps` and `max_steps` are given, or one is no integer > 0; if
+                the checkpoint is of another model; if the input ends before the model is
+                initialised; if there are saving_listeners but no checkpoints are saved.
+            TypeError: If hooks or listeners are of a wrong type.
+            NanLossDuringTrainingError: If the loss becomes NaN.
+            OSError: If model_dir cannot be written.
+        """
+        steps, max_steps = check_train_steps(steps, max_steps)
+        check_input_fn(input_fn)
+        stop_hooks = check_hooks(hooks)
+        listeners = check_listeners(saving_listeners)
+        prepare_model_dir(self.model_dir)
+        restored = load_latest(self.model_dir)
+        if max_steps is not None and restored is not None and max_steps <= restored.global_step:
+            logger.info(
+                "Skipping training: max_steps is %d, and the model has been trained for %d steps.",
+                max_steps,
+                restored.global_step,
+            )
+            return self
+        if steps is not None or max_steps is not None:
+            stop_hooks.append(StopAtStepHook(steps, max_steps))
+        with self._open(input_fn, ModeKeys.TRAIN) as stream:
+            loss = self._train(stream, restored, stop_hooks, listeners)
+        logger.info("Loss for final step: %s.", loss)
+        return self
+
+    def evaluate(
+        self,
+        input_fn: InputFunction,
+        steps: int | None = None,
+        hooks: Sequence[SessionRunHook] | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
+        name: str | None = None,
+    ) -> dict[str, Any]:
+        """Evaluates the model, and writes the values to an event file.
+
+        Args:
+            input_fn: Gives the input; called with any of mode, params and config that it takes.
+            steps: How many batches to take. None goes to the end of the input.
+            hooks: Called around every batch.
+            checkpoint_path: The checkpoint to evaluate; None takes the latest.
+            name: The event file goes to `eval_<name>` in model_dir, or `eval` without a name.
+
+        Returns:
+            The value of each of the model's metrics by name, `loss` (the mean of the losses of
+            the batches) and `global_step`.
+
+        Raises:
+            ValueError: If `steps` is no integer > 0, there is no trained model or the checkpoint
+                is of another model, or the input has no batch.
+            TypeError: If hooks are of a wrong type.
+        """
+        steps = check_count("steps", steps)
+        check_input_fn(input_fn)
+        check_evaluation_name(name)
+        all_hooks = check_hooks(hooks)
+        restored = self._trained(checkpoint_path)
+        if steps is not None:
+            all_hooks.append(StopAfterNumBatchesHook(steps))
+        # One wanted batch must not cost a second one, which reading ahead would fetch.
+        with self._open(input_fn, ModeKeys.EVAL, read_ahead=steps != 1) as stream:
+            values = self._evaluate(stream, restored, all_hooks)
+        logger.info("Evaluation at global step %d: %s", values["global_step"], values)
+        self._write_evaluation(values, name)
+        return values
+
+    def predict(
+        self,
+        input_fn: InputFunction,
+        predict_keys: Sequence[str] | None = None,
+        hooks: Sequence[SessionRunHook] | None = None,
+        checkpoint_path: str | os.PathLike[str] | None = None,
+        yield_single_examples: bool = True,
+    ) -> Iterator[Any]:
+        """Yields the predictions of the model.
+
+        The arguments are checked and the checkpoint is read at once; the input is opened when the
+        first prediction is asked for.
+
+        Args:
+            input_fn: Gives the input; of a tuple, only the first item is used.
+            predict_keys: Which predictions to evaluate, when they have names; None takes all.
+            hooks: Called around every batch.
+            checkpoint_path: The checkpoint to use; None takes the latest.
+            yield_single_examples: Yield one prediction per row; otherwise one per batch, as
+                whole arrays, which is much faster.
+
+        Yields:
+            A dict of values by name, or a value where the predictions have no names.
+
+        Raises:
+            ValueError: If there is no trained model or the checkpoint is of another model, if
+                `predict_keys` and the predictions conflict, or if the predictions of a batch
+                differ in length.
+            TypeError: If hooks are of a wrong type.
+        """
+        check_input_fn(input_fn)
+        keys = check_predict_keys(predict_keys)
+        all_hooks = check_hooks(hooks)
+        restored = self._trained(checkpoint_path)
+        return self._predict(input_fn, keys, all_hooks, restored, yield_single_examples)
+
+    def get_variable_names(self) -> list[str]:
+        """Returns the names of all variables of the latest checkpoint, sorted.
+
+        Raises:
+            ValueError: If there is no checkpoint yet.
+        """
+        return sorted(self._trained(None).variables)
+
+    def get_variable_value(self, name: str | Sequence[str]) -> Any:
+        """Returns the value of a variable in the latest checkpoint.
+
+        Args:
+            name: A name, or a list of names.
+
+        Returns:
+            An array, or a list of arrays.
+
+        Raises:
+            ValueError: If there is no checkpoint yet, or no variable of this name.
+        """
+        variables = self._trained(None).variables
+        if isinstance(name, str):
+            return _variable(variables, name)
+        return [_variable(variables, entry) for entry in name]
+
+    def latest_checkpoint(self) -> str | None:
+        """Returns the full path of the latest checkpoint, or None when there is none.
+
+        A damaged file is passed over with a warning.
+        """
+        return latest_checkpoint(self.model_dir)
+
+    def _open(self, input_fn: InputFunction, mode: str, read_ahead: bool = True) -> BatchStream:
+        return open_stream(
+            input_fn,
+            mode=mode,
+            params=self.params,
+            config=self._config,
+            read_ahead=read_ahead,
+        )
+
+    def _call_model_fn(
+        self, features: Any, labels: Any, mode: str, config: RunConfig
+    ) -> EstimatorSpec:
+        values = {
+            "features": features,
+            "labels": labels,
+            "mode": mode,
+            "params": self.params,
+            "config": config,
+        }
+        spec = call_with(self._model_fn, self._model_fn_arguments, values)
+        if not isinstance(spec, EstimatorSpec):
+            raise ValueError(f"model_fn should return an EstimatorSpec, not {spec!r}")
+        if spec.mode != mode:
+            raise ValueError(
+                f"model_fn returned a spec for mode {spec.mode!r} when called for {mode!r}"
+            )
+        return spec
+
+    def _spec(self, batches: BatchQueue, mode: str) -> EstimatorSpec:
+        first = batches.peek()
+        features = None if first is None else describe(first.features)
+        labels = None if first is None or mode == ModeKeys.PREDICT else describe(first.labels)
+        return self._call_model_fn(features, labels, mode, self._config)
+
+    def _trained(self, checkpoint_path: str | os.PathLike[str] | None) -> Checkpoint:
+        if checkpoint_path is not None:
+            return read_checkpoint(checkpoint_path)
+        latest = load_latest(self.model_dir)
+        if latest is None:
+            raise ValueError(
+                f"Could not find trained model in model_dir: {self.model_dir}; call train first"
+            )
+        return latest
+
+    def _train(
+        self,
+        stream: BatchStream,
+        restored: Checkpoint | None,
+        hooks: list[SessionRunHook],
+        listeners: list[CheckpointSaverListener],
+    ) -> Any:
+        batches = BatchQueue(stream)
+        spec = self._spec(batches, ModeKeys.TRAIN)
+        if batches.peek() is None:
+            logger.warning("input_fn gave no batch (or only empty ones): there is no step to train")
+        loss = None
+        args = SessionRunArgs("loss")
+        with EventWriter(self.model_dir) as writer:
+            all_hooks = training_hooks(spec, self._config, hooks, listeners, writer)
+            with MonitoredSession(
+                all_hooks,
+                lambda: create_session(spec, batches, self._config, restored, self._params),
+            ) as monitored:
+                fetches = Fetches(monitored.session, args.fetches)
+                while not monitored.should_stop():
+                    loss = monitored.run(args, fetches)
+        return loss
+
+    def _evaluate(
+        self, stream: BatchStream, restored: Checkpoint, hooks: list[SessionRunHook]
+    ) -> dict[str, Any]:
+        batches = BatchQueue(stream)
+        if batches.peek() is None:
+            raise ValueError("input_fn gave no batch (or only empty ones): nothing to evaluate")
+        spec = self._spec(batches, ModeKeys.EVAL)
+        assert spec.loss is not None
+        metrics = {**(spec.eval_metric_ops or {}), "loss": Mean(spec.loss)}
+        for metric in metrics.values():
+            metric.reset()
+        args = SessionRunArgs([])
+        with MonitoredSession(
+            hooks + check_hooks(spec.evaluation_hooks),
+            lambda: create_session(spec, batches, self._config, restored, metrics=metrics),
+        ) as monitored:
+            fetches = Fetches(monitored.session, args.fetches)
+            while not monitored.should_stop():
+                monitored.run(args, fetches)
+        values = {name: metric.result() for name, metric in metrics.items()}
+        return {**values, "global_step": restored.global_step}
+
+    def _write_evaluation(self, values: Mapping[str, Any], name: str | None) -> None:
+        folder = os.path.join(self.model_dir, "eval" if not name else f"eval_{name}")
+        scalars = {
+            key: value
+            for key, value in values.items()
+            if key != "global_step"
+            and np.size(value) == 1
+            and np.asarray(value).dtype.kind in "biuf"
+        }
+        try:
+            with EventWriter(folder) as writer:
+                writer.add_scalars(scalars, values["global_step"])
+        except OSError as error:
+            # A model may be read from where nothing can be written; its values are still good.
+            logger.warning("Cannot write the evaluation to %s: %s", folder, error)
+
+    def _predict(
+        self,
+        input_fn: InputFunction,
+        keys: list[str] | None,
+        hooks: list[SessionRunHook],
+        restored: Checkpoint,
+        yield_single_examples: bool,
+    ) -> Iterator[Any]:
+        with self._open(input_fn, ModeKeys.PREDICT) as stream:
+            batches = BatchQueue(stream)
+            spec = self._spec(batches, ModeKeys.PREDICT)
+            args = SessionRunArgs(predictions_to_fetch(spec, keys))
+            with MonitoredSession(
+                hooks + check_hooks(spec.prediction_hooks),
+                lambda: create_session(spec, batches, self._config, restored),
+            ) as monitored:
+                fetches = Fetches(monitored.session, args.fetches)
+                while not monitored.should_stop():
+                    values = monitored.run(args, fetches)
+                    if yield_single_examples:
+                        yield from single_examples(values)
+                    else:
+                        yield values
+
+
+def _variable(variables: Mapping[str, NDArray[Any]], name: Any) -> NDArray[Any]:
+    if not isinstance(name, str) or name not in variables:
+        raise ValueError(f"no variable is named {name!r}; there are {', '.join(sorted(variables))}")
+    return variables[name]

@@ -1,0 +1,228 @@
+"""Hooks that write a run down: checkpoints and summaries."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from centroids.estimator.checkpoint import Saver
+from centroids.estimator.hooks import SecondOrStepTimer
+from centroids.estimator.session_run_hook import (
+    Coordinator,
+    SessionRunArgs,
+    SessionRunContext,
+    SessionRunHook,
+    SessionRunValues,
+)
+from centroids.estimator.summary import EventWriter
+
+if TYPE_CHECKING:
+    from centroids.estimator.session import Session
+
+logger = logging.getLogger(__name__)
+
+
+class CheckpointSaverListener:
+    """Base class of objects that act before or after a checkpoint is saved.
+
+    The last checkpoint of a run is saved before `end` is called.
+    """
+
+    def begin(self) -> None:
+        """Called once, before the session exists."""
+
+    def before_save(self, session: Session, global_step_value: int) -> None:
+        """Called before each save."""
+
+    def after_save(self, session: Session, global_step_value: int) -> bool | None:
+        """Called after each save.
+
+        Returns:
+            True to end the training. It has no effect after the save that precedes the first
+            step, as in r1.4.
+        """
+        return None
+
+    def end(self, session: Session, global_step_value: int) -> None:
+        """Called once after the loop, unless an exception ended it."""
+
+
+def check_listeners(listeners: Any) -> list[CheckpointSaverListener]:
+    """Returns `listeners` as a new list.
+
+    Raises:
+        TypeError: If it is no sequence, or if an entry is not a CheckpointSaverListener.
+    """
+    if listeners is None:
+        return []
+    if not isinstance(listeners, (list, tuple)):
+        raise TypeError(
+            "saving_listeners must be a list of CheckpointSaverListener objects or None, not "
+            f"{listeners!r}"
+        )
+    for position, listener in enumerate(listeners):
+        if not isinstance(listener, CheckpointSaverListener):
+            raise TypeError(
+                "saving_listeners must be a list of CheckpointSaverListener instances, but "
+                f"saving_listeners[{position}] is {listener!r}"
+            )
+    return list(listeners)
+
+
+class CheckpointSaverHook(SessionRunHook):
+    """Saves checkpoints: before the first step, every so often, and at the end.
+
+    Args:
+        checkpoint_dir: The folder.
+        save_secs: Save every this many seconds.
+        save_steps: Save every this many steps. Exactly one of the two must be given.
+        saver: Writes instead of a Saver with the settings of the run's RunConfig.
+        checkpoint_basename: Files are called `<basename>-<step>.safetensors`.
+        listeners: Called before and after each save.
+
+    Raises:
+        ValueError: If both or none of the intervals are given.
+    """
+
+    def __init__(
+        self,
+        checkpoint_dir: str,
+        save_secs: float | None = None,
+        save_steps: int | None = None,
+        saver: Saver | None = None,
+        checkpoint_basename: str = "model.ckpt",
+        listeners: Sequence[CheckpointSaverListener] | None = None,
+    ) -> None:
+        if (save_secs is None) == (save_steps is None):
+            raise ValueError(
+                "exactly one of save_secs and save_steps must be given, not "
+                f"save_secs={save_secs!r} and save_steps={save_steps!r}"
+            )
+        self._checkpoint_dir = checkpoint_dir
+        self._basename = checkpoint_basename
+        self._given_saver = saver
+        self._own_listeners = check_listeners(listeners)
+        self._run_listeners: list[CheckpointSaverListener] = []
+        self._timer = SecondOrStepTimer(save_secs, save_steps)
+
+    def use_listeners(self, listeners: Sequence[CheckpointSaverListener]) -> None:
+        """Sets the listeners of the coming run, called after those of the constructor.
+
+        They replace those of an earlier run, so that one hook can serve several calls of train.
+        """
+        self._run_listeners = list(listeners)
+
+    @property
+    def _listeners(self) -> list[CheckpointSaverListener]:
+        return self._own_listeners + self._run_listeners
+
+    def begin(self) -> None:
+        """Starts anew."""
+        self._timer.reset()
+        for listener in self._listeners:
+            listener.begin()
+
+    def after_create_session(self, session: Session, coord: Coordinator) -> None:
+        """Saves the initial or restored variables."""
+        config = session.run_config
+        self._saver = self._given_saver or Saver(self._checkpoint_dir, self._basename, config)
+        self._save(session, session.global_step)
+        self._timer.update_last_triggered_step(session.global_step)
+
+    def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
+        """Saves when it is due."""
+        session = run_context.session
+        step = session.global_step
+        if self._timer.should_trigger_for_step(step):
+            self._timer.update_last_triggered_step(step)
+            if self._save(session, step):
+                run_context.request_stop()
+
+    def end(self, session: Session) -> None:
+        """Saves the last step unless that has been done."""
+        step = session.global_step
+        if step != self._timer.last_triggered_step():
+            self._save(session, step)
+        for listener in self._listeners:
+            listener.end(session, step)
+
+    def _save(self, session: Session, step: int) -> bool:
+        logger.info("Saving checkpoints for %d into %s.", step, self._checkpoint_dir)
+        for listener in self._listeners:
+            listener.before_save(session, step)
+        self._saver.save(session.checkpoint())
+        stop = False
+        for listener in self._listeners:
+            if listener.after_save(session, step):
+                logger.info("%r requested that training be stopped.", listener)
+                stop = True
+        return stop
+
+
+class SummarySaverHook(SessionRunHook):
+    """Writes scalars into an event file.
+
+    Args:
+        save_steps: Write every this many steps, the first of the call included.
+        save_secs: Write every this many seconds. Exactly one of the two must be given.
+        output_dir: The folder of the event file.
+        summary_writer: Writes instead of a new writer for `output_dir`.
+        summary_op: The name of a scalar, a list of names, or a dict of names by tag. None takes
+            the loss and the summaries of the spec.
+
+    Raises:
+        ValueError: If both or none of the intervals are given, or no place to write.
+    """
+
+    def __init__(
+        self,
+        save_steps: int | None = None,
+        save_secs: float | None = None,
+        output_dir: str | None = None,
+        summary_writer: EventWriter | None = None,
+        summary_op: str | Sequence[str] | Mapping[str, str] | None = None,
+    ) -> None:
+        if (save_secs is None) == (save_steps is None):
+            raise ValueError(
+                "exactly one of save_steps and save_secs must be given, not "
+                f"save_steps={save_steps!r} and save_secs={save_secs!r}"
+            )
+        if summary_writer is None and not output_dir:
+            raise ValueError("one of output_dir and summary_writer must be given")
+        self._timer = SecondOrStepTimer(save_secs, save_steps)
+        self._writer = summary_writer or EventWriter(output_dir or "")
+        self._owned = summary_writer is None
+        self._summary_op = summary_op
+
+    def begin(self) -> None:
+        """Starts anew."""
+        self._timer.reset()
+        self._due = False
+
+    def after_create_session(self, session: Session, coord: Coordinator) -> None:
+        """Finds the names to write."""
+        names = self._summary_op
+        if names is None:
+            names = (["loss"] if session.spec.loss is not None else []) + list(
+                session.spec.summaries
+            )
+        elif isinstance(names, str):
+            names = [names]
+        tags = dict(names) if isinstance(names, Mapping) else {name: name for name in names}
+        self._args = SessionRunArgs(tags)
+        if self._owned:
+            coord.on_close(self._writer.close)
+
+    def before_run(self, run_context: SessionRunContext) -> SessionRunArgs | None:
+        """Fetches the values when they are due."""
+        # Outside of training the global step stands still, and nothing after the first is due.
+        self._due = self._timer.should_trigger_for_step(run_context.session.global_step + 1)
+        return self._args if self._due else None
+
+    def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
+        """Writes what was fetched."""
+        if self._due and run_values.results:
+            step = run_context.session.global_step
+            self._timer.update_last_triggered_step(step)
+            self._writer.add_scalars(run_values.results, step)

@@ -1,0 +1,295 @@
+"""The session: a store of variables, one step, fetches by name, and the calls of the hooks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from centroids.estimator.checkpoint import Checkpoint
+from centroids.estimator.metrics import Metric
+from centroids.estimator.run_config import RunConfig
+from centroids.estimator.session_run_hook import (
+    Coordinator,
+    SessionRunArgs,
+    SessionRunContext,
+    SessionRunHook,
+    SessionRunValues,
+)
+from centroids.estimator.spec import Batch, BatchFunction, EstimatorSpec, ModeKeys, Variables
+from centroids.inputs.errors import OutOfRangeError
+
+if TYPE_CHECKING:
+    from centroids.inputs.stream import InputBatch
+
+logger = logging.getLogger(__name__)
+
+
+class Session:
+    """Variables and the functions of a spec, run batch by batch.
+
+    Attributes:
+        variables: Arrays by name; what the functions of the spec read and write.
+        run_config: The configuration of the run.
+        spec: The spec whose functions run.
+        input_position: Where the input stood after the last trained batch, or None.
+
+    Args:
+        spec: The model.
+        variables: The restored or initial variables, with `global_step`. The session owns them.
+        batches: Gives the batches, one a step.
+        run_config: The configuration of the run.
+        metrics: Metrics to update with each batch (evaluation), by name.
+        params: Saved in checkpoints as far as JSON goes.
+        input_position: The position that a restored checkpoint had.
+    """
+
+    def __init__(
+        self,
+        spec: EstimatorSpec,
+        variables: Variables,
+        batches: Iterator[InputBatch],
+        run_config: RunConfig,
+        metrics: Mapping[str, Metric] | None = None,
+        params: Any = None,
+        input_position: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.spec = spec
+        self.variables = variables
+        self.run_config = run_config
+        self.input_position = input_position
+        self._batches = batches
+        self._metrics = dict(metrics or {})
+        self._params = params
+        self._num_batches = 0
+        self._batch: Batch | None = None
+        self._train_op = spec.train_op if spec.mode == ModeKeys.TRAIN else None
+        self._with_labels = spec.mode != ModeKeys.PREDICT
+        self._functions = _named_functions(spec)
+
+    @property
+    def global_step(self) -> int:
+        """The number of training steps behind the variables."""
+        return int(self.variables["global_step"])
+
+    def run(self, fetches: Any) -> Any:
+        """Reads values outside of a step; no batch is pulled and nothing changes.
+
+        Args:
+            fetches: A name, or a list or dict of names. Variables, metrics and "global_step" are
+                read as they are; loss, predictions and summaries belong to the latest batch.
+
+        Returns:
+            The values in the structure of `fetches`. Arrays are copies.
+
+        Raises:
+            ValueError: If a name is unknown, or needs a batch before the first one.
+        """
+        return Fetches(self, fetches).read()
+
+    def step(self, plans: Sequence[Fetches]) -> None:
+        """Pulls a batch, evaluates what the plans need of it, then updates.
+
+        Raises:
+            StopIteration: At the end of the input.
+        """
+        given = next(self._batches)
+        labels = given.labels if self._with_labels else None
+        batch = self._batch = Batch(given.features, labels, self._num_batches, self.variables)
+        self._num_batches += 1
+        for plan in plans:
+            for function in plan.functions:
+                batch.get(function)
+        for metric in self._metrics.values():
+            metric.update(batch)
+        if self._train_op is not None:
+            batch.get(self._train_op)
+            self.variables["global_step"] = np.array(self.global_step + 1, np.int64)
+            self.input_position = given.position
+
+    def checkpoint(self) -> Checkpoint:
+        """Returns what a checkpoint of this moment holds. The arrays are not copied."""
+        return Checkpoint(
+            variables=self.variables,
+            identity=self.spec.identity,
+            params=self._params,
+            input_position=self.input_position,
+        )
+
+    def reader(self, name: str) -> tuple[BatchFunction | None, Callable[[], Any]]:
+        """Finds what a name stands for.
+
+        Returns:
+            The function of a batch that must run for it, or None, and a function that reads it.
+
+        Raises:
+            ValueError: If nothing has this name.
+        """
+        if name == "global_step":
+            return None, lambda: self.global_step
+        function = self._functions.get(name)
+        if function is not None:
+            return function, lambda: self._current_batch(name).get(function)
+        if name in self.variables:
+            return None, lambda: np.array(self.variables[name])
+        if name in self._metrics:
+            return None, self._metrics[name].result
+        names = sorted({"global_step", *self._functions, *self.variables, *self._metrics})
+        raise ValueError(f"cannot fetch {name!r}: the names here are {', '.join(names)}")
+
+    def _current_batch(self, name: str) -> Batch:
+        if self._batch is None:
+            raise ValueError(f"cannot fetch {name!r} before the first batch")
+        return self._batch
+
+
+class Fetches:
+    """Fetched names, resolved once for a session.
+
+    Attributes:
+        functions: The functions that have to run for a batch.
+        read: Returns the values in the structure of the names.
+
+    Args:
+        session: Where the names are looked up.
+        names: A name, or a list, tuple or dict of such, nested at will.
+    """
+
+    __slots__ = ("functions", "read")
+
+    def __init__(self, session: Session, names: Any) -> None:
+        self.functions: list[BatchFunction] = []
+        self.read = self._resolve(session, names)
+
+    def _resolve(self, session: Session, names: Any) -> Callable[[], Any]:
+        if isinstance(names, str):
+            function, read = session.reader(names)
+            if function is not None:
+                self.functions.append(function)
+            return read
+        if isinstance(names, Mapping):
+            entries = {key: self._resolve(session, name) for key, name in names.items()}
+            return lambda: {key: read() for key, read in entries.items()}
+        if isinstance(names, (list, tuple)):
+            parts = [self._resolve(session, name) for name in names]
+            return lambda: [read() for read in parts]
+        raise ValueError(f"fetches must be names, or lists or dicts of names, not {names!r}")
+
+
+class MonitoredSession:
+    """A session with its hooks, as a context manager around the loop of a call.
+
+    The order of calls, and what ends the loop, is described in session_run_hook.py. The context
+    ends without an exception at the end of the input.
+
+    Args:
+        hooks: The hooks, in the order of their calls.
+        create_session: Makes the session, between `begin` and `after_create_session`.
+    """
+
+    def __init__(
+        self, hooks: Sequence[SessionRunHook], create_session: Callable[[], Session]
+    ) -> None:
+        self._hooks = hooks
+        self._create_session = create_session
+        self._coordinator = Coordinator()
+        self._stop = False
+        # Methods that a hook does not override are not called at all.
+        self._before = [(i, h.before_run) for i, h in enumerate(hooks) if _has(h, "before_run")]
+        self._after = [(i, h.after_run) for i, h in enumerate(hooks) if _has(h, "after_run")]
+        self._known: dict[int, tuple[SessionRunArgs, Fetches]] = {}
+
+    def __enter__(self) -> MonitoredSession:
+        try:
+            for hook in self._hooks:
+                hook.begin()
+            self.session = self._create_session()
+            for hook in self._hooks:
+                hook.after_create_session(self.session, self._coordinator)
+        except BaseException:
+            self._coordinator.close()
+            raise
+        return self
+
+    def should_stop(self) -> bool:
+        """Says whether a hook has asked to end the loop."""
+        return self._stop or self._coordinator.should_stop()
+
+    def run(self, args: SessionRunArgs, fetches: Fetches) -> Any:
+        """Runs one step with all hooks.
+
+        Args:
+            args: What the caller fetches, for the hooks to see.
+            fetches: The same, resolved.
+
+        Returns:
+            The fetched values.
+
+        Raises:
+            StopIteration: At the end of the input, before `after_run`.
+        """
+        context = SessionRunContext(args, self.session)
+        plans = [fetches]
+        wanted: dict[int, Fetches] = {}
+        for position, before_run in self._before:
+            asked = before_run(context)
+            if asked is not None:
+                wanted[position] = plan = self._resolve(position, asked)
+                plans.append(plan)
+        self.session.step(plans)
+        results = fetches.read()
+        for position, after_run in self._after:
+            read = wanted.get(position)
+            after_run(context, _NOTHING if read is None else SessionRunValues(read.read()))
+        if context.stop_requested:
+            self._stop = True
+        return results
+
+    def _resolve(self, position: int, asked: SessionRunArgs) -> Fetches:
+        known = self._known.get(position)
+        # Most hooks return one object all the time; it is kept alive here, so `is` is safe.
+        if known is not None and known[0] is asked:
+            return known[1]
+        hook = self._hooks[position]
+        if not isinstance(asked, SessionRunArgs):
+            raise TypeError(
+                f"before_run of {hook!r} must return SessionRunArgs or None, not {asked!r}"
+            )
+        if asked.feed_dict is not None:
+            raise ValueError(
+                f"before_run of {hook!r} returned a feed_dict, which must be None: there is no "
+                "graph to feed"
+            )
+        plan = Fetches(self.session, asked.fetches)
+        self._known[position] = (asked, plan)
+        return plan
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> bool:
+        ended = kind is None or issubclass(kind, (OutOfRangeError, StopIteration))
+        try:
+            if ended:
+                for hook in self._hooks:
+                    hook.end(self.session)
+        finally:
+            self._coordinator.close()
+        return ended
+
+
+_NOTHING = SessionRunValues(None)
+
+
+def _has(hook: SessionRunHook, method: str) -> bool:
+    return getattr(getattr(hook, method), "__func__", None) is not getattr(SessionRunHook, method)
+
+
+def _named_functions(spec: EstimatorSpec) -> dict[str, BatchFunction]:
+    functions = dict(spec.summaries)
+    if isinstance(spec.predictions, Mapping):
+        functions.update(spec.predictions)
+    elif spec.predictions is not None:
+        functions["predictions"] = spec.predictions
+    if spec.loss is not None:
+        functions["loss"] = spec.loss
+    return functions

@@ -1,0 +1,131 @@
+"""What happens before the first step: looking ahead in the input, restoring, initialising."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.estimator.checkpoint import Checkpoint
+from centroids.estimator.metrics import Metric
+from centroids.estimator.run_config import RunConfig
+from centroids.estimator.session import Session
+from centroids.estimator.spec import Batch, EstimatorSpec, Variables
+
+if TYPE_CHECKING:
+    from centroids.inputs.stream import InputBatch
+
+
+class BatchQueue:
+    """The batches of an input, some of which may be looked at before their turn.
+
+    Args:
+        stream: Gives the batches.
+    """
+
+    def __init__(self, stream: Iterator[InputBatch]) -> None:
+        self._stream = stream
+        self._ahead: collections.deque[InputBatch] = collections.deque()
+
+    def __iter__(self) -> BatchQueue:
+        return self
+
+    def __next__(self) -> InputBatch:
+        return self._ahead.popleft() if self._ahead else next(self._stream)
+
+    def peek(self) -> InputBatch | None:
+        """Returns the next batch and leaves it in its place; None at the end of the input."""
+        if not self._ahead:
+            for batch in self._stream:
+                self._ahead.append(batch)
+                break
+        return self._ahead[0] if self._ahead else None
+
+    def look_ahead(self, variables: Variables) -> Iterator[Batch]:
+        """Yields the coming batches and leaves them in their places."""
+        index = 0
+        while True:
+            if index == len(self._ahead):
+                try:
+                    self._ahead.append(next(self._stream))
+                except StopIteration:
+                    return
+            batch = self._ahead[index]
+            yield Batch(batch.features, batch.labels, index, variables)
+            index += 1
+
+
+def create_session(
+    spec: EstimatorSpec,
+    batches: BatchQueue,
+    config: RunConfig,
+    restored: Checkpoint | None,
+    params: Any = None,
+    metrics: Mapping[str, Metric] | None = None,
+) -> Session:
+    """Makes a session whose variables are restored, or initialised when there is no checkpoint.
+
+    Raises:
+        ValueError: If the checkpoint is of another model, or the input ends before the model is
+            initialised.
+    """
+    if restored is not None:
+        # A model cannot know its shapes from an empty input, and no step will use them.
+        check_restored(spec, restored, with_variables=batches.peek() is not None)
+        variables = dict(restored.variables)
+        position = restored.input_position
+        return Session(spec, variables, batches, config, metrics, params, position)
+    variables = {name: np.array(value) for name, value in spec.variables.items()}
+    variables["global_step"] = np.array(0, np.int64)
+    if spec.initialize is not None:
+        spec.initialize(batches.look_ahead(variables))
+    return Session(spec, variables, batches, config, metrics, params)
+
+
+def check_restored(spec: EstimatorSpec, restored: Checkpoint, with_variables: bool) -> None:
+    """Checks that a checkpoint belongs to a model.
+
+    Args:
+        spec: The model.
+        restored: The checkpoint.
+        with_variables: Whether to compare the variables too, not only the identity.
+
+    Raises:
+        ValueError: If a setting, a name or a shape differs; it names both values.
+    """
+    source = f"the checkpoint {restored.path}"
+    for key in sorted({*spec.identity, *restored.identity}):
+        here, there = spec.identity.get(key), restored.identity.get(key)
+        if here != there:
+            raise ValueError(
+                f"{source} is of another model: {key} is {_show(there)} there and {_show(here)} "
+                "here; use the same settings or another model_dir"
+            )
+    if not with_variables:
+        return
+    saved = {name: value for name, value in restored.variables.items() if name != "global_step"}
+    if spec.check_variables is not None:
+        spec.check_variables(saved)
+    if set(saved) != set(spec.variables):
+        raise ValueError(
+            f"{source} is of another model: it has the variables {_names(saved)}, but the model "
+            f"has {_names(spec.variables)}; use another model_dir"
+        )
+    for name, initial in spec.variables.items():
+        theirs, ours = saved[name].shape, np.shape(initial)
+        if theirs != ours:
+            raise ValueError(
+                f"{source} is of another model: {name} has the shape {theirs} there and {ours} "
+                "here; use the same settings and inputs of the same width, or another model_dir"
+            )
+
+
+def _show(value: str | None) -> str:
+    return "not set" if value is None else repr(value)
+
+
+def _names(variables: Mapping[str, NDArray[Any]]) -> str:
+    return ", ".join(sorted(variables)) or "none"

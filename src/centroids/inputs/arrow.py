@@ -1,0 +1,97 @@
+"""Arrow tables to matrices: the columns side by side, list columns as several."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def import_arrow(module: str = "pyarrow") -> Any:
+    """Imports pyarrow or a module of it, or raises an ImportError that says how to install it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            "reading Parquet files needs pyarrow; install it with: pip install 'centroids[arrow]'"
+        ) from error
+
+
+def matrix_of_table(table: Any, name: str) -> NDArray[Any]:
+    """Joins the columns of an Arrow table in their order.
+
+    Args:
+        table: A pyarrow Table or RecordBatch of n rows. Columns are numbers, or lists of equally
+            many numbers each. A missing number becomes NaN.
+        name: What error messages call it.
+
+    Returns:
+        [n, d], in the dtype that holds those of all columns.
+
+    Raises:
+        TypeError: If a column holds no numbers.
+        ValueError: If the lists of a column differ in length, or there is no column.
+    """
+    if not table.column_names:
+        raise ValueError(f"{name} is a table without columns")
+    parts = [
+        _matrix_of_column(table.column(index), f"{name}[{label!r}]")
+        for index, label in enumerate(table.column_names)
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def check_column_type(kind: Any, name: str) -> None:
+    """Raises a TypeError unless `kind` is numbers or lists of numbers."""
+    element = kind.value_type if _is_list(kind) else kind
+    types = import_arrow("pyarrow.types")
+    if not (types.is_integer(element) or types.is_floating(element) or types.is_boolean(element)):
+        raise TypeError(
+            f"{name} must hold numbers or lists of numbers, got {kind}; choose other columns with "
+            "columns=[...]"
+        )
+
+
+def _is_list(kind: Any) -> bool:
+    types = import_arrow("pyarrow.types")
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def _matrix_of_column(column: Any, name: str) -> NDArray[Any]:
+    check_column_type(column.type, name)
+    if not _is_list(column.type):
+        return np.asarray(column).reshape(-1, 1)
+    chunks = column.chunks if hasattr(column, "chunks") else [column]
+    matrices = []
+    row = 0
+    for chunk in chunks:
+        matrices.append(_matrix_of_lists(chunk, name, row))
+        row += len(chunk)
+    widths = {matrix.shape[1] for matrix in matrices if len(matrix)}
+    if len(widths) > 1:
+        raise ValueError(f"the lists of {name} must have equal lengths, got {sorted(widths)}")
+    matrices = [matrix for matrix in matrices if len(matrix)] or matrices[:1]
+    if not matrices:
+        return np.empty((0, max(getattr(column.type, "list_size", 1), 1)))
+    return matrices[0] if len(matrices) == 1 else np.concatenate(matrices)
+
+
+def _matrix_of_lists(chunk: Any, name: str, first_row: int) -> NDArray[Any]:
+    """[n, width] of an Arrow array of n lists; `first_row` is the row of its first."""
+    if chunk.null_count:
+        row = first_row + int(np.argmax(np.asarray(chunk.is_null())))
+        raise ValueError(f"{name} has no list in row {row}")
+    values = np.asarray(chunk.flatten())
+    if hasattr(chunk.type, "list_size"):
+        return values.reshape(len(chunk), chunk.type.list_size)
+    lengths = np.asarray(chunk.value_lengths())
+    different = lengths != (lengths[0] if len(lengths) else 0)
+    if different.any():
+        row = int(np.argmax(different))
+        raise ValueError(
+            f"the lists of {name} must have equal lengths: row {first_row} has {lengths[0]} "
+            f"elements, row {first_row + row} has {lengths[row]}"
+        )
+    return values.reshape(len(chunk), int(lengths[0]) if len(lengths) else 1)

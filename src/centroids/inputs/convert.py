@@ -1,0 +1,270 @@
+"""What users hand over as a batch, to NumPy arrays, compressed sparse rows, or dicts of them.
+
+Other libraries are recognised by the methods of their types and never imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.inputs.arrow import matrix_of_table
+from centroids.inputs.sparse import (
+    Sparse,
+    csr_of_coordinates,
+    csr_of_scipy,
+    csr_of_torch,
+    is_sparse_type,
+)
+
+Rows: TypeAlias = NDArray[Any] | Sparse
+Columns: TypeAlias = Rows | dict[str, Rows]
+
+_Converter: TypeAlias = Callable[[Any, str], Rows]
+
+_CONVERTERS: dict[type, _Converter | None] = {}
+
+_NOT_NUMBERS = "OSUT"  # objects, bytes, strings of fixed and of variable width
+
+
+def convert_batch(raw: Any) -> tuple[Columns, Any]:
+    """Splits a batch into features and labels, both converted.
+
+    Args:
+        raw: Features, or (features, labels) as a tuple; a list of one or two arrays, as a torch
+            DataLoader makes, is taken likewise. Features are what `convert_features` takes.
+
+    Returns:
+        The features and the labels (None if there are none).
+
+    Raises:
+        TypeError: If it is neither.
+        ValueError: If a shape is wrong.
+    """
+    if type(raw) is np.ndarray:
+        return convert_features(raw), None
+    if not _is_pair(raw):
+        return convert_features(raw), None
+    if len(raw) not in (1, 2):
+        raise TypeError(
+            f"a batch must be features or (features, labels), got a {type(raw).__name__} of "
+            f"{len(raw)} items"
+        )
+    return convert_features(raw[0]), convert_labels(raw[1]) if len(raw) == 2 else None
+
+
+def convert_features(value: Any, name: str = "features") -> Columns:
+    """Converts the features of a batch; arrays are neither copied nor changed.
+
+    Args:
+        value: [n] or [n, ...]: a NumPy array, nested lists of numbers, a pandas, polars or pyarrow
+            table (its columns in their order), a torch or eager TensorFlow tensor, a
+            SparseTensorValue, a scipy sparse container; or a dict of such.
+        name: What error messages call it.
+
+    Returns:
+        A NumPy array, compressed sparse rows, or a dict of them.
+
+    Raises:
+        TypeError: If it holds no numbers.
+        ValueError: If a shape is wrong.
+
+    >>> convert_features([[1, 2], [3, 4]]).shape
+    (2, 2)
+    >>> convert_features({"height": [1.8, 1.7]})["height"].tolist()
+    [1.8, 1.7]
+    """
+    if type(value) is not dict and not isinstance(value, Mapping):
+        return _check_numbers(_convert_rows(value, name), name)
+    if not value:
+        raise ValueError(f"{name} is an empty dict: there is no column in it")
+    columns: dict[str, Rows] = {}
+    for key, column in value.items():
+        if not isinstance(key, str):
+            raise TypeError(f"the keys of {name} must be strings, got {key!r}")
+        place = f"{name}[{key!r}]"
+        columns[key] = _check_numbers(_convert_rows(column, place), place)
+    return columns
+
+
+def convert_labels(value: Any, name: str = "labels") -> Any:
+    """Converts labels as features are, but of any type (strings too); None stays None."""
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        return {key: convert_labels(part, f"{name}[{key!r}]") for key, part in value.items()}
+    return _convert_rows(value, name)
+
+
+def num_rows(columns: Columns) -> int:
+    """The number of rows of a converted batch; of a dict, that of its first column."""
+    if isinstance(columns, dict):
+        columns = next(iter(columns.values()))
+    return int(columns.shape[0])
+
+
+def is_one_batch(value: Any) -> bool:
+    """Whether `value` is one batch, as opposed to a stream of them.
+
+    A list is one batch if it holds numbers or rows of them (lists, tuples, arrays [d]); a list of
+    matrices, dicts or pairs is a stream.
+    """
+    if isinstance(value, (Mapping, tuple)):
+        return True
+    if isinstance(value, list):
+        return not value or not _is_batch_in_list(value[0])
+    return _converter_of(type(value)) is not None or not isinstance(value, Iterable)
+
+
+def _is_batch_in_list(item: Any) -> bool:
+    if isinstance(item, Mapping) or is_sparse_type(type(item)):
+        return True
+    if isinstance(item, (list, tuple)):
+        return bool(item) and np.ndim(item[0]) > 0
+    return len(getattr(item, "shape", ())) > 1
+
+
+def _is_pair(raw: Any) -> bool:
+    if isinstance(raw, tuple):
+        return _converter_of(type(raw)) is not csr_of_coordinates
+    if not isinstance(raw, list) or not raw:
+        return False
+    # A list may also be rows: of these, only torch's own lists hold tensors of one dimension.
+    first = raw[0]
+    return _is_batch_in_list(first) or (len(raw) <= 2 and hasattr(type(first), "detach"))
+
+
+def _convert_rows(value: Any, name: str) -> Rows:
+    """Rows of any element type, with at least one dimension."""
+    if type(value) is np.ndarray:
+        rows: Rows = value
+    else:
+        converter = _converter_of(type(value))
+        if converter is None:
+            raise TypeError(
+                f"{name} must be an array, a sparse matrix, a table, a tensor, a list of numbers "
+                f"or a dict of these; got {_describe(value)}"
+            )
+        rows = converter(value, name)
+    if rows.ndim == 0:
+        raise ValueError(
+            f"{name} must have the shape [n, d] or [n], got the single value {value!r}; a batch of "
+            "one point is [point]"
+        )
+    return rows
+
+
+def _check_numbers(rows: Rows, name: str) -> Rows:
+    kind = rows.dtype.kind
+    if kind in "fiub":
+        return rows
+    if rows.dtype.type is np.void:
+        raise TypeError(
+            f"{name} must hold numbers, got an array with the fields {rows.dtype.names}; return a "
+            "dict of its fields instead"
+        )
+    if kind in _NOT_NUMBERS:
+        first = cast("Any", rows).flat[0] if rows.size else None
+        raise TypeError(
+            f"{name} must hold numbers, got elements of type {rows.dtype} such as "
+            f"{_describe(first)}; convert them to numbers or leave them out"
+        )
+    return rows
+
+
+def _converter_of(kind: type) -> _Converter | None:
+    """How values of a type become rows; None if they cannot. Cached: it runs for each batch."""
+    try:
+        return _CONVERTERS[kind]
+    except KeyError:
+        return _CONVERTERS.setdefault(kind, _find_converter(kind))
+
+
+def _find_converter(kind: type) -> _Converter | None:
+    if issubclass(kind, np.ma.MaskedArray):
+        return _array_of_masked
+    if issubclass(kind, (np.ndarray, np.generic)):
+        return _array_of_any
+    if issubclass(kind, (str, bytes, bytearray)):
+        return None
+    if is_sparse_type(kind):
+        return csr_of_scipy
+    if all(hasattr(kind, part) for part in ("indices", "values", "dense_shape")):
+        return csr_of_coordinates
+    if issubclass(kind, (list, tuple)):
+        return _array_of_list
+    if issubclass(kind, (bool, int, float, complex, range)):
+        return _array_of_any
+    if hasattr(kind, "detach"):
+        return _rows_of_torch
+    if hasattr(kind, "column_names") and hasattr(kind, "column"):
+        return matrix_of_table
+    if hasattr(kind, "to_numpy") and hasattr(kind, "columns"):
+        return _array_of_data_frame
+    if hasattr(kind, "__array__"):
+        return _array_of_any
+    return None
+
+
+def _array_of_any(value: Any, name: str) -> NDArray[Any]:
+    del name
+    return np.asarray(value)
+
+
+def _array_of_masked(value: Any, name: str) -> NDArray[Any]:
+    if np.ma.is_masked(value):
+        raise ValueError(
+            f"{name} is an array with {int(np.ma.getmaskarray(value).sum())} masked elements; "
+            "replace them with .filled(...) or leave their rows out"
+        )
+    return np.asarray(value)
+
+
+def _array_of_list(value: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError:
+        lengths = [np.size(row) for row in value]
+        for row, length in enumerate(lengths):
+            if length != lengths[0]:
+                raise ValueError(
+                    f"the rows of {name} must have equal lengths: row 0 has {lengths[0]} elements, "
+                    f"row {row} has {length}"
+                ) from None
+        raise
+
+
+def _rows_of_torch(value: Any, name: str) -> Rows:
+    tensor = value.detach().cpu()
+    if "sparse" in str(getattr(tensor, "layout", "")):
+        return csr_of_torch(tensor, name)
+    if str(tensor.dtype) == "torch.bfloat16":
+        tensor = tensor.float()  # torch cannot hand bfloat16 to NumPy; widening is exact
+    return np.asarray(tensor.numpy())
+
+
+def _array_of_data_frame(value: Any, name: str) -> NDArray[Any]:
+    array = np.asarray(value.to_numpy())
+    if array.dtype.kind != "O":
+        return array
+    # Columns of several kinds, or of pandas' own number types, come as objects.
+    columns = []
+    for label in value.columns:
+        column = np.asarray(value[label].to_numpy())
+        if column.dtype.kind == "O" and getattr(value[label].dtype, "kind", "O") in "biuf":
+            column = value[label].to_numpy(dtype=np.float64, na_value=np.nan)
+        if column.dtype.kind in _NOT_NUMBERS:
+            raise TypeError(
+                f"the columns of {name} must hold numbers, but column {label!r} holds "
+                f"{_describe(column[0] if len(column) else None)}; leave it out"
+            )
+        columns.append(column)
+    return np.column_stack(columns)
+
+
+def _describe(value: Any) -> str:
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"

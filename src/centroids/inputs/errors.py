@@ -1,0 +1,31 @@
+"""The exception that ends an input."""
+
+from __future__ import annotations
+
+import sys
+
+
+class OutOfRangeError(Exception):
+    """End of the input, as TensorFlow's error of this name.
+
+    An input function that returns one batch per call raises it (or StopIteration) when there is
+    no further batch. It is no error for the caller: training, evaluation or prediction ends.
+
+    >>> import centroids.inputs
+    >>> remaining = [[1.0], [2.0]]
+    >>> def input_fn():
+    ...     if not remaining:
+    ...         raise OutOfRangeError
+    ...     return remaining.pop()
+    >>> len(list(centroids.inputs.open_stream(input_fn)))
+    2
+    """
+
+
+def is_end_of_input(error: Exception) -> bool:
+    """Whether `error` means that there is no further batch: ours, Python's or TensorFlow's."""
+    if isinstance(error, (OutOfRangeError, StopIteration)):
+        return True
+    tensorflow_errors = sys.modules.get("tensorflow.python.framework.errors_impl")
+    theirs = getattr(tensorflow_errors, "OutOfRangeError", None)
+    return isinstance(theirs, type) and isinstance(error, theirs)

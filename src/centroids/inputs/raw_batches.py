@@ -1,0 +1,160 @@
+"""What an input function returns decides: a stream to iterate, or one batch and a call for each."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from centroids.inputs.convert import is_one_batch
+from centroids.inputs.errors import is_end_of_input
+from centroids.inputs.source import Position, Source
+
+RawBatches: TypeAlias = Generator[tuple[Any, Position | None]]
+
+_REMEDY = (
+    "it must return a batch (array, sparse matrix, dict or (features, labels)) or an iterable of "
+    "batches"
+)
+
+
+def bind_input_fn(input_fn: object, arguments: Mapping[str, Any]) -> Callable[[], Any]:
+    """`input_fn` as a function of no arguments.
+
+    Args:
+        input_fn: A function that may take any of `arguments`.
+        arguments: What it is called with, as far as its signature names them.
+
+    Raises:
+        TypeError: If it is not callable.
+    """
+    if not callable(input_fn):
+        raise TypeError(
+            f"input_fn must be a function that returns batches, got {type(input_fn).__name__}; "
+            "write input_fn=lambda: ..."
+        )
+    try:
+        parameters = set(inspect.signature(input_fn).parameters)
+    except (TypeError, ValueError):  # built-in functions may have no signature
+        parameters = set()
+    named = {name: value for name, value in arguments.items() if name in parameters}
+    function: Callable[..., Any] = input_fn
+    return lambda: function(**named)
+
+
+def read_raw_batches(call: Callable[[], Any], position: Position | None) -> tuple[RawBatches, bool]:
+    """Calls the input function and reads what it returns.
+
+    Args:
+        call: The input function.
+        position: Where to begin; None begins at the beginning.
+
+    Returns:
+        A generator of unconverted batches, each with the position after it; and whether it calls
+        the input function for each of them.
+
+    Raises:
+        TypeError: If the input function returns nothing that can be a batch.
+        ValueError: If there is a position, but what is returned cannot be restored to it.
+    """
+    try:
+        returned = call()
+    except Exception as error:
+        if is_end_of_input(error):
+            return _nothing(), False
+        raise
+    _check_returned(returned)
+    if isinstance(returned, tuple) and len(returned) == 2 and _is_stream(returned[0]):
+        return _read_pair(*returned, position), False
+    if _is_stream(returned):
+        _restore(returned, position)
+        return _read_stream(returned), False
+    _restore(returned, position)
+    return _call_again(call, returned), True
+
+
+def _nothing() -> RawBatches:
+    yield from ()
+
+
+def _check_returned(returned: Any) -> None:
+    if returned is None:
+        raise TypeError(f"input_fn returned None; {_REMEDY}")
+    if isinstance(returned, (str, bytes)):
+        raise TypeError(
+            f"input_fn returned the string {returned!r}; {_REMEDY}. For a file, use "
+            "input_fn=centroids.inputs.file_input_fn(path)"
+        )
+    if inspect.isroutine(returned):
+        raise TypeError(
+            f"input_fn returned the function {returned.__name__}; pass that function itself as "
+            "input_fn"
+        )
+
+
+def _is_stream(value: Any) -> bool:
+    return isinstance(value, (Source, Iterator)) or not is_one_batch(value)
+
+
+def _restore(returned: Any, position: Position | None) -> None:
+    if position is None:
+        return
+    if not isinstance(returned, Source):
+        raise ValueError(
+            f"the input has a saved position {position}, but input_fn returned "
+            f"{type(returned).__name__}, which cannot go on from there; use a source such as "
+            "centroids.inputs.numpy_input_fn"
+        )
+    returned.restore(position)
+
+
+def _read_pair(features: Any, labels: Any, position: Position | None) -> RawBatches:
+    """The batches of (stream, None), or of (stream, stream)."""
+    if labels is None:
+        _restore(features, position)
+        return _read_stream(features)
+    if not _is_stream(labels):
+        raise TypeError(
+            f"input_fn returned a stream of features with labels of type {type(labels).__name__}; "
+            "labels must be None or a stream too"
+        )
+    if position is not None:
+        _restore(features, position.get("features"))
+        _restore(labels, position.get("labels"))
+    return _zip_streams(_read_stream(features), _read_stream(labels))
+
+
+def _zip_streams(features: RawBatches, labels: RawBatches) -> RawBatches:
+    with contextlib.closing(features), contextlib.closing(labels):
+        for (feature, place), (label, label_place) in zip(features, labels, strict=False):
+            known = place is not None and label_place is not None
+            yield (feature, label), {"features": place, "labels": label_place} if known else None
+
+
+def _read_stream(stream: Iterable[Any]) -> RawBatches:
+    source = stream if isinstance(stream, Source) else None
+    iterator = iter(stream)
+    try:
+        for raw in iterator:
+            yield raw, None if source is None else source.position()
+    except Exception as error:
+        if not is_end_of_input(error):
+            raise
+    finally:
+        if isinstance(iterator, Generator):
+            iterator.close()
+
+
+def _call_again(call: Callable[[], Any], first: Any) -> RawBatches:
+    raw = first
+    while True:
+        yield raw, None
+        try:
+            raw = call()
+        except Exception as error:
+            if is_end_of_input(error):
+                return
+            raise
+        if raw is None:
+            _check_returned(raw)

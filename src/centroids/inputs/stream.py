@@ -1,0 +1,167 @@
+"""From an input function to a stream of converted batches, read ahead where that gains time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from centroids.inputs.convert import Columns, convert_batch, num_rows
+from centroids.inputs.raw_batches import RawBatches, bind_input_fn, read_raw_batches
+from centroids.inputs.read_ahead import ReadAhead
+from centroids.inputs.source import Position
+
+# A hand-over between threads costs some 50 microseconds; reads that take longer than this gain.
+_SLOW_SECONDS = 0.001
+# One slow read may be the set-up of a source whose other reads are cheap.
+_SLOW_READS_IN_A_ROW = 2
+# Of an input function that is called for each batch; more are no gap in the data but an error.
+_MAX_EMPTY_BATCHES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class InputBatch:
+    """One batch of an input.
+
+    Attributes:
+        features: [n, ...] with n at least 1, dense or compressed sparse rows, or a dict of such.
+        labels: Converted likewise, of any type; None if there are none.
+        position: Where the source stands after this batch, as JSON can hold it; None when that
+            cannot be saved.
+    """
+
+    features: Columns
+    labels: Any
+    position: Position | None
+
+
+def open_stream(
+    input_fn: Callable[..., Any],
+    *,
+    mode: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    config: Any = None,
+    position: Position | None = None,
+    read_ahead: bool = True,
+) -> BatchStream:
+    """Calls an input function and streams the batches that it stands for.
+
+    What it returns decides. An iterator or iterable of batches (a generator, a source, a torch
+    DataLoader, a tf.data.Dataset; also in a tuple with None or with one of labels) is iterated to
+    its end. For one batch (an array, a sparse matrix, a table, a dict, or (features, labels)) it
+    is called again for each next one, until it raises StopIteration or OutOfRangeError. Batches
+    of 0 rows are skipped.
+
+    Args:
+        input_fn: It is called with those of `mode`, `params` and `config` that it names.
+        mode: What the batches are for.
+        params: Parameters of the model.
+        config: Configuration of the run.
+        position: The position of a batch of an earlier stream, to go on after it; None begins at
+            the beginning.
+        read_ahead: Whether slow sources are read in a background thread, up to two batches ahead.
+
+    Returns:
+        The stream. Close it, or use it as a context manager: that ends its thread.
+
+    Raises:
+        TypeError: If `input_fn` is not callable or returns nothing that can be a batch.
+        ValueError: If `position` is not one of this input.
+
+    >>> with open_stream(lambda: iter([[1, 2], [3]])) as stream:
+    ...     [batch.features.tolist() for batch in stream]
+    [[1, 2], [3]]
+    """
+    call = bind_input_fn(input_fn, {"mode": mode, "params": params, "config": config})
+    raw_batches, endless = read_raw_batches(call, position)
+    return BatchStream(_convert_batches(raw_batches, endless), read_ahead=read_ahead)
+
+
+class BatchStream:
+    """An iterator of InputBatch; a context manager that ends the reading.
+
+    The first batches are read when they are asked for. Once that proves slow, a thread reads ahead.
+    The thread has ended when the stream is exhausted, has raised, or is closed.
+    """
+
+    def __init__(self, batches: Generator[InputBatch], *, read_ahead: bool) -> None:
+        self._batches = batches
+        self._ahead: ReadAhead[InputBatch] | None = None
+        self._reads_until_ahead = _SLOW_READS_IN_A_ROW if read_ahead else -1
+
+    def __iter__(self) -> Iterator[InputBatch]:
+        """The stream itself."""
+        return self
+
+    def __next__(self) -> InputBatch:
+        """The next batch.
+
+        Raises:
+            Exception: What the source raised, unchanged; the stream has then ended.
+        """
+        try:
+            return self._read() if self._ahead is None else next(self._ahead)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Ends the thread, if any, and closes the source's generators. May be called again."""
+        try:
+            if self._ahead is not None:
+                self._ahead.close()
+        finally:
+            self._ahead = None
+            self._reads_until_ahead = -1
+            self._batches.close()
+
+    def __enter__(self) -> Self:
+        """The stream itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Closes the stream."""
+        self.close()
+
+    def _read(self) -> InputBatch:
+        if self._reads_until_ahead < 0:
+            return next(self._batches)
+        started = time.perf_counter()
+        batch = next(self._batches)
+        slow = time.perf_counter() - started > _SLOW_SECONDS
+        self._reads_until_ahead = self._reads_until_ahead - 1 if slow else _SLOW_READS_IN_A_ROW
+        if self._reads_until_ahead == 0:
+            self._ahead = ReadAhead(self._batches)
+        return batch
+
+
+def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputBatch]:
+    index = num_empty = 0
+    try:
+        for raw, position in raw_batches:
+            try:
+                features, labels = convert_batch(raw)
+            except (TypeError, ValueError) as error:
+                if type(error) not in (TypeError, ValueError):
+                    raise
+                raise type(error)(f"batch {index}: {error}") from error
+            if num_rows(features) == 0:
+                num_empty += 1
+                if endless and num_empty > _MAX_EMPTY_BATCHES:
+                    raise ValueError(
+                        f"input_fn returned {num_empty} batches of 0 rows in a row; raise "
+                        "StopIteration or OutOfRangeError at the end of the input"
+                    )
+                continue
+            num_empty = 0
+            index += 1
+            yield InputBatch(features, labels, position)
+    finally:
+        raw_batches.close()
