@@ -35,6 +35,8 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 #include "assign_panels.h"
 #include "distances.h"
 #include "row_sums.h"
+
+#include "convert_rows.h"
 #include "sparse_products.h"
 
 // rows x vectors: the tile; lane_vectors: registers of points in the points-in-lanes kernel.
@@ -64,5 +66,6 @@ constexpr BlockKernels<typename V::T> make_kernels() {
                     DistanceBlock<V, rows, vectors>::run(points, stride, count, panels, num_centers,
                                                          dimensions, distances, distance_stride);
             },
+            &convert_rows<T>,
             &sparse_products<V>};
 }

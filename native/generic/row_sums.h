@@ -8,19 +8,41 @@ static inline double add_eight(const double (&sums)[8]) {
     return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
+// Eight values in the compiler's own vectors: whatever registers the instruction set has.
+// They are handed on by reference: by value they would cross calls in an order of the ABI's own.
+template <class T>
+struct Eight {
+    typedef T Values __attribute__((vector_size(8 * sizeof(T))));
+    Values values;
+};
+
+template <class T>
+static inline __attribute__((always_inline)) void load_eight(const T* from, Eight<double>& to) {
+    Eight<T> loaded;
+    __builtin_memcpy(&loaded, from, sizeof loaded);
+    to.values = __builtin_convertvector(loaded.values, Eight<double>::Values);
+}
+
 template <class T, bool accumulate>
 static inline __attribute__((always_inline)) double
 row_sums(const T* row, const T* center, double* sums, std::size_t dimensions) {
-    double squares[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    Eight<double> running = {{0, 0, 0, 0, 0, 0, 0, 0}};
     std::size_t j = 0;
     for (; j + 8 <= dimensions; j += 8) {
-        for (std::size_t lane = 0; lane < 8; ++lane) {
-            const double value = static_cast<double>(row[j + lane]);
-            const double difference = value - static_cast<double>(center[j + lane]);
-            squares[lane] += difference * difference;
-            if (accumulate) sums[j + lane] += value;
+        Eight<double> value, difference;
+        load_eight(row + j, value);
+        load_eight(center + j, difference);
+        difference.values = value.values - difference.values;
+        running.values += difference.values * difference.values;
+        if (accumulate) {
+            Eight<double> sum;
+            load_eight(sums + j, sum);
+            sum.values += value.values;
+            __builtin_memcpy(sums + j, &sum, sizeof sum);
         }
     }
+    double squares[8];
+    __builtin_memcpy(squares, &running, sizeof squares);
     for (std::size_t lane = 0; j + lane < dimensions; ++lane) {
         const double value = static_cast<double>(row[j + lane]);
         const double difference = value - static_cast<double>(center[j + lane]);

@@ -3,6 +3,8 @@
 // library that were compiled with AVX-512 and merged by the linker would crash older processors.
 #pragma once
 
+#include "centroids/rows.h"
+
 #include <cstddef>
 #include <cstdint>
 
@@ -69,6 +71,9 @@ struct BlockKernels {
     void (*distance_block)(const T* rows, std::ptrdiff_t stride, std::size_t count,
                            const T* panels, std::size_t num_centers, std::size_t dimensions,
                            bool narrow, T* distances, std::ptrdiff_t distance_stride);
+
+    // out: OUT [count][dimensions], rows [first, first + count) as T, normalised if asked
+    void (*convert_rows)(const DenseRows& points, std::size_t first, std::size_t count, T* out);
 
     // scores: OUT [padded], sum over the row's non-zeros of value * transposed[column][:]
     // transposed: IN [dimensions][padded], padded a multiple of panel_width

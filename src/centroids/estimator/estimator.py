@@ -6,7 +6,7 @@ import copy
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -226,7 +226,7 @@ class Estimator:
         hooks: Sequence[SessionRunHook] | None = None,
         checkpoint_path: str | os.PathLike[str] | None = None,
         yield_single_examples: bool = True,
-    ) -> Iterator[Any]:
+    ) -> Generator[Any]:
         """Yields the predictions of the model.
 
         The arguments are checked and the checkpoint is read at once; the input is opened when the
@@ -400,7 +400,7 @@ class Estimator:
         hooks: list[SessionRunHook],
         restored: Checkpoint,
         yield_single_examples: bool,
-    ) -> Iterator[Any]:
+    ) -> Generator[Any]:
         with self._open(input_fn, ModeKeys.PREDICT) as stream:
             batches = BatchQueue(stream)
             spec = self._spec(batches, ModeKeys.PREDICT)

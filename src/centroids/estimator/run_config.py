@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 import operator
 import os
 from dataclasses import dataclass
@@ -118,9 +119,11 @@ class RunConfig:
         try:
             if isinstance(value, bool):
                 raise TypeError
+            if not whole and not isinstance(value, numbers.Real):
+                raise TypeError
             number = operator.index(value) if whole else float(value)
             allowed = minimum is None or number >= minimum
-        except (TypeError, ValueError):
+        except TypeError:
             allowed = False
         if not allowed:
             raise ValueError(f"{name} must be {kind}{bound} or None, not {value!r}")

@@ -216,7 +216,6 @@ class SummarySaverHook(SessionRunHook):
 
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs | None:
         """Fetches the values when they are due."""
-        # Outside of training the global step stands still, and nothing after the first is due.
         self._due = self._timer.should_trigger_for_step(run_context.session.global_step + 1)
         return self._args if self._due else None
 

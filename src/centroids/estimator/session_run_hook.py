@@ -135,7 +135,7 @@ class SessionRunHook:
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs | None:
         """Called before each step, also before the one that finds the input at its end.
 
-        A hook that returns the same object every time costs least.
+        A hook that returns the same object every time costs least: its names are looked up once.
 
         Returns:
             What the hook wants to see in `after_run`, or None.

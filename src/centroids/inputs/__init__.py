@@ -1,7 +1,11 @@
 """Sources of data to batches, with positions that can be saved."""
 
+from centroids.inputs.csv_file import csv_input_fn
 from centroids.inputs.errors import OutOfRangeError
+from centroids.inputs.file import file_input_fn
 from centroids.inputs.memory import limit_epochs, numpy_input_fn
+from centroids.inputs.npy import npy_input_fn
+from centroids.inputs.parquet import parquet_input_fn
 from centroids.inputs.source import Source
 from centroids.inputs.sparse import SparseTensorValue
 from centroids.inputs.stream import BatchStream, InputBatch, open_stream
@@ -12,7 +16,11 @@ __all__ = [
     "OutOfRangeError",
     "Source",
     "SparseTensorValue",
+    "csv_input_fn",
+    "file_input_fn",
     "limit_epochs",
+    "npy_input_fn",
     "numpy_input_fn",
     "open_stream",
+    "parquet_input_fn",
 ]

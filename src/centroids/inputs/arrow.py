@@ -19,13 +19,14 @@ def import_arrow(module: str = "pyarrow") -> Any:
         ) from error
 
 
-def matrix_of_table(table: Any, name: str) -> NDArray[Any]:
+def matrix_of_table(table: Any, name: str, first_row: int = 0) -> NDArray[Any]:
     """Joins the columns of an Arrow table in their order.
 
     Args:
         table: A pyarrow Table or RecordBatch of n rows. Columns are numbers, or lists of equally
             many numbers each. A missing number becomes NaN.
         name: What error messages call it.
+        first_row: What they call its first row.
 
     Returns:
         [n, d], in the dtype that holds those of all columns.
@@ -37,7 +38,7 @@ def matrix_of_table(table: Any, name: str) -> NDArray[Any]:
     if not table.column_names:
         raise ValueError(f"{name} is a table without columns")
     parts = [
-        _matrix_of_column(table.column(index), f"{name}[{label!r}]")
+        _matrix_of_column(table.column(index), f"{name}[{label!r}]", first_row)
         for index, label in enumerate(table.column_names)
     ]
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
@@ -59,13 +60,12 @@ def _is_list(kind: Any) -> bool:
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
-def _matrix_of_column(column: Any, name: str) -> NDArray[Any]:
+def _matrix_of_column(column: Any, name: str, row: int) -> NDArray[Any]:
     check_column_type(column.type, name)
     if not _is_list(column.type):
         return np.asarray(column).reshape(-1, 1)
     chunks = column.chunks if hasattr(column, "chunks") else [column]
     matrices = []
-    row = 0
     for chunk in chunks:
         matrices.append(_matrix_of_lists(chunk, name, row))
         row += len(chunk)

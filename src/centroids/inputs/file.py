@@ -1,0 +1,59 @@
+"""The input function for a file, by its ending."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from centroids.inputs.arguments import check_file
+from centroids.inputs.csv_file import csv_input_fn
+from centroids.inputs.npy import npy_input_fn
+from centroids.inputs.parquet import parquet_input_fn
+from centroids.inputs.source import Source
+
+_TEXT_ENDINGS = (".csv", ".tsv", ".txt")
+
+
+def file_input_fn(
+    path: str | os.PathLike[str],
+    batch_size: int = 128,
+    num_epochs: int | None = 1,
+    shuffle: bool = False,
+    seed: int = 0,
+    *,
+    columns: Sequence[str] | None = None,
+) -> Callable[[], Source]:
+    """Makes an input function that feeds the rows of a file, in bounded memory.
+
+    Args:
+        path: A file that ends in .npy, .csv, .tsv, .txt or .parquet.
+        batch_size: The rows of a batch. The last one of an epoch may have fewer.
+        num_epochs: How often to read the file; None: for ever.
+        shuffle: Whether to shuffle the rows, in each epoch anew; `npy_input_fn`, `csv_input_fn`
+            and `parquet_input_fn` say how thoroughly.
+        seed: Of the shuffling.
+        columns: The names of the columns to take, in this order; None: all. Not for .npy.
+
+    Returns:
+        A function that returns a new source at each call.
+
+    Raises:
+        ImportError: If the file is Parquet and pyarrow is not installed.
+        OSError: If the file cannot be read; FileNotFoundError if it is not there.
+        TypeError: If it does not hold numbers.
+        ValueError: If the ending is another one, or an argument has a value that is not allowed.
+    """
+    file = check_file(path)
+    ending = file.suffix.lower()
+    if ending in _TEXT_ENDINGS:
+        return csv_input_fn(file, batch_size, num_epochs, shuffle, seed, columns=columns)
+    if ending == ".parquet":
+        return parquet_input_fn(file, batch_size, num_epochs, shuffle, seed, columns=columns)
+    if ending != ".npy":
+        raise ValueError(
+            f"the name of a file must end in .npy, .csv, .tsv, .txt or .parquet; got {file}. "
+            "Convert it, or write an input function that yields batches"
+        )
+    if columns is not None:
+        raise ValueError(f"columns is for files with named columns, {file} has none")
+    return npy_input_fn(file, batch_size, num_epochs, shuffle, seed)

@@ -1,0 +1,143 @@
+"""Batches from a .npy file, which is memory-mapped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.inputs.arguments import check_file
+from centroids.inputs.source import Position, check_offset
+from centroids.inputs.windows import WINDOW_BYTES, Reading, WindowedSource, Windows, check_reading
+
+_BLOCK_BYTES = 1 << 20
+_PAGE_BYTES = 4096
+
+
+def npy_input_fn(
+    path: str | os.PathLike[str],
+    batch_size: int = 128,
+    num_epochs: int | None = 1,
+    shuffle: bool = False,
+    seed: int = 0,
+) -> Callable[[], NpySource]:
+    """Makes an input function that feeds the rows of a .npy file, in bounded memory.
+
+    With `shuffle`, blocks of 1 MiB are permuted over the whole file, and rows within a window of
+    64 MiB of such blocks; a file of up to 64 MiB is thus shuffled fully.
+
+    Args:
+        path: A file as `numpy.save` writes it: an array [n, d] or [n] of numbers.
+        batch_size: The rows of a batch. The last one of an epoch may have fewer.
+        num_epochs: How often to read the file; None: for ever.
+        shuffle: Whether to shuffle the rows, in each epoch anew.
+        seed: Of the shuffling.
+
+    Returns:
+        A function that returns a new source at each call.
+
+    Raises:
+        OSError: If the file cannot be read; FileNotFoundError if it is not there.
+        TypeError: If it does not hold numbers.
+        ValueError: If it is no .npy file, or an argument has a value that is not allowed.
+    """
+    file, reading = check_file(path), check_reading(batch_size, num_epochs, shuffle, seed)
+    NpySource(file, reading)  # what is wrong with the file shall be told now
+    return lambda: NpySource(file, reading)
+
+
+class NpySource(WindowedSource):
+    """Rows of a memory-mapped array; see `npy_input_fn`."""
+
+    def __init__(self, file: Path, reading: Reading) -> None:
+        self._array = _open_array(file)
+        row_bytes = self._array[:1].nbytes
+        identity = {"shape": list(self._array.shape), "dtype": self._array.dtype.str}
+        super().__init__("npy", reading, row_bytes, identity)
+        self._block_rows = max(_BLOCK_BYTES // max(row_bytes, 1), 1)
+
+    def _check_place(self, place: Position) -> None:
+        check_offset(place, len(self._array))
+
+    def _read_windows(self, epoch: int, place: Position) -> Windows:
+        num_rows = len(self._array)
+        blocks = _Blocks(num_rows, self._block_rows, [self._reading.seed, epoch])
+        for start in range(place.get("offset", 0), num_rows, self._window_rows):
+            stop = min(start + self._window_rows, num_rows)
+            if self._reading.shuffle:
+                yield self._gather(blocks.find(start, stop), stop - start), {"offset": stop}
+            else:
+                rows = self._array[start:stop]
+                _read_pages(rows)
+                yield rows, {"offset": stop}
+
+    def _gather(self, slices: Iterator[slice], num_rows: int) -> NDArray[Any]:
+        rows = np.empty((num_rows, *self._array.shape[1:]), self._array.dtype)
+        start = 0
+        for part in slices:
+            stop = start + part.stop - part.start
+            rows[start:stop] = self._array[part]
+            start = stop
+        return rows
+
+
+class _Blocks:
+    """The rows of a file in the order of its permuted blocks."""
+
+    def __init__(self, num_rows: int, block_rows: int, seeds: list[int]) -> None:
+        num_blocks = -(-num_rows // block_rows)
+        self._starts = np.random.default_rng(seeds).permutation(num_blocks) * block_rows
+        self._stops = np.minimum(self._starts + block_rows, num_rows)
+        self._ends = np.cumsum(self._stops - self._starts)
+
+    def find(self, start: int, stop: int) -> Iterator[slice]:
+        """The slices of the file that are rows `start` to `stop` of this order."""
+        block = int(np.searchsorted(self._ends, start, side="right"))
+        while start < stop:
+            first = int(self._stops[block] - (self._ends[block] - start))
+            count = min(int(self._ends[block]), stop) - start
+            yield slice(first, first + count)
+            start, block = start + count, block + 1
+
+
+def _open_array(file: Path) -> NDArray[Any]:
+    with file.open("rb") as handle:
+        if handle.read(6) != b"\x93NUMPY":
+            raise ValueError(f"{file} is not a .npy file; write it with numpy.save")
+        handle.seek(0)
+        try:
+            shape, _, dtype = _read_header(handle)
+        except ValueError as error:
+            raise ValueError(f"{file} has a damaged header: {error}") from error
+    if dtype.kind not in "biufc" or not shape:
+        raise TypeError(
+            f"{file} must hold an array [n, d] or [n] of numbers, got the type {dtype} and the "
+            f"shape {shape}"
+        )
+    if 0 in shape:
+        return np.empty(shape, dtype)  # nothing that could be mapped
+    try:
+        return np.asarray(np.load(file, mmap_mode="r"))
+    except ValueError as error:
+        raise ValueError(
+            f"{file} is cut off: it has fewer bytes than the shape {shape} needs"
+        ) from error
+
+
+def _read_header(handle: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    version = np.lib.format.read_magic(handle)
+    return read.get(version, np.lib.format.read_array_header_2_0)(handle)
+
+
+def _read_pages(rows: NDArray[Any]) -> None:
+    """Has the system read the rows now: in the thread that reads ahead, not inside a kernel."""
+    if rows.flags.c_contiguous and rows.nbytes <= WINDOW_BYTES:
+        rows.reshape(-1).view(np.uint8)[::_PAGE_BYTES].max(initial=0)

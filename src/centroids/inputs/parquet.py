@@ -1,0 +1,149 @@
+"""Batches from a Parquet file, read row group by row group."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.inputs.arguments import check_file
+from centroids.inputs.arrow import check_column_type, import_arrow, matrix_of_table
+from centroids.inputs.source import Position, check_offset
+from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading, join_pieces
+
+_PIECE_BYTES = 4 << 20
+_BUFFER_BYTES = 1 << 20
+
+
+def parquet_input_fn(
+    path: str | os.PathLike[str],
+    batch_size: int = 128,
+    num_epochs: int | None = 1,
+    shuffle: bool = False,
+    seed: int = 0,
+    *,
+    columns: Sequence[str] | None = None,
+) -> Callable[[], ParquetSource]:
+    """Makes an input function that feeds the rows of a Parquet file, in bounded memory.
+
+    The columns are put side by side in the dtype that holds them all; a column of lists of d
+    numbers counts as d columns. With `shuffle`, the row groups are permuted, and rows within
+    windows of 64 MiB.
+
+    Args:
+        path: The file.
+        batch_size: The rows of a batch. The last one of an epoch may have fewer.
+        num_epochs: How often to read the file; None: for ever.
+        shuffle: Whether to shuffle the rows, in each epoch anew.
+        seed: Of the shuffling.
+        columns: The names of the columns to take, in this order; None: all.
+
+    Returns:
+        A function that returns a new source at each call. Batches are [n, d].
+
+    Raises:
+        ImportError: If pyarrow is not installed.
+        OSError: If the file cannot be read; FileNotFoundError if it is not there.
+        TypeError: If a column holds no numbers.
+        ValueError: If it is no Parquet file, a column is not there, or an argument has a value
+            that is not allowed. While reading: if the lists of a column differ in length.
+    """
+    file, reading = check_file(path), check_reading(batch_size, num_epochs, shuffle, seed)
+    if columns is not None and (isinstance(columns, str) or not columns):
+        raise ValueError(f"columns must be a list of names, got {columns!r}")
+    chosen = None if columns is None else list(columns)
+    ParquetSource(file, reading, chosen)  # what is wrong with the file shall be told now
+    return lambda: ParquetSource(file, reading, chosen)
+
+
+class ParquetSource(WindowedSource):
+    """Rows of a Parquet file; see `parquet_input_fn`."""
+
+    def __init__(self, file: Path, reading: Reading, columns: list[str] | None) -> None:
+        self._file = file
+        with self._open() as parquet:
+            self._columns = _check_columns(file, parquet.schema_arrow, columns)
+            metadata = parquet.metadata
+            groups = range(metadata.num_row_groups)
+            self._group_rows = [int(metadata.row_group(group).num_rows) for group in groups]
+            self._width, row_bytes = self._measure_row(parquet)
+        self._num_rows = sum(self._group_rows)
+        self._piece_rows = max(_PIECE_BYTES // row_bytes, 1)
+        identity = {"rows": self._num_rows, "columns": self._columns}
+        super().__init__("parquet", reading, row_bytes, identity)
+
+    def _check_place(self, place: Position) -> None:
+        check_offset(place, self._num_rows)
+
+    def _read_windows(self, epoch: int, place: Position) -> Windows:
+        offset = place.get("offset", 0)
+        groups = np.arange(len(self._group_rows))
+        if self._reading.shuffle:
+            groups = np.random.default_rng([self._reading.seed, epoch]).permutation(groups)
+        with contextlib.closing(self._read_pieces(groups.tolist(), offset)) as pieces:
+            for rows in join_pieces(pieces, self._window_rows):
+                offset += len(rows)
+                yield rows, {"offset": offset}
+
+    def _read_pieces(self, groups: list[int], skip: int) -> Generator[NDArray[Any]]:
+        """The rows of row groups, without the first `skip`, in arrays of a few MiB."""
+        with self._open() as parquet:
+            for group in groups:
+                if skip >= self._group_rows[group]:
+                    skip -= self._group_rows[group]
+                    continue
+                row = sum(self._group_rows[:group])
+                for table in self._read_tables(parquet, group, self._piece_rows):
+                    matrix = self._matrix_of(table, row)
+                    row += len(matrix)
+                    if skip < len(matrix):
+                        yield matrix[skip:]
+                    skip = max(skip - len(matrix), 0)
+
+    def _matrix_of(self, table: Any, first_row: int) -> NDArray[Any]:
+        matrix = matrix_of_table(table, str(self._file), first_row)
+        if matrix.shape[1] != self._width:
+            raise ValueError(
+                f"the rows of {self._file} must have equal lengths: row 0 has {self._width} "
+                f"elements, row {first_row} has {matrix.shape[1]}"
+            )
+        return matrix
+
+    def _measure_row(self, parquet: Any) -> tuple[int, int]:
+        """The number of columns and the bytes of the first row; (0, 1) without rows."""
+        for group, num_rows in enumerate(self._group_rows):
+            if num_rows:
+                table = next(self._read_tables(parquet, group, 1))
+                row = matrix_of_table(table, str(self._file))
+                return row.shape[1], max(row.nbytes, 1)
+        return 0, 1
+
+    def _read_tables(self, parquet: Any, group: int, num_rows: int) -> Iterator[Any]:
+        batches = parquet.iter_batches(num_rows, row_groups=[group], columns=self._columns)
+        return (batch.select(self._columns) for batch in batches if batch.num_rows)
+
+    def _open(self) -> Any:
+        parquet = import_arrow("pyarrow.parquet")
+        try:
+            # A buffer keeps Arrow from loading whole column chunks.
+            return parquet.ParquetFile(self._file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+        except import_arrow().ArrowInvalid as error:
+            raise ValueError(f"{self._file} is not a Parquet file: {error}") from error
+
+
+def _check_columns(file: Path, schema: Any, columns: list[str] | None) -> list[str]:
+    names: list[str] = list(schema.names)
+    chosen = names if columns is None else columns
+    if not chosen:
+        raise ValueError(f"{file} has no columns")
+    for name in chosen:
+        if name not in names:
+            available = ", ".join(map(repr, names[:20])) + (", ..." if len(names) > 20 else "")
+            raise ValueError(f"{file} has no column {name!r}; it has the columns {available}")
+        check_column_type(schema.field(name).type, f"{file}[{name!r}]")
+    return chosen

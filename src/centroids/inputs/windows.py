@@ -1,0 +1,126 @@
+"""What the sources over files share: rows read in order, and shuffled window by window."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.inputs.arguments import check_bool, check_num_epochs, check_positive, check_seed
+from centroids.inputs.source import EpochSource, Position
+
+Windows: TypeAlias = Generator[tuple[NDArray[Any], Position]]
+
+WINDOW_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file is read: the arguments that all file input functions share.
+
+    Attributes:
+        batch_size: The rows of a batch.
+        num_epochs: How often to read the file; None: for ever.
+        shuffle: Whether to shuffle its rows.
+        seed: Of the shuffling.
+    """
+
+    batch_size: int
+    num_epochs: int | None
+    shuffle: bool
+    seed: int
+
+
+def check_reading(batch_size: object, num_epochs: object, shuffle: object, seed: object) -> Reading:
+    """Validates them; raises a ValueError that names the argument and what is allowed."""
+    return Reading(
+        check_positive("batch_size", batch_size),
+        check_num_epochs(num_epochs),
+        check_bool("shuffle", shuffle),
+        check_seed(seed),
+    )
+
+
+class WindowedSource(EpochSource):
+    """Batches of the rows of a file, which is read window by window.
+
+    Without shuffling a window is a batch. With it, a window is as many batches as fit into 64 MiB
+    (at least one); its rows are permuted in memory, so that a file is never read row by row.
+
+    Args:
+        kind: The name of the kind of source.
+        reading: How to read.
+        row_bytes: The bytes of a row in memory.
+        identity: What must be equal for a saved position to mean the same place.
+    """
+
+    def __init__(
+        self, kind: str, reading: Reading, row_bytes: int, identity: Mapping[str, Any]
+    ) -> None:
+        self._reading = reading
+        self._window_rows = reading.batch_size
+        order: dict[str, Any] = {"shuffle": reading.shuffle}
+        if reading.shuffle:
+            window_batches = WINDOW_BYTES // max(row_bytes, 1) // reading.batch_size
+            self._window_rows = max(window_batches, 1) * reading.batch_size
+            order |= {"shuffle_seed": reading.seed, "window_rows": self._window_rows}
+        super().__init__(kind, reading.num_epochs, {**identity, **order})
+
+    @abc.abstractmethod
+    def _read_windows(self, epoch: int, place: Position) -> Windows:
+        """Yields the rows of an epoch in windows of `_window_rows` rows (the last may be smaller).
+
+        Each comes with the place after it, of which `offset` is the number of rows so far.
+
+        Args:
+            epoch: Counted from 0; where shuffling permutes parts of the file, it decides how.
+            place: Such a place, to begin there; or empty for the beginning.
+        """
+
+    def _read_epoch(self, epoch: int, place: Position) -> Generator[tuple[Any, Position]]:
+        done = place.get("rows_of_window", 0)
+        start = {key: value for key, value in place.items() if key != "rows_of_window"}
+        with contextlib.closing(self._read_windows(epoch, start)) as windows:
+            if not self._reading.shuffle:
+                yield from windows
+                return
+            for rows, after in windows:
+                # SeedSequence pads with zeros: + 1 tells the first window from the epoch itself.
+                seeds = [self._reading.seed, epoch, start.get("offset", 0) + 1]
+                order = np.random.default_rng(seeds).permutation(len(rows))
+                for first in range(done, len(rows), self._reading.batch_size):
+                    stop = min(first + self._reading.batch_size, len(rows))
+                    within = {**start, "rows_of_window": stop}
+                    yield rows[order[first:stop]], after if stop == len(rows) else within
+                start, done = after, 0
+                del rows  # the next window is read into memory that this one held
+
+
+def join_pieces(pieces: Iterable[NDArray[Any]], num_rows: int) -> Generator[NDArray[Any]]:
+    """Cuts and joins arrays of any numbers of rows to arrays of `num_rows`; the last has the rest.
+
+    >>> [rows.tolist() for rows in join_pieces([np.arange(3), np.arange(4)], 2)]
+    [[0, 1], [2, 0], [1, 2], [3]]
+    """
+    waiting: list[NDArray[Any]] = []
+    count = 0
+    for piece in pieces:
+        start = 0
+        while start < len(piece):
+            part = piece[start : start + num_rows - count]
+            waiting.append(part)
+            start, count = start + len(part), count + len(part)
+            if count == num_rows:
+                yield _join(waiting)
+                waiting, count = [], 0
+    if waiting:
+        yield _join(waiting)
+
+
+def _join(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
