@@ -1,5 +1,6 @@
 // Dense assignment: blocks of rows through the fast arg-min of the instruction set, then exact
-// re-scoring of the few rows that rounding leaves uncertain, then the update while the block is hot.
+// re-scoring of the few rows that rounding leaves uncertain, then the update while the block is
+// hot.
 #include "centroids/aligned_vector.h"
 #include "centroids/dispatch.h"
 #include "pack_centers.h"
@@ -62,9 +63,8 @@ class Assignment {
 
     std::int64_t run() {
         const std::size_t sum_count = centers_.num_centers * points_.dimensions;
-        const std::size_t with_sums =
-            chunks_with_sums(sum_count * sizeof(double),
-                             points_.num_rows * points_.dimensions * sizeof(T));
+        const std::size_t with_sums = chunks_with_sums(
+            sum_count * sizeof(double), points_.num_rows * points_.dimensions * sizeof(T));
         const bool by_chunk = update_.sums && with_sums >= 8;
         const Chunks chunks = cut_rows(points_.num_rows, by_chunk ? with_sums : most_chunks);
         std::vector<double> sums(by_chunk ? chunks.count() * sum_count : 0, 0.0);
@@ -187,7 +187,8 @@ class Assignment {
                            static thread_local std::vector<T> scratch;
                            scratch.resize(dimensions);
                            const Block<T> block = load_rows<T>(points_, row, 1, scratch.data());
-                           constexpr std::int32_t own = 0; // both pointers start at the row's cluster
+                           constexpr std::int32_t own =
+                               0; // both pointers start at the row's cluster
                            double distance;
                            kernels_.update_rows(block.rows, block.stride, 1, &own,
                                                 centers_.values + cluster * dimensions, dimensions,

@@ -24,8 +24,10 @@ template <class T>
 using Out = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
 
 DenseRows dense_rows(const AnyArray& points, int type, bool normalize) {
-    return {points.data(),   static_cast<ElementType>(type), points.shape(0), points.shape(1),
-            points.stride(0), points.stride(1),              normalize};
+    return {points.data(),    static_cast<ElementType>(type),
+            points.shape(0),  points.shape(1),
+            points.stride(0), points.stride(1),
+            normalize};
 }
 
 template <class T>
@@ -68,8 +70,8 @@ void bind_kernels(nb::module_& m) {
                              Tuning{static_cast<Search>(search), block_rows});
         },
         "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
-        "cluster_index"_a.noconvert(), "sums"_a.none(), "counts"_a.none(), "inertia"_a.none(), "search"_a,
-        "block_rows"_a);
+        "cluster_index"_a.noconvert(), "sums"_a.none(), "counts"_a.none(), "inertia"_a.none(),
+        "search"_a, "block_rows"_a);
     m.def(
         "all_distances",
         [](const AnyArray& points, int type, bool normalize, const In<T>& centers,
@@ -115,7 +117,8 @@ void bind_kernels(nb::module_& m) {
             return assign_sparse<T>(rows, given, cluster_index.data(), update);
         },
         "values"_a, "columns"_a, "row_starts"_a, "normalize"_a, "centers"_a.noconvert(),
-        "penalties"_a.none(), "cluster_index"_a.noconvert(), "sums"_a.none(), "counts"_a.none(), "inertia"_a.none());
+        "penalties"_a.none(), "cluster_index"_a.noconvert(), "sums"_a.none(), "counts"_a.none(),
+        "inertia"_a.none());
     m.def(
         "all_distances_sparse",
         [](const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,
@@ -138,7 +141,8 @@ NB_MODULE(_native, m) {
     bind_kernels<double>(m);
     m.def(
         "find_nonfinite",
-        [](const AnyArray& points, int type) -> std::optional<std::pair<std::int64_t, std::int64_t>> {
+        [](const AnyArray& points,
+           int type) -> std::optional<std::pair<std::int64_t, std::int64_t>> {
             const DenseRows rows = dense_rows(points, type, false);
             std::int64_t row = -1, column = -1;
             const nb::gil_scoped_release unlocked;

@@ -36,9 +36,9 @@ const InstructionSet& find_level(const std::string& name) {
         if (!name.empty() && name != level->name) continue;
         if (level->supported()) return *level;
         if (!name.empty())
-            throw std::invalid_argument("instruction set '" + name +
-                                        "' is not supported by this processor; supported: " +
-                                        join(supported_levels()));
+            throw std::invalid_argument(
+                "instruction set '" + name +
+                "' is not supported by this processor; supported: " + join(supported_levels()));
     }
     throw std::invalid_argument("unknown instruction set '" + name +
                                 "'; this build has: " + join(compiled_levels()));

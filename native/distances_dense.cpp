@@ -40,12 +40,14 @@ class DifferencePanels {
 
 double pass_seconds(const DenseRows& points, std::size_t num_centers) {
     return seconds_for(2.0 * static_cast<double>(points.num_rows) *
-                       static_cast<double>(points.dimensions) * static_cast<double>(num_centers + 4));
+                       static_cast<double>(points.dimensions) *
+                       static_cast<double>(num_centers + 4));
 }
 
 // Calls visit(first row, count, block) for each block of [begin, end).
 template <class T, class Visit>
-void for_each_block(const DenseRows& points, std::size_t begin, std::size_t end, const Visit& visit) {
+void for_each_block(const DenseRows& points, std::size_t begin, std::size_t end,
+                    const Visit& visit) {
     static thread_local std::vector<T> scratch;
     scratch.resize(reads_in_place<T>(points) ? 0 : block_rows * points.dimensions);
     for (std::size_t first = begin; first < end; first += block_rows) {
@@ -82,19 +84,18 @@ std::int64_t all_distances(const DenseRows& points, const Centers<T>& centers, T
     const Chunks chunks = cut_rows(points.num_rows, most_chunks);
     FirstBadRow bad_row;
     parallel_for(chunks.count(), pass_seconds(points, centers.num_centers), [&](std::size_t chunk) {
-        for_each_block<T>(
-            points, chunks.begin(chunk), chunks.end(chunk),
-            [&](std::size_t first, std::size_t count, const Block<T>& block) {
-                T* const out = distances + first * centers.num_centers;
-                panels.run(block, count, out);
-                if (points.normalize)
-                    adjust_for_cosine(block, count, points.dimensions, centers, out);
-                for (std::size_t at = 0; at < count * centers.num_centers; ++at)
-                    if (!(out[at] <= std::numeric_limits<T>::max())) {
-                        bad_row.report(first + at / centers.num_centers);
-                        break;
-                    }
-            });
+        for_each_block<T>(points, chunks.begin(chunk), chunks.end(chunk),
+                          [&](std::size_t first, std::size_t count, const Block<T>& block) {
+                              T* const out = distances + first * centers.num_centers;
+                              panels.run(block, count, out);
+                              if (points.normalize)
+                                  adjust_for_cosine(block, count, points.dimensions, centers, out);
+                              for (std::size_t at = 0; at < count * centers.num_centers; ++at)
+                                  if (!(out[at] <= std::numeric_limits<T>::max())) {
+                                      bad_row.report(first + at / centers.num_centers);
+                                      break;
+                                  }
+                          });
     });
     return bad_row.get();
 }
@@ -103,7 +104,8 @@ template <class T>
 std::int64_t candidate_potentials(const DenseRows& points, const Centers<T>& candidates,
                                   const double* closest, double* potentials) {
     const std::size_t num = candidates.num_centers;
-    const DifferencePanels<T> panels(current_kernels<T>(), candidates.values, num, points.dimensions);
+    const DifferencePanels<T> panels(current_kernels<T>(), candidates.values, num,
+                                     points.dimensions);
     const Chunks chunks = cut_rows(points.num_rows, most_chunks);
     std::vector<double> partial(chunks.count() * num, 0.0);
     parallel_for(chunks.count(), pass_seconds(points, num), [&](std::size_t chunk) {
@@ -114,8 +116,9 @@ std::int64_t candidate_potentials(const DenseRows& points, const Centers<T>& can
                               panels.run(block, count, distances.data());
                               for (std::size_t i = 0; i < count; ++i)
                                   for (std::size_t c = 0; c < num; ++c)
-                                      sums[c] += std::min(closest[first + i],
-                                                          static_cast<double>(distances[i * num + c]));
+                                      sums[c] +=
+                                          std::min(closest[first + i],
+                                                   static_cast<double>(distances[i * num + c]));
                           });
     });
     std::fill_n(potentials, num, 0.0);
@@ -132,19 +135,18 @@ std::int64_t add_center(const DenseRows& points, const T* center, double* closes
     FirstBadRow bad_row;
     parallel_for(blocks.count(), pass_seconds(points, 1), [&](std::size_t at) {
         double sum = 0;
-        for_each_block<T>(
-            points, blocks.begin(at), blocks.end(at),
-            [&](std::size_t first, std::size_t count, const Block<T>& block) {
-                for (std::size_t i = 0; i < count; ++i) {
-                    const double distance = kernels.squared_distance(
-                        block.rows + static_cast<std::ptrdiff_t>(i) * block.stride, center,
-                        points.dimensions);
-                    if (!(distance < std::numeric_limits<double>::infinity()))
-                        bad_row.report(first + i);
-                    closest[first + i] = std::min(closest[first + i], distance);
-                    sum += closest[first + i];
-                }
-            });
+        for_each_block<T>(points, blocks.begin(at), blocks.end(at),
+                          [&](std::size_t first, std::size_t count, const Block<T>& block) {
+                              for (std::size_t i = 0; i < count; ++i) {
+                                  const double distance = kernels.squared_distance(
+                                      block.rows + static_cast<std::ptrdiff_t>(i) * block.stride,
+                                      center, points.dimensions);
+                                  if (!(distance < std::numeric_limits<double>::infinity()))
+                                      bad_row.report(first + i);
+                                  closest[first + i] = std::min(closest[first + i], distance);
+                                  sum += closest[first + i];
+                              }
+                          });
         block_sums[at] = sum;
     });
     return bad_row.get();
@@ -163,7 +165,8 @@ bool find_nonfinite(const DenseRows& points, std::int64_t* row, std::int64_t* co
             points, chunks.begin(chunk), chunks.end(chunk),
             [&](std::size_t first, std::size_t count, const Block<double>& block) {
                 for (std::size_t i = 0; i < count; ++i)
-                    if (first_bad_column(block.rows + static_cast<std::ptrdiff_t>(i) * block.stride) !=
+                    if (first_bad_column(block.rows +
+                                         static_cast<std::ptrdiff_t>(i) * block.stride) !=
                         static_cast<std::ptrdiff_t>(points.dimensions))
                         bad_row.report(first + i);
             });

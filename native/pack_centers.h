@@ -33,7 +33,8 @@ class CentersInPanels {
         const std::size_t k = centers.num_centers;
         for (std::size_t j = 0; j < dimensions; ++j) {
             double sum = 0;
-            for (std::size_t c = 0; c < k; ++c) sum += static_cast<double>(centers.values[c * dimensions + j]);
+            for (std::size_t c = 0; c < k; ++c)
+                sum += static_cast<double>(centers.values[c * dimensions + j]);
             shift_[j] = static_cast<T>(sum / static_cast<double>(k));
         }
         const std::size_t num_panels = (k + width - 1) / width;
@@ -46,14 +47,18 @@ class CentersInPanels {
         double largest = 0;
         for (std::size_t c = 0; c < k; ++c) {
             const T* const center = centers.values + c * dimensions;
-            T* const panel = with_panels ? panels_.data() + c / width * dimensions * width + c % width : nullptr;
+            T* const panel =
+                with_panels ? panels_.data() + c / width * dimensions * width + c % width : nullptr;
             double norm = 0;
             for (std::size_t j = 0; j < dimensions; ++j) {
-                const double value = static_cast<double>(center[j]) - static_cast<double>(shift_[j]);
+                const double value =
+                    static_cast<double>(center[j]) - static_cast<double>(shift_[j]);
                 norm += value * value;
                 const T weight = static_cast<T>(-2 * value);
-                if (with_panels) panel[j * width] = weight;
-                else weights_[c * dimensions + j] = weight;
+                if (with_panels)
+                    panel[j * width] = weight;
+                else
+                    weights_[c * dimensions + j] = weight;
             }
             largest = std::fmax(largest, norm);
             if (centers.penalties) norm += centers.penalties[c];

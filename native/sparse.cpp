@@ -25,8 +25,10 @@ std::int64_t integer_at(const void* data, bool wide, std::size_t at) {
 
 template <class T>
 void load_row(const SparseRows& points, std::size_t index, SparseRow<T>& row) {
-    const auto begin = static_cast<std::size_t>(integer_at(points.row_starts, points.wide_starts, index));
-    const auto end = static_cast<std::size_t>(integer_at(points.row_starts, points.wide_starts, index + 1));
+    const auto begin =
+        static_cast<std::size_t>(integer_at(points.row_starts, points.wide_starts, index));
+    const auto end =
+        static_cast<std::size_t>(integer_at(points.row_starts, points.wide_starts, index + 1));
     row.values.resize(end - begin);
     row.columns.resize(end - begin);
     for (std::size_t i = begin; i < end; ++i)
@@ -34,8 +36,13 @@ void load_row(const SparseRows& points, std::size_t index, SparseRow<T>& row) {
     // The values of a row are a dense row of their own: same conversion, same normalisation.
     const DenseRows values{points.values, points.type, 1, end, 0, 1, false};
     const std::size_t size = points.type == ElementType::float32 ? 4 : 8;
-    const DenseRows own{static_cast<const char*>(values.data) + begin * size, points.type, 1,
-                        end - begin, 0, 1, points.normalize};
+    const DenseRows own{static_cast<const char*>(values.data) + begin * size,
+                        points.type,
+                        1,
+                        end - begin,
+                        0,
+                        1,
+                        points.normalize};
     const Block<T> block = load_rows<T>(own, 0, 1, row.values.data());
     std::copy_n(block.rows, end - begin, row.values.data());
     row.squared_norm = 0;
@@ -78,8 +85,9 @@ double squared_distance(const SparseRow<T>& row, const T* center, double center_
 }
 
 template <class T>
-std::size_t nearest_center(const SparseRow<T>& row, const SparseRows& points, const Centers<T>& centers,
-                           const TransposedCenters<T>& transposed, std::vector<T>& products) {
+std::size_t nearest_center(const SparseRow<T>& row, const SparseRows& points,
+                           const Centers<T>& centers, const TransposedCenters<T>& transposed,
+                           std::vector<T>& products) {
     if (points.normalize && row.squared_norm == 0) return 0;
     const std::size_t k = centers.num_centers;
     current_kernels<T>().sparse_products(row.values.data(), row.columns.data(), row.count(),
@@ -90,11 +98,11 @@ std::size_t nearest_center(const SparseRow<T>& row, const SparseRows& points, co
     };
     double lowest = std::numeric_limits<double>::infinity();
     for (std::size_t c = 0; c < k; ++c) lowest = std::min(lowest, score(c));
-    const double reach = 2 * score_error_unit<T>(row.count()) *
-                             (transposed.max_norm * transposed.max_norm +
-                              2 * std::sqrt(row.squared_norm) * transposed.max_norm) +
-                         static_cast<double>(row.count() + 4) *
-                             static_cast<double>(std::numeric_limits<T>::min());
+    const double reach =
+        2 * score_error_unit<T>(row.count()) *
+            (transposed.max_norm * transposed.max_norm +
+             2 * std::sqrt(row.squared_norm) * transposed.max_norm) +
+        static_cast<double>(row.count() + 4) * static_cast<double>(std::numeric_limits<T>::min());
     double best = std::numeric_limits<double>::infinity();
     std::size_t nearest = 0;
     for (std::size_t c = 0; c < k; ++c) {
@@ -178,10 +186,10 @@ std::int64_t all_distances_sparse(const SparseRows& points, const Centers<T>& ce
             load_row(points, i, row);
             if (!std::isfinite(row.squared_norm)) bad_row.report(i);
             for (std::size_t c = 0; c < centers.num_centers; ++c)
-                distances[i * centers.num_centers + c] = static_cast<T>(cosine_adjusted(
-                    squared_distance(row, centers.values + c * points.dimensions,
-                                     norms_only.norms[c]),
-                    row.squared_norm, points.normalize));
+                distances[i * centers.num_centers + c] = static_cast<T>(
+                    cosine_adjusted(squared_distance(row, centers.values + c * points.dimensions,
+                                                     norms_only.norms[c]),
+                                    row.squared_norm, points.normalize));
         }
     });
     return bad_row.get();

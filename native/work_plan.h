@@ -1,5 +1,6 @@
 // How the rows of a call are cut into chunks, and the order in which partial results are added.
-// Both follow from shapes alone, never from the number of threads: that is the whole of determinism.
+// Both follow from shapes alone, never from the number of threads: that is the whole of
+// determinism.
 #pragma once
 
 #include "centroids/kmeans.h"
@@ -49,11 +50,12 @@ class EightSums {
 inline void count_rows(const std::int32_t* cluster_index, const Chunks& chunks,
                        std::size_t num_clusters, std::int64_t* counts) {
     std::vector<std::int64_t> partial(chunks.count() * num_clusters, 0);
-    parallel_for(chunks.count(), static_cast<double>(chunks.num_rows) * 1e-9, [&](std::size_t chunk) {
-        std::int64_t* const own = partial.data() + chunk * num_clusters;
-        for (std::size_t i = chunks.begin(chunk); i < chunks.end(chunk); ++i)
-            ++own[cluster_index[i]];
-    });
+    parallel_for(chunks.count(), static_cast<double>(chunks.num_rows) * 1e-9,
+                 [&](std::size_t chunk) {
+                     std::int64_t* const own = partial.data() + chunk * num_clusters;
+                     for (std::size_t i = chunks.begin(chunk); i < chunks.end(chunk); ++i)
+                         ++own[cluster_index[i]];
+                 });
     std::fill_n(counts, num_clusters, 0);
     for (std::size_t at = 0; at < partial.size(); ++at) counts[at % num_clusters] += partial[at];
 }

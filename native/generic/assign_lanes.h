@@ -30,7 +30,8 @@ struct AssignLanes {
         if (dense && dimensions == 3) return transpose<3>(rows, shift, lanes);
         if (dense && dimensions == 4) return transpose<4>(rows, shift, lanes);
         for (std::size_t i = 0; i < points; ++i) {
-            const T* const row = rows + static_cast<std::ptrdiff_t>(i < count ? i : count - 1) * stride;
+            const T* const row =
+                rows + static_cast<std::ptrdiff_t>(i < count ? i : count - 1) * stride;
             for (std::size_t j = 0; j < dimensions; ++j) lanes[j * points + i] = row[j] - shift[j];
         }
     }

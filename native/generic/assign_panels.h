@@ -16,9 +16,7 @@ struct AssignPanels {
         constexpr std::size_t line = 64 / sizeof(T);
         return ((dimensions + line - 1) / line | 1) * line;
     }
-    static std::size_t padded_rows(std::size_t count) {
-        return (count + rows - 1) / rows * rows;
-    }
+    static std::size_t padded_rows(std::size_t count) { return (count + rows - 1) / rows * rows; }
     static std::size_t scratch(std::size_t count, std::size_t dimensions) {
         return padded_rows(count) * (row_stride(dimensions) + state + 3);
     }
@@ -73,9 +71,8 @@ struct AssignPanels {
         for (std::size_t i = 0; i < padded; ++i) {
             // Padding rows repeat the last one: finite work whose outcome nobody reads.
             const std::size_t source = i < count ? i : count - 1;
-            squared_norms[i] =
-                shift_row(block + static_cast<std::ptrdiff_t>(source) * block_stride, centers.shift,
-                          dimensions, shifted + i * stride);
+            squared_norms[i] = shift_row(block + static_cast<std::ptrdiff_t>(source) * block_stride,
+                                         centers.shift, dimensions, shifted + i * stride);
             T* const row = minima + i * state;
             V::store(row, start.best);
             V::store(row + V::lanes, start.second);
@@ -113,10 +110,9 @@ struct AssignPanels {
         shift_row(row, centers.shift, centers.dimensions, shifted);
         for (std::size_t panel = 0; panel < centers.num_panels; ++panel) {
             Register sums[1][vectors];
-            Tile<V, 1, vectors>::multiply(shifted, 0,
-                                          centers.panels + panel * centers.dimensions * width,
-                                          centers.panel_norms + panel * width, centers.dimensions,
-                                          sums);
+            Tile<V, 1, vectors>::multiply(
+                shifted, 0, centers.panels + panel * centers.dimensions * width,
+                centers.panel_norms + panel * width, centers.dimensions, sums);
             CENTROIDS_UNROLL
             for (int v = 0; v < vectors; ++v)
                 V::store(scores + panel * width + static_cast<std::size_t>(v) * V::lanes,

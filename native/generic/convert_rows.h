@@ -57,8 +57,10 @@ static inline void normalize_row(T* row, std::size_t dimensions) {
             const double size = __builtin_fabs(static_cast<double>(row[j]));
             largest = size > largest ? size : largest;
         }
-        if (largest == 0 || largest > 1.7976931348623157e308) factor = 0.0 * largest + 1;
-        else factor = 1 / largest;
+        if (largest == 0 || largest > 1.7976931348623157e308)
+            factor = 0.0 * largest + 1;
+        else
+            factor = 1 / largest;
         squares = scaled_squares(row, dimensions, factor);
         if (squares == 0) return;
     }
@@ -69,7 +71,8 @@ static inline void normalize_row(T* row, std::size_t dimensions) {
 }
 
 template <class T, class Source>
-static void convert_rows_from(const DenseRows& points, std::size_t first, std::size_t count, T* out) {
+static void convert_rows_from(const DenseRows& points, std::size_t first, std::size_t count,
+                              T* out) {
     const std::size_t dimensions = points.dimensions;
     const std::ptrdiff_t row_stride = points.row_stride, column_stride = points.column_stride;
     const auto* const data =
@@ -97,11 +100,11 @@ template <class T>
 static void convert_rows(const DenseRows& points, std::size_t first, std::size_t count, T* out) {
     // In the order of ElementType.
     constexpr void (*functions[])(const DenseRows&, std::size_t, std::size_t, T*) = {
-        &convert_rows_from<T, float>,         &convert_rows_from<T, double>,
-        &convert_rows_from<T, Float16>,       &convert_rows_from<T, BFloat16>,
-        &convert_rows_from<T, std::int8_t>,   &convert_rows_from<T, std::uint8_t>,
-        &convert_rows_from<T, std::int16_t>,  &convert_rows_from<T, std::uint16_t>,
-        &convert_rows_from<T, std::int32_t>,  &convert_rows_from<T, std::uint32_t>,
-        &convert_rows_from<T, std::int64_t>,  &convert_rows_from<T, std::uint64_t>};
+        &convert_rows_from<T, float>,        &convert_rows_from<T, double>,
+        &convert_rows_from<T, Float16>,      &convert_rows_from<T, BFloat16>,
+        &convert_rows_from<T, std::int8_t>,  &convert_rows_from<T, std::uint8_t>,
+        &convert_rows_from<T, std::int16_t>, &convert_rows_from<T, std::uint16_t>,
+        &convert_rows_from<T, std::int32_t>, &convert_rows_from<T, std::uint32_t>,
+        &convert_rows_from<T, std::int64_t>, &convert_rows_from<T, std::uint64_t>};
     functions[static_cast<int>(points.type)](points, first, count, out);
 }

@@ -9,10 +9,9 @@ struct DistanceBlock {
     static constexpr std::size_t width = static_cast<std::size_t>(vectors) * V::lanes;
 
     template <int tile_rows>
-    static __attribute__((noinline)) void tile(const T* points, std::ptrdiff_t stride,
-                                               const T* panel, std::size_t dimensions,
-                                               std::size_t valid, T* out,
-                                               std::ptrdiff_t out_stride) {
+    static __attribute__((noinline)) void
+    tile(const T* points, std::ptrdiff_t stride, const T* panel, std::size_t dimensions,
+         std::size_t valid, T* out, std::ptrdiff_t out_stride) {
         typename V::Register sums[tile_rows][vectors];
         Tile<V, tile_rows, vectors>::differences(points, stride, panel, dimensions, sums);
         T values[width];
@@ -22,7 +21,8 @@ struct DistanceBlock {
             CENTROIDS_UNROLL
             for (int v = 0; v < vectors; ++v) V::store(target + v * V::lanes, sums[r][v]);
             if (valid != width)
-                for (std::size_t c = 0; c < valid; ++c) out[r * out_stride + static_cast<std::ptrdiff_t>(c)] = values[c];
+                for (std::size_t c = 0; c < valid; ++c)
+                    out[r * out_stride + static_cast<std::ptrdiff_t>(c)] = values[c];
         }
     }
 

@@ -5,7 +5,8 @@
 // row is the limit, so the float64 arithmetic costs nothing.
 
 static inline double add_eight(const double (&sums)[8]) {
-    return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+    return ((sums[0] + sums[4]) + (sums[2] + sums[6])) +
+           ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
 // Eight values in the compiler's own vectors: whatever registers the instruction set has.
@@ -24,8 +25,8 @@ static inline __attribute__((always_inline)) void load_eight(const T* from, Eigh
 }
 
 template <class T, bool accumulate>
-static inline __attribute__((always_inline)) double
-row_sums(const T* row, const T* center, double* sums, std::size_t dimensions) {
+static inline __attribute__((always_inline)) double row_sums(const T* row, const T* center,
+                                                             double* sums, std::size_t dimensions) {
     Eight<double> running = {{0, 0, 0, 0, 0, 0, 0, 0}};
     std::size_t j = 0;
     for (; j + 8 <= dimensions; j += 8) {
@@ -57,7 +58,8 @@ static double squared_distance(const T* row, const T* center, std::size_t dimens
     return row_sums<T, false>(row, center, nullptr, dimensions);
 }
 
-// A row length known to the compiler (`fixed`, 0: not known) removes the loops where they cost most.
+// A row length known to the compiler (`fixed`, 0: not known) removes the loops where they cost
+// most.
 template <class T, bool accumulate, std::size_t fixed>
 static void update_rows_of(const T* rows, std::ptrdiff_t stride, std::size_t count,
                            const std::int32_t* cluster_index, const T* centers,
@@ -65,9 +67,9 @@ static void update_rows_of(const T* rows, std::ptrdiff_t stride, std::size_t cou
     const std::size_t length = fixed ? fixed : dimensions;
     for (std::size_t i = 0; i < count; ++i) {
         const std::size_t at = static_cast<std::size_t>(cluster_index[i]) * length;
-        distances[i] = row_sums<T, accumulate>(rows + static_cast<std::ptrdiff_t>(i) * stride,
-                                               centers + at, accumulate ? sums + at : nullptr,
-                                               length);
+        distances[i] =
+            row_sums<T, accumulate>(rows + static_cast<std::ptrdiff_t>(i) * stride, centers + at,
+                                    accumulate ? sums + at : nullptr, length);
     }
 }
 
@@ -75,8 +77,9 @@ template <class T, std::size_t fixed>
 static void update_rows_sized(const T* rows, std::ptrdiff_t stride, std::size_t count,
                               const std::int32_t* cluster_index, const T* centers,
                               std::size_t dimensions, double* sums, double* distances) {
-    (sums ? update_rows_of<T, true, fixed> : update_rows_of<T, false, fixed>)(
-        rows, stride, count, cluster_index, centers, dimensions, sums, distances);
+    (sums ? update_rows_of<T, true, fixed>
+          : update_rows_of<T, false, fixed>)(rows, stride, count, cluster_index, centers,
+                                             dimensions, sums, distances);
 }
 
 template <class T>

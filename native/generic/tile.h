@@ -29,7 +29,8 @@ struct Tile {
             panel += width;
             CENTROIDS_UNROLL
             for (int r = 0; r < rows; ++r) {
-                const Register point = V::broadcast(points[r * stride + static_cast<std::ptrdiff_t>(j)]);
+                const Register point =
+                    V::broadcast(points[r * stride + static_cast<std::ptrdiff_t>(j)]);
                 CENTROIDS_UNROLL
                 for (int v = 0; v < vectors; ++v)
                     sums[r][v] = V::multiply_add(point, centers[v], sums[r][v]);
@@ -53,7 +54,8 @@ struct Tile {
             panel += width;
             CENTROIDS_UNROLL
             for (int r = 0; r < rows; ++r) {
-                const Register point = V::broadcast(points[r * stride + static_cast<std::ptrdiff_t>(j)]);
+                const Register point =
+                    V::broadcast(points[r * stride + static_cast<std::ptrdiff_t>(j)]);
                 CENTROIDS_UNROLL
                 for (int v = 0; v < vectors; ++v) {
                     const Register difference = V::subtract(point, centers[v]);

@@ -16,8 +16,8 @@ namespace {
 
 int failures = 0;
 
-void expect(bool condition, const char* what, const std::string& level, std::size_t n, std::size_t d,
-            std::size_t k) {
+void expect(bool condition, const char* what, const std::string& level, std::size_t n,
+            std::size_t d, std::size_t k) {
     if (condition) return;
     ++failures;
     std::printf("FAILED %s at level %s, n=%zu d=%zu k=%zu\n", what, level.c_str(), n, d, k);
@@ -40,8 +40,13 @@ struct Problem {
 
     DenseRows rows(bool normalize) const {
         const auto stride = static_cast<std::ptrdiff_t>(d);
-        return {points.data(), sizeof(T) == 4 ? ElementType::float32 : ElementType::float64, n, d,
-                stride, 1, normalize};
+        return {points.data(),
+                sizeof(T) == 4 ? ElementType::float32 : ElementType::float64,
+                n,
+                d,
+                stride,
+                1,
+                normalize};
     }
 
     double distance(std::size_t row, std::size_t center) const {
@@ -56,7 +61,8 @@ struct Problem {
 };
 
 template <class T>
-void test_dense(const std::string& level, std::size_t n, std::size_t d, std::size_t k, Search search) {
+void test_dense(const std::string& level, std::size_t n, std::size_t d, std::size_t k,
+                Search search) {
     const Problem<T> problem(n, d, k);
     const Centers<T> centers{problem.centers.data(), k, nullptr};
     std::vector<std::int32_t> index(n);
@@ -105,14 +111,22 @@ void test_sparse(const std::string& level, std::size_t n, std::size_t d, std::si
         }
         starts.push_back(static_cast<std::int32_t>(values.size()));
     }
-    const SparseRows rows{values.data(), sizeof(T) == 4 ? ElementType::float32 : ElementType::float64,
-                          columns.data(), false, starts.data(), false, n, d, n % 2 == 0};
+    const SparseRows rows{values.data(),
+                          sizeof(T) == 4 ? ElementType::float32 : ElementType::float64,
+                          columns.data(),
+                          false,
+                          starts.data(),
+                          false,
+                          n,
+                          d,
+                          n % 2 == 0};
     const Centers<T> centers{problem.centers.data(), k, nullptr};
     std::vector<std::int32_t> index(n);
     std::vector<std::int64_t> counts(k);
     std::vector<double> sums(k * d);
     double inertia = 0;
-    expect(assign_sparse<T>(rows, centers, index.data(), {sums.data(), counts.data(), &inertia}) == -1,
+    expect(assign_sparse<T>(rows, centers, index.data(), {sums.data(), counts.data(), &inertia}) ==
+               -1,
            "sparse", level, n, d, k);
     std::vector<T> distances(n * k);
     all_distances_sparse<T>(rows, centers, distances.data());

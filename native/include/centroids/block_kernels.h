@@ -63,14 +63,14 @@ struct BlockKernels {
     // cluster_index: IN [count]; sums: IN OUT [num_centers][dimensions], += the rows, or null
     // distances: OUT [count]
     void (*update_rows)(const T* rows, std::ptrdiff_t stride, std::size_t count,
-                        const std::int32_t* cluster_index, const T* centers,
-                        std::size_t dimensions, double* sums, double* distances);
+                        const std::int32_t* cluster_index, const T* centers, std::size_t dimensions,
+                        double* sums, double* distances);
 
     // distances: OUT [count][distance_stride], sum_j (x_j - c_j)^2 in T
     // panels: IN [num_panels][dimensions][width] plain centers, width = narrow ? narrow : wide
-    void (*distance_block)(const T* rows, std::ptrdiff_t stride, std::size_t count,
-                           const T* panels, std::size_t num_centers, std::size_t dimensions,
-                           bool narrow, T* distances, std::ptrdiff_t distance_stride);
+    void (*distance_block)(const T* rows, std::ptrdiff_t stride, std::size_t count, const T* panels,
+                           std::size_t num_centers, std::size_t dimensions, bool narrow,
+                           T* distances, std::ptrdiff_t distance_stride);
 
     // out: OUT [count][dimensions], rows [first, first + count) as T, normalised if asked
     void (*convert_rows)(const DenseRows& points, std::size_t first, std::size_t count, T* out);

@@ -1,5 +1,6 @@
 // The k-means kernels over whole arrays: blocks, chunks, threads and the exact re-scoring. Shapes
-// are checked by the caller. Each function returns -1, or the first row that has no finite distance.
+// are checked by the caller. Each function returns -1, or the first row that has no finite
+// distance.
 #pragma once
 
 #include "centroids/rows.h"
@@ -69,7 +70,8 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
                            std::int32_t* cluster_index, const Update& update);
 
 template <class T>
-std::int64_t all_distances_sparse(const SparseRows& points, const Centers<T>& centers, T* distances);
+std::int64_t all_distances_sparse(const SparseRows& points, const Centers<T>& centers,
+                                  T* distances);
 
 // The first NaN or infinity in row-major order; returns false when all values are finite.
 bool find_nonfinite(const DenseRows& points, std::int64_t* row, std::int64_t* column);

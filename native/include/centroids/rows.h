@@ -7,7 +7,20 @@
 
 namespace centroids {
 
-enum class ElementType : int { float32, float64, float16, bfloat16, int8, uint8, int16, uint16, int32, uint32, int64, uint64 };
+enum class ElementType : int {
+    float32,
+    float64,
+    float16,
+    bfloat16,
+    int8,
+    uint8,
+    int16,
+    uint16,
+    int32,
+    uint32,
+    int64,
+    uint64
+};
 
 struct DenseRows {
     const void* data; // IN [num_rows][dimensions], strides in elements of `type`

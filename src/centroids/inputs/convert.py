@@ -77,7 +77,7 @@ def convert_features(value: Any, name: str = "features") -> Columns:
     >>> convert_features({"height": [1.8, 1.7]})["height"].tolist()
     [1.8, 1.7]
     """
-    if type(value) is not dict and not isinstance(value, Mapping):
+    if not _is_dict(value):
         return _check_numbers(_convert_rows(value, name), name)
     if not value:
         raise ValueError(f"{name} is an empty dict: there is no column in it")
@@ -94,7 +94,7 @@ def convert_labels(value: Any, name: str = "labels") -> Any:
     """Converts labels as features are, but of any type (strings too); None stays None."""
     if value is None:
         return None
-    if isinstance(value, Mapping):
+    if _is_dict(value):
         return {key: convert_labels(part, f"{name}[{key!r}]") for key, part in value.items()}
     return _convert_rows(value, name)
 
@@ -125,6 +125,11 @@ def _is_batch_in_list(item: Any) -> bool:
     if isinstance(item, (list, tuple)):
         return bool(item) and np.ndim(item[0]) > 0
     return len(getattr(item, "shape", ())) > 1
+
+
+def _is_dict(value: Any) -> bool:
+    # One of scipy's sparse containers is a dict too.
+    return isinstance(value, Mapping) and not is_sparse_type(type(value))
 
 
 def _is_pair(raw: Any) -> bool:

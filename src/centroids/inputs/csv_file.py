@@ -39,8 +39,8 @@ def csv_input_fn(
 ) -> Callable[[], CsvSource]:
     """Makes an input function that feeds the rows of a CSV file, in bounded memory.
 
-    Blank lines, and lines before the first row that begin with #, are skipped. With `shuffle`, the rows are permuted
-    within windows of 64 MiB; the windows come in the order of the file.
+    Blank lines, and lines before the first row that begin with #, are skipped. With `shuffle`, the
+    rows are permuted within windows of 64 MiB; the windows come in the order of the file.
 
     Args:
         path: A text file of numbers in UTF-8, one row a line.

@@ -1,0 +1,69 @@
+# Every target does its own set-up: an environment in .venv, with the package built and installed.
+SHELL := bash
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake native src -type f \
+  \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' -o -name '*.h' -o -name '*.cmake' -o -name py.typed \))
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test test-slow check format docs bench sanitize clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/.demo ## Cluster 400,000 word vectors and show the clusters
+	$(BIN)/python examples/glove_demo.py
+
+test: $(VENV)/.test ## Run the default test suite (under five minutes)
+	$(BIN)/python -m pytest tests -m "not slow"
+	$(BIN)/python -m pytest --pyargs centroids -q
+
+test-slow: $(VENV)/.test ## Run the slow tests
+	$(BIN)/python -m pytest tests -m slow
+
+check: $(VENV)/.dev ## Lint, types, formatting, docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	git ls-files '*.cpp' '*.h' | xargs $(BIN)/clang-format --dry-run -Werror
+	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+
+format: $(VENV)/.dev ## Rewrite Python and C++ in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	git ls-files '*.cpp' '*.h' | xargs $(BIN)/clang-format -i
+
+docs: $(VENV)/.dev ## Build the documentation into build/site
+	$(BIN)/mkdocs build --strict --site-dir build/site
+
+bench: $(VENV)/.bench ## Time a full-batch iteration against the peers (idle machine, 10 minutes)
+	$(BIN)/python benchmarks/lloyd_iteration.py
+
+sanitize: $(VENV)/.dev ## Run the native tests under AddressSanitizer and UBSan
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash native/tests/run_sanitizers.sh
+
+clean: ## Remove the environment and everything that was built
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	@found=; for python in $${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do \
+	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; done; \
+	if [ -z "$$found" ]; then echo "centroids needs Python 3.11 or later: install it, or run make PYTHON=/path/to/python3" >&2; exit 1; fi; \
+	$$found -m venv $(VENV) && $(INSTALL) --upgrade pip
+
+# The package is installed as users install it, not in place: what is tested is what they get.
+$(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
+	@echo "Building and installing centroids (about a minute the first time)"
+	$(INSTALL) --config-settings=cmake.define.CENTROIDS_WERROR=ON .
+	@touch $@
+
+$(VENV)/.demo $(VENV)/.test $(VENV)/.dev $(VENV)/.bench: $(VENV)/.installed
+$(VENV)/.demo: EXTRA := demo
+$(VENV)/.test: EXTRA := test
+$(VENV)/.dev: EXTRA := dev
+$(VENV)/.bench: EXTRA := benchmark
+$(VENV)/.demo $(VENV)/.test $(VENV)/.dev $(VENV)/.bench:
+	@$(BIN)/python -c 'import tomllib; e = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; w = lambda n: [x for r in e[n] for x in (w(r[10:-1]) if r.startswith("centroids[") else [r])]; print("\n".join(w("$(EXTRA)")))' > $(VENV)/requirements-$(EXTRA).txt
+	@echo "Installing what '$(EXTRA)' needs"
+	$(INSTALL) -r $(VENV)/requirements-$(EXTRA).txt
+	@touch $@

@@ -1,0 +1,346 @@
+"""What an input function may return, and how its batches are read."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import centroids.inputs.stream
+from centroids.inputs import (
+    InputBatch,
+    OutOfRangeError,
+    Source,
+    SparseTensorValue,
+    limit_epochs,
+    numpy_input_fn,
+    open_stream,
+)
+
+POINTS = np.arange(12, dtype=np.float32).reshape(6, 2)
+
+
+def features_of(input_fn: Callable[..., Any], **arguments: Any) -> list[Any]:
+    with open_stream(input_fn, **arguments) as stream:
+        features: list[Any] = [batch.features for batch in stream]
+    return [each.tolist() for each in features]
+
+
+def reader_threads() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name.startswith("centroids-")]
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_outlives_the_test() -> Iterator[None]:
+    yield
+    assert not reader_threads()
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every read counts as slow: the thread starts after the second batch."""
+    monkeypatch.setattr(centroids.inputs.stream, "_SLOW_SECONDS", -1.0)
+
+
+def test_one_batch_is_asked_for_again_at_each_step() -> None:
+    calls = []
+
+    def input_fn() -> Any:
+        calls.append(1)
+        return POINTS
+
+    with open_stream(input_fn) as stream:
+        batches = [next(stream) for _ in range(3)]
+    assert len(calls) == 3
+    assert all(batch.features is POINTS for batch in batches)  # neither copied nor converted
+    assert batches[0] == InputBatch(POINTS, None, None)
+
+
+@pytest.mark.parametrize("end", [StopIteration, OutOfRangeError])
+def test_calls_end_with_the_end_of_input(end: type[Exception]) -> None:
+    remaining = [POINTS[:2], POINTS[2:]]
+
+    def input_fn() -> Any:
+        if not remaining:
+            raise end
+        return remaining.pop(0)
+
+    assert features_of(input_fn) == [POINTS[:2].tolist(), POINTS[2:].tolist()]
+    assert features_of(input_fn) == []
+
+
+def test_end_of_input_of_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Theirs(Exception):
+        pass
+
+    module = type("Module", (), {"OutOfRangeError": Theirs})
+    monkeypatch.setitem(
+        __import__("sys").modules, "tensorflow.python.framework.errors_impl", module
+    )
+
+    def input_fn() -> Any:
+        raise Theirs
+
+    assert features_of(input_fn) == []
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        lambda: (POINTS[start : start + 2] for start in (0, 2, 4)),
+        lambda: [POINTS[:2], POINTS[2:4], POINTS[4:]],
+        lambda: iter([POINTS[:2], POINTS[2:4], POINTS[4:]]),
+        lambda: [(POINTS[:2], [1, 2]), (POINTS[2:4], None), (POINTS[4:],)],
+        lambda: ([[POINTS[:2], [1, 2]], [POINTS[2:4]], [POINTS[4:], [0, 1]]]),
+        lambda: numpy_input_fn(POINTS, batch_size=2, shuffle=False)(),
+        lambda: (numpy_input_fn(POINTS, batch_size=2, shuffle=False)(), None),
+        lambda: (iter([POINTS[:2], POINTS[2:4], POINTS[4:]]), None),
+        lambda: (iter([POINTS[:2], POINTS[2:4], POINTS[4:]]), iter([[0, 1], [2, 3], [4, 5]])),
+    ],
+)
+def test_streams_are_iterated_once(batches: Callable[[], Any]) -> None:
+    calls = []
+
+    def input_fn() -> Any:
+        calls.append(1)
+        return batches()
+
+    assert features_of(input_fn) == [POINTS[:2].tolist(), POINTS[2:4].tolist(), POINTS[4:].tolist()]
+    assert len(calls) == 1
+
+
+def test_iterable_like_a_data_loader() -> None:
+    class Loader:
+        def __iter__(self) -> Iterator[Any]:
+            yield [POINTS[:4], np.array([0, 1, 0, 1])]
+            yield [POINTS[4:], np.array([1, 1])]
+
+        def __len__(self) -> int:
+            return 2
+
+    with open_stream(Loader) as stream:
+        batches = list(stream)
+    assert [batch.labels.tolist() for batch in batches] == [[0, 1, 0, 1], [1, 1]]
+    assert [len(batch.features) for batch in batches] == [4, 2]
+
+
+def test_documented_example_of_the_reference() -> None:
+    assert features_of(lambda: (limit_epochs(POINTS, num_epochs=2), None)) == 2 * [POINTS.tolist()]
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        [1.0, 2.0, 3.0],
+        [[1, 2], [3, 4]],
+        [(1, 2), (3, 4)],
+        [np.array([1, 2]), np.array([3, 4])],
+        range(4),
+        {"a": [1, 2], "b": [3, 4]},
+        scipy.sparse.coo_array(POINTS),
+        SparseTensorValue([[0, 1]], [2.0], (3, 2)),
+        (POINTS, None),
+        (POINTS, {"label": [1] * 6}),
+    ],
+)
+def test_single_batches_repeat(batch: Any) -> None:
+    with open_stream(lambda: batch) as stream:
+        first, second = next(stream), next(stream)
+    assert type(first.features) is type(second.features)
+    assert first.position is None
+
+
+def test_input_fn_gets_what_it_names() -> None:
+    def wants_two(config: Any, mode: Any) -> Any:
+        return iter([[float(len(mode)), float(config)]])
+
+    def wants_params(params: Any) -> Any:
+        return iter([[params["a"]]])
+
+    arguments = {"mode": "train", "params": {"a": 7.0}, "config": 3}
+    assert features_of(wants_two, **arguments) == [[5.0, 3.0]]
+    assert features_of(wants_params, **arguments) == [[7.0]]
+    assert features_of(lambda: iter([[1.0]]), **arguments) == [[1.0]]
+
+
+def test_empty_batches_are_skipped() -> None:
+    batches = [POINTS[:0], POINTS[:1], {"a": POINTS[:0]}, scipy.sparse.csr_array((0, 2)), []]
+    assert features_of(lambda: iter(batches)) == [POINTS[:1].tolist()]
+
+
+def test_endless_empty_batches_are_an_error() -> None:
+    with pytest.raises(ValueError, match=r"10001 batches of 0 rows in a row; raise StopIteration"):
+        features_of(lambda: POINTS[:0])
+    assert features_of(numpy_input_fn(POINTS[:0], num_epochs=None, shuffle=False)) == []
+
+
+@pytest.mark.parametrize(
+    ("input_fn", "message"),
+    [
+        (POINTS, r"input_fn must be a function .* got ndarray; write input_fn=lambda"),
+        (None, r"input_fn must be a function .* got NoneType"),
+        (limit_epochs(POINTS), r"got ArraySource; write input_fn=lambda"),
+        (lambda: None, r"input_fn returned None; it must return a batch"),
+        (lambda: "points.csv", r"returned the string 'points.csv'.*file_input_fn\(path\)"),
+        (lambda: lambda: POINTS, r"input_fn returned the function .* pass that function itself"),
+        (lambda: object(), r"batch 0: features must be an array.*got <object"),
+        (lambda: (iter([POINTS]), POINTS), r"labels of type ndarray; labels must be None or a str"),
+        (lambda: iter([POINTS, None]), r"batch 1: features must be an array.*got None"),
+        (lambda: iter([(POINTS, 1, 2)]), r"batch 0: a batch must be .* got a tuple of 3 items"),
+    ],
+)
+def test_what_is_no_input(input_fn: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        features_of(input_fn)
+
+
+def test_later_none_is_an_error() -> None:
+    returned = [POINTS, None]
+    with pytest.raises(TypeError, match="input_fn returned None"):
+        features_of(lambda: returned.pop(0))
+
+
+class CountingSource:
+    """A source by the protocol alone."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        while self.count < 8:
+            self.count += 1
+            yield [float(self.count)]
+
+    def position(self) -> dict[str, Any]:
+        return {"count": self.count}
+
+    def restore(self, position: dict[str, Any]) -> None:
+        self.count = position["count"]
+
+
+@pytest.mark.usefixtures("eager")
+def test_position_is_that_of_the_delivered_batch() -> None:
+    source = CountingSource()
+    assert isinstance(source, Source)
+    with open_stream(lambda: source) as stream:
+        for expected in range(1, 6):
+            batch = next(stream)
+            assert batch.position == {"count": expected}
+        deadline = time.monotonic() + 5
+        while source.count < 7 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(0.01)
+        assert source.count == 7  # two ahead, no more
+    position = {"count": 6}
+    assert features_of(CountingSource, position=position) == [[7.0], [8.0]]
+    pair = {"features": {"count": 6}, "labels": {"count": 6}}
+    with open_stream(lambda: (CountingSource(), CountingSource()), position=pair) as stream:
+        batches: list[Any] = list(stream)
+    assert [(each.features[0], each.labels[0]) for each in batches] == [(7.0, 7.0), (8.0, 8.0)]
+    assert batches[0].position == {"features": {"count": 7}, "labels": {"count": 7}}
+
+
+def test_position_of_what_has_none() -> None:
+    with pytest.raises(ValueError, match=r"saved position {'epoch': 1}, but input_fn returned nda"):
+        open_stream(lambda: POINTS, position={"epoch": 1})
+
+
+def test_thread_starts_only_for_slow_sources() -> None:
+    with open_stream(lambda: POINTS) as stream:
+        for _ in range(100):
+            next(stream)
+        assert len(reader_threads()) == 0
+
+    def slow() -> Iterator[Any]:
+        while True:
+            time.sleep(0.003)
+            yield POINTS
+
+    with open_stream(slow) as stream:
+        for _ in range(3):
+            next(stream)
+        assert len(reader_threads()) == 1
+        assert reader_threads()[0].daemon
+    with open_stream(slow, read_ahead=False) as stream:
+        for _ in range(3):
+            next(stream)
+        assert len(reader_threads()) == 0
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("num_read", [0, 1, 2, 5])
+def test_early_close_ends_thread_and_generator(num_read: int) -> None:
+    closed = []
+
+    def generate() -> Iterator[Any]:
+        try:
+            while True:
+                yield POINTS
+        finally:
+            closed.append(threading.current_thread())
+
+    stream = open_stream(generate)
+    for _ in range(num_read):
+        next(stream)
+    stream.close()
+    stream.close()
+    assert not reader_threads()
+    assert len(closed) == (1 if num_read else 0)  # an unstarted generator has nothing to close
+    with pytest.raises(StopIteration):
+        next(stream)
+
+
+@pytest.mark.usefixtures("eager")
+def test_normal_end_needs_no_close() -> None:
+    stream = open_stream(lambda: iter([POINTS] * 7))
+    assert len(list(stream)) == 7
+    assert not reader_threads()
+    assert list(stream) == []
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("num_before", [0, 1, 2, 3, 6])
+def test_exception_surfaces_unchanged_in_its_place(num_before: int) -> None:
+    error = KeyError("the disk is on fire")
+
+    def generate() -> Iterator[Any]:
+        for _ in range(num_before):
+            yield POINTS
+        raise error
+
+    stream = open_stream(generate)
+    for _ in range(num_before):
+        next(stream)
+    with pytest.raises(KeyError) as caught:
+        next(stream)
+    assert caught.value is error
+    assert "generate" in [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+    assert not reader_threads()
+    assert list(stream) == []
+
+
+@pytest.mark.usefixtures("eager")
+def test_exception_of_a_call_surfaces_unchanged() -> None:
+    error = ValueError("mine")
+    returned = [POINTS] * 4
+
+    def input_fn() -> Any:
+        if not returned:
+            raise error
+        return returned.pop()
+
+    with open_stream(input_fn) as stream, pytest.raises(ValueError, match=r"^mine$") as caught:
+        list(stream)
+    assert caught.value is error
+
+
+@pytest.mark.usefixtures("eager")
+def test_order_is_kept_when_the_thread_takes_over() -> None:
+    batches = [np.full((1, 1), index) for index in range(200)]
+    assert features_of(lambda: iter(batches)) == [[[index]] for index in range(200)]
