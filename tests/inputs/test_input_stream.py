@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-import centroids.inputs.stream
 from centroids.inputs import (
     InputBatch,
     OutOfRangeError,
@@ -45,7 +44,7 @@ def _no_thread_outlives_the_test() -> Iterator[None]:
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every read counts as slow: the thread starts after the second batch."""
-    monkeypatch.setattr(centroids.inputs.stream, "_SLOW_SECONDS", -1.0)
+    monkeypatch.setitem(open_stream.__globals__, "_SLOW_SECONDS", -1.0)
 
 
 def test_one_batch_is_asked_for_again_at_each_step() -> None:

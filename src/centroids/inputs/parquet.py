@@ -17,7 +17,7 @@ from centroids.inputs.source import Position, check_offset
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading, join_pieces
 
 _PIECE_BYTES = 4 << 20
-_BUFFER_BYTES = 1 << 20
+_BUFFER_BYTES = 64 << 10
 
 
 def parquet_input_fn(

@@ -1,0 +1,5 @@
+"""Runs the command line: python -m centroids."""
+
+from centroids.cli import main
+
+main()

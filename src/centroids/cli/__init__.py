@@ -1,0 +1,5 @@
+"""The command line: arguments and presentation only."""
+
+from centroids.cli.app import main
+
+__all__ = ["main"]

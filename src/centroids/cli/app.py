@@ -1,0 +1,222 @@
+"""The commands and their arguments."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from centroids.cli import inference, inspection, training
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Metric(StrEnum):
+    """The distances there are."""
+
+    SQUARED_EUCLIDEAN = "squared_euclidean"
+    COSINE = "cosine"
+
+
+ModelDir = Annotated[Path, typer.Argument(help="The folder of a trained model.")]
+Input = Annotated[
+    Path, typer.Argument(help="The points: a .npy, .csv, .tsv, .txt or .parquet file, a row each.")
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(help="Names of the columns to use, joined by commas. Default: all.", metavar="A,B"),
+]
+
+
+@app.callback()
+def describe() -> None:
+    """K-means clustering of files of any size, with models that can be reopened.
+
+    [bold]Start here[/bold]
+
+      centroids train points.npy model --num-clusters 100
+
+      centroids predict model points.npy --output labels.npy
+
+      centroids inspect model
+    """
+
+
+@app.command()
+def train(
+    points: Input,
+    model_dir: Annotated[
+        Path,
+        typer.Argument(help="Where the model is kept. If it holds one, its training goes on."),
+    ],
+    num_clusters: Annotated[int, typer.Option("--num-clusters", "-k", help="How many clusters.")],
+    distance_metric: Annotated[
+        Metric, typer.Option(help="How distances are measured.")
+    ] = Metric.SQUARED_EUCLIDEAN,
+    initial_clusters: Annotated[
+        str,
+        typer.Option(
+            help="random, kmeans_plus_plus, or a .npy file of initial centers.",
+            metavar="random|kmeans_plus_plus|FILE",
+        ),
+    ] = "random",
+    full_batch: Annotated[
+        bool | None,
+        typer.Option(
+            "--full-batch/--mini-batch",
+            help="Whole input in each step, or small batches. Default: full batches for files "
+            "of up to 1 GiB.",
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Points in a mini-batch.")] = 4096,
+    mini_batch_steps_per_iteration: Annotated[
+        int, typer.Option(help="Mini-batches between two updates of the centers.")
+    ] = 1,
+    kmeans_plus_plus_num_retries: Annotated[
+        int, typer.Option(help="Additional candidates for each center of k-means++.")
+    ] = 2,
+    epochs: Annotated[int, typer.Option(help="Passes of the mini-batches over the file.")] = 5,
+    max_steps: Annotated[
+        int | None,
+        typer.Option(help="Stop at this step. Default: 100 for full batches, else no limit."),
+    ] = None,
+    relative_tolerance: Annotated[
+        float | None,
+        typer.Option(
+            help="Stop when the loss changes by less than this, relative to itself. "
+            "Default: 1e-4 for full batches, else never."
+        ),
+    ] = None,
+    shuffle: Annotated[
+        bool, typer.Option(help="Shuffle the file for mini-batches, anew in each epoch.")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Of initialisation and shuffling.")] = 0,
+    columns: Columns = None,
+) -> None:
+    """Train a model, or go on with training one.
+
+    [bold]Examples[/bold]
+
+      centroids train points.npy model -k 100
+
+      centroids train words.npy model -k 256 --distance-metric cosine
+
+      centroids train huge.parquet model -k 1000 --mini-batch --batch-size 16384 --epochs 2
+
+    Full batches run exact k-means until the loss settles. Mini-batches read the file in bounded
+    memory, whatever its size.
+    """
+    training.train(
+        training.TrainingPlan(
+            points=points,
+            model_dir=model_dir,
+            num_clusters=num_clusters,
+            distance_metric=distance_metric.value,
+            initial_clusters=initial_clusters,
+            full_batch=full_batch,
+            batch_size=batch_size,
+            mini_batch_steps_per_iteration=mini_batch_steps_per_iteration,
+            kmeans_plus_plus_num_retries=kmeans_plus_plus_num_retries,
+            epochs=epochs,
+            max_steps=max_steps,
+            relative_tolerance=relative_tolerance,
+            shuffle=shuffle,
+            seed=seed,
+            columns=_split(columns),
+        )
+    )
+
+
+@app.command()
+def predict(
+    model_dir: ModelDir,
+    points: Input,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="A .npy or .csv file, or - for standard output."),
+    ] = Path("-"),
+    distances: Annotated[
+        bool, typer.Option("--distances", help="Write the distances to all centers instead.")
+    ] = False,
+    columns: Columns = None,
+) -> None:
+    """Find the nearest cluster of each point.
+
+    [bold]Examples[/bold]
+
+      centroids predict model points.npy --output labels.npy
+
+      centroids predict model points.csv > labels.txt
+
+      centroids predict model points.npy --distances --output distances.csv
+
+    Squared distances are written for the squared Euclidean metric.
+    """
+    inference.predict(model_dir, points, output, distances, _split(columns))
+
+
+@app.command()
+def evaluate(model_dir: ModelDir, points: Input, columns: Columns = None) -> None:
+    """Measure how well a model fits points.
+
+    [bold]Example[/bold]
+
+      centroids evaluate model held_out.npy
+    """
+    inference.evaluate(model_dir, points, _split(columns))
+
+
+@app.command()
+def inspect(
+    model_dir: ModelDir,
+    points: Annotated[
+        Path | None, typer.Option(help="Points to show the nearest of, for each cluster.")
+    ] = None,
+    words: Annotated[
+        Path | None,
+        typer.Option(help="A name for each point: a text file, a line each, or a .parquet file."),
+    ] = None,
+    clusters: Annotated[int, typer.Option(help="How many clusters to show.")] = 12,
+    nearest: Annotated[int, typer.Option(help="How many points of each to show.")] = 8,
+    columns: Columns = None,
+) -> None:
+    """Show what a model holds: its state, its cluster sizes, and examples of its clusters.
+
+    [bold]Examples[/bold]
+
+      centroids inspect model
+
+      centroids inspect model --points vectors.npy --words words.txt
+    """
+    inspection.inspect(model_dir, points, words, clusters, nearest, _split(columns))
+
+
+def main() -> None:
+    """Runs the command line; mistakes end in one plain sentence, without a traceback."""
+    try:
+        app()
+    except (ValueError, TypeError) as error:
+        _fail(error, 2)
+    except (OSError, ImportError) as error:
+        _fail(error, 1)
+
+
+def _fail(error: Exception, code: int) -> None:
+    if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
+        sys.stderr.close()
+        sys.exit(code)
+    typer.echo(f"centroids: {error}", err=True)
+    sys.exit(code)
+
+
+def _split(columns: str | None) -> list[str] | None:
+    return None if columns is None else [name.strip() for name in columns.split(",")]

@@ -1,0 +1,138 @@
+"""centroids predict and evaluate."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from centroids import KMeansClustering, ProgressBarHook
+from centroids.estimator import load_latest
+from centroids.inputs import file_input_fn
+
+BATCH_SIZE = 1 << 14
+
+
+def open_model(model_dir: Path) -> KMeansClustering:
+    """The trained model of a folder; metric and number of clusters come from its checkpoint.
+
+    Raises:
+        ValueError: If the folder holds no model of ours.
+    """
+    checkpoint = load_latest(str(model_dir))
+    if checkpoint is None:
+        raise ValueError(
+            f"{model_dir} holds no trained model; make one with: centroids train FILE {model_dir} "
+            "--num-clusters K"
+        )
+    if checkpoint.identity.get("model") != "KMeansClustering":
+        raise ValueError(f"{model_dir} holds a model of another kind: {dict(checkpoint.identity)}")
+    return KMeansClustering(
+        num_clusters=len(checkpoint.variables[KMeansClustering.CLUSTERS]),
+        model_dir=str(model_dir),
+        distance_metric=checkpoint.identity["distance_metric"],
+    )
+
+
+def predict(
+    model_dir: Path, points: Path, output: Path, distances: bool, columns: list[str] | None
+) -> None:
+    """Writes the nearest cluster of each point, or its distances to all centers."""
+    model = open_model(model_dir)
+    key = model.ALL_DISTANCES if distances else model.CLUSTER_INDEX
+    predictions = model.predict(
+        file_input_fn(points, BATCH_SIZE, columns=columns),
+        predict_keys=[key],
+        hooks=[ProgressBarHook(description="predicting", value=None)],
+        yield_single_examples=False,
+    )
+    batches = (batch[key] for batch in predictions)
+    if str(output) == "-":
+        _write_text(sys.stdout, batches)
+        return
+    rows = write_rows(output, batches)
+    typer.echo(f"Wrote {rows:,} rows to {output}", err=True)
+
+
+def evaluate(model_dir: Path, points: Path, columns: list[str] | None) -> None:
+    """Prints the metrics of a model on points."""
+    model = open_model(model_dir)
+    result = model.evaluate(
+        file_input_fn(points, BATCH_SIZE, columns=columns),
+        hooks=[ProgressBarHook(description="evaluating")],
+    )
+    metric = model.params["distance_metric"]
+    total = result["mean_distance"] * result["num_examples"]
+    typer.echo(f"points            {int(result['num_examples']):,}")
+    typer.echo(f"steps of training {int(result['global_step']):,}")
+    typer.echo(f"mean distance     {result['mean_distance']:.6g} ({metric})")
+    typer.echo(f"sum of distances  {total:.8g}")
+
+
+def write_rows(path: Path, batches: Iterable[NDArray[Any]]) -> int:
+    """Writes batches into a .npy or .csv file, whole or not at all.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ValueError: If the name ends in something else.
+    """
+    ending = path.suffix.lower()
+    if ending not in (".npy", ".csv"):
+        raise ValueError(f"the output must be a .npy or .csv file or -, got {path}")
+    temporary = path.with_name(path.name + ".temporary")
+    try:
+        if ending == ".npy":
+            with temporary.open("wb") as binary:
+                rows = _write_npy(binary, iter(batches))
+        else:
+            with temporary.open("w", encoding="utf-8") as text:
+                rows = _write_text(text, batches)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return rows
+
+
+def _write_npy(file: IO[bytes], batches: Iterator[NDArray[Any]]) -> int:
+    first = next(batches, np.empty(0, np.int32))
+
+    def write_header(rows: int) -> None:
+        file.seek(0)
+        np.lib.format.write_array_header_1_0(
+            file,
+            {
+                "descr": np.lib.format.dtype_to_descr(first.dtype),
+                "fortran_order": False,
+                "shape": (rows, *first.shape[1:]),
+            },
+        )
+
+    # The number of rows is known at the end; NumPy leaves room for it to grow in the header.
+    write_header(0)
+    end_of_header = file.tell()
+    rows = len(first)
+    file.write(np.ascontiguousarray(first).tobytes())
+    for batch in batches:
+        file.write(np.ascontiguousarray(batch).tobytes())
+        rows += len(batch)
+    write_header(rows)
+    if file.tell() != end_of_header:
+        raise OSError(f"cannot write {rows} rows as .npy: the header has no room; use .csv")
+    return rows
+
+
+def _write_text(file: IO[str], batches: Iterable[NDArray[Any]]) -> int:
+    rows = 0
+    for batch in batches:
+        integers = batch.dtype.kind in "iu"
+        np.savetxt(file, batch, delimiter=",", fmt="%d" if integers else "%.9g")
+        rows += len(batch)
+    return rows

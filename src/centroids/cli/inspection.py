@@ -1,0 +1,157 @@
+"""centroids inspect: a model in numbers, bars and examples."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from centroids import KMeansClustering, ProgressBarHook
+from centroids.cli.inference import BATCH_SIZE, open_model
+from centroids.inputs import file_input_fn
+
+_BAR_WIDTH = 40
+_NUM_BARS = 10
+
+
+def inspect(
+    model_dir: Path,
+    points: Path | None,
+    words: Path | None,
+    num_clusters: int,
+    num_nearest: int,
+    columns: list[str] | None,
+) -> None:
+    """Prints the state of a model and, given points, its largest clusters by example."""
+    if words is not None and points is None:
+        raise ValueError("--words names the rows of --points: give both")
+    model = open_model(model_dir)
+    # Output that goes to a file is not cut at the width of a terminal.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    _show_state(console, model)
+    if points is None:
+        sizes, what = model.get_variable_value("cluster_counts"), "points seen"
+        _show_sizes(console, np.asarray(sizes), what)
+        return
+    names = None if words is None else read_words(words)
+    index, distances, nearest = _survey(model, points, num_nearest, columns)
+    if names is not None and len(names) != len(index):
+        raise ValueError(f"{words} has {len(names):,} names, {points} has {len(index):,} points")
+    sizes = np.bincount(index, minlength=len(nearest))
+    _show_sizes(console, sizes, f"points of {points.name}")
+    console.print(
+        f"score: {distances.sum():,.6g}, the sum of {model.params['distance_metric']} distances; "
+        f"{distances.mean():.6g} a point\n"
+    )
+    _show_examples(console, sizes, nearest, names, num_clusters)
+
+
+def read_words(path: Path) -> list[str]:
+    """A name for each row: the lines of a text file, or the text column of a Parquet file."""
+    if path.suffix.lower() != ".parquet":
+        return path.read_text(encoding="utf-8").splitlines()
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        raise ImportError(
+            "reading .parquet needs pyarrow: pip install 'centroids[arrow]'"
+        ) from None
+    table = pyarrow.parquet.read_table(path)
+    for column in table.columns:
+        if pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type):
+            return [str(value) for value in column.to_pylist()]
+    raise ValueError(f"{path} has no column of text; its columns are {table.column_names}")
+
+
+def _show_state(console: Console, model: KMeansClustering) -> None:
+    centers = model.cluster_centers()
+    console.print(f"[bold]{model.model_dir}[/bold]")
+    console.print(
+        f"{len(centers):,} clusters of {centers.shape[1]:,} dimensions, {centers.dtype}, "
+        f"{model.params['distance_metric']}; trained for "
+        f"{int(model.get_variable_value('global_step')):,} steps"
+    )
+    table = Table(box=None, pad_edge=False)
+    for heading in ("variable", "type", "shape"):
+        table.add_column(heading)
+    for name in model.get_variable_names():
+        value = np.asarray(model.get_variable_value(name))
+        table.add_row(name, str(value.dtype), str(list(value.shape)))
+    console.print(table)
+    console.print()
+
+
+def _show_sizes(console: Console, sizes: NDArray[Any], what: str) -> None:
+    console.print(
+        f"cluster sizes ({what}): {sizes.min():,} to {sizes.max():,}, median "
+        f"{int(np.median(sizes)):,}; {int((sizes == 0).sum()):,} of {len(sizes):,} are empty"
+    )
+    counts, edges = np.histogram(sizes, bins=min(_NUM_BARS, max(len(np.unique(sizes)), 1)))
+    for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True):
+        bar = "█" * round(_BAR_WIDTH * count / counts.max())
+        console.print(f"{low:>12,.0f} to {high:>10,.0f}  {bar} {count:,}")
+    console.print()
+
+
+def _survey(
+    model: KMeansClustering, points: Path, num_nearest: int, columns: list[str] | None
+) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.int64]]:
+    """The cluster and distance of each point, and the rows nearest to each center.
+
+    Returns:
+        [n] cluster indices, [n] distances, [num_clusters, num_nearest] rows, -1 where there is none.
+    """
+    batches: Iterator[Any] = model.predict(
+        file_input_fn(points, BATCH_SIZE, columns=columns),
+        hooks=[ProgressBarHook(description="comparing", value=None)],
+        yield_single_examples=False,
+    )
+    index, distances = [], []
+    k = model.params["num_clusters"]
+    rows = np.full((k, num_nearest), -1, np.int64)
+    best = np.full((k, num_nearest), np.inf)
+    first = 0
+    for batch in batches:
+        every, chosen = batch[model.ALL_DISTANCES], batch[model.CLUSTER_INDEX]
+        index.append(chosen)
+        distances.append(every[np.arange(len(chosen)), chosen].astype(np.float64))
+        # The few nearest of this batch compete with the few nearest so far.
+        few = min(num_nearest, len(every))
+        local = np.argpartition(every, few - 1, axis=0)[:few].T
+        candidates = np.concatenate([best, np.take_along_axis(every.T, local, axis=1)], axis=1)
+        candidate_rows = np.concatenate([rows, local + first], axis=1)
+        order = np.argsort(candidates, axis=1, kind="stable")[:, :num_nearest]
+        best = np.take_along_axis(candidates, order, axis=1)
+        rows = np.take_along_axis(candidate_rows, order, axis=1)
+        first += len(chosen)
+    if not index:
+        raise ValueError(f"{points} has no rows")
+    return np.concatenate(index), np.concatenate(distances), rows
+
+
+def _show_examples(
+    console: Console,
+    sizes: NDArray[Any],
+    nearest: NDArray[np.int64],
+    names: list[str] | None,
+    num_clusters: int,
+) -> None:
+    """Clusters evenly spread from the largest to the smallest, by what is nearest to the center."""
+    order = np.argsort(-sizes, kind="stable")
+    order = order[sizes[order] > 0]
+    places = np.linspace(0, len(order) - 1, min(num_clusters, len(order))).round().astype(int)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("cluster", justify="right")
+    table.add_column("size", justify="right")
+    table.add_column("nearest to its center")
+    for cluster in order[np.unique(places)]:
+        rows = [int(row) for row in nearest[cluster] if row >= 0]
+        shown = [f"row {row:,}" if names is None else names[row] for row in rows]
+        table.add_row(str(cluster), f"{sizes[cluster]:,}", "  ".join(shown))
+    console.print(table)

@@ -1,0 +1,53 @@
+"""Every example in the documentation runs and prints what it says."""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples_of_a_page(page: Path) -> None:
+    failed, _ = doctest.testfile(str(page), module_relative=False, verbose=False)
+    assert failed == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+def test_the_first_example_of_the_readme_prints_what_it_says() -> None:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(blocks("README.md", "python")[0], {})
+    promised = re.search(r"prints `(.*?)`", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert promised is not None and printed.getvalue().strip() == promised[1]
+
+
+def test_the_ported_example_of_the_readme_runs() -> None:
+    lines = blocks("README.md", "diff")[0].splitlines()
+    after = "\n".join(line[1:] for line in lines if not line.startswith("-"))
+    printed = io.StringIO()
+    np.random.seed(0)
+    with contextlib.redirect_stdout(printed):
+        exec(after, {})
+    scores = [float(line.split()[1]) for line in printed.getvalue().splitlines() if "score:" in line]
+    assert len(scores) == 10 and scores == sorted(scores, reverse=True)
+    assert printed.getvalue().count("is in cluster") == 100
