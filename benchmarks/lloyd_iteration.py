@@ -30,7 +30,7 @@ THREADS = 2
 
 
 def make_data(n: int, d: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Unstructured points: centers uniform in [0, 500]^d, noise of 250; k points as first centers."""
+    """Unstructured points (groups in [0, 500]^d, noise of 250), and k of them as first centers."""
     random = np.random.default_rng(0)
     groups = np.round(random.uniform(0, 500, (k, d)))
     points = np.empty((n, d), np.float32)
@@ -44,9 +44,7 @@ def make_data(n: int, d: int, k: int) -> tuple[np.ndarray, np.ndarray]:
 def fit_centroids(points: np.ndarray, centers: np.ndarray, iterations: int) -> np.ndarray:
     import centroids
 
-    model = centroids.KMeansClustering(
-        len(centers), initial_clusters=centers, use_mini_batch=False
-    )
+    model = centroids.KMeansClustering(len(centers), initial_clusters=centers, use_mini_batch=False)
     return model.train(lambda: points, steps=iterations).cluster_centers()
 
 

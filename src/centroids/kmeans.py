@@ -60,7 +60,8 @@ class KMeansClustering(Estimator):
     >>> import numpy as np
     >>> import centroids
     >>> points = np.array([[0.0, 0.0], [0.0, 2.0], [9.0, 0.0], [9.0, 2.0]], np.float32)
-    >>> kmeans = centroids.KMeansClustering(2, initial_clusters=points[[0, 3]], use_mini_batch=False)
+    >>> ends = points[[0, 3]]
+    >>> kmeans = centroids.KMeansClustering(2, initial_clusters=ends, use_mini_batch=False)
     >>> kmeans = kmeans.train(lambda: points, steps=5)
     >>> kmeans.cluster_centers().tolist()
     [[0.0, 1.0], [9.0, 1.0]]

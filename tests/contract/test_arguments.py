@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +218,7 @@ def test_too_few_points_leave_no_checkpoint(batch: int, tmp_path: Path) -> None:
 
 def test_plus_plus_names_both_numbers() -> None:
     model = KMeansClustering(20, initial_clusters="kmeans_plus_plus")
-    with pytest.raises(ValueError, match="num_clusters=20 .*which has 10"):
+    with pytest.raises(ValueError, match=r"num_clusters=20 .*which has 10"):
         model.train(lambda: iter([POINTS[:10], POINTS]))
 
 
@@ -267,9 +268,7 @@ def test_the_loss_of_full_batches_never_rises() -> None:
     for steps in range(1, 12):
         model = KMeansClustering(4, use_mini_batch=False).train(lambda: POINTS, steps=steps)
         losses.append(model.score(lambda: POINTS))
-    assert all(
-        later <= earlier * (1 + 1e-12) for earlier, later in zip(losses, losses[1:], strict=False)
-    )
+    assert all(later <= earlier * (1 + 1e-12) for earlier, later in itertools.pairwise(losses))
 
 
 def test_dict_features_are_joined_in_key_order() -> None:

@@ -48,6 +48,8 @@ def test_the_ported_example_of_the_readme_runs() -> None:
     np.random.seed(0)
     with contextlib.redirect_stdout(printed):
         exec(after, {})
-    scores = [float(line.split()[1]) for line in printed.getvalue().splitlines() if "score:" in line]
+    scores = [
+        float(line.split()[1]) for line in printed.getvalue().splitlines() if "score:" in line
+    ]
     assert len(scores) == 10 and scores == sorted(scores, reverse=True)
     assert printed.getvalue().count("is in cluster") == 100

@@ -118,7 +118,7 @@ def batches(num_batches: int = 5, num_rows: int = 3, width: int = 2) -> list[Any
 
 def read_events(folder: str) -> list[tuple[str, int, float]]:
     """(tag, step, value) of all scalars in the event files of a folder."""
-    from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
+    from tensorboard.compat.proto.event_pb2 import Event
 
     scalars = []
     for name in sorted(os.listdir(folder)):

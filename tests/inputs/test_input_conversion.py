@@ -259,6 +259,9 @@ def test_data_frame_with_objects() -> None:
     frame = FakeDataFrame(a=FakeSeries([1, 2], "i"), word=FakeSeries(["of", "to"], "O"))
     with pytest.raises(TypeError, match=r"column 'word' holds 'of' \(str\); leave it out"):
         convert_features(frame)
+    day = FakeSeries([np.datetime64("2017-11-02"), None], "M")
+    with pytest.raises(TypeError, match=r"column 'day' holds .*2017"):
+        convert_features(FakeDataFrame(a=FakeSeries([1, 2], "i"), day=day))
 
 
 def test_arrow_chunks_and_missing_numbers() -> None:

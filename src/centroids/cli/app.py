@@ -33,7 +33,9 @@ Input = Annotated[
 ]
 Columns = Annotated[
     str | None,
-    typer.Option(help="Names of the columns to use, joined by commas. Default: all.", metavar="A,B"),
+    typer.Option(
+        help="Names of the columns to use, joined by commas. Default: all.", metavar="A,B"
+    ),
 ]
 
 

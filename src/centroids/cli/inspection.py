@@ -105,7 +105,8 @@ def _survey(
     """The cluster and distance of each point, and the rows nearest to each center.
 
     Returns:
-        [n] cluster indices, [n] distances, [num_clusters, num_nearest] rows, -1 where there is none.
+        [n] cluster indices, [n] distances, [num_clusters, num_nearest] rows; -1 where there are
+        no more rows.
     """
     batches: Iterator[Any] = model.predict(
         file_input_fn(points, BATCH_SIZE, columns=columns),

@@ -17,7 +17,7 @@ from centroids.kernels import Assignment
 def full_batch_update(
     state: ClusterState, assignment: Assignment, *, cosine: bool = False
 ) -> ClusterState:
-    """center = sum / count: one iteration of Lloyd's algorithm.
+    """Center = sum / count: one iteration of Lloyd's algorithm.
 
     An empty cluster keeps its center, and so does, for cosine, one whose points cancel out. For
     cosine the new center is L2-normalised.
@@ -51,7 +51,7 @@ def full_batch_update(
 
 
 def mini_batch_update(state: ClusterState, assignment: Assignment) -> ClusterState:
-    """x += (s - m x) / (n + m); n += m: each center becomes the mean of all points it ever had.
+    """X += (s - m x) / (n + m); n += m: each center becomes the mean of all points it ever had.
 
     Args:
         state: The state before the batch; n is its counts.

@@ -70,8 +70,8 @@ class EventWriter:
 
     def _open(self) -> None:
         # Imported here: they take longer than the rest of the package together.
-        from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
-        from tensorboard.summary.writer.record_writer import (  # type: ignore[import-untyped]
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer.record_writer import (
             RecordWriter,
         )
 

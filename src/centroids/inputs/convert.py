@@ -261,7 +261,7 @@ def _array_of_data_frame(value: Any, name: str) -> NDArray[Any]:
         column = np.asarray(value[label].to_numpy())
         if column.dtype.kind == "O" and getattr(value[label].dtype, "kind", "O") in "biuf":
             column = value[label].to_numpy(dtype=np.float64, na_value=np.nan)
-        if column.dtype.kind in _NOT_NUMBERS:
+        if column.dtype.kind not in "biufc":
             raise TypeError(
                 f"the columns of {name} must hold numbers, but column {label!r} holds "
                 f"{_describe(column[0] if len(column) else None)}; leave it out"

@@ -1,0 +1,132 @@
+"""The command line as a user meets it: separate processes, real files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+POINTS = np.random.default_rng(0).normal(size=(500, 4)).astype(np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the same points in three formats, and names for them."""
+    np.save(tmp_path / "points.npy", POINTS)
+    np.savetxt(tmp_path / "points.csv", POINTS, delimiter=",", header="a,b,c,d", comments="")
+    import pyarrow
+    import pyarrow.parquet
+
+    columns = {name: POINTS[:, i] for i, name in enumerate("abcd")}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "points.parquet")
+    (tmp_path / "words.txt").write_text("\n".join(f"word{i}" for i in range(500)))
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "centroids", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.mark.parametrize("points", ["points.npy", "points.csv", "points.parquet"])
+def test_from_a_file_to_labels(folder: Path, points: str) -> None:
+    trained = run(folder, "train", points, "model", "-k", "5")
+    assert "full-batch steps" in trained.stdout and "model is in model" in trained.stdout
+    run(folder, "predict", "model", points, "--output", "labels.npy")
+    labels = np.load(folder / "labels.npy")
+    assert labels.shape == (500,) and set(labels) == set(range(5))
+    printed = run(folder, "predict", "model", points).stdout.split()
+    assert [int(label) for label in printed] == labels.tolist()
+    run(folder, "predict", "model", points, "--distances", "-o", "distances.csv")
+    distances = np.loadtxt(folder / "distances.csv", delimiter=",")
+    np.testing.assert_array_equal(distances.argmin(axis=1), labels)
+    run(folder, "predict", "model", points, "--distances", "-o", "distances.npy")
+    np.testing.assert_allclose(np.load(folder / "distances.npy"), distances, rtol=1e-6)
+    evaluated = run(folder, "evaluate", "model", points).stdout
+    assert "points            500" in evaluated
+    assert not list(folder.glob("*.temporary"))
+
+
+def test_mini_batches_follow_the_options(folder: Path) -> None:
+    options = ["--mini-batch", "--batch-size", "100", "--epochs", "2", "--distance-metric", "cosine"]
+    done = run(folder, "train", "points.npy", "model", "-k", "3", *options)
+    assert "Trained 10 mini-batch steps" in done.stdout
+    state = run(folder, "inspect", "model").stdout
+    assert "3 clusters of 4 dimensions, float32, cosine; trained for 10 steps" in state
+    assert "cluster_counts" in state
+
+
+def test_training_goes_on_and_says_so(folder: Path) -> None:
+    run(folder, "train", "points.npy", "model", "-k", "3", "--max-steps", "2")
+    again = run(folder, "train", "points.npy", "model", "-k", "3", "--max-steps", "4").stdout
+    assert "holds a model of 2 steps: going on" in again and "Trained 2 full-batch" in again
+    enough = run(folder, "train", "points.npy", "model", "-k", "3", "--max-steps", "4").stdout
+    assert "has reached step 4" in enough
+
+
+def test_inspect_shows_the_nearest_by_name(folder: Path) -> None:
+    run(folder, "train", "points.npy", "model", "-k", "3")
+    options = ["--points", "points.npy", "--words", "words.txt", "--nearest", "2"]
+    shown = run(folder, "inspect", "model", *options).stdout
+    run(folder, "predict", "model", "points.npy", "--distances", "-o", "distances.npy")
+    nearest = np.load(folder / "distances.npy").argmin(axis=0)
+    for row in nearest:
+        assert f"word{row}" in shown
+    assert "score:" in shown
+
+
+def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -> None:
+    np.save(folder / "centers.npy", POINTS[:3, :2])
+    options = ["--initial-clusters", "centers.npy", "--columns", "a,b"]
+    run(folder, "train", "points.csv", "model", "-k", "3", *options)
+    assert "3 clusters of 2 dimensions" in run(folder, "inspect", "model").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train", "absent.npy", "model", "-k", "3"], 1, "absent.npy"),
+        (["train", "words.txt", "model", "-k", "3"], 2, "words.txt"),
+        (["train", "points.npy", "model", "-k", "0"], 2, "num_clusters must be an integer of at"),
+        (["train", "points.npy", "model", "-k", "501"], 2, "num_clusters=501"),
+        (["train", "points.npy", "words.txt", "-k", "3"], 1, "words.txt"),
+        (["train", "points.npy", "model", "-k", "3", "--initial-clusters", "x"], 2, "got 'x'"),
+        (["predict", "absent", "points.npy"], 2, "absent holds no trained model"),
+        (["inspect", "absent"], 2, "absent holds no trained model"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(
+    folder: Path, arguments: list[str], code: int, message: str
+) -> None:
+    done = run(folder, *arguments, code=code)
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (folder / "model" / "checkpoint").exists()
+
+
+def test_a_wrong_output_or_width_leaves_no_file(folder: Path) -> None:
+    run(folder, "train", "points.npy", "model", "-k", "3")
+    done = run(folder, "predict", "model", "points.npy", "-o", "labels.xlsx", code=2)
+    assert ".npy or .csv" in done.stderr
+    np.save(folder / "wide.npy", np.zeros((5, 9)))
+    done = run(folder, "predict", "model", "wide.npy", "-o", "labels.npy", code=2)
+    assert "9 columns" in done.stderr and "4 columns" in done.stderr
+    assert not list(folder.glob("labels*"))
+
+
+def test_help_teaches(folder: Path) -> None:
+    assert "centroids train points.npy" in run(folder, "--help").stdout
+    for command in ("train", "predict", "evaluate", "inspect"):
+        assert f"centroids {command} " in run(folder, command, "--help").stdout

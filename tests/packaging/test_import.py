@@ -1,0 +1,32 @@
+"""What `import centroids` brings, and what it must not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import metadata
+
+import centroids
+
+OPTIONAL = ["pyarrow", "torch", "tensorflow", "onnx", "pandas", "polars", "sklearn"]
+HEAVY = ["scipy.sparse", "tensorboard", "rich", "typer", "safetensors"]
+
+
+def test_import_loads_neither_optional_nor_heavy_packages() -> None:
+    code = f"import sys, centroids; print([n for n in {OPTIONAL + HEAVY} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_everything_public_is_there() -> None:
+    for name in centroids.__all__:
+        assert hasattr(centroids, name), name
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert centroids.__version__ == metadata.version("centroids")
+
+
+def test_the_command_is_installed() -> None:
+    scripts = metadata.entry_points(group="console_scripts", name="centroids")
+    assert [script.value for script in scripts] == ["centroids.cli:main"]
