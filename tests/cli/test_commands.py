@@ -60,7 +60,8 @@ def test_from_a_file_to_labels(folder: Path, points: str) -> None:
 
 
 def test_mini_batches_follow_the_options(folder: Path) -> None:
-    options = ["--mini-batch", "--batch-size", "100", "--epochs", "2", "--distance-metric", "cosine"]
+    options = ["--mini-batch", "--batch-size", "100", "--epochs", "2"]
+    options += ["--distance-metric", "cosine"]
     done = run(folder, "train", "points.npy", "model", "-k", "3", *options)
     assert "Trained 10 mini-batch steps" in done.stdout
     state = run(folder, "inspect", "model").stdout
