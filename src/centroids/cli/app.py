@@ -15,7 +15,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # its tables cut long option names off
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -43,13 +43,13 @@ Columns = Annotated[
 def describe() -> None:
     """K-means clustering of files of any size, with models that can be reopened.
 
-    [bold]Start here[/bold]
-
+    
+    Start here:
       centroids train points.npy model --num-clusters 100
-
       centroids predict model points.npy --output labels.npy
-
       centroids inspect model
+
+    Each command explains itself: centroids train --help
     """
 
 
@@ -106,16 +106,14 @@ def train(
 ) -> None:
     """Train a model, or go on with training one.
 
-    [bold]Examples[/bold]
-
-      centroids train points.npy model -k 100
-
-      centroids train words.npy model -k 256 --distance-metric cosine
-
-      centroids train huge.parquet model -k 1000 --mini-batch --batch-size 16384 --epochs 2
-
     Full batches run exact k-means until the loss settles. Mini-batches read the file in bounded
     memory, whatever its size.
+
+    
+    Examples:
+      centroids train points.npy model -k 100
+      centroids train words.npy model -k 256 --distance-metric cosine
+      centroids train huge.parquet model -k 1000 --mini-batch --epochs 2
     """
     training.train(
         training.TrainingPlan(
@@ -153,15 +151,13 @@ def predict(
 ) -> None:
     """Find the nearest cluster of each point.
 
-    [bold]Examples[/bold]
+    With --distances, squared distances are written for the squared Euclidean metric.
 
+    
+    Examples:
       centroids predict model points.npy --output labels.npy
-
       centroids predict model points.csv > labels.txt
-
-      centroids predict model points.npy --distances --output distances.csv
-
-    Squared distances are written for the squared Euclidean metric.
+      centroids predict model points.npy --distances -o distances.csv
     """
     inference.predict(model_dir, points, output, distances, _split(columns))
 
@@ -170,8 +166,8 @@ def predict(
 def evaluate(model_dir: ModelDir, points: Input, columns: Columns = None) -> None:
     """Measure how well a model fits points.
 
-    [bold]Example[/bold]
-
+    
+    Example:
       centroids evaluate model held_out.npy
     """
     inference.evaluate(model_dir, points, _split(columns))
@@ -191,12 +187,11 @@ def inspect(
     nearest: Annotated[int, typer.Option(help="How many points of each to show.")] = 8,
     columns: Columns = None,
 ) -> None:
-    """Show what a model holds: its state, its cluster sizes, and examples of its clusters.
+    """Show the state of a model, its cluster sizes and examples.
 
-    [bold]Examples[/bold]
-
+    
+    Examples:
       centroids inspect model
-
       centroids inspect model --points vectors.npy --words words.txt
     """
     inspection.inspect(model_dir, points, words, clusters, nearest, _split(columns))
