@@ -26,7 +26,8 @@ struct AssignPanels {
                                                const T* panel, const T* norms,
                                                std::size_t dimensions, int first_place, T* minima) {
         Register sums[tile_rows][vectors];
-        Tile<V, tile_rows, vectors>::multiply(shifted, stride, panel, norms, dimensions, sums);
+        Tile<V, tile_rows, vectors>::template run<true>(shifted, stride, panel, norms, dimensions,
+                                                        sums);
         CENTROIDS_UNROLL
         for (int r = 0; r < tile_rows; ++r) {
             T* const row = minima + static_cast<std::size_t>(r) * state;
@@ -110,7 +111,7 @@ struct AssignPanels {
         shift_row(row, centers.shift, centers.dimensions, shifted);
         for (std::size_t panel = 0; panel < centers.num_panels; ++panel) {
             Register sums[1][vectors];
-            Tile<V, 1, vectors>::multiply(
+            Tile<V, 1, vectors>::template run<true>(
                 shifted, 0, centers.panels + panel * centers.dimensions * width,
                 centers.panel_norms + panel * width, centers.dimensions, sums);
             CENTROIDS_UNROLL

@@ -13,7 +13,9 @@ struct DistanceBlock {
     tile(const T* points, std::ptrdiff_t stride, const T* panel, std::size_t dimensions,
          std::size_t valid, T* out, std::ptrdiff_t out_stride) {
         typename V::Register sums[tile_rows][vectors];
-        Tile<V, tile_rows, vectors>::differences(points, stride, panel, dimensions, sums);
+        static constexpr T zeros[width] = {};
+        Tile<V, tile_rows, vectors>::template run<false>(points, stride, panel, zeros, dimensions,
+                                                         sums);
         T values[width];
         CENTROIDS_UNROLL
         for (int r = 0; r < tile_rows; ++r) {

@@ -13,10 +13,13 @@ struct Tile {
     using Register = typename V::Register;
     static constexpr std::size_t width = static_cast<std::size_t>(vectors) * V::lanes;
 
-    // sums = start + x * panel
+    // of_products: sums = start + sum_j x_j p_j
+    // otherwise:   sums = start + sum_j (x_j - p_j)^2
+    // start: IN [width]; points: IN [rows], `stride` apart; panel: IN [dimensions][width]
+    template <bool of_products>
     static inline __attribute__((always_inline)) void
-    multiply(const T* points, std::ptrdiff_t stride, const T* panel, const T* start,
-             std::size_t dimensions, Register (&sums)[rows][vectors]) {
+    run(const T* points, std::ptrdiff_t stride, const T* panel, const T* start,
+        std::size_t dimensions, Register (&sums)[rows][vectors]) {
         CENTROIDS_UNROLL
         for (int r = 0; r < rows; ++r) {
             CENTROIDS_UNROLL
@@ -32,34 +35,13 @@ struct Tile {
                 const Register point =
                     V::broadcast(points[r * stride + static_cast<std::ptrdiff_t>(j)]);
                 CENTROIDS_UNROLL
-                for (int v = 0; v < vectors; ++v)
-                    sums[r][v] = V::multiply_add(point, centers[v], sums[r][v]);
-            }
-        }
-    }
-
-    // sums = sum_j (x_j - c_j)^2
-    static inline __attribute__((always_inline)) void
-    differences(const T* points, std::ptrdiff_t stride, const T* panel, std::size_t dimensions,
-                Register (&sums)[rows][vectors]) {
-        CENTROIDS_UNROLL
-        for (int r = 0; r < rows; ++r) {
-            CENTROIDS_UNROLL
-            for (int v = 0; v < vectors; ++v) sums[r][v] = V::broadcast(T(0));
-        }
-        for (std::size_t j = 0; j < dimensions; ++j) {
-            Register centers[vectors];
-            CENTROIDS_UNROLL
-            for (int v = 0; v < vectors; ++v) centers[v] = V::load(panel + v * V::lanes);
-            panel += width;
-            CENTROIDS_UNROLL
-            for (int r = 0; r < rows; ++r) {
-                const Register point =
-                    V::broadcast(points[r * stride + static_cast<std::ptrdiff_t>(j)]);
-                CENTROIDS_UNROLL
                 for (int v = 0; v < vectors; ++v) {
-                    const Register difference = V::subtract(point, centers[v]);
-                    sums[r][v] = V::multiply_add(difference, difference, sums[r][v]);
+                    if constexpr (of_products) {
+                        sums[r][v] = V::multiply_add(point, centers[v], sums[r][v]);
+                    } else {
+                        const Register difference = V::subtract(point, centers[v]);
+                        sums[r][v] = V::multiply_add(difference, difference, sums[r][v]);
+                    }
                 }
             }
         }
