@@ -174,22 +174,32 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
     return -1;
 }
 
+// Products in float64 whatever T is: |x|^2 + |c|^2 - 2xc cancels where a point is near a center.
 template <class T>
 std::int64_t all_distances_sparse(const SparseRows& points, const Centers<T>& centers,
                                   T* distances) {
-    const TransposedCenters<T> norms_only(centers, points.dimensions, 1);
+    const std::size_t k = centers.num_centers;
+    const std::vector<double> wide(centers.values, centers.values + k * points.dimensions);
+    const BlockKernels<double>& kernels = current_kernels<double>();
+    const TransposedCenters<double> transposed({wide.data(), k, centers.penalties},
+                                               points.dimensions, kernels.panel_width);
     const Chunks chunks = cut_rows(points.num_rows, most_chunks);
     FirstBadRow bad_row;
-    parallel_for(chunks.count(), pass_seconds(points, centers.num_centers), [&](std::size_t chunk) {
+    parallel_for(chunks.count(), pass_seconds(points, k), [&](std::size_t chunk) {
         SparseRow<T> row;
+        std::vector<double> values;
+        AlignedVector<double> products(transposed.padded);
         for (std::size_t i = chunks.begin(chunk); i < chunks.end(chunk); ++i) {
             load_row(points, i, row);
             if (!std::isfinite(row.squared_norm)) bad_row.report(i);
-            for (std::size_t c = 0; c < centers.num_centers; ++c)
-                distances[i * centers.num_centers + c] = static_cast<T>(
-                    cosine_adjusted(squared_distance(row, centers.values + c * points.dimensions,
-                                                     norms_only.norms[c]),
-                                    row.squared_norm, points.normalize));
+            values.assign(row.values.begin(), row.values.end());
+            kernels.sparse_products(values.data(), row.columns.data(), row.count(),
+                                    transposed.values.data(), transposed.padded, products.data());
+            for (std::size_t c = 0; c < k; ++c) {
+                const double distance = row.squared_norm + transposed.norms[c] - 2 * products[c];
+                distances[i * k + c] = static_cast<T>(cosine_adjusted(
+                    distance < 0 ? 0 : distance, row.squared_norm, points.normalize));
+            }
         }
     });
     return bad_row.get();

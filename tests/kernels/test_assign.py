@@ -311,3 +311,11 @@ def test_duplicate_entries_of_a_sparse_row_are_summed() -> None:
     result = kernels.assign(points, np.array([[0.0, 3.0, 0.0], [0.0, 2.0, 0.0]]))
     assert result.cluster_index.tolist() == [0] and result.inertia == 0
     assert points.nnz == 2
+
+
+@pytest.mark.parametrize("columns", [[0, 7], [-1, 1]])
+def test_a_damaged_sparse_matrix_is_an_error_not_a_crash(columns: list[int]) -> None:
+    points = scipy.sparse.csr_array(np.eye(2, 3, dtype=np.float32))
+    points.indices[:] = columns
+    with pytest.raises(ValueError, match="damaged sparse matrix"):
+        kernels.assign(points, np.zeros((1, 3), np.float32))

@@ -70,7 +70,8 @@ def check_points(points: Points, name: str = "points") -> Points:
 
     Raises:
         TypeError: If the elements are not real numbers.
-        ValueError: If the shape is neither [n] nor [n, d] with d at least 1.
+        ValueError: If the shape is neither [n] nor [n, d] with d at least 1, or a sparse matrix
+            has indices outside its shape.
     """
     if points.dtype.kind not in "biuf" and points.dtype.name != "bfloat16":
         raise TypeError(f"{name} must hold real numbers, got elements of type {points.dtype}")
@@ -98,6 +99,10 @@ def _check_dense(points: NDArray[Any]) -> NDArray[Any]:
 
 def _check_sparse(points: Sparse) -> Sparse:
     rows = points.tocsr()
+    try:
+        rows.check_format(full_check=True)  # the kernels trust the indices
+    except ValueError as error:
+        raise ValueError(f"points are a damaged sparse matrix: {error}") from None
     if rows.dtype not in (np.float32, np.float64):
         rows = rows.astype(np.float32)
     if not rows.has_canonical_format:
