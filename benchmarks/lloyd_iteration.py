@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -25,7 +26,8 @@ import numpy as np
 
 TASKS = [(2_000_000, 2, 50), (1_000_000, 16, 100), (500_000, 100, 500), (200_000, 768, 1000)]
 PEERS = ["centroids", "scikit-learn", "faiss"]
-FEW, MORE = 2, 6
+FEW = 2
+EXTRA_MULTIPLY_ADDS = 2e11  # iterations beyond FEW: enough for a second or so, at least 4
 THREADS = 2
 
 
@@ -72,19 +74,20 @@ FITS = {"centroids": fit_centroids, "scikit-learn": fit_scikit_learn, "faiss": f
 
 
 def measure(peer: str, task: tuple[int, int, int]) -> dict[str, float]:
-    """Runs in the child: seconds per iteration and the inertia after MORE iterations."""
+    """Runs in the child: seconds per iteration and the inertia after the last."""
     points, centers = make_data(*task)
+    more = FEW + max(4, min(100, int(EXTRA_MULTIPLY_ADDS / math.prod(task))))
     fit = FITS[peer]
     fit(points[:10_000], centers, 1)  # imports and thread pools are warm
     start = time.perf_counter()
     fit(points, centers, FEW)
     middle = time.perf_counter()
-    final = fit(points, centers, MORE)
+    final = fit(points, centers, more)
     end = time.perf_counter()
     from centroids import kernels
 
     inertia = kernels.assign(points, final.astype(np.float32)).inertia
-    return {"seconds": ((end - middle) - (middle - start)) / (MORE - FEW), "inertia": inertia}
+    return {"seconds": ((end - middle) - (middle - start)) / (more - FEW), "inertia": inertia}
 
 
 def run_child(peer: str, task: tuple[int, int, int]) -> dict[str, float]:
