@@ -52,8 +52,9 @@ def num_rows(points: Points) -> int:
 
 
 def result_dtype(points: Points) -> np.dtype[Any]:
-    """The type that kernels compute such points in: float64 for float64, else float32."""
-    return np.dtype(np.float64 if points.dtype == np.float64 else np.float32)
+    """The type that kernels compute such points in: float64 for float64 or wider, else float32."""
+    wide = points.dtype.kind == "f" and points.dtype.itemsize >= 8
+    return np.dtype(np.float64 if wide else np.float32)
 
 
 def check_points(points: Points, name: str = "points") -> Points:
@@ -79,7 +80,8 @@ def check_points(points: Points, name: str = "points") -> Points:
         points = points.reshape((-1, 1))
     if points.ndim != 2 or points.shape[1] == 0:
         raise ValueError(
-            f"{name} must have the shape [n, d] with d at least 1, or [n]; got {points.shape}"
+            f"{name} must have the shape [n, d] with d at least 1, or [n]; each point has the "
+            f"shape {points.shape[1:]}"
         )
     return _check_sparse(points) if is_sparse(points) else _check_dense(points)
 
@@ -104,7 +106,7 @@ def _check_sparse(points: Sparse) -> Sparse:
     except ValueError as error:
         raise ValueError(f"points are a damaged sparse matrix: {error}") from None
     if rows.dtype not in (np.float32, np.float64):
-        rows = rows.astype(np.float32)
+        rows = rows.astype(result_dtype(rows))
     if not rows.has_canonical_format:
         rows = rows.copy()  # the caller's matrix is not ours to sort
         rows.sum_duplicates()
