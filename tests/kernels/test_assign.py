@@ -127,6 +127,23 @@ def test_ties_go_to_the_lowest_index(level: str) -> None:
     assert kernels.assign(points, centers).cluster_index.tolist() == [0, 30, 0]
 
 
+@pytest.mark.parametrize("search", ["panels", "lanes"])
+@pytest.mark.parametrize("offset", [0, 1000, 100_000])
+@pytest.mark.parametrize("shape", [(4000, 2, 60), (2000, 17, 97), (1000, 70, 200)])
+def test_labels_of_integers_are_exact_with_all_their_ties(
+    level: str, shape: tuple[int, int, int], offset: int, search: Any
+) -> None:
+    n, d, k = shape
+    random = np.random.default_rng(offset)
+    points = random.integers(0, 4, (n, d)) + offset
+    centers = random.integers(0, 4, (k, d)) + offset
+    truth = ((points[:, None, :] - centers[None]) ** 2).sum(axis=2)  # exact, in 64-bit integers
+    assert ((truth == truth.min(axis=1, keepdims=True)).sum(axis=1) > 1).mean() > 0.02
+    for dtype in (np.float32, np.float64):
+        got = kernels.assign(points.astype(dtype), centers.astype(dtype), search=search)
+        np.testing.assert_array_equal(got.cluster_index, truth.argmin(axis=1))
+
+
 def test_zero_vectors_under_cosine_are_at_distance_one(level: str) -> None:
     points = np.array([[0.0, 0.0], [0.0, 2.0]], np.float32)
     centers = np.array([[3.0, 0.0], [0.0, 0.0], [0.0, 7.0]], np.float32)
