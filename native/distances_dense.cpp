@@ -114,6 +114,9 @@ std::int64_t candidate_potentials(const DenseRows& points, const Centers<T>& can
         for_each_block<T>(points, chunks.begin(chunk), chunks.end(chunk),
                           [&](std::size_t first, std::size_t count, const Block<T>& block) {
                               panels.run(block, count, distances.data());
+                              if (points.normalize)
+                                  adjust_for_cosine(block, count, points.dimensions, candidates,
+                                                    distances.data());
                               for (std::size_t i = 0; i < count; ++i)
                                   for (std::size_t c = 0; c < num; ++c)
                                       sums[c] +=
@@ -135,18 +138,21 @@ std::int64_t add_center(const DenseRows& points, const T* center, double* closes
     FirstBadRow bad_row;
     parallel_for(blocks.count(), pass_seconds(points, 1), [&](std::size_t at) {
         double sum = 0;
-        for_each_block<T>(points, blocks.begin(at), blocks.end(at),
-                          [&](std::size_t first, std::size_t count, const Block<T>& block) {
-                              for (std::size_t i = 0; i < count; ++i) {
-                                  const double distance = kernels.squared_distance(
-                                      block.rows + static_cast<std::ptrdiff_t>(i) * block.stride,
-                                      center, points.dimensions);
-                                  if (!(distance < std::numeric_limits<double>::infinity()))
-                                      bad_row.report(first + i);
-                                  closest[first + i] = std::min(closest[first + i], distance);
-                                  sum += closest[first + i];
-                              }
-                          });
+        for_each_block<T>(
+            points, blocks.begin(at), blocks.end(at),
+            [&](std::size_t first, std::size_t count, const Block<T>& block) {
+                for (std::size_t i = 0; i < count; ++i) {
+                    const T* const row = block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
+                    const double distance =
+                        points.normalize && is_zero(row, points.dimensions)
+                            ? 2.0 // cosine distance 1 from everything
+                            : kernels.squared_distance(row, center, points.dimensions);
+                    if (!(distance < std::numeric_limits<double>::infinity()))
+                        bad_row.report(first + i);
+                    closest[first + i] = std::min(closest[first + i], distance);
+                    sum += closest[first + i];
+                }
+            });
         block_sums[at] = sum;
     });
     return bad_row.get();
