@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from centroids.cli import app
+from centroids.cli.inference import open_model
+
 POINTS = np.random.default_rng(0).normal(size=(500, 4)).astype(np.float32)
 
 
@@ -77,6 +80,34 @@ def test_training_goes_on_and_says_so(folder: Path) -> None:
     assert "has reached step 4" in enough
 
 
+def test_a_trained_model_needs_no_options(folder: Path) -> None:
+    run(folder, "train", "points.npy", "model", "-k", "3", "--distance-metric", "cosine")
+    before = int(np.asarray(open_model(folder / "model").get_variable_value("global_step")))
+    again = run(folder, "train", "points.npy", "model", "--steps", "1").stdout
+    assert "Trained 1 full-batch step in" in again
+    model = open_model(folder / "model")
+    assert model.params["distance_metric"] == "cosine"
+    assert model.get_variable_value("global_step") == before + 1
+
+
+def test_options_of_mini_batches_are_never_ignored(folder: Path) -> None:
+    done = run(folder, "train", "points.npy", "model", "-k", "3", "--batch-size", "100")
+    assert "Trained 25 mini-batch steps" in done.stdout  # 5 epochs of 5 batches
+    both = ["--full-batch", "--epochs", "2"]
+    refused = run(folder, "train", "points.npy", "other", "-k", "3", *both, code=2)
+    assert "--epochs is for mini-batches" in refused.stderr
+
+
+def test_names_are_shown_as_they_are(folder: Path) -> None:
+    names = ["[/b]", "[bold]", ":smile:", "next\x85line", "a\u2028b"] * 100
+    (folder / "words.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+    run(folder, "train", "points.npy", "[b]", "-k", "3")
+    options = ["--points", "points.npy", "--words", "words.txt", "--nearest", "40"]
+    shown = run(folder, "inspect", "[b]", *options).stdout
+    assert shown.startswith("[b]\n")
+    assert "[/b]" in shown and "[bold]" in shown and ":smile:" in shown
+
+
 def test_inspect_shows_the_nearest_by_name(folder: Path) -> None:
     run(folder, "train", "points.npy", "model", "-k", "3")
     options = ["--points", "points.npy", "--words", "words.txt", "--nearest", "2"]
@@ -91,7 +122,7 @@ def test_inspect_shows_the_nearest_by_name(folder: Path) -> None:
 def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -> None:
     np.save(folder / "centers.npy", POINTS[:3, :2])
     options = ["--initial-clusters", "centers.npy", "--columns", "a,b"]
-    run(folder, "train", "points.csv", "model", "-k", "3", *options)
+    run(folder, "train", "points.csv", "model", *options)
     assert "3 clusters of 2 dimensions" in run(folder, "inspect", "model").stdout
 
 
@@ -100,6 +131,8 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
     [
         (["train", "absent.npy", "model", "-k", "3"], 1, "absent.npy"),
         (["train", "words.txt", "model", "-k", "3"], 2, "words.txt"),
+        (["train", "points.npy", "model"], 2, "--num-clusters is needed"),
+        (["train", "points.npy", "model", "-k", "3", "--max-steps", "0"], 2, "max_steps > 0"),
         (["train", "points.npy", "model", "-k", "0"], 2, "num_clusters must be an integer of at"),
         (["train", "points.npy", "model", "-k", "501"], 2, "num_clusters=501"),
         (["train", "points.npy", "words.txt", "-k", "3"], 1, "words.txt"),
@@ -125,6 +158,35 @@ def test_a_wrong_output_or_width_leaves_no_file(folder: Path) -> None:
     done = run(folder, "predict", "model", "wide.npy", "-o", "labels.npy", code=2)
     assert "9 columns" in done.stderr and "4 columns" in done.stderr
     assert not list(folder.glob("labels*"))
+
+
+def test_more_than_a_sentence_is_shown_on_request(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "centroids", "--debug", "inspect", "absent"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode != 0 and "Traceback" in done.stderr
+    assert "absent holds no trained model" in done.stderr
+
+
+def test_an_unforeseen_error_is_one_sentence_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(app, "app", fail)
+    monkeypatch.setattr(sys, "argv", ["centroids", "inspect", "model"])
+    with pytest.raises(SystemExit) as stopped:
+        app.main()
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == (
+        "centroids: RuntimeError: odd (centroids --debug shows more)\n"
+    )
 
 
 def test_help_teaches(folder: Path) -> None:

@@ -11,6 +11,8 @@ import typer
 
 from centroids.cli import inference, inspection, training
 
+_DEBUG = "--debug"
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -40,7 +42,11 @@ Columns = Annotated[
 
 
 @app.callback()
-def describe() -> None:
+def describe(
+    debug: Annotated[bool, typer.Option(_DEBUG, help="Show where in the code an error arose.")] = (
+        False
+    ),
+) -> None:
     """K-means clustering of files of any size, with models that can be reopened.
 
     
@@ -60,10 +66,22 @@ def train(
         Path,
         typer.Argument(help="Where the model is kept. If it holds one, its training goes on."),
     ],
-    num_clusters: Annotated[int, typer.Option("--num-clusters", "-k", help="How many clusters.")],
+    num_clusters: Annotated[
+        int | None,
+        typer.Option(
+            "--num-clusters",
+            "-k",
+            help="How many clusters. Known already if MODEL_DIR holds a model, or from a file of "
+            "initial centers.",
+        ),
+    ] = None,
     distance_metric: Annotated[
-        Metric, typer.Option(help="How distances are measured.")
-    ] = Metric.SQUARED_EUCLIDEAN,
+        Metric | None,
+        typer.Option(
+            help="How distances are measured. Default: as the model in MODEL_DIR does, else "
+            "squared_euclidean."
+        ),
+    ] = None,
     initial_clusters: Annotated[
         str,
         typer.Option(
@@ -76,20 +94,31 @@ def train(
         typer.Option(
             "--full-batch/--mini-batch",
             help="Whole input in each step, or small batches. Default: full batches for files "
-            "of up to 1 GiB.",
+            "of up to 1 GiB, unless an option for mini-batches is given.",
         ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Points in a mini-batch.")] = 4096,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Points in a mini-batch. Default: 4096.")
+    ] = None,
     mini_batch_steps_per_iteration: Annotated[
-        int, typer.Option(help="Mini-batches between two updates of the centers.")
-    ] = 1,
+        int | None,
+        typer.Option(help="Mini-batches between two updates of the centers. Default: 1."),
+    ] = None,
     kmeans_plus_plus_num_retries: Annotated[
         int, typer.Option(help="Additional candidates for each center of k-means++.")
     ] = 2,
-    epochs: Annotated[int, typer.Option(help="Passes of the mini-batches over the file.")] = 5,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes of the mini-batches over the file. Default: 5.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Train at most so many steps more, in place of --max-steps.")
+    ] = None,
     max_steps: Annotated[
         int | None,
-        typer.Option(help="Stop at this step. Default: 100 for full batches, else no limit."),
+        typer.Option(
+            help="Stop at this step, counted from the first training. Default: 100 for full "
+            "batches, else no limit."
+        ),
     ] = None,
     relative_tolerance: Annotated[
         float | None,
@@ -99,8 +128,12 @@ def train(
         ),
     ] = None,
     shuffle: Annotated[
-        bool, typer.Option(help="Shuffle the file for mini-batches, anew in each epoch.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--shuffle/--no-shuffle",
+            help="Shuffle the file for mini-batches, anew in each epoch. Default: shuffle.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of initialisation and shuffling.")] = 0,
     columns: Columns = None,
 ) -> None:
@@ -114,19 +147,21 @@ def train(
       centroids train points.npy model -k 100
       centroids train words.npy model -k 256 --distance-metric cosine
       centroids train huge.parquet model -k 1000 --mini-batch --epochs 2
+      centroids train points.npy model --steps 10
     """
     training.train(
         training.TrainingPlan(
             points=points,
             model_dir=model_dir,
             num_clusters=num_clusters,
-            distance_metric=distance_metric.value,
+            distance_metric=None if distance_metric is None else distance_metric.value,
             initial_clusters=initial_clusters,
             full_batch=full_batch,
             batch_size=batch_size,
             mini_batch_steps_per_iteration=mini_batch_steps_per_iteration,
             kmeans_plus_plus_num_retries=kmeans_plus_plus_num_retries,
             epochs=epochs,
+            steps=steps,
             max_steps=max_steps,
             relative_tolerance=relative_tolerance,
             shuffle=shuffle,
@@ -183,8 +218,8 @@ def inspect(
         Path | None,
         typer.Option(help="A name for each point: a text file, a line each, or a .parquet file."),
     ] = None,
-    clusters: Annotated[int, typer.Option(help="How many clusters to show.")] = 12,
-    nearest: Annotated[int, typer.Option(help="How many points of each to show.")] = 8,
+    clusters: Annotated[int, typer.Option(min=1, help="How many clusters to show.")] = 12,
+    nearest: Annotated[int, typer.Option(min=1, help="How many points of each to show.")] = 8,
     columns: Columns = None,
 ) -> None:
     """Show the state of a model, its cluster sizes and examples.
@@ -201,17 +236,20 @@ def main() -> None:
     """Runs the command line; mistakes end in one plain sentence, without a traceback."""
     try:
         app()
-    except (ValueError, TypeError) as error:
-        _fail(error, 2)
-    except (OSError, ImportError) as error:
-        _fail(error, 1)
+    except Exception as error:
+        if _DEBUG in sys.argv[1:]:
+            raise
+        _fail(error, 2 if isinstance(error, (ValueError, TypeError)) else 1)
 
 
 def _fail(error: Exception, code: int) -> None:
     if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
         sys.stderr.close()
         sys.exit(code)
-    typer.echo(f"centroids: {error}", err=True)
+    # Errors that we did not foresee may have no text, or one that says little without the type.
+    foreseen = isinstance(error, (ValueError, TypeError, OSError, ImportError)) and str(error)
+    what = error if foreseen else f"{type(error).__name__}: {error} (centroids --debug shows more)"
+    typer.echo(f"centroids: {what}", err=True)
     sys.exit(code)
 
 

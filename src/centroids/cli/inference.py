@@ -16,7 +16,8 @@ from centroids import KMeansClustering, ProgressBarHook
 from centroids.estimator import load_latest
 from centroids.inputs import file_input_fn
 
-BATCH_SIZE = 1 << 14
+_BATCH_SIZE = 1 << 14
+_BATCH_DISTANCES = 1 << 24
 
 
 def open_model(model_dir: Path) -> KMeansClustering:
@@ -25,12 +26,20 @@ def open_model(model_dir: Path) -> KMeansClustering:
     Raises:
         ValueError: If the folder holds no model of ours.
     """
-    checkpoint = load_latest(str(model_dir))
-    if checkpoint is None:
+    model = find_model(model_dir)
+    if model is None:
         raise ValueError(
             f"{model_dir} holds no trained model; make one with: centroids train FILE {model_dir} "
             "--num-clusters K"
         )
+    return model
+
+
+def find_model(model_dir: Path) -> KMeansClustering | None:
+    """As `open_model`, or None if the folder holds no trained model at all."""
+    checkpoint = load_latest(str(model_dir))
+    if checkpoint is None:
+        return None
     if checkpoint.identity.get("model") != "KMeansClustering":
         raise ValueError(f"{model_dir} holds a model of another kind: {dict(checkpoint.identity)}")
     return KMeansClustering(
@@ -40,6 +49,14 @@ def open_model(model_dir: Path) -> KMeansClustering:
     )
 
 
+def batch_size(model: KMeansClustering, *, distances: bool) -> int:
+    """Rows to read at once: fewer when each brings a distance to every one of many centers."""
+    if not distances:
+        return _BATCH_SIZE
+    num_clusters = int(model.params["num_clusters"])
+    return max(1, min(_BATCH_SIZE, _BATCH_DISTANCES // num_clusters))
+
+
 def predict(
     model_dir: Path, points: Path, output: Path, distances: bool, columns: list[str] | None
 ) -> None:
@@ -47,7 +64,7 @@ def predict(
     model = open_model(model_dir)
     key = model.ALL_DISTANCES if distances else model.CLUSTER_INDEX
     predictions = model.predict(
-        file_input_fn(points, BATCH_SIZE, columns=columns),
+        file_input_fn(points, batch_size(model, distances=distances), columns=columns),
         predict_keys=[key],
         hooks=[ProgressBarHook(description="predicting", value=None)],
         yield_single_examples=False,
@@ -64,7 +81,7 @@ def evaluate(model_dir: Path, points: Path, columns: list[str] | None) -> None:
     """Prints the metrics of a model on points."""
     model = open_model(model_dir)
     result = model.evaluate(
-        file_input_fn(points, BATCH_SIZE, columns=columns),
+        file_input_fn(points, batch_size(model, distances=False), columns=columns),
         hooks=[ProgressBarHook(description="evaluating")],
     )
     metric = model.params["distance_metric"]

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from centroids import KMeansClustering, ProgressBarHook
-from centroids.cli.inference import BATCH_SIZE, open_model
+from centroids.cli.inference import batch_size, open_model
 from centroids.inputs import file_input_fn
 
 _BAR_WIDTH = 40
@@ -33,7 +33,9 @@ def inspect(
         raise ValueError("--words names the rows of --points: give both")
     model = open_model(model_dir)
     # Output that goes to a file is not cut at the width of a terminal.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    # Names are shown as they are: "[/b]" is a word, not markup.
+    width = None if sys.stdout.isatty() else 120
+    console = Console(highlight=False, markup=False, emoji=False, width=width)
     _show_state(console, model)
     if points is None:
         sizes, what = model.get_variable_value("cluster_counts"), "points seen"
@@ -55,7 +57,9 @@ def inspect(
 def read_words(path: Path) -> list[str]:
     """A name for each row: the lines of a text file, or the text column of a Parquet file."""
     if path.suffix.lower() != ".parquet":
-        return path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines(): it also breaks at characters that words have, such as U+0085.
+        lines = path.read_text(encoding="utf-8").split("\n")
+        return lines if lines[-1] else lines[:-1]
     try:
         import pyarrow.parquet
     except ImportError:
@@ -71,7 +75,7 @@ def read_words(path: Path) -> list[str]:
 
 def _show_state(console: Console, model: KMeansClustering) -> None:
     centers = model.cluster_centers()
-    console.print(f"[bold]{model.model_dir}[/bold]")
+    console.print(model.model_dir, style="bold")
     console.print(
         f"{len(centers):,} clusters of {centers.shape[1]:,} dimensions, {centers.dtype}, "
         f"{model.params['distance_metric']}; trained for "
@@ -109,7 +113,7 @@ def _survey(
         no more rows.
     """
     batches: Iterator[Any] = model.predict(
-        file_input_fn(points, BATCH_SIZE, columns=columns),
+        file_input_fn(points, batch_size(model, distances=True), columns=columns),
         hooks=[ProgressBarHook(description="comparing", value=None)],
         yield_single_examples=False,
     )

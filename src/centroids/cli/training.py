@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import typer
@@ -15,11 +15,16 @@ from numpy.typing import NDArray
 
 import centroids
 from centroids import KMeansClustering, ProgressBarHook
+from centroids.cli.inference import find_model
 from centroids.inputs import file_input_fn
 
 FULL_BATCH_BYTES = 1 << 30
 _FULL_BATCH_STEPS = 100
 _FULL_BATCH_TOLERANCE = 1e-4
+_EPOCHS = 5
+_BATCH_SIZE = 4096
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,25 +33,36 @@ class TrainingPlan:
 
     points: Path
     model_dir: Path
-    num_clusters: int
-    distance_metric: str
+    num_clusters: int | None
+    distance_metric: str | None
     initial_clusters: str
     full_batch: bool | None
-    batch_size: int
-    mini_batch_steps_per_iteration: int
+    batch_size: int | None
+    mini_batch_steps_per_iteration: int | None
     kmeans_plus_plus_num_retries: int
-    epochs: int
+    epochs: int | None
+    steps: int | None
     max_steps: int | None
     relative_tolerance: float | None
-    shuffle: bool
+    shuffle: bool | None
     seed: int
     columns: list[str] | None
 
     @property
     def uses_full_batches(self) -> bool:
-        """Whether each step sees the whole file."""
-        if self.full_batch is not None:
-            return self.full_batch
+        """Whether each step sees the whole file.
+
+        Raises:
+            ValueError: If full batches and something that mini-batches alone have are both asked
+                for.
+        """
+        names = ("batch_size", "mini_batch_steps_per_iteration", "epochs", "shuffle")
+        given = [name for name in names if getattr(self, name) is not None]
+        if self.full_batch and given:
+            option = "--" + given[0].replace("_", "-")
+            raise ValueError(f"{option} is for mini-batches: leave it or --full-batch out")
+        if self.full_batch is not None or given:
+            return bool(self.full_batch)
         return self.points.stat().st_size <= FULL_BATCH_BYTES
 
 
@@ -59,17 +75,22 @@ def train(plan: TrainingPlan) -> None:
     before = _trained_steps(model)
     if before:
         typer.echo(f"{plan.model_dir} holds a model of {before:,} steps: going on with it.")
-    input_fn, num_steps = _make_input(plan, full_batch)
-    if full_batch and num_steps is not None and num_steps <= before:
-        typer.echo(f"Its training has reached step {num_steps:,}; --max-steps allows more.")
+    max_steps = plan.max_steps
+    if full_batch and plan.steps is None and max_steps is None:
+        max_steps = _FULL_BATCH_STEPS
+    if plan.steps is None and max_steps is not None and 0 < max_steps <= before:
+        typer.echo(f"Its training has reached step {max_steps:,}; --steps trains more.")
         return
+    expected = plan.steps if max_steps is None else max_steps - before
+    hooks = [_InitializationStatus(), ProgressBarHook(expected)]
+    input_fn = _make_input(plan, full_batch)
     start = time.perf_counter()
-    hooks = [_InitializationStatus(), ProgressBarHook(num_steps and num_steps - before)]
-    model.train(input_fn, hooks=hooks, max_steps=num_steps)
+    model.train(input_fn, hooks=hooks, steps=plan.steps, max_steps=max_steps)
     seconds = time.perf_counter() - start
     steps = _trained_steps(model) - before
     typer.echo(
-        f"Trained {steps:,} {'full-batch' if full_batch else 'mini-batch'} steps "
+        f"Trained {steps:,} {'full-batch' if full_batch else 'mini-batch'} "
+        f"step{'' if steps == 1 else 's'} "
         f"in {seconds:.1f} s; the model is in {plan.model_dir}"
     )
     typer.echo(f"See it with: centroids inspect {plan.model_dir}")
@@ -79,14 +100,24 @@ def _make_model(plan: TrainingPlan, full_batch: bool) -> KMeansClustering:
     tolerance = plan.relative_tolerance
     if tolerance is None and full_batch:
         tolerance = _FULL_BATCH_TOLERANCE
+    initial = _initial_clusters(plan.initial_clusters)
+    num_clusters, metric = plan.num_clusters, plan.distance_metric
+    trained = find_model(plan.model_dir)
+    if trained is not None:
+        num_clusters = _or(num_clusters, trained.params["num_clusters"])
+        metric = _or(metric, trained.params["distance_metric"])
+    elif isinstance(initial, np.ndarray):
+        num_clusters = len(initial) if initial.ndim else 0
+    if num_clusters is None:
+        raise ValueError(f"--num-clusters is needed: {plan.model_dir} holds no model yet")
     return KMeansClustering(
-        num_clusters=plan.num_clusters,
+        num_clusters=num_clusters,
         model_dir=str(plan.model_dir),
-        initial_clusters=_initial_clusters(plan.initial_clusters),
-        distance_metric=plan.distance_metric,
+        initial_clusters=initial,
+        distance_metric=_or(metric, KMeansClustering.SQUARED_EUCLIDEAN_DISTANCE),
         random_seed=plan.seed,
         use_mini_batch=not full_batch,
-        mini_batch_steps_per_iteration=plan.mini_batch_steps_per_iteration,
+        mini_batch_steps_per_iteration=_or(plan.mini_batch_steps_per_iteration, 1),
         kmeans_plus_plus_num_retries=plan.kmeans_plus_plus_num_retries,
         relative_tolerance=tolerance,
     )
@@ -99,14 +130,22 @@ def _initial_clusters(given: str) -> str | NDArray[Any]:
     return centers
 
 
-def _make_input(plan: TrainingPlan, full_batch: bool) -> tuple[Callable[[], Any], int | None]:
+def _make_input(plan: TrainingPlan, full_batch: bool) -> Callable[[], Any]:
     if full_batch:
         points = read_all(plan.points, plan.columns)
-        return lambda: points, plan.max_steps or _FULL_BATCH_STEPS
-    input_fn = file_input_fn(
-        plan.points, plan.batch_size, plan.epochs, plan.shuffle, plan.seed, columns=plan.columns
+        return lambda: points
+    return file_input_fn(
+        plan.points,
+        _or(plan.batch_size, _BATCH_SIZE),
+        _or(plan.epochs, _EPOCHS),
+        plan.shuffle is not False,
+        plan.seed,
+        columns=plan.columns,
     )
-    return input_fn, plan.max_steps
+
+
+def _or(given: T | None, default: T) -> T:
+    return default if given is None else given
 
 
 def read_all(path: Path, columns: list[str] | None) -> NDArray[Any]:
