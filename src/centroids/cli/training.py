@@ -81,9 +81,10 @@ def train(plan: TrainingPlan) -> None:
     if plan.steps is None and max_steps is not None and 0 < max_steps <= before:
         typer.echo(f"Its training has reached step {max_steps:,}; --steps trains more.")
         return
-    expected = plan.steps if max_steps is None else max_steps - before
+    input_fn = _make_input(plan, full_batch)  # refuses what cannot be, such as --batch-size 0
+    limit = plan.steps if max_steps is None else max_steps - before
+    expected = limit if full_batch else _count_steps(plan, limit)
     hooks = [_InitializationStatus(), ProgressBarHook(expected)]
-    input_fn = _make_input(plan, full_batch)
     start = time.perf_counter()
     model.train(input_fn, hooks=hooks, steps=plan.steps, max_steps=max_steps)
     seconds = time.perf_counter() - start
@@ -142,6 +143,15 @@ def _make_input(plan: TrainingPlan, full_batch: bool) -> Callable[[], Any]:
         plan.seed,
         columns=plan.columns,
     )
+
+
+def _count_steps(plan: TrainingPlan, limit: int | None) -> int | None:
+    """How many mini-batch steps there will be; None if the file would have to be read to tell."""
+    if plan.points.suffix.lower() != ".npy":
+        return limit
+    rows = len(np.load(plan.points, mmap_mode="r"))
+    steps = -(-rows // _or(plan.batch_size, _BATCH_SIZE)) * _or(plan.epochs, _EPOCHS)
+    return steps if limit is None else min(steps, limit)
 
 
 def _or(given: T | None, default: T) -> T:
