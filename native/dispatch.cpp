@@ -11,6 +11,9 @@ namespace {
 
 // Best first. The macros come from cmake/isa.cmake, one for each source that it compiles.
 constexpr const InstructionSet* levels[] = {
+#ifdef CENTROIDS_HAVE_AVX512VNNI
+    &avx512vnni_level,
+#endif
 #ifdef CENTROIDS_HAVE_AVX512
     &avx512_level,
 #endif

@@ -13,10 +13,12 @@ namespace centroids {
 
 bool cpu_has_avx2();
 bool cpu_has_avx512();
+bool cpu_has_avx512vnni();
 
 extern const InstructionSet scalar_level;
 extern const InstructionSet avx2_level;
 extern const InstructionSet avx512_level;
+extern const InstructionSet avx512vnni_level;
 extern const InstructionSet neon_level;
 
 } // namespace centroids

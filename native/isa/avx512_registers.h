@@ -1,0 +1,66 @@
+// Registers and operations of AVX-512, shared by the levels that have it.
+//
+// No include guard: each instruction set includes it once, in a namespace of its own.
+
+struct Float32 {
+    using T = float;
+    using Index = std::int32_t;
+    using Register = __m512;
+    using IndexRegister = __m512i;
+    using Mask = __mmask16;
+    static constexpr std::size_t lanes = 16;
+    static Register load(const T* p) { return _mm512_loadu_ps(p); }
+    static void store(T* p, Register a) { _mm512_storeu_ps(p, a); }
+    static Register broadcast(T a) { return _mm512_set1_ps(a); }
+    static Register subtract(Register a, Register b) { return _mm512_sub_ps(a, b); }
+    static Register multiply_add(Register a, Register b, Register c) {
+        return _mm512_fmadd_ps(a, b, c);
+    }
+    static Register minimum(Register a, Register b) { return _mm512_min_ps(a, b); }
+    static Register maximum(Register a, Register b) { return _mm512_max_ps(a, b); }
+    static Mask less(Register a, Register b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+    static unsigned bits(Mask m) { return m; }
+    static Register select(Mask m, Register yes, Register no) {
+        return _mm512_mask_mov_ps(no, m, yes);
+    }
+    static T reduce_minimum(Register a) { return _mm512_reduce_min_ps(a); }
+    static IndexRegister broadcast_index(int a) { return _mm512_set1_epi32(a); }
+    static IndexRegister select_index(Mask m, IndexRegister yes, IndexRegister no) {
+        return _mm512_mask_mov_epi32(no, m, yes);
+    }
+    // Indices rest in scratch of T between panels: same size, copied as bits.
+    static IndexRegister load_index(const T* p) { return _mm512_loadu_si512(p); }
+    static void store_index(T* p, IndexRegister a) { _mm512_storeu_si512(p, a); }
+    static void store_index_values(Index* p, IndexRegister a) { _mm512_storeu_si512(p, a); }
+};
+
+struct Float64 {
+    using T = double;
+    using Index = std::int64_t;
+    using Register = __m512d;
+    using IndexRegister = __m512i;
+    using Mask = __mmask8;
+    static constexpr std::size_t lanes = 8;
+    static Register load(const T* p) { return _mm512_loadu_pd(p); }
+    static void store(T* p, Register a) { _mm512_storeu_pd(p, a); }
+    static Register broadcast(T a) { return _mm512_set1_pd(a); }
+    static Register subtract(Register a, Register b) { return _mm512_sub_pd(a, b); }
+    static Register multiply_add(Register a, Register b, Register c) {
+        return _mm512_fmadd_pd(a, b, c);
+    }
+    static Register minimum(Register a, Register b) { return _mm512_min_pd(a, b); }
+    static Register maximum(Register a, Register b) { return _mm512_max_pd(a, b); }
+    static Mask less(Register a, Register b) { return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ); }
+    static unsigned bits(Mask m) { return m; }
+    static Register select(Mask m, Register yes, Register no) {
+        return _mm512_mask_mov_pd(no, m, yes);
+    }
+    static T reduce_minimum(Register a) { return _mm512_reduce_min_pd(a); }
+    static IndexRegister broadcast_index(int a) { return _mm512_set1_epi64(a); }
+    static IndexRegister select_index(Mask m, IndexRegister yes, IndexRegister no) {
+        return _mm512_mask_mov_epi64(no, m, yes);
+    }
+    static IndexRegister load_index(const T* p) { return _mm512_loadu_si512(p); }
+    static void store_index(T* p, IndexRegister a) { _mm512_storeu_si512(p, a); }
+    static void store_index_values(Index* p, IndexRegister a) { _mm512_storeu_si512(p, a); }
+};
