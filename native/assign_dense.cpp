@@ -1,31 +1,40 @@
 // Dense assignment: blocks of rows through the fast arg-min of the instruction set, then exact
 // re-scoring of the few rows that rounding leaves uncertain, then the update while the block is
 // hot.
+#include "bounded_search.h"
 #include "centroids/aligned_vector.h"
 #include "centroids/dispatch.h"
+#include "choose_search.h"
 #include "pack_centers.h"
 #include "work_plan.h"
 
-namespace centroids {
-namespace {
+#include <mutex>
+#include <optional>
 
-// Up to here the tile's epilogue and its reduction across lanes cost more than points in lanes.
-constexpr std::size_t lanes_dimensions = 16;
-// Up to here a group of points in lanes fits the first-level cache, and the kernel is within a
-// sixth of the panels' speed: it wins where padding fills an eighth of the panels, or all of k
-// fits one panel.
-constexpr std::size_t lanes_dimensions_wasteful = 80;
+namespace centroids {
+
+struct AssignmentMemory::Content {
+    std::mutex in_use;
+    PointBounds<float> float32;
+    PointBounds<double> float64;
+    bool bytes_disappointed = false, filter_disappointed = false;
+
+    template <class T>
+    PointBounds<T>& bounds() {
+        if constexpr (sizeof(T) == 4)
+            return float32;
+        else
+            return float64;
+    }
+};
+
+AssignmentMemory::AssignmentMemory() : content(std::make_unique<Content>()) {}
+AssignmentMemory::~AssignmentMemory() = default;
+
+namespace {
 
 constexpr std::size_t most_chunks = 64;
 constexpr std::size_t second_level_cache = std::size_t(1) << 20;
-
-bool use_lanes(Search search, std::size_t dimensions, std::size_t num_centers,
-               std::size_t panel_width) {
-    if (search != Search::automatic) return search == Search::lanes;
-    const std::size_t padded = (num_centers + panel_width - 1) / panel_width * panel_width;
-    const bool wasteful = padded == panel_width || 8 * (padded - num_centers) >= num_centers;
-    return dimensions <= lanes_dimensions || (wasteful && dimensions <= lanes_dimensions_wasteful);
-}
 
 template <class T>
 std::size_t rows_in_block(std::size_t dimensions, std::size_t asked) {
@@ -47,19 +56,27 @@ struct Scratch {
     std::vector<T> threshold;
     std::vector<double> distances;
     std::vector<unsigned char> uncertain;
+    typename BoundedSearch<T>::Scratch bounded;
 };
 
 template <class T>
 class Assignment {
   public:
     Assignment(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
-               const Update& update, const Tuning& tuning)
+               const Update& update, const Tuning& tuning, AssignmentMemory::Content* memory)
         : kernels_(current_kernels<T>()), points_(points), centers_(centers),
-          cluster_index_(cluster_index), update_(update),
-          lanes_(use_lanes(tuning.search, points.dimensions, centers.num_centers,
-                           kernels_.panel_width)),
-          block_rows_(rows_in_block<T>(points.dimensions, tuning.block_rows)),
-          packed_(centers, points.dimensions, kernels_.panel_width, !lanes_) {}
+          cluster_index_(cluster_index), update_(update), memory_(memory),
+          choice_(choose(tuning.search)), lanes_(choice_.search == Search::lanes),
+          filtered_(choice_.search == Search::float_filter ||
+                    choice_.search == Search::byte_filter),
+          block_rows_(filtered_ ? BoundedSearch<T>::block_rows(points.dimensions)
+                                : rows_in_block<T>(points.dimensions, tuning.block_rows)) {
+        if (filtered_)
+            search_.emplace(points_, centers_, choice_.search == Search::byte_filter,
+                            recall());
+        else
+            packed_.emplace(centers, points.dimensions, kernels_.panel_width, !lanes_);
+    }
 
     std::int64_t run() {
         const std::size_t sum_count = centers_.num_centers * points_.dimensions;
@@ -75,10 +92,82 @@ class Assignment {
         });
         if (bad_row_.get() >= 0) return bad_row_.get();
         finish(chunks, sums, inertia, sum_count, by_chunk);
+        if (filtered_ && memory_) judge_filter();
         return -1;
     }
 
+    Report report() const {
+        const SearchCounts counts = search_ ? search_->counts() : SearchCounts{};
+        return {choice_.search,    choice_.with_bounds, counts.rows,
+                counts.questioned, counts.panels,       counts.compared};
+    }
+
   private:
+    Choice choose(Search asked) {
+        Choice choice{asked, memory_ != nullptr};
+        if (asked == Search::automatic)
+            choice = choose_search<T>(
+                {points_.num_rows, points_.dimensions, centers_.num_centers}, kernels_,
+                memory_ != nullptr, memory_ && memory_->bytes_disappointed,
+                memory_ && memory_->filter_disappointed);
+        if (choice.search == Search::byte_filter && !kernels_.byte_filter)
+            choice.search = Search::float_filter;
+        if (choice.search == Search::panels || choice.search == Search::lanes)
+            choice.with_bounds = false;
+        if (asked == Search::automatic && choice.search == Search::byte_filter &&
+            !(memory_ && memory_->bounds<T>().fits(points_, centers_)) && !sample_approves()) {
+            if (memory_) memory_->bytes_disappointed = true;
+            return choose_search<T>(
+                {points_.num_rows, points_.dimensions, centers_.num_centers}, kernels_,
+                memory_ != nullptr, true, memory_ && memory_->filter_disappointed);
+        }
+        return choice;
+    }
+
+    // Tries the filter in bytes on a few blocks of rows: data that it is not for shows there.
+    bool sample_approves() {
+        passing_.start(points_, centers_, kernels_.panel_width, false);
+        BoundedSearch<T> search(points_, centers_, true, passing_);
+        const std::size_t rows = std::min<std::size_t>(64, points_.num_rows);
+        Scratch<T> scratch;
+        scratch.rows.resize(reads_in_place<T>(points_) ? 0 : rows * points_.dimensions);
+        std::vector<std::int32_t> nearest(rows);
+        std::vector<double> distances(rows);
+        constexpr std::size_t samples = 8;
+        for (std::size_t at = 0; at < samples; ++at) {
+            const std::size_t first = (points_.num_rows - rows) / samples * at;
+            search.search(load_rows<T>(points_, first, rows, scratch.rows.data()), first, rows,
+                          nearest.data(), distances.data(), scratch.bounded);
+        }
+        return pays(search.counts());
+    }
+
+    static bool pays(const SearchCounts& counts) {
+        return static_cast<double>(counts.compared) <=
+               most_compared_per_panel * static_cast<double>(counts.panels);
+    }
+
+    // What this call showed decides the next one's kernel.
+    void judge_filter() {
+        const SearchCounts counts = search_->counts();
+        if (counts.questioned * 20 < counts.rows || pays(counts)) return;
+        (choice_.search == Search::byte_filter ? memory_->bytes_disappointed
+                                               : memory_->filter_disappointed) = true;
+    }
+
+    PointBounds<T>& recall() {
+        if (!choice_.with_bounds) {
+            passing_.start(points_, centers_, kernels_.panel_width, false);
+            return passing_;
+        }
+        PointBounds<T>& bounds = memory_->bounds<T>();
+        if (bounds.fits(points_, centers_))
+            bounds.follow(centers_);
+        else
+            bounds.start(points_, centers_, kernels_.panel_width, true);
+        return bounds;
+    }
+
     double seconds() const {
         return seconds_for(static_cast<double>(points_.num_rows) *
                            static_cast<double>(points_.dimensions) *
@@ -87,36 +176,65 @@ class Assignment {
 
     double run_chunk(std::size_t begin, std::size_t end, double* sums) {
         static thread_local Scratch<T> scratch;
-        const std::size_t dimensions = points_.dimensions;
-        scratch.rows.resize(reads_in_place<T>(points_) ? 0 : block_rows_ * dimensions);
-        scratch.search.resize(lanes_ ? kernels_.lanes_scratch(dimensions)
-                                     : kernels_.panels_scratch(block_rows_, dimensions));
-        scratch.threshold.resize(block_rows_);
-        scratch.uncertain.resize(block_rows_);
+        scratch.rows.resize(reads_in_place<T>(points_) ? 0 : block_rows_ * points_.dimensions);
         scratch.distances.resize(block_rows_);
         EightSums inertia;
         for (std::size_t first = begin; first < end; first += block_rows_) {
             const std::size_t count = std::min(block_rows_, end - first);
             const Block<T> block = load_rows<T>(points_, first, count, scratch.rows.data());
-            const BlockResult<T> result{cluster_index_ + first, scratch.threshold.data(),
-                                        scratch.uncertain.data()};
-            (lanes_ ? kernels_.assign_lanes : kernels_.assign_panels)(
-                block.rows, block.stride, count, packed_.view, scratch.search.data(), result);
-            for (std::size_t i = 0; i < count; ++i)
-                if (result.uncertain[i])
-                    rescore(block.rows + static_cast<std::ptrdiff_t>(i) * block.stride, first + i,
-                            result.threshold[i], scratch);
-            if (!sums && !update_.inertia) continue;
-            update_block(block, first, count, sums, scratch.distances.data());
-            for (std::size_t i = 0; i < count; ++i) inertia.add(first + i, scratch.distances[i]);
+            if (filtered_)
+                search_block(block, first, count, sums, scratch);
+            else
+                scan_block(block, first, count, sums, scratch);
+            if (sums || update_.inertia)
+                for (std::size_t i = 0; i < count; ++i)
+                    inertia.add(first + i, scratch.distances[i]);
         }
         return inertia.total();
+    }
+
+    // By the filter, with or without bounds.
+    void search_block(const Block<T>& block, std::size_t first, std::size_t count, double* sums,
+                      Scratch<T>& scratch) {
+        double* const distances = scratch.distances.data();
+        search_->search(block, first, count, cluster_index_ + first, distances, scratch.bounded);
+        for (std::size_t i = 0; i < count; ++i)
+            if (!(distances[i] < std::numeric_limits<double>::infinity()))
+                bad_row_.report(first + i);
+        if (points_.normalize)
+            for (std::size_t i = 0; i < count; ++i)
+                distances[i] = cosine_adjusted(distances[i], row_of(block, i));
+        if (sums)
+            kernels_.add_rows(block.rows, block.stride, count, cluster_index_ + first,
+                              points_.dimensions, sums);
+    }
+
+    // By comparing every point with every center.
+    void scan_block(const Block<T>& block, std::size_t first, std::size_t count, double* sums,
+                    Scratch<T>& scratch) {
+        scratch.search.resize(lanes_ ? kernels_.lanes_scratch(points_.dimensions)
+                                     : kernels_.panels_scratch(block_rows_, points_.dimensions));
+        scratch.threshold.resize(block_rows_);
+        scratch.uncertain.resize(block_rows_);
+        const BlockResult<T> result{cluster_index_ + first, scratch.threshold.data(),
+                                    scratch.uncertain.data()};
+        (lanes_ ? kernels_.assign_lanes : kernels_.assign_panels)(
+            block.rows, block.stride, count, packed_->view, scratch.search.data(), result);
+        for (std::size_t i = 0; i < count; ++i)
+            if (result.uncertain[i])
+                rescore(row_of(block, i), first + i, result.threshold[i], scratch);
+        if (sums || update_.inertia)
+            update_block(block, first, count, sums, scratch.distances.data());
+    }
+
+    static const T* row_of(const Block<T>& block, std::size_t i) {
+        return block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
     }
 
     // The candidates within reach of the best score, in float64 by direct differences.
     void rescore(const T* row, std::size_t index, T threshold, Scratch<T>& scratch) {
         const std::size_t dimensions = points_.dimensions;
-        const PackedCenters<T>& packed = packed_.view;
+        const PackedCenters<T>& packed = packed_->view;
         if (!lanes_) {
             scratch.shifted.resize(dimensions);
             scratch.scores.resize(packed.num_panels * kernels_.panel_width);
@@ -150,15 +268,15 @@ class Assignment {
         kernels_.update_rows(block.rows, block.stride, count, cluster_index_ + first,
                              centers_.values, points_.dimensions, sums, distances);
         if (!points_.normalize) return;
-        for (std::size_t i = 0; i < count; ++i)
-            distances[i] = cosine_adjusted(
-                distances[i], block.rows + static_cast<std::ptrdiff_t>(i) * block.stride,
-                static_cast<std::size_t>(cluster_index_[first + i]));
+        for (std::size_t i = 0; i < count; ++i) {
+            if (centers_.penalties)
+                distances[i] += centers_.penalties[cluster_index_[first + i]];
+            distances[i] = cosine_adjusted(distances[i], row_of(block, i));
+        }
     }
 
     // Twice the cosine distance; 1 where a zero vector is involved.
-    double cosine_adjusted(double distance, const T* row, std::size_t center) const {
-        if (centers_.penalties) distance += centers_.penalties[center];
+    double cosine_adjusted(double distance, const T* row) const {
         // Only a zero row is this near 1: the quick test spares the others a look.
         return std::fabs(distance - 1) < 1e-3 && is_zero(row) ? 2.0 : distance;
     }
@@ -201,9 +319,13 @@ class Assignment {
     const Centers<T>& centers_;
     std::int32_t* const cluster_index_;
     const Update& update_;
-    const bool lanes_;
+    AssignmentMemory::Content* const memory_;
+    PointBounds<T> passing_; // in place of a memory
+    const Choice choice_;
+    const bool lanes_, filtered_;
     const std::size_t block_rows_;
-    const CentersInPanels<T> packed_;
+    std::optional<CentersInPanels<T>> packed_;
+    std::optional<BoundedSearch<T>> search_;
     FirstBadRow bad_row_;
 };
 
@@ -211,13 +333,23 @@ class Assignment {
 
 template <class T>
 std::int64_t assign(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
-                    const Update& update, const Tuning& tuning) {
-    return Assignment<T>(points, centers, cluster_index, update, tuning).run();
+                    const Update& update, const Tuning& tuning, AssignmentMemory* memory,
+                    Report* report) {
+    AssignmentMemory::Content* content = memory ? memory->content.get() : nullptr;
+    std::unique_lock<std::mutex> held;
+    if (content) {
+        held = std::unique_lock(content->in_use, std::try_to_lock);
+        if (!held) content = nullptr; // another thread's call has it: do without
+    }
+    Assignment<T> assignment(points, centers, cluster_index, update, tuning, content);
+    const std::int64_t bad_row = assignment.run();
+    if (report) *report = assignment.report();
+    return bad_row;
 }
 
 template std::int64_t assign(const DenseRows&, const Centers<float>&, std::int32_t*, const Update&,
-                             const Tuning&);
+                             const Tuning&, AssignmentMemory*, Report*);
 template std::int64_t assign(const DenseRows&, const Centers<double>&, std::int32_t*, const Update&,
-                             const Tuning&);
+                             const Tuning&, AssignmentMemory*, Report*);
 
 } // namespace centroids

@@ -61,17 +61,25 @@ void bind_kernels(nb::module_& m) {
         [](const AnyArray& points, int type, bool normalize, const In<T>& centers,
            std::optional<In<double>> penalties, Out<std::int32_t> cluster_index,
            std::optional<Out<double>> sums, std::optional<Out<std::int64_t>> counts,
-           std::optional<Out<double>> inertia, int search, std::size_t block_rows) {
+           std::optional<Out<double>> inertia, int search, std::size_t block_rows,
+           AssignmentMemory* memory) {
             const DenseRows rows = dense_rows(points, type, normalize);
             const Centers<T> given = make_centers<T>(centers, penalties);
             const Update update = make_update(sums, counts, inertia);
-            const nb::gil_scoped_release unlocked;
-            return assign<T>(rows, given, cluster_index.data(), update,
-                             Tuning{static_cast<Search>(search), block_rows});
+            Report report{};
+            std::int64_t bad_row;
+            {
+                const nb::gil_scoped_release unlocked;
+                bad_row = assign<T>(rows, given, cluster_index.data(), update,
+                                    Tuning{static_cast<Search>(search), block_rows}, memory,
+                                    &report);
+            }
+            return nb::make_tuple(bad_row, static_cast<int>(report.search), report.with_bounds,
+                                  report.rows, report.questioned, report.panels, report.compared);
         },
         "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
         "cluster_index"_a.noconvert(), "sums"_a.none(), "counts"_a.none(), "inertia"_a.none(),
-        "search"_a, "block_rows"_a);
+        "search"_a, "block_rows"_a, "memory"_a.none());
     m.def(
         "all_distances",
         [](const AnyArray& points, int type, bool normalize, const In<T>& centers,
@@ -137,6 +145,7 @@ void bind_kernels(nb::module_& m) {
 } // namespace
 
 NB_MODULE(_native, m) {
+    nb::class_<AssignmentMemory>(m, "AssignmentMemory").def(nb::init<>());
     bind_kernels<float>(m);
     bind_kernels<double>(m);
     m.def(

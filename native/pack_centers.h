@@ -24,19 +24,26 @@ double score_error_unit(std::size_t terms) {
     return safety * (static_cast<double>(terms) + extra_roundings) * unit;
 }
 
+// The point that centers and points are moved by; exact arithmetic is not needed, only one value.
+template <class T>
+AlignedVector<T> mean_of_centers(const Centers<T>& centers, std::size_t dimensions) {
+    std::vector<double> sums(dimensions, 0.0);
+    for (std::size_t c = 0; c < centers.num_centers; ++c)
+        for (std::size_t j = 0; j < dimensions; ++j)
+            sums[j] += static_cast<double>(centers.values[c * dimensions + j]);
+    AlignedVector<T> mean(dimensions);
+    for (std::size_t j = 0; j < dimensions; ++j)
+        mean[j] = static_cast<T>(sums[j] / static_cast<double>(centers.num_centers));
+    return mean;
+}
+
 template <class T>
 class CentersInPanels {
   public:
     CentersInPanels(const Centers<T>& centers, std::size_t dimensions, std::size_t width,
                     bool with_panels)
-        : shift_(dimensions), norms_(centers.num_centers) {
+        : shift_(mean_of_centers<T>(centers, dimensions)), norms_(centers.num_centers) {
         const std::size_t k = centers.num_centers;
-        for (std::size_t j = 0; j < dimensions; ++j) {
-            double sum = 0;
-            for (std::size_t c = 0; c < k; ++c)
-                sum += static_cast<double>(centers.values[c * dimensions + j]);
-            shift_[j] = static_cast<T>(sum / static_cast<double>(k));
-        }
         const std::size_t num_panels = (k + width - 1) / width;
         if (with_panels) {
             panels_.assign(num_panels * dimensions * width, T(0));

@@ -36,12 +36,21 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 #include "distances.h"
 #include "row_sums.h"
 
+#include "fingerprint.h"
+
+#include "lowest_bound.h"
+
+#include "quantize_rows.h"
+
+#include "filter.h"
+
 #include "convert_rows.h"
 #include "sparse_products.h"
 
 // rows x vectors: the tile; lane_vectors: registers of points in the points-in-lanes kernel.
 template <class V, int rows, int vectors, int lane_vectors>
-constexpr BlockKernels<typename V::T> make_kernels() {
+constexpr BlockKernels<typename V::T>
+make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr) {
     using T = typename V::T;
     using Panels = AssignPanels<V, rows, vectors>;
     using Lanes = AssignLanes<V, lane_vectors>;
@@ -67,5 +76,10 @@ constexpr BlockKernels<typename V::T> make_kernels() {
                                                          dimensions, distances, distance_stride);
             },
             &convert_rows<T>,
+            &add_rows<T>,
+            &fingerprint<T>,
+            &lowest_bound,
+            Filter<V, FloatProducts<V, vectors>, rows, vectors>::kernels(),
+            byte_filter,
             &sparse_products<V>};
 }

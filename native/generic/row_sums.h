@@ -93,3 +93,21 @@ static void update_rows(const T* rows, std::ptrdiff_t stride, std::size_t count,
                                        : update_rows_sized<T, 0>;
     run(rows, stride, count, cluster_index, centers, dimensions, sums, distances);
 }
+
+template <class T>
+static void add_rows(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                     const std::int32_t* cluster_index, std::size_t dimensions, double* sums) {
+    for (std::size_t i = 0; i < count; ++i) {
+        const T* const row = rows + static_cast<std::ptrdiff_t>(i) * stride;
+        double* const own = sums + static_cast<std::size_t>(cluster_index[i]) * dimensions;
+        std::size_t j = 0;
+        for (; j + 8 <= dimensions; j += 8) {
+            Eight<double> value, sum;
+            load_eight(row + j, value);
+            load_eight(own + j, sum);
+            sum.values += value.values;
+            __builtin_memcpy(own + j, &sum, sizeof sum);
+        }
+        for (; j < dimensions; ++j) own[j] += static_cast<double>(row[j]);
+    }
+}

@@ -70,7 +70,7 @@ void test_dense(const std::string& level, std::size_t n, std::size_t d, std::siz
     std::vector<double> sums(k * d);
     double inertia = 0;
     const Update update{sums.data(), counts.data(), &inertia};
-    expect(assign<T>(problem.rows(false), centers, index.data(), update, {search, 0}) == -1,
+    expect(assign<T>(problem.rows(false), centers, index.data(), update, {search, 0}, nullptr, nullptr) == -1,
            "all rows finite", level, n, d, k);
     double expected = 0;
     std::int64_t total = 0;
@@ -84,7 +84,7 @@ void test_dense(const std::string& level, std::size_t n, std::size_t d, std::siz
     for (const std::int64_t count : counts) total += count;
     expect(total == static_cast<std::int64_t>(n), "counts", level, n, d, k);
     expect(std::fabs(inertia - expected) <= 1e-9 * (1 + expected), "inertia", level, n, d, k);
-    expect(assign<T>(problem.rows(true), centers, index.data(), update, {search, 5}) == -1,
+    expect(assign<T>(problem.rows(true), centers, index.data(), update, {search, 5}, nullptr, nullptr) == -1,
            "cosine", level, n, d, k);
 
     std::vector<T> distances(n * k);

@@ -36,6 +36,62 @@ struct BlockResult {
     unsigned char* uncertain;    // OUT [rows], 1 where rounding could have changed the arg-min
 };
 
+// Centers as the filter reads them, in panels of `panel_width`. With a center's bytes q' and scale
+// s', and w = c - shift:
+template <class T>
+struct FilterCenters {
+    std::size_t dimensions;
+    const void* panels; // floats: [num_panels][dimensions][width], -2 w;
+                        // bytes: [num_panels][dimensions / 4][width][4], q'
+    const T* norms;     // [num_panels * width], |w|^2, +inf in the padding
+    // Only for bytes, [num_panels * width] each:
+    const std::int32_t* starts; // -128 sum q'
+    const T* scales;            // -2 s'
+    const T* losses;            // -2 |w - s' q'|, rounded down
+    const T* sizes;             // -2 |s' q'|, rounded down
+};
+
+// What the filter needs to know of a row t = x - shift.
+template <class T>
+struct RowFacts {
+    T scale, squares, norm, error; // t ~ scale q; |t|^2; upper bounds of |t| and |t - scale q|
+};
+
+// The prepared rows of a block. `spare_row` is one more, for the tile's unused places.
+template <class T>
+struct FilterRows {
+    const void* values; // [rows][stride], as `FilterKernels::prepare` wrote them
+    std::size_t stride;
+    RowFacts<T>* facts;  // [rows + 1]
+    const T* thresholds; // [rows + 1], bounds up to here are candidates
+    std::size_t spare_row;
+};
+
+template <class T>
+struct FilterOutcome {
+    T* rest;                      // OUT [rows + 1], lowest bound of the other centers
+    std::int32_t* num_candidates; // IN OUT [rows + 1]
+    std::int32_t* candidates;     // OUT [rows + 1][capacity], places from the first panel on
+    T* bounds;                    // OUT [rows + 1][capacity], their bounds
+    std::size_t capacity;
+};
+
+template <class T>
+struct FilterKernels {
+    std::size_t value_bytes; // 1: bytes
+    std::size_t (*row_stride)(std::size_t dimensions);
+    std::size_t (*panel_stride)(std::size_t dimensions);
+
+    // values: OUT [row_stride(dimensions)]; scratch: [dimensions + 16]
+    void (*prepare)(const T* row, std::size_t dimensions, const T* shift, T* scratch, void* values,
+                    RowFacts<T>* facts);
+
+    // Runs the listed rows of a block against the panels [first_panel, last_panel).
+    void (*run)(const FilterCenters<T>& centers, std::size_t first_panel, std::size_t last_panel,
+                const std::uint16_t* listed, std::size_t count, const FilterRows<T>& rows,
+                const FilterOutcome<T>& out);
+};
+
 template <class T>
 struct BlockKernels {
     std::size_t panel_width;        // centers in a panel
@@ -74,6 +130,21 @@ struct BlockKernels {
 
     // out: OUT [count][dimensions], rows [first, first + count) as T, normalised if asked
     void (*convert_rows)(const DenseRows& points, std::size_t first, std::size_t count, T* out);
+
+    // sums: IN OUT [num_centers][dimensions], each row is added to those of its center
+    void (*add_rows)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                     const std::int32_t* cluster_index, std::size_t dimensions, double* sums);
+
+    // A fingerprint of the rows: equal for equal bits, and all but never for others
+    std::uint64_t (*fingerprint)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                                 std::size_t dimensions);
+
+    // The lowest of decoded(lower[g]) - drift[g]; `groups` a multiple of 4; see lower_bounds.h
+    float (*lowest_bound)(const std::uint16_t* lower, const float* drift, std::size_t groups,
+                          std::uint32_t offset);
+
+    FilterKernels<T> filter;
+    const FilterKernels<T>* byte_filter; // null where the instruction set has no products of bytes
 
     // scores: OUT [padded], sum over the row's non-zeros of value * transposed[column][:]
     // transposed: IN [dimensions][padded], padded a multiple of panel_width

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 namespace centroids {
 
@@ -24,17 +25,38 @@ struct Update {
     double* inertia;      // OUT [1], sum of squared distances to the nearest centers
 };
 
-enum class Search { automatic, panels, lanes };
+enum class Search { automatic, panels, lanes, float_filter, byte_filter };
 
 struct Tuning { // results never depend on it: for tests and measurements
     Search search = Search::automatic;
     std::size_t block_rows = 0; // 0: chosen from the shape
 };
 
+// What repeated assignments of one batch of points remember: see bounded_search.h. It speeds up
+// the next call with the same points and is never wrong with others.
+class AssignmentMemory {
+  public:
+    AssignmentMemory();
+    ~AssignmentMemory();
+    struct Content;
+    std::unique_ptr<Content> content;
+};
+
+// What ran, for a log.
+struct Report {
+    Search search;
+    bool with_bounds;
+    // With a filter: rows, those not settled by bounds, panels of centers searched for them, and
+    // candidates compared exactly.
+    std::size_t rows, questioned, panels, compared;
+};
+
 // cluster_index: OUT [num_rows], the nearest center, the lowest index on ties
+// memory: IN OUT, or null; report: OUT
 template <class T>
 std::int64_t assign(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
-                    const Update& update, const Tuning& tuning);
+                    const Update& update, const Tuning& tuning, AssignmentMemory* memory,
+                    Report* report);
 
 // distances: OUT [num_rows][num_centers], squared
 template <class T>

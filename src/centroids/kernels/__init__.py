@@ -7,6 +7,7 @@ from centroids.kernels.dense_or_sparse import Points, check_points, num_rows, re
 from centroids.kernels.functions import (
     SAMPLING_BLOCK,
     Assignment,
+    AssignmentMemory,
     NonFiniteError,
     add_center,
     all_distances,
@@ -26,6 +27,7 @@ from centroids.kernels.machine import (
 __all__ = [
     "SAMPLING_BLOCK",
     "Assignment",
+    "AssignmentMemory",
     "NonFiniteError",
     "Points",
     "add_center",

@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 SAMPLING_BLOCK: int
 
+class AssignmentMemory: ...
+
 def assign(
     points: NDArray[Any],
     type: int,
@@ -17,7 +19,8 @@ def assign(
     inertia: NDArray[np.float64] | None,
     search: int,
     block_rows: int,
-) -> int: ...
+    memory: AssignmentMemory | None,
+) -> tuple[int, int, bool, int, int, int, int]: ...
 def all_distances(
     points: NDArray[Any],
     type: int,

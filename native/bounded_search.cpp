@@ -1,0 +1,363 @@
+#include "bounded_search.h"
+
+#include "center_groups.h"
+#include "centroids/dispatch.h"
+
+#include <cfloat>
+
+namespace centroids {
+namespace {
+
+constexpr std::size_t most_groups = 64;
+constexpr std::size_t most_seeds = 48;
+
+// Bounds may take a tenth of the data, or this, whichever is more.
+constexpr std::size_t bytes_anyway = std::size_t(8) << 20;
+
+// Relative room on both sides of a comparison of distances: far above the rounding of float32
+// bounds and of float64 distances, far below what a bound loses anyway.
+constexpr double room = 1e-6;
+constexpr double squared_room = 1e-9;
+
+std::size_t groups_for(std::size_t num_rows, std::size_t row_bytes, std::size_t num_panels) {
+    const std::size_t bytes = std::max(num_rows * row_bytes / 10, bytes_anyway);
+    const std::size_t own = 4; // the index
+    const std::size_t per_row = bytes / std::max<std::size_t>(num_rows, 1);
+    const std::size_t affordable = per_row > own ? (per_row - own) / 2 / 4 * 4 : 0;
+    return std::clamp<std::size_t>(std::min(affordable, num_panels), 1, most_groups);
+}
+
+template <class T>
+bool is_zero(const T* row, std::size_t dimensions) {
+    return std::all_of(row, row + dimensions, [](T value) { return value == T(0); });
+}
+
+} // namespace
+
+template <class T>
+void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
+                           std::size_t panel_width, bool remember) {
+    num_rows = points.num_rows;
+    dimensions = points.dimensions;
+    num_centers = given.num_centers;
+    const std::size_t num_panels = (num_centers + panel_width - 1) / panel_width;
+    const std::size_t groups =
+        remember ? groups_for(num_rows, dimensions * sizeof(T), num_panels) : num_panels;
+    group_size = (num_panels + groups - 1) / groups * panel_width;
+    num_groups = (num_centers + group_size - 1) / group_size;
+    row_groups = (num_groups + 3) / 4 * 4;
+    if (!remember) {
+        order.resize(num_centers);
+        std::iota(order.begin(), order.end(), 0);
+        return;
+    }
+    order = CenterOrder<T>(given, dimensions, group_size).order;
+    group_of.resize(num_centers);
+    for (std::size_t place = 0; place < num_centers; ++place)
+        group_of[static_cast<std::size_t>(order[place])] =
+            static_cast<std::int32_t>(place / group_size);
+    lower.assign(num_rows * row_groups, BoundCode::highest);
+    cluster_index.assign(num_rows, 0);
+    const std::size_t block = BoundedSearch<T>::block_rows(dimensions);
+    fingerprints.assign((num_rows + block - 1) / block, 0);
+    centers.assign(given.values, given.values + num_centers * dimensions);
+    penalties.clear();
+    if (given.penalties) penalties.assign(given.penalties, given.penalties + num_centers);
+    double spread = 0; // of the centers: distances are of that order
+    const AlignedVector<T> mean = mean_of_centers<T>(given, dimensions);
+    for (std::size_t at = 0; at < centers.size(); ++at) {
+        const double difference =
+            static_cast<double>(centers[at]) - static_cast<double>(mean[at % dimensions]);
+        spread += difference * difference;
+    }
+    code = BoundCode(std::sqrt(spread / static_cast<double>(num_centers)));
+    drift.assign(num_groups, 0.0);
+    drift_up.assign(row_groups, code.lowest());
+}
+
+template <class T>
+void PointBounds<T>::follow(const Centers<T>& given) {
+    const auto penalty = [](const double* values, std::size_t c) {
+        return values ? std::sqrt(values[c]) : 0.0;
+    };
+    const double* const before = penalties.empty() ? nullptr : penalties.data();
+    parallel_for(num_groups, static_cast<double>(centers.size()) * 1e-9, [&](std::size_t group) {
+        double furthest = 0;
+        const std::size_t end = std::min((group + 1) * group_size, num_centers);
+        for (std::size_t place = group * group_size; place < end; ++place) {
+            const auto c = static_cast<std::size_t>(order[place]);
+            // A penalty is the square of one more coordinate.
+            const double raised = penalty(given.penalties, c) - penalty(before, c);
+            const double moved =
+                current_kernels<T>().squared_distance(given.values + c * dimensions,
+                                                      centers.data() + c * dimensions, dimensions) +
+                raised * raised;
+            furthest = std::fmax(furthest, moved);
+        }
+        drift[group] += std::sqrt(furthest) * (1 + squared_room);
+        const double up = (drift[group] + static_cast<double>(code.lowest())) * (1 + 2e-7);
+        drift_up[group] = static_cast<float>(std::min(up, 1e38));
+    });
+    centers.assign(given.values, given.values + num_centers * dimensions);
+    penalties.clear();
+    if (given.penalties) penalties.assign(given.penalties, given.penalties + num_centers);
+}
+
+template <class T>
+std::size_t BoundedSearch<T>::block_rows(std::size_t dimensions) {
+    return dimensions * sizeof(T) <= 2048 ? 256 : 128;
+}
+
+template <class T>
+BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& centers, bool in_bytes,
+                                PointBounds<T>& bounds)
+    : kernels_(current_kernels<T>()),
+      filter_(in_bytes ? *kernels_.byte_filter : kernels_.filter), points_(points),
+      centers_(centers), bounds_(bounds), remember_(!bounds.lower.empty()),
+      panels_per_group_(bounds.group_size / kernels_.panel_width),
+      packed_(kernels_, filter_, centers, points.dimensions, bounds.order.data()),
+      // In bytes products are exact, and the handful of roundings after them is all there is.
+      score_error_(in_bytes ? 1e-6 : score_error_unit<T>(points.dimensions)),
+      square_error_(score_error_unit<T>(points.dimensions + 2)) {
+    const std::size_t num_seeds = std::min(most_seeds, centers.num_centers);
+    for (std::size_t s = 0; s < num_seeds; ++s) {
+        const std::int32_t c = bounds.order[s * centers.num_centers / num_seeds];
+        const T* const values =
+            centers.values + static_cast<std::size_t>(c) * points.dimensions;
+        seed_index_.push_back(c);
+        seed_centers_.insert(seed_centers_.end(), values, values + points.dimensions);
+    }
+    seeds_.emplace(Centers<T>{seed_centers_.data(), num_seeds, nullptr}, points.dimensions,
+                   kernels_.panel_width, true);
+}
+
+template <class T>
+void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::size_t count,
+                              std::int32_t* cluster_index, double* distances, Scratch& scratch) {
+    const std::size_t dimensions = points_.dimensions;
+    const auto row = [&](std::size_t i) {
+        return block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
+    };
+    std::uint64_t fingerprint = 0, *known = nullptr;
+    bool fresh = true;
+    if (remember_) {
+        fingerprint = kernels_.fingerprint(block.rows, block.stride, count, dimensions) | 1u;
+        known = &bounds_.fingerprints[first / block_rows(dimensions)];
+        fresh = *known != fingerprint;
+        *known = 0; // until the block is done
+    }
+    if (fresh)
+        seed(block, count, cluster_index, scratch);
+    else
+        std::copy_n(bounds_.cluster_index.data() + first, count, cluster_index);
+    kernels_.update_rows(block.rows, block.stride, count, cluster_index, centers_.values,
+                         dimensions, nullptr, distances);
+    if (centers_.penalties)
+        for (std::size_t i = 0; i < count; ++i)
+            distances[i] += centers_.penalties[cluster_index[i]];
+
+    const std::size_t rows = block_rows(dimensions) + 1;
+    scratch.values.resize(rows * filter_.row_stride(dimensions) * filter_.value_bytes);
+    scratch.shifted.resize(dimensions + 16);
+    scratch.thresholds.resize(rows);
+    scratch.rest.resize(rows);
+    scratch.facts.resize(rows);
+    scratch.offsets.resize(rows);
+    scratch.num_candidates.assign(rows, 0);
+    scratch.candidates.resize(rows * bounds_.group_size);
+    scratch.bounds.resize(rows * bounds_.group_size);
+    scratch.listed.clear();
+    for (std::size_t i = 0; i < count; ++i) {
+        if (!fresh && is_settled(first + i, distances[i])) continue;
+        if (prepare(row(i), i, distances[i], scratch))
+            scratch.listed.push_back(static_cast<std::uint16_t>(i));
+        else
+            search_plainly(row(i), first + i, cluster_index[i], distances[i]);
+    }
+    const std::size_t spare = rows - 1;
+    scratch.thresholds[spare] = -std::numeric_limits<T>::infinity();
+    const FilterRows<T> filter_rows{scratch.values.data(), filter_.row_stride(dimensions),
+                                    scratch.facts.data(), scratch.thresholds.data(), spare};
+    const FilterOutcome<T> outcome{scratch.rest.data(), scratch.num_candidates.data(),
+                                   scratch.candidates.data(), scratch.bounds.data(),
+                                   bounds_.group_size};
+    const std::size_t num_panels =
+        (centers_.num_centers + kernels_.panel_width - 1) / kernels_.panel_width;
+    std::size_t panels = 0, compared = 0;
+    for (std::size_t group = 0; group < bounds_.num_groups && !scratch.listed.empty(); ++group) {
+        scratch.in_group.clear();
+        for (const std::uint16_t i : scratch.listed)
+            if (fresh || is_within(first + i, group, distances[i])) scratch.in_group.push_back(i);
+        if (scratch.in_group.empty()) continue;
+        const std::size_t first_panel = group * panels_per_group_;
+        const std::size_t last_panel = std::min(first_panel + panels_per_group_, num_panels);
+        filter_.run(packed_.view, first_panel, last_panel, scratch.in_group.data(),
+                    scratch.in_group.size(), filter_rows, outcome);
+        panels += scratch.in_group.size() * (last_panel - first_panel);
+        for (const std::uint16_t i : scratch.in_group)
+            compared +=
+                resolve(row(i), i, first + i, group, cluster_index[i], distances[i], scratch);
+    }
+    rows_ += count;
+    questioned_ += scratch.listed.size();
+    panels_ += panels;
+    compared_ += compared;
+    if (!remember_) return;
+    std::copy_n(cluster_index, count, bounds_.cluster_index.data() + first);
+    *known = fingerprint;
+}
+
+// A start for rows that nothing is known of: the nearest of a few centers.
+template <class T>
+void BoundedSearch<T>::seed(const Block<T>& block, std::size_t count, std::int32_t* cluster_index,
+                            Scratch& scratch) const {
+    scratch.seed_search.resize(kernels_.panels_scratch(count, points_.dimensions));
+    scratch.seed_thresholds.resize(count);
+    scratch.seed_uncertain.resize(count);
+    kernels_.assign_panels(
+        block.rows, block.stride, count, seeds_->view, scratch.seed_search.data(),
+        {cluster_index, scratch.seed_thresholds.data(), scratch.seed_uncertain.data()});
+    for (std::size_t i = 0; i < count; ++i)
+        cluster_index[i] = seed_index_[static_cast<std::size_t>(cluster_index[i])];
+}
+
+template <class T>
+bool BoundedSearch<T>::is_settled(std::size_t row, double distance) const {
+    const auto reach = static_cast<float>(std::sqrt(distance) * (1 + room));
+    return kernels_.lowest_bound(bounds_.lower.data() + row * bounds_.row_groups,
+                                 bounds_.drift_up.data(), bounds_.row_groups,
+                                 bounds_.code.offset) > reach;
+}
+
+template <class T>
+bool BoundedSearch<T>::is_within(std::size_t row, std::size_t group, double distance) const {
+    const auto reach = static_cast<float>(std::sqrt(distance) * (1 + room));
+    const float bound = bounds_.code.decode(bounds_.lower[row * bounds_.row_groups + group]) -
+                        bounds_.drift_up[group];
+    return !(bound > reach);
+}
+
+// Brings a row into the form of the filter. Returns false for one that the filter is not for:
+// values near overflow or not finite, and under cosine a vector of zeros.
+template <class T>
+bool BoundedSearch<T>::prepare(const T* row, std::size_t at, double distance,
+                               Scratch& scratch) const {
+    const std::size_t dimensions = points_.dimensions;
+    if (points_.normalize && is_zero(row, dimensions)) return false;
+    RowFacts<T>& facts = scratch.facts[at];
+    filter_.prepare(row, dimensions, packed_.shift.data(), scratch.shifted.data(),
+                    scratch.values.data() +
+                        at * filter_.row_stride(dimensions) * filter_.value_bytes,
+                    &facts);
+    const double norm = static_cast<double>(facts.norm), largest = packed_.max_norm;
+    constexpr double most = std::numeric_limits<T>::max() / T(1e3);
+    if (!(norm * norm + 3 * norm * largest + largest * largest < most)) return false;
+    const double underflow = static_cast<double>(dimensions + 4) *
+                             static_cast<double>(std::numeric_limits<T>::min());
+    const double slack = score_error_ * (largest * largest + 3 * norm * largest) +
+                         square_error_ * norm * norm + 4 * underflow;
+    scratch.offsets[at] = static_cast<double>(facts.squares) - slack;
+    set_threshold(at, distance, scratch);
+    return true;
+}
+
+// Of scores: what a candidate's may be at most.
+template <class T>
+void BoundedSearch<T>::set_threshold(std::size_t at, double distance, Scratch& scratch) const {
+    const double threshold = distance * (1 + squared_room) - scratch.offsets[at];
+    scratch.thresholds[at] =
+        static_cast<T>(threshold + std::fabs(threshold) *
+                                       static_cast<double>(std::numeric_limits<T>::epsilon()));
+}
+
+// Compares a row's candidates of a group exactly. Returns how many there were.
+template <class T>
+std::size_t BoundedSearch<T>::resolve(const T* row, std::size_t at, std::size_t index,
+                                      std::size_t group, std::int32_t& nearest, double& distance,
+                                      Scratch& scratch) {
+    std::int32_t* const candidates = scratch.candidates.data() + at * bounds_.group_size;
+    T* const candidate_bounds = scratch.bounds.data() + at * bounds_.group_size;
+    const auto num = static_cast<std::size_t>(scratch.num_candidates[at]);
+    scratch.num_candidates[at] = 0;
+    double others = static_cast<double>(scratch.rest[at]) + scratch.offsets[at];
+    std::size_t compared = 0;
+    if (num > 1) { // the most promising first: it may spare the others
+        const auto lowest = std::min_element(candidate_bounds, candidate_bounds + num);
+        std::swap(candidates[0], candidates[lowest - candidate_bounds]);
+        std::swap(candidate_bounds[0], *lowest);
+    }
+    const double before = distance;
+    for (std::size_t i = 0; i < num; ++i) {
+        const std::int32_t c =
+            bounds_.order[group * bounds_.group_size + static_cast<std::size_t>(candidates[i])];
+        if (c == nearest) continue;
+        const double bound = static_cast<double>(candidate_bounds[i]) + scratch.offsets[at];
+        if (bound > distance * (1 + squared_room)) {
+            others = std::min(others, bound);
+            continue;
+        }
+        const double exact = exact_distance(row, c);
+        ++compared;
+        if (exact < distance || (exact == distance && c < nearest)) {
+            const auto own =
+                remember_ ? static_cast<std::size_t>(bounds_.group_of[nearest]) : group;
+            if (own == group)
+                others = std::min(others, distance);
+            else
+                lower_bound(index, own, distance, true);
+            nearest = c;
+            distance = exact;
+        } else {
+            others = std::min(others, exact);
+        }
+    }
+    if (distance < before) set_threshold(at, distance, scratch);
+    if (remember_) lower_bound(index, group, others, false);
+    return compared;
+}
+
+// The way for rows that the filter is not for.
+template <class T>
+void BoundedSearch<T>::search_plainly(const T* row, std::size_t index, std::int32_t& nearest,
+                                      double& distance) {
+    distance = exact_distance(row, 0);
+    nearest = 0;
+    // A zero vector has no direction: all centers are equally far, the first is nearest.
+    const bool directionless = points_.normalize && is_zero(row, points_.dimensions);
+    for (std::size_t c = 1; c < centers_.num_centers && !directionless; ++c) {
+        const double exact = exact_distance(row, static_cast<std::int32_t>(c));
+        if (exact < distance || !(distance == distance)) {
+            distance = exact;
+            nearest = static_cast<std::int32_t>(c);
+        }
+    }
+    if (!remember_) return;
+    for (std::size_t group = 0; group < bounds_.num_groups; ++group)
+        lower_bound(index, group, 0.0, false);
+}
+
+template <class T>
+void BoundedSearch<T>::lower_bound(std::size_t row, std::size_t group, double squared, bool fold) {
+    const double bound = std::sqrt(std::fmax(squared, 0.0)) * (1 - room);
+    const double coded =
+        (std::min(bound, 1e37) + static_cast<double>(bounds_.drift_up[group])) * (1 - 2e-7);
+    std::uint16_t& lower = bounds_.lower[row * bounds_.row_groups + group];
+    const std::uint16_t code = bounds_.code.encode(
+        std::fmax(static_cast<float>(coded), bounds_.code.lowest()));
+    lower = fold ? std::min(lower, code) : code;
+}
+
+template <class T>
+double BoundedSearch<T>::exact_distance(const T* row, std::int32_t center) const {
+    const auto c = static_cast<std::size_t>(center);
+    const double distance = kernels_.squared_distance(
+        row, centers_.values + c * points_.dimensions, points_.dimensions);
+    return centers_.penalties ? distance + centers_.penalties[c] : distance;
+}
+
+template struct PointBounds<float>;
+template struct PointBounds<double>;
+template class BoundedSearch<float>;
+template class BoundedSearch<double>;
+
+} // namespace centroids

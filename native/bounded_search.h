@@ -1,0 +1,128 @@
+// Nearest centers with the help of lower bounds: of the iteration before, of the filter, or both.
+//
+// Centers are taken in groups of neighbours. For every point and group a lower bound of the
+// distance to the nearest center of the group (but for the point's own) is kept from the last time
+// that it was looked at; how far a group's centers have moved since is taken off. Each iteration
+// computes every point's exact distance to its own center; a group that is further away is proven
+// not to hold a nearer one. Where all groups are, the point has cost one row of float64 arithmetic
+// instead of k: reading the points is then the limit. The groups that are left go through the
+// filter, and its few candidates are compared exactly. Labels and distances are those of a plain
+// search, to the bit.
+//
+// Bounds hold for the rows that they were made from: a fingerprint of each block of rows tells
+// whether it is the same as before. A block that is not starts afresh.
+//
+// Source: Yinyang k-means (Ding, Zhao, Shen, Musuvathi and Mytkowicz, ICML 2015); bounds that need
+// no update while a point is skipped are from Newling and Fleuret, Fast k-means with accurate
+// bounds, ICML 2016.
+#pragma once
+
+#include "centroids/aligned_vector.h"
+#include "centroids/block_kernels.h"
+#include "centroids/kmeans.h"
+#include "filter_centers.h"
+#include "lower_bounds.h"
+#include "pack_centers.h"
+#include "work_plan.h"
+
+#include <atomic>
+#include <optional>
+#include <cstdint>
+#include <numeric>
+#include <vector>
+
+namespace centroids {
+
+// What is remembered of a batch of points between its assignments.
+template <class T>
+struct PointBounds {
+    std::size_t num_rows = 0, dimensions = 0, num_centers = 0;
+    std::size_t group_size = 0, num_groups = 0;
+    std::size_t row_groups = 0;              // num_groups and padding to a multiple of 4
+    std::vector<std::int32_t> order;         // [num_centers], centers by their place in the groups
+    std::vector<std::int32_t> group_of;      // [num_centers]
+    std::vector<std::uint16_t> lower;        // [num_rows][row_groups], codes of bound + drift then
+    std::vector<std::int32_t> cluster_index; // [num_rows]
+    std::vector<std::uint64_t> fingerprints; // [blocks], 0: not known
+    std::vector<T> centers;                  // [num_centers][dimensions], of the last assignment
+    std::vector<double> penalties;           // [num_centers], or empty
+    std::vector<double> drift;               // [num_groups], how far its centers have moved so far
+    std::vector<float> drift_up;             // [row_groups], the same from code.lowest() on, not less
+    BoundCode code;
+
+    bool fits(const DenseRows& points, const Centers<T>& given) const {
+        return num_groups > 0 && num_rows == points.num_rows && dimensions == points.dimensions &&
+               num_centers == given.num_centers;
+    }
+    // For the first assignment, with an order of the centers alone where `remember` is not set.
+    void start(const DenseRows& points, const Centers<T>& given, std::size_t panel_width,
+               bool remember);
+    void follow(const Centers<T>& given); // adds what the centers have moved to the drift
+};
+
+struct SearchCounts {
+    std::size_t rows = 0;       // that were searched
+    std::size_t questioned = 0; // of these, not settled by bounds alone
+    std::size_t panels = 0;     // of centers that a row was run against
+    std::size_t compared = 0;   // candidates that were compared exactly
+};
+
+template <class T>
+class BoundedSearch {
+  public:
+    struct Scratch {
+        AlignedVector<unsigned char> values;
+        AlignedVector<T> shifted, seed_search;
+        std::vector<T> thresholds, rest, bounds, seed_thresholds;
+        std::vector<RowFacts<T>> facts;
+        std::vector<double> offsets;
+        std::vector<std::uint16_t> listed, in_group;
+        std::vector<std::int32_t> candidates, num_candidates;
+        std::vector<unsigned char> seed_uncertain;
+    };
+
+    // Rows in a block: a fingerprint is of so many, whatever else the call is about.
+    static std::size_t block_rows(std::size_t dimensions);
+
+    BoundedSearch(const DenseRows& points, const Centers<T>& centers, bool in_bytes,
+                  PointBounds<T>& bounds);
+
+    // cluster_index: OUT [count], the nearest centers
+    // distances: OUT [count], the squared distances to them, penalties included; NaN or infinite
+    // where a row has none
+    void search(const Block<T>& block, std::size_t first, std::size_t count,
+                std::int32_t* cluster_index, double* distances, Scratch& scratch);
+
+    SearchCounts counts() const {
+        return {rows_.load(), questioned_.load(), panels_.load(), compared_.load()};
+    }
+
+  private:
+    void seed(const Block<T>& block, std::size_t count, std::int32_t* cluster_index,
+              Scratch& scratch) const;
+    bool is_settled(std::size_t row, double distance) const;
+    bool is_within(std::size_t row, std::size_t group, double distance) const;
+    bool prepare(const T* row, std::size_t at, double distance, Scratch& scratch) const;
+    void set_threshold(std::size_t at, double distance, Scratch& scratch) const;
+    std::size_t resolve(const T* row, std::size_t at, std::size_t index, std::size_t group,
+                        std::int32_t& nearest, double& distance, Scratch& scratch);
+    void search_plainly(const T* row, std::size_t index, std::int32_t& nearest, double& distance);
+    void lower_bound(std::size_t row, std::size_t group, double squared, bool fold);
+    double exact_distance(const T* row, std::int32_t center) const;
+
+    const BlockKernels<T>& kernels_;
+    const FilterKernels<T>& filter_;
+    const DenseRows& points_;
+    const Centers<T>& centers_;
+    PointBounds<T>& bounds_;
+    const bool remember_;
+    const std::size_t panels_per_group_;
+    const CentersInFilter<T> packed_;
+    const double score_error_, square_error_; // relative rounding bounds of scores and of |t|^2
+    std::vector<std::int32_t> seed_index_;
+    std::vector<T> seed_centers_;
+    std::optional<CentersInPanels<T>> seeds_;
+    std::atomic<std::size_t> rows_{0}, questioned_{0}, panels_{0}, compared_{0};
+};
+
+} // namespace centroids
