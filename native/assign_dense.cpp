@@ -18,6 +18,7 @@ struct AssignmentMemory::Content {
     PointBounds<float> float32;
     PointBounds<double> float64;
     bool bytes_disappointed = false, filter_disappointed = false;
+    bool regroup = false;
 
     template <class T>
     PointBounds<T>& bounds() {
@@ -137,7 +138,7 @@ class Assignment {
         for (std::size_t at = 0; at < samples; ++at) {
             const std::size_t first = (points_.num_rows - rows) / samples * at;
             search.search(load_rows<T>(points_, first, rows, scratch.rows.data()), first, rows,
-                          nearest.data(), distances.data(), scratch.bounded);
+                          nearest.data(), distances.data(), scratch.bounded, nullptr);
         }
         return pays(search.counts());
     }
@@ -150,6 +151,7 @@ class Assignment {
     // What this call showed decides the next one's kernel.
     void judge_filter() {
         const SearchCounts counts = search_->counts();
+        memory_->regroup = !memory_->regroup && static_cast<double>(counts.panels) > mostly_searched * static_cast<double>(counts.rows * ((centers_.num_centers + kernels_.panel_width - 1) / kernels_.panel_width));
         if (counts.questioned * 20 < counts.rows || pays(counts)) return;
         (choice_.search == Search::byte_filter ? memory_->bytes_disappointed
                                                : memory_->filter_disappointed) = true;
@@ -161,9 +163,10 @@ class Assignment {
             return passing_;
         }
         PointBounds<T>& bounds = memory_->bounds<T>();
-        if (bounds.fits(points_, centers_))
+        if (bounds.fits(points_, centers_)) {
             bounds.follow(centers_);
-        else
+            if (memory_->regroup) bounds.regroup();
+        } else
             bounds.start(points_, centers_, kernels_.panel_width, true);
         return bounds;
     }
@@ -197,7 +200,9 @@ class Assignment {
     void search_block(const Block<T>& block, std::size_t first, std::size_t count, double* sums,
                       Scratch<T>& scratch) {
         double* const distances = scratch.distances.data();
-        search_->search(block, first, count, cluster_index_ + first, distances, scratch.bounded);
+        const bool more = reads_in_place<T>(points_) && first + 2 * count <= points_.num_rows;
+        search_->search(block, first, count, cluster_index_ + first, distances, scratch.bounded,
+                        more ? row_of(block, count) : nullptr);
         for (std::size_t i = 0; i < count; ++i)
             if (!(distances[i] < std::numeric_limits<double>::infinity()))
                 bad_row_.report(first + i);
@@ -299,19 +304,23 @@ class Assignment {
 
     void add_rows_by_cluster() {
         const std::size_t dimensions = points_.dimensions;
-        add_by_cluster(cluster_index_, points_.num_rows, centers_.num_centers, dimensions,
-                       seconds_for(static_cast<double>(points_.num_rows * dimensions) * 4),
-                       update_.sums, [&](std::size_t row, std::size_t cluster, double* sums) {
-                           static thread_local std::vector<T> scratch;
-                           scratch.resize(dimensions);
-                           const Block<T> block = load_rows<T>(points_, row, 1, scratch.data());
-                           constexpr std::int32_t own =
-                               0; // both pointers start at the row's cluster
-                           double distance;
-                           kernels_.update_rows(block.rows, block.stride, 1, &own,
-                                                centers_.values + cluster * dimensions, dimensions,
-                                                sums, &distance);
-                       });
+        const bool in_place = reads_in_place<T>(points_);
+        add_by_cluster(
+            cluster_index_, points_.num_rows, centers_.num_centers, dimensions,
+            seconds_for(static_cast<double>(points_.num_rows * dimensions) * 4), update_.sums,
+            [&](std::size_t row, std::size_t next, double* sums) {
+                static thread_local std::vector<T> scratch;
+                scratch.resize(dimensions);
+                const Block<T> block = load_rows<T>(points_, row, 1, scratch.data());
+                // The rows of a cluster lie far apart: the processor cannot guess the next.
+                if (in_place) {
+                    const T* const ahead = load_rows<T>(points_, next, 1, scratch.data()).rows;
+                    for (std::size_t j = 0; j < dimensions; j += 64 / sizeof(T))
+                        __builtin_prefetch(ahead + j);
+                }
+                constexpr std::int32_t own = 0; // the sums are those of the row's cluster
+                kernels_.add_rows(block.rows, block.stride, 1, &own, dimensions, sums);
+            });
     }
 
     const BlockKernels<T>& kernels_;

@@ -19,6 +19,15 @@ constexpr std::size_t bytes_anyway = std::size_t(8) << 20;
 constexpr double room = 1e-6;
 constexpr double squared_room = 1e-9;
 
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+// Memory is slow and idle while a block is searched: the next block may come meanwhile.
+template <class T>
+void prefetch(const T* row, std::size_t dimensions) {
+    for (std::size_t j = 0; j < dimensions; j += 64 / sizeof(T))
+        __builtin_prefetch(row + j, 0, 2);
+}
+
 std::size_t groups_for(std::size_t num_rows, std::size_t row_bytes, std::size_t num_panels) {
     const std::size_t bytes = std::max(num_rows * row_bytes / 10, bytes_anyway);
     const std::size_t own = 4; // the index
@@ -52,10 +61,8 @@ void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
         return;
     }
     order = CenterOrder<T>(given, dimensions, group_size).order;
-    group_of.resize(num_centers);
-    for (std::size_t place = 0; place < num_centers; ++place)
-        group_of[static_cast<std::size_t>(order[place])] =
-            static_cast<std::int32_t>(place / group_size);
+    order_groups();
+    last_move.assign(num_centers, 0.0);
     lower.assign(num_rows * row_groups, BoundCode::highest);
     cluster_index.assign(num_rows, 0);
     const std::size_t block = BoundedSearch<T>::block_rows(dimensions);
@@ -71,6 +78,28 @@ void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
         spread += difference * difference;
     }
     code = BoundCode(std::sqrt(spread / static_cast<double>(num_centers)));
+    drift.assign(num_groups, 0.0);
+    drift_up.assign(row_groups, code.lowest());
+}
+
+template <class T>
+void PointBounds<T>::order_groups() {
+    group_of.resize(num_centers);
+    for (std::size_t place = 0; place < num_centers; ++place)
+        group_of[static_cast<std::size_t>(order[place])] =
+            static_cast<std::int32_t>(place / group_size);
+}
+
+template <class T>
+void PointBounds<T>::regroup() {
+    std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
+        return last_move[static_cast<std::size_t>(a)] < last_move[static_cast<std::size_t>(b)];
+    });
+    order_groups();
+    std::fill(lower.begin(), lower.end(), std::uint16_t(0));
+    for (std::size_t row = 0; row < num_rows; ++row)
+        for (std::size_t group = num_groups; group < row_groups; ++group)
+            lower[row * row_groups + group] = BoundCode::highest;
     drift.assign(num_groups, 0.0);
     drift_up.assign(row_groups, code.lowest());
 }
@@ -92,6 +121,7 @@ void PointBounds<T>::follow(const Centers<T>& given) {
                 current_kernels<T>().squared_distance(given.values + c * dimensions,
                                                       centers.data() + c * dimensions, dimensions) +
                 raised * raised;
+            last_move[c] = moved;
             furthest = std::fmax(furthest, moved);
         }
         drift[group] += std::sqrt(furthest) * (1 + squared_room);
@@ -117,8 +147,8 @@ BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& cente
       panels_per_group_(bounds.group_size / kernels_.panel_width),
       packed_(kernels_, filter_, centers, points.dimensions, bounds.order.data()),
       // In bytes products are exact, and the handful of roundings after them is all there is.
-      score_error_(in_bytes ? 1e-6 : score_error_unit<T>(points.dimensions)),
-      square_error_(score_error_unit<T>(points.dimensions + 2)) {
+      score_error_(in_bytes ? 1e-6 : score_error_unit<T>(points.dimensions + 2)),
+      square_error_(score_error_unit<T>(points.dimensions + 4)) {
     const std::size_t num_seeds = std::min(most_seeds, centers.num_centers);
     for (std::size_t s = 0; s < num_seeds; ++s) {
         const std::int32_t c = bounds.order[s * centers.num_centers / num_seeds];
@@ -133,7 +163,8 @@ BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& cente
 
 template <class T>
 void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::size_t count,
-                              std::int32_t* cluster_index, double* distances, Scratch& scratch) {
+                              std::int32_t* cluster_index, double* distances, Scratch& scratch,
+                              const T* ahead) {
     const std::size_t dimensions = points_.dimensions;
     const auto row = [&](std::size_t i) {
         return block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
@@ -163,12 +194,18 @@ void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::siz
     scratch.rest.resize(rows);
     scratch.facts.resize(rows);
     scratch.offsets.resize(rows);
+    scratch.groups.resize(rows);
     scratch.num_candidates.assign(rows, 0);
-    scratch.candidates.resize(rows * bounds_.group_size);
-    scratch.bounds.resize(rows * bounds_.group_size);
+    const std::size_t capacity = bounds_.group_size + 16;
+    scratch.candidates.resize(rows * capacity);
+    scratch.bounds.resize(rows * capacity);
+    scratch.in_group.resize(rows);
     scratch.listed.clear();
     for (std::size_t i = 0; i < count; ++i) {
-        if (!fresh && is_settled(first + i, distances[i])) continue;
+        if (ahead) prefetch(ahead + static_cast<std::ptrdiff_t>(i) * block.stride, dimensions);
+        scratch.groups[i] = ~std::uint64_t(0);
+        if (!fresh) scratch.groups[i] = groups_within(first + i, distances[i]);
+        if (scratch.groups[i] == 0) continue;
         if (prepare(row(i), i, distances[i], scratch))
             scratch.listed.push_back(static_cast<std::uint16_t>(i));
         else
@@ -179,24 +216,34 @@ void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::siz
     const FilterRows<T> filter_rows{scratch.values.data(), filter_.row_stride(dimensions),
                                     scratch.facts.data(), scratch.thresholds.data(), spare};
     const FilterOutcome<T> outcome{scratch.rest.data(), scratch.num_candidates.data(),
-                                   scratch.candidates.data(), scratch.bounds.data(),
-                                   bounds_.group_size};
+                                   scratch.candidates.data(), scratch.bounds.data(), capacity};
     const std::size_t num_panels =
         (centers_.num_centers + kernels_.panel_width - 1) / kernels_.panel_width;
     std::size_t panels = 0, compared = 0;
     for (std::size_t group = 0; group < bounds_.num_groups && !scratch.listed.empty(); ++group) {
-        scratch.in_group.clear();
-        for (const std::uint16_t i : scratch.listed)
-            if (fresh || is_within(first + i, group, distances[i])) scratch.in_group.push_back(i);
-        if (scratch.in_group.empty()) continue;
+        std::size_t in_group = 0; // without branches: nobody could predict them
+        for (const std::uint16_t i : scratch.listed) {
+            scratch.in_group[in_group] = i;
+            in_group += fresh ? 1 : scratch.groups[i] >> group & 1;
+        }
+        if (in_group == 0) continue;
         const std::size_t first_panel = group * panels_per_group_;
         const std::size_t last_panel = std::min(first_panel + panels_per_group_, num_panels);
         filter_.run(packed_.view, first_panel, last_panel, scratch.in_group.data(),
-                    scratch.in_group.size(), filter_rows, outcome);
-        panels += scratch.in_group.size() * (last_panel - first_panel);
-        for (const std::uint16_t i : scratch.in_group)
-            compared +=
-                resolve(row(i), i, first + i, group, cluster_index[i], distances[i], scratch);
+                    in_group, filter_rows, outcome);
+        panels += in_group * (last_panel - first_panel);
+        if (remember_)
+            filter_.store_bounds(scratch.in_group.data(), in_group,
+                                 scratch.rest.data(), scratch.offsets.data(),
+                                 bounds_.drift_up[group], bounds_.code.offset,
+                                 bounds_.lower.data() + first * bounds_.row_groups + group,
+                                 bounds_.row_groups);
+        for (std::size_t at = 0; at < in_group; ++at) {
+            const std::size_t i = scratch.in_group[at];
+            if (scratch.num_candidates[i] > 0)
+                compared +=
+                    resolve(row(i), i, first + i, group, cluster_index[i], distances[i], scratch);
+        }
     }
     rows_ += count;
     questioned_ += scratch.listed.size();
@@ -221,20 +268,14 @@ void BoundedSearch<T>::seed(const Block<T>& block, std::size_t count, std::int32
         cluster_index[i] = seed_index_[static_cast<std::size_t>(cluster_index[i])];
 }
 
+// A bit for every group that may hold a center as near as `distance`, a squared one.
 template <class T>
-bool BoundedSearch<T>::is_settled(std::size_t row, double distance) const {
+std::uint64_t BoundedSearch<T>::groups_within(std::size_t row, double distance) const {
+    if (!remember_) return ~std::uint64_t(0);
     const auto reach = static_cast<float>(std::sqrt(distance) * (1 + room));
-    return kernels_.lowest_bound(bounds_.lower.data() + row * bounds_.row_groups,
-                                 bounds_.drift_up.data(), bounds_.row_groups,
-                                 bounds_.code.offset) > reach;
-}
-
-template <class T>
-bool BoundedSearch<T>::is_within(std::size_t row, std::size_t group, double distance) const {
-    const auto reach = static_cast<float>(std::sqrt(distance) * (1 + room));
-    const float bound = bounds_.code.decode(bounds_.lower[row * bounds_.row_groups + group]) -
-                        bounds_.drift_up[group];
-    return !(bound > reach);
+    return kernels_.groups_within(bounds_.lower.data() + row * bounds_.row_groups,
+                                  bounds_.drift_up.data(), bounds_.row_groups, bounds_.code.offset,
+                                  reach);
 }
 
 // Brings a row into the form of the filter. Returns false for one that the filter is not for:
@@ -256,15 +297,16 @@ bool BoundedSearch<T>::prepare(const T* row, std::size_t at, double distance,
                              static_cast<double>(std::numeric_limits<T>::min());
     const double slack = score_error_ * (largest * largest + 3 * norm * largest) +
                          square_error_ * norm * norm + 4 * underflow;
-    scratch.offsets[at] = static_cast<double>(facts.squares) - slack;
+    scratch.offsets[at] = static_cast<T>(static_cast<double>(facts.squares) - slack);
     set_threshold(at, distance, scratch);
     return true;
 }
 
-// Of scores: what a candidate's may be at most.
+// What a candidate's score may be at most.
 template <class T>
 void BoundedSearch<T>::set_threshold(std::size_t at, double distance, Scratch& scratch) const {
-    const double threshold = distance * (1 + squared_room) - scratch.offsets[at];
+    const double threshold =
+        distance * (1 + squared_room) - static_cast<double>(scratch.offsets[at]);
     scratch.thresholds[at] =
         static_cast<T>(threshold + std::fabs(threshold) *
                                        static_cast<double>(std::numeric_limits<T>::epsilon()));
@@ -275,11 +317,13 @@ template <class T>
 std::size_t BoundedSearch<T>::resolve(const T* row, std::size_t at, std::size_t index,
                                       std::size_t group, std::int32_t& nearest, double& distance,
                                       Scratch& scratch) {
-    std::int32_t* const candidates = scratch.candidates.data() + at * bounds_.group_size;
-    T* const candidate_bounds = scratch.bounds.data() + at * bounds_.group_size;
+    const std::size_t capacity = bounds_.group_size + 16;
+    std::int32_t* const candidates = scratch.candidates.data() + at * capacity;
+    T* const candidate_bounds = scratch.bounds.data() + at * capacity;
     const auto num = static_cast<std::size_t>(scratch.num_candidates[at]);
     scratch.num_candidates[at] = 0;
-    double others = static_cast<double>(scratch.rest[at]) + scratch.offsets[at];
+    const auto offset = static_cast<double>(scratch.offsets[at]);
+    double others = infinity; // the nearest of the candidates that are not the nearest
     std::size_t compared = 0;
     if (num > 1) { // the most promising first: it may spare the others
         const auto lowest = std::min_element(candidate_bounds, candidate_bounds + num);
@@ -291,7 +335,7 @@ std::size_t BoundedSearch<T>::resolve(const T* row, std::size_t at, std::size_t 
         const std::int32_t c =
             bounds_.order[group * bounds_.group_size + static_cast<std::size_t>(candidates[i])];
         if (c == nearest) continue;
-        const double bound = static_cast<double>(candidate_bounds[i]) + scratch.offsets[at];
+        const double bound = static_cast<double>(candidate_bounds[i]) + offset;
         if (bound > distance * (1 + squared_room)) {
             others = std::min(others, bound);
             continue;
@@ -304,15 +348,18 @@ std::size_t BoundedSearch<T>::resolve(const T* row, std::size_t at, std::size_t 
             if (own == group)
                 others = std::min(others, distance);
             else
-                lower_bound(index, own, distance, true);
+                lower_bound(index, own, distance);
             nearest = c;
             distance = exact;
         } else {
             others = std::min(others, exact);
         }
     }
-    if (distance < before) set_threshold(at, distance, scratch);
-    if (remember_) lower_bound(index, group, others, false);
+    if (distance < before) {
+        set_threshold(at, distance, scratch);
+        scratch.groups[at] &= groups_within(index, distance);
+    }
+    if (remember_ && others < infinity) lower_bound(index, group, others);
     return compared;
 }
 
@@ -333,18 +380,17 @@ void BoundedSearch<T>::search_plainly(const T* row, std::size_t index, std::int3
     }
     if (!remember_) return;
     for (std::size_t group = 0; group < bounds_.num_groups; ++group)
-        lower_bound(index, group, 0.0, false);
+        lower_bound(index, group, 0.0);
 }
 
+// One more center of a group is known to be no nearer than this.
 template <class T>
-void BoundedSearch<T>::lower_bound(std::size_t row, std::size_t group, double squared, bool fold) {
-    const double bound = std::sqrt(std::fmax(squared, 0.0)) * (1 - room);
+void BoundedSearch<T>::lower_bound(std::size_t row, std::size_t group, double squared) {
+    const double bound = std::sqrt(squared) * (1 - room);
     const double coded =
         (std::min(bound, 1e37) + static_cast<double>(bounds_.drift_up[group])) * (1 - 2e-7);
     std::uint16_t& lower = bounds_.lower[row * bounds_.row_groups + group];
-    const std::uint16_t code = bounds_.code.encode(
-        std::fmax(static_cast<float>(coded), bounds_.code.lowest()));
-    lower = fold ? std::min(lower, code) : code;
+    lower = std::min(lower, bounds_.code.encode(static_cast<float>(coded)));
 }
 
 template <class T>

@@ -47,6 +47,7 @@ struct PointBounds {
     std::vector<T> centers;                  // [num_centers][dimensions], of the last assignment
     std::vector<double> penalties;           // [num_centers], or empty
     std::vector<double> drift;               // [num_groups], how far its centers have moved so far
+    std::vector<double> last_move;           // [num_centers], squared, before the last assignment
     std::vector<float> drift_up;             // [row_groups], the same from code.lowest() on, not less
     BoundCode code;
 
@@ -58,6 +59,10 @@ struct PointBounds {
     void start(const DenseRows& points, const Centers<T>& given, std::size_t panel_width,
                bool remember);
     void follow(const Centers<T>& given); // adds what the centers have moved to the drift
+    void regroup();                       // centers that move much together; voids all bounds
+
+  private:
+    void order_groups();
 };
 
 struct SearchCounts {
@@ -73,9 +78,9 @@ class BoundedSearch {
     struct Scratch {
         AlignedVector<unsigned char> values;
         AlignedVector<T> shifted, seed_search;
-        std::vector<T> thresholds, rest, bounds, seed_thresholds;
+        std::vector<T> thresholds, rest, bounds, offsets, seed_thresholds;
         std::vector<RowFacts<T>> facts;
-        std::vector<double> offsets;
+        std::vector<std::uint64_t> groups;
         std::vector<std::uint16_t> listed, in_group;
         std::vector<std::int32_t> candidates, num_candidates;
         std::vector<unsigned char> seed_uncertain;
@@ -90,8 +95,9 @@ class BoundedSearch {
     // cluster_index: OUT [count], the nearest centers
     // distances: OUT [count], the squared distances to them, penalties included; NaN or infinite
     // where a row has none
+    // ahead: rows that will be asked for next, as many and with the same stride, or null
     void search(const Block<T>& block, std::size_t first, std::size_t count,
-                std::int32_t* cluster_index, double* distances, Scratch& scratch);
+                std::int32_t* cluster_index, double* distances, Scratch& scratch, const T* ahead);
 
     SearchCounts counts() const {
         return {rows_.load(), questioned_.load(), panels_.load(), compared_.load()};
@@ -100,14 +106,13 @@ class BoundedSearch {
   private:
     void seed(const Block<T>& block, std::size_t count, std::int32_t* cluster_index,
               Scratch& scratch) const;
-    bool is_settled(std::size_t row, double distance) const;
-    bool is_within(std::size_t row, std::size_t group, double distance) const;
+    std::uint64_t groups_within(std::size_t row, double distance) const;
     bool prepare(const T* row, std::size_t at, double distance, Scratch& scratch) const;
     void set_threshold(std::size_t at, double distance, Scratch& scratch) const;
     std::size_t resolve(const T* row, std::size_t at, std::size_t index, std::size_t group,
                         std::int32_t& nearest, double& distance, Scratch& scratch);
     void search_plainly(const T* row, std::size_t index, std::int32_t& nearest, double& distance);
-    void lower_bound(std::size_t row, std::size_t group, double squared, bool fold);
+    void lower_bound(std::size_t row, std::size_t group, double squared);
     double exact_distance(const T* row, std::int32_t center) const;
 
     const BlockKernels<T>& kernels_;

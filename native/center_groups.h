@@ -52,23 +52,31 @@ class CenterOrder {
             for (std::size_t j = 0; j < dimensions_; ++j) mean_[j] += value(at, j);
         for (double& sum : mean_) sum /= static_cast<double>(end - begin);
         for (std::size_t j = 0; j < dimensions_; ++j) axis_[j] = value(begin, j) - mean_[j];
-        constexpr int steps = 4;
+        constexpr int steps = 3;
+        constexpr std::size_t sample = 128;
+        const std::size_t stride = (end - begin + sample - 1) / sample;
         std::vector<double> next(dimensions_);
-        for (int step = 0; step <= steps; ++step) {
+        for (int step = 0; step < steps; ++step) {
             std::fill(next.begin(), next.end(), 0.0);
-            double length = 0;
-            for (std::size_t at = begin; at < end; ++at) {
-                double along = 0;
-                for (std::size_t j = 0; j < dimensions_; ++j)
-                    along += (value(at, j) - mean_[j]) * axis_[j];
-                position_[static_cast<std::size_t>(order[at])] = along;
+            for (std::size_t at = begin; at < end; at += stride) {
+                const double along = position(at);
                 for (std::size_t j = 0; j < dimensions_; ++j)
                     next[j] += along * (value(at, j) - mean_[j]);
             }
+            double length = 0;
             for (const double part : next) length = std::max(length, std::fabs(part));
-            if (!(length > 0) || !std::isfinite(length)) return;
+            if (!(length > 0) || !std::isfinite(length)) break;
             for (std::size_t j = 0; j < dimensions_; ++j) axis_[j] = next[j] / length;
         }
+        for (std::size_t at = begin; at < end; ++at)
+            position_[static_cast<std::size_t>(order[at])] = position(at);
+    }
+
+    double position(std::size_t at) const {
+        double along = 0;
+        for (std::size_t j = 0; j < dimensions_; ++j)
+            along += (value(at, j) - mean_[j]) * axis_[j];
+        return along;
     }
 
     double value(std::size_t at, std::size_t j) const {

@@ -56,4 +56,7 @@ Choice choose_search(const Shape& shape, const BlockKernels<T>& kernels, bool re
 // More exact comparisons than this for every panel of centers cost more than the filter saves.
 constexpr double most_compared_per_panel = 1.0;
 
+// Where bounds exclude less than this, regrouping the centers costs nothing and may mend it.
+constexpr double mostly_searched = 0.7;
+
 } // namespace centroids

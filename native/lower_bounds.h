@@ -26,8 +26,8 @@ class BoundCode {
     // The lowest value there is a code for. Whoever adds it before coding never falls below.
     float lowest() const { return std::bit_cast<float>(offset); }
 
-    std::uint16_t encode(float value) const { // value: at least lowest(); rounds down
-        const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+    std::uint16_t encode(float value) const { // rounds down, to lowest() at least
+        const std::uint32_t bits = std::max(std::bit_cast<std::uint32_t>(value), offset);
         return static_cast<std::uint16_t>(
             std::min<std::uint32_t>((bits - offset) >> 12, std::uint32_t(highest)));
     }

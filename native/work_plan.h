@@ -112,7 +112,7 @@ class RowsByCluster {
     std::size_t first_row_;
 };
 
-// Adds every row to the sums of its cluster; add_row(row, cluster, sums of that cluster).
+// Adds every row to the sums of its cluster; add_row(row, the row after it, sums of the cluster).
 template <class AddRow>
 void add_by_cluster(const std::int32_t* cluster_index, std::size_t num_rows,
                     std::size_t num_clusters, std::size_t dimensions, double seconds, double* sums,
@@ -130,7 +130,7 @@ void add_by_cluster(const std::int32_t* cluster_index, std::size_t num_rows,
             double* const target = segment.first ? sums + segment.cluster * dimensions
                                                  : extra_sums.data() + extra_of[s] * dimensions;
             for (std::size_t at = segment.begin; at < segment.end; ++at)
-                add_row(rows.row(at), segment.cluster, target);
+                add_row(rows.row(at), rows.row(std::min(at + 1, count - 1)), target);
         });
         for (std::size_t s = 0; s < rows.segments.size(); ++s) {
             if (rows.segments[s].first) continue;

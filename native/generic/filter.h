@@ -13,6 +13,7 @@ template <class V, int vectors>
 struct FloatProducts {
     using T = typename V::T;
     using Register = typename V::Register;
+    using Sums = Register;
     using Value = T;
     static constexpr std::size_t width = static_cast<std::size_t>(vectors) * V::lanes;
 
@@ -24,16 +25,15 @@ struct FloatProducts {
 
     template <int rows>
     static inline __attribute__((always_inline)) void
-    bounds(const FilterCenters<T>& centers, std::size_t panel, const FilterRows<T>&,
-           const T* const (&values)[rows], const std::size_t (&)[rows],
-           Register (&out)[rows][vectors]) {
+    multiply(const FilterCenters<T>& centers, std::size_t panel, const T* const (&values)[rows],
+             Sums (&sums)[rows][vectors]) {
         const T* at = static_cast<const T*>(centers.panels) + panel * width * centers.dimensions;
         CENTROIDS_UNROLL
         for (int v = 0; v < vectors; ++v) {
             const Register norm = V::load(centers.norms + panel * width +
                                           static_cast<std::size_t>(v) * V::lanes);
             CENTROIDS_UNROLL
-            for (int r = 0; r < rows; ++r) out[r][v] = norm;
+            for (int r = 0; r < rows; ++r) sums[r][v] = norm;
         }
         for (std::size_t j = 0; j < centers.dimensions; ++j, at += width) {
             Register loaded[vectors];
@@ -45,16 +45,23 @@ struct FloatProducts {
                 const Register value = V::broadcast(values[r][j]);
                 CENTROIDS_UNROLL
                 for (int v = 0; v < vectors; ++v)
-                    out[r][v] = V::multiply_add(value, loaded[v], out[r][v]);
+                    sums[r][v] = V::multiply_add(value, loaded[v], sums[r][v]);
             }
         }
     }
 
+    static inline __attribute__((always_inline)) void bound(const FilterCenters<T>&, std::size_t,
+                                                            const RowFacts<T>&,
+                                                            const Sums (&sums)[vectors],
+                                                            Register (&bounds)[vectors]) {
+        CENTROIDS_UNROLL
+        for (int v = 0; v < vectors; ++v) bounds[v] = sums[v];
+    }
+
     static void prepare(const T* row, std::size_t dimensions, const T* shift, T*, Value* values,
                         RowFacts<T>* facts) {
-        constexpr T zero = 0;
         facts->squares = AssignPanels<V, 1, 1>::shift_row(row, shift, dimensions, values);
-        facts->scale = facts->error = zero;
+        facts->scale = facts->error = T(0);
         facts->norm = static_cast<T>(square_root(facts->squares) *
                                      (1 + static_cast<T>(dimensions + 8) * unit_roundoff<T>()));
     }
@@ -77,13 +84,11 @@ struct ByteProducts {
 
     template <int rows>
     static inline __attribute__((always_inline)) void
-    bounds(const FilterCenters<T>& centers, std::size_t panel, const FilterRows<T>& block,
-           const Value* const (&values)[rows], const std::size_t (&at_row)[rows],
-           Register (&out)[rows][vectors]) {
+    multiply(const FilterCenters<T>& centers, std::size_t panel, const Value* const (&values)[rows],
+             Sums (&sums)[rows][vectors]) {
         const std::size_t length = padded_to_four(centers.dimensions);
         const std::int8_t* at =
             static_cast<const std::int8_t*>(centers.panels) + panel * width * length;
-        Sums sums[rows][vectors];
         CENTROIDS_UNROLL
         for (int v = 0; v < vectors; ++v) {
             const Sums start = V::load_sums(centers.starts + panel * width +
@@ -103,21 +108,21 @@ struct ByteProducts {
                 for (int v = 0; v < vectors; ++v) V::add_products(sums[r][v], four, loaded[v]);
             }
         }
+    }
+
+    static inline __attribute__((always_inline)) void
+    bound(const FilterCenters<T>& centers, std::size_t panel, const RowFacts<T>& facts,
+          const Sums (&sums)[vectors], Register (&bounds)[vectors]) {
+        const Register scale = V::broadcast(facts.scale), norm = V::broadcast(facts.norm),
+                       error = V::broadcast(facts.error);
         CENTROIDS_UNROLL
         for (int v = 0; v < vectors; ++v) {
             const std::size_t lane = panel * width + static_cast<std::size_t>(v) * V::lanes;
-            const Register norm = V::load(centers.norms + lane);
-            const Register scale = V::load(centers.scales + lane);
-            const Register loss = V::load(centers.losses + lane);
-            const Register size = V::load(centers.sizes + lane);
-            CENTROIDS_UNROLL
-            for (int r = 0; r < rows; ++r) {
-                const RowFacts<T>& facts = block.facts[at_row[r]];
-                const Register product = V::multiply(V::as_floats(sums[r][v]), scale);
-                Register bound = V::multiply_add(product, V::broadcast(facts.scale), norm);
-                bound = V::multiply_add(loss, V::broadcast(facts.norm), bound);
-                out[r][v] = V::multiply_add(size, V::broadcast(facts.error), bound);
-            }
+            const Register product =
+                V::multiply(V::as_floats(sums[v]), V::load(centers.scales + lane));
+            Register bound = V::multiply_add(product, scale, V::load(centers.norms + lane));
+            bound = V::multiply_add(norm, V::load(centers.losses + lane), bound);
+            bounds[v] = V::multiply_add(error, V::load(centers.sizes + lane), bound);
         }
     }
 
@@ -140,47 +145,54 @@ struct Filter {
     tile(const FilterCenters<T>& centers, std::size_t panel, std::size_t first_panel,
          const FilterRows<T>& block, const Value* const (&values)[rows],
          const std::size_t (&at_row)[rows], T* rest, const FilterOutcome<T>& out) {
-        Register bounds[rows][vectors];
-        Products::template bounds<rows>(centers, panel, block, values, at_row, bounds);
+        typename Products::Sums sums[rows][vectors];
+        Products::template multiply<rows>(centers, panel, values, sums);
         CENTROIDS_UNROLL
         for (int r = 0; r < rows; ++r) {
-            Register lowest = bounds[r][0];
+            Register bounds[vectors];
+            Products::bound(centers, panel, block.facts[at_row[r]], sums[r], bounds);
+            Register lowest = bounds[0];
             CENTROIDS_UNROLL
-            for (int v = 1; v < vectors; ++v) lowest = V::minimum(lowest, bounds[r][v]);
-            const Register threshold = V::broadcast(block.thresholds[at_row[r]]);
+            for (int v = 1; v < vectors; ++v) lowest = V::minimum(lowest, bounds[v]);
+            const T threshold = block.thresholds[at_row[r]];
             T* const row_rest = rest + static_cast<std::size_t>(r) * V::lanes;
-            if (V::bits(V::less(threshold, lowest)) == (1u << V::lanes) - 1u) {
+            if (V::bits(V::less(V::broadcast(threshold), lowest)) == (1u << V::lanes) - 1u)
                 V::store(row_rest, V::minimum(V::load(row_rest), lowest));
-                continue;
-            }
-            CENTROIDS_UNROLL
-            for (int v = 0; v < vectors; ++v)
-                split(bounds[r][v], threshold,
-                      static_cast<std::int32_t>((panel - first_panel) * width +
-                                                static_cast<std::size_t>(v) * V::lanes),
-                      at_row[r], row_rest, out);
+            else
+                split(bounds, threshold, (panel - first_panel) * width, at_row[r], row_rest, out);
         }
     }
 
     // Candidates to their list, the others to the running minimum.
-    static inline __attribute__((always_inline)) void split(Register bounds, Register threshold,
-                                                            std::int32_t place, std::size_t row,
-                                                            T* rest, const FilterOutcome<T>& out) {
-        const auto above = V::less(threshold, bounds);
-        unsigned below = ~V::bits(above) & ((1u << V::lanes) - 1u);
+    static __attribute__((noinline)) void split(const Register (&bounds)[vectors], T threshold,
+                                                std::size_t place, std::size_t row, T* rest,
+                                                const FilterOutcome<T>& out) {
         const Register infinity = V::broadcast(T(__builtin_inf()));
-        V::store(rest, V::minimum(V::load(rest), V::select(above, bounds, infinity)));
-        if (below == 0) return;
-        T values[V::lanes];
-        V::store(values, bounds);
         std::int32_t count = out.num_candidates[row];
         std::int32_t* const candidates = out.candidates + row * out.capacity;
         T* const candidate_bounds = out.bounds + row * out.capacity;
-        for (; below != 0; below &= below - 1) {
-            const int lane = __builtin_ctz(below);
-            candidates[count] = place + lane;
-            candidate_bounds[count++] = values[lane];
+        Register others = V::load(rest);
+        for (int v = 0; v < vectors; ++v) {
+            const auto above = V::less(V::broadcast(threshold), bounds[v]);
+            others = V::minimum(others, V::select(above, bounds[v], infinity));
+            unsigned below = ~V::bits(above) & ((1u << V::lanes) - 1u);
+            const std::int32_t first =
+                static_cast<std::int32_t>(place) + v * static_cast<std::int32_t>(V::lanes);
+            if constexpr (requires { V::store_chosen(candidate_bounds, bounds[v], below); }) {
+                V::store_chosen(candidate_bounds + count, bounds[v], below);
+                V::store_chosen_lanes(candidates + count, first, below);
+                count += __builtin_popcount(below);
+            } else if (below != 0) {
+                T values[V::lanes];
+                V::store(values, bounds[v]);
+                for (; below != 0; below &= below - 1) {
+                    const int lane = __builtin_ctz(below);
+                    candidates[count] = first + lane;
+                    candidate_bounds[count++] = values[lane];
+                }
+            }
         }
+        V::store(rest, others);
         out.num_candidates[row] = count;
     }
 
@@ -224,7 +236,19 @@ struct Filter {
         Products::prepare(row, dimensions, shift, scratch, static_cast<Value*>(values), facts);
     }
 
+    static void store_bounds(const std::uint16_t* listed, std::size_t count, const T* rest,
+                             const T* offsets, float drift, std::uint32_t offset,
+                             std::uint16_t* lower, std::size_t stride) {
+        for (std::size_t at = 0; at < count; ++at) {
+            const std::size_t row = listed[at];
+            const T squared = rest[row] + offsets[row];
+            const float bound = static_cast<float>(square_root(squared > 0 ? squared : T(0)));
+            lower[row * stride] = bound_code(bound * (1 - 1e-6f), drift, offset);
+        }
+    }
+
     static constexpr FilterKernels<T> kernels() {
-        return {sizeof(Value), &Products::row_stride, &Products::panel_stride, &prepare, &run};
+        return {sizeof(Value), &Products::row_stride, &Products::panel_stride,
+                &prepare,      &run,                  &store_bounds};
     }
 };

@@ -1,6 +1,6 @@
-// A 64-bit fingerprint of rows: sum_i r_i sum_j w_ij k_j modulo 2^64 over the bits w of the
-// elements, with fixed odd numbers r and k. It is how a batch is recognised as the one of the
-// iteration before while it is read anyway: a few integer instructions for eight elements.
+// A 64-bit fingerprint of rows: sum_i w_i k_i modulo 2^64 over the bits w of all elements, with
+// fixed odd numbers k. It is how a batch is recognised as the one of the iteration before while it
+// is read anyway: a few integer instructions for eight elements.
 //
 // Source: multilinear hashing, Carter and Wegman, Universal classes of hash functions, 1979.
 
@@ -15,39 +15,43 @@ struct WordOf<8> {
     using Type = std::uint64_t;
 };
 
-// Well mixed bits of a counter (the multiplier is the golden ratio's).
-static inline std::uint64_t odd_number(std::uint64_t at) {
-    at *= 0x9e3779b97f4a7c15u;
-    return (at ^ at >> 29) | 1u;
+template <class T>
+static std::uint64_t fingerprint_of_run(const T* values, std::size_t count) {
+    using Word = typename WordOf<sizeof(T)>::Type;
+    typedef std::uint64_t Words __attribute__((vector_size(64)));
+    Words even_sums = {0, 0, 0, 0, 0, 0, 0, 0}, odd_sums = even_sums;
+    Words keys = {0x9e3779b97f4a7c15u, 0xd1b54a32d192ed03u, 0x8cb92ba72f3d8dd7u,
+                  0xaef17502108ef2d9u, 0xf1357aea2e62a9c5u, 0xdb4f0b9175ae2165u,
+                  0xbbe0563303a4615fu, 0xa0f2ec75a1fe1575u};
+    constexpr std::uint64_t step = 0x632be59bd9b4e01au; // even: the keys stay odd
+    std::size_t i = 0;
+    for (; i + 16 <= count; i += 16) {
+        Eight<Word> first, second;
+        __builtin_memcpy(&first, values + i, sizeof first);
+        __builtin_memcpy(&second, values + i + 8, sizeof second);
+        even_sums += __builtin_convertvector(first.values, Words) * keys;
+        odd_sums += __builtin_convertvector(second.values, Words) * (keys + step);
+        keys += 2 * step;
+    }
+    const Words sums = even_sums + odd_sums;
+    std::uint64_t total = 0, key = keys[0];
+    for (int lane = 0; lane < 8; ++lane) total += sums[lane];
+    for (; i < count; ++i, key += 0x94d049bb133111ebu - 1) {
+        Word word;
+        __builtin_memcpy(&word, values + i, sizeof word);
+        total += word * key;
+    }
+    return total;
 }
 
 template <class T>
 static std::uint64_t fingerprint(const T* rows, std::ptrdiff_t stride, std::size_t count,
                                  std::size_t dimensions) {
-    using Word = typename WordOf<sizeof(T)>::Type;
-    typedef std::uint64_t Words __attribute__((vector_size(64)));
+    if (stride == static_cast<std::ptrdiff_t>(dimensions))
+        return fingerprint_of_run(rows, count * dimensions);
     std::uint64_t total = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        const T* const row = rows + static_cast<std::ptrdiff_t>(i) * stride;
-        Words sums = {0, 0, 0, 0, 0, 0, 0, 0};
-        Words keys = {0x9e3779b97f4a7c15u, 0xd1b54a32d192ed03u, 0x8cb92ba72f3d8dd7u,
-                      0xaef17502108ef2d9u, 0xf1357aea2e62a9c5u, 0xdb4f0b9175ae2165u,
-                      0xbbe0563303a4615fu, 0xa0f2ec75a1fe1575u};
-        std::size_t j = 0;
-        for (; j + 8 <= dimensions; j += 8) {
-            Eight<Word> words;
-            __builtin_memcpy(&words, row + j, sizeof words);
-            sums += __builtin_convertvector(words.values, Words) * keys;
-            keys += 0x632be59bd9b4e01au; // even: the keys stay odd
-        }
-        std::uint64_t of_row = 0;
-        for (int lane = 0; lane < 8; ++lane) of_row += sums[lane];
-        for (; j < dimensions; ++j) {
-            Word word;
-            __builtin_memcpy(&word, row + j, sizeof word);
-            of_row += word * odd_number(j + 1);
-        }
-        total += of_row * odd_number(i + 1);
-    }
+    for (std::size_t i = 0; i < count; ++i)
+        total = total * 0xd6e8feb86659fd93u +
+                fingerprint_of_run(rows + static_cast<std::ptrdiff_t>(i) * stride, dimensions);
     return total;
 }

@@ -38,7 +38,7 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 
 #include "fingerprint.h"
 
-#include "lowest_bound.h"
+#include "groups_within.h"
 
 #include "quantize_rows.h"
 
@@ -78,7 +78,7 @@ make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr) {
             &convert_rows<T>,
             &add_rows<T>,
             &fingerprint<T>,
-            &lowest_bound,
+            &groups_within,
             Filter<V, FloatProducts<V, vectors>, rows, vectors>::kernels(),
             byte_filter,
             &sparse_products<V>};

@@ -27,12 +27,12 @@ static void quantize_row(const float* row, const float* shift, std::size_t dimen
     const std::size_t whole = dimensions / V::lanes * V::lanes;
     const std::size_t padded = (dimensions + V::lanes - 1) / V::lanes * V::lanes;
     Register largest = V::broadcast(0.0f), sum = V::broadcast(0.0f);
-    for (std::size_t j = 0; j < whole; j += V::lanes)
-        V::store(shifted + j, V::subtract(V::load(row + j), V::load(shift + j)));
-    for (std::size_t j = whole; j < padded; ++j)
-        shifted[j] = j < dimensions ? row[j] - shift[j] : 0.0f;
     for (std::size_t j = 0; j < padded; j += V::lanes) {
-        const Register value = V::load(shifted + j);
+        const Register value =
+            j < whole ? V::subtract(V::load(row + j), V::load(shift + j))
+                      : V::subtract(V::load_part(row + j, dimensions - j),
+                                    V::load_part(shift + j, dimensions - j));
+        V::store(shifted + j, value);
         largest = V::maximum(largest, V::absolute(value));
         sum = V::multiply_add(value, value, sum);
     }

@@ -24,6 +24,16 @@ struct Float32 {
         return _mm512_mask_mov_ps(no, m, yes);
     }
     static T reduce_minimum(Register a) { return _mm512_reduce_min_ps(a); }
+    // The chosen lanes side by side; what is behind them is written too.
+    static void store_chosen(T* p, Register a, unsigned chosen) {
+        _mm512_storeu_ps(p, _mm512_maskz_compress_ps(static_cast<Mask>(chosen), a));
+    }
+    static void store_chosen_lanes(std::int32_t* p, std::int32_t first, unsigned chosen) {
+        const __m512i lane =
+            _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        const __m512i places = _mm512_add_epi32(lane, _mm512_set1_epi32(first));
+        _mm512_storeu_si512(p, _mm512_maskz_compress_epi32(static_cast<Mask>(chosen), places));
+    }
     static IndexRegister broadcast_index(int a) { return _mm512_set1_epi32(a); }
     static IndexRegister select_index(Mask m, IndexRegister yes, IndexRegister no) {
         return _mm512_mask_mov_epi32(no, m, yes);

@@ -29,6 +29,10 @@ struct Bytes : Float32 {
     }
     static Register as_floats(Sums sums) { return _mm512_cvtepi32_ps(sums); }
 
+    // The first elements, fewer than there are lanes; zeros behind them.
+    static Register load_part(const T* p, std::size_t count) {
+        return _mm512_maskz_loadu_ps(static_cast<Mask>((1u << count) - 1u), p);
+    }
     static Register absolute(Register a) { return _mm512_abs_ps(a); }
     static Register multiply(Register a, Register b) { return _mm512_mul_ps(a, b); }
     static T reduce_maximum(Register a) { return _mm512_reduce_max_ps(a); }

@@ -71,6 +71,7 @@ template <class T>
 struct FilterOutcome {
     T* rest;                      // OUT [rows + 1], lowest bound of the other centers
     std::int32_t* num_candidates; // IN OUT [rows + 1]
+    // capacity: at least the centers of the panels, and 16 that may be written but mean nothing
     std::int32_t* candidates;     // OUT [rows + 1][capacity], places from the first panel on
     T* bounds;                    // OUT [rows + 1][capacity], their bounds
     std::size_t capacity;
@@ -90,6 +91,11 @@ struct FilterKernels {
     void (*run)(const FilterCenters<T>& centers, std::size_t first_panel, std::size_t last_panel,
                 const std::uint16_t* listed, std::size_t count, const FilterRows<T>& rows,
                 const FilterOutcome<T>& out);
+
+    // lower: OUT [rows] codes, `stride` apart, of the root of rest + offset, for the listed rows
+    void (*store_bounds)(const std::uint16_t* listed, std::size_t count, const T* rest,
+                         const T* offsets, float drift, std::uint32_t offset, std::uint16_t* lower,
+                         std::size_t stride);
 };
 
 template <class T>
@@ -139,9 +145,9 @@ struct BlockKernels {
     std::uint64_t (*fingerprint)(const T* rows, std::ptrdiff_t stride, std::size_t count,
                                  std::size_t dimensions);
 
-    // The lowest of decoded(lower[g]) - drift[g]; `groups` a multiple of 4; see lower_bounds.h
-    float (*lowest_bound)(const std::uint16_t* lower, const float* drift, std::size_t groups,
-                          std::uint32_t offset);
+    // Bit g is 0 where decoded(lower[g]) - drift[g] > reach; `groups` a multiple of 4
+    std::uint64_t (*groups_within)(const std::uint16_t* lower, const float* drift,
+                                   std::size_t groups, std::uint32_t offset, float reach);
 
     FilterKernels<T> filter;
     const FilterKernels<T>* byte_filter; // null where the instruction set has no products of bytes
