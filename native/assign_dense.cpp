@@ -17,8 +17,7 @@ struct AssignmentMemory::Content {
     std::mutex in_use;
     PointBounds<float> float32;
     PointBounds<double> float64;
-    bool bytes_disappointed = false, filter_disappointed = false;
-    bool regroup = false;
+    Experience experience;
 
     template <class T>
     PointBounds<T>& bounds() {
@@ -93,7 +92,7 @@ class Assignment {
         });
         if (bad_row_.get() >= 0) return bad_row_.get();
         finish(chunks, sums, inertia, sum_count, by_chunk);
-        if (filtered_ && memory_) judge_filter();
+        if (memory_) learn();
         return -1;
     }
 
@@ -105,24 +104,19 @@ class Assignment {
 
   private:
     Choice choose(Search asked) {
-        Choice choice{asked, memory_ != nullptr};
-        if (asked == Search::automatic)
-            choice = choose_search<T>(
-                {points_.num_rows, points_.dimensions, centers_.num_centers}, kernels_,
-                memory_ != nullptr, memory_ && memory_->bytes_disappointed,
-                memory_ && memory_->filter_disappointed);
-        if (choice.search == Search::byte_filter && !kernels_.byte_filter)
-            choice.search = Search::float_filter;
-        if (choice.search == Search::panels || choice.search == Search::lanes)
-            choice.with_bounds = false;
-        if (asked == Search::automatic && choice.search == Search::byte_filter &&
-            !(memory_ && memory_->bounds<T>().fits(points_, centers_)) && !sample_approves()) {
-            if (memory_) memory_->bytes_disappointed = true;
-            return choose_search<T>(
-                {points_.num_rows, points_.dimensions, centers_.num_centers}, kernels_,
-                memory_ != nullptr, true, memory_ && memory_->filter_disappointed);
+        const Shape shape{points_.num_rows, points_.dimensions, centers_.num_centers};
+        if (asked != Search::automatic) {
+            const bool filter = asked == Search::float_filter || asked == Search::byte_filter;
+            return {asked == Search::byte_filter && !kernels_.byte_filter ? Search::float_filter
+                                                                          : asked,
+                    filter && memory_};
         }
-        return choice;
+        Experience none, &experience = memory_ ? memory_->experience : none;
+        const Choice choice = choose_search<T>(shape, kernels_, memory_, experience);
+        const bool known = memory_ && memory_->bounds<T>().fits(points_, centers_);
+        if (choice.search != Search::byte_filter || known || sample_approves()) return choice;
+        experience.bytes_disappointed = true;
+        return choose_search<T>(shape, kernels_, memory_, experience);
     }
 
     // Tries the filter in bytes on a few blocks of rows: data that it is not for shows there.
@@ -143,18 +137,27 @@ class Assignment {
         return pays(search.counts());
     }
 
-    static bool pays(const SearchCounts& counts) {
+    bool pays(const SearchCounts& counts) const {
         return static_cast<double>(counts.compared) <=
-               most_compared_per_panel * static_cast<double>(counts.panels);
+               most_compared * static_cast<double>(counts.rows * centers_.num_centers);
     }
 
-    // What this call showed decides the next one's kernel.
-    void judge_filter() {
+    // What this call showed decides on the next one's kernel.
+    void learn() {
+        Experience& experience = memory_->experience;
+        ++experience.calls;
+        if (!choice_.with_bounds) return;
         const SearchCounts counts = search_->counts();
-        memory_->regroup = !memory_->regroup && static_cast<double>(counts.panels) > mostly_searched * static_cast<double>(counts.rows * ((centers_.num_centers + kernels_.panel_width - 1) / kernels_.panel_width));
-        if (counts.questioned * 20 < counts.rows || pays(counts)) return;
-        (choice_.search == Search::byte_filter ? memory_->bytes_disappointed
-                                               : memory_->filter_disappointed) = true;
+        const std::size_t num_panels =
+            (centers_.num_centers + kernels_.panel_width - 1) / kernels_.panel_width;
+        const bool mostly = static_cast<double>(counts.panels) >
+                            mostly_searched * static_cast<double>(counts.rows * num_panels);
+        experience.regroup = mostly && !regrouped_;
+        if (mostly && !regrouped_ && !started_ && choice_.search == Search::float_filter)
+            experience.plain_until = experience.calls + calls_after_failure;
+        if (pays(counts)) return;
+        (choice_.search == Search::byte_filter ? experience.bytes_disappointed
+                                               : experience.filter_disappointed) = true;
     }
 
     PointBounds<T>& recall() {
@@ -163,11 +166,14 @@ class Assignment {
             return passing_;
         }
         PointBounds<T>& bounds = memory_->bounds<T>();
-        if (bounds.fits(points_, centers_)) {
-            bounds.follow(centers_);
-            if (memory_->regroup) bounds.regroup();
-        } else
+        started_ = !bounds.fits(points_, centers_);
+        if (started_) {
             bounds.start(points_, centers_, kernels_.panel_width, true);
+            return bounds;
+        }
+        bounds.follow(centers_);
+        regrouped_ = memory_->experience.regroup;
+        if (regrouped_) bounds.regroup();
         return bounds;
     }
 
@@ -335,6 +341,7 @@ class Assignment {
     const std::size_t block_rows_;
     std::optional<CentersInPanels<T>> packed_;
     std::optional<BoundedSearch<T>> search_;
+    bool started_ = false, regrouped_ = false; // the bounds, by this call
     FirstBadRow bad_row_;
 };
 

@@ -9,7 +9,6 @@ namespace centroids {
 namespace {
 
 constexpr std::size_t most_groups = 64;
-constexpr std::size_t most_seeds = 48;
 
 // Bounds may take a tenth of the data, or this, whichever is more.
 constexpr std::size_t bytes_anyway = std::size_t(8) << 20;
@@ -144,31 +143,27 @@ BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& cente
     : kernels_(current_kernels<T>()),
       filter_(in_bytes ? *kernels_.byte_filter : kernels_.filter), points_(points),
       centers_(centers), bounds_(bounds), remember_(!bounds.lower.empty()),
+      num_panels_((centers.num_centers + kernels_.panel_width - 1) / kernels_.panel_width),
       panels_per_group_(bounds.group_size / kernels_.panel_width),
       packed_(kernels_, filter_, centers, points.dimensions, bounds.order.data()),
       // In bytes products are exact, and the handful of roundings after them is all there is.
       score_error_(in_bytes ? 1e-6 : score_error_unit<T>(points.dimensions + 2)),
-      square_error_(score_error_unit<T>(points.dimensions + 4)) {
-    const std::size_t num_seeds = std::min(most_seeds, centers.num_centers);
-    for (std::size_t s = 0; s < num_seeds; ++s) {
-        const std::int32_t c = bounds.order[s * centers.num_centers / num_seeds];
-        const T* const values =
-            centers.values + static_cast<std::size_t>(c) * points.dimensions;
-        seed_index_.push_back(c);
-        seed_centers_.insert(seed_centers_.end(), values, values + points.dimensions);
-    }
-    seeds_.emplace(Centers<T>{seed_centers_.data(), num_seeds, nullptr}, points.dimensions,
-                   kernels_.panel_width, true);
-}
+      square_error_(score_error_unit<T>(points.dimensions + 4)) {}
+
+template <class T>
+struct BoundedSearch<T>::Blocked {
+    const T* rows;
+    std::ptrdiff_t stride;
+    FilterRows<T> prepared;
+    FilterOutcome<T> outcome;
+    const T* row(std::size_t i) const { return rows + static_cast<std::ptrdiff_t>(i) * stride; }
+};
 
 template <class T>
 void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::size_t count,
                               std::int32_t* cluster_index, double* distances, Scratch& scratch,
                               const T* ahead) {
     const std::size_t dimensions = points_.dimensions;
-    const auto row = [&](std::size_t i) {
-        return block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
-    };
     std::uint64_t fingerprint = 0, *known = nullptr;
     bool fresh = true;
     if (remember_) {
@@ -177,16 +172,14 @@ void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::siz
         fresh = *known != fingerprint;
         *known = 0; // until the block is done
     }
-    if (fresh)
-        seed(block, count, cluster_index, scratch);
-    else
+    if (!fresh) {
         std::copy_n(bounds_.cluster_index.data() + first, count, cluster_index);
-    kernels_.update_rows(block.rows, block.stride, count, cluster_index, centers_.values,
-                         dimensions, nullptr, distances);
-    if (centers_.penalties)
-        for (std::size_t i = 0; i < count; ++i)
-            distances[i] += centers_.penalties[cluster_index[i]];
-
+        kernels_.update_rows(block.rows, block.stride, count, cluster_index, centers_.values,
+                             dimensions, nullptr, distances);
+        if (centers_.penalties)
+            for (std::size_t i = 0; i < count; ++i)
+                distances[i] += centers_.penalties[cluster_index[i]];
+    }
     const std::size_t rows = block_rows(dimensions) + 1;
     scratch.values.resize(rows * filter_.row_stride(dimensions) * filter_.value_bytes);
     scratch.shifted.resize(dimensions + 16);
@@ -201,48 +194,43 @@ void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::siz
     scratch.bounds.resize(rows * capacity);
     scratch.in_group.resize(rows);
     scratch.listed.clear();
-    for (std::size_t i = 0; i < count; ++i) {
-        if (ahead) prefetch(ahead + static_cast<std::ptrdiff_t>(i) * block.stride, dimensions);
-        scratch.groups[i] = ~std::uint64_t(0);
-        if (!fresh) scratch.groups[i] = groups_within(first + i, distances[i]);
-        if (scratch.groups[i] == 0) continue;
-        if (prepare(row(i), i, distances[i], scratch))
-            scratch.listed.push_back(static_cast<std::uint16_t>(i));
-        else
-            search_plainly(row(i), first + i, cluster_index[i], distances[i]);
-    }
     const std::size_t spare = rows - 1;
     scratch.thresholds[spare] = -std::numeric_limits<T>::infinity();
-    const FilterRows<T> filter_rows{scratch.values.data(), filter_.row_stride(dimensions),
-                                    scratch.facts.data(), scratch.thresholds.data(), spare};
-    const FilterOutcome<T> outcome{scratch.rest.data(), scratch.num_candidates.data(),
-                                   scratch.candidates.data(), scratch.bounds.data(), capacity};
-    const std::size_t num_panels =
-        (centers_.num_centers + kernels_.panel_width - 1) / kernels_.panel_width;
+    const Blocked at{block.rows,
+                     block.stride,
+                     {scratch.values.data(), filter_.row_stride(dimensions), scratch.facts.data(),
+                      scratch.thresholds.data(), spare},
+                     {scratch.rest.data(), scratch.num_candidates.data(),
+                      scratch.candidates.data(), scratch.bounds.data(), capacity}};
+    for (std::size_t i = 0; i < count; ++i) {
+        if (ahead) prefetch(ahead + static_cast<std::ptrdiff_t>(i) * block.stride, dimensions);
+        scratch.groups[i] = fresh ? 1 : groups_within(first + i, distances[i]);
+        if (scratch.groups[i] == 0) continue;
+        if (prepare(at.row(i), i, scratch)) {
+            scratch.listed.push_back(static_cast<std::uint16_t>(i));
+            if (!fresh) set_threshold(i, distances[i], scratch);
+        } else {
+            search_plainly(at.row(i), first + i, cluster_index[i], distances[i]);
+        }
+    }
+    if (fresh) guess(at, first, cluster_index, distances, scratch);
     std::size_t panels = 0, compared = 0;
     for (std::size_t group = 0; group < bounds_.num_groups && !scratch.listed.empty(); ++group) {
         std::size_t in_group = 0; // without branches: nobody could predict them
         for (const std::uint16_t i : scratch.listed) {
             scratch.in_group[in_group] = i;
-            in_group += fresh ? 1 : scratch.groups[i] >> group & 1;
+            in_group += fresh ? !(scratch.group_rest[i * bounds_.num_groups + group] >
+                                  scratch.thresholds[i])
+                              : scratch.groups[i] >> group & 1;
         }
         if (in_group == 0) continue;
-        const std::size_t first_panel = group * panels_per_group_;
-        const std::size_t last_panel = std::min(first_panel + panels_per_group_, num_panels);
-        filter_.run(packed_.view, first_panel, last_panel, scratch.in_group.data(),
-                    in_group, filter_rows, outcome);
-        panels += in_group * (last_panel - first_panel);
-        if (remember_)
-            filter_.store_bounds(scratch.in_group.data(), in_group,
-                                 scratch.rest.data(), scratch.offsets.data(),
-                                 bounds_.drift_up[group], bounds_.code.offset,
-                                 bounds_.lower.data() + first * bounds_.row_groups + group,
-                                 bounds_.row_groups);
-        for (std::size_t at = 0; at < in_group; ++at) {
-            const std::size_t i = scratch.in_group[at];
+        panels += run_group(group, in_group, at, scratch);
+        if (remember_) store_bounds(group, first, in_group, scratch);
+        for (std::size_t listed = 0; listed < in_group; ++listed) {
+            const std::size_t i = scratch.in_group[listed];
             if (scratch.num_candidates[i] > 0)
-                compared +=
-                    resolve(row(i), i, first + i, group, cluster_index[i], distances[i], scratch);
+                compared += resolve(at.row(i), i, first + i, group, cluster_index[i],
+                                    distances[i], scratch);
         }
     }
     rows_ += count;
@@ -254,18 +242,72 @@ void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::siz
     *known = fingerprint;
 }
 
-// A start for rows that nothing is known of: the nearest of a few centers.
+// Runs scratch.in_group against a group's panels. Returns how many pairs that were.
 template <class T>
-void BoundedSearch<T>::seed(const Block<T>& block, std::size_t count, std::int32_t* cluster_index,
-                            Scratch& scratch) const {
-    scratch.seed_search.resize(kernels_.panels_scratch(count, points_.dimensions));
-    scratch.seed_thresholds.resize(count);
-    scratch.seed_uncertain.resize(count);
-    kernels_.assign_panels(
-        block.rows, block.stride, count, seeds_->view, scratch.seed_search.data(),
-        {cluster_index, scratch.seed_thresholds.data(), scratch.seed_uncertain.data()});
-    for (std::size_t i = 0; i < count; ++i)
-        cluster_index[i] = seed_index_[static_cast<std::size_t>(cluster_index[i])];
+std::size_t BoundedSearch<T>::run_group(std::size_t group, std::size_t in_group, const Blocked& at,
+                                        Scratch& scratch) const {
+    const std::size_t first = group * panels_per_group_;
+    const std::size_t last = std::min(first + panels_per_group_, num_panels_);
+    filter_.run(packed_.view, first, last, scratch.in_group.data(), in_group, at.prepared,
+                at.outcome);
+    return in_group * (last - first);
+}
+
+// Remembers the lowest bounds that the last run left, for scratch.in_group.
+template <class T>
+void BoundedSearch<T>::store_bounds(std::size_t group, std::size_t first, std::size_t in_group,
+                                    const Scratch& scratch) {
+    filter_.store_bounds(scratch.in_group.data(), in_group, scratch.rest.data(),
+                         scratch.offsets.data(), bounds_.drift_up[group], bounds_.code.offset,
+                         bounds_.lower.data() + first * bounds_.row_groups + group,
+                         bounds_.row_groups);
+}
+
+// For rows that nothing is known of: the center with the lowest bound, and its exact distance.
+// It leaves the lowest bound of each group, by which most groups are done with.
+template <class T>
+void BoundedSearch<T>::guess(const Blocked& at, std::size_t first, std::int32_t* cluster_index, double* distances,
+                             Scratch& scratch) {
+    constexpr T none = std::numeric_limits<T>::infinity();
+    const std::size_t rows = at.prepared.spare_row;
+    scratch.group_rest.resize(rows * bounds_.num_groups);
+    scratch.lowest.assign(rows, none);
+    scratch.lowest_group.assign(rows, 0);
+    std::fill_n(scratch.thresholds.begin(), rows, -none); // no candidates yet
+    std::size_t panels = 0;
+    for (std::size_t group = 0; group < bounds_.num_groups; ++group) {
+        std::copy(scratch.listed.begin(), scratch.listed.end(), scratch.in_group.begin());
+        panels += run_group(group, scratch.listed.size(), at, scratch);
+        if (remember_) store_bounds(group, first, scratch.listed.size(), scratch);
+        for (const std::uint16_t i : scratch.listed) {
+            const T rest = scratch.rest[i];
+            scratch.group_rest[i * bounds_.num_groups + group] = rest;
+            if (rest < scratch.lowest[i]) {
+                scratch.lowest[i] = rest;
+                scratch.lowest_group[i] = static_cast<std::uint16_t>(group);
+            }
+        }
+    }
+    for (const std::uint16_t i : scratch.listed) scratch.thresholds[i] = scratch.lowest[i];
+    for (std::size_t group = 0; group < bounds_.num_groups; ++group) {
+        std::size_t in_group = 0;
+        for (const std::uint16_t i : scratch.listed) {
+            scratch.in_group[in_group] = i;
+            in_group += scratch.lowest_group[i] == group;
+        }
+        if (in_group == 0) continue;
+        panels += run_group(group, in_group, at, scratch);
+        for (std::size_t listed = 0; listed < in_group; ++listed) {
+            const std::size_t i = scratch.in_group[listed];
+            const auto place = static_cast<std::size_t>(scratch.candidates[i * at.outcome.capacity]);
+            scratch.num_candidates[i] = 0;
+            cluster_index[i] = bounds_.order[group * bounds_.group_size + place];
+            distances[i] = exact_distance(at.row(i), cluster_index[i]);
+            set_threshold(i, distances[i], scratch);
+        }
+    }
+    panels_ += panels;
+    compared_ += scratch.listed.size();
 }
 
 // A bit for every group that may hold a center as near as `distance`, a squared one.
@@ -281,8 +323,7 @@ std::uint64_t BoundedSearch<T>::groups_within(std::size_t row, double distance) 
 // Brings a row into the form of the filter. Returns false for one that the filter is not for:
 // values near overflow or not finite, and under cosine a vector of zeros.
 template <class T>
-bool BoundedSearch<T>::prepare(const T* row, std::size_t at, double distance,
-                               Scratch& scratch) const {
+bool BoundedSearch<T>::prepare(const T* row, std::size_t at, Scratch& scratch) const {
     const std::size_t dimensions = points_.dimensions;
     if (points_.normalize && is_zero(row, dimensions)) return false;
     RowFacts<T>& facts = scratch.facts[at];
@@ -298,7 +339,6 @@ bool BoundedSearch<T>::prepare(const T* row, std::size_t at, double distance,
     const double slack = score_error_ * (largest * largest + 3 * norm * largest) +
                          square_error_ * norm * norm + 4 * underflow;
     scratch.offsets[at] = static_cast<T>(static_cast<double>(facts.squares) - slack);
-    set_threshold(at, distance, scratch);
     return true;
 }
 

@@ -77,13 +77,14 @@ class BoundedSearch {
   public:
     struct Scratch {
         AlignedVector<unsigned char> values;
-        AlignedVector<T> shifted, seed_search;
-        std::vector<T> thresholds, rest, bounds, offsets, seed_thresholds;
+        AlignedVector<T> shifted;
+        std::vector<T> thresholds, rest, bounds, offsets;
+        std::vector<T> lowest, group_rest; // of rows that nothing is known of
+        std::vector<std::uint16_t> lowest_group;
         std::vector<RowFacts<T>> facts;
         std::vector<std::uint64_t> groups;
         std::vector<std::uint16_t> listed, in_group;
         std::vector<std::int32_t> candidates, num_candidates;
-        std::vector<unsigned char> seed_uncertain;
     };
 
     // Rows in a block: a fingerprint is of so many, whatever else the call is about.
@@ -104,10 +105,15 @@ class BoundedSearch {
     }
 
   private:
-    void seed(const Block<T>& block, std::size_t count, std::int32_t* cluster_index,
-              Scratch& scratch) const;
+    struct Blocked; // a block and what the filter writes for it
+    void guess(const Blocked& at, std::size_t first, std::int32_t* cluster_index, double* distances,
+               Scratch& scratch);
+    void store_bounds(std::size_t group, std::size_t first, std::size_t in_group,
+                      const Scratch& scratch);
     std::uint64_t groups_within(std::size_t row, double distance) const;
-    bool prepare(const T* row, std::size_t at, double distance, Scratch& scratch) const;
+    bool prepare(const T* row, std::size_t at, Scratch& scratch) const;
+    std::size_t run_group(std::size_t group, std::size_t in_group, const Blocked& at,
+                          Scratch& scratch) const;
     void set_threshold(std::size_t at, double distance, Scratch& scratch) const;
     std::size_t resolve(const T* row, std::size_t at, std::size_t index, std::size_t group,
                         std::int32_t& nearest, double& distance, Scratch& scratch);
@@ -121,12 +127,9 @@ class BoundedSearch {
     const Centers<T>& centers_;
     PointBounds<T>& bounds_;
     const bool remember_;
-    const std::size_t panels_per_group_;
+    const std::size_t num_panels_, panels_per_group_;
     const CentersInFilter<T> packed_;
     const double score_error_, square_error_; // relative rounding bounds of scores and of |t|^2
-    std::vector<std::int32_t> seed_index_;
-    std::vector<T> seed_centers_;
-    std::optional<CentersInPanels<T>> seeds_;
     std::atomic<std::size_t> rows_{0}, questioned_{0}, panels_{0}, compared_{0};
 };
 

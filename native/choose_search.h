@@ -29,34 +29,56 @@ inline bool lanes_pay(const Shape& shape, std::size_t panel_width) {
     return shape.dimensions <= 16 || (wasteful && shape.dimensions <= 80);
 }
 
-// Products of bytes, when their epilogue and the preparation of rows are small beside them. Sums
-// of longer products could overflow an int32.
-inline bool bytes_pay(const Shape& shape) {
-    return shape.dimensions >= 32 && shape.dimensions <= 32768 && shape.num_centers >= 128 &&
+// Products of bytes, when their epilogue and the preparation of rows are small beside them; with
+// bounds that is earlier, as most panels are excluded. Sums of longer products could overflow an
+// int32.
+inline bool bytes_pay(const Shape& shape, bool with_bounds) {
+    return shape.dimensions >= (with_bounds ? 32 : 64) && shape.dimensions <= 32768 &&
+           shape.num_centers >= (with_bounds ? 128 : 256) &&
            shape.num_rows >= 4 * shape.num_centers && shape.num_rows >= 4096;
 }
 
-// Bounds between iterations: they cost an exact distance and a fingerprint per point.
-inline bool bounds_pay(const Shape& shape) {
-    return shape.dimensions > 16 && shape.num_centers > 48 && shape.num_rows >= 4096;
+// Bounds between iterations: they cost an exact distance, a fingerprint and a look at the bounds
+// for each point, and must have something to spare.
+inline bool bounds_pay(const Shape& shape, bool in_bytes) {
+    return shape.dimensions > 16 && shape.num_rows >= 4096 &&
+           shape.dimensions * shape.num_centers >= (in_bytes ? 8192 : 16384);
 }
 
+// What earlier assignments of the same points showed.
+struct Experience {
+    std::size_t calls = 0;
+    std::size_t plain_until = 4;     // with floats: centers move far in the first iterations
+    bool bytes_disappointed = false; // too many candidates: their errors are too large
+    bool filter_disappointed = false;
+    bool regroup = false; // the bounds excluded little: group the centers anew
+};
+
+// repeated: the points come again, and `experience` is of them
 template <class T>
 Choice choose_search(const Shape& shape, const BlockKernels<T>& kernels, bool repeated,
-                     bool bytes_disappointed, bool filter_disappointed) {
-    const Search plain = lanes_pay(shape, kernels.panel_width) ? Search::lanes : Search::panels;
-    if (filter_disappointed) return {plain, false};
-    const bool bounds = repeated && bounds_pay(shape);
-    if (kernels.byte_filter && bytes_pay(shape) && !bytes_disappointed)
-        return {Search::byte_filter, bounds};
-    if (bounds) return {Search::float_filter, true};
-    return {plain, false};
+                     const Experience& experience) {
+    const Choice plain{lanes_pay(shape, kernels.panel_width) ? Search::lanes : Search::panels,
+                       false};
+    if (experience.filter_disappointed) return plain;
+    if (kernels.byte_filter && !experience.bytes_disappointed) {
+        const bool bounds = repeated && bounds_pay(shape, true);
+        if (bytes_pay(shape, bounds)) return {Search::byte_filter, bounds};
+    }
+    if (repeated && bounds_pay(shape, false) && experience.calls >= experience.plain_until)
+        return {Search::float_filter, true};
+    return plain;
 }
 
-// More exact comparisons than this for every panel of centers cost more than the filter saves.
-constexpr double most_compared_per_panel = 1.0;
+// An exact comparison takes as long as a dozen centers in a plain search: when more than this of
+// all pairs are compared, the filter does not pay.
+constexpr double most_compared = 1.0 / 48;
 
 // Where bounds exclude less than this, regrouping the centers costs nothing and may mend it.
 constexpr double mostly_searched = 0.7;
+
+// With floats a search by bounds that exclude little costs a quarter more than a plain one: after a
+// failure so many calls are plain.
+constexpr std::size_t calls_after_failure = 20;
 
 } // namespace centroids
