@@ -29,12 +29,13 @@ inline bool lanes_pay(const Shape& shape, std::size_t panel_width) {
     return shape.dimensions <= 16 || (wasteful && shape.dimensions <= 80);
 }
 
-// Products of bytes, when their epilogue and the preparation of rows are small beside them; with
+// Products of bytes, where their epilogue and the preparation of rows are small beside them; with
 // bounds that is earlier, as most panels are excluded. Sums of longer products could overflow an
 // int32.
 inline bool bytes_pay(const Shape& shape, bool with_bounds) {
-    return shape.dimensions >= (with_bounds ? 32 : 64) && shape.dimensions <= 32768 &&
-           shape.num_centers >= (with_bounds ? 128 : 256) &&
+    const std::size_t least = with_bounds ? 128 : 256;
+    return shape.dimensions >= 32 && shape.dimensions <= 32768 && shape.num_centers >= least &&
+           shape.dimensions * shape.num_centers >= 64 * least &&
            shape.num_rows >= 4 * shape.num_centers && shape.num_rows >= 4096;
 }
 

@@ -192,11 +192,20 @@ class _BatchFunctions:
 
     def __init__(self, model: KMeansModel, training: bool) -> None:
         self._model, self._training = model, training
+        # Full batches come again: what one iteration knows spares the next most of its work.
+        repeated = training and not model.use_mini_batch
+        self._memory = kernels.AssignmentMemory() if repeated else None
 
     def assignment(self, batch: Batch) -> kernels.Assignment:
         points, centers = self._points_and_centers(batch)
         with clustering.locate_bad_points(batch.index):
-            return kernels.assign(points, centers, cosine=self._model.cosine, update=self._training)
+            return kernels.assign(
+                points,
+                centers,
+                cosine=self._model.cosine,
+                update=self._training,
+                memory=self._memory,
+            )
 
     def all_distances(self, batch: Batch) -> NDArray[Any]:
         points, centers = self._points_and_centers(batch)
