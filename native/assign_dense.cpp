@@ -72,8 +72,7 @@ class Assignment {
           block_rows_(filtered_ ? BoundedSearch<T>::block_rows(points.dimensions)
                                 : rows_in_block<T>(points.dimensions, tuning.block_rows)) {
         if (filtered_)
-            search_.emplace(points_, centers_, choice_.search == Search::byte_filter,
-                            recall());
+            search_.emplace(points_, centers_, choice_.search == Search::byte_filter, recall());
         else
             packed_.emplace(centers, points.dimensions, kernels_.panel_width, !lanes_);
     }
@@ -147,14 +146,11 @@ class Assignment {
         Experience& experience = memory_->experience;
         ++experience.calls;
         if (!choice_.with_bounds) return;
-        const SearchCounts counts = search_->counts();
-        const std::size_t num_panels =
-            (centers_.num_centers + kernels_.panel_width - 1) / kernels_.panel_width;
-        const bool mostly = static_cast<double>(counts.panels) >
-                            mostly_searched * static_cast<double>(counts.rows * num_panels);
-        experience.regroup = mostly && !regrouped_;
-        if (mostly && !regrouped_ && !started_ && choice_.search == Search::float_filter)
+        if (choice_.search == Search::float_filter && experience.regroupings >= 2) {
             experience.plain_until = experience.calls + calls_after_failure;
+            experience.regroupings = 0;
+        }
+        const SearchCounts counts = search_->counts();
         if (pays(counts)) return;
         (choice_.search == Search::byte_filter ? experience.bytes_disappointed
                                                : experience.filter_disappointed) = true;
@@ -166,14 +162,16 @@ class Assignment {
             return passing_;
         }
         PointBounds<T>& bounds = memory_->bounds<T>();
-        started_ = !bounds.fits(points_, centers_);
-        if (started_) {
+        if (!bounds.fits(points_, centers_)) {
             bounds.start(points_, centers_, kernels_.panel_width, true);
             return bounds;
         }
         bounds.follow(centers_);
-        regrouped_ = memory_->experience.regroup;
-        if (regrouped_) bounds.regroup();
+        Experience& experience = memory_->experience;
+        const double share = share_in_question(points_, centers_, bounds);
+        const bool useless = share > most_in_question(experience);
+        experience.regroupings = useless ? experience.regroupings + 1 : 0;
+        if (useless) bounds.regroup();
         return bounds;
     }
 
@@ -280,8 +278,7 @@ class Assignment {
                              centers_.values, points_.dimensions, sums, distances);
         if (!points_.normalize) return;
         for (std::size_t i = 0; i < count; ++i) {
-            if (centers_.penalties)
-                distances[i] += centers_.penalties[cluster_index_[first + i]];
+            if (centers_.penalties) distances[i] += centers_.penalties[cluster_index_[first + i]];
             distances[i] = cosine_adjusted(distances[i], row_of(block, i));
         }
     }
@@ -311,22 +308,24 @@ class Assignment {
     void add_rows_by_cluster() {
         const std::size_t dimensions = points_.dimensions;
         const bool in_place = reads_in_place<T>(points_);
-        add_by_cluster(
-            cluster_index_, points_.num_rows, centers_.num_centers, dimensions,
-            seconds_for(static_cast<double>(points_.num_rows * dimensions) * 4), update_.sums,
-            [&](std::size_t row, std::size_t next, double* sums) {
-                static thread_local std::vector<T> scratch;
-                scratch.resize(dimensions);
-                const Block<T> block = load_rows<T>(points_, row, 1, scratch.data());
-                // The rows of a cluster lie far apart: the processor cannot guess the next.
-                if (in_place) {
-                    const T* const ahead = load_rows<T>(points_, next, 1, scratch.data()).rows;
-                    for (std::size_t j = 0; j < dimensions; j += 64 / sizeof(T))
-                        __builtin_prefetch(ahead + j);
-                }
-                constexpr std::int32_t own = 0; // the sums are those of the row's cluster
-                kernels_.add_rows(block.rows, block.stride, 1, &own, dimensions, sums);
-            });
+        add_by_cluster(cluster_index_, points_.num_rows, centers_.num_centers, dimensions,
+                       seconds_for(static_cast<double>(points_.num_rows * dimensions) * 4),
+                       update_.sums, [&](std::size_t row, std::size_t next, double* sums) {
+                           static thread_local std::vector<T> scratch;
+                           scratch.resize(dimensions);
+                           const Block<T> block = load_rows<T>(points_, row, 1, scratch.data());
+                           // The rows of a cluster lie far apart: the processor cannot guess the
+                           // next.
+                           if (in_place) {
+                               const T* const ahead =
+                                   load_rows<T>(points_, next, 1, scratch.data()).rows;
+                               for (std::size_t j = 0; j < dimensions; j += 64 / sizeof(T))
+                                   __builtin_prefetch(ahead + j);
+                           }
+                           constexpr std::int32_t own =
+                               0; // the sums are those of the row's cluster
+                           kernels_.add_rows(block.rows, block.stride, 1, &own, dimensions, sums);
+                       });
     }
 
     const BlockKernels<T>& kernels_;
@@ -341,7 +340,6 @@ class Assignment {
     const std::size_t block_rows_;
     std::optional<CentersInPanels<T>> packed_;
     std::optional<BoundedSearch<T>> search_;
-    bool started_ = false, regrouped_ = false; // the bounds, by this call
     FirstBadRow bad_row_;
 };
 

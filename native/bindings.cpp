@@ -70,9 +70,9 @@ void bind_kernels(nb::module_& m) {
             std::int64_t bad_row;
             {
                 const nb::gil_scoped_release unlocked;
-                bad_row = assign<T>(rows, given, cluster_index.data(), update,
-                                    Tuning{static_cast<Search>(search), block_rows}, memory,
-                                    &report);
+                bad_row =
+                    assign<T>(rows, given, cluster_index.data(), update,
+                              Tuning{static_cast<Search>(search), block_rows}, memory, &report);
             }
             return nb::make_tuple(bad_row, static_cast<int>(report.search), report.with_bounds,
                                   report.rows, report.questioned, report.panels, report.compared);

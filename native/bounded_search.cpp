@@ -23,8 +23,7 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 // Memory is slow and idle while a block is searched: the next block may come meanwhile.
 template <class T>
 void prefetch(const T* row, std::size_t dimensions) {
-    for (std::size_t j = 0; j < dimensions; j += 64 / sizeof(T))
-        __builtin_prefetch(row + j, 0, 2);
+    for (std::size_t j = 0; j < dimensions; j += 64 / sizeof(T)) __builtin_prefetch(row + j, 0, 2);
 }
 
 std::size_t groups_for(std::size_t num_rows, std::size_t row_bytes, std::size_t num_panels) {
@@ -133,6 +132,34 @@ void PointBounds<T>::follow(const Centers<T>& given) {
 }
 
 template <class T>
+double share_in_question(const DenseRows& points, const Centers<T>& centers,
+                         const PointBounds<T>& bounds) {
+    const BlockKernels<T>& kernels = current_kernels<T>();
+    constexpr std::size_t sample = 512;
+    const std::size_t stride = (points.num_rows + sample - 1) / sample;
+    std::vector<T> scratch(points.dimensions);
+    std::size_t rows = 0, in_question = 0;
+    for (std::size_t row = 0; row < points.num_rows; row += stride, ++rows) {
+        const auto own = static_cast<std::size_t>(bounds.cluster_index[row]);
+        double distance =
+            kernels.squared_distance(load_rows<T>(points, row, 1, scratch.data()).rows,
+                                     centers.values + own * points.dimensions, points.dimensions);
+        if (centers.penalties) distance += centers.penalties[own];
+        in_question +=
+            static_cast<std::size_t>(std::popcount(bounds.groups_within(kernels, row, distance)));
+    }
+    return static_cast<double>(in_question) / static_cast<double>(rows * bounds.num_groups);
+}
+
+template <class T>
+std::uint64_t PointBounds<T>::groups_within(const BlockKernels<T>& kernels, std::size_t row,
+                                            double distance) const {
+    const auto reach = static_cast<float>(std::sqrt(distance) * (1 + room));
+    return kernels.groups_within(lower.data() + row * row_groups, drift_up.data(), row_groups,
+                                 code.offset, reach);
+}
+
+template <class T>
 std::size_t BoundedSearch<T>::block_rows(std::size_t dimensions) {
     return dimensions * sizeof(T) <= 2048 ? 256 : 128;
 }
@@ -140,9 +167,8 @@ std::size_t BoundedSearch<T>::block_rows(std::size_t dimensions) {
 template <class T>
 BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& centers, bool in_bytes,
                                 PointBounds<T>& bounds)
-    : kernels_(current_kernels<T>()),
-      filter_(in_bytes ? *kernels_.byte_filter : kernels_.filter), points_(points),
-      centers_(centers), bounds_(bounds), remember_(!bounds.lower.empty()),
+    : kernels_(current_kernels<T>()), filter_(in_bytes ? *kernels_.byte_filter : kernels_.filter),
+      points_(points), centers_(centers), bounds_(bounds), remember_(!bounds.lower.empty()),
       num_panels_((centers.num_centers + kernels_.panel_width - 1) / kernels_.panel_width),
       panels_per_group_(bounds.group_size / kernels_.panel_width),
       packed_(kernels_, filter_, centers, points.dimensions, bounds.order.data()),
@@ -200,11 +226,11 @@ void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::siz
                      block.stride,
                      {scratch.values.data(), filter_.row_stride(dimensions), scratch.facts.data(),
                       scratch.thresholds.data(), spare},
-                     {scratch.rest.data(), scratch.num_candidates.data(),
-                      scratch.candidates.data(), scratch.bounds.data(), capacity}};
+                     {scratch.rest.data(), scratch.num_candidates.data(), scratch.candidates.data(),
+                      scratch.bounds.data(), capacity}};
     for (std::size_t i = 0; i < count; ++i) {
         if (ahead) prefetch(ahead + static_cast<std::ptrdiff_t>(i) * block.stride, dimensions);
-        scratch.groups[i] = fresh ? 1 : groups_within(first + i, distances[i]);
+        scratch.groups[i] = fresh ? 1 : bounds_.groups_within(kernels_, first + i, distances[i]);
         if (scratch.groups[i] == 0) continue;
         if (prepare(at.row(i), i, scratch)) {
             scratch.listed.push_back(static_cast<std::uint16_t>(i));
@@ -219,9 +245,10 @@ void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::siz
         std::size_t in_group = 0; // without branches: nobody could predict them
         for (const std::uint16_t i : scratch.listed) {
             scratch.in_group[in_group] = i;
-            in_group += fresh ? !(scratch.group_rest[i * bounds_.num_groups + group] >
-                                  scratch.thresholds[i])
-                              : scratch.groups[i] >> group & 1;
+            in_group +=
+                fresh
+                    ? !(scratch.group_rest[i * bounds_.num_groups + group] > scratch.thresholds[i])
+                    : scratch.groups[i] >> group & 1;
         }
         if (in_group == 0) continue;
         panels += run_group(group, in_group, at, scratch);
@@ -229,8 +256,8 @@ void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::siz
         for (std::size_t listed = 0; listed < in_group; ++listed) {
             const std::size_t i = scratch.in_group[listed];
             if (scratch.num_candidates[i] > 0)
-                compared += resolve(at.row(i), i, first + i, group, cluster_index[i],
-                                    distances[i], scratch);
+                compared += resolve(at.row(i), i, first + i, group, cluster_index[i], distances[i],
+                                    scratch);
         }
     }
     rows_ += count;
@@ -266,8 +293,8 @@ void BoundedSearch<T>::store_bounds(std::size_t group, std::size_t first, std::s
 // For rows that nothing is known of: the center with the lowest bound, and its exact distance.
 // It leaves the lowest bound of each group, by which most groups are done with.
 template <class T>
-void BoundedSearch<T>::guess(const Blocked& at, std::size_t first, std::int32_t* cluster_index, double* distances,
-                             Scratch& scratch) {
+void BoundedSearch<T>::guess(const Blocked& at, std::size_t first, std::int32_t* cluster_index,
+                             double* distances, Scratch& scratch) {
     constexpr T none = std::numeric_limits<T>::infinity();
     const std::size_t rows = at.prepared.spare_row;
     scratch.group_rest.resize(rows * bounds_.num_groups);
@@ -299,7 +326,8 @@ void BoundedSearch<T>::guess(const Blocked& at, std::size_t first, std::int32_t*
         panels += run_group(group, in_group, at, scratch);
         for (std::size_t listed = 0; listed < in_group; ++listed) {
             const std::size_t i = scratch.in_group[listed];
-            const auto place = static_cast<std::size_t>(scratch.candidates[i * at.outcome.capacity]);
+            const auto place =
+                static_cast<std::size_t>(scratch.candidates[i * at.outcome.capacity]);
             scratch.num_candidates[i] = 0;
             cluster_index[i] = bounds_.order[group * bounds_.group_size + place];
             distances[i] = exact_distance(at.row(i), cluster_index[i]);
@@ -310,16 +338,6 @@ void BoundedSearch<T>::guess(const Blocked& at, std::size_t first, std::int32_t*
     compared_ += scratch.listed.size();
 }
 
-// A bit for every group that may hold a center as near as `distance`, a squared one.
-template <class T>
-std::uint64_t BoundedSearch<T>::groups_within(std::size_t row, double distance) const {
-    if (!remember_) return ~std::uint64_t(0);
-    const auto reach = static_cast<float>(std::sqrt(distance) * (1 + room));
-    return kernels_.groups_within(bounds_.lower.data() + row * bounds_.row_groups,
-                                  bounds_.drift_up.data(), bounds_.row_groups, bounds_.code.offset,
-                                  reach);
-}
-
 // Brings a row into the form of the filter. Returns false for one that the filter is not for:
 // values near overflow or not finite, and under cosine a vector of zeros.
 template <class T>
@@ -327,15 +345,14 @@ bool BoundedSearch<T>::prepare(const T* row, std::size_t at, Scratch& scratch) c
     const std::size_t dimensions = points_.dimensions;
     if (points_.normalize && is_zero(row, dimensions)) return false;
     RowFacts<T>& facts = scratch.facts[at];
-    filter_.prepare(row, dimensions, packed_.shift.data(), scratch.shifted.data(),
-                    scratch.values.data() +
-                        at * filter_.row_stride(dimensions) * filter_.value_bytes,
-                    &facts);
+    filter_.prepare(
+        row, dimensions, packed_.shift.data(), scratch.shifted.data(),
+        scratch.values.data() + at * filter_.row_stride(dimensions) * filter_.value_bytes, &facts);
     const double norm = static_cast<double>(facts.norm), largest = packed_.max_norm;
     constexpr double most = std::numeric_limits<T>::max() / T(1e3);
     if (!(norm * norm + 3 * norm * largest + largest * largest < most)) return false;
-    const double underflow = static_cast<double>(dimensions + 4) *
-                             static_cast<double>(std::numeric_limits<T>::min());
+    const double underflow =
+        static_cast<double>(dimensions + 4) * static_cast<double>(std::numeric_limits<T>::min());
     const double slack = score_error_ * (largest * largest + 3 * norm * largest) +
                          square_error_ * norm * norm + 4 * underflow;
     scratch.offsets[at] = static_cast<T>(static_cast<double>(facts.squares) - slack);
@@ -347,9 +364,8 @@ template <class T>
 void BoundedSearch<T>::set_threshold(std::size_t at, double distance, Scratch& scratch) const {
     const double threshold =
         distance * (1 + squared_room) - static_cast<double>(scratch.offsets[at]);
-    scratch.thresholds[at] =
-        static_cast<T>(threshold + std::fabs(threshold) *
-                                       static_cast<double>(std::numeric_limits<T>::epsilon()));
+    scratch.thresholds[at] = static_cast<T>(
+        threshold + std::fabs(threshold) * static_cast<double>(std::numeric_limits<T>::epsilon()));
 }
 
 // Compares a row's candidates of a group exactly. Returns how many there were.
@@ -397,7 +413,7 @@ std::size_t BoundedSearch<T>::resolve(const T* row, std::size_t at, std::size_t 
     }
     if (distance < before) {
         set_threshold(at, distance, scratch);
-        scratch.groups[at] &= groups_within(index, distance);
+        if (remember_) scratch.groups[at] &= bounds_.groups_within(kernels_, index, distance);
     }
     if (remember_ && others < infinity) lower_bound(index, group, others);
     return compared;
@@ -419,8 +435,7 @@ void BoundedSearch<T>::search_plainly(const T* row, std::size_t index, std::int3
         }
     }
     if (!remember_) return;
-    for (std::size_t group = 0; group < bounds_.num_groups; ++group)
-        lower_bound(index, group, 0.0);
+    for (std::size_t group = 0; group < bounds_.num_groups; ++group) lower_bound(index, group, 0.0);
 }
 
 // One more center of a group is known to be no nearer than this.
@@ -436,11 +451,15 @@ void BoundedSearch<T>::lower_bound(std::size_t row, std::size_t group, double sq
 template <class T>
 double BoundedSearch<T>::exact_distance(const T* row, std::int32_t center) const {
     const auto c = static_cast<std::size_t>(center);
-    const double distance = kernels_.squared_distance(
-        row, centers_.values + c * points_.dimensions, points_.dimensions);
+    const double distance = kernels_.squared_distance(row, centers_.values + c * points_.dimensions,
+                                                      points_.dimensions);
     return centers_.penalties ? distance + centers_.penalties[c] : distance;
 }
 
+template double share_in_question(const DenseRows&, const Centers<float>&,
+                                  const PointBounds<float>&);
+template double share_in_question(const DenseRows&, const Centers<double>&,
+                                  const PointBounds<double>&);
 template struct PointBounds<float>;
 template struct PointBounds<double>;
 template class BoundedSearch<float>;

@@ -48,7 +48,7 @@ struct PointBounds {
     std::vector<double> penalties;           // [num_centers], or empty
     std::vector<double> drift;               // [num_groups], how far its centers have moved so far
     std::vector<double> last_move;           // [num_centers], squared, before the last assignment
-    std::vector<float> drift_up;             // [row_groups], the same from code.lowest() on, not less
+    std::vector<float> drift_up; // [row_groups], the same from code.lowest() on, not less
     BoundCode code;
 
     bool fits(const DenseRows& points, const Centers<T>& given) const {
@@ -60,10 +60,18 @@ struct PointBounds {
                bool remember);
     void follow(const Centers<T>& given); // adds what the centers have moved to the drift
     void regroup();                       // centers that move much together; voids all bounds
+    // A bit for every group that may hold a center as near as `distance`, a squared one.
+    std::uint64_t groups_within(const BlockKernels<T>& kernels, std::size_t row,
+                                double distance) const;
 
   private:
     void order_groups();
 };
+
+// The share of all pairs of a row and a group that the bounds leave in question, from a sample.
+template <class T>
+double share_in_question(const DenseRows& points, const Centers<T>& centers,
+                         const PointBounds<T>& bounds);
 
 struct SearchCounts {
     std::size_t rows = 0;       // that were searched
@@ -110,7 +118,6 @@ class BoundedSearch {
                Scratch& scratch);
     void store_bounds(std::size_t group, std::size_t first, std::size_t in_group,
                       const Scratch& scratch);
-    std::uint64_t groups_within(std::size_t row, double distance) const;
     bool prepare(const T* row, std::size_t at, Scratch& scratch) const;
     std::size_t run_group(std::size_t group, std::size_t in_group, const Blocked& at,
                           Scratch& scratch) const;

@@ -74,8 +74,7 @@ class CenterOrder {
 
     double position(std::size_t at) const {
         double along = 0;
-        for (std::size_t j = 0; j < dimensions_; ++j)
-            along += (value(at, j) - mean_[j]) * axis_[j];
+        for (std::size_t j = 0; j < dimensions_; ++j) along += (value(at, j) - mean_[j]) * axis_[j];
         return along;
     }
 

@@ -52,7 +52,7 @@ struct Experience {
     std::size_t plain_until = 4;     // with floats: centers move far in the first iterations
     bool bytes_disappointed = false; // too many candidates: their errors are too large
     bool filter_disappointed = false;
-    bool regroup = false; // the bounds excluded little: group the centers anew
+    std::size_t regroupings = 0; // in a row: the bounds excluded little each time
 };
 
 // repeated: the points come again, and `experience` is of them
@@ -75,8 +75,12 @@ Choice choose_search(const Shape& shape, const BlockKernels<T>& kernels, bool re
 // all pairs are compared, the filter does not pay.
 constexpr double most_compared = 1.0 / 48;
 
-// Where bounds exclude less than this, regrouping the centers costs nothing and may mend it.
-constexpr double mostly_searched = 0.7;
+// Where bounds would leave more than this of all pairs in question, searching all of them costs
+// little more, and gives bounds for groups that centers which move much have been taken out of.
+// Found by trying: a regrouping that did not help at once is repeated only where nothing is lost.
+inline double most_in_question(const Experience& experience) {
+    return experience.regroupings > 0 ? 0.85 : 0.45;
+}
 
 // With floats a search by bounds that exclude little costs a quarter more than a plain one: after a
 // failure so many calls are plain.

@@ -54,12 +54,9 @@ class CentersInFilter {
             }
         });
         max_norm = std::sqrt(*std::max_element(largest.begin(), largest.end()));
-        view = {dimensions,
-                in_bytes ? static_cast<const void*>(bytes_.data()) : floats_.data(),
-                norms_.data(),
-                starts_.data(),
-                scales_.data(),
-                losses_.data(),
+        view = {dimensions,     in_bytes ? static_cast<const void*>(bytes_.data()) : floats_.data(),
+                norms_.data(),  starts_.data(),
+                scales_.data(), losses_.data(),
                 sizes_.data()};
     }
 

@@ -30,8 +30,8 @@ struct FloatProducts {
         const T* at = static_cast<const T*>(centers.panels) + panel * width * centers.dimensions;
         CENTROIDS_UNROLL
         for (int v = 0; v < vectors; ++v) {
-            const Register norm = V::load(centers.norms + panel * width +
-                                          static_cast<std::size_t>(v) * V::lanes);
+            const Register norm =
+                V::load(centers.norms + panel * width + static_cast<std::size_t>(v) * V::lanes);
             CENTROIDS_UNROLL
             for (int r = 0; r < rows; ++r) sums[r][v] = norm;
         }
@@ -248,7 +248,7 @@ struct Filter {
     }
 
     static constexpr FilterKernels<T> kernels() {
-        return {sizeof(Value), &Products::row_stride, &Products::panel_stride,
-                &prepare,      &run,                  &store_bounds};
+        return {sizeof(Value), &Products::row_stride, &Products::panel_stride, &prepare,
+                &run,          &store_bounds};
     }
 };

@@ -28,10 +28,9 @@ static void quantize_row(const float* row, const float* shift, std::size_t dimen
     const std::size_t padded = (dimensions + V::lanes - 1) / V::lanes * V::lanes;
     Register largest = V::broadcast(0.0f), sum = V::broadcast(0.0f);
     for (std::size_t j = 0; j < padded; j += V::lanes) {
-        const Register value =
-            j < whole ? V::subtract(V::load(row + j), V::load(shift + j))
-                      : V::subtract(V::load_part(row + j, dimensions - j),
-                                    V::load_part(shift + j, dimensions - j));
+        const Register value = j < whole ? V::subtract(V::load(row + j), V::load(shift + j))
+                                         : V::subtract(V::load_part(row + j, dimensions - j),
+                                                       V::load_part(shift + j, dimensions - j));
         V::store(shifted + j, value);
         largest = V::maximum(largest, V::absolute(value));
         sum = V::multiply_add(value, value, sum);

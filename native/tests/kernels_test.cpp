@@ -70,7 +70,8 @@ void test_dense(const std::string& level, std::size_t n, std::size_t d, std::siz
     std::vector<double> sums(k * d);
     double inertia = 0;
     const Update update{sums.data(), counts.data(), &inertia};
-    expect(assign<T>(problem.rows(false), centers, index.data(), update, {search, 0}, nullptr, nullptr) == -1,
+    expect(assign<T>(problem.rows(false), centers, index.data(), update, {search, 0}, nullptr,
+                     nullptr) == -1,
            "all rows finite", level, n, d, k);
     double expected = 0;
     std::int64_t total = 0;
@@ -84,7 +85,8 @@ void test_dense(const std::string& level, std::size_t n, std::size_t d, std::siz
     for (const std::int64_t count : counts) total += count;
     expect(total == static_cast<std::int64_t>(n), "counts", level, n, d, k);
     expect(std::fabs(inertia - expected) <= 1e-9 * (1 + expected), "inertia", level, n, d, k);
-    expect(assign<T>(problem.rows(true), centers, index.data(), update, {search, 5}, nullptr, nullptr) == -1,
+    expect(assign<T>(problem.rows(true), centers, index.data(), update, {search, 5}, nullptr,
+                     nullptr) == -1,
            "cosine", level, n, d, k);
 
     std::vector<T> distances(n * k);
@@ -97,6 +99,28 @@ void test_dense(const std::string& level, std::size_t n, std::size_t d, std::siz
     std::vector<double> block_sums((n + sampling_block - 1) / sampling_block);
     add_center<T>(problem.rows(false), problem.centers.data(), closest.data(), block_sums.data());
     candidate_potentials<T>(problem.rows(false), centers, closest.data(), potentials.data());
+}
+
+// Moving centers, with and without what is remembered of the iterations before.
+template <class T>
+void test_memory(const std::string& level, std::size_t n, std::size_t d, std::size_t k) {
+    Problem<T> problem(n, d, k);
+    AssignmentMemory memory;
+    std::vector<std::int32_t> index(n), plain(n);
+    for (int step = 0; step < 4; ++step) {
+        const Centers<T> centers{problem.centers.data(), k, nullptr};
+        const Search search = d % 2 == 0 ? Search::byte_filter : Search::float_filter;
+        Report report;
+        expect(assign<T>(problem.rows(false), centers, index.data(), {}, {search, 0}, &memory,
+                         &report) == -1,
+               "remembered", level, n, d, k);
+        assign<T>(problem.rows(false), centers, plain.data(), {}, {Search::panels, 0}, nullptr,
+                  nullptr);
+        expect(report.with_bounds && index == plain, "the same with bounds", level, n, d, k);
+        for (std::size_t at = 0; at < problem.centers.size(); at += 3)
+            problem.centers[at] *= T(1.01);
+        if (step == 2) problem.points[n * d / 2] += T(1);
+    }
 }
 
 template <class T>
@@ -137,6 +161,9 @@ void test_level(const std::string& level) {
     for (const std::size_t n : {1, 7, 64, 65, 130})
         for (const std::size_t d : {1, 2, 3, 5, 16, 17, 33})
             for (const std::size_t k : {1, 2, 15, 16, 17, 48, 49, 97}) {
+                test_dense<T>(level, n, d, k, Search::float_filter);
+                test_dense<T>(level, n, d, k, Search::byte_filter);
+                test_memory<T>(level, n, d, k);
                 test_dense<T>(level, n, d, k, Search::panels);
                 test_dense<T>(level, n, d, k, Search::lanes);
                 test_sparse<T>(level, n, d, k);

@@ -16,6 +16,7 @@ from centroids import kernels
 from tests import oracle
 
 LEVELS = kernels.supported_instruction_sets()
+SEARCHES = ["panels", "lanes", "float_filter", "byte_filter"]
 # Around every tile, panel and lane width of every level; 0, 1 and one past.
 SHAPES = [
     (1, 1, 1),
@@ -83,14 +84,14 @@ def check(points: Any, centers: NDArray[Any], metric: str, **options: Any) -> No
 @pytest.mark.parametrize("metric", ["squared_euclidean", "cosine"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("search", ["automatic", "panels", "lanes"])
+@pytest.mark.parametrize("search", ["automatic", *SEARCHES])
 def test_every_shape_agrees_with_the_oracle(
     level: str, shape: tuple[int, int, int], dtype: Any, metric: str, search: str
 ) -> None:
     check(*make(*shape, dtype), metric, search=search)
 
 
-@pytest.mark.parametrize("search", ["panels", "lanes"])
+@pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize("offset", [1e3, 1e4, 1e5])
 def test_labels_are_exact_far_from_the_origin(level: str, offset: float, search: Any) -> None:
     points, centers = make(2000, 10, 60, np.float32, offset)
@@ -99,7 +100,7 @@ def test_labels_are_exact_far_from_the_origin(level: str, offset: float, search:
     np.testing.assert_array_equal(got, truth.argmin(axis=1))
 
 
-@pytest.mark.parametrize("search", ["panels", "lanes"])
+@pytest.mark.parametrize("search", SEARCHES)
 def test_labels_are_exact_for_two_far_groups(level: str, search: Any) -> None:
     points, centers = make(600, 6, 30)
     points[::2] += np.float32(1e4)
@@ -111,7 +112,7 @@ def test_labels_are_exact_for_two_far_groups(level: str, search: Any) -> None:
     np.testing.assert_array_equal(got, truth.argmin(axis=1))
 
 
-@pytest.mark.parametrize("search", ["panels", "lanes"])
+@pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e18, 1e30])
 def test_labels_are_exact_at_extreme_scales(level: str, scale: float, search: Any) -> None:
     points, centers = make(300, 7, 20)
@@ -127,7 +128,7 @@ def test_ties_go_to_the_lowest_index(level: str) -> None:
     assert kernels.assign(points, centers).cluster_index.tolist() == [0, 30, 0]
 
 
-@pytest.mark.parametrize("search", ["panels", "lanes"])
+@pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize("offset", [0, 1000, 100_000])
 @pytest.mark.parametrize("shape", [(4000, 2, 60), (2000, 17, 97), (1000, 70, 200)])
 def test_labels_of_integers_are_exact_with_all_their_ties(
@@ -281,7 +282,7 @@ def test_a_point_on_a_center_is_at_distance_zero(level: str) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("search", ["panels", "lanes"])
+@pytest.mark.parametrize("search", SEARCHES)
 def test_values_that_are_not_finite_are_located(level: str, value: float, search: Any) -> None:
     points, centers = make(700, 12, 9)
     points[[333, 600], [7, 2]] = value

@@ -72,8 +72,8 @@ struct FilterOutcome {
     T* rest;                      // OUT [rows + 1], lowest bound of the other centers
     std::int32_t* num_candidates; // IN OUT [rows + 1]
     // capacity: at least the centers of the panels, and 16 that may be written but mean nothing
-    std::int32_t* candidates;     // OUT [rows + 1][capacity], places from the first panel on
-    T* bounds;                    // OUT [rows + 1][capacity], their bounds
+    std::int32_t* candidates; // OUT [rows + 1][capacity], places from the first panel on
+    T* bounds;                // OUT [rows + 1][capacity], their bounds
     std::size_t capacity;
 };
 
