@@ -1,6 +1,7 @@
 #include "centroids/thread_pool.h"
 
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <condition_variable>
 #include <cstdio>
@@ -60,6 +61,25 @@ double quota_count() {
     return HUGE_VAL;
 }
 
+// Waking a sleeping thread takes tens of microseconds: in a loop of short calls it stays awake for
+// the next one.
+constexpr std::chrono::microseconds stay_awake{200};
+
+// Watches `done` for a while without giving up the processor. Returns whether it came true.
+template <class Condition>
+bool watch(const Condition& done) {
+    const auto until = std::chrono::steady_clock::now() + stay_awake;
+    do {
+        for (int i = 0; i < 64; ++i) {
+            if (done()) return true;
+#if defined(__x86_64__)
+            __builtin_ia32_pause();
+#endif
+        }
+    } while (std::chrono::steady_clock::now() < until);
+    return false;
+}
+
 class Pool {
   public:
     // Workers never end by themselves: a pool lives as long as its process.
@@ -74,14 +94,20 @@ class Pool {
             count_ = count;
             next_.store(0);
             active_ = static_cast<std::size_t>(threads - 1);
-            running_ = active_;
             failure_ = nullptr;
+            open_ = true;
             ++generation_;
         }
         wake_.notify_all();
         drain();
+        {
+            // Who has not woken by now need not: nothing is left to do.
+            const std::lock_guard<std::mutex> lock(mutex_);
+            open_ = false;
+        }
+        watch([this] { return inside_.load() == 0; });
         std::unique_lock<std::mutex> lock(mutex_);
-        done_.wait(lock, [this] { return running_ == 0; });
+        done_.wait(lock, [this] { return inside_.load() == 0; });
         if (failure_) std::rethrow_exception(failure_);
     }
 
@@ -90,15 +116,17 @@ class Pool {
   private:
     void work(std::size_t rank) {
         std::size_t seen = 0;
-        std::unique_lock<std::mutex> lock(mutex_);
         while (true) {
-            wake_.wait(lock, [&] { return generation_ != seen; });
-            seen = generation_;
-            if (rank >= active_) continue;
+            watch([&] { return generation_.load() != seen; });
+            std::unique_lock<std::mutex> lock(mutex_);
+            wake_.wait(lock, [&] { return generation_.load() != seen; });
+            seen = generation_.load();
+            if (!open_ || rank >= active_) continue;
+            ++inside_;
             lock.unlock();
             drain();
             lock.lock();
-            if (--running_ == 0) done_.notify_one();
+            if (--inside_ == 0) done_.notify_one();
         }
     }
 
@@ -126,7 +154,9 @@ class Pool {
     const std::function<void(std::size_t)>* task_ = nullptr;
     std::size_t count_ = 0;
     std::atomic<std::size_t> next_{0};
-    std::size_t workers_ = 0, active_ = 0, running_ = 0, generation_ = 0;
+    std::atomic<std::size_t> generation_{0}, inside_{0};
+    std::size_t workers_ = 0, active_ = 0;
+    bool open_ = false; // there may be something to do
     std::exception_ptr failure_;
 };
 

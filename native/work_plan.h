@@ -24,7 +24,7 @@ struct Chunks {
 };
 
 inline Chunks cut_rows(std::size_t num_rows, std::size_t most_chunks) {
-    constexpr std::size_t grain = 512;
+    constexpr std::size_t grain = 256; // a multiple of every block that bounds are kept for
     const std::size_t wanted = (num_rows + most_chunks - 1) / std::max<std::size_t>(most_chunks, 1);
     return {num_rows, std::max<std::size_t>((wanted + grain - 1) / grain, 1) * grain};
 }
