@@ -145,7 +145,7 @@ def assign(
             inertia,
         )
     else:
-        bad_row, *ran = _native.assign(
+        answer = _native.assign(
             *_dense_parts(points),
             cosine,
             prepared,
@@ -158,8 +158,9 @@ def assign(
             block_rows,
             memory,
         )
+        bad_row = answer[0]
         if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("%s", _describe_search(points, k, *ran))
+            _log.debug("%s", _describe_search(points, k, *answer[1:]))
     _raise_if_bad(points, bad_row)
     return Assignment(cluster_index, float(inertia[0]) * (0.5 if cosine else 1.0), sums, counts)
 
