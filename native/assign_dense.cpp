@@ -67,14 +67,27 @@ class Assignment {
             sum_count * sizeof(double), points_.num_rows * points_.dimensions * sizeof(T));
         const bool by_chunk = update_.sums && with_sums >= 8;
         const Chunks chunks = cut_rows(points_.num_rows, by_chunk ? with_sums : most_chunks);
-        std::vector<double> sums(by_chunk ? chunks.count() * sum_count : 0, 0.0);
+        ChunkParts<double> sums(by_chunk ? chunks.count() : 0, sum_count);
+        ChunkParts<std::int64_t> counts(update_.counts ? chunks.count() : 0, centers_.num_centers);
         std::vector<double> inertia(chunks.count(), 0.0);
         parallel_for(chunks.count(), seconds(), [&](std::size_t chunk) {
-            inertia[chunk] = run_chunk(chunks.begin(chunk), chunks.end(chunk),
-                                       by_chunk ? sums.data() + chunk * sum_count : nullptr);
+            inertia[chunk] =
+                run_chunk(chunks.begin(chunk), chunks.end(chunk),
+                          by_chunk ? sums.of(chunk) : nullptr,
+                          update_.counts ? counts.of(chunk) : nullptr);
         });
         if (bad_row_.get() >= 0) return bad_row_.get();
-        finish(chunks, sums, inertia, sum_count, by_chunk);
+        if (update_.inertia) {
+            *update_.inertia = 0;
+            for (const double part : inertia) *update_.inertia += part;
+        }
+        if (update_.counts) counts.add_up(update_.counts);
+        if (!update_.sums) return -1;
+        std::fill_n(update_.sums, sum_count, 0.0);
+        if (by_chunk)
+            sums.add_up(update_.sums);
+        else
+            add_rows_by_cluster();
         return -1;
     }
 
@@ -85,7 +98,8 @@ class Assignment {
                            static_cast<double>(centers_.num_centers + 8));
     }
 
-    double run_chunk(std::size_t begin, std::size_t end, double* sums) {
+    // sums, counts: of this chunk; null: not asked for.
+    double run_chunk(std::size_t begin, std::size_t end, double* sums, std::int64_t* counts) {
         static thread_local Scratch<T> scratch;
         const std::size_t dimensions = points_.dimensions;
         scratch.rows.resize(reads_in_place<T>(points_) ? 0 : block_rows_ * dimensions);
@@ -106,9 +120,11 @@ class Assignment {
                 if (result.uncertain[i])
                     rescore(block.rows + static_cast<std::ptrdiff_t>(i) * block.stride, first + i,
                             result.threshold[i], scratch);
+            if (counts)
+                for (std::size_t i = 0; i < count; ++i) ++counts[result.cluster_index[i]];
             if (!sums && !update_.inertia) continue;
             update_block(block, first, count, sums, scratch.distances.data());
-            for (std::size_t i = 0; i < count; ++i) inertia.add(first + i, scratch.distances[i]);
+            inertia.add(first, scratch.distances.data(), count);
         }
         return inertia.total();
     }
@@ -161,22 +177,6 @@ class Assignment {
         if (centers_.penalties) distance += centers_.penalties[center];
         // Only a zero row is this near 1: the quick test spares the others a look.
         return std::fabs(distance - 1) < 1e-3 && is_zero(row) ? 2.0 : distance;
-    }
-
-    void finish(const Chunks& chunks, const std::vector<double>& sums,
-                const std::vector<double>& inertia, std::size_t sum_count, bool by_chunk) {
-        if (update_.inertia) {
-            *update_.inertia = 0;
-            for (const double part : inertia) *update_.inertia += part;
-        }
-        if (update_.counts)
-            count_rows(cluster_index_, chunks, centers_.num_centers, update_.counts);
-        if (!update_.sums) return;
-        std::fill_n(update_.sums, sum_count, 0.0);
-        if (!by_chunk) return add_rows_by_cluster();
-        for (std::size_t chunk = 0; chunk < chunks.count(); ++chunk)
-            for (std::size_t at = 0; at < sum_count; ++at)
-                update_.sums[at] += sums[chunk * sum_count + at];
     }
 
     void add_rows_by_cluster() {

@@ -86,10 +86,15 @@ template <class T>
 static void update_rows(const T* rows, std::ptrdiff_t stride, std::size_t count,
                         const std::int32_t* cluster_index, const T* centers, std::size_t dimensions,
                         double* sums, double* distances) {
-    const auto run = dimensions == 1   ? update_rows_sized<T, 1>
-                     : dimensions == 2 ? update_rows_sized<T, 2>
-                     : dimensions == 3 ? update_rows_sized<T, 3>
-                     : dimensions == 4 ? update_rows_sized<T, 4>
-                                       : update_rows_sized<T, 0>;
-    run(rows, stride, count, cluster_index, centers, dimensions, sums, distances);
+    // In the order of the row length.
+    constexpr void (*functions[])(const T*, std::ptrdiff_t, std::size_t, const std::int32_t*,
+                                  const T*, std::size_t, double*, double*) = {
+        &update_rows_sized<T, 0>,  &update_rows_sized<T, 1>,  &update_rows_sized<T, 2>,
+        &update_rows_sized<T, 3>,  &update_rows_sized<T, 4>,  &update_rows_sized<T, 5>,
+        &update_rows_sized<T, 6>,  &update_rows_sized<T, 7>,  &update_rows_sized<T, 8>,
+        &update_rows_sized<T, 9>,  &update_rows_sized<T, 10>, &update_rows_sized<T, 11>,
+        &update_rows_sized<T, 12>, &update_rows_sized<T, 13>, &update_rows_sized<T, 14>,
+        &update_rows_sized<T, 15>, &update_rows_sized<T, 16>};
+    functions[dimensions <= 16 ? dimensions : 0](rows, stride, count, cluster_index, centers,
+                                                 dimensions, sums, distances);
 }
