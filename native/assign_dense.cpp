@@ -3,8 +3,11 @@
 // hot.
 #include "centroids/aligned_vector.h"
 #include "centroids/dispatch.h"
+#include "grid_of_centers.h"
 #include "pack_centers.h"
 #include "work_plan.h"
+
+#include <memory>
 
 namespace centroids {
 namespace {
@@ -21,7 +24,7 @@ constexpr std::size_t second_level_cache = std::size_t(1) << 20;
 
 bool use_lanes(Search search, std::size_t dimensions, std::size_t num_centers,
                std::size_t panel_width) {
-    if (search != Search::automatic) return search == Search::lanes;
+    if (search != Search::automatic) return search != Search::panels;
     const std::size_t padded = (num_centers + panel_width - 1) / panel_width * panel_width;
     const bool wasteful = padded == panel_width || 8 * (padded - num_centers) >= num_centers;
     return dimensions <= lanes_dimensions || (wasteful && dimensions <= lanes_dimensions_wasteful);
@@ -31,7 +34,7 @@ template <class T>
 std::size_t rows_in_block(std::size_t dimensions, std::size_t asked) {
     if (asked > 0) return asked;
     const std::size_t fitting = second_level_cache / 2 / (dimensions * sizeof(T) + 1);
-    return std::clamp<std::size_t>(fitting / 8 * 8, 16, 128);
+    return std::clamp<std::size_t>(fitting / 8 * 8, 16, dimensions <= 4 ? 1024 : 128);
 }
 
 // Partial sums per chunk where a few of them are small; else rows grouped by cluster.
@@ -47,6 +50,7 @@ struct Scratch {
     std::vector<T> threshold;
     std::vector<double> distances;
     std::vector<unsigned char> uncertain;
+    std::vector<std::int32_t> cells;
 };
 
 template <class T>
@@ -59,7 +63,12 @@ class Assignment {
           lanes_(use_lanes(tuning.search, points.dimensions, centers.num_centers,
                            kernels_.panel_width)),
           block_rows_(rows_in_block<T>(points.dimensions, tuning.block_rows)),
-          packed_(centers, points.dimensions, kernels_.panel_width, !lanes_) {}
+          packed_(centers, points.dimensions, kernels_.panel_width, !lanes_) {
+        if (tuning.search == Search::grid)
+            grid_ = std::make_unique<GridOfCenters<T>>(
+                points, centers,
+                std::getenv("CELLS") ? std::atoi(std::getenv("CELLS")) : points.num_rows / 8);
+    }
 
     std::int64_t run() {
         const std::size_t sum_count = centers_.num_centers * points_.dimensions;
@@ -71,10 +80,9 @@ class Assignment {
         ChunkParts<std::int64_t> counts(update_.counts ? chunks.count() : 0, centers_.num_centers);
         std::vector<double> inertia(chunks.count(), 0.0);
         parallel_for(chunks.count(), seconds(), [&](std::size_t chunk) {
-            inertia[chunk] =
-                run_chunk(chunks.begin(chunk), chunks.end(chunk),
-                          by_chunk ? sums.of(chunk) : nullptr,
-                          update_.counts ? counts.of(chunk) : nullptr);
+            inertia[chunk] = run_chunk(chunks.begin(chunk), chunks.end(chunk),
+                                       by_chunk ? sums.of(chunk) : nullptr,
+                                       update_.counts ? counts.of(chunk) : nullptr);
         });
         if (bad_row_.get() >= 0) return bad_row_.get();
         if (update_.inertia) {
@@ -107,26 +115,39 @@ class Assignment {
                                      : kernels_.panels_scratch(block_rows_, dimensions));
         scratch.threshold.resize(block_rows_);
         scratch.uncertain.resize(block_rows_);
+        scratch.cells.resize(grid_ ? 2 * block_rows_ : 0);
         scratch.distances.resize(block_rows_);
         EightSums inertia;
         for (std::size_t first = begin; first < end; first += block_rows_) {
             const std::size_t count = std::min(block_rows_, end - first);
             const Block<T> block = load_rows<T>(points_, first, count, scratch.rows.data());
-            const BlockResult<T> result{cluster_index_ + first, scratch.threshold.data(),
-                                        scratch.uncertain.data()};
-            (lanes_ ? kernels_.assign_lanes : kernels_.assign_panels)(
-                block.rows, block.stride, count, packed_.view, scratch.search.data(), result);
-            for (std::size_t i = 0; i < count; ++i)
-                if (result.uncertain[i])
-                    rescore(block.rows + static_cast<std::ptrdiff_t>(i) * block.stride, first + i,
-                            result.threshold[i], scratch);
+            search_block(block, first, count, scratch);
             if (counts)
-                for (std::size_t i = 0; i < count; ++i) ++counts[result.cluster_index[i]];
+                for (std::size_t i = 0; i < count; ++i) ++counts[cluster_index_[first + i]];
             if (!sums && !update_.inertia) continue;
             update_block(block, first, count, sums, scratch.distances.data());
             inertia.add(first, scratch.distances.data(), count);
         }
         return inertia.total();
+    }
+
+    void search_block(const Block<T>& block, std::size_t first, std::size_t count,
+                      Scratch<T>& scratch) {
+        if (grid_) {
+            const std::ptrdiff_t bad_row =
+                kernels_.assign_grid(block.rows, block.stride, count, grid_->view,
+                                     scratch.cells.data(), cluster_index_ + first);
+            if (bad_row >= 0) bad_row_.report(first + static_cast<std::size_t>(bad_row));
+            return;
+        }
+        const BlockResult<T> result{cluster_index_ + first, scratch.threshold.data(),
+                                    scratch.uncertain.data()};
+        (lanes_ ? kernels_.assign_lanes : kernels_.assign_panels)(
+            block.rows, block.stride, count, packed_.view, scratch.search.data(), result);
+        for (std::size_t i = 0; i < count; ++i)
+            if (result.uncertain[i])
+                rescore(block.rows + static_cast<std::ptrdiff_t>(i) * block.stride, first + i,
+                        result.threshold[i], scratch);
     }
 
     // The candidates within reach of the best score, in float64 by direct differences.
@@ -204,6 +225,7 @@ class Assignment {
     const bool lanes_;
     const std::size_t block_rows_;
     const CentersInPanels<T> packed_;
+    std::unique_ptr<const GridOfCenters<T>> grid_;
     FirstBadRow bad_row_;
 };
 

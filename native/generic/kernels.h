@@ -31,6 +31,7 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 
 #include "best_two.h"
 
+#include "assign_grid.h"
 #include "assign_lanes.h"
 #include "assign_panels.h"
 #include "distances.h"
@@ -53,6 +54,7 @@ constexpr BlockKernels<typename V::T> make_kernels() {
             &Lanes::scratch,
             &Panels::assign,
             &Lanes::assign,
+            &AssignGrid<T>::assign,
             &Panels::score_row,
             &squared_distance<T>,
             &update_rows<T>,

@@ -36,6 +36,19 @@ struct BlockResult {
     unsigned char* uncertain;    // OUT [rows], 1 where rounding could have changed the arg-min
 };
 
+// A table over a box of at most three dimensions: which centers can be nearest in a cell.
+template <class T>
+struct CenterGrid {
+    std::size_t num_centers;
+    std::size_t dimensions;
+    std::int32_t cells_across;   // in each dimension
+    T low[3], cells_per_unit[3]; // place of a point in units of cells, before it is rounded down
+    T middle[3], reach[3];       // points farther than `reach` from `middle` are outside
+    const std::int32_t* table;   // [cells_across^dimensions + 1], a center, or ~(start of a list)
+    const std::int32_t* lists;   // each: how many fours, then the centers, ascending
+    const double* centers;       // [num_centers][4], zeros behind
+};
+
 template <class T>
 struct BlockKernels {
     std::size_t panel_width;        // centers in a panel
@@ -52,6 +65,11 @@ struct BlockKernels {
                           const PackedCenters<T>& centers, T* scratch, BlockResult<T> out);
     void (*assign_lanes)(const T* rows, std::ptrdiff_t stride, std::size_t count,
                          const PackedCenters<T>& centers, T* scratch, BlockResult<T> out);
+
+    // scratch: [2 * count]. Returns the first row that has no finite distance, or -1.
+    std::ptrdiff_t (*assign_grid)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                                  const CenterGrid<T>& grid, std::int32_t* scratch,
+                                  std::int32_t* cluster_index);
 
     // scores: OUT [num_panels * panel_width], |c|^2 - 2xc of one row, in the shifted frame
     void (*score_row)(const T* row, const PackedCenters<T>& centers, T* shifted, T* scores);

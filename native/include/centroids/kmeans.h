@@ -24,7 +24,7 @@ struct Update {
     double* inertia;      // OUT [1], sum of squared distances to the nearest centers
 };
 
-enum class Search { automatic, panels, lanes };
+enum class Search { automatic, panels, lanes, grid };
 
 struct Tuning { // results never depend on it: for tests and measurements
     Search search = Search::automatic;
