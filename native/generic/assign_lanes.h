@@ -22,13 +22,30 @@ struct AssignLanes {
                     rows[i * fixed + static_cast<std::size_t>(j)] - shift[j];
     }
 
+    // The last columns of squares overlap where the row length is no multiple of their size.
+    template <int size>
+    static void transpose_squares(const T* rows, std::ptrdiff_t stride, std::size_t dimensions,
+                                  const T* shift, T* lanes) {
+        for (std::size_t j = 0; j < dimensions; j += size) {
+            const std::size_t at = j + size <= dimensions ? j : dimensions - size;
+            for (std::size_t i = 0; i < points; i += size)
+                Square<T, size>::transpose(rows + static_cast<std::ptrdiff_t>(i) * stride +
+                                               static_cast<std::ptrdiff_t>(at),
+                                           stride, shift + at, lanes + at * points + i, points);
+        }
+    }
+
     static void transpose_any(const T* rows, std::ptrdiff_t stride, std::size_t count,
                               std::size_t dimensions, const T* shift, T* lanes) {
         const bool dense = count == points && stride == static_cast<std::ptrdiff_t>(dimensions);
         if (dense && dimensions == 1) return transpose<1>(rows, shift, lanes);
         if (dense && dimensions == 2) return transpose<2>(rows, shift, lanes);
         if (dense && dimensions == 3) return transpose<3>(rows, shift, lanes);
-        if (dense && dimensions == 4) return transpose<4>(rows, shift, lanes);
+        if constexpr (points % 8 == 0)
+            if (count == points && dimensions >= 8)
+                return transpose_squares<8>(rows, stride, dimensions, shift, lanes);
+        if (count == points && dimensions >= 4)
+            return transpose_squares<4>(rows, stride, dimensions, shift, lanes);
         for (std::size_t i = 0; i < points; ++i) {
             const T* const row =
                 rows + static_cast<std::ptrdiff_t>(i < count ? i : count - 1) * stride;
@@ -100,6 +117,11 @@ struct AssignLanes {
         typename V::Index places[points];
         for (std::size_t from = 0; from < count; from += points) {
             const std::size_t here = count - from < points ? count - from : points;
+            // The search keeps the memory idle: let the next points arrive meanwhile.
+            if (here == points)
+                for (std::size_t at = 0; at < points * dimensions; at += 64 / sizeof(T))
+                    __builtin_prefetch(block + static_cast<std::ptrdiff_t>(from + points) * stride +
+                                       at);
             transpose_any(block + static_cast<std::ptrdiff_t>(from) * stride, stride, here,
                           dimensions, centers.shift, lanes);
             search(lanes, centers, best, second, places);

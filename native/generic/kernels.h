@@ -31,6 +31,8 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 
 #include "best_two.h"
 
+#include "transpose.h"
+
 #include "assign_grid.h"
 #include "assign_lanes.h"
 #include "assign_panels.h"
