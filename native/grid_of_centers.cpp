@@ -9,13 +9,17 @@
 // do to it and to the float64 distances that would compare c and z.
 #include "grid_of_centers.h"
 
+#include "centroids/dispatch.h"
+#include "work_plan.h"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace centroids {
-namespace {
+namespace grid_detail {
 
 constexpr std::size_t sample_rows = 1024;
 // A cell is widened by this part of its width: far above the rounding of a point's place in units
@@ -24,107 +28,38 @@ constexpr double widening = 2e-3;
 constexpr std::int32_t most_across = 2048; // 2 u times this is 2.5e-4 in float32
 // The outermost cells reach out by this many widths of the box; points beyond are outside.
 constexpr double reach_out = 3;
-// Relative to the squares that are compared: some 200 roundings of float64.
-constexpr double rounding = 4e-14;
+// Up to here a longer list costs a point no more, and small cells only pay where they leave one.
+constexpr std::size_t short_list = 4;
+static const std::int32_t coarse = std::getenv("COARSE") ? std::atoi(std::getenv("COARSE")) : 1;
 
 using Place = std::array<std::int32_t, grid_dimensions>;
 
-// The arithmetic of filling, in float64 for points of any type.
-class Filler {
-  public:
-    Filler(std::size_t dimensions, std::int32_t across, const double* centers,
-           std::size_t num_centers, AlignedVector<std::int32_t>& table,
-           AlignedVector<std::int32_t>& lists)
-        : dimensions_(dimensions), across_(across), centers_(centers), num_centers_(num_centers),
-          table_(table), lists_(lists) {}
+using FilterBoxes = decltype(BlockKernels<float>::filter_boxes);
 
-    std::array<double, grid_dimensions> low{}, width{}, outer_low{}, outer_high{};
+// The geometry of the cells, in float64 for points of any type.
+struct Cells {
+    std::size_t dimensions;
+    std::int32_t across;
+    std::array<double, grid_dimensions> low, width, outer_low, outer_high;
 
-    void fill() {
-        candidates_.resize(num_centers_);
-        for (std::size_t c = 0; c < num_centers_; ++c)
-            candidates_[c] = static_cast<std::int32_t>(c);
-        table_.back() = ~append_list(0);
-        fill_box(Place{}, across_, 0);
-    }
-
-  private:
     double edge(std::size_t j, std::int32_t at) const {
         if (at == 0) return outer_low[j];
-        if (at == across_) return outer_high[j];
+        if (at == across) return outer_high[j];
         return low[j] + at * width[j];
     }
-
-    // Candidates [from, end) of the box of `size` cells at `corner`.
-    void fill_box(const Place& corner, std::int32_t size, std::size_t from) {
-        const std::size_t kept = candidates_.size();
-        filter(corner, size, from);
-        if (candidates_.size() - kept == 1)
-            fill_cells(corner, size, candidates_[kept]);
-        else if (size == 1)
-            table_[cell(corner)] = ~append_list(kept);
-        else
-            split(corner, size / 2, kept);
-        candidates_.resize(kept);
-    }
-
-    void split(const Place& corner, std::int32_t size, std::size_t from) {
-        for (unsigned child = 0; child < 1u << dimensions_; ++child) {
-            Place at = corner;
-            for (std::size_t j = 0; j < dimensions_; ++j)
-                at[j] += static_cast<std::int32_t>(child >> j & 1) * size;
-            fill_box(at, size, from);
-        }
-    }
-
-    // Appends the candidates of [from, end) that can win in the box, in their order.
-    void filter(const Place& corner, std::int32_t size, std::size_t from) {
-        double middle[grid_dimensions], half[grid_dimensions], diagonal = 0;
-        for (std::size_t j = 0; j < dimensions_; ++j) {
-            const double lower = edge(j, corner[j]), upper = edge(j, corner[j] + size);
-            middle[j] = 0.5 * (lower + upper);
-            half[j] = 0.5 * (upper - lower) + widening * width[j];
-            diagonal += half[j] * half[j];
-        }
-        const std::size_t end = candidates_.size();
-        distances_.resize(end - from);
-        double nearest = std::numeric_limits<double>::infinity();
-        const double* winner = centers_;
-        for (std::size_t at = from; at < end; ++at) {
-            const double* const center = centers_ + 4 * candidates_[at];
-            double distance = 0;
-            for (std::size_t j = 0; j < dimensions_; ++j)
-                distance += (middle[j] - center[j]) * (middle[j] - center[j]);
-            distances_[at - from] = distance;
-            if (distance < nearest) {
-                nearest = distance;
-                winner = center;
-            }
-        }
-        for (std::size_t at = from; at < end; ++at) {
-            const std::int32_t candidate = candidates_[at];
-            const double* const center = centers_ + 4 * candidate;
-            const double distance = distances_[at - from];
-            double swing = rounding * (distance + nearest + diagonal);
-            for (std::size_t j = 0; j < dimensions_; ++j)
-                swing += 2 * half[j] * std::fabs(center[j] - winner[j]);
-            if (!(distance - nearest > swing)) candidates_.push_back(candidate);
-        }
-    }
-
-    std::size_t cell(const Place& place) const {
+    std::size_t index(const Place& place) const {
         std::size_t cell = 0;
-        for (std::size_t j = 0; j < dimensions_; ++j)
-            cell = cell * static_cast<std::size_t>(across_) + static_cast<std::size_t>(place[j]);
+        for (std::size_t j = 0; j < dimensions; ++j)
+            cell = cell * static_cast<std::size_t>(across) + static_cast<std::size_t>(place[j]);
         return cell;
     }
-
-    void fill_cells(const Place& corner, std::int32_t size, std::int32_t center) {
-        const std::size_t last = dimensions_ - 1;
+    // row(start): the cells of a box, as runs of `size` neighbours.
+    template <class Row>
+    void for_each_row(const Place& corner, std::int32_t size, const Row& row) const {
         Place at = corner;
         for (;;) {
-            std::fill_n(table_.begin() + static_cast<std::ptrdiff_t>(cell(at)), size, center);
-            std::size_t j = last;
+            row(index(at));
+            std::size_t j = dimensions - 1;
             for (; j > 0; --j) {
                 if (++at[j - 1] < corner[j - 1] + size) break;
                 at[j - 1] = corner[j - 1];
@@ -132,28 +67,94 @@ class Filler {
             if (j == 0) return;
         }
     }
+};
 
-    std::int32_t append_list(std::size_t from) {
-        const auto start = static_cast<std::int32_t>(lists_.size());
-        lists_.push_back(static_cast<std::int32_t>((candidates_.size() - from + 3) / 4));
-        lists_.insert(lists_.end(), candidates_.begin() + static_cast<std::ptrdiff_t>(from),
-                      candidates_.end());
-        while ((lists_.size() - static_cast<std::size_t>(start)) % 4 != 1)
-            lists_.push_back(lists_.back());
+// Fills the cells of one box, with lists of its own.
+class Filler {
+  public:
+    Filler(const Cells& cells, const double* centers, FilterBoxes filter_boxes, std::int32_t* table)
+        : cells_(cells), centers_(centers), filter_boxes_(filter_boxes), table_(table) {}
+
+    std::vector<std::int32_t> lists;
+
+    void fill(const Place& corner, std::int32_t size, const std::int32_t* candidates,
+              std::size_t count, std::size_t level) {
+        if (count == 1)
+            set(corner, size, *candidates);
+        else if (size == 1 || (count <= short_list && size <= coarse))
+            set(corner, size, ~append_list(candidates, count));
+        else
+            split(corner, size, candidates, count, level);
+    }
+
+    // child(corner, size, candidates, count)
+    template <class Child>
+    void for_each_child(const Place& corner, std::int32_t size, const std::int32_t* candidates,
+                        std::size_t count, std::vector<std::int32_t>& kept, const Child& child) {
+        const std::size_t d = cells_.dimensions, boxes = boxes_together(d);
+        std::int32_t parts = d == 1 ? 16 : d == 2 ? 4 : 2;
+        while (parts > size) parts /= 2;
+        const std::int32_t part = size / parts;
+        double middle[grid_dimensions * 16] = {}, half[grid_dimensions * 16] = {};
+        std::array<Place, 16> corners{};
+        std::size_t num_boxes = 1;
+        for (std::size_t j = 0; j < d; ++j) num_boxes *= static_cast<std::size_t>(parts);
+        for (std::size_t b = 0; b < num_boxes; ++b) {
+            auto rest = static_cast<std::int32_t>(b);
+            for (std::size_t j = 0; j < d; ++j) {
+                const std::int32_t at = corner[j] + rest % parts * part;
+                rest /= parts;
+                const double lower = cells_.edge(j, at), upper = cells_.edge(j, at + part);
+                corners[b][j] = at;
+                middle[j * boxes + b] = 0.5 * (lower + upper);
+                half[j * boxes + b] = 0.5 * (upper - lower) + widening * cells_.width[j];
+            }
+        }
+        std::size_t num_kept[16];
+        kept.resize(boxes * count);
+        filter_boxes_(centers_, candidates, count, d, middle, half, kept.data(), num_kept);
+        for (std::size_t b = 0; b < num_boxes; ++b)
+            child(corners[b], part, kept.data() + b * count, num_kept[b]);
+    }
+
+  private:
+    void split(const Place& corner, std::int32_t size, const std::int32_t* candidates,
+               std::size_t count, std::size_t level) {
+        for_each_child(corner, size, candidates, count, kept_[level],
+                       [&](const Place& at, std::int32_t part, const std::int32_t* own,
+                           std::size_t num_own) { fill(at, part, own, num_own, level + 1); });
+    }
+
+    void set(const Place& corner, std::int32_t size, std::int32_t entry) {
+        cells_.for_each_row(corner, size,
+                            [&](std::size_t start) { std::fill_n(table_ + start, size, entry); });
+    }
+
+    std::int32_t append_list(const std::int32_t* candidates, std::size_t count) {
+        const auto start = static_cast<std::int32_t>(lists.size());
+        lists.push_back(static_cast<std::int32_t>((count + 3) / 4));
+        lists.insert(lists.end(), candidates, candidates + count);
+        while ((lists.size() - static_cast<std::size_t>(start)) % 4 != 1)
+            lists.push_back(lists.back());
         return start;
     }
 
-    const std::size_t dimensions_;
-    const std::int32_t across_;
+    const Cells& cells_;
     const double* const centers_;
-    const std::size_t num_centers_;
-    AlignedVector<std::int32_t>& table_;
-    AlignedVector<std::int32_t>& lists_;
-    std::vector<std::int32_t> candidates_; // a stack: those of a box on top of its parent's
-    std::vector<double> distances_;
+    const FilterBoxes filter_boxes_;
+    std::int32_t* const table_;
+    std::array<std::vector<std::int32_t>, 12> kept_; // one a level: across is at most 2^11
 };
 
-} // namespace
+// A child of the whole box, to be filled by one thread.
+struct Part {
+    Place corner;
+    std::int32_t size;
+    std::vector<std::int32_t> candidates, lists;
+};
+
+} // namespace grid_detail
+using namespace grid_detail;
 
 template <class T>
 GridOfCenters<T>::GridOfCenters(const DenseRows& points, const Centers<T>& centers,
@@ -175,8 +176,7 @@ GridOfCenters<T>::GridOfCenters(const DenseRows& points, const Centers<T>& cente
     for (std::size_t c = 0; c < k; ++c)
         for (std::size_t j = 0; j < dimensions; ++j)
             centers_[4 * c + j] = static_cast<double>(centers.values[c * dimensions + j]);
-    AlignedVector<std::int32_t> table(cells_of(across) + 1);
-    Filler filler(dimensions, across, centers_.data(), k, table, lists_);
+    Cells cells{dimensions, across, {}, {}, {}, {}};
     for (std::size_t j = 0; j < dimensions; ++j) {
         T lowest = sample_[j], highest = sample_[j];
         for (std::size_t at = j; at < sample_.size(); at += dimensions) {
@@ -197,19 +197,56 @@ GridOfCenters<T>::GridOfCenters(const DenseRows& points, const Centers<T>& cente
                             static_cast<double>(view.cells_per_unit[j]) * size < 1e12 &&
                             reach < std::numeric_limits<T>::max();
         if (!useful) return;
-        filler.low[j] = low;
-        filler.width[j] = width;
-        filler.outer_low[j] = middle - reach;
-        filler.outer_high[j] = middle + reach;
+        cells.low[j] = low;
+        cells.width[j] = width;
+        cells.outer_low[j] = middle - reach;
+        cells.outer_high[j] = middle + reach;
     }
-    filler.fill();
-    table_ = std::move(table);
+    table_.resize(cells_of(across) + 1);
+    fill_table(cells);
     view.num_centers = k;
     view.dimensions = dimensions;
     view.cells_across = across;
     view.table = table_.data();
     view.lists = lists_.data();
     view.centers = centers_.data();
+}
+
+template <class T>
+void GridOfCenters<T>::fill_table(const Cells& cells) {
+    const FilterBoxes filter_boxes = current_kernels<T>().filter_boxes;
+    const std::size_t k = centers_.size() / 4;
+    std::vector<std::int32_t> all(k), kept;
+    std::iota(all.begin(), all.end(), 0);
+    std::vector<Part> parts;
+    Filler whole(cells, centers_.data(), filter_boxes, table_.data());
+    whole.for_each_child(
+        Place{}, cells.across, all.data(), k, kept,
+        [&](const Place& corner, std::int32_t size, const std::int32_t* own, std::size_t count) {
+            parts.push_back({corner, size, {own, own + count}, {}});
+        });
+    parallel_for(
+        parts.size(), seconds_for(static_cast<double>(table_.size()) * 100), [&](std::size_t p) {
+            Part& part = parts[p];
+            Filler filler(cells, centers_.data(), filter_boxes, table_.data());
+            filler.fill(part.corner, part.size, part.candidates.data(), part.candidates.size(), 0);
+            part.lists = std::move(filler.lists);
+        });
+    // The list for points outside comes first.
+    table_.back() = ~0;
+    lists_.push_back(static_cast<std::int32_t>((k + 3) / 4));
+    lists_.insert(lists_.end(), all.begin(), all.end());
+    while (lists_.size() % 4 != 1) lists_.push_back(lists_.back());
+    for (const Part& part : parts) {
+        const auto base = static_cast<std::int32_t>(lists_.size());
+        lists_.insert(lists_.end(), part.lists.begin(), part.lists.end());
+        cells.for_each_row(part.corner, part.size, [&](std::size_t start) {
+            for (std::int32_t i = 0; i < part.size; ++i) {
+                std::int32_t& entry = table_[start + static_cast<std::size_t>(i)];
+                entry -= entry < 0 ? base : 0; // ~(start + base)
+            }
+        });
+    }
 }
 
 // Finite rows at even distances.

@@ -12,6 +12,10 @@ namespace centroids {
 
 constexpr std::size_t grid_dimensions = 3; // at most
 
+namespace grid_detail {
+struct Cells;
+}
+
 template <class T>
 class GridOfCenters {
   public:
@@ -26,6 +30,7 @@ class GridOfCenters {
     CenterGrid<T> view{};
 
   private:
+    void fill_table(const grid_detail::Cells& cells);
     void sample(const DenseRows& points);
 
     AlignedVector<std::int32_t> table_, lists_;

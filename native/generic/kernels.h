@@ -36,6 +36,7 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 #include "assign_grid.h"
 #include "assign_lanes.h"
 #include "assign_panels.h"
+#include "filter_boxes.h"
 #include "distances.h"
 #include "row_sums.h"
 
@@ -57,6 +58,7 @@ constexpr BlockKernels<typename V::T> make_kernels() {
             &Panels::assign,
             &Lanes::assign,
             &AssignGrid<T>::assign,
+            &filter_boxes,
             &Panels::score_row,
             &squared_distance<T>,
             &update_rows<T>,

@@ -36,6 +36,11 @@ struct BlockResult {
     unsigned char* uncertain;    // OUT [rows], 1 where rounding could have changed the arg-min
 };
 
+// The box of a node of the grid is cut into this many at once: 16 x 1, 4 x 4 or 2 x 2 x 2.
+constexpr std::size_t boxes_together(std::size_t dimensions) { return dimensions == 3 ? 8 : 16; }
+// Relative to the squares that are compared: some 200 roundings of float64.
+constexpr double box_rounding = 4e-14;
+
 // A table over a box of at most three dimensions: which centers can be nearest in a cell.
 template <class T>
 struct CenterGrid {
@@ -70,6 +75,13 @@ struct BlockKernels {
     std::ptrdiff_t (*assign_grid)(const T* rows, std::ptrdiff_t stride, std::size_t count,
                                   const CenterGrid<T>& grid, std::int32_t* scratch,
                                   std::int32_t* cluster_index);
+
+    // Which of the candidates can be nearest in each of boxes_together(dimensions) boxes.
+    // centers: IN [num_centers][4]; candidates: IN [count]; middle, half: IN [dimensions][boxes]
+    // kept: OUT [boxes][count], of which the first num_kept[box] hold
+    void (*filter_boxes)(const double* centers, const std::int32_t* candidates, std::size_t count,
+                         std::size_t dimensions, const double* middle, const double* half,
+                         std::int32_t* kept, std::size_t* num_kept);
 
     // scores: OUT [num_panels * panel_width], |c|^2 - 2xc of one row, in the shifted frame
     void (*score_row)(const T* row, const PackedCenters<T>& centers, T* shifted, T* scores);
