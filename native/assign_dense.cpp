@@ -115,7 +115,7 @@ class Assignment {
                                      : kernels_.panels_scratch(block_rows_, dimensions));
         scratch.threshold.resize(block_rows_);
         scratch.uncertain.resize(block_rows_);
-        scratch.cells.resize(grid_ ? 2 * block_rows_ : 0);
+        scratch.cells.resize(grid_ ? 3 * block_rows_ : 0);
         scratch.distances.resize(block_rows_);
         EightSums inertia;
         for (std::size_t first = begin; first < end; first += block_rows_) {

@@ -82,7 +82,7 @@ class Filler {
         if (count == 1)
             set(corner, size, *candidates);
         else if (size == 1 || (count <= short_list && size <= coarse))
-            set(corner, size, ~append_list(candidates, count));
+            set(corner, size, append_list(candidates, count));
         else
             split(corner, size, candidates, count, level);
     }
@@ -95,20 +95,29 @@ class Filler {
         std::int32_t parts = d == 1 ? 16 : d == 2 ? 4 : 2;
         while (parts > size) parts /= 2;
         const std::int32_t part = size / parts;
+        // Edges and thus boxes are a product over the dimensions.
         double middle[grid_dimensions * 16] = {}, half[grid_dimensions * 16] = {};
         std::array<Place, 16> corners{};
         std::size_t num_boxes = 1;
-        for (std::size_t j = 0; j < d; ++j) num_boxes *= static_cast<std::size_t>(parts);
-        for (std::size_t b = 0; b < num_boxes; ++b) {
-            auto rest = static_cast<std::int32_t>(b);
-            for (std::size_t j = 0; j < d; ++j) {
-                const std::int32_t at = corner[j] + rest % parts * part;
-                rest /= parts;
+        for (std::size_t j = 0; j < d; ++j) {
+            for (std::int32_t i = parts; i-- > 0;) {
+                const std::int32_t at = corner[j] + i * part;
                 const double lower = cells_.edge(j, at), upper = cells_.edge(j, at + part);
-                corners[b][j] = at;
-                middle[j * boxes + b] = 0.5 * (lower + upper);
-                half[j * boxes + b] = 0.5 * (upper - lower) + widening * cells_.width[j];
+                const double mid = 0.5 * (lower + upper);
+                const double half_width = 0.5 * (upper - lower) + widening * cells_.width[j];
+                for (std::size_t b = 0; b < num_boxes; ++b) {
+                    const std::size_t box = static_cast<std::size_t>(i) * num_boxes + b;
+                    for (std::size_t before = 0; before < j; ++before) {
+                        corners[box][before] = corners[b][before];
+                        middle[before * boxes + box] = middle[before * boxes + b];
+                        half[before * boxes + box] = half[before * boxes + b];
+                    }
+                    corners[box][j] = at;
+                    middle[j * boxes + box] = mid;
+                    half[j * boxes + box] = half_width;
+                }
             }
+            num_boxes *= static_cast<std::size_t>(parts);
         }
         std::size_t num_kept[16];
         kept.resize(boxes * count);
@@ -130,13 +139,16 @@ class Filler {
                             [&](std::size_t start) { std::fill_n(table_ + start, size, entry); });
     }
 
+    // The entry of the table for the list.
     std::int32_t append_list(const std::int32_t* candidates, std::size_t count) {
-        const auto start = static_cast<std::int32_t>(lists.size());
-        lists.push_back(static_cast<std::int32_t>((count + 3) / 4));
-        lists.insert(lists.end(), candidates, candidates + count);
-        while ((lists.size() - static_cast<std::size_t>(start)) % 4 != 1)
-            lists.push_back(lists.back());
-        return start;
+        const std::size_t start = lists.size(), fours = (count + 3) / 4;
+        if (lists.capacity() < start + 4 * fours + 1) lists.reserve(2 * start + 4 * fours + 1024);
+        lists.resize(start + 4 * fours + 1);
+        std::int32_t* const list = lists.data() + start;
+        list[0] = static_cast<std::int32_t>(fours);
+        for (std::size_t c = 0; c < 4 * fours; ++c)
+            list[1 + c] = candidates[std::min(c, count - 1)];
+        return ~static_cast<std::int32_t>(2 * start + (fours > 1));
     }
 
     const Cells& cells_;
@@ -233,7 +245,7 @@ void GridOfCenters<T>::fill_table(const Cells& cells) {
             part.lists = std::move(filler.lists);
         });
     // The list for points outside comes first.
-    table_.back() = ~0;
+    table_.back() = k > 4 ? ~1 : ~0;
     lists_.push_back(static_cast<std::int32_t>((k + 3) / 4));
     lists_.insert(lists_.end(), all.begin(), all.end());
     while (lists_.size() % 4 != 1) lists_.push_back(lists_.back());
@@ -243,7 +255,7 @@ void GridOfCenters<T>::fill_table(const Cells& cells) {
         cells.for_each_row(part.corner, part.size, [&](std::size_t start) {
             for (std::int32_t i = 0; i < part.size; ++i) {
                 std::int32_t& entry = table_[start + static_cast<std::size_t>(i)];
-                entry -= entry < 0 ? base : 0; // ~(start + base)
+                entry -= entry < 0 ? 2 * base : 0; // ~(2 * (start + base) + ...)
             }
         });
     }

@@ -36,71 +36,134 @@ struct AssignGrid {
         }
     }
 
-    // As row_sums.h adds its eight running sums when there are but so many dimensions.
+    typedef double Four __attribute__((vector_size(32)));
+    typedef double Pair __attribute__((vector_size(16)));
+
+    // A row against four centers: squared distances, added as row_sums.h adds its eight running
+    // sums when there are but so many dimensions.
     template <int dimensions>
-    static inline __attribute__((always_inline)) double distance(const double* row,
-                                                                 const double* center) {
-        double squares[dimensions];
-        for (int j = 0; j < dimensions; ++j)
-            squares[j] = (row[j] - center[j]) * (row[j] - center[j]);
-        if constexpr (dimensions == 1) return squares[0];
-        if constexpr (dimensions == 2) return squares[0] + squares[1];
-        if constexpr (dimensions == 3) return (squares[0] + squares[2]) + squares[1];
-    }
-
-    struct Nearest {
-        double distance;
-        std::int32_t center;
-    };
-
-    // The first of equals wins: lists ascend.
-    static inline __attribute__((always_inline)) Nearest nearer(Nearest a, Nearest b) {
-        const bool second = b.distance < a.distance;
-        return {second ? b.distance : a.distance, second ? b.center : a.center};
-    }
-
-    template <int dimensions>
-    static inline __attribute__((always_inline)) Nearest search(const double* row,
-                                                                const std::int32_t* list,
-                                                                const double* centers) {
-        Nearest best = {infinity, -1};
-        const std::int32_t* const end = list + 1 + 4 * list[0];
-        for (++list; list != end; list += 4) {
-            Nearest four[4];
-            for (int c = 0; c < 4; ++c)
-                four[c] = {distance<dimensions>(row, centers + 4 * std::ptrdiff_t(list[c])),
-                           list[c]};
-            best = nearer(best, nearer(nearer(four[0], four[1]), nearer(four[2], four[3])));
+    static inline __attribute__((always_inline)) void
+    four_distances(const T* row, const double* centers, const std::int32_t* list, Four& distances) {
+        const auto center = [&](int c) {
+            return centers + 4 * static_cast<std::ptrdiff_t>(list[c]);
+        };
+        const double x = static_cast<double>(row[0]);
+        if constexpr (dimensions == 1) {
+            const Four difference = x - Four{*center(0), *center(1), *center(2), *center(3)};
+            distances = difference * difference;
+        } else if constexpr (dimensions == 2) {
+            const double y = static_cast<double>(row[1]);
+            const Four point = {x, y, x, y};
+            Pair pairs[4];
+            for (int c = 0; c < 4; ++c) __builtin_memcpy(&pairs[c], center(c), sizeof pairs[c]);
+            Four even = point - __builtin_shufflevector(pairs[0], pairs[2], 0, 1, 2, 3);
+            Four odd = point - __builtin_shufflevector(pairs[1], pairs[3], 0, 1, 2, 3);
+            even *= even;
+            odd *= odd;
+            distances = __builtin_shufflevector(even, odd, 0, 4, 2, 6) +
+                        __builtin_shufflevector(even, odd, 1, 5, 3, 7);
+        } else {
+            const Four point = {x, static_cast<double>(row[1]), static_cast<double>(row[2]), 0};
+            Four squares[4];
+            for (int c = 0; c < 4; ++c) {
+                __builtin_memcpy(&squares[c], center(c), sizeof squares[c]);
+                squares[c] = point - squares[c];
+                squares[c] *= squares[c];
+            }
+            // x^2 with z^2 and y^2 with 0, of centers 0 and 1, then of 2 and 3
+            const Four first = __builtin_shufflevector(squares[0], squares[1], 0, 4, 2, 6);
+            const Four second = __builtin_shufflevector(squares[0], squares[1], 1, 5, 3, 7);
+            const Four third = __builtin_shufflevector(squares[2], squares[3], 0, 4, 2, 6);
+            const Four fourth = __builtin_shufflevector(squares[2], squares[3], 1, 5, 3, 7);
+            const Four xs = __builtin_shufflevector(first, third, 0, 1, 4, 5);
+            const Four zs = __builtin_shufflevector(first, third, 2, 3, 6, 7);
+            const Four ys = __builtin_shufflevector(second, fourth, 0, 1, 4, 5);
+            distances = (xs + zs) + ys;
         }
-        return best;
     }
 
+    typedef std::int64_t FourPlaces __attribute__((vector_size(32)));
+    typedef std::int64_t PairOfPlaces __attribute__((vector_size(16)));
+
+    // Place in the list of the least of four distances, the first of equals, and that distance. All
+    // in vectors: of scalars the compiler makes branches, which no processor can foresee.
+    static inline __attribute__((always_inline)) std::int64_t
+    first_least(const Four& distances, const FourPlaces& places, double& least) {
+        Pair a = __builtin_shufflevector(distances, distances, 0, 2);
+        Pair b = __builtin_shufflevector(distances, distances, 1, 3);
+        PairOfPlaces place_a = __builtin_shufflevector(places, places, 0, 2);
+        PairOfPlaces place_b = __builtin_shufflevector(places, places, 1, 3);
+        PairOfPlaces swap = (b < a) | ((b == a) & (place_b < place_a));
+        a = swap ? b : a;
+        place_a = swap ? place_b : place_a;
+        b = __builtin_shufflevector(a, a, 1, 0);
+        place_b = __builtin_shufflevector(place_a, place_a, 1, 0);
+        swap = (b < a) | ((b == a) & (place_b < place_a));
+        a = swap ? b : a;
+        place_a = swap ? place_b : place_a;
+        least = a[0];
+        return place_a[0];
+    }
+
+    // -1 where no distance is finite. Lists ascend: the first of equals has the lowest index.
+    template <int dimensions>
+    static inline __attribute__((always_inline)) std::int32_t
+    nearest_in_fours(const T* row, const double* centers, const std::int32_t* list,
+                     std::int64_t fours) {
+        Four nearest;
+        FourPlaces places = {0, 1, 2, 3};
+        four_distances<dimensions>(row, centers, list, nearest);
+        for (std::int64_t at = 4; at < 4 * fours; at += 4) {
+            Four distances;
+            four_distances<dimensions>(row, centers, list + at, distances);
+            const FourPlaces here = {at, at + 1, at + 2, at + 3};
+            const FourPlaces nearer = distances < nearest;
+            nearest = nearer ? distances : nearest;
+            places = nearer ? here : places;
+        }
+        double least;
+        const std::int64_t place = first_least(nearest, places, least);
+        return least < infinity ? list[place] : -1;
+    }
+
+    // Points of cells with up to four centers, and of the others: each list is searched by one
+    // loop, so that no branch depends on a point.
     template <int dimensions>
     static std::ptrdiff_t run(const T* rows, std::ptrdiff_t stride, std::size_t count,
                               const CenterGrid<T>& grid, std::int32_t* scratch,
                               std::int32_t* cluster_index) {
         std::int32_t* const cells = scratch;
-        std::int32_t* const open = scratch + count;
+        std::int32_t* const few = scratch + count;
+        std::int32_t* const many = scratch + 2 * count;
         if (stride == dimensions)
             find_cells<dimensions>(rows, dimensions, count, grid, cells);
         else
             find_cells<dimensions>(rows, stride, count, grid, cells);
-        std::size_t num_open = 0;
+        std::size_t num_few = 0, num_many = 0;
         for (std::size_t i = 0; i < count; ++i) {
             const std::int32_t entry = grid.table[cells[i]];
             cluster_index[i] = entry;
-            open[num_open] = static_cast<std::int32_t>(i);
-            num_open += entry < 0;
+            few[num_few] = static_cast<std::int32_t>(i);
+            many[num_many] = static_cast<std::int32_t>(i);
+            const auto open = static_cast<std::uint32_t>(entry) >> 31;
+            const auto long_list = open & static_cast<std::uint32_t>(~entry);
+            num_few += open & ~long_list;
+            num_many += long_list;
         }
         std::ptrdiff_t bad_row = -1;
-        for (std::size_t at = num_open; at-- > 0;) {
-            const std::int32_t i = open[at];
-            double row[dimensions];
-            for (int j = 0; j < dimensions; ++j) row[j] = static_cast<double>(rows[i * stride + j]);
-            const Nearest found =
-                search<dimensions>(row, grid.lists + ~cluster_index[i], grid.centers);
-            cluster_index[i] = found.center;
-            if (found.center < 0) bad_row = i;
+        const auto take = [&](std::int32_t i, std::int32_t nearest) {
+            cluster_index[i] = nearest;
+            if (nearest < 0 && (bad_row < 0 || i < bad_row)) bad_row = i;
+        };
+        for (std::size_t at = 0; at < num_few; ++at) {
+            const std::int32_t i = few[at];
+            const std::int32_t* const list = grid.lists + (~cluster_index[i] >> 1);
+            take(i, nearest_in_fours<dimensions>(rows + i * stride, grid.centers, list + 1, 1));
+        }
+        for (std::size_t at = 0; at < num_many; ++at) {
+            const std::int32_t i = many[at];
+            const std::int32_t* const list = grid.lists + (~cluster_index[i] >> 1);
+            take(i, nearest_in_fours<dimensions>(rows + i * stride, grid.centers, list + 1, *list));
         }
         return bad_row;
     }

@@ -1,59 +1,81 @@
 // Which centers can be nearest in each of several boxes: the step that fills a grid of cells.
 //
-// Boxes are in the lanes of plain loops that the compiler vectorises; centers come one by one. Per
-// center and box it is some twenty float64 operations, and a store that is counted or overwritten.
+// Boxes are in the lanes of the compiler's own vectors; centers come one by one. Eight boxes and
+// one center are some twenty-five vector operations, and a store each that is kept or overwritten.
 // The test is derived in grid_of_centers.cpp.
+
+// One center against eight boxes, from `middle` and `half` of the first on.
+template <int dimensions, int boxes>
+struct EightBoxes {
+    using Values = Eight<double>::Values;
+    Values middle[dimensions], half[dimensions], winner[dimensions];
+    Values nearest, diagonal;
+
+    inline __attribute__((always_inline)) void load(const double* middles, const double* halves) {
+        nearest = Values{} + __builtin_inf();
+        diagonal = Values{};
+        for (int j = 0; j < dimensions; ++j) {
+            __builtin_memcpy(&middle[j], middles + j * boxes, sizeof middle[j]);
+            __builtin_memcpy(&half[j], halves + j * boxes, sizeof half[j]);
+            winner[j] = Values{};
+            diagonal += half[j] * half[j];
+        }
+    }
+
+    inline __attribute__((always_inline)) void measure(const double* center,
+                                                       Values& squares) const {
+        squares = Values{};
+        for (int j = 0; j < dimensions; ++j) {
+            const Values difference = middle[j] - center[j];
+            squares += difference * difference;
+        }
+    }
+
+    inline __attribute__((always_inline)) void find_winner(const double* center) {
+        Values squares;
+        measure(center, squares);
+        const auto nearer = squares < nearest;
+        nearest = nearer ? squares : nearest;
+        for (int j = 0; j < dimensions; ++j) winner[j] = nearer ? Values{} + center[j] : winner[j];
+    }
+
+    // loses: OUT [8], -1 where the center cannot be nearest, else 0
+    inline __attribute__((always_inline)) void judge_center(const double* center,
+                                                            std::int64_t* loses) const {
+        Values squares;
+        measure(center, squares);
+        Values margin = squares - nearest - box_rounding * (squares + nearest + diagonal);
+        for (int j = 0; j < dimensions; ++j) {
+            const Values apart = center[j] - winner[j];
+            margin -= 2 * half[j] * (apart < 0 ? -apart : apart);
+        }
+        const auto lost = margin > 0;
+        __builtin_memcpy(loses, &lost, sizeof lost);
+    }
+};
 
 template <int dimensions, int boxes>
 static void filter_boxes_of(const double* centers, const std::int32_t* candidates,
                             std::size_t count, const double* middle, const double* half,
                             std::int32_t* kept, std::size_t* num_kept) {
-    double nearest[boxes], winner[dimensions][boxes], diagonal[boxes];
-    for (int b = 0; b < boxes; ++b) {
-        nearest[b] = __builtin_inf();
-        diagonal[b] = 0;
-        num_kept[b] = 0;
-    }
-    for (int j = 0; j < dimensions; ++j)
-        for (int b = 0; b < boxes; ++b) {
-            diagonal[b] += half[j * boxes + b] * half[j * boxes + b];
-            winner[j][b] = 0;
-        }
-    double squares[boxes];
-    const auto measure = [&](const double* center) {
-        for (int b = 0; b < boxes; ++b) squares[b] = 0;
-        for (int j = 0; j < dimensions; ++j)
-            for (int b = 0; b < boxes; ++b) {
-                const double difference = middle[j * boxes + b] - center[j];
-                squares[b] += difference * difference;
-            }
-    };
+    EightBoxes<dimensions, boxes> eights[boxes / 8];
+    for (int e = 0; e < boxes / 8; ++e) eights[e].load(middle + 8 * e, half + 8 * e);
+    std::int32_t* next[boxes];
+    for (int b = 0; b < boxes; ++b) next[b] = kept + static_cast<std::size_t>(b) * count;
+    for (std::size_t at = 0; at < count; ++at)
+        for (int e = 0; e < boxes / 8; ++e) eights[e].find_winner(centers + 4 * candidates[at]);
     for (std::size_t at = 0; at < count; ++at) {
-        const double* const center = centers + 4 * candidates[at];
-        measure(center);
-        for (int j = 0; j < dimensions; ++j)
-            for (int b = 0; b < boxes; ++b)
-                winner[j][b] = squares[b] < nearest[b] ? center[j] : winner[j][b];
-        for (int b = 0; b < boxes; ++b)
-            nearest[b] = squares[b] < nearest[b] ? squares[b] : nearest[b];
-    }
-    for (std::size_t at = 0; at < count; ++at) {
-        const double* const center = centers + 4 * candidates[at];
-        measure(center);
-        double margin[boxes];
-        for (int b = 0; b < boxes; ++b)
-            margin[b] =
-                squares[b] - nearest[b] - box_rounding * (squares[b] + nearest[b] + diagonal[b]);
-        for (int j = 0; j < dimensions; ++j)
-            for (int b = 0; b < boxes; ++b) {
-                const double apart = center[j] - winner[j][b];
-                margin[b] -= 2 * half[j * boxes + b] * (apart < 0 ? -apart : apart);
-            }
+        std::int64_t loses[boxes];
+        for (int e = 0; e < boxes / 8; ++e)
+            eights[e].judge_center(centers + 4 * candidates[at], loses + 8 * e);
         for (int b = 0; b < boxes; ++b) {
-            kept[static_cast<std::size_t>(b) * count + num_kept[b]] = candidates[at];
-            num_kept[b] += !(margin[b] > 0);
+            *next[b] = candidates[at];
+            next[b] += 1 + loses[b];
         }
     }
+    for (int b = 0; b < boxes; ++b)
+        num_kept[b] =
+            static_cast<std::size_t>(next[b] - (kept + static_cast<std::size_t>(b) * count));
 }
 
 static void filter_boxes(const double* centers, const std::int32_t* candidates, std::size_t count,

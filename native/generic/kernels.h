@@ -36,9 +36,10 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 #include "assign_grid.h"
 #include "assign_lanes.h"
 #include "assign_panels.h"
-#include "filter_boxes.h"
 #include "distances.h"
 #include "row_sums.h"
+
+#include "filter_boxes.h"
 
 #include "convert_rows.h"
 #include "sparse_products.h"

@@ -49,9 +49,10 @@ struct CenterGrid {
     std::int32_t cells_across;   // in each dimension
     T low[3], cells_per_unit[3]; // place of a point in units of cells, before it is rounded down
     T middle[3], reach[3];       // points farther than `reach` from `middle` are outside
-    const std::int32_t* table;   // [cells_across^dimensions + 1], a center, or ~(start of a list)
-    const std::int32_t* lists;   // each: how many fours, then the centers, ascending
-    const double* centers;       // [num_centers][4], zeros behind
+    const std::int32_t* table; // [cells_across^dimensions + 1], a center, or ~(2 * start of a list
+                               // + (more than four))
+    const std::int32_t* lists; // each: how many fours, then the centers, ascending
+    const double* centers;     // [num_centers][4], zeros behind
 };
 
 template <class T>
@@ -71,7 +72,7 @@ struct BlockKernels {
     void (*assign_lanes)(const T* rows, std::ptrdiff_t stride, std::size_t count,
                          const PackedCenters<T>& centers, T* scratch, BlockResult<T> out);
 
-    // scratch: [2 * count]. Returns the first row that has no finite distance, or -1.
+    // scratch: [3 * count]. Returns the first row that has no finite distance, or -1.
     std::ptrdiff_t (*assign_grid)(const T* rows, std::ptrdiff_t stride, std::size_t count,
                                   const CenterGrid<T>& grid, std::int32_t* scratch,
                                   std::int32_t* cluster_index);
