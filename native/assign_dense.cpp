@@ -34,7 +34,7 @@ template <class T>
 std::size_t rows_in_block(std::size_t dimensions, std::size_t asked) {
     if (asked > 0) return asked;
     const std::size_t fitting = second_level_cache / 2 / (dimensions * sizeof(T) + 1);
-    return std::clamp<std::size_t>(fitting / 8 * 8, 16, dimensions <= 4 ? 1024 : 128);
+    return std::clamp<std::size_t>(fitting / 8 * 8, 16, dimensions <= 4 ? 512 : 128);
 }
 
 // Partial sums per chunk where a few of them are small; else rows grouped by cluster.
@@ -115,7 +115,7 @@ class Assignment {
                                      : kernels_.panels_scratch(block_rows_, dimensions));
         scratch.threshold.resize(block_rows_);
         scratch.uncertain.resize(block_rows_);
-        scratch.cells.resize(grid_ ? 3 * block_rows_ : 0);
+        scratch.cells.resize(grid_ ? 3 * block_rows_ + 32 : 0);
         scratch.distances.resize(block_rows_);
         EightSums inertia;
         for (std::size_t first = begin; first < end; first += block_rows_) {

@@ -96,8 +96,13 @@ class Filler {
         while (parts > size) parts /= 2;
         const std::int32_t part = size / parts;
         // Edges and thus boxes are a product over the dimensions.
-        double middle[grid_dimensions * 16] = {}, half[grid_dimensions * 16] = {};
-        std::array<Place, 16> corners{};
+        double middle[grid_dimensions * 16], half[grid_dimensions * 16];
+        std::array<Place, 16> corners;
+        corners[0] = Place{};
+        if (parts == 1 || boxes != 16 || parts * parts < 16) {
+            std::fill_n(middle, d * boxes, 0.0);
+            std::fill_n(half, d * boxes, 0.0);
+        }
         std::size_t num_boxes = 1;
         for (std::size_t j = 0; j < d; ++j) {
             for (std::int32_t i = parts; i-- > 0;) {

@@ -36,6 +36,39 @@ struct AssignGrid {
         }
     }
 
+    // entries: OUT [count]; few, many: OUT, places of the entries that are lists
+    static void look_up(const std::int32_t* table, const std::int32_t* cells, std::size_t count,
+                        std::int32_t* entries, std::int32_t* few, std::size_t& num_few,
+                        std::int32_t* many, std::size_t& num_many) {
+        std::size_t i = 0;
+#ifdef __AVX512F__
+        const __m512i one = _mm512_set1_epi32(1);
+        __m512i place = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        for (; i + 16 <= count; i += 16) {
+            const __m512i entry =
+                _mm512_i32gather_epi32(_mm512_loadu_si512(cells + i), table, sizeof *table);
+            _mm512_storeu_si512(entries + i, entry);
+            const __mmask16 open = _mm512_movepi32_mask(entry);
+            const __mmask16 is_few = _mm512_mask_test_epi32_mask(open, entry, one);
+            const auto is_many = static_cast<__mmask16>(open & ~is_few);
+            _mm512_storeu_si512(few + num_few, _mm512_maskz_compress_epi32(is_few, place));
+            _mm512_storeu_si512(many + num_many, _mm512_maskz_compress_epi32(is_many, place));
+            num_few += static_cast<std::size_t>(__builtin_popcount(is_few));
+            num_many += static_cast<std::size_t>(__builtin_popcount(is_many));
+            place = _mm512_add_epi32(place, _mm512_set1_epi32(16));
+        }
+#endif
+        for (; i < count; ++i) {
+            const std::int32_t entry = table[cells[i]];
+            entries[i] = entry;
+            few[num_few] = static_cast<std::int32_t>(i);
+            many[num_many] = static_cast<std::int32_t>(i);
+            const auto bits = static_cast<std::uint32_t>(entry);
+            num_few += bits >> 31 & bits;
+            num_many += bits >> 31 & ~bits;
+        }
+    }
+
     typedef double Four __attribute__((vector_size(32)));
     typedef double Pair __attribute__((vector_size(16)));
 
@@ -134,22 +167,17 @@ struct AssignGrid {
                               std::int32_t* cluster_index) {
         std::int32_t* const cells = scratch;
         std::int32_t* const few = scratch + count;
-        std::int32_t* const many = scratch + 2 * count;
+        std::int32_t* const many = few + count + 16;
         if (stride == dimensions)
             find_cells<dimensions>(rows, dimensions, count, grid, cells);
         else
             find_cells<dimensions>(rows, stride, count, grid, cells);
+        // Memory would be idle from here on: let the next points arrive meanwhile.
+        for (std::ptrdiff_t at = 0; at < static_cast<std::ptrdiff_t>(count) * dimensions;
+             at += 64 / static_cast<std::ptrdiff_t>(sizeof(T)))
+            __builtin_prefetch(rows + static_cast<std::ptrdiff_t>(count) * stride + at);
         std::size_t num_few = 0, num_many = 0;
-        for (std::size_t i = 0; i < count; ++i) {
-            const std::int32_t entry = grid.table[cells[i]];
-            cluster_index[i] = entry;
-            few[num_few] = static_cast<std::int32_t>(i);
-            many[num_many] = static_cast<std::int32_t>(i);
-            const auto open = static_cast<std::uint32_t>(entry) >> 31;
-            const auto long_list = open & static_cast<std::uint32_t>(~entry);
-            num_few += open & ~long_list;
-            num_many += long_list;
-        }
+        look_up(grid.table, cells, count, cluster_index, few, num_few, many, num_many);
         std::ptrdiff_t bad_row = -1;
         const auto take = [&](std::int32_t i, std::int32_t nearest) {
             cluster_index[i] = nearest;

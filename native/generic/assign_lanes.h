@@ -118,7 +118,7 @@ struct AssignLanes {
         for (std::size_t from = 0; from < count; from += points) {
             const std::size_t here = count - from < points ? count - from : points;
             // The search keeps the memory idle: let the next points arrive meanwhile.
-            if (here == points)
+            if (here == points && dimensions <= 16)
                 for (std::size_t at = 0; at < points * dimensions; at += 64 / sizeof(T))
                     __builtin_prefetch(block + static_cast<std::ptrdiff_t>(from + points) * stride +
                                        at);

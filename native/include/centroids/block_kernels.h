@@ -72,7 +72,7 @@ struct BlockKernels {
     void (*assign_lanes)(const T* rows, std::ptrdiff_t stride, std::size_t count,
                          const PackedCenters<T>& centers, T* scratch, BlockResult<T> out);
 
-    // scratch: [3 * count]. Returns the first row that has no finite distance, or -1.
+    // scratch: [3 * count + 32]. Returns the first row that has no finite distance, or -1.
     std::ptrdiff_t (*assign_grid)(const T* rows, std::ptrdiff_t stride, std::size_t count,
                                   const CenterGrid<T>& grid, std::int32_t* scratch,
                                   std::int32_t* cluster_index);
