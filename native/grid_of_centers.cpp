@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -26,11 +27,18 @@ constexpr std::size_t sample_rows = 1024;
 // of cells, which is at most 2 u times the number of cells across.
 constexpr double widening = 2e-3;
 constexpr std::int32_t most_across = 2048; // 2 u times this is 2.5e-4 in float32
+// Coordinates above so many cells: an edge would be rounded by more than a tenth of the widening.
+constexpr double most_cells_from_origin = 1e12;
 // The outermost cells reach out by this many widths of the box; points beyond are outside.
 constexpr double reach_out = 3;
-// Up to here a longer list costs a point no more, and small cells only pay where they leave one.
-constexpr std::size_t short_list = 4;
-static const std::int32_t coarse = std::getenv("COARSE") ? std::atoi(std::getenv("COARSE")) : 1;
+// Points that pay for a cell, and cells that stay in the second-level cache.
+constexpr std::size_t points_per_cell = 16, most_cells = 65536;
+
+// Nanoseconds of one thread with AVX-512, measured; only to choose.
+constexpr double test_cost = 1.2;                          // one center in one box
+constexpr double cell_cost[grid_dimensions] = {4, 10, 32}; // to fill it
+constexpr double look_up_cost = 1.3, fours_cost = 3.5;     // for a point
+constexpr double worth_it = 0.8;                           // of what the others take
 
 using Place = std::array<std::int32_t, grid_dimensions>;
 
@@ -46,6 +54,11 @@ struct Cells {
         if (at == 0) return outer_low[j];
         if (at == across) return outer_high[j];
         return low[j] + at * width[j];
+    }
+    std::size_t count() const {
+        std::size_t cells = 1;
+        for (std::size_t j = 0; j < dimensions; ++j) cells *= static_cast<std::size_t>(across);
+        return cells;
     }
     std::size_t index(const Place& place) const {
         std::size_t cell = 0;
@@ -69,11 +82,35 @@ struct Cells {
     }
 };
 
+// So many tests and no more: where many centers compete in every cell (all of them near one spot,
+// or copies of each other) a grid costs more than it saves.
+class Budget {
+  public:
+    explicit Budget(double tests) : left_(tests < 1e18 ? static_cast<std::int64_t>(tests) : most) {}
+
+    // work: of the caller, since it was last told to be 0.
+    bool allows(std::size_t& work) {
+        constexpr std::size_t worth_telling = 4096;
+        if (work > worth_telling) {
+            left_ -= static_cast<std::int64_t>(work);
+            work = 0;
+        }
+        return left_ > 0;
+    }
+    bool spent() const { return left_ <= 0; }
+
+  private:
+    static constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max() / 2;
+    std::atomic<std::int64_t> left_;
+};
+
 // Fills the cells of one box, with lists of its own.
 class Filler {
   public:
-    Filler(const Cells& cells, const double* centers, FilterBoxes filter_boxes, std::int32_t* table)
-        : cells_(cells), centers_(centers), filter_boxes_(filter_boxes), table_(table) {}
+    Filler(const Cells& cells, const double* centers, FilterBoxes filter_boxes, std::int32_t* table,
+           Budget& budget)
+        : cells_(cells), centers_(centers), filter_boxes_(filter_boxes), table_(table),
+          budget_(budget) {}
 
     std::vector<std::int32_t> lists;
 
@@ -81,7 +118,7 @@ class Filler {
               std::size_t count, std::size_t level) {
         if (count == 1)
             set(corner, size, *candidates);
-        else if (size == 1 || (count <= short_list && size <= coarse))
+        else if (size == 1)
             set(corner, size, append_list(candidates, count));
         else
             split(corner, size, candidates, count, level);
@@ -124,6 +161,7 @@ class Filler {
             }
             num_boxes *= static_cast<std::size_t>(parts);
         }
+        work_ += count * boxes;
         std::size_t num_kept[16];
         kept.resize(boxes * count);
         filter_boxes_(centers_, candidates, count, d, middle, half, kept.data(), num_kept);
@@ -134,6 +172,7 @@ class Filler {
   private:
     void split(const Place& corner, std::int32_t size, const std::int32_t* candidates,
                std::size_t count, std::size_t level) {
+        if (!budget_.allows(work_)) return;
         for_each_child(corner, size, candidates, count, kept_[level],
                        [&](const Place& at, std::int32_t part, const std::int32_t* own,
                            std::size_t num_own) { fill(at, part, own, num_own, level + 1); });
@@ -160,6 +199,8 @@ class Filler {
     const double* const centers_;
     const FilterBoxes filter_boxes_;
     std::int32_t* const table_;
+    Budget& budget_;
+    std::size_t work_ = 0;
     std::array<std::vector<std::int32_t>, 12> kept_; // one a level: across is at most 2^11
 };
 
@@ -170,88 +211,144 @@ struct Part {
     std::vector<std::int32_t> candidates, lists;
 };
 
+// How many of the points fall into cells with more than one center, and with how many groups of
+// four each is then compared: fitted to even spreads of centers.
+double expected_fours(std::size_t dimensions, double centers_per_cell) {
+    const double d = static_cast<double>(dimensions);
+    const double open = 1 - std::exp(-2 * d * std::pow(centers_per_cell, 1 / d));
+    return open * (1 + std::pow(10, d - 2) * 2.7 * centers_per_cell);
+}
+
+Cells make_cells(std::size_t dimensions, std::size_t num_rows) {
+    Cells cells{dimensions, 1, {}, {}, {}, {}};
+    const std::size_t most = std::min(most_cells, num_rows / points_per_cell);
+    while (cells.across < most_across) {
+        cells.across *= 2;
+        if (cells.count() > most) {
+            cells.across /= 2;
+            break;
+        }
+    }
+    return cells;
+}
+
 } // namespace grid_detail
 using namespace grid_detail;
 
 template <class T>
 GridOfCenters<T>::GridOfCenters(const DenseRows& points, const Centers<T>& centers,
-                                std::size_t most_cells) {
+                                double other_cost)
+    : points_(points), num_centers_(centers.num_centers) {
     const std::size_t dimensions = points.dimensions;
-    if (dimensions == 0 || dimensions > grid_dimensions) return;
-    std::int32_t across = 1;
-    const auto cells_of = [&](std::int32_t size) {
-        std::size_t cells = 1;
-        for (std::size_t j = 0; j < dimensions; ++j) cells *= static_cast<std::size_t>(size);
-        return cells;
-    };
-    while (across < most_across && cells_of(2 * across) <= most_cells) across *= 2;
-    sample(points);
-    if (sample_.empty()) return;
+    Cells cells = make_cells(dimensions, points.num_rows);
+    const double filling = static_cast<double>(cells.count()) * cell_cost[dimensions - 1];
+    const double fours = expected_fours(dimensions, static_cast<double>(num_centers_) /
+                                                        static_cast<double>(cells.count()));
+    if (filling + searching(fours) > worth_it * other_cost) return;
+    sample();
+    if (!copy_centers(centers) || !place_box(cells)) return;
+    table_.resize(cells.count() + 1);
+    // At worst a quarter of the other kernel's time is lost.
+    const bool filled = fill_table(cells, other_cost / 4 / test_cost);
+    view.num_centers = num_centers_;
+    view.dimensions = dimensions;
+    view.cells_across = cells.across;
+    view.table = table_.data();
+    view.lists = lists_.data();
+    view.centers = centers_.data();
+    if (!filled || searching(sampled_fours(cells)) > worth_it * other_cost) table_.clear();
+}
 
-    const std::size_t k = centers.num_centers;
-    centers_.assign(4 * k, 0.0);
-    for (std::size_t c = 0; c < k; ++c)
+template <class T>
+double GridOfCenters<T>::searching(double fours) const {
+    return static_cast<double>(points_.num_rows) * (look_up_cost + fours_cost * fours);
+}
+
+template <class T>
+bool GridOfCenters<T>::copy_centers(const Centers<T>& centers) {
+    const std::size_t dimensions = points_.dimensions;
+    centers_.assign(4 * num_centers_, 0.0);
+    for (std::size_t c = 0; c < num_centers_; ++c)
         for (std::size_t j = 0; j < dimensions; ++j)
             centers_[4 * c + j] = static_cast<double>(centers.values[c * dimensions + j]);
-    Cells cells{dimensions, across, {}, {}, {}, {}};
+    return std::all_of(centers_.begin(), centers_.end(),
+                       [](double value) { return std::isfinite(value); });
+}
+
+// The box of the sample. False where cells cannot be told apart.
+template <class T>
+bool GridOfCenters<T>::place_box(Cells& cells) {
+    const std::size_t dimensions = points_.dimensions;
+    if (sample_.empty()) return false;
     for (std::size_t j = 0; j < dimensions; ++j) {
         T lowest = sample_[j], highest = sample_[j];
         for (std::size_t at = j; at < sample_.size(); at += dimensions) {
             lowest = std::min(lowest, sample_[at]);
             highest = std::max(highest, sample_[at]);
         }
+        constexpr double limit = static_cast<double>(std::numeric_limits<T>::max()) / 1e3;
         const double low = static_cast<double>(lowest), high = static_cast<double>(highest);
+        const double size = std::fmax(std::fabs(low), std::fabs(high));
+        if (!(size < limit / cells.across) || !(high - low > size / limit) ||
+            !(size < most_cells_from_origin * (high - low) / cells.across) ||
+            !(high - low > 1e3 / limit))
+            return false;
         view.low[j] = lowest;
-        view.cells_per_unit[j] = static_cast<T>(across / (high - low));
+        view.cells_per_unit[j] = static_cast<T>(cells.across / (high - low));
         view.middle[j] = static_cast<T>(0.5 * (low + high));
         view.reach[j] = static_cast<T>((0.5 + reach_out) * (high - low));
         // The box as the kernel's own rounded numbers say.
-        const double width = 1 / static_cast<double>(view.cells_per_unit[j]);
         const double reach = static_cast<double>(view.reach[j]) * (1 + 1e-3);
-        const double middle = static_cast<double>(view.middle[j]);
-        const double size = std::fmax(std::fabs(low), std::fabs(high));
-        const bool useful = width > 0 && width < std::numeric_limits<T>::max() &&
-                            static_cast<double>(view.cells_per_unit[j]) * size < 1e12 &&
-                            reach < std::numeric_limits<T>::max();
-        if (!useful) return;
         cells.low[j] = low;
-        cells.width[j] = width;
-        cells.outer_low[j] = middle - reach;
-        cells.outer_high[j] = middle + reach;
+        cells.width[j] = 1 / static_cast<double>(view.cells_per_unit[j]);
+        cells.outer_low[j] = static_cast<double>(view.middle[j]) - reach;
+        cells.outer_high[j] = static_cast<double>(view.middle[j]) + reach;
     }
-    table_.resize(cells_of(across) + 1);
-    fill_table(cells);
-    view.num_centers = k;
-    view.dimensions = dimensions;
-    view.cells_across = across;
-    view.table = table_.data();
-    view.lists = lists_.data();
-    view.centers = centers_.data();
+    return true;
+}
+
+// Groups of four that the points of the sample are compared with, on average.
+template <class T>
+double GridOfCenters<T>::sampled_fours(const Cells& cells) const {
+    const std::size_t dimensions = points_.dimensions;
+    double fours = 0;
+    for (std::size_t at = 0; at < sample_.size(); at += dimensions) {
+        Place place{};
+        for (std::size_t j = 0; j < dimensions; ++j) {
+            const double units =
+                (static_cast<double>(sample_[at + j]) - cells.low[j]) / cells.width[j];
+            place[j] = static_cast<std::int32_t>(std::clamp(units, 0.0, cells.across - 1.0));
+        }
+        const std::int32_t entry = table_[cells.index(place)];
+        if (entry < 0) fours += lists_[static_cast<std::size_t>(~entry) / 2];
+    }
+    return fours * static_cast<double>(dimensions) / static_cast<double>(sample_.size());
 }
 
 template <class T>
-void GridOfCenters<T>::fill_table(const Cells& cells) {
+bool GridOfCenters<T>::fill_table(const Cells& cells, double most_tests) {
+    Budget budget(most_tests);
     const FilterBoxes filter_boxes = current_kernels<T>().filter_boxes;
-    const std::size_t k = centers_.size() / 4;
-    std::vector<std::int32_t> all(k), kept;
+    std::vector<std::int32_t> all(num_centers_), kept;
     std::iota(all.begin(), all.end(), 0);
     std::vector<Part> parts;
-    Filler whole(cells, centers_.data(), filter_boxes, table_.data());
+    Filler whole(cells, centers_.data(), filter_boxes, table_.data(), budget);
     whole.for_each_child(
-        Place{}, cells.across, all.data(), k, kept,
+        Place{}, cells.across, all.data(), all.size(), kept,
         [&](const Place& corner, std::int32_t size, const std::int32_t* own, std::size_t count) {
             parts.push_back({corner, size, {own, own + count}, {}});
         });
     parallel_for(
         parts.size(), seconds_for(static_cast<double>(table_.size()) * 100), [&](std::size_t p) {
             Part& part = parts[p];
-            Filler filler(cells, centers_.data(), filter_boxes, table_.data());
+            Filler filler(cells, centers_.data(), filter_boxes, table_.data(), budget);
             filler.fill(part.corner, part.size, part.candidates.data(), part.candidates.size(), 0);
             part.lists = std::move(filler.lists);
         });
+    if (budget.spent()) return false;
     // The list for points outside comes first.
-    table_.back() = k > 4 ? ~1 : ~0;
-    lists_.push_back(static_cast<std::int32_t>((k + 3) / 4));
+    table_.back() = num_centers_ > 4 ? ~1 : ~0;
+    lists_.push_back(static_cast<std::int32_t>((num_centers_ + 3) / 4));
     lists_.insert(lists_.end(), all.begin(), all.end());
     while (lists_.size() % 4 != 1) lists_.push_back(lists_.back());
     for (const Part& part : parts) {
@@ -264,17 +361,18 @@ void GridOfCenters<T>::fill_table(const Cells& cells) {
             }
         });
     }
+    return true;
 }
 
 // Finite rows at even distances.
 template <class T>
-void GridOfCenters<T>::sample(const DenseRows& points) {
-    const std::size_t dimensions = points.dimensions;
-    const std::size_t count = std::min(points.num_rows, sample_rows);
+void GridOfCenters<T>::sample() {
+    const std::size_t dimensions = points_.dimensions;
+    const std::size_t count = std::min(points_.num_rows, sample_rows);
     std::vector<T> scratch(dimensions);
     for (std::size_t s = 0; s < count; ++s) {
-        const std::size_t row = s * points.num_rows / count;
-        const T* const values = load_rows<T>(points, row, 1, scratch.data()).rows;
+        const std::size_t row = s * points_.num_rows / count;
+        const T* const values = load_rows<T>(points_, row, 1, scratch.data()).rows;
         if (std::all_of(values, values + dimensions, [](T value) { return std::isfinite(value); }))
             sample_.insert(sample_.end(), values, values + dimensions);
     }

@@ -19,9 +19,12 @@ struct Cells;
 template <class T>
 class GridOfCenters {
   public:
-    // An empty grid where there can be none: no spread, no finite points, or coordinates so far
-    // from the origin that cells are not told apart.
-    GridOfCenters(const DenseRows& points, const Centers<T>& centers, std::size_t most_cells);
+    // Empty where it does not pay, or where there can be none: no spread, no finite points, or
+    // coordinates so far from the origin that cells are not told apart.
+    // points: of 1 to 3 dimensions, not normalised; centers: without penalties
+    // other_cost: nanoseconds of one thread that the best other kernel takes for all points;
+    //     infinity to have a grid at any cost
+    GridOfCenters(const DenseRows& points, const Centers<T>& centers, double other_cost);
     GridOfCenters(const GridOfCenters&) = delete;
     GridOfCenters& operator=(const GridOfCenters&) = delete;
 
@@ -30,9 +33,15 @@ class GridOfCenters {
     CenterGrid<T> view{};
 
   private:
-    void fill_table(const grid_detail::Cells& cells);
-    void sample(const DenseRows& points);
+    double searching(double fours) const;
+    void sample();
+    bool copy_centers(const Centers<T>& centers);
+    bool place_box(grid_detail::Cells& cells);
+    bool fill_table(const grid_detail::Cells& cells, double most_tests);
+    double sampled_fours(const grid_detail::Cells& cells) const;
 
+    const DenseRows& points_;
+    const std::size_t num_centers_;
     AlignedVector<std::int32_t> table_, lists_;
     AlignedVector<double> centers_;
     std::vector<T> sample_;

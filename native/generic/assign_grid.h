@@ -180,7 +180,7 @@ struct AssignGrid {
         look_up(grid.table, cells, count, cluster_index, few, num_few, many, num_many);
         std::ptrdiff_t bad_row = -1;
         const auto take = [&](std::int32_t i, std::int32_t nearest) {
-            cluster_index[i] = nearest;
+            cluster_index[i] = nearest < 0 ? 0 : nearest;
             if (nearest < 0 && (bad_row < 0 || i < bad_row)) bad_row = i;
         };
         for (std::size_t at = 0; at < num_few; ++at) {

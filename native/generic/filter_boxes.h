@@ -44,7 +44,8 @@ struct EightBoxes {
                                                             std::int64_t* loses) const {
         Values squares;
         measure(center, squares);
-        Values margin = squares - nearest - box_rounding * (squares + nearest + diagonal);
+        Values margin =
+            squares - nearest - box_rounding * (squares + nearest + diagonal) - box_underflow;
         for (int j = 0; j < dimensions; ++j) {
             const Values apart = center[j] - winner[j];
             margin -= 2 * half[j] * (apart < 0 ? -apart : apart);

@@ -83,7 +83,7 @@ def check(points: Any, centers: NDArray[Any], metric: str, **options: Any) -> No
 @pytest.mark.parametrize("metric", ["squared_euclidean", "cosine"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("search", ["automatic", "panels", "lanes"])
+@pytest.mark.parametrize("search", ["automatic", "panels", "lanes", "grid"])
 def test_every_shape_agrees_with_the_oracle(
     level: str, shape: tuple[int, int, int], dtype: Any, metric: str, search: str
 ) -> None:
@@ -127,7 +127,7 @@ def test_ties_go_to_the_lowest_index(level: str) -> None:
     assert kernels.assign(points, centers).cluster_index.tolist() == [0, 30, 0]
 
 
-@pytest.mark.parametrize("search", ["panels", "lanes"])
+@pytest.mark.parametrize("search", ["panels", "lanes", "grid"])
 @pytest.mark.parametrize("offset", [0, 1000, 100_000])
 @pytest.mark.parametrize("shape", [(4000, 2, 60), (2000, 17, 97), (1000, 70, 200)])
 def test_labels_of_integers_are_exact_with_all_their_ties(

@@ -40,6 +40,7 @@ struct BlockResult {
 constexpr std::size_t boxes_together(std::size_t dimensions) { return dimensions == 3 ? 8 : 16; }
 // Relative to the squares that are compared: some 200 roundings of float64.
 constexpr double box_rounding = 4e-14;
+constexpr double box_underflow = 1e-290; // smaller squares may have lost their digits
 
 // A table over a box of at most three dimensions: which centers can be nearest in a cell.
 template <class T>

@@ -26,8 +26,8 @@ from centroids.kernels.dense_or_sparse import (
 
 SAMPLING_BLOCK: int = _native.SAMPLING_BLOCK
 
-Search = Literal["automatic", "panels", "lanes"]
-_SEARCHES: dict[str, int] = {"automatic": 0, "panels": 1, "lanes": 2}
+Search = Literal["automatic", "panels", "lanes", "grid"]
+_SEARCHES: dict[str, int] = {"automatic": 0, "panels": 1, "lanes": 2, "grid": 3}
 
 
 class NonFiniteError(ValueError):
@@ -83,7 +83,8 @@ def assign(
     The scores |c|^2 - 2xc are taken in the precision of the points, points and centers shifted by
     the mean of the centers, in a register tile that keeps the two lowest; where these are closer
     than the rounding bound, the centers in question are compared again in float64 by direct
-    differences.
+    differences. In one to three dimensions, and where it pays, a grid of cells says which centers
+    can be nearest; these are compared in float64.
 
     Args:
         points: [n, d], dense of any real type or compressed sparse rows. Neither is converted as
@@ -91,7 +92,8 @@ def assign(
         centers: [k, d], k at least 1.
         cosine: Use the cosine distance.
         update: Also return sums and counts.
-        search: Forces one of the two kernels, for tests and measurements.
+        search: Forces one of the three kernels, for tests and measurements. A grid needs one to
+            three dimensions and the squared Euclidean distance; "lanes" stands in elsewhere.
         block_rows: Forces the number of rows in a block, likewise; 0 chooses.
 
     Raises:
