@@ -5,9 +5,11 @@
 #include "centroids/aligned_vector.h"
 #include "centroids/dispatch.h"
 #include "choose_search.h"
+#include "grid_of_centers.h"
 #include "pack_centers.h"
 #include "work_plan.h"
 
+#include <memory>
 #include <mutex>
 #include <optional>
 
@@ -56,6 +58,7 @@ struct Scratch {
     std::vector<T> threshold;
     std::vector<double> distances;
     std::vector<unsigned char> uncertain;
+    std::vector<std::int32_t> cells;
     typename BoundedSearch<T>::Scratch bounded;
 };
 
@@ -73,7 +76,7 @@ class Assignment {
                                 : rows_in_block<T>(points.dimensions, tuning.block_rows)) {
         if (filtered_)
             search_.emplace(points_, centers_, choice_.search == Search::byte_filter, recall());
-        else
+        else if (!grid_)
             packed_.emplace(centers, points.dimensions, kernels_.panel_width, !lanes_);
     }
 
@@ -83,15 +86,27 @@ class Assignment {
             sum_count * sizeof(double), points_.num_rows * points_.dimensions * sizeof(T));
         const bool by_chunk = update_.sums && with_sums >= 8;
         const Chunks chunks = cut_rows(points_.num_rows, by_chunk ? with_sums : most_chunks);
-        std::vector<double> sums(by_chunk ? chunks.count() * sum_count : 0, 0.0);
+        ChunkParts<double> sums(by_chunk ? chunks.count() : 0, sum_count);
+        ChunkParts<std::int64_t> counts(update_.counts ? chunks.count() : 0, centers_.num_centers);
         std::vector<double> inertia(chunks.count(), 0.0);
         parallel_for(chunks.count(), seconds(), [&](std::size_t chunk) {
             inertia[chunk] = run_chunk(chunks.begin(chunk), chunks.end(chunk),
-                                       by_chunk ? sums.data() + chunk * sum_count : nullptr);
+                                       by_chunk ? sums.of(chunk) : nullptr,
+                                       update_.counts ? counts.of(chunk) : nullptr);
         });
         if (bad_row_.get() >= 0) return bad_row_.get();
-        finish(chunks, sums, inertia, sum_count, by_chunk);
         if (memory_) learn();
+        if (update_.inertia) {
+            *update_.inertia = 0;
+            for (const double part : inertia) *update_.inertia += part;
+        }
+        if (update_.counts) counts.add_up(update_.counts);
+        if (!update_.sums) return -1;
+        std::fill_n(update_.sums, sum_count, 0.0);
+        if (by_chunk)
+            sums.add_up(update_.sums);
+        else
+            add_rows_by_cluster();
         return -1;
     }
 
@@ -104,7 +119,12 @@ class Assignment {
   private:
     Choice choose(Search asked) {
         const Shape shape{points_.num_rows, points_.dimensions, centers_.num_centers};
-        if (asked != Search::automatic) {
+        if (asked == Search::grid || asked == Search::automatic) {
+            grid_ = make_grid(asked == Search::grid ? HUGE_VAL
+                                                    : nanoseconds_in_lanes(shape, sizeof(T)));
+            if (grid_) return {Search::grid, false};
+            if (asked == Search::grid) return {Search::lanes, false};
+        } else {
             const bool filter = asked == Search::float_filter || asked == Search::byte_filter;
             return {asked == Search::byte_filter && !kernels_.byte_filter ? Search::float_filter
                                                                           : asked,
@@ -116,6 +136,14 @@ class Assignment {
         if (choice.search != Search::byte_filter || known || sample_approves()) return choice;
         experience.bytes_disappointed = true;
         return choose_search<T>(shape, kernels_, memory_, experience);
+    }
+
+    // A grid of cells where it takes less time than this; else null.
+    std::unique_ptr<const GridOfCenters<T>> make_grid(double nanoseconds) const {
+        if (points_.dimensions == 0 || points_.dimensions > grid_dimensions) return nullptr;
+        if (points_.num_rows == 0 || points_.normalize || centers_.penalties) return nullptr;
+        auto grid = std::make_unique<const GridOfCenters<T>>(points_, centers_, nanoseconds);
+        return grid->empty() ? nullptr : std::move(grid);
     }
 
     // Tries the filter in bytes on a few blocks of rows: data that it is not for shows there.
@@ -181,7 +209,8 @@ class Assignment {
                            static_cast<double>(centers_.num_centers + 8));
     }
 
-    double run_chunk(std::size_t begin, std::size_t end, double* sums) {
+    // sums, counts: of this chunk; null: not asked for.
+    double run_chunk(std::size_t begin, std::size_t end, double* sums, std::int64_t* counts) {
         static thread_local Scratch<T> scratch;
         scratch.rows.resize(reads_in_place<T>(points_) ? 0 : block_rows_ * points_.dimensions);
         scratch.distances.resize(block_rows_);
@@ -193,9 +222,9 @@ class Assignment {
                 search_block(block, first, count, sums, scratch);
             else
                 scan_block(block, first, count, sums, scratch);
-            if (sums || update_.inertia)
-                for (std::size_t i = 0; i < count; ++i)
-                    inertia.add(first + i, scratch.distances[i]);
+            if (counts)
+                for (std::size_t i = 0; i < count; ++i) ++counts[cluster_index_[first + i]];
+            if (sums || update_.inertia) inertia.add(first, scratch.distances.data(), count);
         }
         return inertia.total();
     }
@@ -218,9 +247,24 @@ class Assignment {
                               points_.dimensions, sums);
     }
 
-    // By comparing every point with every center.
+    // By comparing every point with every center, or every center of its cell.
     void scan_block(const Block<T>& block, std::size_t first, std::size_t count, double* sums,
                     Scratch<T>& scratch) {
+        if (grid_) {
+            scratch.cells.resize(3 * block_rows_ + 32);
+            const std::ptrdiff_t bad_row =
+                kernels_.assign_grid(block.rows, block.stride, count, grid_->view,
+                                     scratch.cells.data(), cluster_index_ + first);
+            if (bad_row >= 0) bad_row_.report(first + static_cast<std::size_t>(bad_row));
+        } else {
+            compare_all(block, first, count, scratch);
+        }
+        if (sums || update_.inertia)
+            update_block(block, first, count, sums, scratch.distances.data());
+    }
+
+    void compare_all(const Block<T>& block, std::size_t first, std::size_t count,
+                     Scratch<T>& scratch) {
         scratch.search.resize(lanes_ ? kernels_.lanes_scratch(points_.dimensions)
                                      : kernels_.panels_scratch(block_rows_, points_.dimensions));
         scratch.threshold.resize(block_rows_);
@@ -232,8 +276,6 @@ class Assignment {
         for (std::size_t i = 0; i < count; ++i)
             if (result.uncertain[i])
                 rescore(row_of(block, i), first + i, result.threshold[i], scratch);
-        if (sums || update_.inertia)
-            update_block(block, first, count, sums, scratch.distances.data());
     }
 
     static const T* row_of(const Block<T>& block, std::size_t i) {
@@ -289,22 +331,6 @@ class Assignment {
         return std::fabs(distance - 1) < 1e-3 && is_zero(row) ? 2.0 : distance;
     }
 
-    void finish(const Chunks& chunks, const std::vector<double>& sums,
-                const std::vector<double>& inertia, std::size_t sum_count, bool by_chunk) {
-        if (update_.inertia) {
-            *update_.inertia = 0;
-            for (const double part : inertia) *update_.inertia += part;
-        }
-        if (update_.counts)
-            count_rows(cluster_index_, chunks, centers_.num_centers, update_.counts);
-        if (!update_.sums) return;
-        std::fill_n(update_.sums, sum_count, 0.0);
-        if (!by_chunk) return add_rows_by_cluster();
-        for (std::size_t chunk = 0; chunk < chunks.count(); ++chunk)
-            for (std::size_t at = 0; at < sum_count; ++at)
-                update_.sums[at] += sums[chunk * sum_count + at];
-    }
-
     void add_rows_by_cluster() {
         const std::size_t dimensions = points_.dimensions;
         const bool in_place = reads_in_place<T>(points_);
@@ -335,6 +361,7 @@ class Assignment {
     const Update& update_;
     AssignmentMemory::Content* const memory_;
     PointBounds<T> passing_; // in place of a memory
+    std::unique_ptr<const GridOfCenters<T>> grid_;
     const Choice choice_;
     const bool lanes_, filtered_;
     const std::size_t block_rows_;

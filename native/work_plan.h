@@ -3,6 +3,7 @@
 // determinism.
 #pragma once
 
+#include "centroids/aligned_vector.h"
 #include "centroids/kmeans.h"
 #include "centroids/thread_pool.h"
 
@@ -37,6 +38,17 @@ inline double seconds_for(double multiply_adds) { return multiply_adds / 2e10; }
 class EightSums {
   public:
     void add(std::size_t row, double value) { parts_[row % 8] += value; }
+    // values: IN [count], of consecutive rows. Away from the ends the parts stay in registers.
+    void add(std::size_t first_row, const double* values, std::size_t count) {
+        std::size_t i = 0;
+        for (; i < count && (first_row + i) % 8 != 0; ++i) add(first_row + i, values[i]);
+        double parts[8];
+        std::copy_n(parts_, 8, parts);
+        for (; i + 8 <= count; i += 8)
+            for (std::size_t part = 0; part < 8; ++part) parts[part] += values[i + part];
+        std::copy_n(parts, 8, parts_);
+        for (; i < count; ++i) add(first_row + i, values[i]);
+    }
     double total() const {
         return ((parts_[0] + parts_[4]) + (parts_[2] + parts_[6])) +
                ((parts_[1] + parts_[5]) + (parts_[3] + parts_[7]));
@@ -46,18 +58,41 @@ class EightSums {
     double parts_[8] = {0, 0, 0, 0, 0, 0, 0, 0};
 };
 
+// What each chunk adds up for itself. No two chunks share a cache line: handing one line to and fro
+// between two processors costs more than all the additions.
+template <class T>
+class ChunkParts {
+  public:
+    ChunkParts(std::size_t num_chunks, std::size_t length)
+        : length_(length), stride_((length + line - 1) / line * line),
+          parts_(num_chunks * stride_, T(0)) {}
+
+    T* of(std::size_t chunk) { return parts_.data() + chunk * stride_; }
+
+    // total: OUT [length], the parts added in the order of the chunks
+    void add_up(T* total) const {
+        std::fill_n(total, length_, T(0));
+        for (std::size_t from = 0; from < parts_.size(); from += stride_)
+            for (std::size_t at = 0; at < length_; ++at) total[at] += parts_[from + at];
+    }
+
+  private:
+    static constexpr std::size_t line = 64 / sizeof(T);
+    std::size_t length_, stride_;
+    AlignedVector<T> parts_;
+};
+
 // counts: OUT [num_clusters], how many rows of each cluster there are
 inline void count_rows(const std::int32_t* cluster_index, const Chunks& chunks,
                        std::size_t num_clusters, std::int64_t* counts) {
-    std::vector<std::int64_t> partial(chunks.count() * num_clusters, 0);
+    ChunkParts<std::int64_t> parts(chunks.count(), num_clusters);
     parallel_for(chunks.count(), static_cast<double>(chunks.num_rows) * 1e-9,
                  [&](std::size_t chunk) {
-                     std::int64_t* const own = partial.data() + chunk * num_clusters;
+                     std::int64_t* const own = parts.of(chunk);
                      for (std::size_t i = chunks.begin(chunk); i < chunks.end(chunk); ++i)
                          ++own[cluster_index[i]];
                  });
-    std::fill_n(counts, num_clusters, 0);
-    for (std::size_t at = 0; at < partial.size(); ++at) counts[at % num_clusters] += partial[at];
+    parts.add_up(counts);
 }
 
 // The smallest row that has no finite distance.

@@ -31,6 +31,9 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 
 #include "best_two.h"
 
+#include "transpose.h"
+
+#include "assign_grid.h"
 #include "assign_lanes.h"
 #include "assign_panels.h"
 #include "distances.h"
@@ -43,6 +46,7 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 #include "quantize_rows.h"
 
 #include "filter.h"
+#include "filter_boxes.h"
 
 #include "convert_rows.h"
 #include "sparse_products.h"
@@ -62,6 +66,8 @@ make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr) {
             &Lanes::scratch,
             &Panels::assign,
             &Lanes::assign,
+            &AssignGrid<T>::assign,
+            &filter_boxes,
             &Panels::score_row,
             &squared_distance<T>,
             &update_rows<T>,

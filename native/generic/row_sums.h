@@ -19,6 +19,12 @@ struct Eight {
 
 template <class T>
 static inline __attribute__((always_inline)) void load_eight(const T* from, Eight<double>& to) {
+#ifdef __AVX512F__
+    if constexpr (sizeof(T) == 4) { // GCC 12 makes two halves of the conversion
+        to.values = _mm512_cvtps_pd(_mm256_loadu_ps(from));
+        return;
+    }
+#endif
     Eight<T> loaded;
     __builtin_memcpy(&loaded, from, sizeof loaded);
     to.values = __builtin_convertvector(loaded.values, Eight<double>::Values);
@@ -58,6 +64,94 @@ static double squared_distance(const T* row, const T* center, std::size_t dimens
     return row_sums<T, false>(row, center, nullptr, dimensions);
 }
 
+// Two values: what is left of a row after its eights.
+template <class T>
+struct Two {
+    typedef T Values __attribute__((vector_size(2 * sizeof(T))));
+    Values values;
+};
+
+template <class T, std::size_t count>
+static inline __attribute__((always_inline)) void load_two(const T* from, Two<double>& to) {
+    if constexpr (count == 1) {
+        to.values = Two<double>::Values{static_cast<double>(*from), 0.0};
+    } else {
+#ifdef __AVX__
+        if constexpr (sizeof(T) == 4) { // GCC 12 converts the two apart
+            std::int64_t bits;
+            __builtin_memcpy(&bits, from, sizeof bits);
+            to.values = _mm_cvtps_pd(_mm_castsi128_ps(_mm_cvtsi64_si128(bits)));
+            return;
+        }
+#endif
+        Two<T> loaded;
+        __builtin_memcpy(&loaded, from, sizeof loaded);
+        to.values = __builtin_convertvector(loaded.values, Two<double>::Values);
+    }
+}
+
+// The pair that starts at element `at` of a row that has `left` more.
+template <class T, bool accumulate, std::size_t at, std::size_t left>
+static inline __attribute__((always_inline)) void add_two(const T* row, const T* center,
+                                                          double* sums, Two<double>& squares) {
+    if constexpr (left > 0) {
+        constexpr std::size_t count = left == 1 ? 1 : 2;
+        Two<double> value, difference;
+        load_two<T, count>(row + at, value);
+        load_two<T, count>(center + at, difference);
+        difference.values = value.values - difference.values;
+        squares.values += difference.values * difference.values;
+        if constexpr (accumulate) {
+            Two<double> sum;
+            load_two<double, count>(sums + at, sum);
+            sum.values += value.values;
+            __builtin_memcpy(sums + at, &sum, count * sizeof(double));
+        }
+    }
+}
+
+// row_sums for a row length known to the compiler: the same additions in the same order, in
+// registers throughout.
+template <class T, bool accumulate, std::size_t length>
+static inline __attribute__((always_inline)) double short_row_sums(const T* row, const T* center,
+                                                                   double* sums) {
+    constexpr std::size_t eights = length / 8 * 8, left = length - eights;
+    Two<double> squares[4] = {{{0, 0}}, {{0, 0}}, {{0, 0}}, {{0, 0}}};
+    if constexpr (eights > 0) {
+        Eight<double> running = {{0, 0, 0, 0, 0, 0, 0, 0}};
+        for (std::size_t j = 0; j < eights; j += 8) {
+            Eight<double> value, difference;
+            load_eight(row + j, value);
+            load_eight(center + j, difference);
+            difference.values = value.values - difference.values;
+            running.values += difference.values * difference.values;
+            if constexpr (accumulate) {
+                Eight<double> sum;
+                load_eight(sums + j, sum);
+                sum.values += value.values;
+                __builtin_memcpy(sums + j, &sum, sizeof sum);
+            }
+        }
+        const auto& all = running.values;
+        squares[0].values = __builtin_shufflevector(all, all, 0, 1);
+        squares[1].values = __builtin_shufflevector(all, all, 2, 3);
+        squares[2].values = __builtin_shufflevector(all, all, 4, 5);
+        squares[3].values = __builtin_shufflevector(all, all, 6, 7);
+    }
+    add_two<T, accumulate, eights, left>(row, center, sums, squares[0]);
+    add_two<T, accumulate, eights + 2, (left > 2 ? left - 2 : 0)>(row, center, sums, squares[1]);
+    add_two<T, accumulate, eights + 4, (left > 4 ? left - 4 : 0)>(row, center, sums, squares[2]);
+    add_two<T, accumulate, eights + 6, (left > 6 ? left - 6 : 0)>(row, center, sums, squares[3]);
+    // Terms that are zero for every row are left out: no bit changes.
+    Two<double> total = squares[0];
+    if constexpr (length > 4) total.values += squares[2].values;
+    if constexpr (length > 6)
+        total.values += squares[1].values + squares[3].values;
+    else if constexpr (length > 2)
+        total.values += squares[1].values;
+    return total.values[0] + total.values[1];
+}
+
 // A row length known to the compiler (`fixed`, 0: not known) removes the loops where they cost
 // most.
 template <class T, bool accumulate, std::size_t fixed>
@@ -67,9 +161,12 @@ static void update_rows_of(const T* rows, std::ptrdiff_t stride, std::size_t cou
     const std::size_t length = fixed ? fixed : dimensions;
     for (std::size_t i = 0; i < count; ++i) {
         const std::size_t at = static_cast<std::size_t>(cluster_index[i]) * length;
-        distances[i] =
-            row_sums<T, accumulate>(rows + static_cast<std::ptrdiff_t>(i) * stride, centers + at,
-                                    accumulate ? sums + at : nullptr, length);
+        const T* const row = rows + static_cast<std::ptrdiff_t>(i) * stride;
+        double* const own = accumulate ? sums + at : nullptr;
+        if constexpr (fixed > 0)
+            distances[i] = short_row_sums<T, accumulate, fixed>(row, centers + at, own);
+        else
+            distances[i] = row_sums<T, accumulate>(row, centers + at, own, length);
     }
 }
 
@@ -86,12 +183,17 @@ template <class T>
 static void update_rows(const T* rows, std::ptrdiff_t stride, std::size_t count,
                         const std::int32_t* cluster_index, const T* centers, std::size_t dimensions,
                         double* sums, double* distances) {
-    const auto run = dimensions == 1   ? update_rows_sized<T, 1>
-                     : dimensions == 2 ? update_rows_sized<T, 2>
-                     : dimensions == 3 ? update_rows_sized<T, 3>
-                     : dimensions == 4 ? update_rows_sized<T, 4>
-                                       : update_rows_sized<T, 0>;
-    run(rows, stride, count, cluster_index, centers, dimensions, sums, distances);
+    // In the order of the row length.
+    constexpr void (*functions[])(const T*, std::ptrdiff_t, std::size_t, const std::int32_t*,
+                                  const T*, std::size_t, double*, double*) = {
+        &update_rows_sized<T, 0>,  &update_rows_sized<T, 1>,  &update_rows_sized<T, 2>,
+        &update_rows_sized<T, 3>,  &update_rows_sized<T, 4>,  &update_rows_sized<T, 5>,
+        &update_rows_sized<T, 6>,  &update_rows_sized<T, 7>,  &update_rows_sized<T, 8>,
+        &update_rows_sized<T, 9>,  &update_rows_sized<T, 10>, &update_rows_sized<T, 11>,
+        &update_rows_sized<T, 12>, &update_rows_sized<T, 13>, &update_rows_sized<T, 14>,
+        &update_rows_sized<T, 15>, &update_rows_sized<T, 16>};
+    functions[dimensions <= 16 ? dimensions : 0](rows, stride, count, cluster_index, centers,
+                                                 dimensions, sums, distances);
 }
 
 template <class T>

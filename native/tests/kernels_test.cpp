@@ -166,9 +166,11 @@ void test_level(const std::string& level) {
                 test_memory<T>(level, n, d, k);
                 test_dense<T>(level, n, d, k, Search::panels);
                 test_dense<T>(level, n, d, k, Search::lanes);
+                test_dense<T>(level, n, d, k, Search::grid);
                 test_sparse<T>(level, n, d, k);
             }
     test_dense<T>(level, 6000, 9, 12, Search::automatic);
+    for (const std::size_t d : {1, 2, 3}) test_dense<T>(level, 9000, d, 60, Search::grid);
     test_dense<T>(level, 600, 60, 2500, Search::automatic); // grouped by cluster
 }
 

@@ -98,6 +98,26 @@ struct FilterKernels {
                          std::size_t stride);
 };
 
+// The box of a node of the grid is cut into this many at once: 16 x 1, 4 x 4 or 2 x 2 x 2.
+constexpr std::size_t boxes_together(std::size_t dimensions) { return dimensions == 3 ? 8 : 16; }
+// Relative to the squares that are compared: some 200 roundings of float64.
+constexpr double box_rounding = 4e-14;
+constexpr double box_underflow = 1e-290; // smaller squares may have lost their digits
+
+// A table over a box of at most three dimensions: which centers can be nearest in a cell.
+template <class T>
+struct CenterGrid {
+    std::size_t num_centers;
+    std::size_t dimensions;
+    std::int32_t cells_across;   // in each dimension
+    T low[3], cells_per_unit[3]; // place of a point in units of cells, before it is rounded down
+    T middle[3], reach[3];       // points farther than `reach` from `middle` are outside
+    const std::int32_t* table; // [cells_across^dimensions + 1], a center, or ~(2 * start of a list
+                               // + (more than four))
+    const std::int32_t* lists; // each: how many fours, then the centers, ascending
+    const double* centers;     // [num_centers][4], zeros behind
+};
+
 template <class T>
 struct BlockKernels {
     std::size_t panel_width;        // centers in a panel
@@ -114,6 +134,18 @@ struct BlockKernels {
                           const PackedCenters<T>& centers, T* scratch, BlockResult<T> out);
     void (*assign_lanes)(const T* rows, std::ptrdiff_t stride, std::size_t count,
                          const PackedCenters<T>& centers, T* scratch, BlockResult<T> out);
+
+    // scratch: [3 * count + 32]. Returns the first row that has no finite distance, or -1.
+    std::ptrdiff_t (*assign_grid)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                                  const CenterGrid<T>& grid, std::int32_t* scratch,
+                                  std::int32_t* cluster_index);
+
+    // Which of the candidates can be nearest in each of boxes_together(dimensions) boxes.
+    // centers: IN [num_centers][4]; candidates: IN [count]; middle, half: IN [dimensions][boxes]
+    // kept: OUT [boxes][count], of which the first num_kept[box] hold
+    void (*filter_boxes)(const double* centers, const std::int32_t* candidates, std::size_t count,
+                         std::size_t dimensions, const double* middle, const double* half,
+                         std::int32_t* kept, std::size_t* num_kept);
 
     // scores: OUT [num_panels * panel_width], |c|^2 - 2xc of one row, in the shifted frame
     void (*score_row)(const T* row, const PackedCenters<T>& centers, T* shifted, T* scores);

@@ -25,7 +25,7 @@ struct Update {
     double* inertia;      // OUT [1], sum of squared distances to the nearest centers
 };
 
-enum class Search { automatic, panels, lanes, float_filter, byte_filter };
+enum class Search { automatic, panels, lanes, grid, float_filter, byte_filter };
 
 struct Tuning { // results never depend on it: for tests and measurements
     Search search = Search::automatic;

@@ -29,13 +29,14 @@ SAMPLING_BLOCK: int = _native.SAMPLING_BLOCK
 
 AssignmentMemory = _native.AssignmentMemory
 
-Search = Literal["automatic", "panels", "lanes", "float_filter", "byte_filter"]
+Search = Literal["automatic", "panels", "lanes", "grid", "float_filter", "byte_filter"]
 _SEARCHES: dict[Search, int] = {
     "automatic": 0,
     "panels": 1,
     "lanes": 2,
-    "float_filter": 3,
-    "byte_filter": 4,
+    "grid": 3,
+    "float_filter": 4,
+    "byte_filter": 5,
 }
 _SEARCH_NAMES: tuple[Search, ...] = tuple(_SEARCHES)
 
@@ -108,7 +109,8 @@ def assign(
             iterations of Lloyd's algorithm: bounds that it keeps spare most of the work while
             centers move little. Results are the same with any memory or none; with other points
             it starts afresh. It takes about a tenth of the size of the points.
-        search: Forces one of the kernels, for tests and measurements.
+        search: Forces one of the kernels, for tests and measurements. A grid needs one to three
+            dimensions and the squared Euclidean distance; "lanes" stands in elsewhere.
         block_rows: Forces the number of rows in a block, likewise; 0 chooses.
 
     Raises:
