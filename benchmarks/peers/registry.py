@@ -1,0 +1,61 @@
+"""The list of peers."""
+
+from __future__ import annotations
+
+import importlib
+
+from benchmarks.peers.base import Peer, PeerInfo
+from benchmarks.tasks import Kind
+
+OURS = "centroids"
+FULL_BATCH = frozenset({Kind.ITERATION, Kind.FIT})
+PREDICTIONS = frozenset({Kind.PREDICTION, Kind.PREDICTION_LIST})
+
+PEERS: dict[str, PeerInfo] = {
+    info.name: info
+    for info in (
+        PeerInfo(OURS, "centroids", "ours:Centroids", frozenset(Kind)),
+        PeerInfo(
+            "centroids-1-thread",
+            "centroids, 1 thread",
+            "ours:Centroids",
+            frozenset({Kind.THREADS}),
+            threads=1,
+        ),
+        PeerInfo(
+            "scikit-learn",
+            "scikit-learn",
+            "scikit_learn:Lloyd",
+            frozenset(Kind) - {Kind.THREADS},
+        ),
+        PeerInfo(
+            "elkan",
+            "scikit-learn elkan",
+            "scikit_learn:Elkan",
+            FULL_BATCH,
+            working_bytes=lambda n, k: 4 * n * k,  # a lower bound for each point and center
+        ),
+        PeerInfo("intelex", "scikit-learn-intelex", "intelex:Intelex", FULL_BATCH | PREDICTIONS),
+        PeerInfo("faiss", "faiss", "faiss_kmeans:Faiss", FULL_BATCH | PREDICTIONS),
+        PeerInfo(
+            "tensorflow",
+            "TensorFlow",
+            "tensorflow_estimator:TensorFlow",
+            FULL_BATCH | {Kind.MINI_BATCH, Kind.STEP, Kind.PREDICTION_LIST},
+            environment="tensorflow",
+        ),
+    )
+}
+
+
+def peers_for(kind: Kind) -> list[PeerInfo]:
+    """Those who can do it; ours first."""
+    return [info for info in PEERS.values() if kind in info.kinds]
+
+
+def load(name: str) -> Peer:
+    """Imports a peer's library; for the child process."""
+    module, cls = PEERS[name].module.split(":")
+    peer = getattr(importlib.import_module(f"benchmarks.peers.{module}"), cls)()
+    assert isinstance(peer, Peer)
+    return peer

@@ -1,0 +1,365 @@
+"""Writes the pages: docs/benchmarks.md, its plot, and the table of the README."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks import compare
+from benchmarks.peers.registry import OURS, PEERS
+from benchmarks.plot import write_plot
+from benchmarks.records import Cell, Results, Row, Status
+from benchmarks.tasks import MAX_ITERATIONS, RELATIVE_TOLERANCE, Kind
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTHING = "-"
+BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
+
+SECTIONS: dict[Kind, tuple[str, str]] = {
+    Kind.ITERATION: (
+        "One full-batch iteration",
+        "Seconds per iteration of Lloyd's algorithm: the time of a longer fit less that of a "
+        "shorter one, divided by the iterations between them. Set-up cancels out. The iterations "
+        "are the third and later ones (the second and third for k = 16,384), the same for all.",
+    ),
+    Kind.FIT: (
+        "A whole fit",
+        f"From the call to the final centers. All make the same number of iterations: as many as "
+        f"it takes until the inertia changes by less than {RELATIVE_TOLERANCE:g} of itself, at "
+        f"most {MAX_ITERATIONS} (the number is in the table). scikit-learn's fits end with one "
+        "more assignment, for its `labels_`; faiss and TensorFlow, as ours, give only centers.",
+    ),
+    Kind.MINI_BATCH: (
+        "A mini-batch step",
+        "Seconds per step: the time of more steps less that of fewer. The same batches for all. "
+        "scikit-learn: `MiniBatchKMeans.partial_fit` without reassignments.",
+    ),
+    Kind.SPARSE: (
+        "An iteration over sparse points",
+        "TF-IDF of the 3- to 5-grams of texts of eight words, in compressed sparse rows.",
+    ),
+    Kind.PLUS_PLUS: (
+        "k-means++",
+        "Choosing the initial centers with eight candidates for each "
+        "(`kmeans_plus_plus_num_retries=7`, `n_local_trials=8`). Ours: one training step with "
+        "k-means++ less the same step from centers that are given.",
+    ),
+    Kind.PREDICTION: (
+        "Prediction",
+        "The nearest center of each point, as an array. Ours: `centroids.kernels.assign`; faiss: "
+        "`IndexFlatL2.search`; the others: `predict`.",
+    ),
+    Kind.PREDICTION_LIST: (
+        "Prediction, one result after the other",
+        "The same, but ours and TensorFlow's are the list of `predict_cluster_index`. The others "
+        "have only the array.",
+    ),
+    Kind.STEP: (
+        "The smallest training step",
+        "A step over all of 500 points: what a call costs. scikit-learn: `partial_fit`, as its "
+        "`fit` has no steps.",
+    ),
+    Kind.THREADS: (
+        "Two threads against one",
+        "Our full-batch iteration. At best the ratio is 0.5.",
+    ),
+}
+README_ROWS = (
+    "iteration/noise-2000000x2-k50",
+    "iteration/noise-1000000x16-k100",
+    "iteration/noise-500000x100-k500",
+    "iteration/noise-200000x768-k1000",
+    "iteration/noise-100000x128-k4096",
+    "iteration/glove-400000x50-k256",
+    "fit/noise-1000000x16-k100",
+    "fit/noise-500000x100-k500",
+    "fit/noise-200000x768-k1000",
+    "fit/blobs-200000x768-k1000",
+    "fit/glove-400000x50-k256",
+    "fit/glove-400000x50-k4096",
+    "mini-batch/glove-400000x50-k256-batch1024",
+    "sparse/tfidf-200000x65536-k100",
+    "k-means++/noise-200000x128-k1000",
+    "prediction/noise-1000000x128-k1000",
+)
+README_NAMES = {
+    Kind.ITERATION: "iteration",
+    Kind.FIT: "whole fit",
+    Kind.MINI_BATCH: "mini-batch step",
+    Kind.SPARSE: "sparse iteration",
+    Kind.PLUS_PLUS: "k-means++",
+    Kind.PREDICTION: "prediction",
+    Kind.PREDICTION_LIST: "prediction as list",
+    Kind.STEP: "training step",
+    Kind.THREADS: "two threads against one",
+}
+
+
+def write_report(results: Results, output: Path | None) -> None:
+    """Writes all pages.
+
+    Args:
+        results: Must have at least one row.
+        output: A folder for everything; None: the project's own places, README included.
+    """
+    docs = output or ROOT / "docs"
+    tables = output or ROOT / "benchmarks" / "results"
+    for folder in (docs, tables):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_plot(list(results.rows.values()), docs / "benchmarks.svg")
+    (docs / "benchmarks.md").write_text(page(results))
+    table = readme_table(results)
+    (tables / "readme_table.md").write_text(table)
+    readme = ROOT / "README.md"
+    if output is None:
+        readme.write_text(between_markers(readme.read_text(), table))
+
+
+def between_markers(text: str, table: str) -> str:
+    """The text with the table between the markers; unchanged if there are none."""
+    if BEGIN not in text or END not in text:
+        return text
+    before, rest = text.split(BEGIN, 1)
+    return f"{before}{BEGIN}\n{table}{END}{rest.split(END, 1)[1]}"
+
+
+def format_seconds(seconds: float) -> str:
+    """In the unit that leaves one to three digits before the point."""
+    for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
+        if abs(seconds) * factor >= 1 or unit == "µs":
+            value = seconds * factor
+            digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+            return f"{value:,.{digits}f} {unit}"
+    raise AssertionError
+
+
+def format_ratio(ratio: float) -> str:
+    """With enough digits to compare it with a target."""
+    return f"{ratio:.3f}" if ratio < 0.1 else f"{ratio:.2f}"
+
+
+def format_cell(row: Row, peer: str) -> str:
+    """A time with its marks, or why there is none."""
+    cell = row.cells.get(peer)
+    if cell is None:
+        return NOTHING
+    if cell.median is None:
+        short = {
+            Status.OVER: cell.note,
+            Status.TOO_LARGE: cell.note,
+            Status.UNAVAILABLE: "not available",
+        }
+        return short.get(cell.status, "failed")
+    marks = "\\*" if cell.status == Status.ONCE else ""
+    marks += "†" if compare.disagrees(row, peer) else ""
+    marks += "‡" if compare.stopped_early(row, peer) else ""
+    return format_seconds(cell.median) + (f" {marks}" if marks else "")
+
+
+def page(results: Results) -> str:
+    """The Markdown of docs/benchmarks.md."""
+    rows = list(results.rows.values())
+    parts = [
+        "# Benchmarks\n",
+        "Written by `make bench`; see `python -m benchmarks --help` for parts of it.\n",
+        _summary(rows),
+        "![Our time over that of each peer](benchmarks.svg)\n",
+        _method(results),
+    ]
+    for kind, (title, text) in SECTIONS.items():
+        of_kind = [row for row in rows if row.kind == kind]
+        if of_kind:
+            parts += [f"## {title}\n", text + "\n", _table(kind, of_kind), _notes(of_kind)]
+    parts += [_memory([row for row in rows if row.kind == Kind.FIT]), _failures(rows)]
+    return "\n".join(part for part in parts if part).rstrip() + "\n"
+
+
+def _name(peer: str) -> str:
+    return PEERS[peer].label
+
+
+def _row_label(row: Row) -> str:
+    batch = f", batches of {row.batch_size:,}" if row.batch_size else ""
+    return row.label + batch
+
+
+def _full_label(row: Row) -> str:
+    return f"{README_NAMES[row.kind]}, {_row_label(row)}"
+
+
+def _summary(rows: list[Row]) -> str:
+    compared = [row for row in rows if row.kind != Kind.THREADS]
+    judged = [(row, v) for row in compared for v in compare.verdicts(row)]
+    with_target = [(row, v) for row, v in judged if v.met is not None]
+    missed = [(row, v) for row, v in with_target if not v.met]
+    lost = [(row, v) for row, v in judged if v.ratio >= 1]
+    lines = [
+        f"**{len(with_target) - len(missed)} of {len(with_target)} targets of speed are met; "
+        f"centroids is slower than a peer in {len(lost)} of {len({r.task for r, _ in judged})} "
+        "tasks.** A ratio is our time over the peer's: 0.25 is four times as fast.\n"
+    ]
+    for title, chosen in (("Slower than the best peer:", lost), ("Missed targets:", missed)):
+        if chosen:
+            lines.append(f"{title}\n")
+            lines += [
+                f"- {_full_label(row)}: {format_ratio(v.ratio)} of {_name(v.against)}"
+                + (f", target {format_ratio(v.target)}" if v.target is not None else "")
+                for row, v in chosen
+            ]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def _method(results: Results) -> str:
+    machine = results.machine
+    versions: dict[str, set[str]] = {}
+    dates = sorted(row.date[:10] for row in results.rows.values())
+    for row in results.rows.values():
+        for cell in row.cells.values():
+            for name, version in cell.versions.items():
+                versions.setdefault(name, set()).add(version)
+    listed = ", ".join(f"{name} {' and '.join(sorted(v))}" for name, v in versions.items())
+    when = " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "never"
+    repeats = max(
+        (len(cell.seconds) for row in results.rows.values() for cell in row.cells.values()),
+        default=0,
+    )
+    return f"""## How it is measured
+
+- Every peer gets the same float32 points, the same initial centers, the same number of iterations
+  and the same {machine.get("threads")} threads (of a process that may use no more CPUs), with its
+  own best defaults. faiss is told not to subsample, as its default would do less work. TensorFlow
+  keeps the points in a variable, which is faster than the constant of its documentation.
+- Ours is the whole of `KMeansClustering.train` through an input function: with exact labels,
+  checkpoints and hooks.
+- Each measurement is a process of its own, warmed up on a part of the points. Within a task peers
+  take turns: round 1 of all, round 2 of all, and so on. The median of {repeats} counts.
+- Unstructured points lie around groups in [0, 500]^d with a standard deviation of 250, well
+  separated ones with 20. Initial centers are points drawn at random.
+- The final centers of all are compared by their inertia, computed by `centroids.kernels.assign`.
+- \\* One run took more than 60 s: run only once. "over 300 s": by its first iterations it would
+  have taken longer, and was not run. † The final inertia differs from ours by more than 1e-5 of it.
+  ‡ It stopped before the iterations it was given, as no label changed any more; the time is divided
+  by the iterations that were made (all but the first, if there were no others).
+
+{machine.get("cpu")}, {machine.get("threads")} threads, {machine.get("instruction_set")} kernels,
+{machine.get("memory_gib")} GiB, {machine.get("system")}, Python {machine.get("python")}; {listed}.
+Measured {when}.
+"""
+
+
+def _table(kind: Kind, rows: list[Row]) -> str:
+    peers = [name for name in PEERS if any(name in row.cells for row in rows)]
+    iterations = kind == Kind.FIT
+    head = ["points x dimensions, clusters", *(["iterations"] if iterations else [])]
+    head += [_name(peer) for peer in peers] + ["ratio to the best peer", "target"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for row in rows:
+        fields = [_row_label(row), *([str(row.iterations)] if iterations else [])]
+        fields += [format_cell(row, peer) for peer in peers]
+        best = compare.best_peer(row)
+        value = compare.ratio(row, best) if best else None
+        fields.append(NOTHING if value is None or best is None else _ratio_to(value, best))
+        fields.append("<br>".join(_judgement(v) for v in compare.verdicts(row)) or NOTHING)
+        lines.append(f"| {' | '.join(fields)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _ratio_to(value: float, best: str) -> str:
+    text = f"{format_ratio(value)} ({_name(best)})"
+    return f"{text}, **slower**" if value >= 1 else text
+
+
+def _judgement(verdict: compare.Verdict) -> str:
+    if verdict.target is None:
+        return NOTHING
+    met = "met" if verdict.met else f"**missed**: {format_ratio(verdict.ratio)}"
+    return f"{format_ratio(verdict.target)} of {_name(verdict.against)}: {met}"
+
+
+def _notes(rows: list[Row]) -> str:
+    lines = []
+    for row in rows:
+        found = []
+        for peer, cell in row.cells.items():
+            if compare.disagrees(row, peer):
+                found.append(f"{_name(peer)} {compare.inertia_difference(row, peer):+.1e}")
+            if compare.stopped_early(row, peer):
+                found.append(f"{_name(peer)} stopped after {cell.iterations} iterations")
+            if row.kind == Kind.PLUS_PLUS and peer != OURS and cell.inertia is not None:
+                difference = compare.inertia_difference(row, peer)
+                found.append(f"inertia of the centers of {_name(peer)} {difference:+.1%}")
+            if cell.different_labels:
+                found.append(f"{cell.different_labels:,} labels of {_name(peer)} are not ours")
+        if found:
+            lines.append(f"- {_row_label(row)}: {'; '.join(found)}")
+    if not lines:
+        return ""
+    return "Differences (of the final inertia, relative to ours):\n\n" + "\n".join(lines) + "\n"
+
+
+def _memory(rows: list[Row]) -> str:
+    """The table of peak memory, for whole fits."""
+    if not rows:
+        return ""
+    peers = [name for name in PEERS if any(name in row.cells for row in rows)]
+    head = ["points x dimensions, clusters", "the data", *(_name(peer) for peer in peers), "target"]
+    lines = [
+        "## Memory of a whole fit\n",
+        "The highest point of the resident memory during the fit, above that before it (with the "
+        "data in memory and the library imported and warm), as a share of the data.\n",
+        f"| {' | '.join(head)} |",
+        "|---" * len(head) + "|",
+    ]
+    for row in rows:
+        fields = [_row_label(row), _format_bytes(row.data_bytes)]
+        fields += [_format_memory(row, row.cells.get(peer)) for peer in peers]
+        ours = row.cells.get(OURS)
+        share = compare.memory_share(row, ours) if ours else None
+        if share is None:
+            fields.append(NOTHING)
+        else:
+            met = "met" if share <= compare.MEMORY_TARGET else "**missed**"
+            fields.append(f"{compare.MEMORY_TARGET:.0%}: {met}")
+        lines.append(f"| {' | '.join(fields)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _format_bytes(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB" if count >= 1e6 else f"{count / 1e3:,.0f} kB"
+
+
+def _format_memory(row: Row, cell: Cell | None) -> str:
+    share = compare.memory_share(row, cell) if cell else None
+    if share is None or cell is None or cell.memory is None:
+        return NOTHING
+    return f"{share:,.0%} ({_format_bytes(cell.memory)})"
+
+
+def _failures(rows: list[Row]) -> str:
+    wanted = (Status.FAILED, Status.UNAVAILABLE, Status.TOO_LARGE)
+    lines = [
+        f"- {_full_label(row)}: {_name(peer)}: {cell.note}"
+        for row in rows
+        for peer, cell in row.cells.items()
+        if cell.status in wanted
+    ]
+    return "## Without a result\n\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def readme_table(results: Results) -> str:
+    """The short table: our time, the best peer's, and how many times faster we are."""
+    lines = [
+        "| task | centroids | best peer | times faster |",
+        "|---|---|---|---|",
+    ]
+    for name in README_ROWS:
+        row = results.rows.get(name)
+        best = compare.best_peer(row) if row else None
+        value = compare.ratio(row, best) if row and best else None
+        if row is None or best is None or value is None:
+            continue
+        lines.append(
+            f"| {_full_label(row)} | {format_cell(row, OURS)} "
+            f"| {format_cell(row, best)} ({_name(best)}) | {1 / value:.1f} |"
+        )
+    return "\n".join(lines) + "\n"
