@@ -8,6 +8,7 @@
 #include "grid_of_centers.h"
 #include "pack_centers.h"
 #include "work_plan.h"
+#include "zero_rows.h"
 
 #include <memory>
 #include <mutex>
@@ -305,12 +306,8 @@ class Assignment {
         }
         if (!(best < std::numeric_limits<double>::infinity())) bad_row_.report(index);
         // A zero vector has no direction: all centers are equally far, the first is nearest.
-        if (points_.normalize && is_zero(row)) nearest = 0;
+        if (points_.normalize && is_zero(row, points_.dimensions)) nearest = 0;
         cluster_index_[index] = nearest;
-    }
-
-    bool is_zero(const T* row) const {
-        return std::all_of(row, row + points_.dimensions, [](T value) { return value == T(0); });
     }
 
     // sums may be null: then only the distances are wanted.
@@ -328,7 +325,7 @@ class Assignment {
     // Twice the cosine distance; 1 where a zero vector is involved.
     double cosine_adjusted(double distance, const T* row) const {
         // Only a zero row is this near 1: the quick test spares the others a look.
-        return std::fabs(distance - 1) < 1e-3 && is_zero(row) ? 2.0 : distance;
+        return std::fabs(distance - 1) < 1e-3 && is_zero(row, points_.dimensions) ? 2.0 : distance;
     }
 
     void add_rows_by_cluster() {

@@ -2,6 +2,7 @@
 // here is trusted. The GIL is released in every kernel.
 #include "centroids/dispatch.h"
 #include "centroids/kmeans.h"
+#include "centroids/seeding.h"
 #include "centroids/thread_pool.h"
 
 #include <nanobind/nanobind.h>
@@ -54,6 +55,44 @@ SparseRows sparse_rows(const AnyArray& values, const AnyArray& columns, const An
             normalize};
 }
 
+// Keeps the points alive.
+template <class T>
+struct SeedingOfArray {
+    AnyArray points;
+    Seeding<T> seeding;
+};
+
+template <class T>
+void bind_seeding(nb::module_& m, const char* name) {
+    using Bound = SeedingOfArray<T>;
+    nb::class_<Bound>(m, name)
+        .def(
+            "__init__",
+            [](Bound* self, const AnyArray& points, int type, bool normalize) {
+                const DenseRows rows = dense_rows(points, type, normalize);
+                const nb::gil_scoped_release unlocked;
+                new (self) Bound{points, Seeding<T>(rows)};
+            },
+            "points"_a, "type"_a, "normalize"_a)
+        .def(
+            "start",
+            [](Bound& self, const In<T>& center, Out<double> closest, Out<double> block_sums) {
+                const nb::gil_scoped_release unlocked;
+                return self.seeding.start(center.data(), closest.data(), block_sums.data());
+            },
+            "center"_a.noconvert(), "closest"_a.noconvert(), "block_sums"_a.noconvert())
+        .def(
+            "add_best",
+            [](Bound& self, const In<T>& candidates, std::optional<In<double>> penalties,
+               Out<double> closest, Out<double> block_sums) {
+                const Centers<T> given = make_centers<T>(candidates, penalties);
+                const nb::gil_scoped_release unlocked;
+                return self.seeding.add_best(given, closest.data(), block_sums.data());
+            },
+            "candidates"_a.noconvert(), "penalties"_a.none(), "closest"_a.noconvert(),
+            "block_sums"_a.noconvert());
+}
+
 template <class T>
 void bind_kernels(nb::module_& m) {
     m.def(
@@ -92,26 +131,6 @@ void bind_kernels(nb::module_& m) {
         "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
         "distances"_a.noconvert());
     m.def(
-        "candidate_potentials",
-        [](const AnyArray& points, int type, bool normalize, const In<T>& candidates,
-           const In<double>& closest, Out<double> potentials) {
-            const DenseRows rows = dense_rows(points, type, normalize);
-            const Centers<T> given = make_centers<T>(candidates, std::nullopt);
-            const nb::gil_scoped_release unlocked;
-            return candidate_potentials<T>(rows, given, closest.data(), potentials.data());
-        },
-        "points"_a, "type"_a, "normalize"_a, "candidates"_a.noconvert(), "closest"_a,
-        "potentials"_a);
-    m.def(
-        "add_center",
-        [](const AnyArray& points, int type, bool normalize, const In<T>& center,
-           Out<double> closest, Out<double> block_sums) {
-            const DenseRows rows = dense_rows(points, type, normalize);
-            const nb::gil_scoped_release unlocked;
-            return add_center<T>(rows, center.data(), closest.data(), block_sums.data());
-        },
-        "points"_a, "type"_a, "normalize"_a, "center"_a.noconvert(), "closest"_a, "block_sums"_a);
-    m.def(
         "assign_sparse",
         [](const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,
            bool normalize, const In<T>& centers, std::optional<In<double>> penalties,
@@ -148,6 +167,8 @@ NB_MODULE(_native, m) {
     nb::class_<AssignmentMemory>(m, "AssignmentMemory").def(nb::init<>());
     bind_kernels<float>(m);
     bind_kernels<double>(m);
+    bind_seeding<float>(m, "SeedingFloat32");
+    bind_seeding<double>(m, "SeedingFloat64");
     m.def(
         "find_nonfinite",
         [](const AnyArray& points,

@@ -2,6 +2,7 @@
 
 #include "center_groups.h"
 #include "centroids/dispatch.h"
+#include "zero_rows.h"
 
 #include <cfloat>
 
@@ -32,11 +33,6 @@ std::size_t groups_for(std::size_t num_rows, std::size_t row_bytes, std::size_t 
     const std::size_t per_row = bytes / std::max<std::size_t>(num_rows, 1);
     const std::size_t affordable = per_row > own ? (per_row - own) / 2 / 4 * 4 : 0;
     return std::clamp<std::size_t>(std::min(affordable, num_panels), 1, most_groups);
-}
-
-template <class T>
-bool is_zero(const T* row, std::size_t dimensions) {
-    return std::all_of(row, row + dimensions, [](T value) { return value == T(0); });
 }
 
 } // namespace
@@ -171,7 +167,8 @@ BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& cente
       points_(points), centers_(centers), bounds_(bounds), remember_(!bounds.lower.empty()),
       num_panels_((centers.num_centers + kernels_.panel_width - 1) / kernels_.panel_width),
       panels_per_group_(bounds.group_size / kernels_.panel_width),
-      packed_(kernels_, filter_, centers, points.dimensions, bounds.order.data()),
+      packed_(filter_, centers, points.dimensions, bounds.order.data(),
+              mean_of_centers<T>(centers, points.dimensions)),
       // In bytes products are exact, and the handful of roundings after them is all there is.
       score_error_(in_bytes ? 1e-6 : score_error_unit<T>(points.dimensions + 2)),
       square_error_(score_error_unit<T>(points.dimensions + 4)) {}

@@ -1,7 +1,9 @@
-// Squared distances to all centers, and the two passes of greedy k-means++ that are made of them.
+// Squared distances to all centers, by direct differences, and the search for values that are not
+// finite.
 #include "centroids/aligned_vector.h"
 #include "centroids/dispatch.h"
 #include "work_plan.h"
+#include "zero_rows.h"
 
 namespace centroids {
 namespace {
@@ -56,11 +58,6 @@ void for_each_block(const DenseRows& points, std::size_t begin, std::size_t end,
     }
 }
 
-template <class T>
-bool is_zero(const T* row, std::size_t dimensions) {
-    return std::all_of(row, row + dimensions, [](T value) { return value == T(0); });
-}
-
 // From squared chords to cosine distances times two; 2 where a zero vector is involved.
 template <class T>
 void adjust_for_cosine(const Block<T>& block, std::size_t count, std::size_t dimensions,
@@ -100,64 +97,6 @@ std::int64_t all_distances(const DenseRows& points, const Centers<T>& centers, T
     return bad_row.get();
 }
 
-template <class T>
-std::int64_t candidate_potentials(const DenseRows& points, const Centers<T>& candidates,
-                                  const double* closest, double* potentials) {
-    const std::size_t num = candidates.num_centers;
-    const DifferencePanels<T> panels(current_kernels<T>(), candidates.values, num,
-                                     points.dimensions);
-    const Chunks chunks = cut_rows(points.num_rows, most_chunks);
-    std::vector<double> partial(chunks.count() * num, 0.0);
-    parallel_for(chunks.count(), pass_seconds(points, num), [&](std::size_t chunk) {
-        std::vector<T> distances(block_rows * num);
-        double* const sums = partial.data() + chunk * num;
-        for_each_block<T>(points, chunks.begin(chunk), chunks.end(chunk),
-                          [&](std::size_t first, std::size_t count, const Block<T>& block) {
-                              panels.run(block, count, distances.data());
-                              if (points.normalize)
-                                  adjust_for_cosine(block, count, points.dimensions, candidates,
-                                                    distances.data());
-                              for (std::size_t i = 0; i < count; ++i)
-                                  for (std::size_t c = 0; c < num; ++c)
-                                      sums[c] +=
-                                          std::min(closest[first + i],
-                                                   static_cast<double>(distances[i * num + c]));
-                          });
-    });
-    std::fill_n(potentials, num, 0.0);
-    for (std::size_t chunk = 0; chunk < chunks.count(); ++chunk)
-        for (std::size_t c = 0; c < num; ++c) potentials[c] += partial[chunk * num + c];
-    return -1;
-}
-
-template <class T>
-std::int64_t add_center(const DenseRows& points, const T* center, double* closest,
-                        double* block_sums) {
-    const BlockKernels<T>& kernels = current_kernels<T>();
-    const Chunks blocks{points.num_rows, sampling_block};
-    FirstBadRow bad_row;
-    parallel_for(blocks.count(), pass_seconds(points, 1), [&](std::size_t at) {
-        double sum = 0;
-        for_each_block<T>(
-            points, blocks.begin(at), blocks.end(at),
-            [&](std::size_t first, std::size_t count, const Block<T>& block) {
-                for (std::size_t i = 0; i < count; ++i) {
-                    const T* const row = block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
-                    const double distance =
-                        points.normalize && is_zero(row, points.dimensions)
-                            ? 2.0 // cosine distance 1 from everything
-                            : kernels.squared_distance(row, center, points.dimensions);
-                    if (!(distance < std::numeric_limits<double>::infinity()))
-                        bad_row.report(first + i);
-                    closest[first + i] = std::min(closest[first + i], distance);
-                    sum += closest[first + i];
-                }
-            });
-        block_sums[at] = sum;
-    });
-    return bad_row.get();
-}
-
 bool find_nonfinite(const DenseRows& points, std::int64_t* row, std::int64_t* column) {
     FirstBadRow bad_row;
     const Chunks chunks = cut_rows(points.num_rows, most_chunks);
@@ -185,12 +124,7 @@ bool find_nonfinite(const DenseRows& points, std::int64_t* row, std::int64_t* co
     return true;
 }
 
-#define CENTROIDS_INSTANTIATE(T)                                                                   \
-    template std::int64_t all_distances(const DenseRows&, const Centers<T>&, T*);                  \
-    template std::int64_t candidate_potentials(const DenseRows&, const Centers<T>&, const double*, \
-                                               double*);                                           \
-    template std::int64_t add_center(const DenseRows&, const T*, double*, double*);
-CENTROIDS_INSTANTIATE(float)
-CENTROIDS_INSTANTIATE(double)
+template std::int64_t all_distances(const DenseRows&, const Centers<float>&, float*);
+template std::int64_t all_distances(const DenseRows&, const Centers<double>&, double*);
 
 } // namespace centroids

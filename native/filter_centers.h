@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace centroids {
@@ -19,11 +20,11 @@ namespace centroids {
 template <class T>
 class CentersInFilter {
   public:
-    // order: IN [num_centers]
-    CentersInFilter(const BlockKernels<T>& kernels, const FilterKernels<T>& filter,
-                    const Centers<T>& centers, std::size_t dimensions, const std::int32_t* order)
-        : width_(kernels.panel_width), dimensions_(dimensions), centers_(centers), order_(order),
-          shift(mean_of_centers<T>(centers, dimensions)) {
+    // order: IN [num_centers]; moved_by: IN [dimensions]
+    CentersInFilter(const FilterKernels<T>& filter, const Centers<T>& centers,
+                    std::size_t dimensions, const std::int32_t* order, AlignedVector<T> moved_by)
+        : width_(filter.width), dimensions_(dimensions), centers_(centers), order_(order),
+          shift(std::move(moved_by)) {
         const std::size_t num_panels = (centers.num_centers + width_ - 1) / width_;
         const std::size_t padded = num_panels * width_;
         const std::size_t panel_stride = filter.panel_stride(dimensions);

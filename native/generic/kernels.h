@@ -54,7 +54,8 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 // rows x vectors: the tile; lane_vectors: registers of points in the points-in-lanes kernel.
 template <class V, int rows, int vectors, int lane_vectors>
 constexpr BlockKernels<typename V::T>
-make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr) {
+make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr,
+             const FilterKernels<typename V::T>* narrow_byte_filter = nullptr) {
     using T = typename V::T;
     using Panels = AssignPanels<V, rows, vectors>;
     using Lanes = AssignLanes<V, lane_vectors>;
@@ -86,6 +87,8 @@ make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr) {
             &fingerprint<T>,
             &groups_within,
             Filter<V, FloatProducts<V, vectors>, rows, vectors>::kernels(),
+            Filter<V, FloatProducts<V, 1>, rows, 1>::kernels(),
             byte_filter,
+            narrow_byte_filter,
             &sparse_products<V>};
 }

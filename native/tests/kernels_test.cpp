@@ -2,6 +2,7 @@
 // errors and undefined behaviour show here, exactness is tested from Python.
 #include "centroids/dispatch.h"
 #include "centroids/kmeans.h"
+#include "centroids/seeding.h"
 #include "centroids/thread_pool.h"
 
 #include <cmath>
@@ -95,10 +96,11 @@ void test_dense(const std::string& level, std::size_t n, std::size_t d, std::siz
         expect(std::fabs(static_cast<double>(distances[at]) - problem.distance(at / k, at % k)) <=
                    1e-4 * (1 + problem.distance(at / k, at % k)),
                "all distances", level, n, d, k);
-    std::vector<double> closest(n, std::numeric_limits<double>::infinity()), potentials(k);
-    std::vector<double> block_sums((n + sampling_block - 1) / sampling_block);
-    add_center<T>(problem.rows(false), problem.centers.data(), closest.data(), block_sums.data());
-    candidate_potentials<T>(problem.rows(false), centers, closest.data(), potentials.data());
+    std::vector<double> closest(n), block_sums((n + sampling_block - 1) / sampling_block);
+    Seeding<T> seeding(problem.rows(n % 2 == 0));
+    seeding.start(problem.centers.data(), closest.data(), block_sums.data());
+    expect(seeding.add_best(centers, closest.data(), block_sums.data()) < k, "seeding", level, n, d,
+           k);
 }
 
 // Moving centers, with and without what is remembered of the iterations before.

@@ -79,6 +79,7 @@ struct FilterOutcome {
 
 template <class T>
 struct FilterKernels {
+    std::size_t width;       // centers in a panel
     std::size_t value_bytes; // 1: bytes
     std::size_t (*row_stride)(std::size_t dimensions);
     std::size_t (*panel_stride)(std::size_t dimensions);
@@ -182,7 +183,10 @@ struct BlockKernels {
                                    std::size_t groups, std::uint32_t offset, float reach);
 
     FilterKernels<T> filter;
-    const FilterKernels<T>* byte_filter; // null where the instruction set has no products of bytes
+    FilterKernels<T> narrow_filter; // with narrow panels, for few centers
+    // Null where the instruction set has no products of bytes.
+    const FilterKernels<T>* byte_filter;
+    const FilterKernels<T>* narrow_byte_filter;
 
     // scores: OUT [padded], sum over the row's non-zeros of value * transposed[column][:]
     // transposed: IN [dimensions][padded], padded a multiple of panel_width

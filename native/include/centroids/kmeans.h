@@ -62,19 +62,6 @@ std::int64_t assign(const DenseRows& points, const Centers<T>& centers, std::int
 template <class T>
 std::int64_t all_distances(const DenseRows& points, const Centers<T>& centers, T* distances);
 
-// closest: IN [num_rows], squared distance to the nearest center so far
-// potentials: OUT [num_candidates], what the sum of `closest` would be with that candidate
-template <class T>
-std::int64_t candidate_potentials(const DenseRows& points, const Centers<T>& candidates,
-                                  const double* closest, double* potentials);
-
-constexpr std::size_t sampling_block = 2048;
-
-// closest: IN OUT [num_rows]; block_sums: OUT [ceil(num_rows / sampling_block)]
-template <class T>
-std::int64_t add_center(const DenseRows& points, const T* center, double* closest,
-                        double* block_sums);
-
 struct SparseRows { // compressed sparse rows, columns unique within a row
     const void* values;
     ElementType type; // float32 or float64

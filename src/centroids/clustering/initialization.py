@@ -111,17 +111,15 @@ def kmeans_plus_plus(
     [0.0, 9.0, 9.0, 18.0]
     """
     num_candidates = num_retries + 1 if num_retries >= 0 else 2 + int(math.log(num_clusters))
-    closest = np.full(num_rows(points), np.inf)
     centers = [_rows(points, random.integers(num_rows(points), size=1), cosine)[0]]
-    for _ in range(1, num_clusters):
-        block_sums = kernels.add_center(points, centers[-1], closest, cosine=cosine)
-        rows = _draw_by_weight(closest, block_sums, num_candidates, random)
+    if num_clusters == 1:
+        return np.stack(centers)
+    seeding = kernels.Seeding(points, cosine=cosine)
+    seeding.start(centers[0])
+    while len(centers) < num_clusters:
+        rows = _draw_by_weight(seeding.closest, seeding.block_sums, num_candidates, random)
         candidates = _rows(points, rows, cosine)
-        if num_candidates == 1:
-            centers.append(candidates[0])
-            continue
-        potentials = kernels.candidate_potentials(points, candidates, closest, cosine=cosine)
-        centers.append(candidates[int(np.argmin(potentials))])
+        centers.append(candidates[seeding.add_best(candidates)])
     return np.stack(centers)
 
 

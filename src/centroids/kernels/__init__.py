@@ -5,14 +5,11 @@ Everything above this layer is free of pointers; everything below it is free of 
 
 from centroids.kernels.dense_or_sparse import Points, check_points, num_rows, result_dtype
 from centroids.kernels.functions import (
-    SAMPLING_BLOCK,
     Assignment,
     AssignmentMemory,
     NonFiniteError,
-    add_center,
     all_distances,
     assign,
-    candidate_potentials,
     find_nonfinite,
 )
 from centroids.kernels.machine import (
@@ -23,6 +20,7 @@ from centroids.kernels.machine import (
     set_num_threads,
     supported_instruction_sets,
 )
+from centroids.kernels.seeding import SAMPLING_BLOCK, Seeding
 
 __all__ = [
     "SAMPLING_BLOCK",
@@ -30,10 +28,9 @@ __all__ = [
     "AssignmentMemory",
     "NonFiniteError",
     "Points",
-    "add_center",
+    "Seeding",
     "all_distances",
     "assign",
-    "candidate_potentials",
     "check_points",
     "default_num_threads",
     "find_nonfinite",

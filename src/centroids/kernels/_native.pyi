@@ -7,6 +7,24 @@ SAMPLING_BLOCK: int
 
 class AssignmentMemory: ...
 
+class SeedingFloat32:
+    def __init__(self, points: NDArray[Any], type: int, normalize: bool) -> None: ...
+    def start(
+        self,
+        center: NDArray[Any],
+        closest: NDArray[np.float64],
+        block_sums: NDArray[np.float64],
+    ) -> int: ...
+    def add_best(
+        self,
+        candidates: NDArray[Any],
+        penalties: NDArray[np.float64] | None,
+        closest: NDArray[np.float64],
+        block_sums: NDArray[np.float64],
+    ) -> int: ...
+
+class SeedingFloat64(SeedingFloat32): ...
+
 def assign(
     points: NDArray[Any],
     type: int,
@@ -28,22 +46,6 @@ def all_distances(
     centers: NDArray[Any],
     penalties: NDArray[np.float64] | None,
     distances: NDArray[Any],
-) -> int: ...
-def candidate_potentials(
-    points: NDArray[Any],
-    type: int,
-    normalize: bool,
-    candidates: NDArray[Any],
-    closest: NDArray[np.float64],
-    potentials: NDArray[np.float64],
-) -> int: ...
-def add_center(
-    points: NDArray[Any],
-    type: int,
-    normalize: bool,
-    center: NDArray[Any],
-    closest: NDArray[np.float64],
-    block_sums: NDArray[np.float64],
 ) -> int: ...
 def assign_sparse(
     values: NDArray[Any],

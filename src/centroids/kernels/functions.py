@@ -1,4 +1,4 @@
-"""The k-means kernels: assignment, update, all distances, and the passes of k-means++.
+"""The k-means kernels: assignment, update, and all distances.
 
 Distances are squared Euclidean, or cosine: 1 - cos(x, c), where a zero vector is at distance 1
 from everything. Labels are exact: nearest in exact arithmetic up to float64 rounding, the lowest
@@ -24,8 +24,6 @@ from centroids.kernels.dense_or_sparse import (
     num_rows,
     result_dtype,
 )
-
-SAMPLING_BLOCK: int = _native.SAMPLING_BLOCK
 
 AssignmentMemory = _native.AssignmentMemory
 
@@ -129,7 +127,7 @@ def assign(
     ([[1.0], [9.0]], [2, 1])
     """
     points = check_points(points)
-    prepared, penalties = _prepare_centers(points, centers, cosine)
+    prepared, penalties = prepare_centers(points, centers, cosine)
     k, d = prepared.shape
     cluster_index = np.empty(num_rows(points), np.int32)
     inertia = np.zeros(1)
@@ -148,7 +146,7 @@ def assign(
         )
     else:
         answer = _native.assign(
-            *_dense_parts(points),
+            *dense_parts(points),
             cosine,
             prepared,
             penalties,
@@ -163,7 +161,7 @@ def assign(
         bad_row = answer[0]
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s", _describe_search(points, k, *answer[1:]))
-    _raise_if_bad(points, bad_row)
+    raise_if_bad(points, bad_row)
     return Assignment(cluster_index, float(inertia[0]) * (0.5 if cosine else 1.0), sums, counts)
 
 
@@ -188,7 +186,7 @@ def all_distances(points: Points, centers: NDArray[Any], *, cosine: bool = False
     [[25.0, 1.0]]
     """
     points = check_points(points)
-    prepared, penalties = _prepare_centers(points, centers, cosine)
+    prepared, penalties = prepare_centers(points, centers, cosine)
     distances = np.empty((num_rows(points), prepared.shape[0]), prepared.dtype)
     if is_sparse(points):
         bad_row = _native.all_distances_sparse(
@@ -196,9 +194,9 @@ def all_distances(points: Points, centers: NDArray[Any], *, cosine: bool = False
         )
     else:
         bad_row = _native.all_distances(
-            *_dense_parts(points), cosine, prepared, penalties, distances
+            *dense_parts(points), cosine, prepared, penalties, distances
         )
-    _raise_if_bad(points, bad_row)
+    raise_if_bad(points, bad_row)
     return np.multiply(distances, 0.5, out=distances) if cosine else distances
 
 
@@ -219,73 +217,17 @@ def find_nonfinite(points: Points) -> NonFiniteError | None:
         bad = np.flatnonzero(~np.isfinite(points.data))
         row = int(np.searchsorted(points.indptr, bad[0], side="right")) - 1 if bad.size else -1
     else:
-        place = _native.find_nonfinite(*_dense_parts(points))
+        place = _native.find_nonfinite(*dense_parts(points))
         row = -1 if place is None else place[0]
     return _describe_bad_row(points, row) if row >= 0 else None
 
 
-def candidate_potentials(
-    points: Points, candidates: NDArray[Any], closest: NDArray[np.float64], *, cosine: bool = False
-) -> NDArray[np.float64]:
-    """The sum over the points of min(closest, |x - candidate|^2), for each candidate.
-
-    Args:
-        points: [n, d], dense or compressed sparse rows.
-        candidates: [l, d], points that may become centers; L2-normalised by the caller for cosine.
-        closest: [n], the squared distance of each point to the centers chosen so far.
-        cosine: L2-normalise the points first.
-
-    Returns:
-        [l] float64.
-    """
-    points = check_points(points)
-    if is_sparse(points):
-        distances = _squared_chords(points, candidates, cosine)
-        return np.asarray(np.minimum(closest[:, None], distances).sum(axis=0), np.float64)
-    candidates = np.ascontiguousarray(candidates, _common_dtype(points, candidates))
-    potentials = np.empty(candidates.shape[0])
-    _native.candidate_potentials(*_dense_parts(points), cosine, candidates, closest, potentials)
-    return potentials
-
-
-def add_center(
-    points: Points, center: NDArray[Any], closest: NDArray[np.float64], *, cosine: bool = False
-) -> NDArray[np.float64]:
-    """Lowers `closest` to min(closest, |x - center|^2), in place.
-
-    Args:
-        points: [n, d], dense or compressed sparse rows.
-        center: [d]; L2-normalised by the caller for cosine.
-        closest: [n] float64, changed in place; infinity where there is no center yet.
-        cosine: L2-normalise the points first.
-
-    Returns:
-        [ceil(n / SAMPLING_BLOCK)] float64, the sum of `closest` over each block of rows.
-
-    Raises:
-        NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
-    """
-    points = check_points(points)
-    center = np.ascontiguousarray(center, _common_dtype(points, center))
-    if is_sparse(points):
-        np.minimum(closest, _squared_chords(points, center[None], cosine)[:, 0], out=closest)
-        return np.add.reduceat(closest, np.arange(0, closest.size, SAMPLING_BLOCK))
-    block_sums = np.empty(-(-closest.size // SAMPLING_BLOCK))
-    bad_row = _native.add_center(*_dense_parts(points), cosine, center, closest, block_sums)
-    _raise_if_bad(points, bad_row)
-    return block_sums
-
-
-def _squared_chords(points: Sparse, centers: NDArray[Any], cosine: bool) -> NDArray[Any]:
-    # For unit vectors the squared distance is twice the cosine distance.
-    return all_distances(points, centers, cosine=cosine) * (2.0 if cosine else 1.0)
-
-
-def _common_dtype(points: Points, centers: NDArray[Any]) -> np.dtype[Any]:
+def common_dtype(points: Points, centers: NDArray[Any]) -> np.dtype[Any]:
+    """The type that points and centers are computed in: float32 or float64."""
     return np.result_type(result_dtype(points), result_dtype(centers))
 
 
-def _prepare_centers(
+def prepare_centers(
     points: Points, centers: NDArray[Any], cosine: bool
 ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
     """Centers in the kernels' type; for cosine normalised, with a penalty of 1 on zero centers.
@@ -299,7 +241,7 @@ def _prepare_centers(
         )
     if points.shape[1] != centers.shape[1]:
         raise ValueError(f"points have {points.shape[1]} columns, centers have {centers.shape[1]}")
-    dtype = _common_dtype(points, centers)
+    dtype = common_dtype(points, centers)
     if not cosine:
         return np.ascontiguousarray(centers, dtype), None
     wide = centers.astype(np.float64)
@@ -309,7 +251,8 @@ def _prepare_centers(
     return normalized, zero.astype(np.float64) if zero.any() else None
 
 
-def _dense_parts(points: NDArray[Any]) -> tuple[NDArray[Any], int]:
+def dense_parts(points: NDArray[Any]) -> tuple[NDArray[Any], int]:
+    """The extension's arguments for dense points: the array and the code of its type."""
     code = ELEMENT_TYPES[points.dtype.name]
     # DLPack and nanobind know no bfloat16 of NumPy's: the bits travel as integers.
     return (
@@ -321,7 +264,8 @@ def _sparse_parts(points: Sparse) -> tuple[NDArray[Any], NDArray[Any], NDArray[A
     return points.data, points.indices, points.indptr
 
 
-def _raise_if_bad(points: Points, bad_row: int) -> None:
+def raise_if_bad(points: Points, bad_row: int) -> None:
+    """Raises a NonFiniteError for what the extension reported; -1 is nothing."""
     if bad_row >= 0:
         raise _describe_bad_row(points, bad_row)
 

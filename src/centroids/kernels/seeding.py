@@ -1,0 +1,97 @@
+"""The passes of k-means++ over the points."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.kernels import _native
+from centroids.kernels.dense_or_sparse import Points, check_points, is_sparse, num_rows
+from centroids.kernels.functions import (
+    all_distances,
+    common_dtype,
+    dense_parts,
+    prepare_centers,
+    raise_if_bad,
+)
+
+SAMPLING_BLOCK: int = _native.SAMPLING_BLOCK
+
+
+class Seeding:
+    """How far each point is from the nearest of the centers chosen so far.
+
+    Distances are squared Euclidean; for cosine those of L2-normalised vectors, which is twice the
+    cosine distance (a zero vector is at 2 from everything).
+
+    Args:
+        points: [n, d], dense of any real type or compressed sparse rows. They must not change.
+        cosine: Use the cosine distance.
+
+    Attributes:
+        closest: [n] float64, the squared distance of each point to the nearest center.
+        block_sums: [ceil(n / SAMPLING_BLOCK)] float64, its sums over blocks of rows.
+
+    >>> seeding = Seeding(np.array([[0.0], [1.0], [9.0], [10.0]]))
+    >>> seeding.start(np.array([0.0]))
+    >>> seeding.closest.tolist()
+    [0.0, 1.0, 81.0, 100.0]
+    >>> seeding.add_best(np.array([[1.0], [9.0]])), seeding.closest.tolist()
+    (1, [0.0, 1.0, 0.0, 1.0])
+    """
+
+    def __init__(self, points: Points, *, cosine: bool = False) -> None:
+        self._points, self._cosine = check_points(points), cosine
+        self.closest = np.empty(num_rows(self._points))
+        self.block_sums = np.empty(-(-self.closest.size // SAMPLING_BLOCK))
+        self._native: Any = None
+        if not is_sparse(self._points):
+            double = common_dtype(self._points, np.empty(0, np.float32)) == np.float64
+            kind = _native.SeedingFloat64 if double else _native.SeedingFloat32
+            self._native = kind(*dense_parts(self._points), cosine)
+
+    def start(self, center: NDArray[Any]) -> None:
+        """Takes the first center.
+
+        Args:
+            center: [d], L2-normalised for cosine.
+
+        Raises:
+            NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
+        """
+        if self._native is None:
+            self.closest[:] = self._distances(center[None])[:, 0]
+            self._add_up()
+            return
+        prepared, _ = prepare_centers(self._points, center[None], self._cosine)
+        raise_if_bad(self._points, self._native.start(prepared, self.closest, self.block_sums))
+
+    def add_best(self, candidates: NDArray[Any]) -> int:
+        """Takes the candidate that leaves the smallest sum of `closest`, the first of equals.
+
+        Args:
+            candidates: [l, d], L2-normalised for cosine.
+
+        Returns:
+            Its index.
+        """
+        if self._native is None:
+            distances = self._distances(candidates)
+            reductions = np.maximum(self.closest[:, None] - distances, 0).sum(axis=0)
+            best = int(reductions.argmax())
+            np.minimum(self.closest, distances[:, best], out=self.closest)
+            self._add_up()
+            return best
+        prepared, penalties = prepare_centers(self._points, candidates, self._cosine)
+        return int(self._native.add_best(prepared, penalties, self.closest, self.block_sums))
+
+    def _distances(self, centers: NDArray[Any]) -> NDArray[np.float64]:
+        # For unit vectors the squared distance is twice the cosine distance.
+        distances = all_distances(self._points, centers, cosine=self._cosine)
+        return distances.astype(np.float64) * (2.0 if self._cosine else 1.0)
+
+    def _add_up(self) -> None:
+        starts = np.arange(0, self.closest.size, SAMPLING_BLOCK)
+        self.block_sums[:] = np.add.reduceat(self.closest, starts)
