@@ -106,6 +106,16 @@ def test_all_centers_near_one_spot(d: int) -> None:
     check(points, np.repeat(centers[:2], 40, axis=0))
 
 
+def test_a_grid_that_does_not_pay_is_given_up() -> None:
+    # 150 copies of 2 centers: every cell would have a list of 75.
+    points, centers = make(150_000, 2, 2, np.float32)
+    centers = np.repeat(centers, 75, axis=0)
+    got = kernels.assign(points, centers, update=True)
+    expected = kernels.assign(points, centers, update=True, search="lanes")
+    np.testing.assert_array_equal(got.cluster_index, expected.cluster_index)
+    np.testing.assert_array_equal(got.sums, expected.sums)
+
+
 def test_no_spread_in_one_dimension_is_left_to_lanes() -> None:
     points, centers = make(3000, 2, 20, np.float32)
     points[:, 1] = 7
@@ -145,8 +155,12 @@ def test_strides_do_not_matter() -> None:
     padded = np.zeros((4000, 5), np.float32)
     padded[:, :3] = base
     expected = kernels.assign(base, centers, search="grid").cluster_index
-    backwards = base[::-1].copy()[::-1]
-    for points in (wide[::2, 1:7:2], padded[:, :3], np.asfortranarray(base), backwards):
+    for points in (
+        wide[::2, 1:7:2],
+        padded[:, :3],
+        np.asfortranarray(base),
+        base[::-1].copy()[::-1],
+    ):
         check(points, centers)
         got = kernels.assign(points, centers, search="grid").cluster_index
         np.testing.assert_array_equal(got, expected)
