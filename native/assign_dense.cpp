@@ -49,7 +49,7 @@ std::size_t rows_in_block(std::size_t dimensions, std::size_t asked) {
 // Partial sums per chunk where a few of them are small; else rows grouped by cluster.
 std::size_t chunks_with_sums(std::size_t sum_bytes, std::size_t point_bytes) {
     if (sum_bytes > second_level_cache / 4 * 3) return 0;
-    const std::size_t budget = std::max(second_level_cache, point_bytes / 16);
+    const std::size_t budget = std::max(second_level_cache, point_bytes / 32);
     return std::min(most_chunks, budget / std::max<std::size_t>(sum_bytes, 1));
 }
 
