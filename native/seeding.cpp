@@ -20,7 +20,6 @@
 #include "work_plan.h"
 #include "zero_rows.h"
 
-#include <array>
 #include <numeric>
 
 namespace centroids {
@@ -37,6 +36,11 @@ Chunks whole_blocks(std::size_t num_rows) {
     return {num_rows, std::max<std::size_t>(blocks, 1) * sampling_block};
 }
 
+template <class T>
+void prefetch(const T* values, std::size_t count) {
+    for (std::size_t j = 0; j < count; j += 64 / sizeof(T)) __builtin_prefetch(values + j, 0, 2);
+}
+
 } // namespace
 
 template <class T>
@@ -49,14 +53,14 @@ struct Seeding<T>::Content {
           in_bytes(filter.value_bytes == 1), chunks(whole_blocks(rows.num_rows)),
           shift(mean_of_sample()),
           stride(in_bytes ? (rows.dimensions + 15) / 16 * 16 : filter.row_stride(rows.dimensions)) {
-        for (std::size_t i = 0; i < block_rows; ++i) every[i] = static_cast<std::uint16_t>(i);
         if (in_bytes) quantize();
     }
 
     struct Scratch {
-        std::vector<T> rows, shifted, thresholds, rest, bounds;
+        std::vector<T> rows, shifted, thresholds, bounds;
         AlignedVector<T> values;
         std::vector<RowFacts<T>> facts;
+        std::vector<double> extents;
         std::vector<std::uint16_t> listed;
         std::vector<std::int32_t> candidates, num_candidates;
     };
@@ -141,7 +145,6 @@ struct Seeding<T>::Content {
     const Chunks chunks;
     const AlignedVector<T> shift;
     const std::size_t stride; // of prepared rows
-    std::array<std::uint16_t, block_rows> every;
     AlignedVector<std::uint8_t> values;
     std::vector<RowFacts<T>> facts;
     std::vector<std::vector<std::uint32_t>> improved; // [chunks][candidates]
@@ -152,14 +155,15 @@ void Seeding<T>::Content::search_chunk(std::size_t chunk, const Centers<T>& cand
                                        const CentersInFilter<T>& packed, const double* closest,
                                        std::vector<std::uint32_t>* improved_rows,
                                        double* reductions) const {
-    static thread_local Scratch scratch;
+    static thread_local Scratch of_thread;
+    Scratch& scratch = of_thread; // found once: in a library that takes a call each time
     const std::size_t num_panels = (candidates.num_centers + filter.width - 1) / filter.width;
     const std::size_t capacity = num_panels * filter.width + 16;
     constexpr std::size_t slots = block_rows + 1;
     scratch.shifted.resize(points.dimensions + 16);
     scratch.thresholds.resize(slots);
-    scratch.rest.resize(slots);
     scratch.facts.resize(slots);
+    scratch.extents.resize(slots);
     scratch.listed.resize(block_rows);
     scratch.num_candidates.assign(slots, 0);
     scratch.candidates.resize(slots * capacity);
@@ -172,6 +176,7 @@ void Seeding<T>::Content::search_chunk(std::size_t chunk, const Centers<T>& cand
                              static_cast<double>(std::numeric_limits<T>::min());
     constexpr double most = std::numeric_limits<T>::max() / T(1e3);
     constexpr double up = 1 + 1e-9;
+    constexpr auto epsilon = static_cast<double>(std::numeric_limits<T>::epsilon());
     scratch.thresholds[block_rows] = -std::numeric_limits<T>::infinity();
 
     const auto compare = [&](const T* row, std::size_t index, std::size_t c) {
@@ -191,18 +196,23 @@ void Seeding<T>::Content::search_chunk(std::size_t chunk, const Centers<T>& cand
                 for (std::size_t i = 0; i < count; ++i)
                     filter.prepare(row(i), points.dimensions, shift.data(), scratch.shifted.data(),
                                    scratch.values.data() + i * stride, &scratch.facts[i]);
-            std::size_t listed = 0;
+            for (std::size_t i = 0, next = first + block_rows; in_bytes && i < count; ++i)
+                if (next + i < points.num_rows)
+                    prefetch(values.data() + (next + i) * stride, stride);
+            // Plain arithmetic in separate loops: the compiler makes vectors of it.
             for (std::size_t i = 0; i < count; ++i) {
                 const auto norm = static_cast<double>(scratch.facts[i].norm);
                 const double scale = (largest + 3 * norm) * largest;
-                const double offset = static_cast<double>(scratch.facts[i].squares) -
-                                      score_error * scale - square_error * norm * norm - underflow;
-                const double threshold = closest[first + i] * up - offset;
-                scratch.thresholds[i] = static_cast<T>(
-                    threshold +
-                    std::fabs(threshold) * static_cast<double>(std::numeric_limits<T>::epsilon()));
+                const double threshold =
+                    closest[first + i] * up - static_cast<double>(scratch.facts[i].squares) +
+                    (score_error * scale + square_error * norm * norm + underflow);
+                scratch.thresholds[i] = static_cast<T>(threshold + std::fabs(threshold) * epsilon);
+                scratch.extents[i] = norm * norm + scale;
+            }
+            std::size_t listed = 0;
+            for (std::size_t i = 0; i < count; ++i) {
                 scratch.listed[listed] = static_cast<std::uint16_t>(i);
-                listed += norm * norm + scale < most;
+                listed += scratch.extents[i] < most;
             }
             const void* const prepared =
                 in_bytes ? static_cast<const void*>(values.data() + first * stride)
@@ -210,8 +220,13 @@ void Seeding<T>::Content::search_chunk(std::size_t chunk, const Centers<T>& cand
             filter.run(
                 packed.view, 0, num_panels, scratch.listed.data(), listed,
                 {prepared, stride, scratch.facts.data(), scratch.thresholds.data(), block_rows},
-                {scratch.rest.data(), scratch.num_candidates.data(), scratch.candidates.data(),
+                {nullptr, scratch.num_candidates.data(), scratch.candidates.data(),
                  scratch.bounds.data(), capacity});
+            // The rows to compare lie far apart, and most are in no cache: ask for all of them
+            // first.
+            for (std::size_t at = 0; at < listed; ++at)
+                if (scratch.num_candidates[scratch.listed[at]] > 0 && !points.normalize)
+                    prefetch(row(scratch.listed[at]), points.dimensions);
             for (std::size_t at = 0; at < listed; ++at) {
                 const std::size_t i = scratch.listed[at];
                 for (std::int32_t c = 0; c < scratch.num_candidates[i]; ++c)

@@ -215,6 +215,7 @@ struct Filter {
         for (T& value : rest) value = T(__builtin_inf());
         for (std::size_t panel = first_panel; panel < last_panel; ++panel)
             tile<rows>(centers, panel, first_panel, block, values, at_row, rest, out);
+        if (!out.rest) return;
         for (std::size_t r = 0; r < count; ++r)
             out.rest[at_row[r]] = V::reduce_minimum(V::load(rest + r * V::lanes));
     }

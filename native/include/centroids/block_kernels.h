@@ -69,7 +69,7 @@ struct FilterRows {
 
 template <class T>
 struct FilterOutcome {
-    T* rest;                      // OUT [rows + 1], lowest bound of the other centers
+    T* rest;                      // OUT [rows + 1], lowest bound of the other centers; or null
     std::int32_t* num_candidates; // IN OUT [rows + 1]
     // capacity: at least the centers of the panels, and 16 that may be written but mean nothing
     std::int32_t* candidates; // OUT [rows + 1][capacity], places from the first panel on
