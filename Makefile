@@ -36,7 +36,7 @@ format: $(VENV)/.dev ## Rewrite Python and C++ in the project's format
 docs: $(VENV)/.dev ## Build the documentation into build/site
 	$(BIN)/mkdocs build --strict --site-dir build/site
 
-bench: $(VENV)/.bench ## Time everything against the peers and write docs/benchmarks.md (idle machine, some hours)
+bench: $(VENV)/.bench ## Time everything against the peers and write docs/benchmarks.md (idle machine, hours)
 	$(BIN)/python -m benchmarks $(BENCH)
 
 sanitize: $(VENV)/.dev ## Run the native tests under AddressSanitizer and UBSan

@@ -31,7 +31,12 @@ SECTIONS: dict[Kind, tuple[str, str]] = {
     Kind.MINI_BATCH: (
         "A mini-batch step",
         "Seconds per step: the time of more steps less that of fewer. The same batches for all. "
-        "scikit-learn: `MiniBatchKMeans.partial_fit` without reassignments.",
+        "scikit-learn: `MiniBatchKMeans.partial_fit` without reassignments. TensorFlow is measured "
+        "with batches sliced from a variable, the fastest way there is, and with its "
+        "`numpy_input_fn`, the counterpart of ours. No two end with the same centers: "
+        "scikit-learn gives the initial centers no weight; TensorFlow 2.15, whose graph does not "
+        "order the two, reads the counts of a cluster after adding to them, and so divides by "
+        "n + 2m where n + m is meant. The work is the same.",
     ),
     Kind.SPARSE: (
         "An iteration over sparse points",
@@ -56,7 +61,7 @@ SECTIONS: dict[Kind, tuple[str, str]] = {
     Kind.STEP: (
         "The smallest training step",
         "A step over all of 500 points: what a call costs. scikit-learn: `partial_fit`, as its "
-        "`fit` has no steps.",
+        "`fit` has no steps; it averages over all steps, so it ends elsewhere.",
     ),
     Kind.THREADS: (
         "Two threads against one",
@@ -152,6 +157,7 @@ def format_cell(row: Row, peer: str) -> str:
     marks = "\\*" if cell.status == Status.ONCE else ""
     marks += "†" if compare.disagrees(row, peer) else ""
     marks += "‡" if compare.stopped_early(row, peer) else ""
+    marks += "§" if cell.date != row.date else ""
     return format_seconds(cell.median) + (f" {marks}" if marks else "")
 
 
@@ -239,11 +245,12 @@ def _method(results: Results) -> str:
 - \\* One run took more than 60 s: run only once. "over 300 s": by its first iterations it would
   have taken longer, and was not run. † The final inertia differs from ours by more than 1e-5 of it.
   ‡ It stopped before the iterations it was given, as no label changed any more; the time is divided
-  by the iterations that were made (all but the first, if there were no others).
+  by the iterations that were made (all but the first, if there were no others). § Of another run
+  than the rest of its row.
 
-{machine.get("cpu")}, {machine.get("threads")} threads, {machine.get("instruction_set")} kernels,
-{machine.get("memory_gib")} GiB, {machine.get("system")}, Python {machine.get("python")}; {listed}.
-Measured {when}.
+The machine: {machine.get("cpu")}, {machine.get("threads")} threads,
+{machine.get("memory_gib")} GiB, {machine.get("system")}, Python {machine.get("python")};
+centroids used its {machine.get("instruction_set")} kernels. Measured {when} with {listed}.
 """
 
 

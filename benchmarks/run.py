@@ -100,7 +100,7 @@ def measure(task: Task, options: Options, results: Results) -> Row:
         print(f"  {round_number + 1}/{options.repeats}: {line}", flush=True)
         if all(run.finished for run in runs.values()):
             break
-    points = data.load(files.points)
+    points, date = data.load(files.points), _now()
     return Row(
         task=task.name,
         kind=task.kind,
@@ -111,8 +111,8 @@ def measure(task: Task, options: Options, results: Results) -> Row:
         extra=task.extra,
         iterations=iterations,
         batch_size=task.batch_size,
-        date=_now(),
-        cells=_cells(task, points, files, runs),
+        date=date,
+        cells=_cells(task, points, files, runs, date),
     )
 
 
@@ -194,7 +194,9 @@ def _run_child(python: str, job: Job, scratch: Path, threads: int) -> Outcome:
     return Outcome(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def _cells(task: Task, points: Any, files: data.Files, runs: dict[str, _Runs]) -> dict[str, Cell]:
+def _cells(
+    task: Task, points: Any, files: data.Files, runs: dict[str, _Runs], date: str
+) -> dict[str, Cell]:
     predicts = task.kind in (Kind.PREDICTION, Kind.PREDICTION_LIST)
     labels = None
     if predicts:
@@ -211,7 +213,7 @@ def _cells(task: Task, points: Any, files: data.Files, runs: dict[str, _Runs]) -
         last = run.outcomes[-1] if run.outcomes else None
         cells[name] = Cell(
             status=run.status,
-            date=_now(),
+            date=date,
             seconds=[o.seconds for o in run.outcomes if o.seconds is not None],
             iterations=last.iterations if last else None,
             memory=int(statistics.median(memory)) if memory else None,

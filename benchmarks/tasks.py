@@ -104,7 +104,11 @@ def _full_batch() -> list[Task]:
 
 def _others() -> list[Task]:
     glove = DataSet("glove", *GLOVE, 256)
-    against = (Target(1 / 4, "scikit-learn"), Target(1 / 20, "tensorflow"))
+    against = (
+        Target(1 / 4, "scikit-learn"),
+        Target(1 / 20, "tensorflow-numpy"),
+        Target(1 / 20, "tensorflow"),
+    )
     tasks = [
         Task(Kind.MINI_BATCH, glove, few=20, extra=600, batch_size=1_024, targets=against),
         Task(Kind.MINI_BATCH, glove, few=5, extra=60, batch_size=16_384),

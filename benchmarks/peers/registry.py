@@ -44,6 +44,13 @@ PEERS: dict[str, PeerInfo] = {
             FULL_BATCH | {Kind.MINI_BATCH, Kind.STEP, Kind.PREDICTION_LIST},
             environment="tensorflow",
         ),
+        PeerInfo(
+            "tensorflow-numpy",
+            "TensorFlow, numpy_input_fn",
+            "tensorflow_estimator:TensorFlowNumpy",
+            frozenset({Kind.MINI_BATCH}),
+            environment="tensorflow",
+        ),
     )
 }
 

@@ -92,3 +92,18 @@ class TensorFlow(Peer):
             return np.asarray(list(model.predict_cluster_index(input_fn)))
 
         return predict
+
+
+class TensorFlowNumpy(TensorFlow):
+    """Fed by `numpy_input_fn`, as programs did (and as ours is), not from a variable."""
+
+    def mini_batch(
+        self, points: Any, centers: NDArray[np.float32], batch_size: int, steps: int
+    ) -> Fitted:
+        whole = points[: len(points) // batch_size * batch_size]
+        input_fn = v1.estimator.inputs.numpy_input_fn(
+            {"points": whole}, batch_size=batch_size, num_epochs=None, shuffle=False
+        )
+        model = self._model(centers, use_mini_batch=True)
+        model.train(input_fn, steps=steps)
+        return Fitted(np.asarray(model.cluster_centers()), steps)

@@ -1,0 +1,122 @@
+"""The benchmarks' arithmetic, and one small measurement from end to end."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("benchmarks")  # not in the source distribution
+
+from benchmarks import compare, data, report, run
+from benchmarks.__main__ import merged
+from benchmarks.peers import OURS, PEERS, peers_for
+from benchmarks.records import Cell, Results, Row, Status
+from benchmarks.tasks import TASKS, Kind, Target, Task, scaled, select
+
+TODAY = "2020-01-01T00:00:00+00:00"
+
+
+def make_cell(seconds: float, **values: object) -> Cell:
+    cell = Cell(Status.MEASURED, TODAY, seconds=[seconds, seconds / 2, 3 * seconds], memory=5)
+    return dataclasses.replace(cell, inertia=100.0, **values)
+
+
+def make_row(cells: dict[str, Cell], task: str = "iteration/glove-400000x50-k256") -> Row:
+    kind = Kind(task.split("/", maxsplit=1)[0])
+    return Row(task, kind, "data", "a label", 100, 2, 4, 10, 0, TODAY, cells)
+
+
+def test_ratios_are_of_medians_and_against_the_fastest_peer() -> None:
+    row = make_row({OURS: make_cell(1), "faiss": make_cell(4), "elkan": make_cell(8)})
+    assert compare.best_peer(row) == "faiss"
+    assert compare.verdicts(row) == [compare.Verdict(0.25, "faiss", 1 / 3)]
+    assert compare.verdicts(row)[0].met
+    assert compare.memory_share(row, row.cells[OURS]) == 0.05
+
+
+def test_a_target_may_be_against_one_peer_and_be_missed() -> None:
+    task = "mini-batch/glove-400000x50-k256-batch1024"
+    row = make_row({OURS: make_cell(1), "scikit-learn": make_cell(2)}, task)
+    assert compare.verdicts(row) == [compare.Verdict(0.5, "scikit-learn", 1 / 4)]
+    text = report.page(Results({}, {}, {task: row}))
+    assert "0 of 1 targets of speed are met" in text
+    assert "target 0.25" in text and "**missed**: 0.50" in text
+
+
+def test_a_loss_is_named_in_the_summary() -> None:
+    row = make_row({OURS: make_cell(3), "faiss": make_cell(1)}, "step/noise-500x2-k5")
+    text = report.page(Results({}, {}, {row.task: row}))
+    assert "centroids is slower than a peer in 1 of 1 tasks" in text
+    assert "3.00 (faiss), **slower**" in text
+
+
+def test_cells_are_marked() -> None:
+    cells = {
+        OURS: make_cell(0.001),
+        "scikit-learn": make_cell(0.1, status=Status.ONCE, iterations=5),
+        "faiss": dataclasses.replace(make_cell(1), inertia=100.1),
+        "intelex": make_cell(1, date="2019-01-01T00:00:00+00:00"),
+        "elkan": Cell(Status.TOO_LARGE, TODAY, note="needs 20 GiB"),
+    }
+    row = make_row(cells)
+    assert [report.format_cell(row, peer) for peer in cells] == [
+        "1.00 ms",
+        "100 ms \\*‡",
+        "1.00 s †",
+        "1.00 s §",
+        "needs 20 GiB",
+    ]
+    assert report.format_cell(row, "tensorflow") == "-"
+    assert report.format_seconds(2.5e-5) == "25.0 µs"
+
+
+def test_merging_keeps_the_cells_that_were_not_measured() -> None:
+    old = make_row({OURS: make_cell(1), "faiss": make_cell(2)})
+    new = make_row({OURS: make_cell(3)})
+    assert merged(old, new).cells == {OURS: make_cell(3), "faiss": make_cell(2)}
+
+
+def test_the_readme_table_goes_between_its_markers() -> None:
+    text = f"a\n{report.BEGIN}\nold\n{report.END}\nb\n"
+    assert report.between_markers(text, "new\n") == f"a\n{report.BEGIN}\nnew\n{report.END}\nb\n"
+    assert report.between_markers("a\n", "new\n") == "a\n"
+
+
+def test_the_list_of_tasks_is_sound() -> None:
+    names = [task.name for task in TASKS]
+    assert len(set(names)) == len(names)
+    assert set(report.README_ROWS) <= set(names)
+    assert set(report.SECTIONS) == set(Kind) == {task.kind for task in TASKS}
+    assert [task.kind for task in select(["sparse"])] == [Kind.SPARSE]
+    for task in TASKS:
+        assert peers_for(task.kind)[0].name == OURS
+        assert all(target.against in (None, *PEERS) for target in task.targets)
+        assert compare.targets_of(make_row({}, task.name)) == task.targets
+        assert scaled(task, 0.01).data.n <= task.data.n
+
+
+def test_results_survive_the_file(tmp_path: Path) -> None:
+    row = make_row({OURS: make_cell(1)})
+    results = Results({"cpu": "some"}, {"data": 7}, {row.task: row})
+    results.write(tmp_path / "results.json")
+    assert Results.read(tmp_path / "results.json") == results
+
+
+def test_a_small_fit_is_measured_in_children(tmp_path: Path) -> None:
+    if importlib.util.find_spec("sklearn") is None:
+        pytest.skip("scikit-learn is not installed")
+    task = Task(Kind.FIT, data.DataSet("noise", 3_000, 4, 5), targets=(Target(0.5),))
+    options = run.Options(repeats=1, peers=(OURS, "scikit-learn"), cache=tmp_path)
+    results = Results()
+    row = run.measure(task, options, results)
+    assert row.iterations == results.iterations[task.data.name] > 2
+    assert {name: cell.status for name, cell in row.cells.items()} == {
+        OURS: Status.MEASURED,
+        "scikit-learn": Status.MEASURED,
+    }
+    assert all(cell.median and cell.median > 0 for cell in row.cells.values())
+    assert not compare.disagrees(row, "scikit-learn")
+    assert row.cells["scikit-learn"].versions.keys() == {"scikit-learn"}
