@@ -156,7 +156,10 @@ def _trainer(job: Job, peer: peers.Peer, points: Any, centers: NDArray[np.float3
 
 
 def _measure_iterations(job: Job, train: Train) -> tuple[Outcome, NDArray[Any] | None]:
-    """(time of few + extra - time of few) / extra: set-up cancels out."""
+    """(time of few + extra - time of few) / extra: set-up cancels out.
+
+    If the peer stopped early, passes over the points are counted in place of `extra`.
+    """
     memory = PeakMemory()
     short_seconds, short = _time(lambda: train(job.few))
     predicted = short_seconds / job.few * (job.few + job.extra)
@@ -164,13 +167,10 @@ def _measure_iterations(job: Job, train: Train) -> tuple[Outcome, NDArray[Any] |
         return Outcome(None, short_seconds, predicted), None
     long_seconds, long = _time(lambda: train(job.few + job.extra))
     wall = short_seconds + long_seconds
-    if long.iterations == short.iterations:  # both stopped early: time all but the first
-        short_seconds, short = _time(lambda: train(1))
-        wall += short_seconds
-    iterations = long.iterations - short.iterations
-    if iterations <= 0:
-        raise RuntimeError("stopped after one iteration: none is left to time")
-    seconds = (long_seconds - short_seconds) / iterations
+    if long.passes > short.passes:
+        seconds = (long_seconds - short_seconds) / (long.passes - short.passes)
+    else:  # both stopped early: set-up is part of it
+        seconds = long_seconds / long.passes
     return (
         Outcome(seconds, wall, iterations=long.iterations, memory=memory.growth()),
         long.centers,

@@ -19,10 +19,17 @@ class Fitted:
     Attributes:
         centers: [k, d], after the last update.
         iterations: How many updates were really made.
+        last_pass: Whether points were assigned once more after the last update.
     """
 
     centers: NDArray[Any]
     iterations: int
+    last_pass: bool = False
+
+    @property
+    def passes(self) -> int:
+        """How many times all points were assigned: what the time is proportional to."""
+        return self.iterations + self.last_pass
 
 
 @dataclass(frozen=True)

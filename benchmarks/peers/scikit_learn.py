@@ -34,7 +34,9 @@ class Lloyd(Peer):
 
     def fit(self, points: Any, centers: NDArray[np.float32], iterations: int) -> Fitted:
         model = self._model(centers, iterations).fit(points)
-        return Fitted(np.asarray(model.cluster_centers_), int(model.n_iter_))
+        made = int(model.n_iter_)
+        # A fit that stopped early, as labels stayed the same, need not assign again for labels_.
+        return Fitted(np.asarray(model.cluster_centers_), made, last_pass=made == iterations)
 
     def steps(self, points: Any, centers: NDArray[np.float32], steps: int) -> Fitted:
         return self.mini_batch(points, centers, len(points), steps)

@@ -6,13 +6,14 @@ import dataclasses
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("benchmarks")  # not in the source distribution
 
-from benchmarks import compare, data, report, run
+from benchmarks import child, compare, data, report, run
 from benchmarks.__main__ import merged
-from benchmarks.peers import OURS, PEERS, peers_for
+from benchmarks.peers import OURS, PEERS, Fitted, peers_for
 from benchmarks.records import Cell, Results, Row, Status
 from benchmarks.tasks import TASKS, Kind, Target, Task, scaled, select
 
@@ -103,6 +104,27 @@ def test_results_survive_the_file(tmp_path: Path) -> None:
     results = Results({"cpu": "some"}, {"data": 7}, {row.task: row})
     results.write(tmp_path / "results.json")
     assert Results.read(tmp_path / "results.json") == results
+
+
+@pytest.mark.parametrize("stops_after, passes_of_each", [(99, (3, 7)), (4, (3, 4)), (2, (3, 2))])
+def test_an_iteration_is_the_time_of_a_pass(
+    stops_after: int, passes_of_each: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 0.0
+
+    def train(iterations: int) -> Fitted:
+        nonlocal clock
+        made = min(iterations, stops_after)
+        fitted = Fitted(np.zeros((1, 1)), made, last_pass=made == iterations)
+        clock += fitted.passes
+        return fitted
+
+    monkeypatch.setattr("benchmarks.child.time.perf_counter", lambda: clock)
+    job = child.Job("faiss", Kind.ITERATION, "", "", "", 2, 4, 0, 0, 300, False)
+    assert (train(2).passes, train(6).passes) == passes_of_each
+    outcome, _ = child._measure_iterations(job, train)
+    assert outcome.seconds == 1
+    assert outcome.iterations == min(6, stops_after)
 
 
 def test_a_small_fit_is_measured_in_children(tmp_path: Path) -> None:
