@@ -76,21 +76,20 @@ void bind_seeding(nb::module_& m, const char* name) {
             "points"_a, "type"_a, "normalize"_a)
         .def(
             "start",
-            [](Bound& self, const In<T>& center, Out<double> closest, Out<double> block_sums) {
+            [](Bound& self, std::size_t center, Out<double> closest, Out<double> block_sums) {
                 const nb::gil_scoped_release unlocked;
-                return self.seeding.start(center.data(), closest.data(), block_sums.data());
+                return self.seeding.start(center, closest.data(), block_sums.data());
             },
-            "center"_a.noconvert(), "closest"_a.noconvert(), "block_sums"_a.noconvert())
+            "center"_a, "closest"_a.noconvert(), "block_sums"_a.noconvert())
         .def(
             "add_best",
-            [](Bound& self, const In<T>& candidates, std::optional<In<double>> penalties,
-               Out<double> closest, Out<double> block_sums) {
-                const Centers<T> given = make_centers<T>(candidates, penalties);
+            [](Bound& self, const In<std::int64_t>& candidates, Out<double> closest,
+               Out<double> block_sums) {
                 const nb::gil_scoped_release unlocked;
-                return self.seeding.add_best(given, closest.data(), block_sums.data());
+                return self.seeding.add_best(candidates.data(), candidates.shape(0), closest.data(),
+                                             block_sums.data());
             },
-            "candidates"_a.noconvert(), "penalties"_a.none(), "closest"_a.noconvert(),
-            "block_sums"_a.noconvert());
+            "candidates"_a.noconvert(), "closest"_a.noconvert(), "block_sums"_a.noconvert());
 }
 
 template <class T>

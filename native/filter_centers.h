@@ -21,7 +21,7 @@ template <class T>
 class CentersInFilter {
   public:
     // order: IN [num_centers]; moved_by: IN [dimensions]
-    CentersInFilter(const FilterKernels<T>& filter, const Centers<T>& centers,
+    CentersInFilter(const FilterLayout<T>& filter, const Centers<T>& centers,
                     std::size_t dimensions, const std::int32_t* order, AlignedVector<T> moved_by)
         : width_(filter.width), dimensions_(dimensions), centers_(centers), order_(order),
           shift(std::move(moved_by)) {

@@ -1,13 +1,13 @@
-// k-means++ in one pass over the points for each center.
+// Greedy k-means++ in one pass over the points for each center.
 //
 // A candidate matters only to the points that it is nearer to than every center so far, soon one in
-// a thousand. A lower bound of the distance by the filter, in bytes where the instruction set has
-// products of bytes, finds them; only they are compared exactly, and what each candidate would take
-// off the sum is added up on the way. The winner's points are then updated. Reading the prepared
-// points is the limit: in bytes that is a quarter of the data.
+// a thousand. A lower bound of the distance finds them: in bytes where the instruction set has
+// products of bytes, else in float32. Only they are compared exactly, and what each candidate would
+// take off the sum is added up on the way; then the winner's points are updated. Reading the
+// prepared points is the limit: in bytes that is a quarter of float32 data.
 //
-// Exact distances are sums of squared differences in float64, and reductions are added in the order
-// of the rows within fixed chunks: which points the filter spares cannot change a bit.
+// A point that a candidate does not improve adds nothing to its reduction: which points the bound
+// spares cannot change a bit. centroids/seeding.h says what is added in which order.
 //
 // Source: Arthur and Vassilvitskii, k-means++: the advantages of careful seeding, SODA 2007; that
 // most distances need not be computed: Raff, Exact acceleration of k-means++ and k-means||, IJCAI
@@ -20,12 +20,12 @@
 #include "work_plan.h"
 #include "zero_rows.h"
 
+#include <bit>
 #include <numeric>
 
 namespace centroids {
 namespace {
 
-constexpr std::size_t block_rows = 256;
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // A chunk holds whole sampling blocks: no two threads add up the same one.
@@ -36,37 +36,149 @@ Chunks whole_blocks(std::size_t num_rows) {
     return {num_rows, std::max<std::size_t>(blocks, 1) * sampling_block};
 }
 
+// Rounding, for float32 products of t = x - shift and w = c - shift, both rounded to float32:
+//   |x - c|^2 >= squares + score - by_square |t|^2 - by_center (|w|^2 + 3 |t| |w|) - underflow,
+// squares and score being |t|^2 and |w|^2 - 2tw as computed (in bytes: a lower bound of it).
+struct Rounding {
+    Rounding(std::size_t dimensions, bool in_bytes)
+        : by_square(score_error_unit<float>(dimensions + 4)),
+          by_center(in_bytes ? 1e-6 : score_error_unit<float>(dimensions + 2)),
+          underflow(4 * static_cast<double>(dimensions + 4) *
+                    static_cast<double>(std::numeric_limits<float>::min())) {}
+
+    // Longer vectors than this could overflow, and are compared exactly.
+    static constexpr double longest = 1e17;
+
+    const double by_square, by_center, underflow;
+};
+
+// The candidates of one call: their rows, and what the bound needs of them.
 template <class T>
-void prefetch(const T* values, std::size_t count) {
-    for (std::size_t j = 0; j < count; j += 64 / sizeof(T)) __builtin_prefetch(values + j, 0, 2);
-}
+class Candidates {
+  public:
+    Candidates(const DenseRows& points, const std::int64_t* rows, std::size_t count,
+               const FilterLayout<float>& layout, const AlignedVector<float>& shift,
+               const Rounding& rounding)
+        : values_(load(points, rows, count)), shifted_(shift_all(points.dimensions, shift)),
+          order_(in_order(count)),
+          packed_(layout, {shifted_.data(), count, nullptr}, points.dimensions, order_.data(),
+                  AlignedVector<float>(points.dimensions, 0.0f)),
+          norms_(in_panels(count, layout.width)), losses_(norms_.size()) {
+        // What rounding may cost each candidate goes where its own terms are.
+        view = packed_.view;
+        for (std::size_t c = 0; c < norms_.size(); ++c) {
+            const double norm = static_cast<double>(view.norms[c]);
+            norms_[c] = c < count ? static_cast<float>(norm - rounding.by_center * norm)
+                                  : std::numeric_limits<float>::infinity();
+            if (layout.value_bytes == 1)
+                losses_[c] = c < count
+                                 ? static_cast<float>(static_cast<double>(view.losses[c]) -
+                                                      3 * rounding.by_center * std::sqrt(norm))
+                                 : 0.0f;
+        }
+        view.norms = norms_.data();
+        if (layout.value_bytes == 1) view.losses = losses_.data();
+        longest = packed_.max_norm;
+        zero.resize(count);
+        for (std::size_t c = 0; c < count; ++c)
+            zero[c] = is_zero(row(c, points.dimensions), points.dimensions);
+    }
+
+    const T* row(std::size_t c, std::size_t dimensions) const {
+        return values_.data() + c * dimensions;
+    }
+
+  private:
+    static std::vector<T> load(const DenseRows& points, const std::int64_t* rows,
+                               std::size_t count) {
+        std::vector<T> values(count * points.dimensions), scratch(points.dimensions);
+        for (std::size_t c = 0; c < count; ++c)
+            std::copy_n(
+                load_rows<T>(points, static_cast<std::size_t>(rows[c]), 1, scratch.data()).rows,
+                points.dimensions, values.data() + c * points.dimensions);
+        return values;
+    }
+
+    std::vector<float> shift_all(std::size_t dimensions, const AlignedVector<float>& shift) const {
+        std::vector<float> shifted(values_.size());
+        for (std::size_t at = 0; at < shifted.size(); ++at)
+            shifted[at] = static_cast<float>(std::clamp(
+                static_cast<double>(values_[at]) - static_cast<double>(shift[at % dimensions]),
+                -1e30, 1e30)); // beyond `longest`
+        return shifted;
+    }
+
+    static std::vector<std::int32_t> in_order(std::size_t count) {
+        std::vector<std::int32_t> order(count);
+        std::iota(order.begin(), order.end(), 0);
+        return order;
+    }
+
+    static std::size_t in_panels(std::size_t count, std::size_t width) {
+        return (count + width - 1) / width * width;
+    }
+
+    const std::vector<T> values_;
+    const std::vector<float> shifted_;
+    const std::vector<std::int32_t> order_;
+    const CentersInFilter<float> packed_;
+    AlignedVector<float> norms_, losses_;
+
+  public:
+    FilterCenters<float> view;
+    double longest;         // the largest |c - shift|
+    std::vector<bool> zero; // [count]
+};
+
+// The rows that a candidate is nearer to, counted from the start of a chunk.
+using Improved = std::vector<std::uint32_t>;
 
 } // namespace
 
 template <class T>
 struct Seeding<T>::Content {
+    static constexpr std::size_t most_rows = 256; // in a block
+
     explicit Content(const DenseRows& rows)
-        : points(rows), kernels(current_kernels<T>()),
-          filter(kernels.narrow_byte_filter && rows.dimensions >= 4 && rows.dimensions <= 32768
-                     ? *kernels.narrow_byte_filter
-                     : kernels.narrow_filter),
-          in_bytes(filter.value_bytes == 1), chunks(whole_blocks(rows.num_rows)),
+        : points(rows), kernels(current_kernels<T>()), layout(choose_kernels(rows.dimensions)),
+          in_bytes(layout.value_bytes == 1), rounding(rows.dimensions, in_bytes),
+          chunks(whole_blocks(rows.num_rows)),
+          // Prepared floats of a block should stay in the second-level cache.
+          block_rows(std::clamp<std::size_t>(65536 / std::max<std::size_t>(rows.dimensions, 1), 16,
+                                             most_rows)),
           shift(mean_of_sample()),
-          stride(in_bytes ? (rows.dimensions + 15) / 16 * 16 : filter.row_stride(rows.dimensions)) {
-        if (in_bytes) quantize();
+          stride(in_bytes ? (rows.dimensions + 15) / 16 * 16 : layout.row_stride(rows.dimensions)),
+          thresholds(rows.num_rows) {
+        if (!in_bytes) return;
+        values.resize(points.num_rows * stride);
+        facts.resize(points.num_rows);
+        parallel_for(chunks.count(), pass_seconds(4), [&](std::size_t chunk) {
+            Scratch scratch;
+            for_blocks(chunk, [&](std::size_t first, std::size_t count) {
+                prepare(first, count, scratch, values.data() + first * stride,
+                        facts.data() + first);
+            });
+        });
     }
 
     struct Scratch {
-        std::vector<T> rows, shifted, thresholds, bounds;
-        AlignedVector<T> values;
-        std::vector<RowFacts<T>> facts;
-        std::vector<double> extents;
-        std::vector<std::uint16_t> listed;
-        std::vector<std::int32_t> candidates, num_candidates;
+        std::vector<T> rows, row;
+        std::vector<float> narrowed, shifted, thresholds;
+        AlignedVector<float> values;
+        std::vector<RowFacts<float>> facts;
+        std::vector<std::uint16_t> masks; // [panels][most_rows]
     };
 
+    static const CandidateKernels<float>& choose_kernels(std::size_t dimensions) {
+        // Longer rows could overflow int32 sums; below four dimensions bytes are mostly padding.
+        const BlockKernels<float>& narrow = current_kernels<float>();
+        return narrow.byte_candidates && dimensions >= 4 && dimensions <= 32768
+                   ? *narrow.byte_candidates
+                   : narrow.candidates;
+    }
+
     // Any point near the middle will do.
-    AlignedVector<T> mean_of_sample() const {
+    AlignedVector<float> mean_of_sample() const {
         constexpr std::size_t sample = 4096;
         const std::size_t step = std::max<std::size_t>(points.num_rows / sample, 1);
         std::vector<double> sums(points.dimensions, 0.0);
@@ -77,36 +189,48 @@ struct Seeding<T>::Content {
             for (std::size_t j = 0; j < points.dimensions; ++j)
                 sums[j] += static_cast<double>(own[j]);
         }
-        AlignedVector<T> mean(points.dimensions);
+        AlignedVector<float> mean(points.dimensions);
         for (std::size_t j = 0; j < points.dimensions; ++j)
             mean[j] =
-                static_cast<T>(sums[j] / static_cast<double>(std::max<std::size_t>(count, 1)));
+                static_cast<float>(sums[j] / static_cast<double>(std::max<std::size_t>(count, 1)));
         return mean;
     }
 
-    // All rows in bytes, once: a quarter of the data.
-    void quantize() {
-        values.resize(points.num_rows * stride);
-        facts.resize(points.num_rows);
-        parallel_for(chunks.count(), pass_seconds(4), [&](std::size_t chunk) {
-            std::vector<T> rows(block_rows * points.dimensions), shifted(points.dimensions + 16);
-            for_blocks(
-                chunk, rows, [&](std::size_t first, std::size_t count, const Block<T>& block) {
-                    for (std::size_t i = 0; i < count; ++i)
-                        filter.prepare(block.rows + static_cast<std::ptrdiff_t>(i) * block.stride,
-                                       points.dimensions, shift.data(), shifted.data(),
-                                       values.data() + (first + i) * stride, &facts[first + i]);
-                });
-        });
+    // Calls visit(first row, count) for each block of the chunk.
+    template <class Visit>
+    void for_blocks(std::size_t chunk, const Visit& visit) const {
+        for (std::size_t first = chunks.begin(chunk); first < chunks.end(chunk);
+             first += block_rows)
+            visit(first, std::min(block_rows, chunks.end(chunk) - first));
     }
 
-    template <class Visit>
-    void for_blocks(std::size_t chunk, std::vector<T>& scratch, const Visit& visit) const {
-        scratch.resize(reads_in_place<T>(points) ? 0 : block_rows * points.dimensions);
-        for (std::size_t first = chunks.begin(chunk); first < chunks.end(chunk);
-             first += block_rows) {
-            const std::size_t count = std::min(block_rows, chunks.end(chunk) - first);
-            visit(first, count, load_rows<T>(points, first, count, scratch.data()));
+    Block<T> load_block(std::size_t first, std::size_t count, std::vector<T>& scratch) const {
+        scratch.resize(reads_in_place<T>(points) ? 0 : count * points.dimensions);
+        return load_rows<T>(points, first, count, scratch.data());
+    }
+
+    // out: OUT [count][stride], in bytes or floats; out_facts: OUT [count]
+    void prepare(std::size_t first, std::size_t count, Scratch& scratch, void* out,
+                 RowFacts<float>* out_facts) const {
+        const std::size_t d = points.dimensions;
+        const Block<T> block = load_block(first, count, scratch.rows);
+        scratch.shifted.resize(d + 16);
+        scratch.narrowed.assign(sizeof(T) == 4 ? 0 : 2 * d, 0.0f); // a row, and no shift
+        for (std::size_t i = 0; i < count; ++i) {
+            const T* const row = block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
+            const float *narrow_row, *narrow_shift = shift.data();
+            if constexpr (sizeof(T) == 4) {
+                narrow_row = row;
+            } else {
+                for (std::size_t j = 0; j < d; ++j)
+                    scratch.narrowed[j] =
+                        static_cast<float>(row[j] - static_cast<double>(shift[j]));
+                narrow_row = scratch.narrowed.data();
+                narrow_shift = narrow_row + d;
+            }
+            layout.prepare(narrow_row, d, narrow_shift, scratch.shifted.data(),
+                           static_cast<char*>(out) + i * stride * layout.value_bytes,
+                           out_facts + i);
         }
     }
 
@@ -116,12 +240,27 @@ struct Seeding<T>::Content {
                            static_cast<double>(centers + 1));
     }
 
-    double exact_distance(const T* row, const Centers<T>& centers, std::size_t c) const {
-        // A zero vector is at cosine distance 1 from everything: twice that as a squared chord.
-        if (points.normalize && is_zero(row, points.dimensions)) return 2.0;
-        const double distance = kernels.squared_distance(
-            row, centers.values + c * points.dimensions, points.dimensions);
-        return centers.penalties ? distance + centers.penalties[c] : distance;
+    double distance(const T* row, const T* center, bool center_is_zero) const {
+        if (points.normalize && (center_is_zero || is_zero(row, points.dimensions))) return 2.0;
+        return kernels.squared_distance(row, center, points.dimensions);
+    }
+
+    // Scores up to here may belong to a distance below `closest`.
+    float threshold(const RowFacts<float>& row, double closest) const {
+        const auto norm = static_cast<double>(row.norm);
+        if (!(norm < Rounding::longest)) return std::numeric_limits<float>::infinity();
+        const double exact = closest * (1 + 1e-9) - static_cast<double>(row.squares) +
+                             rounding.by_square * norm * norm + rounding.underflow;
+        return static_cast<float>(std::min(exact + std::fabs(exact) * 1.2e-7, 1e38));
+    }
+
+    // The facts of one row, prepared anew in floats.
+    RowFacts<float> facts_of(std::size_t row, Scratch& scratch) const {
+        if (in_bytes) return facts[row];
+        scratch.values.resize(stride);
+        scratch.facts.resize(1);
+        prepare(row, 1, scratch, scratch.values.data(), scratch.facts.data());
+        return scratch.facts[0];
     }
 
     void add_up(std::size_t block, const double* closest, double* block_sums) const {
@@ -132,118 +271,115 @@ struct Seeding<T>::Content {
         block_sums[block] = sum.total();
     }
 
-    // Which rows of a chunk each candidate is nearer to, and by how much in all.
-    // improved: OUT [num_centers], rows; reductions: OUT [num_centers]
-    void search_chunk(std::size_t chunk, const Centers<T>& candidates,
-                      const CentersInFilter<T>& packed, const double* closest,
-                      std::vector<std::uint32_t>* improved, double* reductions) const;
+    // improved, reductions: OUT [num_candidates]
+    void search_chunk(std::size_t chunk, const Candidates<T>& candidates, const double* closest,
+                      Improved* improved, double* reductions) const;
+
+    // Which of a block's rows may be improved by which candidate.
+    // masks: OUT [panels][most_rows] in `scratch`
+    void find(std::size_t first, std::size_t count, const Candidates<T>& candidates,
+              std::size_t num_panels, Scratch& scratch) const;
+
+    void update_chunk(std::size_t chunk, const Improved& improved, const T* center,
+                      bool center_is_zero, double* closest, double* block_sums);
 
     const DenseRows points;
     const BlockKernels<T>& kernels;
-    const FilterKernels<T>& filter;
+    const CandidateKernels<float>& layout;
     const bool in_bytes;
+    const Rounding rounding;
     const Chunks chunks;
-    const AlignedVector<T> shift;
-    const std::size_t stride; // of prepared rows
+    const std::size_t block_rows;
+    const AlignedVector<float> shift;
+    const std::size_t stride;      // of prepared rows, in values
+    std::vector<float> thresholds; // [num_rows]
+    // Only in bytes: all rows, prepared once.
     AlignedVector<std::uint8_t> values;
-    std::vector<RowFacts<T>> facts;
-    std::vector<std::vector<std::uint32_t>> improved; // [chunks][candidates]
+    std::vector<RowFacts<float>> facts;
+    std::vector<Improved> improved; // [chunks][num_candidates]
 };
 
 template <class T>
-void Seeding<T>::Content::search_chunk(std::size_t chunk, const Centers<T>& candidates,
-                                       const CentersInFilter<T>& packed, const double* closest,
-                                       std::vector<std::uint32_t>* improved_rows,
-                                       double* reductions) const {
-    static thread_local Scratch of_thread;
-    Scratch& scratch = of_thread; // found once: in a library that takes a call each time
-    const std::size_t num_panels = (candidates.num_centers + filter.width - 1) / filter.width;
-    const std::size_t capacity = num_panels * filter.width + 16;
-    constexpr std::size_t slots = block_rows + 1;
-    scratch.shifted.resize(points.dimensions + 16);
-    scratch.thresholds.resize(slots);
-    scratch.facts.resize(slots);
-    scratch.extents.resize(slots);
-    scratch.listed.resize(block_rows);
-    scratch.num_candidates.assign(slots, 0);
-    scratch.candidates.resize(slots * capacity);
-    scratch.bounds.resize(slots * capacity);
-    if (!in_bytes) scratch.values.resize(slots * stride);
-    const double largest = packed.max_norm;
-    const double score_error = in_bytes ? 1e-6 : score_error_unit<T>(points.dimensions + 2);
-    const double square_error = score_error_unit<T>(points.dimensions + 4);
-    const double underflow = 4 * static_cast<double>(points.dimensions + 4) *
-                             static_cast<double>(std::numeric_limits<T>::min());
-    constexpr double most = std::numeric_limits<T>::max() / T(1e3);
-    constexpr double up = 1 + 1e-9;
-    constexpr auto epsilon = static_cast<double>(std::numeric_limits<T>::epsilon());
-    scratch.thresholds[block_rows] = -std::numeric_limits<T>::infinity();
+void Seeding<T>::Content::find(std::size_t first, std::size_t count,
+                               const Candidates<T>& candidates, std::size_t num_panels,
+                               Scratch& scratch) const {
+    scratch.masks.resize(num_panels * most_rows);
+    if (!(candidates.longest < Rounding::longest)) {
+        std::fill(scratch.masks.begin(), scratch.masks.end(), std::uint16_t(0xffff));
+        return;
+    }
+    const void* prepared = values.data() + (in_bytes ? first * stride : 0);
+    const RowFacts<float>* row_facts = facts.data() + (in_bytes ? first : 0);
+    const float* limits = thresholds.data() + first;
+    if (!in_bytes) {
+        scratch.values.resize(count * stride);
+        scratch.facts.resize(count);
+        prepare(first, count, scratch, scratch.values.data(), scratch.facts.data());
+        prepared = scratch.values.data();
+        row_facts = scratch.facts.data();
+        scratch.thresholds.resize(count);
+        const float factor = static_cast<float>(3.01 * rounding.by_center * candidates.longest);
+        for (std::size_t i = 0; i < count; ++i) {
+            const float limit = limits[i] + factor * row_facts[i].norm;
+            scratch.thresholds[i] = limit + std::fabs(limit) * 2.4e-7f;
+        }
+        limits = scratch.thresholds.data();
+    }
+    for (std::size_t panel = 0; panel < num_panels; ++panel)
+        layout.run(candidates.view, panel, prepared, stride, row_facts, limits, count,
+                   scratch.masks.data() + panel * most_rows);
+}
 
-    const auto compare = [&](const T* row, std::size_t index, std::size_t c) {
-        const double distance = exact_distance(row, candidates, c);
-        if (!(distance < closest[index])) return;
-        improved_rows[c].push_back(static_cast<std::uint32_t>(index - chunks.begin(chunk)));
-        reductions[c] += closest[index] - distance;
-    };
-    for_blocks(
-        chunk, scratch.rows, [&](std::size_t first, std::size_t count, const Block<T>& block) {
-            const auto row = [&](std::size_t i) {
-                return block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
-            };
-            if (in_bytes)
-                std::copy_n(facts.data() + first, count, scratch.facts.data());
-            else
-                for (std::size_t i = 0; i < count; ++i)
-                    filter.prepare(row(i), points.dimensions, shift.data(), scratch.shifted.data(),
-                                   scratch.values.data() + i * stride, &scratch.facts[i]);
-            for (std::size_t i = 0, next = first + block_rows; in_bytes && i < count; ++i)
-                if (next + i < points.num_rows)
-                    prefetch(values.data() + (next + i) * stride, stride);
-            // Plain arithmetic in separate loops: the compiler makes vectors of it.
+template <class T>
+void Seeding<T>::Content::search_chunk(std::size_t chunk, const Candidates<T>& candidates,
+                                       const double* closest, Improved* improved_rows,
+                                       double* reductions) const {
+    static thread_local Scratch scratch;
+    const std::size_t num = candidates.zero.size();
+    const std::size_t num_panels = (num + layout.width - 1) / layout.width;
+    scratch.row.resize(points.dimensions);
+    for_blocks(chunk, [&](std::size_t first, std::size_t count) {
+        find(first, count, candidates, num_panels, scratch);
+        for (std::size_t panel = 0; panel < num_panels; ++panel) {
+            const std::size_t base = panel * layout.width;
+            const std::uint16_t* const masks = scratch.masks.data() + panel * most_rows;
+            const unsigned valid = (1u << std::min(layout.width, num - base)) - 1u;
             for (std::size_t i = 0; i < count; ++i) {
-                const auto norm = static_cast<double>(scratch.facts[i].norm);
-                const double scale = (largest + 3 * norm) * largest;
-                const double threshold =
-                    closest[first + i] * up - static_cast<double>(scratch.facts[i].squares) +
-                    (score_error * scale + square_error * norm * norm + underflow);
-                scratch.thresholds[i] = static_cast<T>(threshold + std::fabs(threshold) * epsilon);
-                scratch.extents[i] = norm * norm + scale;
+                unsigned mask = masks[i] & valid;
+                if (mask == 0) continue;
+                const std::size_t index = first + i;
+                const T* const row = load_rows<T>(points, index, 1, scratch.row.data()).rows;
+                for (; mask != 0; mask &= mask - 1) {
+                    const std::size_t c = base + static_cast<std::size_t>(std::countr_zero(mask));
+                    const double found =
+                        distance(row, candidates.row(c, points.dimensions), candidates.zero[c]);
+                    if (!(found < closest[index])) continue;
+                    improved_rows[c].push_back(
+                        static_cast<std::uint32_t>(index - chunks.begin(chunk)));
+                    reductions[c] += closest[index] - found;
+                }
             }
-            std::size_t listed = 0;
-            for (std::size_t i = 0; i < count; ++i) {
-                scratch.listed[listed] = static_cast<std::uint16_t>(i);
-                listed += scratch.extents[i] < most;
-            }
-            const void* const prepared =
-                in_bytes ? static_cast<const void*>(values.data() + first * stride)
-                         : scratch.values.data();
-            filter.run(
-                packed.view, 0, num_panels, scratch.listed.data(), listed,
-                {prepared, stride, scratch.facts.data(), scratch.thresholds.data(), block_rows},
-                {nullptr, scratch.num_candidates.data(), scratch.candidates.data(),
-                 scratch.bounds.data(), capacity});
-            // The rows to compare lie far apart, and most are in no cache: ask for all of them
-            // first.
-            for (std::size_t at = 0; at < listed; ++at)
-                if (scratch.num_candidates[scratch.listed[at]] > 0 && !points.normalize)
-                    prefetch(row(scratch.listed[at]), points.dimensions);
-            for (std::size_t at = 0; at < listed; ++at) {
-                const std::size_t i = scratch.listed[at];
-                for (std::int32_t c = 0; c < scratch.num_candidates[i]; ++c)
-                    compare(row(i), first + i,
-                            static_cast<std::size_t>(
-                                scratch.candidates[i * capacity + static_cast<std::size_t>(c)]));
-                scratch.num_candidates[i] = 0;
-            }
-            if (listed == count) return;
-            for (std::size_t i = 0; i < count; ++i) // values near overflow: not for the filter
-                if (!std::binary_search(scratch.listed.begin(),
-                                        scratch.listed.begin() +
-                                            static_cast<std::ptrdiff_t>(listed),
-                                        static_cast<std::uint16_t>(i)))
-                    for (std::size_t c = 0; c < candidates.num_centers; ++c)
-                        compare(row(i), first + i, c);
-        });
+        }
+    });
+}
+
+template <class T>
+void Seeding<T>::Content::update_chunk(std::size_t chunk, const Improved& rows, const T* center,
+                                       bool center_is_zero, double* closest, double* block_sums) {
+    Scratch scratch;
+    scratch.row.resize(points.dimensions);
+    constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
+    std::size_t touched = none;
+    for (const std::uint32_t at : rows) {
+        const std::size_t row = chunks.begin(chunk) + at;
+        closest[row] =
+            distance(load_rows<T>(points, row, 1, scratch.row.data()).rows, center, center_is_zero);
+        thresholds[row] = threshold(facts_of(row, scratch), closest[row]);
+        if (row / sampling_block == touched) continue;
+        if (touched != none) add_up(touched, closest, block_sums);
+        touched = row / sampling_block;
+    }
+    if (touched != none) add_up(touched, closest, block_sums);
 }
 
 template <class T>
@@ -253,22 +389,35 @@ template <class T>
 Seeding<T>::~Seeding() = default;
 
 template <class T>
-std::int64_t Seeding<T>::start(const T* center, double* closest, double* block_sums) {
-    const Content& all = *content_;
-    const double penalty = 1.0;
-    const bool zero = all.points.normalize && is_zero(center, all.points.dimensions);
-    const Centers<T> first{center, 1, zero ? &penalty : nullptr};
+std::int64_t Seeding<T>::start(std::size_t center, double* closest, double* block_sums) {
+    Content& all = *content_;
+    std::vector<T> center_row(all.points.dimensions);
+    const T* const chosen = load_rows<T>(all.points, center, 1, center_row.data()).rows;
+    const bool chosen_is_zero = is_zero(chosen, all.points.dimensions);
     FirstBadRow bad_row;
     parallel_for(all.chunks.count(), all.pass_seconds(1), [&](std::size_t chunk) {
-        std::vector<T> scratch;
-        all.for_blocks(
-            chunk, scratch, [&](std::size_t from, std::size_t count, const Block<T>& block) {
-                for (std::size_t i = 0; i < count; ++i) {
-                    closest[from + i] = all.exact_distance(
-                        block.rows + static_cast<std::ptrdiff_t>(i) * block.stride, first, 0);
-                    if (!(closest[from + i] < infinity)) bad_row.report(from + i);
-                }
-            });
+        typename Content::Scratch scratch;
+        all.for_blocks(chunk, [&](std::size_t first, std::size_t count) {
+            const RowFacts<float>* facts = all.facts.data() + (all.in_bytes ? first : 0);
+            if (!all.in_bytes) {
+                scratch.values.resize(count * all.stride);
+                scratch.facts.resize(count);
+                all.prepare(first, count, scratch, scratch.values.data(), scratch.facts.data());
+                facts = scratch.facts.data();
+            }
+            const Block<T> block = all.load_block(first, count, scratch.rows);
+            for (std::size_t i = 0; i < count; ++i) {
+                const T* const row = block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
+                const double found = all.distance(row, chosen, chosen_is_zero);
+                if (!(found < infinity)) bad_row.report(first + i);
+                closest[first + i] = found;
+                // A zero vector is as far from everything: no candidate is nearer.
+                all.thresholds[first + i] =
+                    all.points.normalize && is_zero(row, all.points.dimensions)
+                        ? -std::numeric_limits<float>::infinity()
+                        : all.threshold(facts[i], found);
+            }
+        });
         for (std::size_t row = all.chunks.begin(chunk); row < all.chunks.end(chunk);
              row += sampling_block)
             all.add_up(row / sampling_block, closest, block_sums);
@@ -277,45 +426,38 @@ std::int64_t Seeding<T>::start(const T* center, double* closest, double* block_s
 }
 
 template <class T>
-std::size_t Seeding<T>::add_best(const Centers<T>& candidates, double* closest,
+std::size_t Seeding<T>::add_best(const std::int64_t* rows, std::size_t num, double* closest,
                                  double* block_sums) {
     Content& all = *content_;
-    const std::size_t num = candidates.num_centers;
-    std::vector<std::int32_t> order(num);
-    std::iota(order.begin(), order.end(), 0);
-    const CentersInFilter<T> packed(all.filter, candidates, all.points.dimensions, order.data(),
-                                    all.shift);
-    all.improved.resize(all.chunks.count() * num);
-    for (auto& rows : all.improved) rows.clear();
-    std::vector<double> reductions(all.chunks.count() * num, 0.0);
-    parallel_for(all.chunks.count(), all.pass_seconds(all.in_bytes ? 4 : num),
-                 [&](std::size_t chunk) {
-                     std::vector<double> own(num, 0.0);
-                     all.search_chunk(chunk, candidates, packed, closest,
-                                      all.improved.data() + chunk * num, own.data());
-                     std::copy(own.begin(), own.end(),
-                               reductions.begin() + static_cast<std::ptrdiff_t>(chunk * num));
-                 });
+    const Candidates<T> candidates(all.points, rows, num, all.layout, all.shift, all.rounding);
+    const std::size_t num_chunks = all.chunks.count();
+    all.improved.resize(num_chunks * num);
+    for (Improved& list : all.improved) list.clear();
+    std::vector<double> reductions(num_chunks * num, 0.0);
+    parallel_for(num_chunks, all.pass_seconds(all.in_bytes ? 4 : num), [&](std::size_t chunk) {
+        std::vector<double> own(num, 0.0);
+        all.search_chunk(chunk, candidates, closest, all.improved.data() + chunk * num, own.data());
+        std::copy(own.begin(), own.end(),
+                  reductions.begin() + static_cast<std::ptrdiff_t>(chunk * num));
+    });
     std::vector<double> totals(num, 0.0);
     for (std::size_t at = 0; at < reductions.size(); ++at) totals[at % num] += reductions[at];
     const auto best =
         static_cast<std::size_t>(std::max_element(totals.begin(), totals.end()) - totals.begin());
 
-    parallel_for(all.chunks.count(), 0.0, [&](std::size_t chunk) {
-        std::vector<T> scratch(all.points.dimensions);
-        std::size_t touched = all.chunks.count() * all.chunks.rows; // no block yet
-        for (const std::uint32_t at : all.improved[chunk * num + best]) {
-            const std::size_t row = all.chunks.begin(chunk) + at;
-            closest[row] = all.exact_distance(load_rows<T>(all.points, row, 1, scratch.data()).rows,
-                                              candidates, best);
-            if (row / sampling_block == touched) continue;
-            if (touched * sampling_block < all.points.num_rows)
-                all.add_up(touched, closest, block_sums);
-            touched = row / sampling_block;
-        }
-        if (touched * sampling_block < all.points.num_rows)
-            all.add_up(touched, closest, block_sums);
+    std::size_t num_improved = 0;
+    for (std::size_t chunk = 0; chunk < num_chunks; ++chunk)
+        num_improved += all.improved[chunk * num + best].size();
+    const double seconds =
+        seconds_for(static_cast<double>(num_improved * (4 * all.points.dimensions + 100)));
+    parallel_for(num_chunks, seconds, [&](std::size_t chunk) {
+        all.update_chunk(chunk, all.improved[chunk * num + best],
+                         candidates.row(best, all.points.dimensions), candidates.zero[best],
+                         closest, block_sums);
     });
+    // The lists of the first centers hold every row: what they took is given back.
+    for (Improved& list : all.improved)
+        if (list.capacity() > 4 * list.size() + 1024) Improved().swap(list);
     return best;
 }
 

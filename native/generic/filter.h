@@ -249,7 +249,8 @@ struct Filter {
     }
 
     static constexpr FilterKernels<T> kernels() {
-        return {width,    sizeof(Value), &Products::row_stride, &Products::panel_stride,
-                &prepare, &run,          &store_bounds};
+        return {{width, sizeof(Value), &Products::row_stride, &Products::panel_stride, &prepare},
+                &run,
+                &store_bounds};
     }
 };

@@ -48,6 +48,8 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 #include "filter.h"
 #include "filter_boxes.h"
 
+#include "candidate_bounds.h"
+
 #include "convert_rows.h"
 #include "sparse_products.h"
 
@@ -55,7 +57,7 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 template <class V, int rows, int vectors, int lane_vectors>
 constexpr BlockKernels<typename V::T>
 make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr,
-             const FilterKernels<typename V::T>* narrow_byte_filter = nullptr) {
+             const CandidateKernels<typename V::T>* byte_candidates = nullptr) {
     using T = typename V::T;
     using Panels = AssignPanels<V, rows, vectors>;
     using Lanes = AssignLanes<V, lane_vectors>;
@@ -87,8 +89,8 @@ make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr,
             &fingerprint<T>,
             &groups_within,
             Filter<V, FloatProducts<V, vectors>, rows, vectors>::kernels(),
-            Filter<V, FloatProducts<V, 1>, rows, 1>::kernels(),
+            CandidateBounds<V, FloatProducts<V, 1>, rows>::kernels(),
             byte_filter,
-            narrow_byte_filter,
+            byte_candidates,
             &sparse_products<V>};
 }

@@ -48,10 +48,10 @@ struct Bytes : Float32 {
 
 static constexpr FilterKernels<float> byte_filter =
     Filter<Bytes, ByteProducts<Bytes, 3>, 8, 3>::kernels();
-static constexpr FilterKernels<float> narrow_byte_filter =
-    Filter<Bytes, ByteProducts<Bytes, 1>, 16, 1>::kernels();
+static constexpr CandidateKernels<float> byte_candidates =
+    CandidateBounds<Bytes, ByteProducts<Bytes, 1>, 16>::kernels();
 static constexpr BlockKernels<float> float32 =
-    make_kernels<Float32, 8, 3, 4>(&byte_filter, &narrow_byte_filter);
+    make_kernels<Float32, 8, 3, 4>(&byte_filter, &byte_candidates);
 static constexpr BlockKernels<double> float64 = make_kernels<Float64, 8, 3, 4>();
 
 } // namespace avx512vnni

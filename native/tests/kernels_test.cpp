@@ -98,9 +98,15 @@ void test_dense(const std::string& level, std::size_t n, std::size_t d, std::siz
                "all distances", level, n, d, k);
     std::vector<double> closest(n), block_sums((n + sampling_block - 1) / sampling_block);
     Seeding<T> seeding(problem.rows(n % 2 == 0));
-    seeding.start(problem.centers.data(), closest.data(), block_sums.data());
-    expect(seeding.add_best(centers, closest.data(), block_sums.data()) < k, "seeding", level, n, d,
-           k);
+    seeding.start(n / 2, closest.data(), block_sums.data());
+    std::vector<std::int64_t> candidates(k);
+    for (std::size_t c = 0; c < k; ++c) candidates[c] = static_cast<std::int64_t>(c * 7 % n);
+    for (int round = 0; round < 3; ++round) {
+        const std::size_t best =
+            seeding.add_best(candidates.data(), k, closest.data(), block_sums.data());
+        const auto row = static_cast<std::size_t>(candidates[best]);
+        expect(closest[row] < 1e-12 || n % 2 == 0, "seeding", level, n, d, k);
+    }
 }
 
 // Moving centers, with and without what is remembered of the iterations before.

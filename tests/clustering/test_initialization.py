@@ -11,7 +11,9 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from centroids import kernels
 from centroids.clustering import choose_initial_centers, kmeans_plus_plus
+from tests.plain_seeding import PlainSeeding
 
 
 def distinct_points(n: int, d: int = 2) -> np.ndarray:
@@ -160,3 +162,24 @@ def test_cosine_centers_are_unit_vectors() -> None:
     for method in ("random", "kmeans_plus_plus"):
         centers = choose_initial_centers([distinct_points(50)], 5, method, cosine=True)
         np.testing.assert_allclose(np.linalg.norm(centers, axis=1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+@pytest.mark.parametrize("cosine", [False, True])
+@pytest.mark.parametrize(
+    ("n", "d", "k", "retries"), [(60, 3, 60, 2), (2500, 16, 40, 7), (5000, 8, 30, 0), (1, 2, 1, 2)]
+)
+def test_plus_plus_chooses_what_the_plain_version_chooses(
+    monkeypatch: pytest.MonkeyPatch, n: int, d: int, k: int, retries: int, cosine: bool, dtype: Any
+) -> None:
+    points = (np.random.default_rng(n).normal(size=(n, d)) * 40 + 120).clip(0, 255).astype(dtype)
+    points[n // 3] = 0
+
+    def choose() -> Any:
+        return kmeans_plus_plus(
+            points, k, np.random.default_rng(5), cosine=cosine, num_retries=retries
+        )
+
+    fast = choose()
+    monkeypatch.setattr(kernels, "Seeding", PlainSeeding)
+    np.testing.assert_array_equal(fast, choose())

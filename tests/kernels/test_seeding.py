@@ -1,4 +1,4 @@
-"""k-means++ against a plain version in float64: the same centers, whatever was pruned."""
+"""k-means++ against a plain version: the same bits, whatever was pruned."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from centroids import kernels
 from tests import oracle
+from tests.plain_seeding import PlainSeeding
 
 LEVELS = kernels.supported_instruction_sets()
-# (points, dimensions, candidates in a round): around blocks of 256 and 2,048, panels of 16.
+# (points, dimensions, candidates in a round): around blocks of 256 and 2,048, panels of 16, tiles.
 SHAPES = [
     (1, 1, 1),
     (5, 4, 3),
+    (15, 3, 2),
     (255, 2, 15),
     (257, 7, 16),
     (2047, 16, 17),
     (2049, 65, 8),
     (4100, 129, 33),
+    (40, 4097, 3),
 ]
 
 
@@ -35,139 +38,201 @@ def level(request: pytest.FixtureRequest) -> Iterator[str]:
     kernels.set_instruction_set("")
 
 
-def check(points: Any, num_candidates: int, cosine: bool, seed: int = 0, rounds: int = 12) -> None:
-    """Every round against NumPy: the winner, the distances and their sums."""
-    dense = points.toarray() if scipy.sparse.issparse(points) else np.asarray(points)
-    dtype = kernels.result_dtype(points)
+def normal(n: int, d: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32)
+
+
+def draw(closest: NDArray[np.float64], count: int, random: np.random.Generator) -> NDArray[np.intp]:
+    """Candidates as k-means++ draws them, and now and then any row."""
+    total = closest.sum()
+    if not 0 < total < np.inf or random.random() < 0.2:
+        return random.integers(len(closest), size=count)
+    return random.choice(len(closest), size=count, p=closest / total)
+
+
+def check(
+    points: NDArray[Any],
+    num_candidates: int,
+    *,
+    cosine: bool = False,
+    seed: int = 0,
+    rounds: int = 12,
+) -> None:
+    """Every round to the bit: the winner, the distances and their sums."""
     random = np.random.default_rng(seed)
-    metric = "cosine" if cosine else "squared_euclidean"
-
-    def draw(count: int) -> NDArray[Any]:
-        rows = dense[random.integers(len(dense), size=count)].astype(dtype)
-        return oracle.unit_rows(rows).astype(dtype) if cosine else rows
-
-    def distances(centers: NDArray[Any]) -> NDArray[np.float64]:
-        return oracle.distances(dense.astype(dtype), centers, metric) * (2 if cosine else 1)
-
-    tolerance = 1e-11 if dtype == np.float64 or not cosine else 1e-5
-    seeding = kernels.Seeding(points, cosine=cosine)
-    first = draw(1)
-    seeding.start(first[0])
-    closest = distances(first)[:, 0]
+    seeding, plain = (kind(points, cosine=cosine) for kind in (kernels.Seeding, PlainSeeding))
+    first = int(random.integers(len(points)))
+    seeding.start(first)
+    plain.start(first)
     for _ in range(rounds):
-        scale = max(float(closest.max()), 1.0)
-        np.testing.assert_allclose(seeding.closest, closest, rtol=1e-5, atol=tolerance * scale)
-        blocks = range(0, len(dense), kernels.SAMPLING_BLOCK)
-        sums = [seeding.closest[at : at + kernels.SAMPLING_BLOCK].sum() for at in blocks]
-        np.testing.assert_allclose(seeding.block_sums, sums, rtol=1e-12)
-        candidates = draw(num_candidates)
-        every = distances(candidates)
-        potentials = np.minimum(closest[:, None], every).sum(axis=0)
-        best = seeding.add_best(candidates)
-        assert potentials[best] <= potentials.min() + 1e-5 * tolerance * scale + 1e-6 * potentials[
-            best
-        ] * (tolerance > 1e-9)
-        closest = np.minimum(closest, every[:, best])
+        np.testing.assert_array_equal(seeding.closest, plain.closest)
+        np.testing.assert_array_equal(seeding.block_sums, plain.block_sums)
+        rows = draw(plain.closest, num_candidates, random)
+        assert seeding.add_best(rows) == plain.add_best(rows)
+    np.testing.assert_array_equal(seeding.closest, plain.closest)
 
 
 @pytest.mark.parametrize("cosine", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_round_agrees_with_the_oracle(
+def test_every_round_agrees_with_the_plain_version(
     level: str, cosine: bool, dtype: Any, shape: tuple[int, int, int]
 ) -> None:
     n, d, num_candidates = shape
     points = np.random.default_rng(n).normal(size=(n, d)).astype(dtype)
     points[np.random.default_rng(d).random(points.shape) < 0.2] = 0
     points[n // 2] = 0
-    check(points, num_candidates, cosine)
+    check(points, num_candidates, cosine=cosine)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("offset", [1e3, 1e4, 1e6])
+def test_far_from_the_origin(level: str, offset: float, dtype: Any) -> None:
+    points = np.random.default_rng(0).normal(size=(2500, 12))
+    check((points + offset).astype(dtype), 6)
+    points[::2] *= -1
+    check((points + offset * np.where(np.arange(2500) % 3, 1, -1)[:, None]).astype(dtype), 6)
+
+
+@pytest.mark.parametrize("scale", [1e-42, 1e-30, 1e-18, 1e12, 1e16, 1e17, 1e30])
+def test_extreme_scales(level: str, scale: float) -> None:
+    points = np.random.default_rng(0).normal(size=(600, 9))
+    check((points * scale).astype(np.float32), 5)
+    check(points * scale, 5)
+    check(points * scale**3, 5, rounds=4)
+    points[::50] *= scale  # a few of another scale altogether
+    check(points, 5, rounds=30)
+
+
+def test_one_row_may_be_far_from_all_others(level: str) -> None:
+    points = normal(3000, 20)
+    points[1234] = 1e9
+    check(points, 4, rounds=20)
 
 
 @pytest.mark.parametrize("cosine", [False, True])
-def test_sparse_points_agree_with_the_oracle(cosine: bool) -> None:
-    points = np.random.default_rng(0).normal(size=(3000, 20))
-    points[np.abs(points) < 1] = 0
-    check(scipy.sparse.csr_array(points), 4, cosine)
+def test_duplicates_and_ties(level: str, cosine: bool) -> None:
+    check(np.ones((300, 5), np.float32), 3, cosine=cosine)
+    check(np.zeros((300, 5), np.float32), 3, cosine=cosine)
+    few = np.random.default_rng(0).integers(-1, 2, (3000, 4))
+    check(few.astype(np.float32), 7, cosine=cosine, rounds=40)
+    check(np.repeat(normal(30, 70), 90, axis=0), 5, cosine=cosine, rounds=40)
 
 
-@pytest.mark.parametrize("offset", [1e3, 1e4, 1e5])
-def test_far_from_the_origin(level: str, offset: float) -> None:
-    points = (np.random.default_rng(0).normal(size=(2500, 12)) + offset).astype(np.float32)
-    check(points, 6, False)
+@pytest.mark.parametrize("cosine", [False, True])
+def test_rows_that_are_converted(level: str, cosine: bool) -> None:
+    numbers = np.random.default_rng(0).integers(0, 200, (700, 11))
+    for dtype in (np.uint8, np.int16, np.int64, np.float16, np.float64):
+        check(numbers.astype(dtype), 5, cosine=cosine)
+    check(np.asfortranarray(numbers.astype(np.float32)), 5, cosine=cosine)
+    check(numbers.astype(np.float32)[::-1, 1:], 5, cosine=cosine)
+    check(numbers.astype(np.float64)[::3, ::-2], 5, cosine=cosine)
 
 
-@pytest.mark.parametrize("scale", [1e-30, 1e-18, 1e17, 1e30])
-def test_extreme_scales(level: str, scale: float) -> None:
-    points = np.random.default_rng(0).normal(size=(600, 9)).astype(np.float32) * np.float32(scale)
-    wide = points.astype(np.float64)
-    seeding, plain = kernels.Seeding(points), kernels.Seeding(wide)
-    seeding.start(points[0])
-    plain.start(wide[0])
-    for at in range(10, 100, 10):
-        rows = slice(at, at + 5)
-        assert seeding.add_best(points[rows]) == plain.add_best(wide[rows])
-        np.testing.assert_array_equal(seeding.closest, plain.closest)
-
-
-def test_converted_rows(level: str) -> None:
-    random = np.random.default_rng(0)
-    points = random.integers(0, 200, (700, 11))
-    check(points.astype(np.uint8), 5, False)
-    check(np.asfortranarray(points.astype(np.float32)), 5, False)
-    check(points.astype(np.float16)[::-1, 1:], 5, True)
-
-
-def run(points: Any, rounds: int = 40) -> tuple[list[int], NDArray[np.float64]]:
+def run(
+    points: NDArray[Any], cosine: bool, rounds: int = 40
+) -> tuple[list[int], NDArray[np.float64]]:
     random = np.random.default_rng(1)
-    seeding = kernels.Seeding(points)
-    seeding.start(points[0])
-    chosen = [seeding.add_best(points[random.integers(len(points), size=8)]) for _ in range(rounds)]
+    seeding = kernels.Seeding(points, cosine=cosine)
+    seeding.start(0)
+    chosen = [seeding.add_best(random.integers(len(points), size=8)) for _ in range(rounds)]
     return chosen, seeding.closest
 
 
+@pytest.mark.parametrize("cosine", [False, True])
 @pytest.mark.parametrize("d", [2, 5, 40])
-def test_levels_and_threads_give_the_same_bits(d: int) -> None:
-    points = np.random.default_rng(0).normal(size=(30_000, d)).astype(np.float32)
-    want = run(points)
-    for name in LEVELS:
-        kernels.set_instruction_set(name)
-        for threads in (1, 3):
-            kernels.set_num_threads(threads)
-            got = run(points)
-            assert got[0] == want[0]
-            np.testing.assert_array_equal(got[1], want[1])
-    kernels.set_instruction_set("")
-    kernels.set_num_threads(0)
+def test_levels_and_threads_give_the_same_bits(d: int, cosine: bool) -> None:
+    points = normal(140_000 if d == 5 else 30_000, d)  # more than 64 blocks: chunks of several
+    want = run(points, cosine)
+    try:
+        for name in LEVELS:
+            kernels.set_instruction_set(name)
+            for threads in (1, 2, 3):
+                kernels.set_num_threads(threads)
+                got = run(points, cosine)
+                assert got[0] == want[0]
+                np.testing.assert_array_equal(got[1], want[1])
+    finally:
+        kernels.set_instruction_set("")
+        kernels.set_num_threads(0)
+
+
+def test_many_chunks_agree_with_the_plain_version() -> None:
+    check(normal(140_000, 5), 3, rounds=3)
 
 
 def test_the_first_of_equal_candidates_wins(level: str) -> None:
     points = np.repeat(np.eye(4, dtype=np.float32), 10, axis=0)
     seeding = kernels.Seeding(points)
-    seeding.start(points[0])
-    assert seeding.add_best(points[[0, 10, 10, 20, 30]]) == 1
-    assert seeding.add_best(points[[0, 0]]) == 0
+    seeding.start(0)
+    assert seeding.add_best(np.array([0, 10, 10, 20, 30])) == 1
+    assert seeding.add_best(np.array([0, 0])) == 0
 
 
-def test_a_bad_value_is_reported() -> None:
+def test_bad_values_are_reported(level: str) -> None:
     points = np.ones((3000, 3), np.float32)
     points[2500, 1] = np.nan
     with pytest.raises(kernels.NonFiniteError) as error:
-        kernels.Seeding(points).start(points[0])
+        kernels.Seeding(points).start(0)
     assert (error.value.row, error.value.column) == (2500, 1)
+    wide = np.ones((3000, 3))
+    wide[2600] = 1e200
+    with pytest.raises(kernels.NonFiniteError, match="overflow float64 at row 2600"):
+        kernels.Seeding(wide).start(0)
 
 
-@settings(max_examples=40, deadline=None)
+def test_rows_outside_are_refused() -> None:
+    seeding = kernels.Seeding(normal(5, 2))
+    for rows in ([-1], [5], []):
+        with pytest.raises(ValueError, match="rows must be from 0 to 4"):
+            seeding.add_best(np.array(rows, np.int64))
+
+
+@settings(max_examples=60, deadline=None)
 @given(
     n=st.integers(1, 600),
     d=st.integers(1, 30),
     num_candidates=st.integers(1, 20),
     cosine=st.booleans(),
+    exponent=st.integers(-12, 12),
+    offset=st.sampled_from([0.0, 1.0, 1e4]),
+    kind=st.sampled_from(["normal", "rounded", "heavy", "float64"]),
     seed=st.integers(0, 99),
 )
-def test_any_shape_agrees_with_the_oracle(
-    n: int, d: int, num_candidates: int, cosine: bool, seed: int
+@example(n=600, d=4, num_candidates=16, cosine=True, exponent=0, offset=0.0, kind="heavy", seed=0)
+def test_any_data_agrees_with_the_plain_version(
+    n: int,
+    d: int,
+    num_candidates: int,
+    cosine: bool,
+    exponent: int,
+    offset: float,
+    kind: str,
+    seed: int,
 ) -> None:
-    points = np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32)
-    if seed % 2:
-        points = np.round(points)
-    check(points, num_candidates, cosine, seed, rounds=4)
+    random = np.random.default_rng(seed)
+    points = random.standard_cauchy((n, d)) if kind == "heavy" else random.normal(size=(n, d))
+    points = (np.round(points) if kind == "rounded" else points) * 10.0**exponent + offset
+    wide = kind == "float64"
+    check(points.astype(np.float64 if wide else np.float32), num_candidates, cosine=cosine)
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+def test_sparse_points_agree_with_the_oracle(cosine: bool) -> None:
+    dense = np.random.default_rng(0).normal(size=(3000, 20))
+    dense[np.abs(dense) < 1] = 0
+    metric, factor = ("cosine", 2) if cosine else ("squared_euclidean", 1)
+    random = np.random.default_rng(1)
+    seeding = kernels.Seeding(scipy.sparse.csr_array(dense), cosine=cosine)
+    seeding.start(7)
+    closest = oracle.distances(dense, dense[[7]], metric)[:, 0] * factor
+    for _ in range(12):
+        np.testing.assert_allclose(seeding.closest, closest, atol=1e-9)
+        np.testing.assert_allclose(
+            seeding.block_sums, np.add.reduceat(closest, [0, kernels.SAMPLING_BLOCK])
+        )
+        rows = random.integers(3000, size=4)
+        every = oracle.distances(dense, dense[rows], metric) * factor
+        best = seeding.add_best(rows)
+        assert best == np.minimum(closest[:, None], every).sum(axis=0).argmin()
+        closest = np.minimum(closest, every[:, best])

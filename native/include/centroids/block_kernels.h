@@ -77,8 +77,9 @@ struct FilterOutcome {
     std::size_t capacity;
 };
 
+// How rows and centers are laid out for products in floats or in bytes.
 template <class T>
-struct FilterKernels {
+struct FilterLayout {
     std::size_t width;       // centers in a panel
     std::size_t value_bytes; // 1: bytes
     std::size_t (*row_stride)(std::size_t dimensions);
@@ -87,7 +88,10 @@ struct FilterKernels {
     // values: OUT [row_stride(dimensions)]; scratch: [dimensions + 16]
     void (*prepare)(const T* row, std::size_t dimensions, const T* shift, T* scratch, void* values,
                     RowFacts<T>* facts);
+};
 
+template <class T>
+struct FilterKernels : FilterLayout<T> {
     // Runs the listed rows of a block against the panels [first_panel, last_panel).
     void (*run)(const FilterCenters<T>& centers, std::size_t first_panel, std::size_t last_panel,
                 const std::uint16_t* listed, std::size_t count, const FilterRows<T>& rows,
@@ -97,6 +101,16 @@ struct FilterKernels {
     void (*store_bounds)(const std::uint16_t* listed, std::size_t count, const T* rest,
                          const T* offsets, float drift, std::uint32_t offset, std::uint16_t* lower,
                          std::size_t stride);
+};
+
+// For a panel of candidates in k-means++.
+template <class T>
+struct CandidateKernels : FilterLayout<T> {
+    // Bit c of masks[i] is 0 where the bound of row i to candidate c of the panel is above its
+    // threshold. rows: IN [count][stride], as `prepare` wrote them; masks: OUT [count]
+    void (*run)(const FilterCenters<T>& candidates, std::size_t panel, const void* rows,
+                std::size_t stride, const RowFacts<T>* facts, const T* thresholds,
+                std::size_t count, std::uint16_t* masks);
 };
 
 // The box of a node of the grid is cut into this many at once: 16 x 1, 4 x 4 or 2 x 2 x 2.
@@ -183,10 +197,10 @@ struct BlockKernels {
                                    std::size_t groups, std::uint32_t offset, float reach);
 
     FilterKernels<T> filter;
-    FilterKernels<T> narrow_filter; // with narrow panels, for few centers
+    CandidateKernels<T> candidates;
     // Null where the instruction set has no products of bytes.
     const FilterKernels<T>* byte_filter;
-    const FilterKernels<T>* narrow_byte_filter;
+    const CandidateKernels<T>* byte_candidates;
 
     // scores: OUT [padded], sum over the row's non-zeros of value * transposed[column][:]
     // transposed: IN [dimensions][padded], padded a multiple of panel_width

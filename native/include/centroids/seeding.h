@@ -1,7 +1,7 @@
 // k-means++: choosing centers one after the other, each the best of a few candidates.
 #pragma once
 
-#include "centroids/kmeans.h"
+#include "centroids/rows.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -11,22 +11,32 @@ namespace centroids {
 
 constexpr std::size_t sampling_block = 2048;
 
-// The points are read in every call: they must stay where they are, and as they are.
-// closest: [num_rows], the squared distance of each point to the nearest center so far
-// block_sums: [ceil(num_rows / sampling_block)], sums of `closest` over blocks of rows
+// What every number is, whatever the instruction set and the number of threads:
+//   distance    squared_distance in float64 of two rows as T (L2-normalised first if the points ask
+//               for it); then 2 where either is zero, which is cosine distance 1 from everything
+//   closest     the least of the distances of a row to the centers so far
+//   block_sums  sums of `closest` over blocks of rows, in the eight parts of EightSums
+//   reduction   what a candidate would take off the sum of `closest`: closest - distance where that
+//               is positive, added in row order in each chunk of whole sampling blocks, the chunks
+//               (at most 64) in order. The largest wins, the first of equals.
+//
+// The points are read in every call: they must stay where they are, and as they are. So must
+// `closest` between calls.
+// closest: [num_rows]; block_sums: [ceil(num_rows / sampling_block)]
 template <class T>
 class Seeding {
   public:
     explicit Seeding(const DenseRows& points);
     ~Seeding();
 
-    // Takes the first center. closest, block_sums: OUT. Returns the first row that has no finite
-    // distance, or -1.
-    std::int64_t start(const T* center, double* closest, double* block_sums);
+    // Takes a row as the first center. closest, block_sums: OUT. Returns the first row that has no
+    // finite distance, or -1.
+    std::int64_t start(std::size_t center, double* closest, double* block_sums);
 
-    // Takes the candidate that lowers the sum of `closest` most, the first of equals, and returns
-    // its index. closest, block_sums: IN OUT
-    std::size_t add_best(const Centers<T>& candidates, double* closest, double* block_sums);
+    // Takes the best of the candidates and returns its place among them.
+    // candidates: IN [num_candidates], rows, at least one; closest, block_sums: IN OUT
+    std::size_t add_best(const std::int64_t* candidates, std::size_t num_candidates,
+                         double* closest, double* block_sums);
 
   private:
     struct Content;

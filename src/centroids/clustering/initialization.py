@@ -111,16 +111,14 @@ def kmeans_plus_plus(
     [0.0, 9.0, 9.0, 18.0]
     """
     num_candidates = num_retries + 1 if num_retries >= 0 else 2 + int(math.log(num_clusters))
-    centers = [_rows(points, random.integers(num_rows(points), size=1), cosine)[0]]
-    if num_clusters == 1:
-        return np.stack(centers)
-    seeding = kernels.Seeding(points, cosine=cosine)
-    seeding.start(centers[0])
-    while len(centers) < num_clusters:
+    chosen = [int(random.integers(num_rows(points), size=1)[0])]
+    if num_clusters > 1:
+        seeding = kernels.Seeding(points, cosine=cosine)
+        seeding.start(chosen[0])
+    while len(chosen) < num_clusters:
         rows = _draw_by_weight(seeding.closest, seeding.block_sums, num_candidates, random)
-        candidates = _rows(points, rows, cosine)
-        centers.append(candidates[seeding.add_best(candidates)])
-    return np.stack(centers)
+        chosen.append(int(rows[seeding.add_best(rows)]))
+    return _rows(points, np.array(chosen), cosine)
 
 
 def _choose_from(

@@ -11,14 +11,13 @@ class SeedingFloat32:
     def __init__(self, points: NDArray[Any], type: int, normalize: bool) -> None: ...
     def start(
         self,
-        center: NDArray[Any],
+        center: int,
         closest: NDArray[np.float64],
         block_sums: NDArray[np.float64],
     ) -> int: ...
     def add_best(
         self,
-        candidates: NDArray[Any],
-        penalties: NDArray[np.float64] | None,
+        candidates: NDArray[np.int64],
         closest: NDArray[np.float64],
         block_sums: NDArray[np.float64],
     ) -> int: ...

@@ -8,23 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.kernels import _native
-from centroids.kernels.dense_or_sparse import Points, check_points, is_sparse, num_rows
-from centroids.kernels.functions import (
-    all_distances,
-    common_dtype,
-    dense_parts,
-    prepare_centers,
-    raise_if_bad,
+from centroids.kernels.dense_or_sparse import (
+    Points,
+    check_points,
+    is_sparse,
+    num_rows,
+    result_dtype,
 )
+from centroids.kernels.functions import all_distances, dense_parts, raise_if_bad
 
 SAMPLING_BLOCK: int = _native.SAMPLING_BLOCK
 
 
 class Seeding:
-    """How far each point is from the nearest of the centers chosen so far.
+    """How far each point is from the nearest of the centers chosen so far; centers are rows.
 
     Distances are squared Euclidean; for cosine those of L2-normalised vectors, which is twice the
-    cosine distance (a zero vector is at 2 from everything).
+    cosine distance (a zero vector is at 2 from everything). Of dense points they are sums of
+    squared differences in float64, equal to the bit for every instruction set and number of
+    threads, and so are the choices; `centroids/seeding.h` says which sums are taken in which order.
 
     Args:
         points: [n, d], dense of any real type or compressed sparse rows. They must not change.
@@ -35,10 +37,10 @@ class Seeding:
         block_sums: [ceil(n / SAMPLING_BLOCK)] float64, its sums over blocks of rows.
 
     >>> seeding = Seeding(np.array([[0.0], [1.0], [9.0], [10.0]]))
-    >>> seeding.start(np.array([0.0]))
+    >>> seeding.start(0)
     >>> seeding.closest.tolist()
     [0.0, 1.0, 81.0, 100.0]
-    >>> seeding.add_best(np.array([[1.0], [9.0]])), seeding.closest.tolist()
+    >>> seeding.add_best(np.array([1, 2])), seeding.closest.tolist()
     (1, [0.0, 1.0, 0.0, 1.0])
     """
 
@@ -48,35 +50,36 @@ class Seeding:
         self.block_sums = np.empty(-(-self.closest.size // SAMPLING_BLOCK))
         self._native: Any = None
         if not is_sparse(self._points):
-            double = common_dtype(self._points, np.empty(0, np.float32)) == np.float64
+            double = result_dtype(self._points) == np.float64
             kind = _native.SeedingFloat64 if double else _native.SeedingFloat32
             self._native = kind(*dense_parts(self._points), cosine)
 
-    def start(self, center: NDArray[Any]) -> None:
+    def start(self, center: int) -> None:
         """Takes the first center.
 
         Args:
-            center: [d], L2-normalised for cosine.
+            center: A row of the points.
 
         Raises:
             NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
         """
+        self._check_rows(np.array([center]))
         if self._native is None:
-            self.closest[:] = self._distances(center[None])[:, 0]
+            self.closest[:] = self._distances(np.array([center]))[:, 0]
             self._add_up()
             return
-        prepared, _ = prepare_centers(self._points, center[None], self._cosine)
-        raise_if_bad(self._points, self._native.start(prepared, self.closest, self.block_sums))
+        raise_if_bad(self._points, self._native.start(center, self.closest, self.block_sums))
 
-    def add_best(self, candidates: NDArray[Any]) -> int:
+    def add_best(self, candidates: NDArray[np.integer[Any]]) -> int:
         """Takes the candidate that leaves the smallest sum of `closest`, the first of equals.
 
         Args:
-            candidates: [l, d], L2-normalised for cosine.
+            candidates: [l], rows of the points, at least one.
 
         Returns:
-            Its index.
+            Its place among the candidates.
         """
+        self._check_rows(candidates)
         if self._native is None:
             distances = self._distances(candidates)
             reductions = np.maximum(self.closest[:, None] - distances, 0).sum(axis=0)
@@ -84,11 +87,16 @@ class Seeding:
             np.minimum(self.closest, distances[:, best], out=self.closest)
             self._add_up()
             return best
-        prepared, penalties = prepare_centers(self._points, candidates, self._cosine)
-        return int(self._native.add_best(prepared, penalties, self.closest, self.block_sums))
+        rows = np.ascontiguousarray(candidates, np.int64)
+        return int(self._native.add_best(rows, self.closest, self.block_sums))
 
-    def _distances(self, centers: NDArray[Any]) -> NDArray[np.float64]:
+    def _check_rows(self, rows: NDArray[np.integer[Any]]) -> None:
+        if rows.size == 0 or rows.min() < 0 or rows.max() >= self.closest.size:
+            raise ValueError(f"rows must be from 0 to {self.closest.size - 1}; got {rows}")
+
+    def _distances(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         # For unit vectors the squared distance is twice the cosine distance.
+        centers = self._points[rows].toarray()
         distances = all_distances(self._points, centers, cosine=self._cosine)
         return distances.astype(np.float64) * (2.0 if self._cosine else 1.0)
 
