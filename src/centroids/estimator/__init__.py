@@ -24,7 +24,6 @@ from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import (
     CheckpointSaverHook,
     CheckpointSaverListener,
-    SummarySaverHook,
 )
 from centroids.estimator.session import Session
 from centroids.estimator.session_run_hook import (
@@ -44,6 +43,7 @@ from centroids.estimator.spec import (
     describe,
 )
 from centroids.estimator.summary import EventWriter
+from centroids.estimator.summary_hook import SummarySaverHook
 
 __all__ = [
     "Batch",

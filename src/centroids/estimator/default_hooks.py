@@ -7,11 +7,11 @@ from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import (
     CheckpointSaverHook,
     CheckpointSaverListener,
-    SummarySaverHook,
 )
 from centroids.estimator.session_run_hook import SessionRunHook
 from centroids.estimator.spec import EstimatorSpec
 from centroids.estimator.summary import EventWriter
+from centroids.estimator.summary_hook import SummarySaverHook
 
 
 def training_hooks(
