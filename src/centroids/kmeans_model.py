@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids import clustering, kernels
+from centroids import clustering, kernels, kmeans_summaries
 from centroids.clustering import ClusterState, InitialCenters
 from centroids.clustering.points import check_width
 from centroids.estimator import (
     Batch,
+    BatchFunction,
     EstimatorSpec,
     ModeKeys,
+    ProjectorHook,
     Ratio,
+    RunConfig,
     SessionRunArgs,
     SessionRunContext,
     SessionRunHook,
@@ -40,6 +43,9 @@ SCORE = "score"
 CLUSTER_INDEX = "cluster_index"
 CLUSTERS = "clusters"
 ALL_DISTANCES = "all_distances"
+
+LOSS_SUMMARY = "loss/raw"
+CLUSTER_SIZES = "cluster_sizes"
 
 COUNTS = "cluster_counts"
 UPDATED_CLUSTERS = "clusters_updated"
@@ -68,7 +74,7 @@ class KMeansModel:
         return self.distance_metric == COSINE_DISTANCE
 
     def model_fn(
-        self, features: FeatureSpec, labels: object, mode: str, config: object
+        self, features: FeatureSpec, labels: object, mode: str, config: RunConfig
     ) -> EstimatorSpec:
         """Describes the model for one call of train, evaluate or predict.
 
@@ -76,13 +82,13 @@ class KMeansModel:
             features: Shape and dtype of the batches; None when the input has none.
             labels: Ignored.
             mode: One of ModeKeys.
-            config: Ignored.
+            config: Says whether and where to write what the projector of TensorBoard shows.
 
         Returns:
             The predictions `all_distances` and `cluster_index`, the loss (the sum over the batch
-            of the distances before the update), the metrics and the update.
+            of the distances before the update), the metrics, the update and what event files say.
         """
-        del labels, config
+        del labels
         run = _BatchFunctions(self, training=mode == ModeKeys.TRAIN)
         return EstimatorSpec(
             mode=mode,
@@ -94,15 +100,13 @@ class KMeansModel:
                 "num_examples": Sum(run.num_examples),
                 "mean_distance": Ratio(run.loss, run.num_examples),
             },
-            training_hooks=self._training_hooks(),
+            training_hooks=self._training_hooks(config),
             variables=self._variables(features),
             initialize=self._initialize,
             identity={"model": "KMeansClustering", "distance_metric": self.distance_metric},
             check_variables=lambda restored: self._check_variables(restored, features),
-            summaries={
-                "mean_distance": run.mean_distance,
-                "empty_clusters": run.num_empty_clusters,
-            },
+            summaries=run.summaries(),
+            histograms=run.histograms(),
         )
 
     def update(self, state: ClusterState, assignment: kernels.Assignment) -> ClusterState:
@@ -115,10 +119,13 @@ class KMeansModel:
             state, assignment, self.mini_batch_steps_per_iteration, cosine=self.cosine
         )
 
-    def _training_hooks(self) -> list[SessionRunHook]:
-        if self.relative_tolerance is None:
-            return []
-        return [RelativeToleranceHook(self.relative_tolerance)]
+    def _training_hooks(self, config: RunConfig) -> list[SessionRunHook]:
+        hooks: list[SessionRunHook] = []
+        if self.relative_tolerance is not None:
+            hooks.append(RelativeToleranceHook(self.relative_tolerance))
+        if config.save_summary_steps and config.model_dir is not None:
+            hooks.append(ProjectorHook(config.model_dir, CLUSTERS, {"size": CLUSTER_SIZES}))
+        return hooks
 
     def _variables(self, features: FeatureSpec) -> dict[str, NDArray[Any]]:
         if features is None:
@@ -224,14 +231,45 @@ class _BatchFunctions:
     def mean_distance(self, batch: Batch) -> float:
         return self.loss(batch) / self.num_examples(batch)
 
-    def num_empty_clusters(self, batch: Batch) -> int:
+    def summaries(self) -> dict[str, BatchFunction]:
+        always: dict[str, BatchFunction] = {
+            LOSS_SUMMARY: self.loss,
+            "mean_distance": self.mean_distance,
+        }
+        if not self._training:
+            return always
+        return {
+            **always,
+            "empty_clusters": self.num_empty_clusters,
+            "center_shift": self.center_shift,
+        }
+
+    def histograms(self) -> dict[str, BatchFunction]:
+        return {CLUSTER_SIZES: self.cluster_sizes} if self._training else {}
+
+    def cluster_sizes(self, batch: Batch) -> NDArray[np.int64]:
         counts = batch.get(self.assignment).counts
-        return 0 if counts is None else int((counts == 0).sum())
+        assert counts is not None  # as in every training
+        model = self._model
+        batches_per_update = model.mini_batch_steps_per_iteration if model.use_mini_batch else None
+        before, _ = batch.get(self.states)
+        return kmeans_summaries.cluster_sizes(before, counts, batches_per_update)
+
+    def num_empty_clusters(self, batch: Batch) -> int:
+        return int((batch.get(self.cluster_sizes) == 0).sum())
+
+    def center_shift(self, batch: Batch) -> float:
+        return kmeans_summaries.center_shift(*batch.get(self.states))
+
+    def states(self, batch: Batch) -> tuple[ClusterState, ClusterState]:
+        """The states before and after the update of the batch."""
+        before = state_of(batch.variables)
+        return before, self._model.update(before, batch.get(self.assignment))
 
     def update(self, batch: Batch) -> None:
         # Everything is computed before the first variable changes: a bad batch changes nothing.
-        state = self._model.update(state_of(batch.variables), batch.get(self.assignment))
-        batch.variables.update(variables_of(state))
+        _, after = batch.get(self.states)
+        batch.variables.update(variables_of(after))
 
     def _points_and_centers(self, batch: Batch) -> tuple[kernels.Points, NDArray[Any]]:
         points, centers = batch.get(points_of), batch.variables[CLUSTERS]

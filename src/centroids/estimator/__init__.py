@@ -19,7 +19,9 @@ from centroids.estimator.hooks import (
     StepCounterHook,
     StopAtStepHook,
 )
+from centroids.estimator.hparams import HParamsHook
 from centroids.estimator.metrics import Mean, Metric, Ratio, Sum
+from centroids.estimator.projector import ProjectorHook
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import (
     CheckpointSaverHook,
@@ -58,6 +60,7 @@ __all__ = [
     "EventWriter",
     "FinalOpsHook",
     "GlobalStepWaiterHook",
+    "HParamsHook",
     "LoggingTensorHook",
     "Mean",
     "Metric",
@@ -66,6 +69,7 @@ __all__ = [
     "NanTensorHook",
     "ProfilerHook",
     "ProgressBarHook",
+    "ProjectorHook",
     "Ratio",
     "RunConfig",
     "Saver",

@@ -344,15 +344,13 @@ class Estimator:
             logger.warning("input_fn gave no batch (or only empty ones): there is no step to train")
         loss = None
         args = SessionRunArgs("loss")
-        with EventWriter(self.model_dir) as writer:
-            all_hooks = training_hooks(spec, self._config, hooks, listeners, writer)
-            with MonitoredSession(
-                all_hooks,
-                lambda: create_session(spec, batches, self._config, restored, self._params),
-            ) as monitored:
-                fetches = Fetches(monitored.session, args.fetches)
-                while not monitored.should_stop():
-                    loss = monitored.run(args, fetches)
+        with MonitoredSession(
+            training_hooks(spec, self._config, hooks, listeners, self._params),
+            lambda: create_session(spec, batches, self._config, restored, self._params),
+        ) as monitored:
+            fetches = Fetches(monitored.session, args.fetches)
+            while not monitored.should_stop():
+                loss = monitored.run(args, fetches)
         return loss
 
     def _evaluate(

@@ -19,6 +19,7 @@ from centroids.estimator.session_run_hook import (
     SessionRunValues,
 )
 from centroids.estimator.spec import Batch, BatchFunction, EstimatorSpec, ModeKeys, Variables
+from centroids.inputs.convert import num_rows
 from centroids.inputs.errors import OutOfRangeError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Session:
         variables: Arrays by name; what the functions of the spec read and write.
         run_config: The configuration of the run.
         spec: The spec whose functions run.
+        num_examples: How many rows the batches have had so far.
         input_position: Where the input stood after the last trained batch, or None.
 
     Args:
@@ -63,6 +65,7 @@ class Session:
         self._batches = batches
         self._metrics = dict(metrics or {})
         self._params = params
+        self.num_examples = 0
         self._num_batches = 0
         self._batch: Batch | None = None
         self._train_op = spec.train_op if spec.mode == ModeKeys.TRAIN else None
@@ -99,6 +102,7 @@ class Session:
         labels = given.labels if self._with_labels else None
         batch = self._batch = Batch(given.features, labels, self._num_batches, self.variables)
         self._num_batches += 1
+        self.num_examples += num_rows(given.features)
         for plan in plans:
             for function in plan.functions:
                 batch.get(function)
@@ -285,7 +289,7 @@ def _has(hook: SessionRunHook, method: str) -> bool:
 
 
 def _named_functions(spec: EstimatorSpec) -> dict[str, BatchFunction]:
-    functions = dict(spec.summaries)
+    functions = {**spec.summaries, **spec.histograms}
     if isinstance(spec.predictions, Mapping):
         functions.update(spec.predictions)
     elif spec.predictions is not None:

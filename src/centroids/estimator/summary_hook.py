@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from centroids.estimator.hooks import SecondOrStepTimer
+from centroids.estimator.hooks import SecondOrStepTimer, event_writer
 from centroids.estimator.session_run_hook import (
     Coordinator,
     SessionRunArgs,
@@ -20,15 +20,20 @@ if TYPE_CHECKING:
 
 
 class SummarySaverHook(SessionRunHook):
-    """Writes scalars into an event file.
+    """Writes scalars and histograms into an event file.
+
+    The last step of a training is written too, so that every curve ends where the model does.
 
     Args:
         save_steps: Write every this many steps, the first of the call included.
         save_secs: Write every this many seconds. Exactly one of the two must be given.
         output_dir: The folder of the event file.
-        summary_writer: Writes instead of a new writer for `output_dir`.
-        summary_op: The name of a scalar, a list of names, or a dict of names by tag. None takes
-            the loss and the summaries of the spec.
+        summary_writer: Writes instead of the writer for `output_dir`.
+        summary_op: The name of a scalar, a list of names, or a dict of names by tag; a name among
+            the histograms of the spec gives a histogram. None takes the loss, and the summaries
+            and histograms of the spec.
+        scalars: Functions that give further scalars, by tag, for what the model does not know.
+            They are called after a step that is written.
 
     Raises:
         ValueError: If both or none of the intervals are given, or no place to write.
@@ -41,6 +46,7 @@ class SummarySaverHook(SessionRunHook):
         output_dir: str | None = None,
         summary_writer: EventWriter | None = None,
         summary_op: str | Sequence[str] | Mapping[str, str] | None = None,
+        scalars: Mapping[str, Callable[[], float]] | None = None,
     ) -> None:
         if (save_secs is None) == (save_steps is None):
             raise ValueError(
@@ -50,9 +56,10 @@ class SummarySaverHook(SessionRunHook):
         if summary_writer is None and not output_dir:
             raise ValueError("one of output_dir and summary_writer must be given")
         self._timer = SecondOrStepTimer(save_secs, save_steps)
-        self._writer = summary_writer or EventWriter(output_dir or "")
-        self._owned = summary_writer is None
+        self._given_writer = summary_writer
+        self._output_dir = output_dir
         self._summary_op = summary_op
+        self._scalars = dict(scalars or {})
 
     def begin(self) -> None:
         """Starts anew."""
@@ -61,17 +68,17 @@ class SummarySaverHook(SessionRunHook):
 
     def after_create_session(self, session: Session, coord: Coordinator) -> None:
         """Finds the names to write."""
-        names = self._summary_op
+        spec, names = session.spec, self._summary_op
         if names is None:
-            names = (["loss"] if session.spec.loss is not None else []) + list(
-                session.spec.summaries
-            )
+            names = [*(["loss"] if spec.loss is not None else []), *spec.summaries]
+            names += spec.histograms
         elif isinstance(names, str):
             names = [names]
         tags = dict(names) if isinstance(names, Mapping) else {name: name for name in names}
+        self._histograms = {tag for tag, name in tags.items() if name in spec.histograms}
         self._args = SessionRunArgs(tags)
-        if self._owned:
-            coord.on_close(self._writer.close)
+        self._first_step = session.global_step + 1
+        self._writer = self._given_writer or event_writer(self._output_dir or "", session, coord)
 
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs | None:
         """Fetches the values when they are due."""
@@ -80,7 +87,20 @@ class SummarySaverHook(SessionRunHook):
 
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Writes what was fetched."""
-        if self._due and run_values.results:
-            step = run_context.session.global_step
-            self._timer.update_last_triggered_step(step)
-            self._writer.add_scalars(run_values.results, step)
+        if self._due:
+            self._write(run_values.results, run_context.session.global_step)
+
+    def end(self, session: Session) -> None:
+        """Writes the last step unless that has been done."""
+        step = session.global_step
+        if step >= self._first_step and step != self._timer.last_triggered_step():
+            self._write(session.run(self._args.fetches), step)
+
+    def _write(self, values: Mapping[str, Any], step: int) -> None:
+        self._timer.update_last_triggered_step(step)
+        scalars = {tag: value for tag, value in values.items() if tag not in self._histograms}
+        scalars |= {tag: read() for tag, read in self._scalars.items()}
+        if scalars:
+            self._writer.add_scalars(scalars, step)
+        if self._histograms:
+            self._writer.add_histograms({tag: values[tag] for tag in self._histograms}, step)
