@@ -25,11 +25,11 @@ CONFIG_FILE = "projector_config.pbtxt"
 
 
 class ProjectorHook(SessionRunHook):
-    """Writes the rows of a variable for the projector when a training has ended.
+    """Writes the rows of a matrix for the projector when a training has ended.
 
     Args:
         output_dir: The folder of the event files.
-        tensor: The name of a variable [n, d].
+        tensor: The name of a matrix [n, d], such as a variable.
         columns: Names of values [n] that describe its rows, by the title of their column.
     """
 
