@@ -142,11 +142,15 @@ def test_further_scalars_need_no_spec(tmp_path: Path) -> None:
 
 
 def test_an_evaluation_may_have_summaries(tmp_path: Path) -> None:
-    estimator = Estimator(model_fn, tmp_path).train(lambda: batches(3))
-    hook = SummarySaverHook(1, output_dir=str(tmp_path), summary_op="rows")
-    estimator.evaluate(lambda: batches(1, num_rows=8), hooks=[hook])
-    # It belongs to the step of the model, and takes no step of the training away.
-    assert curve(accumulate(tmp_path), "rows") == [(1, 3), (3, 3), (3, 8)]
+    config = RunConfig(save_summary_steps=1, save_checkpoints_steps=1)
+    estimator = Estimator(model_fn, tmp_path, config).train(lambda: batches(3))
+    hook = SummarySaverHook(1, output_dir=str(tmp_path), summary_op={"evaluated": "rows"})
+    estimator.evaluate(
+        lambda: batches(1, num_rows=8), hooks=[hook], checkpoint_path=tmp_path / "model.ckpt-1"
+    )
+    # It belongs to the step of the checkpoint, and takes no step of the training away.
+    read = accumulate(tmp_path)
+    assert curve(read, "evaluated") == [(1, 8)] and curve(read, "rows") == [(1, 3), (2, 3), (3, 3)]
 
 
 @pytest.mark.parametrize("crash_at", [1, 3, 4, 6, 9])
