@@ -95,12 +95,19 @@ class Projector:
         found: list[str] = self._get("/runs").json
         return sorted(found)
 
+    def _embeddings(self, run: str) -> dict[str, Any]:
+        embeddings = self._get("/info", run=run).json["embeddings"]
+        return {embedding["tensorName"]: embedding for embedding in embeddings}
+
+    def names(self, run: str) -> list[str]:
+        """The matrices of a run."""
+        return list(self._embeddings(run))
+
     def tensor(self, run: str, name: str) -> np.ndarray:
         """[n, d] float32."""
-        (embedding,) = self._get("/info", run=run).json["embeddings"]
-        assert embedding["tensorName"] == name
+        shape = self._embeddings(run)[name]["tensorShape"]
         data = self._get("/tensor", run=run, name=name).data
-        return np.frombuffer(data, np.float32).reshape(embedding["tensorShape"])
+        return np.frombuffer(data, np.float32).reshape(shape)
 
     def metadata(self, run: str, name: str) -> list[list[str]]:
         """The cells of the table, its head first."""

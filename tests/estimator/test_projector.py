@@ -35,15 +35,19 @@ def test_a_matrix_and_its_columns(run: Path) -> None:
     ]
 
 
-def test_files_are_replaced_and_a_config_of_the_user_stays(run: Path) -> None:
+def test_files_are_replaced_and_what_a_config_lists_stays(run: Path) -> None:
     (run / "projector_config.pbtxt").write_text(
-        'embeddings { tensor_name: "mine" tensor_path: "projector/centers.tsv" }\n'
+        'embeddings { tensor_name: "mine" tensor_path: "projector/a.tsv" }'
     )
     for value in (1, 2):
-        write_projector(str(run), "centers", np.full((2, 2), value), {})
-    assert (Projector(run.parent).tensor("run", "mine") == 2).all()
+        write_projector(str(run), "a", np.full((2, 2), value), {})
+        write_projector(str(run), "b", np.full((3, 2), -value), {})
+    projector = Projector(run.parent)
+    assert projector.names("run") == ["mine", "a", "b"]
+    for name, value in (("mine", 2), ("a", 2), ("b", -2)):
+        assert (projector.tensor("run", name) == value).all()
     names = sorted(path.name for path in (run / "projector").iterdir())
-    assert names == ["centers.tsv", "centers_metadata.tsv"]
+    assert names == ["a.tsv", "a_metadata.tsv", "b.tsv", "b_metadata.tsv"]
 
 
 @pytest.mark.parametrize(("shape", "written"), [((10_007, 1), 10_000), ((3, 2_000_000), 2)])

@@ -21,7 +21,7 @@ from centroids.estimator.hooks import (
 )
 from centroids.estimator.hparams import HParamsHook
 from centroids.estimator.metrics import Mean, Metric, Ratio, Sum
-from centroids.estimator.projector import ProjectorHook
+from centroids.estimator.projector import ProjectorHook, write_projector
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import (
     CheckpointSaverHook,
@@ -89,4 +89,5 @@ __all__ = [
     "latest_checkpoint",
     "load_latest",
     "read_checkpoint",
+    "write_projector",
 ]

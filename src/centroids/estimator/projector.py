@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ def write_projector(
 ) -> None:
     """Writes `projector/<name>.tsv`, `projector/<name>_metadata.tsv` and projector_config.pbtxt.
 
-    Each file is replaced as a whole. A projector_config.pbtxt that is there already stays.
+    Each file is replaced as a whole. What projector_config.pbtxt lists already stays.
 
     Args:
         output_dir: The folder of the event files.
@@ -94,5 +95,10 @@ def write_projector(
     write_atomically(os.path.join(output_dir, embedding.metadata_path), metadata.encode())
     write_atomically(os.path.join(output_dir, embedding.tensor_path), table.getvalue())
     config_path = os.path.join(output_dir, CONFIG_FILE)
-    if not os.path.exists(config_path):
-        write_atomically(config_path, str(config).encode())
+    try:
+        with open(config_path, encoding="utf-8") as file:
+            listed = file.read()
+    except FileNotFoundError:
+        listed = ""
+    if not re.search(rf'tensor_name\s*:\s*"{re.escape(name)}"', listed):
+        write_atomically(config_path, (listed + str(config)).encode())
