@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from centroids.estimator import Estimator
+from centroids.estimator import (
+    Estimator,
+    SessionRunContext,
+    SessionRunHook,
+    SessionRunValues,
+)
 from tests.estimator.online_mean import batches, model_fn
 from tests.estimator.test_summaries import Crash, event_files
 from tests.tensorboard_reader import accumulate, curve, sessions
@@ -39,6 +45,23 @@ def test_a_training_that_failed_has_not_ended(tmp_path: Path) -> None:
     estimator.train(lambda: batches(5))
     parameters, _, state = sessions(tmp_path)["a"]
     assert parameters == {"rate": 1} and state == "STATUS_SUCCESS"
+
+
+def test_a_training_that_was_interrupted_has_not_ended(tmp_path: Path) -> None:
+    class Interrupt(SessionRunHook):
+        def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
+            if run_context.session.global_step == 3:
+                signal.raise_signal(signal.SIGINT)
+
+    estimator = Estimator(model_fn, tmp_path / "a", params={"rate": 1})
+    with pytest.raises(KeyboardInterrupt):
+        estimator.train(lambda: batches(5), hooks=[Interrupt()])
+    assert sessions(tmp_path)["a"][2] == "STATUS_UNKNOWN"
+    estimator.train(lambda: batches(5))
+    assert sessions(tmp_path)["a"][2] == "STATUS_SUCCESS"
+    # The interrupted training ends with its last step, and the next goes on from there.
+    steps = [step for step, _ in curve(accumulate(tmp_path / "a"), "loss")]
+    assert steps == [1, 3, 4, int(estimator.get_variable_value("global_step"))]
 
 
 def test_names_and_values_that_tensorboard_cannot_hold(tmp_path: Path) -> None:

@@ -52,7 +52,9 @@ class HParamsHook(SessionRunHook):
         self._write(metadata.SESSION_START_INFO_TAG, data, 0)
 
     def end(self, session: Session) -> None:
-        """Writes that the training has ended well."""
+        """Writes that the training has ended well, unless a signal ended it."""
+        if not session.finished:
+            return
         from tensorboard.plugins.hparams import metadata
         from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
         from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
