@@ -44,9 +44,7 @@ def check_assets(assets_extra: Any) -> dict[str, str]:
                 f"assets_extra[{destination!r}] must be a path, got {source!r}"
             ) from None
         if os.path.exists(path) and not os.path.isfile(path):
-            raise OSError(
-                errno.EINVAL, f"assets_extra[{destination!r}] is no regular file", path
-            )
+            raise OSError(errno.EINVAL, f"assets_extra[{destination!r}] is no regular file", path)
         with open(path, "rb"):
             checked[place] = path
     return checked

@@ -64,7 +64,7 @@ def export_saved_model(
     check_restored(spec, restored, with_variables=True)
     batch = Batch(receiver.features, None, 0, dict(restored.variables))
     signatures = {
-        key: {name: _tensor(function(batch), key, name) for name, function in named.items()}
+        key: {name: _tensor(batch.get(function), key, name) for name, function in named.items()}
         for key, named in _named_outputs(spec).items()
     }
     meta_graph = build_meta_graph(receiver.named_receivers, signatures)

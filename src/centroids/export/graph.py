@@ -135,20 +135,20 @@ def operation(
     return Tensor(Node(op, tuple(inputs), attributes, output=output), np.dtype(dtype), shape)
 
 
-def placeholder(dtype: DTypeLike, shape: Sequence[int | None], name: str) -> Tensor:
+def placeholder(dtype: DTypeLike, shape: Sequence[int | None], name: str | None = None) -> Tensor:
     """Returns a tensor that a request fills.
 
     Args:
         dtype: The element type.
         shape: One entry for each axis; None where the size varies, as for the batch.
-        name: The name of the node.
+        name: The name of the node in the graph; requests use the name of the receiver.
     """
     checked, sizes = np.dtype(dtype), tuple(shape)
     node = Node("Placeholder", (), {"dtype": checked, "shape": sizes}, name)
     return Tensor(node, checked, sizes)
 
 
-def constant(value: ArrayLike, dtype: DTypeLike = None) -> Tensor:
+def constant(value: ArrayLike, dtype: DTypeLike | None = None) -> Tensor:
     """Returns a tensor of fixed values, with the array's own type unless `dtype` is given."""
     array: NDArray[Any] = np.asarray(value, dtype)
     dtype = np.dtype("S") if array.dtype.kind == "S" else array.dtype
@@ -190,7 +190,7 @@ def reduce(op: str, tensor: Tensor, *, keep: bool = False) -> Tensor:
     """
     axis = constant(len(tensor.shape) - 1, np.int32)
     shape = (*tensor.shape[:-1], 1) if keep else tensor.shape[:-1]
-    attributes = {"T": tensor.dtype, "Tidx": axis.dtype, "keep_dims": keep}
+    attributes: dict[str, Any] = {"T": tensor.dtype, "Tidx": axis.dtype, "keep_dims": keep}
     return operation(op, [tensor, axis], tensor.dtype, shape, **attributes)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-
 from centroids.export.graph import (
     Tensor,
     cast,
@@ -173,7 +172,7 @@ def _as_columns(tensor: Tensor) -> Tensor:
     if len(tensor.shape) == 2:
         return tensor
     axis = constant(1, np.int32)
-    attributes = {"T": tensor.dtype, "Tdim": axis.dtype}
+    attributes: dict[str, Any] = {"T": tensor.dtype, "Tdim": axis.dtype}
     shape = (*tensor.shape, 1)
     return operation("ExpandDims", [tensor, axis], tensor.dtype, shape, **attributes)
 
@@ -182,7 +181,7 @@ def _pad_column(points: Tensor) -> Tensor:
     """[n, d + 1]: points with a column of zeros."""
     widths = constant([[0, 0], [0, 1]], np.int32)
     shape = (points.shape[0], None if points.shape[1] is None else points.shape[1] + 1)
-    attributes = {"T": points.dtype, "Tpaddings": widths.dtype}
+    attributes: dict[str, Any] = {"T": points.dtype, "Tpaddings": widths.dtype}
     return operation("Pad", [points, widths], points.dtype, shape, **attributes)
 
 
@@ -236,13 +235,17 @@ def _slice_rows(tensor: Tensor, start: Tensor, end: Tensor) -> Tensor:
     bounds = [_as_vector(start), _as_vector(end), constant([1], np.int64)]
     masks = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
     shape = (None, *tensor.shape[1:])
-    attributes = {"T": tensor.dtype, "Index": start.dtype, **dict.fromkeys(masks, 0)}
+    attributes: dict[str, Any] = {
+        "T": tensor.dtype,
+        "Index": start.dtype,
+        **dict.fromkeys(masks, 0),
+    }
     return operation("StridedSlice", [tensor, *bounds], tensor.dtype, shape, **attributes)
 
 
 def _as_vector(number: Tensor) -> Tensor:
     shape = constant([1], np.int32)
-    attributes = {"T": number.dtype, "Tshape": shape.dtype}
+    attributes: dict[str, Any] = {"T": number.dtype, "Tshape": shape.dtype}
     return operation("Reshape", [number, shape], number.dtype, (1,), **attributes)
 
 
