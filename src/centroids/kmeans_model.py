@@ -40,6 +40,7 @@ from centroids.export import (
     Tensor,
     cast,
     nearest,
+    operations,
 )
 
 SQUARED_EUCLIDEAN_DISTANCE = "squared_euclidean"
@@ -268,7 +269,7 @@ def _export_outputs(cosine: bool) -> dict[str, PredictOutput]:
     def all_distances(batch: Batch) -> Tensor:
         return cast(batch.get(distances), batch.get(points).dtype)
 
-    index = PredictOutput(lambda batch: nearest.nearest_center(batch.get(distances)))
+    index = PredictOutput(lambda batch: operations.arg_min(batch.get(distances)))
     return {
         ALL_DISTANCES: PredictOutput(all_distances),
         CLUSTER_INDEX: index,

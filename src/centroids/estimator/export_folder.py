@@ -91,7 +91,7 @@ def write_export_folder(base: str, files: Mapping[str, bytes], copies: Mapping[s
     temporary = os.path.join(base, f"temp-{uuid.uuid4().hex}")
     final = None
     try:
-        _make_folders(temporary)
+        _create_temporary(temporary, base)
         for place, data in files.items():
             with _create(os.path.join(temporary, place)) as file:
                 file.write(data)
@@ -114,6 +114,15 @@ def write_export_folder(base: str, files: Mapping[str, bytes], copies: Mapping[s
     return final
 
 
+def _create_temporary(temporary: str, base: str) -> None:
+    try:
+        _make_folders(temporary)
+    except OSError as error:
+        raise type(error)(
+            error.errno, f"export_dir_base cannot be written ({error.strerror})", base
+        ) from error
+
+
 def _rename_to_time(temporary: str, base: str) -> str:
     """Gives a folder the name of the first free second from now on, and returns its path."""
     second = int(time.time())
@@ -124,12 +133,12 @@ def _rename_to_time(temporary: str, base: str) -> str:
             continue
         try:
             os.rename(temporary, path)
-        except OSError as error:
-            # Another export took the name in this instant: its folder is there, and not empty.
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                continue
-            raise
-        return path
+        except OSError:
+            # Another export may have taken the name in this instant: its folder is not empty.
+            if not os.path.lexists(path):
+                raise
+        else:
+            return path
 
 
 def _make_folders(path: str) -> None:

@@ -180,26 +180,6 @@ def matmul(left: Tensor, right: Tensor, *, transpose_right: bool = False) -> Ten
     )
 
 
-def reduce(op: str, tensor: Tensor, *, keep: bool = False) -> Tensor:
-    """Reduces the last axis by the operation `op`: "Sum", "Min", "Max".
-
-    Args:
-        op: The name of the operation.
-        tensor: What to reduce.
-        keep: Leave an axis of size 1 in place of the last one.
-    """
-    axis = constant(len(tensor.shape) - 1, np.int32)
-    shape = (*tensor.shape[:-1], 1) if keep else tensor.shape[:-1]
-    attributes: dict[str, Any] = {"T": tensor.dtype, "Tidx": axis.dtype, "keep_dims": keep}
-    return operation(op, [tensor, axis], tensor.dtype, shape, **attributes)
-
-
-def compare(op: str, left: Tensor, right: Tensor) -> Tensor:
-    """Compares two tensors by "Less", "LessEqual", "Greater"; gives booleans."""
-    shape = _broadcast(left.shape, right.shape)
-    return operation(op, [left, right], np.bool_, shape, output="z", T=left.dtype)
-
-
 def while_loop(
     condition: Callable[..., Tensor],
     body: Callable[..., Sequence[Tensor]],
@@ -240,11 +220,11 @@ def while_loop(
 def _binary(op: str, left: Tensor, right: Tensor) -> Tensor:
     if left.dtype != right.dtype:
         raise TypeError(f"{op} takes tensors of one type, got {left.dtype} and {right.dtype}")
-    shape = _broadcast(left.shape, right.shape)
+    shape = broadcast(left.shape, right.shape)
     return operation(op, [left, right], left.dtype, shape, output="z", T=left.dtype)
 
 
-def _broadcast(left: Shape, right: Shape) -> Shape:
+def broadcast(left: Shape, right: Shape) -> Shape:
     """The shape of an elementwise result; an unknown size wins over 1 only."""
     length = max(len(left), len(right))
     pairs = zip(
