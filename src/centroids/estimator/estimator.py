@@ -319,6 +319,7 @@ class Estimator:
                 than a proto can be (2 GiB).
             OSError: If something cannot be read or written. No part of an export stays behind.
 
+        >>> import numpy as np
         >>> import centroids
         >>> points = np.array([[0.0, 1.0], [9.0, 1.0]], np.float32)
         >>> kmeans = centroids.KMeansClustering(2, initial_clusters=points).train(lambda: [points])
