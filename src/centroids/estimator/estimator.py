@@ -74,7 +74,7 @@ class Estimator:
 
     An online mean, as a model:
 
-    >>> import centroids
+    >>> import numpy as np
     >>> def model_fn(features, mode):
     ...     def update(batch):
     ...         step = int(batch.variables["global_step"]) + 1
