@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids import clustering, kernels, kmeans_summaries
+from centroids import clustering, kernels
 from centroids.clustering import ClusterState, InitialCenters
 from centroids.clustering.points import check_width
 from centroids.estimator import (
     Batch,
-    BatchFunction,
     Coordinator,
     EstimatorSpec,
     ModeKeys,
@@ -37,6 +36,15 @@ from centroids.estimator import (
 from centroids.estimator import (
     Mean as BatchMean,
 )
+from centroids.export import (
+    DEFAULT_SERVING_SIGNATURE_DEF_KEY,
+    PredictOutput,
+    Tensor,
+    cast,
+    nearest,
+    operations,
+)
+from centroids.kmeans_summaries import CLUSTER_SIZES, TrainingSummaries
 
 SQUARED_EUCLIDEAN_DISTANCE = "squared_euclidean"
 COSINE_DISTANCE = "cosine"
@@ -46,9 +54,6 @@ SCORE = "score"
 CLUSTER_INDEX = "cluster_index"
 CLUSTERS = "clusters"
 ALL_DISTANCES = "all_distances"
-
-LOSS_SUMMARY = "loss/raw"
-CLUSTER_SIZES = "cluster_sizes"
 
 COUNTS = "cluster_counts"
 UPDATED_CLUSTERS = "clusters_updated"
@@ -93,7 +98,10 @@ class KMeansModel:
             of the distances before the update), the metrics, the update and what event files say.
         """
         del labels
-        run = _BatchFunctions(self, training=mode == ModeKeys.TRAIN)
+        training = mode == ModeKeys.TRAIN
+        run = _BatchFunctions(self, training)
+        batches_per_update = self.mini_batch_steps_per_iteration if self.use_mini_batch else None
+        more = TrainingSummaries(run.assignment, run.states, batches_per_update)
         return EstimatorSpec(
             mode=mode,
             predictions={ALL_DISTANCES: run.all_distances, CLUSTER_INDEX: run.cluster_index},
@@ -104,14 +112,19 @@ class KMeansModel:
                 "num_examples": Sum(run.num_examples),
                 "mean_distance": Ratio(run.loss, run.num_examples),
             },
+            export_outputs=_export_outputs(self.cosine),
             training_hooks=self._training_hooks(config),
             variables=self._variables(features),
             initialize=self._initialize,
             random_seed=self.random_seed,
             identity={"model": "KMeansClustering", "distance_metric": self.distance_metric},
             check_variables=lambda restored: self._check_variables(restored, features),
-            summaries=run.summaries(),
-            histograms=run.histograms(),
+            summaries={
+                "loss/raw": run.loss,
+                "mean_distance": run.mean_distance,
+                **(more.scalars() if training else {}),
+            },
+            histograms=more.histograms() if training else {},
         )
 
     def update(self, state: ClusterState, assignment: kernels.Assignment) -> ClusterState:
@@ -235,36 +248,6 @@ class _BatchFunctions:
     def mean_distance(self, batch: Batch) -> float:
         return self.loss(batch) / self.num_examples(batch)
 
-    def summaries(self) -> dict[str, BatchFunction]:
-        always: dict[str, BatchFunction] = {
-            LOSS_SUMMARY: self.loss,
-            "mean_distance": self.mean_distance,
-        }
-        if not self._training:
-            return always
-        return {
-            **always,
-            "empty_clusters": self.num_empty_clusters,
-            "center_shift": self.center_shift,
-        }
-
-    def histograms(self) -> dict[str, BatchFunction]:
-        return {CLUSTER_SIZES: self.cluster_sizes} if self._training else {}
-
-    def cluster_sizes(self, batch: Batch) -> NDArray[np.int64]:
-        counts = batch.get(self.assignment).counts
-        assert counts is not None  # as in every training
-        model = self._model
-        batches_per_update = model.mini_batch_steps_per_iteration if model.use_mini_batch else None
-        before, _ = batch.get(self.states)
-        return kmeans_summaries.cluster_sizes(before, counts, batches_per_update)
-
-    def num_empty_clusters(self, batch: Batch) -> int:
-        return int((batch.get(self.cluster_sizes) == 0).sum())
-
-    def center_shift(self, batch: Batch) -> float:
-        return kmeans_summaries.center_shift(*batch.get(self.states))
-
     def states(self, batch: Batch) -> tuple[ClusterState, ClusterState]:
         """The states before and after the update of the batch."""
         before = state_of(batch.variables)
@@ -280,6 +263,30 @@ class _BatchFunctions:
         points, centers = batch.get(points_of), batch.variables[CLUSTERS]
         check_width(points, centers.shape[1], batch.index)
         return points, centers
+
+
+def _export_outputs(cosine: bool) -> dict[str, PredictOutput]:
+    """The signatures of an exported model, which are those of later TensorFlow versions."""
+
+    def points(batch: Batch) -> Tensor:
+        joined = clustering.join_columns(_empty_batch(batch.features))
+        dtype = np.result_type(
+            kernels.result_dtype(joined), kernels.result_dtype(batch.variables[CLUSTERS])
+        )
+        return nearest.join_columns(batch.features, dtype)
+
+    def distances(batch: Batch) -> Tensor:
+        return nearest.all_distances(batch.get(points), batch.variables[CLUSTERS], cosine=cosine)
+
+    def all_distances(batch: Batch) -> Tensor:
+        return cast(batch.get(distances), batch.get(points).dtype)
+
+    index = PredictOutput(lambda batch: operations.arg_min(batch.get(distances)))
+    return {
+        ALL_DISTANCES: PredictOutput(all_distances),
+        CLUSTER_INDEX: index,
+        DEFAULT_SERVING_SIGNATURE_DEF_KEY: index,
+    }
 
 
 class RelativeToleranceHook(SessionRunHook):

@@ -1,33 +1,67 @@
-"""What the event files of a k-means say beside the loss."""
+"""What the event files of a k-means say beside its loss."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from centroids.clustering import ClusterState
+from centroids.estimator import Batch, BatchFunction
+from centroids.kernels import Assignment
+
+CLUSTER_SIZES = "cluster_sizes"
 
 
-def cluster_sizes(
-    before: ClusterState, batch_counts: NDArray[np.int64], batches_per_update: int | None
-) -> NDArray[np.int64]:
-    """How many points each cluster has had.
+@dataclass(frozen=True)
+class TrainingSummaries:
+    """Functions of the batches of a training.
 
-    Args:
-        before: The state before the step.
-        batch_counts: [k], the points of each cluster in the step.
-        batches_per_update: None for full batches: the points of the step. 1 for mini-batches: those
-            of all steps so far. More: those of the iteration so far.
-
-    Returns:
-        [k].
+    Attributes:
+        assignment: The assigned batch, with counts.
+        states: The states before and after the update of the batch.
+        batches_per_update: None for full batches, 1 for mini-batches, more for several mini-batches
+            to an iteration.
     """
-    if batches_per_update is None:
-        return batch_counts
-    if batches_per_update == 1:
-        # The initial center counts as one point in an update, but it is none.
-        return np.maximum(before.counts - 1, 0) + batch_counts
-    return before.counts + batch_counts if before.steps_in_iteration else batch_counts
+
+    assignment: Callable[[Batch], Assignment]
+    states: Callable[[Batch], tuple[ClusterState, ClusterState]]
+    batches_per_update: int | None
+
+    def scalars(self) -> dict[str, BatchFunction]:
+        """The scalars by tag."""
+        return {"empty_clusters": self.num_empty_clusters, "center_shift": self.center_shift}
+
+    def histograms(self) -> dict[str, BatchFunction]:
+        """The arrays whose histograms are written, by tag."""
+        return {CLUSTER_SIZES: self.cluster_sizes}
+
+    def cluster_sizes(self, batch: Batch) -> NDArray[np.int64]:
+        """How many points each cluster has had.
+
+        Returns:
+            [k]: for full batches the points of the step, for mini-batches those of all steps so
+            far, for several mini-batches to an iteration those of the iteration so far.
+        """
+        counts = batch.get(self.assignment).counts
+        assert counts is not None  # as in every training
+        before, _ = batch.get(self.states)
+        if self.batches_per_update is None:
+            return counts
+        if self.batches_per_update == 1:
+            # The initial center counts as one point in an update, but it is none.
+            return np.maximum(before.counts - 1, 0) + counts
+        return before.counts + counts if before.steps_in_iteration else counts
+
+    def num_empty_clusters(self, batch: Batch) -> int:
+        """How many clusters have the size 0."""
+        return int((batch.get(self.cluster_sizes) == 0).sum())
+
+    def center_shift(self, batch: Batch) -> float:
+        """How far the centers have moved."""
+        return center_shift(*batch.get(self.states))
 
 
 def center_shift(before: ClusterState, after: ClusterState) -> float:
