@@ -1,8 +1,7 @@
 """The Estimator runtime: it knows nothing of k-means, and any model can use it."""
 
-from centroids.estimator.checkpoint import (
-    Checkpoint,
-    DamagedCheckpointError,
+from centroids.estimator.checkpoint import Checkpoint, DamagedCheckpointError
+from centroids.estimator.checkpoint_folder import (
     Saver,
     latest_checkpoint,
     load_latest,

@@ -24,8 +24,8 @@ from centroids.estimator.arguments import (
     merge_model_dir,
     prepare_model_dir,
 )
-from centroids.estimator.checkpoint import (
-    Checkpoint,
+from centroids.estimator.checkpoint import Checkpoint
+from centroids.estimator.checkpoint_folder import (
     latest_checkpoint,
     load_latest,
     read_checkpoint,

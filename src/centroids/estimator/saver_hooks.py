@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from centroids.estimator.checkpoint import Saver
+from centroids.estimator.checkpoint_folder import Saver
 from centroids.estimator.hooks import SecondOrStepTimer
 from centroids.estimator.session_run_hook import (
     Coordinator,
