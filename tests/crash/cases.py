@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from centroids.inputs import (
     numpy_input_fn,
     parquet_input_fn,
 )
+from tests.crash.forked import run_forked
 
 NUM_CLUSTERS = 12
 _ROWS, _COLUMNS = 150, 4
@@ -86,28 +88,39 @@ def draw_case(generator: random.Random) -> Case:
 
 
 def _fits(model: str, source: str) -> bool:
-    if model == "k-means++":
-        return source not in _SMALL_BATCHES  # all centers come from the first batch
-    return True
+    # All centers come from the first batch.
+    from_one_batch = model == "k-means++" or not MODELS[model].get("use_mini_batch", True)
+    return not (from_one_batch and source in _SMALL_BATCHES)
 
 
-def write_data(folder: Path) -> None:
-    """Writes the files that the inputs read."""
-    points = _points()
-    np.save(folder / "points.npy", points)
-    np.savetxt(folder / "points.csv", points, delimiter=",")
-    try:
+def prepare(folder: Path) -> Path:
+    """Writes the files that the inputs read, and imports all that a training imports.
+
+    Returns:
+        The folder of the files.
+    """
+    data = folder / "data"
+    data.mkdir()
+    outcome = run_forked(lambda: _write_files(data))  # pyarrow has threads, which forks must not
+    assert outcome.code == 0, outcome.output
+    Case("mini-batch", "csv", 2, 1, 1).train(folder / "warm", data)
+    return data
+
+
+def _write_files(folder: Path) -> None:
+    np.save(folder / "points.npy", points())
+    np.savetxt(folder / "points.csv", points(), delimiter=",")
+    if "parquet" in INPUTS:
         import pyarrow as pa
         from pyarrow import parquet
-    except ImportError:
-        INPUTS.pop("parquet", None)
-        return
-    table = pa.table({f"c{column}": points[:, column] for column in range(_COLUMNS)})
-    parquet.write_table(table, folder / "points.parquet", row_group_size=40)
+
+        table = pa.table({f"c{column}": points()[:, column] for column in range(_COLUMNS)})
+        parquet.write_table(table, folder / "points.parquet", row_group_size=40)
 
 
 @functools.cache
-def _points() -> np.ndarray:
+def points() -> np.ndarray:
+    """[150, 4] float32: what all inputs give."""
     generator = np.random.default_rng(11)
     middles = generator.normal(size=(8, _COLUMNS)) * 4
     return (middles[generator.integers(8, size=_ROWS)]
@@ -131,7 +144,7 @@ class SlowSource:
         for number in range(self._next, len(self._starts)):
             time.sleep(0.0015)
             self._next = number + 1
-            yield _points()[self._starts[number] :][: self._batch_size]
+            yield points()[self._starts[number] :][: self._batch_size]
 
     def position(self) -> dict[str, Any]:
         return {"batch": self._next}
@@ -141,23 +154,22 @@ class SlowSource:
 
 
 def _arrays(**arguments: Any) -> Callable[[Path], Any]:
-    return lambda data: numpy_input_fn(_points(), **arguments)
+    return lambda data: numpy_input_fn(points(), **arguments)
 
 
 def _columns(data: Path) -> Any:
-    points = _points()
-    x = {"a": points[:, :3], "b": points[:, 3].astype(np.float64)}
+    x = {"a": points()[:, :3], "b": points()[:, 3].astype(np.float64)}
     return numpy_input_fn(x, np.arange(_ROWS), _SMALL, num_epochs=2, shuffle=True, seed=4)
 
 
 def _sparse_rows(data: Path) -> Any:
-    points = sparse.csr_array(np.where(_points() > 0, _points(), 0))
-    return numpy_input_fn(points, batch_size=_LARGE, num_epochs=3, shuffle=True, seed=2)
+    rows = sparse.csr_array(np.where(points() > 0, points(), 0))
+    return numpy_input_fn(rows, batch_size=_LARGE, num_epochs=3, shuffle=True, seed=2)
 
 
 def _memory_map(data: Path) -> Any:
-    points = np.load(data / "points.npy", mmap_mode="r")
-    return numpy_input_fn(points, batch_size=_LARGE, num_epochs=3, shuffle=True, seed=9)
+    rows = np.load(data / "points.npy", mmap_mode="r")
+    return numpy_input_fn(rows, batch_size=_LARGE, num_epochs=3, shuffle=True, seed=9)
 
 
 MODELS: dict[str, dict[str, Any]] = {
@@ -174,8 +186,8 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 
 INPUTS: dict[str, Callable[[Path], Callable[[], Any]]] = {
-    "array": lambda data: _points,
-    "limit_epochs": lambda data: lambda: limit_epochs(_points(), num_epochs=10),
+    "array": lambda data: points,
+    "limit_epochs": lambda data: lambda: limit_epochs(points(), num_epochs=10),
     "in order": _arrays(batch_size=_SMALL, num_epochs=1, shuffle=False),
     "epochs": _arrays(batch_size=_LARGE, num_epochs=4, shuffle=False),
     "shuffled": _arrays(batch_size=_SMALL, num_epochs=2, shuffle=True, seed=5),
@@ -187,5 +199,7 @@ INPUTS: dict[str, Callable[[Path], Callable[[], Any]]] = {
     "parquet": lambda data: parquet_input_fn(data / "points.parquet", _SMALL, 2, shuffle=True),
     "slow": lambda data: lambda: SlowSource(_SMALL),
 }
+if importlib.util.find_spec("pyarrow") is None:
+    del INPUTS["parquet"]
 _ENDLESS = {"array"}
 _SMALL_BATCHES = {"in order", "shuffled", "columns", "npy", "parquet", "slow"}

@@ -15,6 +15,8 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -47,12 +49,18 @@ def run_forked(
     reader, writer = os.pipe()
     sys.stdout.flush()
     started = time.perf_counter()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until the child can handle them
     child = os.fork()
     if child == 0:
-        os.close(reader)
-        os.dup2(writer, 1)
-        os.dup2(writer, 2)
-        os._exit(_exit_code(work))
+        code = 1
+        try:
+            os.close(reader)
+            os.dup2(writer, 1)
+            os.dup2(writer, 2)
+            code = _exit_code(work)
+        finally:
+            os._exit(code)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     os.close(writer)
     output = bytearray()
     alarms = [(patience, signal.SIGKILL)]
@@ -86,8 +94,10 @@ def _exit_code(work: Callable[[], object]) -> int:
     """Does the work; what it raises becomes what Python would exit with."""
     code = 1
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         work()
         code = 0
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     except KeyboardInterrupt:
         # What is left to do is to die of the signal, as Python itself does.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
