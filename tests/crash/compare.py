@@ -41,10 +41,11 @@ def load_quietly(model_dir: Path) -> Checkpoint | None:
 
 
 def names_of_checkpoints(model_dir: Path) -> list[str]:
-    """The names of all files but event files."""
+    """The names of all files but event files; folders are those of evaluations."""
     if not model_dir.exists():
         return []
-    return sorted(path.name for path in model_dir.iterdir() if "tfevents" not in path.name)
+    files = [path.name for path in model_dir.iterdir() if path.is_file()]
+    return sorted(name for name in files if "tfevents" not in name)
 
 
 def differences(left: Checkpoint, right: Checkpoint) -> list[str]:

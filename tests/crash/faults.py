@@ -136,7 +136,8 @@ class Experiment:
         if ended and (newest is None or differences(newest, self._expected)):
             raise CrashFailure(f"it ended, but the newest checkpoint is {newest}")
         if not fault.kills and not fault.lasts:
-            known = {*names_of_checkpoints(self.folder / "every"), *self._names}
+            # The lock is of no effect without its process; the next training deletes it.
+            known = {*names_of_checkpoints(self.folder / "every"), *self._names, "training.lock"}
             if left := set(names_of_checkpoints(model_dir)) - known:
                 raise CrashFailure(f"these files stay behind: {sorted(left)}")
         if newest is None or differences(newest, self._expected):

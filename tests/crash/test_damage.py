@@ -140,7 +140,7 @@ def test_training_goes_on_from_what_is_whole(
     write(damaged, trained | {name: changed})
     if damage == "a folder":
         (damaged / name).mkdir()
-    if damage == "a folder" and name != FILES[0]:
+    if damage == "a folder" and name in FILES[2:]:
         # What is in the way cannot be written over: an error, and the rest stays usable.
         with pytest.raises(OSError):
             model(damaged).train(input_fn)
