@@ -98,7 +98,7 @@ class KMeansModel:
                 "num_examples": Sum(run.num_examples),
                 "mean_distance": Ratio(run.loss, run.num_examples),
             },
-            training_hooks=self._training_hooks(),
+            training_chief_hooks=self._training_hooks(),
             variables=self._variables(features),
             initialize=self._initialize,
             random_seed=self.random_seed,

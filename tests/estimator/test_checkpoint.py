@@ -166,7 +166,7 @@ def test_list_is_readable(tmp_path: Path) -> None:
     save_all(tmp_path, [1, 2])
     lines = (tmp_path / "checkpoint").read_text().splitlines()
     assert lines[0].startswith('model_checkpoint_path: "model.ckpt-2.safetensors"  # list sha256=')
-    assert lines[1].startswith('all_model_checkpoint_paths: "model.ckpt-1.safetensors"  # sha256=')
+    assert lines[1].startswith('all_model_checkpoint_paths: "model.ckpt-1.safetensors"  # time=')
 
 
 @pytest.mark.parametrize(
@@ -291,11 +291,11 @@ def test_a_file_that_a_training_deletes_meanwhile_is_no_damage(
     steps = iter([2, 3])
     read = checkpoint_folder._read
 
-    def after_the_next_save(path: str, sha256: str | None) -> Checkpoint:
+    def after_the_next_save(path: str) -> Checkpoint:
         for step in steps:
             saver.save(state(step))
             break
-        return read(path, sha256)
+        return read(path)
 
     monkeypatch.setattr(checkpoint_folder, "_read", after_the_next_save)
     found = load_latest(str(tmp_path))

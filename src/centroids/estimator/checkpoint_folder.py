@@ -3,8 +3,8 @@
 A folder holds `model.ckpt-<step>.safetensors` files and the text file `checkpoint`:
 
     model_checkpoint_path: "model.ckpt-20.safetensors"  # list sha256=...
-    all_model_checkpoint_paths: "model.ckpt-10.safetensors"  # sha256=... time=...
-    all_model_checkpoint_paths: "model.ckpt-20.safetensors"  # sha256=... time=...
+    all_model_checkpoint_paths: "model.ckpt-10.safetensors"  # time=...
+    all_model_checkpoint_paths: "model.ckpt-20.safetensors"  # time=...
 
 which is the layout of r1.4 with comments. The checksum of the list is that of its bytes with zeros
 in its own place. A checkpoint is written first; then old ones are deleted, then the list is written:
@@ -25,7 +25,6 @@ from centroids.estimator.checkpoint import (
     SUFFIX,
     Checkpoint,
     DamagedCheckpointError,
-    checksum,
     deserialize,
     serialize,
 )
@@ -40,8 +39,8 @@ _FIRST_LINE = re.compile(
     rb'model_checkpoint_path: "[^"/\0\n]+"(?: *# list sha256=(?P<sha256>[0-9a-f]{64}))? *(?:\n|$)'
 )
 _STATE_LINE = re.compile(
-    r'all_model_checkpoint_paths: "(?P<name>[^"/\0]+)"(?:\s*#\s*sha256=(?P<sha256>[0-9a-f]{64})'
-    r" time=(?P<time>\d{1,15}(?:\.\d{1,9})?)(?P<preserved> preserved)?)?\s*"
+    r'all_model_checkpoint_paths: "(?P<name>[^"/\0]+)"(?:\s*#\s*'
+    r"time=(?P<time>\d{1,15}(?:\.\d{1,9})?)(?P<preserved> preserved)?)?\s*"
 )
 # A training that deletes what another process is about to read: it has written a newer one.
 _MAX_RACES = 100
@@ -52,16 +51,12 @@ class _Entry:
     """One line of the state file. `preserved` files are never deleted."""
 
     name: str
-    sha256: str | None
     time: float
     preserved: bool = False
 
     def line(self) -> str:
-        text = f'all_model_checkpoint_paths: "{self.name}"'
-        if self.sha256 is None:
-            return text
         preserved = " preserved" if self.preserved else ""
-        return f"{text}  # sha256={self.sha256} time={self.time:.3f}{preserved}"
+        return f'all_model_checkpoint_paths: "{self.name}"  # time={self.time:.3f}{preserved}'
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
@@ -80,9 +75,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     file = text if text.endswith(SUFFIX) else text + SUFFIX
     if not os.path.isfile(file):
         raise ValueError(f"Could not find trained model in checkpoint_path: {file} is no file")
-    folder, name = os.path.split(file)
-    listed = {entry.name: entry.sha256 for entry in _find_entries(folder)}
-    return _read(file, listed.get(name))
+    return _read(file)
 
 
 def load_latest(model_dir: str) -> Checkpoint | None:
@@ -106,7 +99,7 @@ def load_latest(model_dir: str) -> Checkpoint | None:
         for entry in reversed(entries):
             path = os.path.join(model_dir, entry.name)
             try:
-                found = _read(path, entry.sha256)
+                found = _read(path)
             except (OSError, DamagedCheckpointError) as error:
                 problems.append((path, error))
             else:
@@ -166,7 +159,7 @@ class Saver:
         name = f"{self._basename}-{checkpoint.global_step}{SUFFIX}"
         path = os.path.join(self.directory, name)
         write_atomically(path, data)
-        entry = _Entry(name, checksum(data), time.time())
+        entry = _Entry(name, time.time())
         entries = [known for known in self._entries if known.name != name]
         entries.append(entry)
         self._entries, removed = self._split(entries)
@@ -189,7 +182,7 @@ class Saver:
             position = kept.index(entry)
             if entry.time > self._next_preserved:
                 self._next_preserved += self._keep_seconds
-                kept[position] = _Entry(entry.name, entry.sha256, entry.time, preserved=True)
+                kept[position] = _Entry(entry.name, entry.time, preserved=True)
             else:
                 removed.append(kept.pop(position))
         return kept, removed
@@ -209,14 +202,9 @@ def _warn(problems: list[tuple[str, Exception]]) -> None:
         logger.warning("Skipping the damaged checkpoint %s: %s", path, error)
 
 
-def _read(path: str, sha256: str | None) -> Checkpoint:
+def _read(path: str) -> Checkpoint:
     with open(path, "rb") as file:
-        data = file.read()
-    if sha256 is not None and checksum(data) != sha256:
-        raise DamagedCheckpointError(
-            f"{path} differs from the checksum in {STATE_FILE!r}: it is torn or was altered"
-        )
-    return deserialize(data, path)
+        return deserialize(file.read(), path)
 
 
 def _find_entries(model_dir: str, *, to_load: bool = False) -> list[_Entry]:
@@ -272,7 +260,7 @@ def _read_list(model_dir: str) -> tuple[list[_Entry], float]:
             raise ValueError(f"it has the line {line!r}")
         saved = float(match["time"] or 0)
         preserved = match["preserved"] is not None
-        entries.append(_Entry(match["name"], match["sha256"], saved, preserved))
+        entries.append(_Entry(match["name"], saved, preserved))
     return entries, written
 
 
@@ -285,7 +273,7 @@ def _unlisted(model_dir: str) -> list[_Entry]:
     entries = []
     for name in sorted(filter(_NAME.fullmatch, names), key=_step_of):
         try:
-            entries.append(_Entry(name, None, os.path.getmtime(os.path.join(model_dir, name))))
+            entries.append(_Entry(name, os.path.getmtime(os.path.join(model_dir, name))))
         except FileNotFoundError:
             continue  # deleted just now by a training
     return entries
