@@ -123,8 +123,9 @@ def points() -> np.ndarray:
     """[150, 4] float32: what all inputs give."""
     generator = np.random.default_rng(11)
     middles = generator.normal(size=(8, _COLUMNS)) * 4
-    return (middles[generator.integers(8, size=_ROWS)]
-            + generator.normal(size=(_ROWS, _COLUMNS))).astype(np.float32)
+    return (
+        middles[generator.integers(8, size=_ROWS)] + generator.normal(size=(_ROWS, _COLUMNS))
+    ).astype(np.float32)
 
 
 def few_rows(inputs: Any, k: int) -> Any:

@@ -1,4 +1,4 @@
-"""Trainings in processes that are forked from this one, which has imported everything already.
+"""Processes that are forked from this one, which has imported everything that they need.
 
 A process costs some milliseconds in place of half a second, so hundreds of them can be killed in a
 test. Whoever uses this must have no threads: run it in a process of its own.
@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+_PATIENCE_SECONDS = 120.0
 _SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
@@ -33,61 +34,65 @@ class Outcome:
     seconds: float
 
 
-def run_forked(
-    work: Callable[[], object],
-    *,
-    signal_after: tuple[float, int] | None = None,
-    patience: float = 120.0,
-) -> Outcome:
-    """Runs a function in a child process, and ends that with a signal.
+class Child:
+    """A process that does some work and ends.
 
     Args:
-        work: What the child does.
-        signal_after: After how many seconds the child gets which signal.
-        patience: After how many seconds it is killed for good.
+        work: What it does; an exception becomes what Python would exit with.
     """
-    reader, writer = os.pipe()
-    sys.stdout.flush()
-    started = time.perf_counter()
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until the child can handle them
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            os.close(reader)
-            os.dup2(writer, 1)
-            os.dup2(writer, 2)
-            code = _exit_code(work)
-        finally:
-            os._exit(code)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    os.close(writer)
-    output = bytearray()
-    alarms = [(patience, signal.SIGKILL)]
-    if signal_after is not None:
-        alarms.insert(0, (signal_after[0], signal.Signals(signal_after[1])))
-    for after, number in alarms:
-        if _read(reader, output, until=started + after):
-            break
-        os.kill(child, number)
-    else:
-        _read(reader, output, until=None)
-    os.close(reader)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return Outcome(code, output.decode(errors="replace"), time.perf_counter() - started)
 
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._reader, writer = os.pipe()
+        self._output = bytearray()
+        self._started = time.perf_counter()
+        sys.stdout.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until the child can handle them
+        self.pid = os.fork()
+        if self.pid == 0:
+            code = 1
+            try:
+                os.close(self._reader)
+                os.dup2(writer, 1)
+                os.dup2(writer, 2)
+                code = _exit_code(work)
+            finally:
+                os._exit(code)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        os.close(writer)
 
-def _read(reader: int, output: bytearray, until: float | None) -> bool:
-    """Reads until an instant or the end, and says whether it was the end."""
-    while True:
-        left = None if until is None else until - time.perf_counter()
-        if left is not None and left <= 0:
-            return False
-        if select.select([reader], [], [], left)[0]:
-            data = os.read(reader, 1 << 16)
+    def has_ended(self, *, after: float) -> bool:
+        """Waits until so many seconds after the start, and says whether it ended before."""
+        while True:
+            left = self._started + after - time.perf_counter()
+            if not select.select([self._reader], [], [], max(left, 0))[0]:
+                return False
+            data = os.read(self._reader, 1 << 16)
             if not data:
                 return True
-            output += data
+            self._output += data
+
+    def send(self, number: int) -> None:
+        """Sends a signal."""
+        os.kill(self.pid, number)
+
+    def finish(self) -> Outcome:
+        """Waits for the end; it is killed if that does not come."""
+        if not self.has_ended(after=time.perf_counter() - self._started + _PATIENCE_SECONDS):
+            self.send(signal.SIGKILL)
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self._reader)
+        seconds = time.perf_counter() - self._started
+        return Outcome(code, self._output.decode(errors="replace"), seconds)
+
+
+def run_forked(
+    work: Callable[[], object], *, signal_after: tuple[float, int] | None = None
+) -> Outcome:
+    """Does some work in a process, which gets a signal so many seconds after its start."""
+    child = Child(work)
+    if signal_after is not None and not child.has_ended(after=signal_after[0]):
+        child.send(signal_after[1])
+    return child.finish()
 
 
 def _exit_code(work: Callable[[], object]) -> int:
