@@ -7,8 +7,8 @@ A folder holds `model.ckpt-<step>.safetensors` files and the text file `checkpoi
     all_model_checkpoint_paths: "model.ckpt-20.safetensors"  # time=...
 
 which is the layout of r1.4 with comments. The checksum of the list is that of its bytes with zeros
-in its own place. A checkpoint is written first; then old ones are deleted, then the list is written:
-so no file is forgotten when the process dies between the two.
+in its own place. A checkpoint is written first, then old ones are deleted, then the list is
+written: so no file is forgotten when the process dies in between.
 """
 
 from __future__ import annotations
@@ -222,7 +222,8 @@ def _find_entries(model_dir: str, *, to_load: bool = False) -> list[_Entry]:
             logger.warning("Skipping the damaged list of checkpoints %s: %s", path, error)
     newest = _step_of(listed[-1].name) if listed else -1
     known = {entry.name for entry in listed}
-    older, newer = [], []
+    older: list[_Entry] = []
+    newer: list[_Entry] = []
     for entry in _unlisted(model_dir):
         # A run that was killed between its two writes left a file that is newer than the list.
         is_newer = _step_of(entry.name) > newest and entry.time >= time_of_list
@@ -251,7 +252,7 @@ def _read_list(model_dir: str) -> tuple[list[_Entry], float]:
         unsealed = data.replace(first["sha256"], b"0" * 64, 1)
         if first["sha256"] != hashlib.sha256(unsealed).hexdigest().encode():
             raise ValueError(
-                "it differs from the checksum in its first line; who changes it by hand removes that"
+                "it differs from the checksum in its first line (who changes it by hand removes it)"
             )
     entries = []
     for line in data[first.end() :].decode(errors="replace").splitlines():
