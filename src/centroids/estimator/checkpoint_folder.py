@@ -13,7 +13,6 @@ written: so no file is forgotten when the process dies in between.
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import logging
 import os
@@ -28,7 +27,7 @@ from centroids.estimator.checkpoint import (
     deserialize,
     serialize,
 )
-from centroids.estimator.files import TEMPORARY, write_atomically
+from centroids.estimator.files import remove_leftovers, write_atomically
 from centroids.estimator.run_config import RunConfig
 
 logger = logging.getLogger(__name__)
@@ -139,11 +138,7 @@ class Saver:
         self._keep_seconds = config.keep_checkpoint_every_n_hours * 3600.0
         self._entries = _find_entries(directory)
         self._next_preserved = time.time() + self._keep_seconds
-        # A run that was killed while it wrote leaves these.
-        for name in (f"{basename}-*{SUFFIX}", STATE_FILE):
-            pattern = os.path.join(glob.escape(directory), f"{name}.*{TEMPORARY}")
-            for leftover in glob.glob(pattern):
-                os.remove(leftover)
+        remove_leftovers(directory)
 
     def save(self, checkpoint: Checkpoint) -> str:
         """Writes a checkpoint, deletes those that are too many, and writes the list.
