@@ -7,13 +7,12 @@ A folder holds `model.ckpt-<step>.safetensors` files and the text file `checkpoi
     all_model_checkpoint_paths: "model.ckpt-20.safetensors"  # time=...
 
 which is the layout of r1.4 with comments. The checksum of the list is that of its bytes with zeros
-in its own place. A checkpoint is written first; then old ones are deleted, then the list is written:
-so no file is forgotten when the process dies between the two.
+in its own place. A checkpoint is written first, then old ones are deleted, then the list is
+written: so no file is forgotten when the process dies in between.
 """
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import logging
 import os
@@ -28,7 +27,7 @@ from centroids.estimator.checkpoint import (
     deserialize,
     serialize,
 )
-from centroids.estimator.files import TEMPORARY, write_atomically
+from centroids.estimator.files import remove_leftovers, write_atomically
 from centroids.estimator.run_config import RunConfig
 
 logger = logging.getLogger(__name__)
@@ -139,11 +138,7 @@ class Saver:
         self._keep_seconds = config.keep_checkpoint_every_n_hours * 3600.0
         self._entries = _find_entries(directory)
         self._next_preserved = time.time() + self._keep_seconds
-        # A run that was killed while it wrote leaves these.
-        for name in (f"{basename}-*{SUFFIX}", STATE_FILE):
-            pattern = os.path.join(glob.escape(directory), f"{name}.*{TEMPORARY}")
-            for leftover in glob.glob(pattern):
-                os.remove(leftover)
+        remove_leftovers(directory)
 
     def save(self, checkpoint: Checkpoint) -> str:
         """Writes a checkpoint, deletes those that are too many, and writes the list.
@@ -222,7 +217,8 @@ def _find_entries(model_dir: str, *, to_load: bool = False) -> list[_Entry]:
             logger.warning("Skipping the damaged list of checkpoints %s: %s", path, error)
     newest = _step_of(listed[-1].name) if listed else -1
     known = {entry.name for entry in listed}
-    older, newer = [], []
+    older: list[_Entry] = []
+    newer: list[_Entry] = []
     for entry in _unlisted(model_dir):
         # A run that was killed between its two writes left a file that is newer than the list.
         is_newer = _step_of(entry.name) > newest and entry.time >= time_of_list
@@ -251,7 +247,7 @@ def _read_list(model_dir: str) -> tuple[list[_Entry], float]:
         unsealed = data.replace(first["sha256"], b"0" * 64, 1)
         if first["sha256"] != hashlib.sha256(unsealed).hexdigest().encode():
             raise ValueError(
-                "it differs from the checksum in its first line; who changes it by hand removes that"
+                "it differs from the checksum in its first line (who changes it by hand removes it)"
             )
     entries = []
     for line in data[first.end() :].decode(errors="replace").splitlines():
