@@ -6,7 +6,8 @@ A folder holds `model.ckpt-<step>.safetensors` files and the text file `checkpoi
     all_model_checkpoint_paths: "model.ckpt-10.safetensors"  # sha256=... time=...
     all_model_checkpoint_paths: "model.ckpt-20.safetensors"  # sha256=... time=...
 
-which is the layout of r1.4 with comments. A checkpoint is written before the list is.
+which is the layout of r1.4 with comments. A checkpoint is written before the list is. A list that
+TensorFlow wrote is kept as `checkpoint.tensorflow`.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ from centroids.estimator.run_config import RunConfig
 logger = logging.getLogger(__name__)
 
 STATE_FILE = "checkpoint"
+TENSORFLOW_STATE_FILE = "checkpoint.tensorflow"
 _NAME = re.compile(r"(?P<basename>.+)-(?P<step>\d{1,18})\.safetensors")
 _STATE_LINE = re.compile(
-    r'all_model_checkpoint_paths: "(?P<name>[^"/\0]+)"(?:\s*#\s*sha256=(?P<sha256>[0-9a-f]{64})'
+    r'all_model_checkpoint_paths: "(?P<name>[^"/\0]+\.safetensors)"(?:\s*#\s*sha256=(?P<sha256>[0-9a-f]{64})'
     r" time=(?P<time>\d{1,15}(?:\.\d{1,9})?)(?P<preserved> preserved)?)?\s*"
 )
 # A training that deletes what another process is about to read: it has written a newer one.
@@ -166,6 +168,7 @@ class Saver:
         self._entries, removed = self._split(entries)
         lines = [f'model_checkpoint_path: "{name}"', *(known.line() for known in self._entries)]
         state = "\n".join(lines) + "\n"
+        _keep_list_of_tensorflow(self.directory)
         write_atomically(os.path.join(self.directory, STATE_FILE), state.encode())
         for old in removed:
             try:
@@ -189,6 +192,17 @@ class Saver:
             else:
                 removed.append(kept.pop(position))
         return kept, removed
+
+
+def _keep_list_of_tensorflow(model_dir: str) -> None:
+    path = os.path.join(model_dir, STATE_FILE)
+    try:
+        with open(path, "rb") as file:
+            lists_others = re.search(rb'model_checkpoint_path: *"(?!.*\.safetensors")', file.read())
+    except FileNotFoundError:
+        return
+    if lists_others:
+        os.replace(path, os.path.join(model_dir, TENSORFLOW_STATE_FILE))
 
 
 def _warn(problems: list[tuple[str, Exception]]) -> None:
