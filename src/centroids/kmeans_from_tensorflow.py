@@ -21,15 +21,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.clustering import ClusterState, initial_state
-from centroids.estimator import Checkpoint
-from centroids.export.tensorflow_checkpoint import TensorFlowCheckpoint, open_tensorflow_checkpoint
-from centroids.kmeans_model import CLUSTERS, INITIALIZED, identity_of, variables_of
+from centroids.estimator import Checkpoint, load_latest
+from centroids.estimator.checkpoint import SUFFIX
+from centroids.export.tensorflow_checkpoint import (
+    INDEX,
+    TensorFlowCheckpoint,
+    find_tensorflow_checkpoint,
+    open_tensorflow_checkpoint,
+)
+from centroids.kmeans_model import CLUSTERS, INITIALIZED, identity_of, variables_before_training
 
 _UPDATED = "clusters_updated"
 _REMAINING = "update_in_steps"
 _STEP = "global_step"
 # An input function that makes variables of its own takes the first numbers.
 _UNNAMED = re.compile(r"Variable(?:_(\d{1,9}))?")
+
+
+def is_tensorflow_checkpoint(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder, or a prefix of files, holds a checkpoint of TensorFlow and none of ours."""
+    text = os.fspath(path)
+    if os.path.isdir(text):
+        return load_latest(text) is None and find_tensorflow_checkpoint(text) is not None
+    return os.path.isfile(text + INDEX) and not os.path.isfile(text + SUFFIX)
 
 
 def load_kmeans_from_tensorflow(
@@ -58,7 +72,7 @@ def load_kmeans_from_tensorflow(
     state = ClusterState(centers, counts, updated, steps)
     return Checkpoint(
         variables={
-            **variables_of(state),
+            **variables_before_training(state),
             INITIALIZED: np.array(True),
             _STEP: np.array(_read_scalar(source, _STEP), np.int64),
         },

@@ -20,6 +20,7 @@ from centroids.estimator.hooks import (
     StopAtStepHook,
 )
 from centroids.estimator.metrics import Mean, Metric, Ratio, Sum
+from centroids.estimator.model_dir_lock import ModelDirBusyError
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import (
     CheckpointSaverHook,
@@ -62,6 +63,7 @@ __all__ = [
     "Mean",
     "Metric",
     "ModeKeys",
+    "ModelDirBusyError",
     "NanLossDuringTrainingError",
     "NanTensorHook",
     "ProfilerHook",

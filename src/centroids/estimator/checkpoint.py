@@ -23,6 +23,8 @@ SUFFIX = ".safetensors"
 _METADATA_KEY = "centroids"
 # The checksum comes first in the metadata, which comes first in the file.
 _SEAL = re.compile(rb'\{"__metadata__":\{"centroids":"\{\\"sha256\\": \\"([0-9a-f]{64})\\"')
+# Of an input that cannot tell where it stands: somewhere between its beginning and its end.
+UNKNOWN_POSITION = {"unknown": True}
 _UNSEALED = "0" * 64
 
 
@@ -38,8 +40,11 @@ class Checkpoint:
         variables: Arrays by name, `global_step` (int64, shape []) among them.
         identity: Settings that a model must agree with to use the variables.
         params: The part of the Estimator's params that JSON can hold.
-        input_position: Where the input stood after the last trained batch. None at its beginning,
-            when it came to its end, and for inputs that cannot tell.
+        input_position: Where the input stood after the last trained batch. None if the next
+            training begins at the beginning: no batch was trained, the input came to its end, or
+            its one batch is asked for again and again. UNKNOWN_POSITION if it could not tell.
+        finished: Whether the call of train that saved it came to its end, by itself or at its last
+            step: it is no checkpoint on the way.
         random_state: The state of the model's random generator (of its bit_generator), or None.
         path: The file it was read from, or None.
     """
@@ -48,6 +53,7 @@ class Checkpoint:
     identity: Mapping[str, str] = field(default_factory=dict)
     params: Any = None
     input_position: Mapping[str, Any] | None = None
+    finished: bool = False
     random_state: Mapping[str, Any] | None = None
     path: str | None = None
 
@@ -93,6 +99,7 @@ def serialize(checkpoint: Checkpoint) -> bytes:
         "identity": dict(checkpoint.identity),
         "params": json_part(checkpoint.params),
         "input_position": checkpoint.input_position,
+        "finished": checkpoint.finished,
         "random_state": checkpoint.random_state,
     }
     text = json.dumps(metadata, sort_keys=True)
@@ -136,6 +143,7 @@ def deserialize(data: bytes, path: str) -> Checkpoint:
             identity=metadata["identity"],
             params=metadata["params"],
             input_position=metadata["input_position"],
+            finished=metadata["finished"],
             random_state=metadata["random_state"],
             path=path,
         )
