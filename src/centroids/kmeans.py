@@ -14,7 +14,11 @@ from numpy.typing import NDArray
 from centroids import kmeans_model
 from centroids.clustering import InitialCenters
 from centroids.estimator import Checkpoint, Estimator, RunConfig
-from centroids.kmeans_from_tensorflow import is_tensorflow_checkpoint, load_kmeans_from_tensorflow
+from centroids.export.tensorflow_checkpoint import (
+    find_tensorflow_checkpoint,
+    is_tensorflow_checkpoint,
+)
+from centroids.kmeans_from_tensorflow import load_kmeans_from_tensorflow
 from centroids.kmeans_model import KMeansModel
 
 InputFn = Callable[..., Any]
@@ -191,11 +195,14 @@ class KMeansClustering(Estimator):
     def _load_checkpoint(
         self, checkpoint_path: str | os.PathLike[str] | None = None
     ) -> Checkpoint | None:
-        place = self.model_dir if checkpoint_path is None else checkpoint_path
-        if not is_tensorflow_checkpoint(place):
-            return super()._load_checkpoint(checkpoint_path)
+        path = checkpoint_path
+        if path is None or not is_tensorflow_checkpoint(path):
+            found = super()._load_checkpoint(path)
+            path = find_tensorflow_checkpoint(self.model_dir) if found is None else None
+            if path is None:
+                return found
         metric = self.params["distance_metric"]
-        return load_kmeans_from_tensorflow(place, metric, self._steps_per_iteration)
+        return load_kmeans_from_tensorflow(path, metric, self._steps_per_iteration)
 
     def _predict_one(self, input_fn: InputFn, key: str) -> Iterator[Any]:
         # By whole batches: a dict for every point would take ten times as long as the search.

@@ -21,14 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.clustering import ClusterState, initial_state
-from centroids.estimator import Checkpoint, load_latest
-from centroids.estimator.checkpoint import SUFFIX
-from centroids.export.tensorflow_checkpoint import (
-    INDEX,
-    TensorFlowCheckpoint,
-    find_tensorflow_checkpoint,
-    open_tensorflow_checkpoint,
-)
+from centroids.estimator import Checkpoint
+from centroids.export.tensorflow_checkpoint import TensorFlowCheckpoint, open_tensorflow_checkpoint
 from centroids.kmeans_model import CLUSTERS, INITIALIZED, identity_of, variables_before_training
 
 _UPDATED = "clusters_updated"
@@ -36,14 +30,6 @@ _REMAINING = "update_in_steps"
 _STEP = "global_step"
 # An input function that makes variables of its own takes the first numbers.
 _UNNAMED = re.compile(r"Variable(?:_(\d{1,9}))?")
-
-
-def is_tensorflow_checkpoint(path: str | os.PathLike[str]) -> bool:
-    """Whether a folder, or a prefix of files, holds a checkpoint of TensorFlow and none of ours."""
-    text = os.fspath(path)
-    if os.path.isdir(text):
-        return load_latest(text) is None and find_tensorflow_checkpoint(text) is not None
-    return os.path.isfile(text + INDEX) and not os.path.isfile(text + SUFFIX)
 
 
 def load_kmeans_from_tensorflow(
@@ -128,11 +114,11 @@ def _read_iteration(
         return centers, 0
     remaining = max(_read_scalar(source, _REMAINING), 0)
     if steps_per_iteration is None or 1 < steps_per_iteration < remaining:
-        given = "not given" if steps_per_iteration is None else str(steps_per_iteration)
+        given = "was not given" if steps_per_iteration is None else f"is {steps_per_iteration}"
         raise ValueError(
-            f"{source.path} was trained with several mini-batches per iteration, of which "
-            f"{remaining} are left; mini_batch_steps_per_iteration must be the number that it was "
-            f"trained with, and is {given}"
+            f"mini_batch_steps_per_iteration {given}, but {source.path} was trained with several "
+            f"mini-batches per iteration and stands {remaining} before the end of one; give the "
+            "number that it was trained with"
         )
     if steps_per_iteration == 1:
         return centers, 0

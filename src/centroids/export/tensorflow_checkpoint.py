@@ -30,7 +30,7 @@ from centroids.export.tensor_bundle import TensorFlowVariable, read_index
 # Where the list is found; the second is where a training of ours keeps it when it writes its own.
 _LISTS = (STATE_FILE, TENSORFLOW_STATE_FILE)
 _LISTED = re.compile(r'^\s*model_checkpoint_path:\s*"((?:[^"\\]|\\.)*)"', re.MULTILINE)
-INDEX = ".index"
+_INDEX = ".index"
 _DATA_PATTERN = ".data-?????-of-?????"
 
 
@@ -119,22 +119,31 @@ def open_tensorflow_checkpoint(path: str | os.PathLike[str]) -> TensorFlowCheckp
     prefix = find_tensorflow_checkpoint(text) if os.path.isdir(text) else text
     if prefix is None:
         raise ValueError(f"Could not find a checkpoint of TensorFlow in {text}")
-    prefix = prefix.removesuffix(INDEX)
-    if not os.path.isfile(prefix + INDEX):
+    prefix = prefix.removesuffix(_INDEX)
+    if not os.path.isfile(prefix + _INDEX):
         if os.path.isfile(prefix):
             raise ValueError(
-                f"{prefix} is no checkpoint of TensorFlow's format V2, which has an {INDEX} file; "
+                f"{prefix} is no checkpoint of TensorFlow's format V2, which has an {_INDEX} file; "
                 "older ones must be loaded and saved again with TensorFlow"
             )
-        raise ValueError(f"Could not find a checkpoint of TensorFlow: there is no {prefix}{INDEX}")
-    with open(prefix + INDEX, "rb") as file:
+        raise ValueError(
+            f"Could not find a checkpoint of TensorFlow: {text} is no folder, and there is no "
+            f"{prefix}{_INDEX}"
+        )
+    with open(prefix + _INDEX, "rb") as file:
         data = file.read()
     try:
         return TensorFlowCheckpoint(prefix, read_index(data, prefix))
     except DamagedTableError as error:
         raise DamagedCheckpointError(
-            f"{prefix}{INDEX} is no whole index of a checkpoint: {error}"
+            f"{prefix}{_INDEX} is no whole index of a checkpoint: {error}"
         ) from error
+
+
+def is_tensorflow_checkpoint(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is the prefix of a checkpoint of TensorFlow, and not also of one of ours."""
+    prefix = os.fspath(path)
+    return os.path.isfile(prefix + _INDEX) and not os.path.isfile(prefix + SUFFIX)
 
 
 def find_tensorflow_checkpoint(model_dir: str) -> str | None:
@@ -153,12 +162,12 @@ def find_tensorflow_checkpoint(model_dir: str) -> str | None:
         )
     places = [os.path.join(model_dir, name) for name in (os.path.basename(listed), listed)]
     for place in places:
-        if os.path.isfile(place + INDEX) or os.path.isfile(place):
+        if os.path.isfile(place + _INDEX) or os.path.isfile(place):
             return place
     others = ", ".join(sorted(_prefixes(model_dir), key=_step_of)) or "none"
     raise ValueError(
         f"the list {_LISTS[0]!r} of {model_dir} names the checkpoint {listed}, but there is no "
-        f"{places[0]}{INDEX}; checkpoints that are there: {others}"
+        f"{places[0]}{_INDEX}; checkpoints that are there: {others}"
     )
 
 
@@ -192,8 +201,8 @@ def _unescape(text: str) -> str:
 
 def _prefixes(model_dir: str) -> list[str]:
     """The prefixes of all checkpoints in a folder; other files may end in .index too."""
-    found = glob.glob(os.path.join(glob.escape(model_dir), f"*{INDEX}"))
-    prefixes = [name.removesuffix(INDEX) for name in found]
+    found = glob.glob(os.path.join(glob.escape(model_dir), f"*{_INDEX}"))
+    prefixes = [name.removesuffix(_INDEX) for name in found]
     return [
         prefix for prefix in prefixes if glob.glob(f"{glob.escape(prefix)}.data-?????-of-?????")
     ]
