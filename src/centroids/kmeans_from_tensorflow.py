@@ -54,7 +54,7 @@ def load_kmeans_from_tensorflow(
     counts = _read_counts(source, len(centers))
     if counts is None:
         counts = initial_state(centers, steps_per_iteration or 1).counts
-    updated, steps = _read_iteration(source, centers, steps_per_iteration)
+    updated, steps = _read_iteration(source, centers, counts, steps_per_iteration)
     state = ClusterState(centers, counts, updated, steps)
     return Checkpoint(
         variables={
@@ -107,13 +107,17 @@ def _read_counts(source: TensorFlowCheckpoint, num_clusters: int) -> NDArray[np.
 
 
 def _read_iteration(
-    source: TensorFlowCheckpoint, centers: NDArray[Any], steps_per_iteration: int | None
+    source: TensorFlowCheckpoint,
+    centers: NDArray[Any],
+    counts: NDArray[np.int64],
+    steps_per_iteration: int | None,
 ) -> tuple[NDArray[Any], int]:
     """Where an iteration of several mini-batches stands: its centers and number of steps."""
     if _REMAINING not in source.variables or _UPDATED not in source.variables:
         return centers, 0
     remaining = max(_read_scalar(source, _REMAINING), 0)
-    if steps_per_iteration is None or 1 < steps_per_iteration < remaining:
+    fewest = remaining + (1 if counts.any() else 0)
+    if steps_per_iteration is None or 1 < steps_per_iteration < fewest:
         given = "was not given" if steps_per_iteration is None else f"is {steps_per_iteration}"
         raise ValueError(
             f"mini_batch_steps_per_iteration {given}, but {source.path} was trained with several "

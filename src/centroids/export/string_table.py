@@ -10,7 +10,7 @@ The contents are entries in the order of their keys,
 where a key begins with the first `shared` bytes of the key before it; then the offsets of the
 entries that share nothing (4 bytes each), and their number. The entries of the index block hold
 the place of each other block: its offset and size as varints. The footer holds the places of a
-block that is not needed here and of the index block, zeros, and 8 bytes that tell the format.
+block without a use here and of the index block, zeros, and 8 bytes that tell the format.
 """
 
 from __future__ import annotations
@@ -52,6 +52,9 @@ def read_table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     for _ in range(4):
         number, position = read_varint(footer, position)
         places.append(number)
+    if any(footer[position:]):
+        raise DamagedTableError("its footer should end with zeros")
+    _read_block(data, places[0], places[1])
     index = _read_block(data, places[2], places[3])
     previous: bytes | None = None
     for _, place in _read_entries(index):
@@ -71,7 +74,7 @@ def read_varint(data: bytes, position: int) -> tuple[int, int]:
         The number and the position after it.
 
     Raises:
-        DamagedTableError: If the data end within it, or it is too large.
+        DamagedTableError: If the data end within it, or it is too large or needlessly long.
 
     >>> read_varint(bytes([0xAC, 0x02]), 0)
     (300, 2)
@@ -86,6 +89,8 @@ def read_varint(data: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             if number >= 1 << 64:
                 break
+            if byte == 0 and shift > 0:
+                raise DamagedTableError("it has a number with needless bytes")
             return number, position
     raise DamagedTableError("it has a number of more than 64 bits")
 
