@@ -55,7 +55,9 @@ def make_points() -> np.ndarray:
     return (centers[random.integers(0, NUM_CLUSTERS, NUM_POINTS)] + noise).astype(np.float32)
 
 
-def make_model(tf: Any, points: np.ndarray, name: str, arguments: Any, before: int, after: int):
+def make_model(
+    tf: Any, points: np.ndarray, name: str, arguments: Any, before: int, after: int
+) -> None:
     batch_size = BATCH_SIZE if arguments.get("use_mini_batch", True) else NUM_POINTS
 
     def train_input() -> Any:
@@ -108,7 +110,7 @@ def keep_checkpoint(source: Path, target: Path) -> None:
             shutil.copy(file, target)
 
 
-def save_variables(tf: Any, folder: str, make: Any, **saver: Any) -> None:
+def save_variables(tf: Any, folder: str, make: Any, **arguments: Any) -> None:
     """A checkpoint of other variables than those of k-means."""
     v1 = tf.compat.v1
     shutil.rmtree(HERE / folder, ignore_errors=True)
@@ -117,7 +119,8 @@ def save_variables(tf: Any, folder: str, make: Any, **saver: Any) -> None:
         make(v1)
         run.run(v1.global_variables_initializer())
         path = str(HERE / folder / "model.ckpt")
-        v1.train.Saver(**saver).save(run, path, global_step=7, write_meta_graph=False)
+        saver = v1.train.Saver(save_relative_paths=True, **arguments)
+        saver.save(run, path, global_step=7, write_meta_graph=False)
 
 
 def other_model(v1: Any) -> None:
