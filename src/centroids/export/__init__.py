@@ -1,5 +1,27 @@
-"""Models from and for other programs."""
+"""Trained models as files that other programs serve, and from the files of other programs."""
 
+from centroids.export.graph import Tensor, cast, constant, matmul, operation, placeholder
+from centroids.export.outputs import DEFAULT_SERVING_SIGNATURE_DEF_KEY, PredictOutput
+from centroids.export.receivers import (
+    FixedLenFeature,
+    ServingInputReceiver,
+    build_parsing_serving_input_receiver_fn,
+    build_raw_serving_input_receiver_fn,
+)
 from centroids.export.tensorflow_checkpoint import load_tensorflow_checkpoint
 
-__all__ = ["load_tensorflow_checkpoint"]
+__all__ = [
+    "DEFAULT_SERVING_SIGNATURE_DEF_KEY",
+    "FixedLenFeature",
+    "PredictOutput",
+    "ServingInputReceiver",
+    "Tensor",
+    "build_parsing_serving_input_receiver_fn",
+    "build_raw_serving_input_receiver_fn",
+    "cast",
+    "constant",
+    "load_tensorflow_checkpoint",
+    "matmul",
+    "operation",
+    "placeholder",
+]
