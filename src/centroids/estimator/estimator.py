@@ -37,7 +37,6 @@ from centroids.estimator.session_run_hook import SessionRunArgs, SessionRunHook,
 from centroids.estimator.session_setup import BatchQueue, create_session, position_to_resume
 from centroids.estimator.spec import EstimatorSpec, ModeKeys, describe
 from centroids.estimator.stop_signals import StopSignals
-from centroids.estimator.summary import EventWriter
 from centroids.export.receivers import ServingInputReceiver
 from centroids.inputs.errors import PositionError
 from centroids.inputs.source import Position
@@ -470,17 +469,15 @@ class Estimator:
             logger.warning("input_fn gave no batch (or only empty ones): there is no step to train")
         loss = None
         args = SessionRunArgs("loss")
-        with EventWriter(self.model_dir) as writer:
-            all_hooks = training_hooks(spec, self._config, hooks, listeners, writer)
-            with MonitoredSession(
-                all_hooks,
-                lambda: create_session(spec, batches, self._config, restored, self._params),
-            ) as monitored:
-                signals.in_training = True
-                fetches = Fetches(monitored.session, args.fetches)
-                while not monitored.should_stop() and signals.received is None:
-                    loss = monitored.run(args, fetches)
-                monitored.session.finished = signals.received is None
+        with MonitoredSession(
+            training_hooks(spec, self._config, hooks, listeners, self._params),
+            lambda: create_session(spec, batches, self._config, restored, self._params),
+        ) as monitored:
+            signals.in_training = True
+            fetches = Fetches(monitored.session, args.fetches)
+            while not monitored.should_stop() and signals.received is None:
+                loss = monitored.run(args, fetches)
+            monitored.session.finished = signals.received is None
         return loss
 
 
