@@ -113,7 +113,8 @@ class KMeansModel:
                 "mean_distance": Ratio(run.loss, run.num_examples),
             },
             export_outputs=_export_outputs(self.cosine),
-            training_hooks=self._training_hooks(config),
+            training_chief_hooks=self._stopping_hooks(),
+            training_hooks=_projector_hooks(config),
             variables=self._variables(features),
             initialize=self._initialize,
             random_seed=self.random_seed,
@@ -137,13 +138,10 @@ class KMeansModel:
             state, assignment, self.mini_batch_steps_per_iteration, cosine=self.cosine
         )
 
-    def _training_hooks(self, config: RunConfig) -> list[SessionRunHook]:
-        hooks: list[SessionRunHook] = []
-        if self.relative_tolerance is not None:
-            hooks.append(RelativeToleranceHook(self.relative_tolerance))
-        if config.save_summary_steps and config.model_dir is not None:
-            hooks.append(ProjectorHook(config.model_dir, CLUSTERS, {"size": CLUSTER_SIZES}))
-        return hooks
+    def _stopping_hooks(self) -> list[SessionRunHook]:
+        if self.relative_tolerance is None:
+            return []
+        return [RelativeToleranceHook(self.relative_tolerance)]
 
     def _variables(self, features: FeatureSpec) -> dict[str, NDArray[Any]]:
         if features is None:
@@ -263,6 +261,12 @@ class _BatchFunctions:
         points, centers = batch.get(points_of), batch.variables[CLUSTERS]
         check_width(points, centers.shape[1], batch.index)
         return points, centers
+
+
+def _projector_hooks(config: RunConfig) -> list[SessionRunHook]:
+    if not config.save_summary_steps or config.model_dir is None:
+        return []
+    return [ProjectorHook(config.model_dir, CLUSTERS, {"size": CLUSTER_SIZES})]
 
 
 def _export_outputs(cosine: bool) -> dict[str, PredictOutput]:

@@ -465,7 +465,7 @@ class Estimator:
         signals: StopSignals,
     ) -> Any:
         spec = self._spec(batches, ModeKeys.TRAIN)
-        if batches.peek() is None:
+        if batches.peek() is None and (restored is None or restored.input_position is None):
             logger.warning("input_fn gave no batch (or only empty ones): there is no step to train")
         loss = None
         args = SessionRunArgs("loss")
@@ -477,7 +477,7 @@ class Estimator:
             fetches = Fetches(monitored.session, args.fetches)
             while not monitored.should_stop() and signals.received is None:
                 loss = monitored.run(args, fetches)
-            monitored.session.finished = signals.received is None
+            monitored.session.finished = monitored.should_stop() or signals.received is None
         return loss
 
 

@@ -134,6 +134,7 @@ class CheckpointSaverHook(SessionRunHook):
         step = session.global_step
         if self._timer.should_trigger_for_step(step):
             self._timer.update_last_triggered_step(step)
+            session.finished = run_context.stop_requested
             if self._save(session, step):
                 run_context.request_stop()
 
