@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.estimator import load_latest
+from centroids.export.tensorflow_checkpoint import find_tensorflow_checkpoint
 from centroids.inputs import file_input_fn
 
 _BATCH_SIZE = 1 << 14
@@ -39,6 +40,11 @@ def find_model(model_dir: Path) -> KMeansClustering | None:
     """As `open_model`, or None if the folder holds no trained model at all."""
     checkpoint = load_latest(str(model_dir))
     if checkpoint is None:
+        if find_tensorflow_checkpoint(str(model_dir)) is not None:
+            raise ValueError(
+                f"{model_dir} holds a model of TensorFlow; take it over with: centroids import "
+                f"{model_dir} NEW"
+            )
         return None
     if checkpoint.identity.get("model") != "KMeansClustering":
         raise ValueError(f"{model_dir} holds a model of another kind: {dict(checkpoint.identity)}")

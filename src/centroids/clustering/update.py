@@ -92,14 +92,20 @@ def multi_step_update(
     Returns:
         The new state.
     """
+    if state.steps_in_iteration >= steps_per_iteration:  # TensorFlow stops before it does this
+        state = _end_iteration(state, cosine)
     # A state that was trained in another mode starts its first iteration from nothing.
     counts = state.counts if state.steps_in_iteration else np.zeros_like(state.counts)
     gathered, counts = _move_towards(state.updated_centers, counts, assignment)
     steps = state.steps_in_iteration + 1
-    if steps < steps_per_iteration:
-        return ClusterState(state.centers, counts, gathered, steps)
+    state = ClusterState(state.centers, counts, gathered, steps)
+    return state if steps < steps_per_iteration else _end_iteration(state, cosine)
+
+
+def _end_iteration(state: ClusterState, cosine: bool) -> ClusterState:
+    gathered = state.updated_centers
     centers = l2_normalize(gathered).astype(gathered.dtype) if cosine else gathered
-    return ClusterState(centers, np.zeros_like(counts), centers, 0)
+    return ClusterState(centers, np.zeros_like(state.counts), centers, 0)
 
 
 def l2_normalize(vectors: NDArray[Any]) -> NDArray[np.float64]:

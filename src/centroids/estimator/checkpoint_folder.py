@@ -8,7 +8,8 @@ A folder holds `model.ckpt-<step>.safetensors` files and the text file `checkpoi
 
 which is the layout of r1.4 with comments. The checksum of the list is that of its bytes with zeros
 in its own place. A checkpoint is written first, then old ones are deleted, then the list is
-written: so no file is forgotten when the process dies in between.
+written: so no file is forgotten when the process dies in between. A list that TensorFlow wrote is
+kept as `checkpoint.tensorflow`.
 """
 
 from __future__ import annotations
@@ -33,9 +34,13 @@ from centroids.estimator.run_config import RunConfig
 logger = logging.getLogger(__name__)
 
 STATE_FILE = "checkpoint"
+TENSORFLOW_STATE_FILE = "checkpoint.tensorflow"
 _NAME = re.compile(r"(?P<basename>.+)-(?P<step>\d{1,18})\.safetensors")
 _FIRST_LINE = re.compile(
     rb'model_checkpoint_path: "[^"/\0\n]+"(?: *# list sha256=(?P<sha256>[0-9a-f]{64}))? *(?:\n|$)'
+)
+_FIRST_LINE_OF_TENSORFLOW = re.compile(
+    rb'model_checkpoint_path: "(?![^\n]*\.safetensors")[^\n]*"[ \t\r]*(?:\n|$)'
 )
 _STATE_LINE = re.compile(
     r'all_model_checkpoint_paths: "(?P<name>[^"/\0]+)"(?:\s*#\s*'
@@ -165,7 +170,10 @@ class Saver:
                 continue
             except OSError as error:
                 logger.warning("Cannot delete the old checkpoint %s: %s", old.name, error)
-        write_atomically(os.path.join(self.directory, STATE_FILE), _list_of(self._entries))
+        state_file = os.path.join(self.directory, STATE_FILE)
+        if _is_of_tensorflow(state_file):
+            os.replace(state_file, os.path.join(self.directory, TENSORFLOW_STATE_FILE))
+        write_atomically(state_file, _list_of(self._entries))
         return path
 
     def _split(self, entries: list[_Entry]) -> tuple[list[_Entry], list[_Entry]]:
@@ -181,6 +189,14 @@ class Saver:
             else:
                 removed.append(kept.pop(position))
         return kept, removed
+
+
+def _is_of_tensorflow(state_file: str) -> bool:
+    try:
+        with open(state_file, "rb") as file:
+            return _FIRST_LINE_OF_TENSORFLOW.match(file.read()) is not None
+    except OSError:
+        return False
 
 
 def _list_of(entries: list[_Entry]) -> bytes:
@@ -228,7 +244,7 @@ def _find_entries(model_dir: str, *, to_load: bool = False) -> list[_Entry]:
 
 
 def _read_list(model_dir: str) -> tuple[list[_Entry], float]:
-    """The entries of the state file and when it was written; none if there is no such file.
+    """The entries of the state file and when it was written; none if there is no list of ours.
 
     Raises:
         OSError: If it cannot be read.
@@ -239,6 +255,8 @@ def _read_list(model_dir: str) -> tuple[list[_Entry], float]:
             data = file.read()
             written = os.fstat(file.fileno()).st_mtime
     except (FileNotFoundError, NotADirectoryError):
+        return [], 0.0
+    if _FIRST_LINE_OF_TENSORFLOW.match(data):
         return [], 0.0
     first = _FIRST_LINE.match(data)
     if first is None:
