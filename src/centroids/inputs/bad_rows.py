@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.inputs.convert import Columns, Rows, num_rows
+from centroids.inputs.sparse import check_sparse
 
 BadRows: TypeAlias = Literal["raise", "drop"]
 Mask: TypeAlias = NDArray[np.bool_]
@@ -40,6 +41,7 @@ def find_good_rows(features: Columns) -> Mask | None:
         if isinstance(part, np.ndarray):
             _exclude_dense(good, part)
         else:
+            check_sparse(part, "features")
             bad = np.flatnonzero(~np.isfinite(part.data))
             good[np.searchsorted(part.indptr, bad, side="right") - 1] = False
     return None if good.all() else good

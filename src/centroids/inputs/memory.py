@@ -18,6 +18,7 @@ from centroids.inputs.convert import (
     num_rows,
 )
 from centroids.inputs.source import EpochSource, Position
+from centroids.inputs.sparse import check_sparse, is_sparse_type
 
 
 def numpy_input_fn(
@@ -67,6 +68,8 @@ def numpy_input_fn(
     check_positive("queue_capacity", queue_capacity)
     check_positive("num_threads", num_threads)
     features, labels = convert_features(x, "x"), convert_labels(y, "y")
+    _check_sparse_parts("x", features)
+    _check_sparse_parts("y", labels)
     _check_equal_rows(features, labels)
     batch_size = check_positive("batch_size", batch_size)
     num_epochs = check_num_epochs(num_epochs)
@@ -160,6 +163,13 @@ def _take(columns: Any, rows: Any) -> Any:
     if isinstance(columns, dict):
         return {key: _take(column, rows) for key, column in columns.items()}
     return columns[rows]
+
+
+def _check_sparse_parts(name: str, columns: Any) -> None:
+    parts = columns if isinstance(columns, dict) else {None: columns}
+    for key, part in parts.items():
+        if is_sparse_type(type(part)):
+            check_sparse(part, name if key is None else f"{name}[{key!r}]")
 
 
 def _shape_of(columns: Columns) -> Any:

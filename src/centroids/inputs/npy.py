@@ -139,6 +139,8 @@ def _open_array(file: Path) -> NDArray[Any]:
             f"{file} must hold an array [n, d] or [n] of numbers, got the type {dtype} and the "
             f"shape {shape}"
         )
+    if min(shape) < 0:
+        raise ValueError(f"{file} has a damaged header: no array has the shape {shape}")
     offset = start.tell()
     needed = offset + math.prod(shape) * dtype.itemsize
     if needed > num_bytes:
@@ -149,7 +151,7 @@ def _open_array(file: Path) -> NDArray[Any]:
         if 0 in shape:
             return np.empty(shape, dtype)  # nothing that could be mapped
         return np.asarray(np.memmap(file, dtype, "r", offset, shape, "F" if by_column else "C"))
-    except (ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{file} has a damaged header: no array has the shape {shape}") from error
 
 
