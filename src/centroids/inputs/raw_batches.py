@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from centroids.inputs.bad_rows import Mask
 from centroids.inputs.convert import is_one_batch
-from centroids.inputs.errors import is_end_of_input
+from centroids.inputs.errors import PositionError, is_end_of_input
 from centroids.inputs.source import EpochSource, Position, Source
 
 
@@ -74,7 +74,7 @@ def read_raw_batches(call: Callable[[], Any], position: Position | None) -> tupl
 
     Raises:
         TypeError: If the input function returns nothing that can be a batch.
-        ValueError: If there is a position, but what is returned cannot be restored to it.
+        PositionError: If there is a position, but what is returned cannot be restored to it.
     """
     try:
         returned = call()
@@ -119,12 +119,15 @@ def _restore(returned: Any, position: Position | None) -> None:
     if position is None:
         return
     if not isinstance(returned, Source):
-        raise ValueError(
+        raise PositionError(
             f"the input has a saved position {position}, but input_fn returned "
             f"{type(returned).__name__}, which cannot go on from there; use a source such as "
             "centroids.inputs.numpy_input_fn"
         )
-    returned.restore(position)
+    try:
+        returned.restore(position)
+    except ValueError as error:
+        raise PositionError(str(error)) from error
 
 
 def _read_pair(features: Any, labels: Any, position: Position | None) -> RawBatches:
@@ -139,7 +142,7 @@ def _read_pair(features: Any, labels: Any, position: Position | None) -> RawBatc
         )
     if position is not None:
         if not isinstance(position, Mapping) or set(position) != {"features", "labels"}:
-            raise ValueError(
+            raise PositionError(
                 f"the input has a saved position {position}, but input_fn returned a stream of "
                 "features with one of labels: each of them needs its own"
             )

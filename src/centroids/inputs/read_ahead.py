@@ -54,14 +54,22 @@ class ReadAhead(Generic[T]):
         finally:
             del error  # its traceback holds this frame: a cycle would keep batches alive
 
-    def close(self) -> None:
-        """Ends the thread and forgets what was read ahead."""
+    def close(self, timeout: float | None = None) -> bool:
+        """Ends the thread and forgets what was read ahead.
+
+        Args:
+            timeout: For how many seconds to wait for the item being read; None: for ever.
+
+        Returns:
+            Whether the thread has ended.
+        """
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.join(timeout)
         self._waiting.clear()
         self._error = None
+        return not self._thread.is_alive()
 
     def _read(self) -> None:
         try:
