@@ -33,8 +33,10 @@ logger = logging.getLogger(__name__)
 
 STATE_FILE = "checkpoint"
 _NAME = re.compile(r"(?P<basename>.+)-(?P<step>\d{1,18})\.safetensors")
+# Only names of ours count: what is listed is deleted one day.
 _STATE_LINE = re.compile(
-    r'all_model_checkpoint_paths: "(?P<name>[^"/\0]+)"(?:\s*#\s*sha256=(?P<sha256>[0-9a-f]{64})'
+    r'all_model_checkpoint_paths: "(?P<name>[^"/\0]+-\d{1,18}\.safetensors)"'
+    r"(?:\s*#\s*sha256=(?P<sha256>[0-9a-f]{64})"
     r" time=(?P<time>\d{1,15}(?:\.\d{1,9})?)(?P<preserved> preserved)?)?\s*"
 )
 # A training that deletes what another process is about to read: it has written a newer one.
