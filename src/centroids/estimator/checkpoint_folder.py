@@ -42,8 +42,9 @@ _FIRST_LINE = re.compile(
 _FIRST_LINE_OF_TENSORFLOW = re.compile(
     rb'model_checkpoint_path: "(?![^\n]*\.safetensors")[^\n]*"[ \t\r]*(?:\n|$)'
 )
+# Only names of ours count: what is listed is deleted one day.
 _STATE_LINE = re.compile(
-    r'all_model_checkpoint_paths: "(?P<name>[^"/\0]+)"(?:\s*#\s*'
+    r'all_model_checkpoint_paths: "(?P<name>[^"/\0]+-\d{1,18}\.safetensors)"(?:\s*#\s*'
     r"time=(?P<time>\d{1,15}(?:\.\d{1,9})?)(?P<preserved> preserved)?)?\s*"
 )
 # A training that deletes what another process is about to read: it has written a newer one.
