@@ -4,11 +4,14 @@
 
 #include <cstddef>
 #include <functional>
+#include <string>
 
 namespace centroids {
 
-// From CENTROIDS_NUM_THREADS, else the smaller of CPU affinity and the container's CPU quota.
-int default_num_threads();
+// CENTROIDS_NUM_THREADS; else the smallest of the calling thread's CPU affinity, the container's
+// CPU quota and OMP_NUM_THREADS, which joblib and others set for the workers they start. `root`:
+// see cpu_quota.
+int default_num_threads(const std::string& root = "");
 int num_threads();
 void set_num_threads(int count); // 0: back to the default
 
