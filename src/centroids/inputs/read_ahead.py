@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ class ReadAhead(Generic[T]):
         self._changed = threading.Condition()
         self._ended = self._closing = False
         self._error: BaseException | None = None
+        self._process = os.getpid()
         self._thread = threading.Thread(target=self._read, name="centroids-read-ahead", daemon=True)
         self._thread.start()
 
@@ -38,6 +40,11 @@ class ReadAhead(Generic[T]):
 
     def __next__(self) -> T:
         """The next item; waits until it is there."""
+        if self.forked:
+            raise RuntimeError(
+                "this input is read by a thread of the process that forked this one; open the "
+                "input again in the child"
+            )
         with self._changed:
             while not self._waiting and not self._ended:
                 self._changed.wait()
@@ -54,8 +61,15 @@ class ReadAhead(Generic[T]):
         finally:
             del error  # its traceback holds this frame: a cycle would keep batches alive
 
+    @property
+    def forked(self) -> bool:
+        """Whether this is a copy in a forked child, where there is no thread and never an item."""
+        return os.getpid() != self._process
+
     def close(self) -> None:
         """Ends the thread and forgets what was read ahead."""
+        if self.forked:
+            return
         with self._changed:
             self._closing = True
             self._changed.notify_all()

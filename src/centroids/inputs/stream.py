@@ -109,6 +109,8 @@ class BatchStream:
 
     def close(self) -> None:
         """Ends the thread, if any, and closes the source's generators. May be called again."""
+        if self._ahead is not None and self._ahead.forked:
+            return  # the generators are running, in a thread that this process has not
         try:
             if self._ahead is not None:
                 self._ahead.close()
