@@ -6,6 +6,7 @@ docs/semantics.md says why.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +19,11 @@ from centroids.clustering import ClusterState, InitialCenters
 from centroids.clustering.points import check_width
 from centroids.estimator import (
     Batch,
+    Coordinator,
     EstimatorSpec,
     ModeKeys,
     Ratio,
+    Session,
     SessionRunArgs,
     SessionRunContext,
     SessionRunHook,
@@ -45,6 +48,7 @@ COUNTS = "cluster_counts"
 UPDATED_CLUSTERS = "clusters_updated"
 UPDATE_IN_STEPS = "update_in_steps"
 INITIALIZED = "initialized"
+PREVIOUS_LOSS = "previous_loss"
 
 FeatureSpec = TensorSpec | Mapping[str, TensorSpec] | None
 
@@ -97,6 +101,7 @@ class KMeansModel:
             training_hooks=self._training_hooks(),
             variables=self._variables(features),
             initialize=self._initialize,
+            random_seed=self.random_seed,
             identity={"model": "KMeansClustering", "distance_metric": self.distance_metric},
             check_variables=lambda restored: self._check_variables(restored, features),
             summaries={
@@ -125,35 +130,34 @@ class KMeansModel:
             return {}
         points = clustering.join_columns(_empty_batch(features))
         centers = np.zeros((self.num_clusters, points.shape[1]), kernels.result_dtype(points))
-        return {**variables_of(clustering.initial_state(centers)), INITIALIZED: np.array(False)}
+        return variables_before_training(clustering.initial_state(centers))
 
     def _initialize(self, batches: Iterator[Batch]) -> None:
+        first = next(batches, None)
+        if first is None:
+            raise ValueError(f"num_clusters={self.num_clusters}, but the input has 0 points")
         if isinstance(self.initial_clusters, np.ndarray):
-            self._initialize_from_array(next(batches, None), self.initial_clusters)
+            self._initialize_from_array(first, self.initial_clusters)
             return
-        pulled: list[Batch] = []
 
         def points_of_batches() -> Iterator[kernels.Points]:
-            for batch in batches:
-                pulled.append(batch)
+            for batch in itertools.chain([first], batches):
                 points = batch.get(points_of)
-                check_width(points, pulled[0].get(points_of).shape[1], batch.index)
+                check_width(points, first.get(points_of).shape[1], batch.index)
                 yield points
 
         centers = clustering.choose_initial_centers(
             points_of_batches(),
             self.num_clusters,
             self.initial_clusters,
-            seed=self.random_seed,
+            seed=first.random,
             cosine=self.cosine,
             num_retries=self.kmeans_plus_plus_num_retries,
             whole_input_in_batch=not self.use_mini_batch,
         )
-        self._store_initial(pulled[0], centers)
+        self._store_initial(first, centers)
 
-    def _initialize_from_array(self, batch: Batch | None, centers: NDArray[Any]) -> None:
-        if batch is None:
-            raise ValueError("the input has no points to train on")
+    def _initialize_from_array(self, batch: Batch, centers: NDArray[Any]) -> None:
         points = batch.get(points_of)
         check_width(points, centers.shape[1], batch.index)
         dtype = kernels.result_dtype(points)
@@ -232,6 +236,7 @@ class _BatchFunctions:
         # Everything is computed before the first variable changes: a bad batch changes nothing.
         state = self._model.update(state_of(batch.variables), batch.get(self.assignment))
         batch.variables.update(variables_of(state))
+        batch.variables[PREVIOUS_LOSS] = np.array(self.loss(batch), np.float64)
 
     def _points_and_centers(self, batch: Batch) -> tuple[kernels.Points, NDArray[Any]]:
         points, centers = batch.get(points_of), batch.variables[CLUSTERS]
@@ -240,11 +245,18 @@ class _BatchFunctions:
 
 
 class RelativeToleranceHook(SessionRunHook):
-    """Stops when |loss - previous| / (1 + |previous|) < tolerance."""
+    """Stops when |loss - previous| / (1 + |previous|) < tolerance.
+
+    The previous loss may be that of a training that was interrupted.
+    """
 
     def __init__(self, tolerance: float) -> None:
         self._tolerance = tolerance
-        self._previous: float | None = None
+
+    def after_create_session(self, session: Session, coord: Coordinator) -> None:
+        """Takes up the loss of the last step."""
+        del coord
+        self._previous = float(session.variables[PREVIOUS_LOSS])
 
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
         """Asks for the loss of the step."""
@@ -255,7 +267,8 @@ class RelativeToleranceHook(SessionRunHook):
         """Compares it with that of the step before."""
         loss, previous = float(run_values.results), self._previous
         self._previous = loss
-        if previous is not None and abs(loss - previous) / (1 + abs(previous)) < self._tolerance:
+        # Before the first step the previous loss is NaN, for which this is false.
+        if abs(loss - previous) / (1 + abs(previous)) < self._tolerance:
             run_context.request_stop()
 
 
@@ -284,6 +297,15 @@ def variables_of(state: ClusterState) -> dict[str, NDArray[Any]]:
         COUNTS: state.counts,
         UPDATED_CLUSTERS: state.updated_centers,
         UPDATE_IN_STEPS: np.array(state.steps_in_iteration, np.int64),
+    }
+
+
+def variables_before_training(state: ClusterState) -> dict[str, NDArray[Any]]:
+    """All named variables of a model that has not been trained yet."""
+    return {
+        **variables_of(state),
+        INITIALIZED: np.array(False),
+        PREVIOUS_LOSS: np.array(np.nan, np.float64),
     }
 
 

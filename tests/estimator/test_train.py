@@ -186,6 +186,8 @@ def test_input_position_of_the_last_trained_batch_is_saved(tmp_path: Path) -> No
     class Positioned:
         """Stands in for a source; it looks one batch further than it is trained."""
 
+        calls_again = False
+
         def __init__(self) -> None:
             self.given = iter(
                 stream.InputBatch(x, None, {"batch": i}) for i, x in enumerate(batches(6))

@@ -22,7 +22,7 @@ def choose_initial_centers(
     num_clusters: int,
     method: InitialCenters,
     *,
-    seed: int = 0,
+    seed: int | np.random.Generator = 0,
     cosine: bool = False,
     num_retries: int = 2,
     whole_input_in_batch: bool = False,
@@ -36,7 +36,7 @@ def choose_initial_centers(
             taken whole. "kmeans_plus_plus": all from the first batch. A callable `f(points, k)`:
             it is shown one batch after the other with the number of centers that remain, and
             returns from 0 to k rows.
-        seed: Of the random generator.
+        seed: Of the random generator; or a generator, which is drawn from.
         cosine: The distance is cosine: chosen centers are L2-normalised.
         num_retries: See `kmeans_plus_plus`.
         whole_input_in_batch: The first batch holds the whole input (full-batch mode).

@@ -102,7 +102,7 @@ def multi_step_update(
         return ClusterState(state.centers, counts, gathered, steps)
     centers = gathered
     if cosine:
-        moved = gathered.any(axis=1)[:, None]
+        moved = (gathered != 0).any(axis=1, keepdims=True)
         centers = np.where(moved, l2_normalize(gathered), state.centers).astype(gathered.dtype)
     return ClusterState(centers, np.zeros_like(counts), centers, 0)
 

@@ -1,8 +1,7 @@
 """The Estimator runtime: it knows nothing of k-means, and any model can use it."""
 
-from centroids.estimator.checkpoint import (
-    Checkpoint,
-    DamagedCheckpointError,
+from centroids.estimator.checkpoint import Checkpoint, DamagedCheckpointError
+from centroids.estimator.checkpoint_folder import (
     Saver,
     latest_checkpoint,
     load_latest,
@@ -21,6 +20,7 @@ from centroids.estimator.hooks import (
     StopAtStepHook,
 )
 from centroids.estimator.metrics import Mean, Metric, Ratio, Sum
+from centroids.estimator.model_dir_lock import ModelDirBusyError
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import (
     CheckpointSaverHook,
@@ -63,6 +63,7 @@ __all__ = [
     "Mean",
     "Metric",
     "ModeKeys",
+    "ModelDirBusyError",
     "NanLossDuringTrainingError",
     "NanTensorHook",
     "ProfilerHook",

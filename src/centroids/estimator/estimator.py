@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from centroids.estimator.arguments import (
@@ -24,23 +23,26 @@ from centroids.estimator.arguments import (
     merge_model_dir,
     prepare_model_dir,
 )
-from centroids.estimator.checkpoint import (
-    Checkpoint,
+from centroids.estimator.checkpoint import Checkpoint
+from centroids.estimator.checkpoint_folder import (
     latest_checkpoint,
     load_latest,
     read_checkpoint,
 )
 from centroids.estimator.default_hooks import training_hooks
 from centroids.estimator.hooks import StopAfterNumBatchesHook, StopAtStepHook
-from centroids.estimator.metrics import Mean
-from centroids.estimator.predictions import predictions_to_fetch, single_examples
+from centroids.estimator.inference import evaluate_batches, predict_batches, write_evaluation
+from centroids.estimator.model_dir_lock import lock_model_dir
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import CheckpointSaverListener, check_listeners
 from centroids.estimator.session import Fetches, MonitoredSession
 from centroids.estimator.session_run_hook import SessionRunArgs, SessionRunHook, check_hooks
-from centroids.estimator.session_setup import BatchQueue, create_session
+from centroids.estimator.session_setup import BatchQueue, create_session, position_to_resume
 from centroids.estimator.spec import EstimatorSpec, ModeKeys, describe
+from centroids.estimator.stop_signals import StopSignals
 from centroids.estimator.summary import EventWriter
+from centroids.inputs.errors import PositionError
+from centroids.inputs.source import Position
 from centroids.inputs.stream import BatchStream, open_stream
 
 logger = logging.getLogger(__name__)
@@ -135,10 +137,18 @@ class Estimator:
         steps: int | None = None,
         max_steps: int | None = None,
         saving_listeners: Sequence[CheckpointSaverListener] | None = None,
+        *,
+        restart_input: bool = False,
     ) -> Self:
         """Trains the model, from the latest checkpoint if there is one.
 
         Checkpoints are saved before the first step, as often as the config says, and at the end.
+        They hold the position of the input too: after an interruption, or when `steps` or
+        `max_steps` ended the last call, training goes on with the next batch of the input, and
+        comes to the same bits as without it. When the input came to its end, it starts over.
+
+        Ctrl-C and SIGTERM end training after the current step and its checkpoint; a second one
+        at once. One process at a time can train into a model_dir.
 
         Args:
             input_fn: Gives the input; called with any of mode, params and config that it takes.
@@ -147,16 +157,20 @@ class Estimator:
             max_steps: At which global step to stop. None trains to the end of the input; a step
                 that is already reached returns at once.
             saving_listeners: Called before and after each checkpoint.
+            restart_input: Begin the input at its beginning, wherever the last training stood. For
+                an input that is not the one of the last training.
 
         Returns:
             The estimator itself, for chaining.
 
         Raises:
             ValueError: If both `steps` and `max_steps` are given, or one is no integer > 0; if
-                the checkpoint is of another model; if the input ends before the model is
-                initialised; if there are saving_listeners but no checkpoints are saved.
+                the checkpoint is of another model, or its position not of this input; if the
+                input ends before the model is initialised; if there are saving_listeners but no
+                checkpoints are saved.
             TypeError: If hooks or listeners are of a wrong type.
             NanLossDuringTrainingError: If the loss becomes NaN.
+            ModelDirBusyError: If another process or thread trains into model_dir; an OSError.
             OSError: If model_dir cannot be written.
         """
         steps, max_steps = check_train_steps(steps, max_steps)
@@ -164,18 +178,20 @@ class Estimator:
         stop_hooks = check_hooks(hooks)
         listeners = check_listeners(saving_listeners)
         prepare_model_dir(self.model_dir)
-        restored = load_latest(self.model_dir)
-        if max_steps is not None and restored is not None and max_steps <= restored.global_step:
-            logger.info(
-                "Skipping training: max_steps is %d, and the model has been trained for %d steps.",
-                max_steps,
-                restored.global_step,
-            )
-            return self
-        if steps is not None or max_steps is not None:
-            stop_hooks.append(StopAtStepHook(steps, max_steps))
-        with self._open(input_fn, ModeKeys.TRAIN) as stream:
-            loss = self._train(stream, restored, stop_hooks, listeners)
+        with lock_model_dir(self.model_dir), StopSignals() as signals:
+            restored = load_latest(self.model_dir)
+            if max_steps is not None and restored is not None and max_steps <= restored.global_step:
+                logger.info(
+                    "Skipping training: max_steps is %d, and the model has been trained for %d "
+                    "steps.",
+                    max_steps,
+                    restored.global_step,
+                )
+                return self
+            if steps is not None or max_steps is not None:
+                stop_hooks.append(StopAtStepHook(steps, max_steps))
+            position = position_to_resume(restored, restart_input)
+            loss = self._train(input_fn, position, restored, stop_hooks, listeners, signals)
         logger.info("Loss for final step: %s.", loss)
         return self
 
@@ -214,9 +230,13 @@ class Estimator:
             all_hooks.append(StopAfterNumBatchesHook(steps))
         # One wanted batch must not cost a second one, which reading ahead would fetch.
         with self._open(input_fn, ModeKeys.EVAL, read_ahead=steps != 1) as stream:
-            values = self._evaluate(stream, restored, all_hooks)
+            batches = BatchQueue(stream)
+            if batches.peek() is None:
+                raise ValueError("input_fn gave no batch (or only empty ones): nothing to evaluate")
+            spec = self._spec(batches, ModeKeys.EVAL)
+            values = evaluate_batches(spec, batches, restored, all_hooks, self._config)
         logger.info("Evaluation at global step %d: %s", values["global_step"], values)
-        self._write_evaluation(values, name)
+        write_evaluation(self.model_dir, values, name)
         return values
 
     def predict(
@@ -253,7 +273,16 @@ class Estimator:
         keys = check_predict_keys(predict_keys)
         all_hooks = check_hooks(hooks)
         restored = self._trained(checkpoint_path)
-        return self._predict(input_fn, keys, all_hooks, restored, yield_single_examples)
+
+        def predictions() -> Generator[Any]:
+            with self._open(input_fn, ModeKeys.PREDICT) as stream:
+                batches = BatchQueue(stream)
+                spec = self._spec(batches, ModeKeys.PREDICT)
+                yield from predict_batches(
+                    spec, batches, restored, keys, all_hooks, self._config, yield_single_examples
+                )
+
+        return predictions()
 
     def get_variable_names(self) -> list[str]:
         """Returns the names of all variables of the latest checkpoint, sorted.
@@ -287,12 +316,20 @@ class Estimator:
         """
         return latest_checkpoint(self.model_dir)
 
-    def _open(self, input_fn: InputFunction, mode: str, read_ahead: bool = True) -> BatchStream:
+    def _open(
+        self,
+        input_fn: InputFunction,
+        mode: str,
+        *,
+        position: Position | None = None,
+        read_ahead: bool = True,
+    ) -> BatchStream:
         return open_stream(
             input_fn,
             mode=mode,
             params=self.params,
             config=self._config,
+            position=position,
             read_ahead=read_ahead,
         )
 
@@ -333,12 +370,41 @@ class Estimator:
 
     def _train(
         self,
-        stream: BatchStream,
+        input_fn: InputFunction,
+        position: Position | None,
         restored: Checkpoint | None,
         hooks: list[SessionRunHook],
         listeners: list[CheckpointSaverListener],
+        signals: StopSignals,
     ) -> Any:
-        batches = BatchQueue(stream)
+        with self._open_at(input_fn, position) as stream:
+            batches = BatchQueue(signals.while_waiting(stream), calls_again=stream.calls_again)
+            # A call that stopped at the very end of its input leaves a whole new pass to this one.
+            ended = position is not None and restored is not None and restored.finished
+            if not (ended and batches.peek() is None):
+                return self._run_steps(batches, restored, hooks, listeners, signals)
+        return self._train(input_fn, None, restored, hooks, listeners, signals)
+
+    def _open_at(self, input_fn: InputFunction, position: Position | None) -> BatchStream:
+        try:
+            return self._open(input_fn, ModeKeys.TRAIN, position=position)
+        except PositionError as error:
+            raise ValueError(
+                f"{error}; to begin this input at its beginning, pass restart_input=True to train, "
+                "or --restart-input on the command line"
+            ) from error
+        except Exception as error:
+            error.add_note("raised before the first step of this call, by input_fn")
+            raise
+
+    def _run_steps(
+        self,
+        batches: BatchQueue,
+        restored: Checkpoint | None,
+        hooks: list[SessionRunHook],
+        listeners: list[CheckpointSaverListener],
+        signals: StopSignals,
+    ) -> Any:
         spec = self._spec(batches, ModeKeys.TRAIN)
         if batches.peek() is None:
             logger.warning("input_fn gave no batch (or only empty ones): there is no step to train")
@@ -350,72 +416,12 @@ class Estimator:
                 all_hooks,
                 lambda: create_session(spec, batches, self._config, restored, self._params),
             ) as monitored:
+                signals.in_training = True
                 fetches = Fetches(monitored.session, args.fetches)
-                while not monitored.should_stop():
+                while not monitored.should_stop() and signals.received is None:
                     loss = monitored.run(args, fetches)
+                monitored.session.finished = signals.received is None
         return loss
-
-    def _evaluate(
-        self, stream: BatchStream, restored: Checkpoint, hooks: list[SessionRunHook]
-    ) -> dict[str, Any]:
-        batches = BatchQueue(stream)
-        if batches.peek() is None:
-            raise ValueError("input_fn gave no batch (or only empty ones): nothing to evaluate")
-        spec = self._spec(batches, ModeKeys.EVAL)
-        assert spec.loss is not None
-        metrics = {**(spec.eval_metric_ops or {}), "loss": Mean(spec.loss)}
-        for metric in metrics.values():
-            metric.reset()
-        args = SessionRunArgs([])
-        with MonitoredSession(
-            hooks + check_hooks(spec.evaluation_hooks),
-            lambda: create_session(spec, batches, self._config, restored, metrics=metrics),
-        ) as monitored:
-            fetches = Fetches(monitored.session, args.fetches)
-            while not monitored.should_stop():
-                monitored.run(args, fetches)
-        values = {name: metric.result() for name, metric in metrics.items()}
-        return {**values, "global_step": restored.global_step}
-
-    def _write_evaluation(self, values: Mapping[str, Any], name: str | None) -> None:
-        folder = os.path.join(self.model_dir, "eval" if not name else f"eval_{name}")
-        scalars = {
-            key: value
-            for key, value in values.items()
-            if key != "global_step"
-            and np.size(value) == 1
-            and np.asarray(value).dtype.kind in "biuf"
-        }
-        try:
-            with EventWriter(folder) as writer:
-                writer.add_scalars(scalars, values["global_step"])
-        except OSError as error:
-            # A model may be read from where nothing can be written; its values are still good.
-            logger.warning("Cannot write the evaluation to %s: %s", folder, error)
-
-    def _predict(
-        self,
-        input_fn: InputFunction,
-        keys: list[str] | None,
-        hooks: list[SessionRunHook],
-        restored: Checkpoint,
-        yield_single_examples: bool,
-    ) -> Generator[Any]:
-        with self._open(input_fn, ModeKeys.PREDICT) as stream:
-            batches = BatchQueue(stream)
-            spec = self._spec(batches, ModeKeys.PREDICT)
-            args = SessionRunArgs(predictions_to_fetch(spec, keys))
-            with MonitoredSession(
-                hooks + check_hooks(spec.prediction_hooks),
-                lambda: create_session(spec, batches, self._config, restored),
-            ) as monitored:
-                fetches = Fetches(monitored.session, args.fetches)
-                while not monitored.should_stop():
-                    values = monitored.run(args, fetches)
-                    if yield_single_examples:
-                        yield from single_examples(values)
-                    else:
-                        yield values
 
 
 def _variable(variables: Mapping[str, NDArray[Any]], name: Any) -> NDArray[Any]:

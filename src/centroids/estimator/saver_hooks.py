@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from centroids.estimator.checkpoint import Saver
+from centroids.estimator.checkpoint_folder import Saver
 from centroids.estimator.hooks import SecondOrStepTimer
 from centroids.estimator.session_run_hook import (
     Coordinator,
@@ -140,10 +140,12 @@ class CheckpointSaverHook(SessionRunHook):
                 run_context.request_stop()
 
     def end(self, session: Session) -> None:
-        """Saves the last step unless that has been done."""
+        """Saves the last step unless that has been done, and that it was the last one."""
         step = session.global_step
         if step != self._timer.last_triggered_step():
             self._save(session, step)
+        elif session.finished != self._saved_as_finished:
+            self._saver.save(session.checkpoint())  # listeners have seen this step
         for listener in self._listeners:
             listener.end(session, step)
 
@@ -152,6 +154,7 @@ class CheckpointSaverHook(SessionRunHook):
         for listener in self._listeners:
             listener.before_save(session, step)
         self._saver.save(session.checkpoint())
+        self._saved_as_finished = session.finished
         stop = False
         for listener in self._listeners:
             if listener.after_save(session, step):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,10 +20,10 @@ from centroids.estimator.session_run_hook import (
     SessionRunValues,
 )
 from centroids.estimator.spec import Batch, BatchFunction, EstimatorSpec, ModeKeys, Variables
-from centroids.inputs.errors import OutOfRangeError
+from centroids.inputs.errors import OutOfRangeError, ReadingInterrupted
 
 if TYPE_CHECKING:
-    from centroids.inputs.stream import InputBatch
+    from centroids.estimator.session_setup import BatchQueue
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,9 @@ class Session:
         variables: Arrays by name; what the functions of the spec read and write.
         run_config: The configuration of the run.
         spec: The spec whose functions run.
-        input_position: Where the input stood after the last trained batch, or None.
+        input_position: Where the input stands; see Checkpoint.
+        finished: Whether the call of train is at its end.
+        random: The model's random generator.
 
     Args:
         spec: The model.
@@ -44,22 +47,26 @@ class Session:
         metrics: Metrics to update with each batch (evaluation), by name.
         params: Saved in checkpoints as far as JSON goes.
         input_position: The position that a restored checkpoint had.
+        random: The model's random generator; None for a new one.
     """
 
     def __init__(
         self,
         spec: EstimatorSpec,
         variables: Variables,
-        batches: Iterator[InputBatch],
+        batches: BatchQueue,
         run_config: RunConfig,
         metrics: Mapping[str, Metric] | None = None,
         params: Any = None,
         input_position: Mapping[str, Any] | None = None,
+        random: np.random.Generator | None = None,
     ) -> None:
         self.spec = spec
         self.variables = variables
         self.run_config = run_config
         self.input_position = input_position
+        self.finished = False
+        self.random = random or np.random.default_rng(spec.random_seed)
         self._batches = batches
         self._metrics = dict(metrics or {})
         self._params = params
@@ -95,9 +102,15 @@ class Session:
         Raises:
             StopIteration: At the end of the input.
         """
-        given = next(self._batches)
+        try:
+            given = next(self._batches)
+        except StopIteration:
+            self.input_position, self.finished = None, True
+            raise
         labels = given.labels if self._with_labels else None
-        batch = self._batch = Batch(given.features, labels, self._num_batches, self.variables)
+        batch = self._batch = Batch(
+            given.features, labels, self._num_batches, self.variables, self.random
+        )
         self._num_batches += 1
         for plan in plans:
             for function in plan.functions:
@@ -107,7 +120,7 @@ class Session:
         if self._train_op is not None:
             batch.get(self._train_op)
             self.variables["global_step"] = np.array(self.global_step + 1, np.int64)
-            self.input_position = given.position
+            self.input_position = self._batches.position_after(given)
 
     def checkpoint(self) -> Checkpoint:
         """Returns what a checkpoint of this moment holds. The arrays are not copied."""
@@ -116,6 +129,15 @@ class Session:
             identity=self.spec.identity,
             params=self._params,
             input_position=self.input_position,
+            finished=self.finished,
+            random_state=self.random.bit_generator.state,
+        )
+
+    def describe_moment(self) -> str:
+        """Says where the run stands, for the notes of an exception."""
+        return (
+            f"raised in mode {self.spec.mode!r} after global step {self.global_step}, with "
+            f"{self._num_batches} batches of this call begun"
         )
 
     def reader(self, name: str) -> tuple[BatchFunction | None, Callable[[], Any]]:
@@ -208,7 +230,8 @@ class MonitoredSession:
             self.session = self._create_session()
             for hook in self._hooks:
                 hook.after_create_session(self.session, self._coordinator)
-        except BaseException:
+        except BaseException as error:
+            error.add_note("raised before the first step of this call")
             self._coordinator.close()
             raise
         return self
@@ -266,17 +289,28 @@ class MonitoredSession:
         self._known[position] = (asked, plan)
         return plan
 
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> bool:
-        ended = kind is None or issubclass(kind, (OutOfRangeError, StopIteration))
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        ended = kind is None or issubclass(kind, _ENDS)
         try:
             if ended:
                 for hook in self._hooks:
                     hook.end(self.session)
+            elif error is not None:
+                error.add_note(self.session.describe_moment())
+        except BaseException as raised:
+            raised.add_note(self.session.describe_moment())
+            raise
         finally:
             self._coordinator.close()
         return ended
 
 
+_ENDS = (OutOfRangeError, StopIteration, ReadingInterrupted)
 _NOTHING = SessionRunValues(None)
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import collections
+import logging
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.estimator.checkpoint import Checkpoint
+from centroids.estimator.checkpoint import UNKNOWN_POSITION, Checkpoint
 from centroids.estimator.metrics import Metric
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session import Session
 from centroids.estimator.spec import Batch, EstimatorSpec, Variables
 
 if TYPE_CHECKING:
+    from centroids.inputs.source import Position
     from centroids.inputs.stream import InputBatch
+
+logger = logging.getLogger(__name__)
 
 
 class BatchQueue:
@@ -24,10 +28,13 @@ class BatchQueue:
 
     Args:
         stream: Gives the batches.
+        calls_again: Whether they are one batch that is asked for again and again: such an input
+            has no position.
     """
 
-    def __init__(self, stream: Iterator[InputBatch]) -> None:
+    def __init__(self, stream: Iterator[InputBatch], *, calls_again: bool = True) -> None:
         self._stream = stream
+        self._calls_again = calls_again
         self._ahead: collections.deque[InputBatch] = collections.deque()
 
     def __iter__(self) -> BatchQueue:
@@ -44,7 +51,13 @@ class BatchQueue:
                 break
         return self._ahead[0] if self._ahead else None
 
-    def look_ahead(self, variables: Variables) -> Iterator[Batch]:
+    def position_after(self, batch: InputBatch) -> Mapping[str, Any] | None:
+        """Where the input stands after a batch, as checkpoints hold it."""
+        if batch.position is None and not self._calls_again:
+            return UNKNOWN_POSITION
+        return batch.position
+
+    def look_ahead(self, variables: Variables, random: np.random.Generator) -> Iterator[Batch]:
         """Yields the coming batches and leaves them in their places."""
         index = 0
         while True:
@@ -54,8 +67,21 @@ class BatchQueue:
                 except StopIteration:
                     return
             batch = self._ahead[index]
-            yield Batch(batch.features, batch.labels, index, variables)
+            yield Batch(batch.features, batch.labels, index, variables, random)
             index += 1
+
+
+def position_to_resume(restored: Checkpoint | None, restart_input: bool) -> Position | None:
+    """Where the input of a training is to begin; None: at its beginning."""
+    if restored is None or restart_input or restored.input_position is None:
+        return None
+    if restored.input_position == UNKNOWN_POSITION:
+        logger.warning(
+            "The last training stopped within an input that cannot tell its position (a generator, "
+            "a DataLoader): this one begins at the beginning of its input."
+        )
+        return None
+    return dict(restored.input_position)
 
 
 def create_session(
@@ -72,17 +98,20 @@ def create_session(
         ValueError: If the checkpoint is of another model, or the input ends before the model is
             initialised.
     """
+    random = np.random.default_rng(spec.random_seed)
     if restored is not None:
         # A model cannot know its shapes from an empty input, and no step will use them.
         check_restored(spec, restored, with_variables=batches.peek() is not None)
         variables = dict(restored.variables)
+        if restored.random_state is not None:
+            random.bit_generator.state = dict(restored.random_state)
         position = restored.input_position
-        return Session(spec, variables, batches, config, metrics, params, position)
+        return Session(spec, variables, batches, config, metrics, params, position, random)
     variables = {name: np.array(value) for name, value in spec.variables.items()}
     variables["global_step"] = np.array(0, np.int64)
     if spec.initialize is not None:
-        spec.initialize(batches.look_ahead(variables))
-    return Session(spec, variables, batches, config, metrics, params)
+        spec.initialize(batches.look_ahead(variables, random))
+    return Session(spec, variables, batches, config, metrics, params, random=random)
 
 
 def check_restored(spec: EstimatorSpec, restored: Checkpoint, with_variables: bool) -> None:

@@ -73,15 +73,25 @@ class Batch:
         labels: The labels likewise, or None.
         index: The number of the batch within this call, from 0.
         variables: The variables of the session; `train_op` writes its results here.
+        random: The generator of the session, seeded with the spec's `random_seed`. Checkpoints
+            hold its state.
     """
 
-    __slots__ = ("_values", "features", "index", "labels", "variables")
+    __slots__ = ("_values", "features", "index", "labels", "random", "variables")
 
-    def __init__(self, features: Any, labels: Any, index: int, variables: Variables) -> None:
+    def __init__(
+        self,
+        features: Any,
+        labels: Any,
+        index: int,
+        variables: Variables,
+        random: np.random.Generator | None = None,
+    ) -> None:
         self.features = features
         self.labels = labels
         self.index = index
         self.variables = variables
+        self.random = random or np.random.default_rng(0)
         self._values: dict[Any, Any] = {}
 
     def get(self, function: Callable[[Batch], T]) -> T:
@@ -132,6 +142,7 @@ class EstimatorSpec:
             that it gets, as many as it needs, and writes `batch.variables`; the pulled batches
             are trained on afterwards. Raises ValueError if the input ends too early: then nothing
             is saved.
+        random_seed: Seeds `batch.random` when there is no checkpoint.
         identity: Settings that a checkpoint must agree with, saved in it.
         check_variables: Called with the variables of a checkpoint before their names and shapes
             are compared to `variables`; may raise a ValueError that says more.
@@ -160,6 +171,7 @@ class EstimatorSpec:
     prediction_hooks: Sequence[SessionRunHook] = ()
     variables: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     initialize: Callable[[Iterator[Batch]], None] | None = None
+    random_seed: int = 0
     identity: Mapping[str, str] = field(default_factory=dict)
     check_variables: Callable[[Mapping[str, NDArray[Any]]], None] | None = None
     summaries: Mapping[str, BatchFunction] = field(default_factory=dict)

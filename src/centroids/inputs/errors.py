@@ -22,6 +22,14 @@ class OutOfRangeError(Exception):
     """
 
 
+class PositionError(ValueError):
+    """A saved position is not one of this input: it has changed, or cannot go on from anywhere."""
+
+
+class ReadingInterrupted(BaseException):
+    """Raised where a batch is waited for, to end the reading at once."""
+
+
 def is_end_of_input(error: Exception) -> bool:
     """Whether `error` means that there is no further batch: ours, Python's or TensorFlow's."""
     if isinstance(error, (OutOfRangeError, StopIteration)):

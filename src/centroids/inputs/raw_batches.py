@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from centroids.inputs.convert import is_one_batch
-from centroids.inputs.errors import is_end_of_input
+from centroids.inputs.errors import PositionError, is_end_of_input
 from centroids.inputs.source import Position, Source
 
 RawBatches: TypeAlias = Generator[tuple[Any, Position | None]]
@@ -56,7 +56,7 @@ def read_raw_batches(call: Callable[[], Any], position: Position | None) -> tupl
 
     Raises:
         TypeError: If the input function returns nothing that can be a batch.
-        ValueError: If there is a position, but what is returned cannot be restored to it.
+        PositionError: If there is a position, but what is returned cannot be restored to it.
     """
     try:
         returned = call()
@@ -101,12 +101,15 @@ def _restore(returned: Any, position: Position | None) -> None:
     if position is None:
         return
     if not isinstance(returned, Source):
-        raise ValueError(
+        raise PositionError(
             f"the input has a saved position {position}, but input_fn returned "
             f"{type(returned).__name__}, which cannot go on from there; use a source such as "
             "centroids.inputs.numpy_input_fn"
         )
-    returned.restore(position)
+    try:
+        returned.restore(position)
+    except ValueError as error:
+        raise PositionError(str(error)) from error
 
 
 def _read_pair(features: Any, labels: Any, position: Position | None) -> RawBatches:

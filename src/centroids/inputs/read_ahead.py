@@ -66,16 +66,22 @@ class ReadAhead(Generic[T]):
         """Whether this is a copy in a forked child, where there is no thread and never an item."""
         return os.getpid() != self._process
 
-    def close(self) -> None:
-        """Ends the thread and forgets what was read ahead."""
-        if self.forked:
-            return
+    def close(self, timeout: float | None = None) -> bool:
+        """Ends the thread and forgets what was read ahead.
+
+        Args:
+            timeout: For how many seconds to wait for the item being read; None: for ever.
+
+        Returns:
+            Whether the thread has ended.
+        """
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.join(timeout)
         self._waiting.clear()
         self._error = None
+        return not self._thread.is_alive()
 
     def _read(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,14 +10,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from centroids.inputs.convert import Columns, convert_batch, num_rows
+from centroids.inputs.errors import ReadingInterrupted
 from centroids.inputs.raw_batches import RawBatches, bind_input_fn, read_raw_batches
 from centroids.inputs.read_ahead import ReadAhead
 from centroids.inputs.source import Position
+
+logger = logging.getLogger(__name__)
 
 # A hand-over between threads costs some 50 microseconds; reads that take longer than this gain.
 _SLOW_SECONDS = 0.001
 # One slow read may be the set-up of a source whose other reads are cheap.
 _SLOW_READS_IN_A_ROW = 2
+_INTERRUPTED_SECONDS = 1.0
 # Of an input function that is called for each batch; more are no gap in the data but an error.
 _MAX_EMPTY_BATCHES = 10_000
 
@@ -68,7 +73,7 @@ def open_stream(
 
     Raises:
         TypeError: If `input_fn` is not callable or returns nothing that can be a batch.
-        ValueError: If `position` is not one of this input.
+        PositionError: If `position` is not one of this input; a ValueError.
 
     >>> with open_stream(lambda: iter([[1, 2], [3]])) as stream:
     ...     [batch.features.tolist() for batch in stream]
@@ -76,7 +81,8 @@ def open_stream(
     """
     call = bind_input_fn(input_fn, {"mode": mode, "params": params, "config": config})
     raw_batches, endless = read_raw_batches(call, position)
-    return BatchStream(_convert_batches(raw_batches, endless), read_ahead=read_ahead)
+    batches = _convert_batches(raw_batches, endless)
+    return BatchStream(batches, read_ahead=read_ahead, calls_again=endless)
 
 
 class BatchStream:
@@ -84,10 +90,17 @@ class BatchStream:
 
     The first batches are read when they are asked for. Once that proves slow, a thread reads ahead.
     The thread has ended when the stream is exhausted, has raised, or is closed.
+
+    Attributes:
+        calls_again: Whether the input function gives one batch and is called for each next one.
     """
 
-    def __init__(self, batches: Generator[InputBatch], *, read_ahead: bool) -> None:
+    def __init__(
+        self, batches: Generator[InputBatch], *, read_ahead: bool, calls_again: bool = False
+    ) -> None:
+        self.calls_again = calls_again
         self._batches = batches
+        self._interrupted = False
         self._ahead: ReadAhead[InputBatch] | None = None
         self._reads_until_ahead = _SLOW_READS_IN_A_ROW if read_ahead else -1
 
@@ -103,21 +116,27 @@ class BatchStream:
         """
         try:
             return self._read() if self._ahead is None else next(self._ahead)
+        except ReadingInterrupted:
+            self._interrupted = True
+            raise
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Ends the thread, if any, and closes the source's generators. May be called again."""
-        if self._ahead is not None and self._ahead.forked:
-            return  # the generators are running, in a thread that this process has not
-        try:
-            if self._ahead is not None:
-                self._ahead.close()
-        finally:
-            self._ahead = None
-            self._reads_until_ahead = -1
-            self._batches.close()
+        """Ends the thread, if any, and closes the source's generators. May be called again.
+
+        It waits for the batch being read; but only for a second if reading was interrupted.
+        """
+        ahead, self._ahead = self._ahead, None
+        self._reads_until_ahead = -1
+        if ahead is not None and ahead.forked:
+            return  # what reads is a thread of the parent, with its generators in use
+        timeout = _INTERRUPTED_SECONDS if self._interrupted else None
+        if ahead is not None and not ahead.close(timeout):
+            logger.warning("The input does not answer: its thread is left behind.")
+            return
+        self._batches.close()
 
     def __enter__(self) -> Self:
         """The stream itself."""

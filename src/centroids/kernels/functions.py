@@ -248,8 +248,8 @@ def prepare_centers(
     dtype = common_dtype(points, centers)
     if not cosine:
         return np.ascontiguousarray(centers, dtype), None
-    normalized = np.ascontiguousarray(l2_normalize(centers), dtype)
-    zero = ~normalized.any(axis=1)
+    normalized: NDArray[Any] = np.ascontiguousarray(l2_normalize(centers), dtype)
+    zero = (normalized == 0).all(axis=1)
     return normalized, zero.astype(np.float64) if zero.any() else None
 
 
