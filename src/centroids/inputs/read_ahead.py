@@ -40,7 +40,7 @@ class ReadAhead(Generic[T]):
 
     def __next__(self) -> T:
         """The next item; waits until it is there."""
-        if self.forked:
+        if os.getpid() != self._process:
             raise RuntimeError(
                 "this input is read by a thread of the process that forked this one; open the "
                 "input again in the child"
@@ -61,11 +61,6 @@ class ReadAhead(Generic[T]):
         finally:
             del error  # its traceback holds this frame: a cycle would keep batches alive
 
-    @property
-    def forked(self) -> bool:
-        """Whether this is a copy in a forked child, where there is no thread and never an item."""
-        return os.getpid() != self._process
-
     def close(self, timeout: float | None = None) -> bool:
         """Ends the thread and forgets what was read ahead.
 
@@ -73,8 +68,10 @@ class ReadAhead(Generic[T]):
             timeout: For how many seconds to wait for the item being read; None: for ever.
 
         Returns:
-            Whether the thread has ended.
+            Whether the thread has ended. In a forked child it has not: it is the parent's.
         """
+        if os.getpid() != self._process:
+            return False
         with self._changed:
             self._closing = True
             self._changed.notify_all()
