@@ -420,7 +420,8 @@ class Estimator:
                 fetches = Fetches(monitored.session, args.fetches)
                 while not monitored.should_stop() and signals.received is None:
                     loss = monitored.run(args, fetches)
-                monitored.session.finished = signals.received is None
+                if signals.received is None:
+                    monitored.session.finished = True
         return loss
 
 

@@ -106,7 +106,10 @@ def create_session(
         if restored.random_state is not None:
             random.bit_generator.state = dict(restored.random_state)
         position = restored.input_position
-        return Session(spec, variables, batches, config, metrics, params, position, random)
+        session = Session(spec, variables, batches, config, metrics, params, position, random)
+        # Until the first step nothing has changed: an accident now must not leave another place.
+        session.finished = restored.finished
+        return session
     variables = {name: np.array(value) for name, value in spec.variables.items()}
     variables["global_step"] = np.array(0, np.int64)
     if spec.initialize is not None:
