@@ -298,6 +298,15 @@ class Training(RuleBasedStateMachine):
 
     @precondition(lambda self: any(entry.whole for entry in self.folder.saved))
     @rule()
+    def export(self) -> None:
+        receive = centroids.export.build_raw_serving_input_receiver_fn({"x": POINTS})
+        folder = self.model.export_savedmodel(self.workplace / "exports", receive)
+        content = (Path(folder) / "saved_model.pb").read_bytes()
+        if self.truth.arguments["distance_metric"] == "squared_euclidean":
+            assert self._true_variables()["clusters"].tobytes() in content
+
+    @precondition(lambda self: any(entry.whole for entry in self.folder.saved))
+    @rule()
     def another_model_is_refused(self) -> None:
         arguments = self.truth.arguments | {
             "num_clusters": self.truth.arguments["num_clusters"] + 1
