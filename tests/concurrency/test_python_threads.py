@@ -93,15 +93,21 @@ def test_an_error_in_one_thread_is_no_concern_of_another(tmp_path: Path, mode: s
     bad = np.full((10, 12), np.nan, np.float32)
     model = work.train(tmp_path / "model")
 
-    def fail() -> str:
+    def fail(name: str) -> str:
         with pytest.raises(ValueError, match=r"batch 0, row 0, column 0"):
             if mode == "train":
-                other = centroids.KMeansClustering(2, model_dir=str(tmp_path / "failing"))
+                other = centroids.KMeansClustering(2, model_dir=str(tmp_path / name))
                 other.train(lambda: bad, steps=1)
             else:
                 next(model.predict_cluster_index(lambda: bad))
         return "failed"
 
     good = work.digest_of_training(tmp_path / "alone")
-    results = in_threads([fail, lambda: work.digest_of_training(tmp_path / "together"), fail])
+    results = in_threads(
+        [
+            lambda: fail("first"),
+            lambda: work.digest_of_training(tmp_path / "together"),
+            lambda: fail("second"),
+        ]
+    )
     assert results == ["failed", good, "failed"]
