@@ -375,7 +375,7 @@ def check(max_examples: int) -> None:
 
 
 def test_any_sequence_of_calls_and_accidents_gives_the_true_variables() -> None:
-    check(max_examples=40)
+    check(max_examples=100)
 
 
 @pytest.mark.slow
