@@ -212,7 +212,7 @@ class Moment:
 
     what: Literal["before_save", "after_save", "after_run"]
     folder: Folder
-    now: Saved  # what a checkpoint of this moment would hold
+    now: Saved  # what is saved if the training ends here
 
 
 def train(
@@ -264,9 +264,10 @@ def train(
         if now.step >= saved_at + save_every:
             save()
             saved_at = now.step
-        moments.append(Moment("after_run", folder, now))
         if now.step == last or truth.tolerance_reached(now.history):
             now = replace(now, finished=True)
+        moments.append(Moment("after_run", folder, now))
+        if now.finished:
             break
     if now.step != saved_at:
         save()

@@ -41,7 +41,6 @@ from centroids.estimator.session_run_hook import SessionRunArgs, SessionRunHook,
 from centroids.estimator.session_setup import BatchQueue, create_session, position_to_resume
 from centroids.estimator.spec import EstimatorSpec, ModeKeys, describe
 from centroids.estimator.stop_signals import StopSignals
-from centroids.estimator.summary import EventWriter
 from centroids.export.receivers import ServingInputReceiver
 from centroids.inputs.errors import PositionError
 from centroids.inputs.source import Position
@@ -463,22 +462,20 @@ class Estimator:
         signals: StopSignals,
     ) -> Any:
         spec = self._spec(batches, ModeKeys.TRAIN)
-        if batches.peek() is None:
+        if batches.peek() is None and (restored is None or restored.input_position is None):
             logger.warning("input_fn gave no batch (or only empty ones): there is no step to train")
         loss = None
         args = SessionRunArgs("loss")
-        with EventWriter(self.model_dir) as writer:
-            all_hooks = training_hooks(spec, self._config, hooks, listeners, writer)
-            with MonitoredSession(
-                all_hooks,
-                lambda: create_session(spec, batches, self._config, restored, self._params),
-            ) as monitored:
-                signals.in_training = True
-                fetches = Fetches(monitored.session, args.fetches)
-                while not monitored.should_stop() and signals.received is None:
-                    loss = monitored.run(args, fetches)
-                if signals.received is None:
-                    monitored.session.finished = True
+        with MonitoredSession(
+            training_hooks(spec, self._config, hooks, listeners, self._params),
+            lambda: create_session(spec, batches, self._config, restored, self._params),
+        ) as monitored:
+            signals.in_training = True
+            fetches = Fetches(monitored.session, args.fetches)
+            while not monitored.should_stop() and signals.received is None:
+                loss = monitored.run(args, fetches)
+            if monitored.should_stop() or signals.received is None:
+                monitored.session.finished = True
         return loss
 
 
