@@ -477,7 +477,8 @@ class Estimator:
             fetches = Fetches(monitored.session, args.fetches)
             while not monitored.should_stop() and signals.received is None:
                 loss = monitored.run(args, fetches)
-            monitored.session.finished = monitored.should_stop() or signals.received is None
+            if monitored.should_stop() or signals.received is None:
+                monitored.session.finished = True
         return loss
 
 
