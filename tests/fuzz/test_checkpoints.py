@@ -197,8 +197,8 @@ def use(folder: Path, data: bytes) -> None:
 
 
 def empty(folder: Path) -> None:
-    for left in folder.iterdir():  # of the example before
-        left.unlink()
+
+
 
 
 # The list of the checkpoints
