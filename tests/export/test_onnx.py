@@ -166,6 +166,23 @@ def test_groups_far_apart_keep_their_labels(tmp_path: Path) -> None:
 
 @needs_onnx
 @pytest.mark.slow
+def test_data_very_far_from_the_origin_keeps_its_distances(tmp_path: Path) -> None:
+    points = sample((5000, 6), np.float64, 1e9)
+    check_centers(tmp_path, points[:20], points[20:], METRICS[0])
+
+
+@needs_onnx
+@pytest.mark.slow
+def test_distances_are_never_negative(tmp_path: Path) -> None:
+    # Pairs of nearly equal centers: |x|^2 - 2xc + |c|^2 is a rounding error of either sign.
+    centers = np.repeat(sample((40, 7), np.float64) * 1e4, 2, axis=0)
+    centers[::2] += 1e-8
+    _, distances = answer(write_onnx(tmp_path / "model.onnx", centers, METRICS[0], 1), centers)
+    assert distances.min() == 0
+
+
+@needs_onnx
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", TYPES)
 def test_zero_vectors_have_no_direction(tmp_path: Path, dtype: Any) -> None:
     centers, points = sample((5, 3), dtype), sample((20, 3), dtype, seed=1)
