@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +80,47 @@ def test_training_goes_on_and_says_so(folder: Path) -> None:
     assert "holds a model of 2 steps: going on" in again and "Trained 2 full-batch" in again
     enough = run(folder, "train", "points.npy", "model", "-k", "3", "--max-steps", "4").stdout
     assert "has reached step 4" in enough
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_training_says_how_to_go_on(
+    folder: Path, number: signal.Signals, code: int
+) -> None:
+    options = ["--mini-batch", "--batch-size", "5", "--epochs", "400"]  # 40,000 steps
+    command = ["train", "points.npy", "model", "-k", "3", *options]
+    run(folder, "train", "points.npy", "whole", "-k", "3", *options)
+    with subprocess.Popen(
+        [sys.executable, "-m", "centroids", *command],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as training:
+        while not (folder / "model" / "checkpoint").exists():
+            time.sleep(0.01)
+        time.sleep(0.1)
+        training.send_signal(number)
+        _, told = training.communicate(timeout=60)
+    assert training.returncode == code
+    stopped = open_model(folder / "model").get_variable_value("global_step")
+    assert f"Stopped; model holds step {stopped:,}.\n" in told
+    assert f"Go on with: centroids {' '.join(command)}\n" in told
+    assert stopped < 40_000
+    run(folder, *command)
+    whole, parts = open_model(folder / "whole"), open_model(folder / "model")
+    for name in whole.get_variable_names():
+        np.testing.assert_array_equal(
+            parts.get_variable_value(name), whole.get_variable_value(name)
+        )
+
+
+def test_another_file_is_refused_or_begun(folder: Path) -> None:
+    np.save(folder / "more.npy", POINTS[:300])
+    options = ["-k", "3", "--batch-size", "100", "--steps", "2"]
+    run(folder, "train", "points.npy", "model", *options)
+    refused = run(folder, "train", "more.npy", "model", *options, code=2)
+    assert "shape was [500, 4], now it is [300, 4]" in refused.stderr
+    assert "--restart-input" in refused.stderr
+    run(folder, "train", "more.npy", "model", *options, "--restart-input")
 
 
 def test_a_trained_model_needs_no_options(folder: Path) -> None:

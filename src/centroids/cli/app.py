@@ -135,12 +135,22 @@ def train(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of initialisation and shuffling.")] = 0,
+    restart_input: Annotated[
+        bool,
+        typer.Option(
+            "--restart-input",
+            help="Begin the file at its beginning, for another file than in the last training.",
+        ),
+    ] = False,
     columns: Columns = None,
 ) -> None:
     """Train a model, or go on with training one.
 
     Full batches run exact k-means until the loss settles. Mini-batches read the file in bounded
     memory, whatever its size.
+
+    Ctrl-C ends training after its step and saves it. The same command goes on with the next batch
+    of the file, and the result is the same as without the interruption.
 
     
     Examples:
@@ -166,6 +176,7 @@ def train(
             relative_tolerance=relative_tolerance,
             shuffle=shuffle,
             seed=seed,
+            restart_input=restart_input,
             columns=_split(columns),
         )
     )

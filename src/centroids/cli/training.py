@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ _FULL_BATCH_STEPS = 100
 _FULL_BATCH_TOLERANCE = 1e-4
 _EPOCHS = 5
 _BATCH_SIZE = 4096
+_EXIT_OF_INTERRUPT = 130
 
 T = TypeVar("T")
 
@@ -46,6 +48,7 @@ class TrainingPlan:
     relative_tolerance: float | None
     shuffle: bool | None
     seed: int
+    restart_input: bool
     columns: list[str] | None
 
     @property
@@ -86,7 +89,20 @@ def train(plan: TrainingPlan) -> None:
     expected = limit if full_batch else _count_steps(plan, limit)
     hooks = [_InitializationStatus(), ProgressBarHook(expected)]
     start = time.perf_counter()
-    model.train(input_fn, hooks=hooks, steps=plan.steps, max_steps=max_steps)
+    try:
+        model.train(
+            input_fn,
+            hooks=hooks,
+            steps=plan.steps,
+            max_steps=max_steps,
+            restart_input=plan.restart_input,
+        )
+    except KeyboardInterrupt:
+        _tell_how_to_resume(model, plan)
+        raise typer.Exit(_EXIT_OF_INTERRUPT) from None
+    except SystemExit:
+        _tell_how_to_resume(model, plan)
+        raise
     seconds = time.perf_counter() - start
     steps = _trained_steps(model) - before
     typer.echo(
@@ -95,6 +111,16 @@ def train(plan: TrainingPlan) -> None:
         f"in {seconds:.1f} s; the model is in {plan.model_dir}"
     )
     typer.echo(f"See it with: centroids inspect {plan.model_dir}")
+
+
+def _tell_how_to_resume(model: KMeansClustering, plan: TrainingPlan) -> None:
+    """After Ctrl-C or SIGTERM."""
+    if model.latest_checkpoint() is None:
+        typer.echo("Stopped before the first step; nothing was saved.", err=True)
+        return
+    typer.echo(f"Stopped; {plan.model_dir} holds step {_trained_steps(model):,}.", err=True)
+    again = [word for word in sys.argv[1:] if word != "--restart-input"]
+    typer.echo(f"Go on with: {shlex.join(['centroids', *again])}", err=True)
 
 
 def _make_model(plan: TrainingPlan, full_batch: bool) -> KMeansClustering:

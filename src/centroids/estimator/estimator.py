@@ -390,7 +390,8 @@ class Estimator:
             return self._open(input_fn, ModeKeys.TRAIN, position=position)
         except PositionError as error:
             raise ValueError(
-                f"{error}; train(..., restart_input=True) begins this input at its beginning"
+                f"{error}; to begin this input at its beginning, pass restart_input=True to train, "
+                "or --restart-input on the command line"
             ) from error
         except Exception as error:
             error.add_note("raised before the first step of this call, by input_fn")
