@@ -34,6 +34,14 @@ from centroids.estimator import (
 from centroids.estimator import (
     Mean as BatchMean,
 )
+from centroids.export import (
+    DEFAULT_SERVING_SIGNATURE_DEF_KEY,
+    PredictOutput,
+    Tensor,
+    cast,
+    nearest,
+    operations,
+)
 
 SQUARED_EUCLIDEAN_DISTANCE = "squared_euclidean"
 COSINE_DISTANCE = "cosine"
@@ -98,6 +106,7 @@ class KMeansModel:
                 "num_examples": Sum(run.num_examples),
                 "mean_distance": Ratio(run.loss, run.num_examples),
             },
+            export_outputs=_export_outputs(self.cosine),
             training_hooks=self._training_hooks(),
             variables=self._variables(features),
             initialize=self._initialize,
@@ -242,6 +251,30 @@ class _BatchFunctions:
         points, centers = batch.get(points_of), batch.variables[CLUSTERS]
         check_width(points, centers.shape[1], batch.index)
         return points, centers
+
+
+def _export_outputs(cosine: bool) -> dict[str, PredictOutput]:
+    """The signatures of an exported model, which are those of later TensorFlow versions."""
+
+    def points(batch: Batch) -> Tensor:
+        joined = clustering.join_columns(_empty_batch(batch.features))
+        dtype = np.result_type(
+            kernels.result_dtype(joined), kernels.result_dtype(batch.variables[CLUSTERS])
+        )
+        return nearest.join_columns(batch.features, dtype)
+
+    def distances(batch: Batch) -> Tensor:
+        return nearest.all_distances(batch.get(points), batch.variables[CLUSTERS], cosine=cosine)
+
+    def all_distances(batch: Batch) -> Tensor:
+        return cast(batch.get(distances), batch.get(points).dtype)
+
+    index = PredictOutput(lambda batch: operations.arg_min(batch.get(distances)))
+    return {
+        ALL_DISTANCES: PredictOutput(all_distances),
+        CLUSTER_INDEX: index,
+        DEFAULT_SERVING_SIGNATURE_DEF_KEY: index,
+    }
 
 
 class RelativeToleranceHook(SessionRunHook):

@@ -30,6 +30,7 @@ from centroids.estimator.checkpoint_folder import (
     read_checkpoint,
 )
 from centroids.estimator.default_hooks import training_hooks
+from centroids.estimator.exporting import check_receiver_fn, export_saved_model
 from centroids.estimator.hooks import StopAfterNumBatchesHook, StopAtStepHook
 from centroids.estimator.inference import evaluate_batches, predict_batches, write_evaluation
 from centroids.estimator.model_dir_lock import lock_model_dir
@@ -41,6 +42,7 @@ from centroids.estimator.session_setup import BatchQueue, create_session, positi
 from centroids.estimator.spec import EstimatorSpec, ModeKeys, describe
 from centroids.estimator.stop_signals import StopSignals
 from centroids.estimator.summary import EventWriter
+from centroids.export.receivers import ServingInputReceiver
 from centroids.inputs.errors import PositionError
 from centroids.inputs.source import Position
 from centroids.inputs.stream import BatchStream, open_stream
@@ -283,6 +285,60 @@ class Estimator:
                 )
 
         return predictions()
+
+    def export_savedmodel(
+        self,
+        export_dir_base: str | os.PathLike[str],
+        serving_input_receiver_fn: Callable[[], ServingInputReceiver],
+        assets_extra: Mapping[str, str | os.PathLike[str]] | None = None,
+        as_text: bool = False,
+        checkpoint_path: str | os.PathLike[str] | None = None,
+    ) -> str:
+        """Writes the trained model as a SavedModel, which TensorFlow and TF Serving load.
+
+        The folder holds the graph with the variables as constants, a signature for each of the
+        model's `export_outputs`, and the extra assets. It is written under another name and
+        renamed when it is whole.
+
+        Args:
+            export_dir_base: The folder in which a folder is created, named by the time in seconds.
+            serving_input_receiver_fn: Returns a ServingInputReceiver, which says what requests
+                hold; see `centroids.export`.
+            assets_extra: Files to copy into the subfolder `assets.extra`: source paths by the path
+                of the copy in it.
+            as_text: Write the proto as text.
+            checkpoint_path: The checkpoint to export; None takes the latest.
+
+        Returns:
+            The path of the new folder.
+
+        Raises:
+            ValueError: If there is no serving_input_receiver_fn or it returns something else, the
+                model has no export_outputs, there is no checkpoint or it does not fit the
+                features, a destination of an asset is outside its folder, or the model is larger
+                than a proto can be (2 GiB).
+            OSError: If something cannot be read or written. No part of an export stays behind.
+
+        >>> import centroids
+        >>> points = np.array([[0.0, 1.0], [9.0, 1.0]], np.float32)
+        >>> kmeans = centroids.KMeansClustering(2, initial_clusters=points).train(lambda: [points])
+        >>> receive = centroids.export.build_raw_serving_input_receiver_fn({"x": points})
+        >>> with tempfile.TemporaryDirectory() as base:
+        ...     sorted(os.listdir(kmeans.export_savedmodel(base, receive)))
+        ['saved_model.pb']
+        """
+        check_receiver_fn(serving_input_receiver_fn)
+        return export_saved_model(
+            self.model_fn,
+            self._config,
+            self._trained(checkpoint_path),
+            export_dir_base,
+            serving_input_receiver_fn,
+            assets_extra,
+            as_text,
+        )
+
+    export_saved_model = export_savedmodel
 
     def get_variable_names(self) -> list[str]:
         """Returns the names of all variables of the latest checkpoint, sorted.

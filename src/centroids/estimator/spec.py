@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from centroids.estimator.metrics import Metric
 from centroids.estimator.session_run_hook import SessionRunHook, check_hooks
+from centroids.export.outputs import DEFAULT_SERVING_SIGNATURE_DEF_KEY, PredictOutput
 
 Variables = MutableMapping[str, NDArray[Any]]
 T = TypeVar("T")
@@ -132,7 +133,8 @@ class EstimatorSpec:
         train_op: Changes `batch.variables`; the session then counts the step. Required for
             TRAIN.
         eval_metric_ops: Metrics by name, for EVAL.
-        export_outputs: Outputs by signature name. Kept for exporters, unused here.
+        export_outputs: What an exported model answers: a PredictOutput by signature name. One of
+            several must be called "serving_default"; a single one is the default by itself.
         training_chief_hooks: Hooks of training that run before all others.
         training_hooks: Hooks of training.
         evaluation_hooks: Hooks of evaluation.
@@ -164,7 +166,7 @@ class EstimatorSpec:
     loss: BatchFunction | None = None
     train_op: BatchFunction | None = None
     eval_metric_ops: Mapping[str, Metric] | None = None
-    export_outputs: Mapping[str, Any] | None = None
+    export_outputs: Mapping[str, PredictOutput] | None = None
     training_chief_hooks: Sequence[SessionRunHook] = ()
     training_hooks: Sequence[SessionRunHook] = ()
     evaluation_hooks: Sequence[SessionRunHook] = ()
@@ -184,6 +186,7 @@ class EstimatorSpec:
         self._check_required()
         self._check_functions()
         self._check_metrics()
+        self._check_export_outputs()
         self._check_names()
         for name in (
             "training_chief_hooks",
@@ -239,6 +242,24 @@ class EstimatorSpec:
                     f"eval_metric_ops[{name!r}] must have the methods reset, update and result, "
                     f"but {metric!r} has not"
                 )
+
+    def _check_export_outputs(self) -> None:
+        outputs = self.export_outputs
+        if outputs is None:
+            return
+        if not isinstance(outputs, Mapping):
+            raise TypeError(f"export_outputs must be a dict by signature name, got {outputs!r}")
+        for key, output in outputs.items():
+            if not isinstance(key, str) or not isinstance(output, PredictOutput):
+                raise TypeError(
+                    f"export_outputs[{key!r}] must be a PredictOutput with a string for a name, "
+                    f"got {output!r}"
+                )
+        if len(outputs) > 1 and DEFAULT_SERVING_SIGNATURE_DEF_KEY not in outputs:
+            raise ValueError(
+                f"export_outputs has {', '.join(map(repr, outputs))}, but none of them is the "
+                f"default; name one {DEFAULT_SERVING_SIGNATURE_DEF_KEY!r}"
+            )
 
     def _check_names(self) -> None:
         taken = {"loss": "the loss", "global_step": "the number of steps"}
