@@ -53,6 +53,16 @@ def test_onnx(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert properties["global_step"] == "0"
 
 
+def test_a_savedmodel_is_written_unless_the_ending_says_otherwise(folder: Path) -> None:
+    done = run(folder, "export", "model", "served")
+    (version,) = (folder / "served").iterdir()
+    assert version.name.isdigit() and (version / "saved_model.pb").is_file()
+    assert done.stdout == (
+        f"Wrote served/{version.name}; use it with: tensorflow_model_server --rest_api_port=8501 "
+        f"--model_base_path={folder / 'served'}\n"
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("metric", ["squared_euclidean", "cosine"])
 def test_faiss(tmp_path: Path, capsys: pytest.CaptureFixture[str], metric: str) -> None:
