@@ -41,7 +41,6 @@ from centroids.estimator.session_run_hook import SessionRunArgs, SessionRunHook,
 from centroids.estimator.session_setup import BatchQueue, create_session, position_to_resume
 from centroids.estimator.spec import EstimatorSpec, ModeKeys, describe
 from centroids.estimator.stop_signals import StopSignals
-from centroids.estimator.summary import EventWriter
 from centroids.export.receivers import ServingInputReceiver
 from centroids.inputs.errors import PositionError
 from centroids.inputs.source import Position
@@ -74,7 +73,7 @@ class Estimator:
 
     An online mean, as a model:
 
-    >>> import centroids
+    >>> import numpy as np
     >>> def model_fn(features, mode):
     ...     def update(batch):
     ...         step = int(batch.variables["global_step"]) + 1
@@ -319,6 +318,7 @@ class Estimator:
                 than a proto can be (2 GiB).
             OSError: If something cannot be read or written. No part of an export stays behind.
 
+        >>> import numpy as np
         >>> import centroids
         >>> points = np.array([[0.0, 1.0], [9.0, 1.0]], np.float32)
         >>> kmeans = centroids.KMeansClustering(2, initial_clusters=points).train(lambda: [points])
@@ -462,21 +462,19 @@ class Estimator:
         signals: StopSignals,
     ) -> Any:
         spec = self._spec(batches, ModeKeys.TRAIN)
-        if batches.peek() is None:
+        if batches.peek() is None and (restored is None or restored.input_position is None):
             logger.warning("input_fn gave no batch (or only empty ones): there is no step to train")
         loss = None
         args = SessionRunArgs("loss")
-        with EventWriter(self.model_dir) as writer:
-            all_hooks = training_hooks(spec, self._config, hooks, listeners, writer)
-            with MonitoredSession(
-                all_hooks,
-                lambda: create_session(spec, batches, self._config, restored, self._params),
-            ) as monitored:
-                signals.in_training = True
-                fetches = Fetches(monitored.session, args.fetches)
-                while not monitored.should_stop() and signals.received is None:
-                    loss = monitored.run(args, fetches)
-                monitored.session.finished = signals.received is None
+        with MonitoredSession(
+            training_hooks(spec, self._config, hooks, listeners, self._params),
+            lambda: create_session(spec, batches, self._config, restored, self._params),
+        ) as monitored:
+            signals.in_training = True
+            fetches = Fetches(monitored.session, args.fetches)
+            while not monitored.should_stop() and signals.received is None:
+                loss = monitored.run(args, fetches)
+            monitored.session.finished = monitored.should_stop() or signals.received is None
         return loss
 
 

@@ -122,8 +122,8 @@ class EstimatorSpec:
     """A model for one mode: functions of a batch, and the variables that they use.
 
     A function runs only when it is fetched and at most once per batch (`train_op` always, in
-    training). A name may stand for one thing only among predictions, variables and summaries;
-    "loss" and "global_step" are taken.
+    training). A name may stand for one thing only among predictions, variables, summaries and
+    histograms; "loss" and "global_step" are taken.
 
     Attributes:
         mode: One of ModeKeys.
@@ -148,7 +148,11 @@ class EstimatorSpec:
         identity: Settings that a checkpoint must agree with, saved in it.
         check_variables: Called with the variables of a checkpoint before their names and shapes
             are compared to `variables`; may raise a ValueError that says more.
-        summaries: Functions that give further scalars for the event file, by name.
+        summaries: Functions that give further scalars for the event file, by name. They run
+            before the update of the steps that are written; only for the last step of a training
+            they run after it, as nobody knows before that it is the last. What must be from
+            before comes from `batch.get`.
+        histograms: Functions that give arrays, whose histograms go to the event file likewise.
 
     Raises:
         ValueError: If something that the mode requires is missing, or a name is used twice.
@@ -177,6 +181,7 @@ class EstimatorSpec:
     identity: Mapping[str, str] = field(default_factory=dict)
     check_variables: Callable[[Mapping[str, NDArray[Any]]], None] | None = None
     summaries: Mapping[str, BatchFunction] = field(default_factory=dict)
+    histograms: Mapping[str, BatchFunction] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.mode not in _MODES:
@@ -223,6 +228,7 @@ class EstimatorSpec:
         for argument, entries in (
             ("predictions", self.predictions),
             ("summaries", self.summaries),
+            ("histograms", self.histograms),
         ):
             if isinstance(entries, Mapping):
                 functions |= {f"{argument}[{name!r}]": entry for name, entry in entries.items()}
@@ -268,6 +274,7 @@ class EstimatorSpec:
             ("a variable", self.variables),
             ("a prediction", predictions),
             ("a summary", self.summaries),
+            ("a histogram", self.histograms),
         ):
             for name in names:
                 if not isinstance(name, str):

@@ -54,7 +54,7 @@ def elementwise(op: str, tensor: Tensor) -> Tensor:
 
 
 def logical(op: str, left: Tensor, right: Tensor) -> Tensor:
-    """ "LogicalAnd", "LogicalOr" of two tensors of booleans."""
+    """Two tensors of booleans combined: "LogicalAnd", "LogicalOr"."""
     return operation(op, [left, right], np.bool_, left.shape, output="z")
 
 
