@@ -4,7 +4,7 @@ The graph gives the labels and distances of our kernels:
 
 - Points and centers are shifted by about the mean of the centers, in float64, before anything is
   multiplied. The scores `|c|^2 - 2xc` then do not cancel, wherever the data sits.
-- The distance to the nearest center, the only one that can be tiny, is taken again from the
+- The distance to the nearest center, which may be tiny, is taken again from the
   differences. A point that equals a center is at distance 0.
 - Among centers that are equal the lowest index wins, whatever order the runtime multiplies in.
 """
