@@ -13,8 +13,13 @@ from numpy.typing import NDArray
 
 from centroids import kmeans_model
 from centroids.clustering import InitialCenters
-from centroids.estimator import Estimator, ModeKeys, RunConfig
+from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig
 from centroids.estimator.session_setup import check_restored
+from centroids.export.tensorflow_checkpoint import (
+    find_tensorflow_checkpoint,
+    is_tensorflow_checkpoint,
+)
+from centroids.kmeans_from_tensorflow import load_kmeans_from_tensorflow
 from centroids.kmeans_model import KMeansModel
 
 InputFn = Callable[..., Any]
@@ -39,8 +44,8 @@ class KMeansClustering(Estimator):
     Args:
         num_clusters: The number of clusters, at least 1. Ignored if `initial_clusters` is an
             array.
-        model_dir: Where checkpoints and summaries go, and come from. None makes a temporary
-            folder.
+        model_dir: Where checkpoints and summaries go, and come from. Without a checkpoint of ours
+            one that TensorFlow wrote there is taken up. None makes a temporary folder.
         initial_clusters: `RANDOM_INIT`, `KMEANS_PLUS_PLUS_INIT`, an array [k, d] of initial
             centers, or a callable `f(inputs, k)` that returns from 0 to k centers and is invoked
             on successive batches until all are chosen.
@@ -128,6 +133,7 @@ class KMeansClustering(Estimator):
             "kmeans_plus_plus_num_retries": model.kmeans_plus_plus_num_retries,
             "relative_tolerance": model.relative_tolerance,
         }
+        self._steps_per_iteration = model.mini_batch_steps_per_iteration if use_mini_batch else 1
         super().__init__(model_fn=model.model_fn, model_dir=model_dir, config=config, params=params)
 
     def cluster_centers(self) -> NDArray[Any]:
@@ -220,6 +226,18 @@ class KMeansClustering(Estimator):
         if spec.check_variables is not None:
             spec.check_variables(restored.variables)
         return write_onnx(path, centers, self.params["distance_metric"], restored.global_step)
+
+    def _load_checkpoint(
+        self, checkpoint_path: str | os.PathLike[str] | None = None
+    ) -> Checkpoint | None:
+        path = checkpoint_path
+        if path is None or not is_tensorflow_checkpoint(path):
+            found = super()._load_checkpoint(path)
+            path = find_tensorflow_checkpoint(self.model_dir) if found is None else None
+            if path is None:
+                return found
+        metric = self.params["distance_metric"]
+        return load_kmeans_from_tensorflow(path, metric, self._steps_per_iteration)
 
     def _predict_one(self, input_fn: InputFn, key: str) -> Iterator[Any]:
         # By whole batches: a dict for every point would take ten times as long as the search.

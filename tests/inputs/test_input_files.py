@@ -84,7 +84,7 @@ def test_npy_errors(tmp_path: Path) -> None:
         npy_input_fn(file)
     np.save(file, np.zeros((100, 2)))
     file.write_bytes(file.read_bytes()[:-8])
-    with pytest.raises(ValueError, match=r"a.npy is cut off: .* the shape \(100, 2\) needs"):
+    with pytest.raises(ValueError, match=r"a.npy is cut off: .* the shape \(100, 2\) needs 1728"):
         npy_input_fn(file)
     for array in (np.array(["a"]), np.array([None]), np.array(1.0), np.zeros(2, "i4,i4")):
         np.save(file, array)
@@ -147,11 +147,19 @@ def test_csv_single_column_and_types(tmp_path: Path) -> None:
         ("1,2\n3,4,5\n", {"batch_size": 1}, r"a.csv, line 2: 3 fields, but the first line has 2"),
         ("1,2,3\n4\n", {"columns": [2]}, r"a.csv, line 2: 1 fields, but the first line has 3"),
         ("1,2\n# end\n", {}, r"a.csv, line 2: 1 fields"),
+        ("x,y,z\na,1,2\na,b,1,2\n", {"columns": ["y"]}, r"line 3: 4 fields, but .* first .* 3"),
+        ("x y\na 1\n2\n", {"columns": ["y"]}, r"line 3: 1 fields, but the first line has 2"),
+        ('1,2\n3,"4\n5",6\n', {}, r"a.csv, line 2: a quotation mark is not closed"),
+        ('1,"2"\n3,4\n1,"2\n', {}, r"a.csv, line 3: a quotation mark is not closed"),
+        ("1,2\n3,4\r5,6\n", {}, r"a.csv, line 2: 3 fields, but the first line has 2"),
+        ("1,2\n3\r,4\n", {}, r"a.csv, line 2: .*embedded newline"),
+        ("1,2\n3,\u0663\n", {}, r"a.csv, line 2, column 1: '\u0663' is not a number"),
+        ('1 "2"\n', {}, r"a.csv, line 1: could not convert string '\"2\"'"),
         ("word,x\nthe,1\n", {}, r"column 0 \('word'\): 'the' is not .* columns with columns=\["),
     ],
 )
 def test_csv_bad_lines(text: str, arguments: dict[str, Any], message: str, tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text(text)
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8", newline="")
     source = csv_input_fn(tmp_path / "a.csv", **arguments)()
     with pytest.raises(ValueError, match=message):
         list(source)
@@ -165,7 +173,9 @@ def test_csv_bad_lines(text: str, arguments: dict[str, Any], message: str, tmp_p
         ("1,2\n", {"columns": ["z"]}, r"no column 'z'; it has the columns 0, 1"),
         ("1,2\n", {"columns": [2]}, r"no column 2; it has the columns 0, 1"),
         ("1,2\n", {"columns": "x"}, r"columns must be a list of names or numbers, got 'x'"),
-        ("1,2\n", {"delimiter": "::"}, r"delimiter must be a single character or None, got '::'"),
+        ("1,2\n", {"delimiter": "::"}, r"delimiter must be a single character, .*; got '::'"),
+        ("1,2\n", {"delimiter": '"'}, r"no quotation mark or line break, or None; got '\"'"),
+        ("1,2\n", {"columns": [0.5]}, r"no column 0.5; it has the columns 0, 1"),
         ("1,2\n", {"header": 1}, r"header must be True or False, got 1"),
         ("1,2\n", {"dtype": int}, r"dtype must be a floating-point type, got int64"),
     ],

@@ -195,10 +195,12 @@ def test_position_of_another_input(
 @pytest.mark.parametrize("kind", KINDS)
 def test_damaged_position(kind: str, tmp_path: Path) -> None:
     source = make_input_fn(kind, tmp_path, rows_of(10), shuffle=False)()
-    with pytest.raises(ValueError, match=r"at row -1 of an epoch, but the input has"):
-        source.restore({**source.position(), "offset": -1})
+    next(iter(source))
+    position = source.position()
+    with pytest.raises(ValueError, match=r"the offset -1; of .* an integer of 0 to \d+"):
+        source.restore({**position, "offset": -1})
     with pytest.raises(ValueError, match=r"the epoch None; it must be at least 0"):
-        source.restore({**source.position(), "epoch": None})
+        source.restore({**position, "epoch": None})
 
 
 def test_numpy_labels_and_dict() -> None:

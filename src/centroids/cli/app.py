@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from centroids.cli import exporting, inference, inspection, training
+from centroids.cli import exporting, importing, inference, inspection, training
 
 _DEBUG = "--debug"
 
@@ -276,6 +276,49 @@ def export(
       centroids export model old.onnx --checkpoint model/model.ckpt-10
     """
     exporting.export(model_dir, output, format, checkpoint)
+
+
+@app.command("import")
+def import_(
+    old: Annotated[
+        Path,
+        typer.Argument(
+            help="The model folder that TensorFlow wrote, or one of its checkpoints, such as "
+            "old/model.ckpt-20."
+        ),
+    ],
+    new: Annotated[Path, typer.Argument(help="The folder to make. It must not hold a model.")],
+    distance_metric: Annotated[
+        Metric | None,
+        typer.Option(
+            help="That of the old model: TensorFlow does not store it. "
+            "Default: squared_euclidean, as in TensorFlow."
+        ),
+    ] = None,
+    mini_batch_steps_per_iteration: Annotated[
+        int | None,
+        typer.Option(
+            help="That of the old model, if it was more than 1: TensorFlow does not store it."
+        ),
+    ] = None,
+) -> None:
+    """Take over a model that TensorFlow's KMeansClustering trained. TensorFlow is not needed.
+
+    Centers, counts and the number of steps come over, with checksums verified; OLD stays as it
+    is. Training then goes on where TensorFlow stopped.
+
+    
+    Examples:
+      centroids import old_model model
+      centroids import old_model/model.ckpt-2000 model --distance-metric cosine
+      centroids train points.npy model --steps 10
+    """
+    importing.import_model(
+        old,
+        new,
+        None if distance_metric is None else distance_metric.value,
+        mini_batch_steps_per_iteration,
+    )
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
+from centroids.export.tensorflow_checkpoint import find_tensorflow_checkpoint
 from centroids.inputs import file_input_fn
 
 _BATCH_SIZE = 1 << 14
@@ -31,7 +32,7 @@ def open_model(model_dir: Path) -> KMeansClustering:
 
 def find_model(model_dir: Path) -> KMeansClustering | None:
     """As `open_model`, or None if the folder holds no trained model at all."""
-    checkpoint = load_latest(str(model_dir))
+    checkpoint = _find_checkpoint(model_dir)
     return None if checkpoint is None else model_of(checkpoint, model_dir)
 
 
@@ -43,7 +44,7 @@ def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoi
     """
     if checkpoint_path is not None:
         return read_checkpoint(checkpoint_path)
-    checkpoint = load_latest(str(model_dir))
+    checkpoint = _find_checkpoint(model_dir)
     if checkpoint is None:
         raise ValueError(
             f"{model_dir} holds no trained model; make one with: centroids train FILE {model_dir} "
@@ -65,6 +66,16 @@ def model_of(checkpoint: Checkpoint, model_dir: Path) -> KMeansClustering:
         model_dir=str(model_dir),
         distance_metric=checkpoint.identity["distance_metric"],
     )
+
+
+def _find_checkpoint(model_dir: Path) -> Checkpoint | None:
+    checkpoint = load_latest(str(model_dir))
+    if checkpoint is None and find_tensorflow_checkpoint(str(model_dir)) is not None:
+        raise ValueError(
+            f"{model_dir} holds a model of TensorFlow; take it over with: centroids import "
+            f"{model_dir} NEW"
+        )
+    return checkpoint
 
 
 def batch_size(model: KMeansClustering, *, distances: bool) -> int:

@@ -147,8 +147,8 @@ def deserialize(data: bytes, path: str) -> Checkpoint:
             random_state=metadata["random_state"],
             path=path,
         )
-        checkpoint.global_step  # noqa: B018 - it must be there and be one number
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        _check_parts(checkpoint)
+    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise DamagedCheckpointError(f"{path} is not a whole checkpoint: {error!r}") from error
     if metadata.get("sha256") != checksum(data):
         raise DamagedCheckpointError(
@@ -159,3 +159,18 @@ def deserialize(data: bytes, path: str) -> Checkpoint:
             f"{path} has the format version {version}; this package reads {FORMAT_VERSION}"
         )
     return checkpoint
+
+
+def _check_parts(checkpoint: Checkpoint) -> None:
+    """Raises a KeyError or ValueError if a part that every checkpoint has is missing or odd."""
+    step = checkpoint.variables["global_step"]
+    if step.shape != () or step.dtype.kind not in "iu" or step < 0:
+        raise ValueError(f"its global_step is {step!r}")
+    identity = checkpoint.identity
+    if not isinstance(identity, dict) or not all(isinstance(v, str) for v in identity.values()):
+        raise ValueError(f"its identity is {identity!r}")
+    for name in ("input_position", "random_state"):
+        if not isinstance(getattr(checkpoint, name), (dict, type(None))):
+            raise ValueError(f"its {name} is {getattr(checkpoint, name)!r}")
+    if not isinstance(checkpoint.finished, bool):
+        raise ValueError(f"its entry finished is {checkpoint.finished!r}")

@@ -124,7 +124,7 @@ class Session:
         if self._train_op is not None:
             batch.get(self._train_op)
             self.variables["global_step"] = np.array(self.global_step + 1, np.int64)
-            self.input_position = self._batches.position_after(given)
+            self.input_position, self.finished = self._batches.position_after(given), False
 
     def checkpoint(self) -> Checkpoint:
         """Returns what a checkpoint of this moment holds. The arrays are not copied."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.estimator.checkpoint import UNKNOWN_POSITION, Checkpoint
+from centroids.estimator.checkpoint import UNKNOWN_POSITION, Checkpoint, DamagedCheckpointError
 from centroids.estimator.metrics import Metric
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session import Session
@@ -104,9 +104,17 @@ def create_session(
         check_restored(spec, restored, with_variables=batches.peek() is not None)
         variables = dict(restored.variables)
         if restored.random_state is not None:
-            random.bit_generator.state = dict(restored.random_state)
+            try:
+                random.bit_generator.state = dict(restored.random_state)
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
+                raise DamagedCheckpointError(
+                    f"{restored.path} holds no state of a random generator: {error!r}"
+                ) from error
         position = restored.input_position
-        return Session(spec, variables, batches, config, metrics, params, position, random)
+        session = Session(spec, variables, batches, config, metrics, params, position, random)
+        # Until the first step nothing has changed: an accident now must not leave another place.
+        session.finished = restored.finished
+        return session
     variables = {name: np.array(value) for name, value in spec.variables.items()}
     variables["global_step"] = np.array(0, np.int64)
     if spec.initialize is not None:

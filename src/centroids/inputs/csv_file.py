@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from centroids.inputs.arguments import check_bool, check_file
+from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.csv_layout import (
     Layout,
     choose_columns,
     decode_line,
     detect_layout,
+    has_closed_quotes,
     is_number,
+    is_whole,
+    read_line,
     split_fields,
 )
-from centroids.inputs.source import Position, check_offset
+from centroids.inputs.source import Position
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading
 
 _CHUNK_LINES = 4096
+_CHECKED_BYTES = 64
 
 
 def csv_input_fn(
@@ -36,6 +42,7 @@ def csv_input_fn(
     delimiter: str | None = None,
     header: bool | None = None,
     dtype: DTypeLike = np.float32,
+    bad_rows: BadRows = "raise",
 ) -> Callable[[], CsvSource]:
     """Makes an input function that feeds the rows of a CSV file, in bounded memory.
 
@@ -53,6 +60,9 @@ def csv_input_fn(
             any white space.
         header: Whether the first line holds the names of the columns; None finds out.
         dtype: The floating-point type of the batches.
+        bad_rows: "raise" raises at a line that is no row of numbers (nan and inf count as numbers
+            here, but not for who computes with them); "drop" leaves such lines out, and rows with
+            NaN or infinity too, and says so in the log.
 
     Returns:
         A function that returns a new source at each call. Batches are [n, columns].
@@ -62,11 +72,15 @@ def csv_input_fn(
         ValueError: If the file is empty, a column is not there, or an argument has a value that is
             not allowed. While reading: if a field is no number; it names file, line and column.
     """
-    file, reading = check_file(path), check_reading(batch_size, num_epochs, shuffle, seed)
+    file = check_file(path)
+    reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
     if header is not None:
         check_bool("header", header)
-    if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1):
-        raise ValueError(f"delimiter must be a single character or None, got {delimiter!r}")
+    if delimiter is not None and not _is_delimiter(delimiter):
+        raise ValueError(
+            "delimiter must be a single character, no quotation mark or line break, or None; got "
+            f"{delimiter!r}"
+        )
     element_type = np.dtype(dtype)
     if element_type.kind != "f":
         raise ValueError(f"dtype must be a floating-point type, got {element_type}")
@@ -76,7 +90,11 @@ def csv_input_fn(
 
 
 class CsvSource(WindowedSource):
-    """Rows of a text file; see `csv_input_fn`. A position holds the byte to go on from."""
+    """Rows of a text file; see `csv_input_fn`.
+
+    A position holds the byte to go on from, and a checksum of what precedes it: a file that has
+    grown since is the same input, if it is read in order.
+    """
 
     def __init__(
         self,
@@ -86,35 +104,62 @@ class CsvSource(WindowedSource):
         columns: tuple[int, ...] | None,
         dtype: np.dtype[Any],
     ) -> None:
-        self._file, self._layout, self._columns, self._dtype = file, layout, columns, dtype
+        self._layout, self._columns, self._dtype = layout, columns, dtype
         self._num_bytes = file.stat().st_size
-        width = layout.num_fields if columns is None else len(columns)
+        self._width = layout.num_fields if columns is None else len(columns)
         identity = {
-            "bytes": self._num_bytes,
-            "columns": list(range(width)) if columns is None else list(columns),
+            "columns": self._width if columns is None else list(columns),
+            "dtype": dtype.name,
         }
-        super().__init__("csv", reading, width * dtype.itemsize, identity)
+        if reading.shuffle:
+            identity["bytes"] = self._num_bytes
+        super().__init__("csv", file, reading, self._width * dtype.itemsize, identity)
+
+    def _limits_of_window(self) -> Mapping[str, int]:
+        num_bytes = self._num_bytes
+        return {
+            "offset": num_bytes,
+            "byte": num_bytes,
+            "line": num_bytes + 1,
+            "checksum": 0xFFFFFFFF,
+        }
 
     def _check_place(self, place: Position) -> None:
-        check_offset(place, self._num_bytes)
-        byte = place.get("byte", 0)
-        if not isinstance(byte, int) or not 0 <= byte <= self._num_bytes:
+        super()._check_place(place)
+        if "byte" not in place:
+            return
+        byte, saved = place["byte"], place["checksum"]
+        with self._file.open("rb") as handle:
+            handle.seek(byte)
+            before = _read_before(handle)
+        if zlib.crc32(before) != saved:
             raise ValueError(
-                f"the saved position is at byte {byte!r}, but {self._file} has {self._num_bytes} "
-                "bytes"
+                f"the saved position is of another input: the text of {self._file} before byte "
+                f"{byte} had the checksum {saved}, now it has {zlib.crc32(before)}"
+            )
+        if byte < self._num_bytes and not before.endswith(b"\n"):
+            raise ValueError(
+                f"the saved position is at byte {byte}, the end of {self._file} then; now the "
+                f"line goes on there and the file has {self._num_bytes} bytes"
             )
 
     def _read_windows(self, epoch: int, place: Position) -> Windows:
         offset = place.get("offset", 0)
         line = place.get("line", self._layout.first_line)
-        with self._file.open("rb", buffering=1 << 20) as handle:
-            handle.seek(place.get("byte", self._layout.first_byte))
+        with self._open_at(place) as handle:
             while True:
                 rows, line = self._read_rows(handle, line)
                 if not len(rows):
                     return
                 offset += len(rows)
-                yield rows, {"offset": offset, "byte": handle.tell(), "line": line}
+                checksum = zlib.crc32(_read_before(handle))
+                after = {"offset": offset, "byte": handle.tell(), "line": line}
+                yield rows, {**after, "checksum": checksum}
+
+    def _open_at(self, place: Position) -> IO[bytes]:
+        handle = self._file.open("rb", buffering=1 << 20)
+        handle.seek(place.get("byte", self._layout.first_byte))
+        return handle
 
     def _read_rows(self, handle: IO[bytes], line: int) -> tuple[NDArray[Any], int]:
         """The rows of a window and the number of the line after them."""
@@ -122,70 +167,123 @@ class CsvSource(WindowedSource):
         missing = self._window_rows
         # Lines are objects of many times their size: only a few of them exist at a time.
         while missing:
-            lines = _take_lines(handle, min(missing, _CHUNK_LINES))
-            if not lines:
+            texts = self._take_lines(handle, line, min(missing, _CHUNK_LINES))
+            if not texts:
                 break
-            part = self._parse(lines, line)
+            part = self._parse(texts, line)
             parts.append(part)
-            line, missing = line + len(lines), missing - len(part)
+            line, missing = line + len(texts), missing - len(part)
         if len(parts) == 1:
             return parts[0], line
         return np.concatenate(parts) if parts else np.empty((0, 0), self._dtype), line
 
-    def _parse(self, lines: list[bytes], first_line: int) -> NDArray[Any]:
-        texts = [decode_line(line) for line in lines if line.strip()]
-        if not texts:
-            return np.empty((0, self._width), self._dtype)
+    def _take_lines(self, handle: IO[bytes], first_line: int, count: int) -> list[str]:
+        texts: list[str] = []
+        while len(texts) < count:
+            line = read_line(handle, self._file, first_line + len(texts))
+            if not line:
+                break
+            texts.append(decode_line(line))
+        return texts
+
+    def _parse(self, texts: list[str], first_line: int) -> NDArray[Any]:
+        """[n, columns] of n lines that are not blank; dropped ones are NaN."""
+        rows = [text for text in texts if text.strip()]
         try:
-            rows = np.loadtxt(
-                texts,
-                dtype=np.float64,
-                comments=None,
-                delimiter=self._layout.delimiter,
-                usecols=self._columns,
-                ndmin=2,
-                quotechar=None if self._layout.delimiter is None else '"',
-            )
+            matrix = self._load(rows)
         except ValueError as error:
-            self._raise_bad_line(lines, first_line, error)
-        if rows.shape[1] != self._width:
-            self._raise_bad_line(lines, first_line, None)
+            if not self._drop_bad_rows:
+                self._raise_bad_line(texts, first_line, error)
+            matrix = self._load_good(rows)
         with np.errstate(over="ignore"):
-            return rows.astype(self._dtype, copy=False)
+            return matrix.astype(self._dtype, copy=False)
 
-    @property
-    def _width(self) -> int:
-        return self._layout.num_fields if self._columns is None else len(self._columns)
-
-    def _raise_bad_line(
-        self, lines: list[bytes], first_line: int, error: ValueError | None
-    ) -> None:
-        """Raises a ValueError that names file, line and column of what is no number."""
+    def _load(self, texts: list[str]) -> NDArray[np.float64]:
+        if not texts:
+            return np.empty((0, self._width))
         layout = self._layout
-        for number, line in enumerate(lines, first_line):
-            if not line.strip():
-                continue
-            fields = split_fields(decode_line(line), layout.delimiter)
-            if len(fields) != layout.num_fields:
-                raise ValueError(
-                    f"{self._file}, line {number}: {len(fields)} fields, but the first line has "
-                    f"{layout.num_fields}"
-                ) from error
-            for column in range(len(fields)) if self._columns is None else self._columns:
-                if not is_number(fields[column]):
-                    raise ValueError(
-                        f"{self._file}, line {number}, column {layout.describe(column)}: "
-                        f"{fields[column]!r} is not a number; correct it, or choose other columns "
-                        "with columns=[...]"
-                    ) from error
-        last_line = first_line + len(lines) - 1
+        # NumPy counts the fields itself if it takes all of them and none is quoted.
+        if layout.delimiter is not None and self._columns is None:
+            unsure = [text for text in texts if '"' in text]
+        else:
+            unsure = texts
+        if not all(is_whole(text, layout) for text in unsure):
+            raise ValueError(f"a line has not {layout.num_fields} fields")
+        matrix = np.loadtxt(
+            texts,
+            dtype=np.float64,
+            comments=None,
+            delimiter=layout.delimiter,
+            usecols=self._columns,
+            ndmin=2,
+            quotechar=None if layout.delimiter is None else '"',
+        )
+        if matrix.shape != (len(texts), self._width):
+            raise ValueError(f"a line has not {self._width} fields")
+        return matrix
+
+    def _load_good(self, texts: list[str]) -> NDArray[np.float64]:
+        """As `_load`, with a row of NaN for each line that is none; by halves to find them."""
+        try:
+            return self._load(texts)
+        except ValueError:
+            if len(texts) == 1:
+                return np.full((1, self._width), np.nan)
+        half = len(texts) // 2
+        return np.concatenate([self._load_good(texts[:half]), self._load_good(texts[half:])])
+
+    def _raise_bad_line(self, texts: list[str], first_line: int, error: ValueError) -> NoReturn:
+        """Raises a ValueError that names file, line and column of what is no number."""
+        for number, text in enumerate(texts, first_line):
+            problem = self._find_problem(text) if text.strip() else None
+            if problem is not None:
+                raise ValueError(f"{self._file}, line {number}{problem}") from error
+        last_line = first_line + len(texts) - 1
         raise ValueError(f"{self._file}, lines {first_line} to {last_line}: {error}") from error
 
+    def _find_problem(self, text: str) -> str | None:
+        """What makes a line no row of numbers, to be read after its place; None if it is one."""
+        layout = self._layout
+        if layout.delimiter is not None and not has_closed_quotes(text):
+            return ": a quotation mark is not closed"
+        fields = split_fields(text, layout.delimiter)
+        if len(fields) != layout.num_fields:
+            return f": {len(fields)} fields, but the first line has {layout.num_fields}"
+        for column in range(len(fields)) if self._columns is None else self._columns:
+            if not is_number(fields[column]):
+                return (
+                    f", column {layout.describe(column)}: {_shorten(fields[column])} is not a "
+                    "number; correct it, or choose other columns with columns=[...]"
+                )
+        try:
+            self._load([text])
+        except ValueError as error:
+            return f": {error}"
+        return None
 
-def _take_lines(handle: IO[bytes], count: int) -> list[bytes]:
-    lines: list[bytes] = []
-    for line in handle:
-        lines.append(line)
-        if len(lines) == count:
-            break
-    return lines
+    def _describe_row(self, epoch: int, window: Position, row: int, reason: str) -> str:
+        number = window.get("line", self._layout.first_line) - 1
+        with self._open_at(window) as handle:
+            while line := read_line(handle, self._file, number + 1):
+                number, text = number + 1, decode_line(line)
+                if text.strip():
+                    if row == 0:
+                        return f"line {number}{self._find_problem(text) or f': {reason}'}"
+                    row -= 1
+        return reason  # the file was cut off in the meantime
+
+
+def _is_delimiter(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 1 and value not in '"\r\n'
+
+
+def _read_before(handle: IO[bytes]) -> bytes:
+    """The last bytes before the place of a file, which stays where it is."""
+    place = handle.tell()
+    count = min(place, _CHECKED_BYTES)
+    handle.seek(place - count)
+    return handle.read(count)
+
+
+def _shorten(field: str) -> str:
+    return repr(field if len(field) <= 60 else field[:57] + "...")

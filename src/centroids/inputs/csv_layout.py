@@ -7,8 +7,10 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MAX_LINE_BYTES = 64 << 20
 _DELIMITERS = ("\t", ";", ",")  # in this order: decimals and names may have commas
 
 
@@ -52,7 +54,7 @@ def detect_layout(file: Path, delimiter: str | None, header: bool | None) -> Lay
     first_byte, first_line, comment = 0, 1, ""
     rows: list[tuple[str, int]] = []
     with file.open("rb") as handle:
-        for line in handle:
+        while line := read_line(handle, file, first_line):
             text = decode_line(line).strip()
             if not rows and (not text or text.startswith("#")):
                 first_byte, first_line = first_byte + len(line), first_line + 1
@@ -94,7 +96,7 @@ def choose_columns(
     for column in columns:
         if isinstance(column, str) and layout.names is not None and column in layout.names:
             numbers.append(layout.names.index(column))
-        elif not isinstance(column, str) and 0 <= column < layout.num_fields:
+        elif not isinstance(column, str) and column in range(layout.num_fields):
             numbers.append(int(column))
         else:
             names = ", ".join(map(repr, itertools.islice(available, 20)))
@@ -112,16 +114,49 @@ def split_fields(text: str, delimiter: str | None) -> list[str]:
     """The fields of a line, without quotation marks and outer white space."""
     if delimiter is None:
         return [field.strip('"') for field in text.split()]
-    return [field.strip() for field in next(csv.reader([text], delimiter=delimiter), [])]
+    try:
+        fields = next(csv.reader([text], delimiter=delimiter), [])
+    except csv.Error:  # a carriage return within the line, or a field of more than 128 KiB
+        fields = text.split(delimiter)
+    return [field.strip() for field in fields]
+
+
+def is_whole(text: str, layout: Layout) -> bool:
+    """Whether a line has the fields of a row, none of them with an open quotation mark."""
+    delimiter = layout.delimiter
+    if delimiter is None:
+        return len(text.split()) == layout.num_fields
+    if '"' in text:
+        return has_closed_quotes(text) and len(split_fields(text, delimiter)) == layout.num_fields
+    return text.count(delimiter) + 1 == layout.num_fields
+
+
+def has_closed_quotes(text: str) -> bool:
+    """Whether each quotation mark of a line has its second one."""
+    return text.count('"') % 2 == 0
 
 
 def is_number(field: str) -> bool:
-    """Whether a field is a number; Python's underscores within numbers do not count."""
+    """Whether a field is a number; Python's underscores and other scripts do not count."""
     try:
         float(field)
     except ValueError:
         return False
-    return "_" not in field
+    return "_" not in field and field.strip().isascii()
+
+
+def read_line(handle: IO[bytes], file: Path, number: int) -> bytes:
+    """The next line of a file; empty at its end.
+
+    Raises:
+        ValueError: If it is longer than 64 MiB; it names the file and the given number.
+    """
+    line = handle.readline(_MAX_LINE_BYTES)
+    if len(line) == _MAX_LINE_BYTES and not line.endswith(b"\n"):
+        raise ValueError(
+            f"{file}, line {number} has more than {_MAX_LINE_BYTES >> 20} MiB; a row may have less"
+        )
+    return line
 
 
 def _looks_like_header(first: list[str], second: list[str], num_rows: int) -> bool:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from centroids.inputs.arguments import check_file
+from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.csv_file import csv_input_fn
 from centroids.inputs.npy import npy_input_fn
 from centroids.inputs.parquet import parquet_input_fn
@@ -22,6 +23,7 @@ def file_input_fn(
     seed: int = 0,
     *,
     columns: Sequence[str] | None = None,
+    bad_rows: BadRows = "raise",
 ) -> Callable[[], Source]:
     """Makes an input function that feeds the rows of a file, in bounded memory.
 
@@ -33,6 +35,8 @@ def file_input_fn(
             and `parquet_input_fn` say how thoroughly.
         seed: Of the shuffling.
         columns: The names of the columns to take, in this order; None: all. Not for .npy.
+        bad_rows: "drop" leaves out rows with NaN or infinity, and lines of text that are no row of
+            numbers, and says so in the log; see `numpy_input_fn`.
 
     Returns:
         A function that returns a new source at each call.
@@ -46,9 +50,13 @@ def file_input_fn(
     file = check_file(path)
     ending = file.suffix.lower()
     if ending in _TEXT_ENDINGS:
-        return csv_input_fn(file, batch_size, num_epochs, shuffle, seed, columns=columns)
+        return csv_input_fn(
+            file, batch_size, num_epochs, shuffle, seed, columns=columns, bad_rows=bad_rows
+        )
     if ending == ".parquet":
-        return parquet_input_fn(file, batch_size, num_epochs, shuffle, seed, columns=columns)
+        return parquet_input_fn(
+            file, batch_size, num_epochs, shuffle, seed, columns=columns, bad_rows=bad_rows
+        )
     if ending != ".npy":
         raise ValueError(
             f"the name of a file must end in .npy, .csv, .tsv, .txt or .parquet; got {file}. "
@@ -56,4 +64,4 @@ def file_input_fn(
         )
     if columns is not None:
         raise ValueError(f"columns is for files with named columns, {file} has none")
-    return npy_input_fn(file, batch_size, num_epochs, shuffle, seed)
+    return npy_input_fn(file, batch_size, num_epochs, shuffle, seed, bad_rows=bad_rows)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from centroids.inputs.arguments import check_bool, check_num_epochs, check_positive, check_seed
+from centroids.inputs.bad_rows import BadRows, check_bad_rows, describe_bad_value
 from centroids.inputs.convert import (
     Columns,
     convert_batch,
@@ -15,7 +17,8 @@ from centroids.inputs.convert import (
     convert_labels,
     num_rows,
 )
-from centroids.inputs.source import EpochSource, Position, check_offset
+from centroids.inputs.source import EpochSource, Position
+from centroids.inputs.sparse import check_sparse, is_sparse_type
 
 
 def numpy_input_fn(
@@ -28,6 +31,7 @@ def numpy_input_fn(
     num_threads: int = 1,
     *,
     seed: int = 0,
+    bad_rows: BadRows = "raise",
 ) -> Callable[[], ArraySource]:
     """Makes an input function that feeds data in memory in batches.
 
@@ -43,6 +47,9 @@ def numpy_input_fn(
         queue_capacity: Of no effect, as is `num_threads`: batches come in a fixed order.
         num_threads: See `queue_capacity`.
         seed: Of the shuffling.
+        bad_rows: What to do with rows of `x` that have NaN or infinity. "raise" leaves them in the
+            batches, and who computes with them raises; "drop" leaves them out, with their labels,
+            and says so in the log.
 
     Returns:
         A function that returns a new source at each call.
@@ -61,15 +68,20 @@ def numpy_input_fn(
     check_positive("queue_capacity", queue_capacity)
     check_positive("num_threads", num_threads)
     features, labels = convert_features(x, "x"), convert_labels(y, "y")
+    _check_sparse_parts("x", features)
+    _check_sparse_parts("y", labels)
     _check_equal_rows(features, labels)
     batch_size = check_positive("batch_size", batch_size)
     num_epochs = check_num_epochs(num_epochs)
     shuffled = check_bool("shuffle", shuffle)
     seed = check_seed(seed)
-    return lambda: ArraySource("numpy", features, labels, batch_size, num_epochs, shuffled, seed)
+    drop = check_bad_rows(bad_rows)
+    return lambda: ArraySource(
+        "numpy", features, labels, batch_size, num_epochs, shuffled, seed, drop
+    )
 
 
-def limit_epochs(x: Any, num_epochs: int | None = 1) -> ArraySource:
+def limit_epochs(x: Any, num_epochs: int | None = 1, *, bad_rows: BadRows = "raise") -> ArraySource:
     """The whole of `x` as one batch, `num_epochs` times.
 
     For use inside an input function: `input_fn=lambda: limit_epochs(points, num_epochs=1)`.
@@ -77,19 +89,26 @@ def limit_epochs(x: Any, num_epochs: int | None = 1) -> ArraySource:
     Args:
         x: A batch: features, or (features, labels).
         num_epochs: How often; None: for ever.
+        bad_rows: "drop" leaves out rows with NaN or infinity; see `numpy_input_fn`.
 
     Raises:
         TypeError: If `x` holds no numbers.
-        ValueError: If `num_epochs` is not positive.
+        ValueError: If `num_epochs` is not positive, or `bad_rows` is neither value.
 
     >>> [batch.tolist() for batch in limit_epochs([1, 2, 3], num_epochs=2)]
     [[1, 2, 3], [1, 2, 3]]
     """
-    epochs = check_num_epochs(num_epochs)
+    epochs, drop = check_num_epochs(num_epochs), check_bad_rows(bad_rows)
     features, labels = convert_batch(x)
-    batch_size = max(num_rows(features), 1)
     return ArraySource(
-        "limit_epochs", features, labels, batch_size, num_epochs=epochs, shuffle=False, seed=0
+        "limit_epochs",
+        features,
+        labels,
+        batch_size=max(num_rows(features), 1),
+        num_epochs=epochs,
+        shuffle=False,
+        seed=0,
+        drop_bad_rows=drop,
     )
 
 
@@ -105,21 +124,21 @@ class ArraySource(EpochSource):
         num_epochs: int | None,
         shuffle: bool,
         seed: int,
+        drop_bad_rows: bool,
     ) -> None:
         self._features, self._labels, self._batch_size = features, labels, batch_size
         self._num_rows = num_rows(features)
         self._shuffle, self._seed = shuffle, seed
-        order = {"shuffle_seed": seed} if shuffle else {}
-        identity = {"shape": _shape_of(features), "shuffle": shuffle, **order}
-        super().__init__(kind, num_epochs, identity)
+        identity = {"shape": _shape_of(features), "dtype": _dtype_of(features), "shuffle": shuffle}
+        if shuffle:
+            identity["shuffle_seed"] = seed
+        super().__init__(kind, "x", num_epochs, identity, drop_bad_rows)
 
-    def _check_place(self, place: Position) -> None:
-        check_offset(place, self._num_rows)
+    def _limits(self) -> Mapping[str, int]:
+        return {"offset": self._num_rows}
 
     def _read_epoch(self, epoch: int, place: Position) -> Generator[tuple[Any, Position]]:
-        order = None
-        if self._shuffle:
-            order = np.random.default_rng([self._seed, epoch]).permutation(self._num_rows)
+        order = self._order(epoch) if self._shuffle else None
         for start in range(place.get("offset", 0), self._num_rows, self._batch_size):
             stop = min(start + self._batch_size, self._num_rows)
             if stop - start == self._num_rows and order is None:
@@ -128,6 +147,14 @@ class ArraySource(EpochSource):
                 rows = slice(start, stop) if order is None else order[start:stop]
                 batch = (_take(self._features, rows), _take(self._labels, rows))
             yield batch if self._labels is not None else batch[0], {"offset": stop}
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self._seed, epoch]).permutation(self._num_rows)
+
+    def _describe_bad_row(self, epoch: int, place: Position, features: Columns, row: int) -> str:
+        place_in_epoch = place.get("offset", 0) + row
+        source_row = self._order(epoch)[place_in_epoch] if self._shuffle else place_in_epoch
+        return f"row {source_row}: {describe_bad_value(features, row)}"
 
 
 def _take(columns: Any, rows: Any) -> Any:
@@ -138,11 +165,24 @@ def _take(columns: Any, rows: Any) -> Any:
     return columns[rows]
 
 
+def _check_sparse_parts(name: str, columns: Any) -> None:
+    parts = columns if isinstance(columns, dict) else {None: columns}
+    for key, part in parts.items():
+        if is_sparse_type(type(part)):
+            check_sparse(part, name if key is None else f"{name}[{key!r}]")
+
+
 def _shape_of(columns: Columns) -> Any:
     """The shape as JSON gives it back: a list, or a dict of lists."""
     if isinstance(columns, dict):
         return {key: list(column.shape) for key, column in columns.items()}
     return list(columns.shape)
+
+
+def _dtype_of(columns: Columns) -> Any:
+    if isinstance(columns, dict):
+        return {key: column.dtype.name for key, column in columns.items()}
+    return columns.dtype.name
 
 
 def _check_equal_rows(features: Columns, labels: Any) -> None:

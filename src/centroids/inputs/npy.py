@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import math
 import os
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.inputs.arguments import check_file
-from centroids.inputs.source import Position, check_offset
+from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.source import Position
 from centroids.inputs.windows import WINDOW_BYTES, Reading, WindowedSource, Windows, check_reading
 
 _BLOCK_BYTES = 1 << 20
 _PAGE_BYTES = 4096
+_MAX_HEADER_BYTES = 12 + 10_000  # more is refused by NumPy, whose parser is slow and deep
 
 
 def npy_input_fn(
@@ -24,6 +29,8 @@ def npy_input_fn(
     num_epochs: int | None = 1,
     shuffle: bool = False,
     seed: int = 0,
+    *,
+    bad_rows: BadRows = "raise",
 ) -> Callable[[], NpySource]:
     """Makes an input function that feeds the rows of a .npy file, in bounded memory.
 
@@ -36,6 +43,8 @@ def npy_input_fn(
         num_epochs: How often to read the file; None: for ever.
         shuffle: Whether to shuffle the rows, in each epoch anew.
         seed: Of the shuffling.
+        bad_rows: "drop" leaves out rows with NaN or infinity and says so in the log; see
+            `numpy_input_fn`.
 
     Returns:
         A function that returns a new source at each call.
@@ -45,7 +54,8 @@ def npy_input_fn(
         TypeError: If it does not hold numbers.
         ValueError: If it is no .npy file, or an argument has a value that is not allowed.
     """
-    file, reading = check_file(path), check_reading(batch_size, num_epochs, shuffle, seed)
+    file = check_file(path)
+    reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
     NpySource(file, reading)  # what is wrong with the file shall be told now
     return lambda: NpySource(file, reading)
 
@@ -57,15 +67,24 @@ class NpySource(WindowedSource):
         self._array = _open_array(file)
         row_bytes = self._array[:1].nbytes
         identity = {"shape": list(self._array.shape), "dtype": self._array.dtype.str}
-        super().__init__("npy", reading, row_bytes, identity)
+        super().__init__("npy", file, reading, row_bytes, identity)
         self._block_rows = max(_BLOCK_BYTES // max(row_bytes, 1), 1)
 
-    def _check_place(self, place: Position) -> None:
-        check_offset(place, len(self._array))
+    def _limits_of_window(self) -> Mapping[str, int]:
+        return {"offset": len(self._array)}
+
+    def _describe_row(self, epoch: int, window: Position, row: int, reason: str) -> str:
+        row += window.get("offset", 0)
+        if self._reading.shuffle:
+            row = next(self._blocks(epoch).find(row, row + 1)).start
+        return f"row {row}: {reason}"
+
+    def _blocks(self, epoch: int) -> _Blocks:
+        return _Blocks(len(self._array), self._block_rows, [self._reading.seed, epoch])
 
     def _read_windows(self, epoch: int, place: Position) -> Windows:
         num_rows = len(self._array)
-        blocks = _Blocks(num_rows, self._block_rows, [self._reading.seed, epoch])
+        blocks = self._blocks(epoch)
         for start in range(place.get("offset", 0), num_rows, self._window_rows):
             stop = min(start + self._window_rows, num_rows)
             if self._reading.shuffle:
@@ -106,35 +125,46 @@ class _Blocks:
 
 def _open_array(file: Path) -> NDArray[Any]:
     with file.open("rb") as handle:
-        if handle.read(6) != b"\x93NUMPY":
-            raise ValueError(f"{file} is not a .npy file; write it with numpy.save")
-        handle.seek(0)
-        try:
-            shape, _, dtype = _read_header(handle)
-        except ValueError as error:
-            raise ValueError(f"{file} has a damaged header: {error}") from error
+        start = io.BytesIO(handle.read(_MAX_HEADER_BYTES))
+        num_bytes = handle.seek(0, os.SEEK_END)
+    if not start.getvalue().startswith(np.lib.format.MAGIC_PREFIX):
+        raise ValueError(f"{file} is not a .npy file; write it with numpy.save")
+    try:
+        shape, by_column, dtype = _read_header(start)
+    except Exception as error:  # NumPy's parser lets errors of many kinds through
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(f"{file} has a damaged header: {reason}") from error
     if dtype.kind not in "biufc" or not shape:
         raise TypeError(
             f"{file} must hold an array [n, d] or [n] of numbers, got the type {dtype} and the "
             f"shape {shape}"
         )
-    if 0 in shape:
-        return np.empty(shape, dtype)  # nothing that could be mapped
-    try:
-        return np.asarray(np.load(file, mmap_mode="r"))
-    except ValueError as error:
+    if min(shape) < 0:
+        raise ValueError(f"{file} has a damaged header: no array has the shape {shape}")
+    offset = start.tell()
+    needed = offset + math.prod(shape) * dtype.itemsize
+    if needed > num_bytes:
         raise ValueError(
-            f"{file} is cut off: it has fewer bytes than the shape {shape} needs"
-        ) from error
+            f"{file} is cut off: it has {num_bytes} bytes, the shape {shape} needs {needed}"
+        )
+    try:
+        if 0 in shape:
+            return np.empty(shape, dtype)  # nothing that could be mapped
+        return np.asarray(np.memmap(file, dtype, "r", offset, shape, "F" if by_column else "C"))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{file} has a damaged header: no array has the shape {shape}") from error
 
 
-def _read_header(handle: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    read = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    version = np.lib.format.read_magic(handle)
-    return read.get(version, np.lib.format.read_array_header_2_0)(handle)
+def _read_header(start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(start)
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise ValueError(f"its version is {version}, known are (1, 0), (2, 0) and (3, 0)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that Python 2 wrote a file is no concern of its reader
+        if version == (1, 0):
+            return np.lib.format.read_array_header_1_0(start)
+        # Version 3 differs in the names of fields alone, which are refused anyway.
+        return np.lib.format.read_array_header_2_0(start)
 
 
 def _read_pages(rows: NDArray[Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from centroids.inputs.arguments import check_file
 from centroids.inputs.arrow import check_column_type, import_arrow, matrix_of_table
-from centroids.inputs.source import Position, check_offset
+from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.source import Position
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading, join_pieces
 
 _PIECE_BYTES = 4 << 20
@@ -28,6 +29,7 @@ def parquet_input_fn(
     seed: int = 0,
     *,
     columns: Sequence[str] | None = None,
+    bad_rows: BadRows = "raise",
 ) -> Callable[[], ParquetSource]:
     """Makes an input function that feeds the rows of a Parquet file, in bounded memory.
 
@@ -42,6 +44,8 @@ def parquet_input_fn(
         shuffle: Whether to shuffle the rows, in each epoch anew.
         seed: Of the shuffling.
         columns: The names of the columns to take, in this order; None: all.
+        bad_rows: "drop" leaves out rows with a missing number, NaN or infinity and says so in the
+            log; see `numpy_input_fn`.
 
     Returns:
         A function that returns a new source at each call. Batches are [n, d].
@@ -53,7 +57,8 @@ def parquet_input_fn(
         ValueError: If it is no Parquet file, a column is not there, or an argument has a value
             that is not allowed. While reading: if the lists of a column differ in length.
     """
-    file, reading = check_file(path), check_reading(batch_size, num_epochs, shuffle, seed)
+    file = check_file(path)
+    reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
     if columns is not None and (isinstance(columns, str) or not columns):
         raise ValueError(f"columns must be a list of names, got {columns!r}")
     chosen = None if columns is None else list(columns)
@@ -66,33 +71,52 @@ class ParquetSource(WindowedSource):
 
     def __init__(self, file: Path, reading: Reading, columns: list[str] | None) -> None:
         self._file = file
-        with self._open() as parquet:
-            self._columns = _check_columns(file, parquet.schema_arrow, columns)
+        with _open_parquet(file) as parquet:
+            schema = parquet.schema_arrow
+            self._columns = _check_columns(file, schema, columns)
             metadata = parquet.metadata
             groups = range(metadata.num_row_groups)
             self._group_rows = [int(metadata.row_group(group).num_rows) for group in groups]
             self._width, row_bytes = self._measure_row(parquet)
         self._num_rows = sum(self._group_rows)
         self._piece_rows = max(_PIECE_BYTES // row_bytes, 1)
-        identity = {"rows": self._num_rows, "columns": self._columns}
-        super().__init__("parquet", reading, row_bytes, identity)
+        identity = {
+            "rows": self._num_rows,
+            "columns": self._columns,
+            "types": [str(schema.field(name).type) for name in self._columns],
+            "bytes": file.stat().st_size,  # another order of the row groups has other bytes too
+        }
+        super().__init__("parquet", file, reading, row_bytes, identity)
 
-    def _check_place(self, place: Position) -> None:
-        check_offset(place, self._num_rows)
+    def _limits_of_window(self) -> Mapping[str, int]:
+        return {"offset": self._num_rows}
 
-    def _read_windows(self, epoch: int, place: Position) -> Windows:
-        offset = place.get("offset", 0)
+    def _describe_row(self, epoch: int, window: Position, row: int, reason: str) -> str:
+        row += window.get("offset", 0)
+        for group in self._order_of_groups(epoch):
+            if row < self._group_rows[group]:
+                row += sum(self._group_rows[:group])
+                break
+            row -= self._group_rows[group]
+        return f"row {row}: {reason}"
+
+    def _order_of_groups(self, epoch: int) -> list[int]:
         groups = np.arange(len(self._group_rows))
         if self._reading.shuffle:
             groups = np.random.default_rng([self._reading.seed, epoch]).permutation(groups)
-        with contextlib.closing(self._read_pieces(groups.tolist(), offset)) as pieces:
+        return groups.tolist()
+
+    def _read_windows(self, epoch: int, place: Position) -> Windows:
+        offset = place.get("offset", 0)
+        groups = self._order_of_groups(epoch)
+        with contextlib.closing(self._read_pieces(groups, offset)) as pieces:
             for rows in join_pieces(pieces, self._window_rows):
                 offset += len(rows)
                 yield rows, {"offset": offset}
 
     def _read_pieces(self, groups: list[int], skip: int) -> Generator[NDArray[Any]]:
         """The rows of row groups, without the first `skip`, in arrays of a few MiB."""
-        with self._open() as parquet:
+        with _open_parquet(self._file) as parquet:
             for group in groups:
                 if skip >= self._group_rows[group]:
                     skip -= self._group_rows[group]
@@ -127,13 +151,21 @@ class ParquetSource(WindowedSource):
         batches = parquet.iter_batches(num_rows, row_groups=[group], columns=self._columns)
         return (batch.select(self._columns) for batch in batches if batch.num_rows)
 
-    def _open(self) -> Any:
-        parquet = import_arrow("pyarrow.parquet")
-        try:
-            # A buffer keeps Arrow from loading whole column chunks.
-            return parquet.ParquetFile(self._file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
-        except import_arrow().ArrowInvalid as error:
-            raise ValueError(f"{self._file} is not a Parquet file: {error}") from error
+
+@contextlib.contextmanager
+def _open_parquet(file: Path) -> Iterator[Any]:
+    """A file opened by Arrow, whose errors are turned into such that name the file."""
+    arrow, parquet = import_arrow(), import_arrow("pyarrow.parquet")
+    try:
+        # A buffer keeps Arrow from loading whole column chunks.
+        with parquet.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False) as opened:
+            yield opened
+    except arrow.ArrowException as error:
+        raise ValueError(f"{file} is not a Parquet file or damaged: {error}") from error
+    except OSError as error:
+        if error.filename is None:  # Arrow's own: the system's errors have a name
+            raise OSError(f"{file} is damaged: {error}") from error
+        raise
 
 
 def _check_columns(file: Path, schema: Any, columns: list[str] | None) -> list[str]:
@@ -142,6 +174,8 @@ def _check_columns(file: Path, schema: Any, columns: list[str] | None) -> list[s
     if not chosen:
         raise ValueError(f"{file} has no columns")
     for name in chosen:
+        if names.count(name) > 1:
+            raise ValueError(f"{file} has {names.count(name)} columns called {name!r}")
         if name not in names:
             available = ", ".join(map(repr, names[:20])) + (", ..." if len(names) > 20 else "")
             raise ValueError(f"{file} has no column {name!r}; it has the columns {available}")

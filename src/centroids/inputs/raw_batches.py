@@ -5,13 +5,31 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from centroids.inputs.bad_rows import Mask
 from centroids.inputs.convert import is_one_batch
 from centroids.inputs.errors import PositionError, is_end_of_input
-from centroids.inputs.source import Position, Source
+from centroids.inputs.source import EpochSource, Position, Source
 
-RawBatches: TypeAlias = Generator[tuple[Any, Position | None]]
+
+@dataclass(frozen=True, slots=True)
+class RawBatch:
+    """A batch as it came.
+
+    Attributes:
+        value: Features, or (features, labels).
+        position: Where the source stands after it; None if that cannot be saved.
+        good: Which of its rows to keep; None: all.
+    """
+
+    value: Any
+    position: Position | None = None
+    good: Mask | None = None
+
+
+RawBatches: TypeAlias = Generator[RawBatch]
 
 _REMEDY = (
     "it must return a batch (array, sparse matrix, dict or (features, labels)) or an iterable of "
@@ -51,8 +69,8 @@ def read_raw_batches(call: Callable[[], Any], position: Position | None) -> tupl
         position: Where to begin; None begins at the beginning.
 
     Returns:
-        A generator of unconverted batches, each with the position after it; and whether it calls
-        the input function for each of them.
+        A generator of unconverted batches; and whether it calls the input function for each of
+        them.
 
     Raises:
         TypeError: If the input function returns nothing that can be a batch.
@@ -123,24 +141,48 @@ def _read_pair(features: Any, labels: Any, position: Position | None) -> RawBatc
             "labels must be None or a stream too"
         )
     if position is not None:
-        _restore(features, position.get("features"))
-        _restore(labels, position.get("labels"))
+        if not isinstance(position, Mapping) or set(position) != {"features", "labels"}:
+            raise PositionError(
+                f"the input has a saved position {position}, but input_fn returned a stream of "
+                "features with one of labels: each of them needs its own"
+            )
+        _restore(features, position["features"])
+        _restore(labels, position["labels"])
     return _zip_streams(_read_stream(features), _read_stream(labels))
 
 
 def _zip_streams(features: RawBatches, labels: RawBatches) -> RawBatches:
     with contextlib.closing(features), contextlib.closing(labels):
-        for (feature, place), (label, label_place) in zip(features, labels, strict=False):
-            known = place is not None and label_place is not None
-            yield (feature, label), {"features": place, "labels": label_place} if known else None
+        for batch, label in zip(features, labels, strict=False):
+            position = None
+            if batch.position is not None and label.position is not None:
+                position = {"features": batch.position, "labels": label.position}
+            good = _both(batch.good, label.good)
+            yield RawBatch((batch.value, label.value), position, good)
+
+
+def _both(first: Mask | None, second: Mask | None) -> Mask | None:
+    if first is None or second is None:
+        return second if first is None else first
+    if len(first) != len(second):
+        raise ValueError(
+            "features and labels must have equally many rows, got a batch with "
+            f"{len(first)} and {len(second)}"
+        )
+    return first & second
 
 
 def _read_stream(stream: Iterable[Any]) -> RawBatches:
+    if isinstance(stream, EpochSource):
+        with contextlib.closing(stream.read_marked()) as batches:
+            for value, good in batches:
+                yield RawBatch(value, stream.position(), good)
+        return
     source = stream if isinstance(stream, Source) else None
     iterator = iter(stream)
     try:
-        for raw in iterator:
-            yield raw, None if source is None else source.position()
+        for value in iterator:
+            yield RawBatch(value, None if source is None else source.position())
     except Exception as error:
         if not is_end_of_input(error):
             raise
@@ -152,7 +194,7 @@ def _read_stream(stream: Iterable[Any]) -> RawBatches:
 def _call_again(call: Callable[[], Any], first: Any) -> RawBatches:
     raw = first
     while True:
-        yield raw, None
+        yield RawBatch(raw)
         try:
             raw = call()
         except Exception as error:

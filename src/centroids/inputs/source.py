@@ -8,6 +8,11 @@ import itertools
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
+
+from centroids.inputs.bad_rows import DroppedRows, Mask, find_good_rows, keep_rows
+from centroids.inputs.convert import Columns, num_rows
+
 Position: TypeAlias = dict[str, Any]
 
 
@@ -45,19 +50,30 @@ class EpochSource(abc.ABC):
 
     Args:
         kind: The name of the kind of source.
+        name: What the log and errors call the data set.
         num_epochs: How often the data is read; None: for ever.
         identity: What must be equal for a saved position to mean the same place.
+        drop_bad_rows: Whether rows with NaN or infinity are left out.
     """
 
-    def __init__(self, kind: str, num_epochs: int | None, identity: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        num_epochs: int | None,
+        identity: Mapping[str, Any],
+        drop_bad_rows: bool,
+    ) -> None:
         self._identity: dict[str, Any] = {"source": kind, **identity}
+        self._name = name
         self._num_epochs = num_epochs
+        self._drop_bad_rows = drop_bad_rows
         self._restored: tuple[int, Position] | None = None
         self._place: tuple[int, Position] = (0, {})
 
     @abc.abstractmethod
     def _read_epoch(self, epoch: int, place: Position) -> Generator[tuple[Any, Position]]:
-        """Yields each batch of an epoch with the place after it.
+        """Yields each batch of an epoch, bad rows included, with the place after it.
 
         Args:
             epoch: Counted from 0.
@@ -65,21 +81,59 @@ class EpochSource(abc.ABC):
         """
 
     @abc.abstractmethod
-    def _check_place(self, place: Position) -> None:
-        """Raises a ValueError if `place` cannot be in this source."""
+    def _limits(self) -> Mapping[str, int]:
+        """The keys of a place in this source, each with the highest value that it can have.
+
+        `rows_of_window` may be missing; the others are there all or none.
+        """
+
+    @abc.abstractmethod
+    def _describe_bad_row(self, epoch: int, place: Position, features: Columns, row: int) -> str:
+        """Where a row of a batch is in the data, and what is wrong with it.
+
+        Args:
+            epoch: The epoch of the batch.
+            place: The place before it.
+            features: The batch, which is the one that `_read_epoch` yielded last.
+            row: The row in the batch.
+        """
 
     def __iter__(self) -> Iterator[Any]:
-        """Yields the batches of the epochs that remain."""
+        """Yields the batches of the epochs that remain, without the rows that are dropped."""
+        with contextlib.closing(self.read_marked()) as batches:
+            for batch, good in batches:
+                if good is None:
+                    yield batch
+                elif good.any():
+                    yield keep_rows(batch, good)
+
+    def read_marked(self) -> Generator[tuple[Any, Mask | None]]:
+        """Yields the batches of the epochs that remain, each with a mark of the rows to keep.
+
+        Nothing is left out of the batches; labels from elsewhere can thus be kept in line. The mark
+        is None if all rows are to be kept. Dropped rows are told in the log.
+
+        Raises:
+            ValueError: If all rows of a whole epoch are to be dropped.
+        """
         first_epoch, place = self._restored or (0, {})
         self._restored, self._place = None, (first_epoch, place)
+        dropped = DroppedRows(self._name)
         for epoch in itertools.count(first_epoch):
             if self._num_epochs is not None and epoch >= self._num_epochs:
                 return
-            begins, empty = not place, True
-            with contextlib.closing(self._read_epoch(epoch, place)) as batches:
-                for batch, place_after in batches:
-                    self._place, empty = (epoch, place_after), False
-                    yield batch
+            begins, empty, complete = not place, True, False
+            try:
+                with contextlib.closing(self._read_epoch(epoch, place)) as batches:
+                    for batch, place_after in batches:
+                        good = self._mark(batch, epoch, dropped) if self._drop_bad_rows else None
+                        self._place, empty = (epoch, place_after), False
+                        yield batch, good
+                complete = begins
+                if complete:
+                    dropped.check_some_left()
+            finally:
+                dropped.end_epoch(complete)
             if begins and empty:
                 return  # no rows at all: endless epochs of them would never return
             place = {}
@@ -95,6 +149,8 @@ class EpochSource(abc.ABC):
         Raises:
             ValueError: If the source is not the one of `position`; it names both values.
         """
+        if not isinstance(position, Mapping):
+            raise ValueError(f"a saved position must be a dict, got {position!r}")
         rest = dict(position)
         for key, value in self._identity.items():
             saved = rest.pop(key, None)
@@ -104,17 +160,36 @@ class EpochSource(abc.ABC):
                     f"{value!r}"
                 )
         epoch = rest.pop("epoch", None)
-        if not isinstance(epoch, int) or epoch < 0:
+        if type(epoch) is not int or epoch < 0:
             raise ValueError(f"the saved position has the epoch {epoch!r}; it must be at least 0")
         self._check_place(rest)
         self._restored = (epoch, rest)
 
+    def _check_place(self, place: Position) -> None:
+        """Raises a ValueError if `place` cannot be in this source."""
+        limits = self._limits()
+        needed = limits.keys() - {"rows_of_window"}
+        if not place.keys() <= limits.keys() or place.keys() & needed not in (set(), needed):
+            raise ValueError(
+                f"the saved position has {sorted(place)} within the epoch; of this input it has "
+                f"{sorted(limits)}"
+            )
+        for key, value in place.items():
+            if type(value) is not int or not 0 <= value <= limits[key]:
+                raise ValueError(
+                    f"the saved position has the {key} {value!r}; of {self._name} it must be an "
+                    f"integer of 0 to {limits[key]}"
+                )
 
-def check_offset(place: Position, num_rows: int) -> None:
-    """Raises a ValueError unless the place is empty or has an offset of 0 to `num_rows` rows."""
-    offset = place.get("offset", 0)
-    if not isinstance(offset, int) or not 0 <= offset <= num_rows:
-        raise ValueError(
-            f"the saved position is at row {offset!r} of an epoch, but the input has {num_rows} "
-            "rows"
+    def _mark(self, batch: Any, epoch: int, dropped: DroppedRows) -> Mask | None:
+        """Which rows of the batch after `_place` to keep; None for all."""
+        features = batch[0] if isinstance(batch, tuple) else batch
+        good = find_good_rows(features)
+        bad = np.flatnonzero(~good) if good is not None else np.empty(0, np.int64)
+        before = self._place[1] if self._place[0] == epoch else {}
+        dropped.add(
+            num_rows(features),
+            bad.size,
+            lambda: self._describe_bad_row(epoch, before, features, int(bad[0])),
         )
+        return good

@@ -41,11 +41,20 @@ def is_sparse_type(kind: type) -> bool:
 
 def csr_of_scipy(value: Any, name: str) -> Sparse:
     """Any scipy sparse container as compressed sparse rows; a sparse [n] becomes [n, 1]."""
-    del name
     if value.ndim == 1:
         value = value.tocoo().reshape((-1, 1))
+    if value.format in ("csc", "bsr"):
+        check_sparse(value, name)
     csr: Sparse = value.tocsr()
     return csr
+
+
+def check_sparse(value: Any, name: str) -> None:
+    """Raises a ValueError if indices lie outside of the shape: scipy itself would crash there."""
+    try:
+        value.check_format(full_check=True)
+    except ValueError as error:
+        raise ValueError(f"{name} is a damaged sparse matrix: {error}") from None
 
 
 def csr_of_coordinates(value: Any, name: str) -> Sparse:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from centroids.inputs.bad_rows import keep_rows
 from centroids.inputs.convert import Columns, convert_batch, num_rows
 from centroids.inputs.errors import ReadingInterrupted
 from centroids.inputs.raw_batches import RawBatches, bind_input_fn, read_raw_batches
@@ -35,11 +36,14 @@ class InputBatch:
         labels: Converted likewise, of any type; None if there are none.
         position: Where the source stands after this batch, as JSON can hold it; None when that
             cannot be saved.
+        num_dropped_rows: The bad rows that were left out since the batch before, of this one and
+            of those between that had no others; always 0 unless the source drops them.
     """
 
     features: Columns
     labels: Any
     position: Position | None
+    num_dropped_rows: int = 0
 
 
 def open_stream(
@@ -133,7 +137,7 @@ class BatchStream:
         timeout = _INTERRUPTED_SECONDS if self._interrupted else None
         if ahead is not None and not ahead.close(timeout):
             logger.warning("The input does not answer: its thread is left behind.")
-            return
+            self._batches = _no_batches()  # that thread still uses the others
         self._batches.close()
 
     def __enter__(self) -> Self:
@@ -161,12 +165,19 @@ class BatchStream:
         return batch
 
 
+def _no_batches() -> Generator[InputBatch]:
+    yield from ()
+
+
 def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputBatch]:
-    index = num_empty = 0
+    index = num_empty = num_dropped = 0
     try:
-        for raw, position in raw_batches:
+        for raw in raw_batches:
             try:
-                features, labels = convert_batch(raw)
+                features, labels = convert_batch(raw.value)
+                if raw.good is not None:
+                    num_dropped += int((~raw.good).sum())
+                    features, labels = keep_rows((features, labels), raw.good)
             except (TypeError, ValueError) as error:
                 if type(error) not in (TypeError, ValueError):
                     raise
@@ -181,6 +192,7 @@ def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputB
                 continue
             num_empty = 0
             index += 1
-            yield InputBatch(features, labels, position)
+            yield InputBatch(features, labels, raw.position, num_dropped)
+            num_dropped = 0
     finally:
         raw_batches.close()

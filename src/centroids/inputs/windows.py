@@ -6,12 +6,15 @@ import abc
 import contextlib
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from centroids.inputs.arguments import check_bool, check_num_epochs, check_positive, check_seed
+from centroids.inputs.bad_rows import check_bad_rows, describe_bad_value
+from centroids.inputs.convert import Columns
 from centroids.inputs.source import EpochSource, Position
 
 Windows: TypeAlias = Generator[tuple[NDArray[Any], Position]]
@@ -28,21 +31,26 @@ class Reading:
         num_epochs: How often to read the file; None: for ever.
         shuffle: Whether to shuffle its rows.
         seed: Of the shuffling.
+        drop_bad_rows: Whether to leave bad rows out.
     """
 
     batch_size: int
     num_epochs: int | None
     shuffle: bool
     seed: int
+    drop_bad_rows: bool
 
 
-def check_reading(batch_size: object, num_epochs: object, shuffle: object, seed: object) -> Reading:
+def check_reading(
+    batch_size: object, num_epochs: object, shuffle: object, seed: object, bad_rows: object
+) -> Reading:
     """Validates them; raises a ValueError that names the argument and what is allowed."""
     return Reading(
         check_positive("batch_size", batch_size),
         check_num_epochs(num_epochs),
         check_bool("shuffle", shuffle),
         check_seed(seed),
+        check_bad_rows(bad_rows),
     )
 
 
@@ -54,22 +62,34 @@ class WindowedSource(EpochSource):
 
     Args:
         kind: The name of the kind of source.
+        file: The file.
         reading: How to read.
         row_bytes: The bytes of a row in memory.
         identity: What must be equal for a saved position to mean the same place.
     """
 
     def __init__(
-        self, kind: str, reading: Reading, row_bytes: int, identity: Mapping[str, Any]
+        self,
+        kind: str,
+        file: Path,
+        reading: Reading,
+        row_bytes: int,
+        identity: Mapping[str, Any],
     ) -> None:
-        self._reading = reading
+        self._file, self._reading = file, reading
         self._window_rows = reading.batch_size
+        self._window_order: NDArray[np.int64] | None = None
         order: dict[str, Any] = {"shuffle": reading.shuffle}
         if reading.shuffle:
             window_batches = WINDOW_BYTES // max(row_bytes, 1) // reading.batch_size
             self._window_rows = max(window_batches, 1) * reading.batch_size
-            order |= {"shuffle_seed": reading.seed, "window_rows": self._window_rows}
-        super().__init__(kind, reading.num_epochs, {**identity, **order})
+            # A window is a whole number of batches: their size decides what it holds.
+            order["shuffle_seed"] = reading.seed
+            order["batch_size"] = reading.batch_size
+            order["window_rows"] = self._window_rows
+        super().__init__(
+            kind, str(file), reading.num_epochs, {**identity, **order}, reading.drop_bad_rows
+        )
 
     @abc.abstractmethod
     def _read_windows(self, epoch: int, place: Position) -> Windows:
@@ -82,6 +102,33 @@ class WindowedSource(EpochSource):
             place: Such a place, to begin there; or empty for the beginning.
         """
 
+    @abc.abstractmethod
+    def _limits_of_window(self) -> Mapping[str, int]:
+        """As `_limits`, of the places that `_read_windows` yields."""
+
+    @abc.abstractmethod
+    def _describe_row(self, epoch: int, window: Position, row: int, reason: str) -> str:
+        """Where a bad row is in the file, and what is wrong with it.
+
+        Args:
+            epoch: The epoch.
+            window: The place before its window.
+            row: The row in the window.
+            reason: What is wrong, as far as the matrix of numbers tells.
+        """
+
+    def _limits(self) -> Mapping[str, int]:
+        within = {"rows_of_window": self._window_rows} if self._reading.shuffle else {}
+        return {**self._limits_of_window(), **within}
+
+    def _describe_bad_row(self, epoch: int, place: Position, features: Columns, row: int) -> str:
+        reason = describe_bad_value(features, row)
+        window = dict(place)
+        done = window.pop("rows_of_window", 0)
+        if self._window_order is not None:
+            row = int(self._window_order[done + row])
+        return self._describe_row(epoch, window, row, reason)
+
     def _read_epoch(self, epoch: int, place: Position) -> Generator[tuple[Any, Position]]:
         done = place.get("rows_of_window", 0)
         start = {key: value for key, value in place.items() if key != "rows_of_window"}
@@ -93,6 +140,7 @@ class WindowedSource(EpochSource):
                 # SeedSequence pads with zeros: + 1 tells the first window from the epoch itself.
                 seeds = [self._reading.seed, epoch, start.get("offset", 0) + 1]
                 order = np.random.default_rng(seeds).permutation(len(rows))
+                self._window_order = order
                 for first in range(done, len(rows), self._reading.batch_size):
                     stop = min(first + self._reading.batch_size, len(rows))
                     within = {**start, "rows_of_window": stop}

@@ -1,0 +1,145 @@
+"""Rows that no distance can be taken of: which they are, and what the log says of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.inputs.convert import Columns, Rows, num_rows
+from centroids.inputs.sparse import check_sparse
+
+BadRows: TypeAlias = Literal["raise", "drop"]
+Mask: TypeAlias = NDArray[np.bool_]
+
+_BLOCK_ELEMENTS = 1 << 20
+
+logger = logging.getLogger(__name__)
+
+
+def check_bad_rows(value: object) -> bool:
+    """Whether bad rows are to be dropped; a ValueError unless `value` is "raise" or "drop"."""
+    if not isinstance(value, str) or value not in ("raise", "drop"):
+        raise ValueError(f"bad_rows must be 'raise' or 'drop', got {value!r}")
+    return value == "drop"
+
+
+def find_good_rows(features: Columns) -> Mask | None:
+    """Which rows have neither NaN nor infinity in any column; None if all are such.
+
+    >>> find_good_rows({"a": np.array([1.0, np.nan, 3.0]), "b": np.array([1.0, 2.0, np.inf])})
+    array([ True, False, False])
+    """
+    parts = features.values() if isinstance(features, dict) else [features]
+    good = np.ones(num_rows(features), np.bool_)
+    for part in parts:
+        if part.dtype.kind in "biu":
+            continue
+        if isinstance(part, np.ndarray):
+            _exclude_dense(good, part)
+        else:
+            check_sparse(part, "features")
+            bad = np.flatnonzero(~np.isfinite(part.data))
+            good[np.searchsorted(part.indptr, bad, side="right") - 1] = False
+    return None if good.all() else good
+
+
+def keep_rows(columns: Any, good: Mask) -> Any:
+    """The good rows of an array, a sparse matrix, a dict or pair of such; None stays None.
+
+    Raises:
+        ValueError: If there are not as many rows as in `good`.
+    """
+    if columns is None:
+        return None
+    if isinstance(columns, dict):
+        return {key: keep_rows(column, good) for key, column in columns.items()}
+    if isinstance(columns, tuple):
+        return tuple(keep_rows(part, good) for part in columns)
+    if columns.shape[0] != len(good):
+        raise ValueError(
+            f"features and labels must have equally many rows, got {len(good)} and "
+            f"{columns.shape[0]}"
+        )
+    return columns[good]
+
+
+def describe_bad_value(features: Columns, row: int) -> str:
+    """What is not finite in a row.
+
+    >>> describe_bad_value(np.array([[1.0, 2.0], [3.0, np.nan]]), 1)
+    'column 1 is nan'
+    """
+    parts = features if isinstance(features, dict) else {"": features}
+    for key, part in parts.items():
+        values = _values_of_row(part, row)
+        bad = np.flatnonzero(~np.isfinite(values))
+        if bad.size:
+            of_key = f" of {key!r}" if key else ""
+            return f"column {bad[0]}{of_key} is {values[bad[0]]}"
+    return "it is no row of numbers"
+
+
+class DroppedRows:
+    """Counts the rows that are dropped of one data set, and tells the log.
+
+    The first is told with its place and reason. At the end of an epoch follows their number, if it
+    is not the one that the log has already.
+
+    Args:
+        name: What the log calls the data set.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._first: str | None = None
+        self._told: int | None = None
+        self._num_rows = self._num_dropped = 0
+
+    def add(self, num_rows: int, num_dropped: int, describe_first: Callable[[], str]) -> None:
+        """Counts the rows of a batch; `describe_first` gives place and reason of its first one."""
+        self._num_rows += num_rows
+        self._num_dropped += num_dropped
+        if num_dropped and self._first is None:
+            self._first = describe_first()
+            logger.warning(
+                "Dropping the bad rows of %s, of which the first is %s", self._name, self._first
+            )
+
+    def check_some_left(self) -> None:
+        """Raises a ValueError if all rows of this epoch were dropped."""
+        if self._num_rows and self._num_dropped == self._num_rows:
+            raise ValueError(
+                f"all {self._num_rows:,} rows of {self._name} are bad, of which the first is "
+                f"{self._first}"
+            )
+
+    def end_epoch(self, complete: bool) -> None:
+        """Tells the number of rows dropped, and begins to count anew."""
+        # What was read of an epoch that is cut off says nothing new once a whole one was told.
+        news = self._num_dropped != self._told if complete else self._told is None
+        if news and (self._num_dropped or self._told):
+            self._told = self._num_dropped
+            logger.warning(
+                "Dropped %s of %s rows of %s",
+                f"{self._num_dropped:,}",
+                f"{self._num_rows:,}",
+                self._name,
+            )
+        self._num_rows = self._num_dropped = 0
+
+
+def _exclude_dense(good: Mask, rows: NDArray[Any]) -> None:
+    # Block by block: the temporaries of a whole data set in one batch would be as large as it.
+    count = max(_BLOCK_ELEMENTS // max(rows[:1].size, 1), 1)
+    axes = tuple(range(1, rows.ndim))
+    for start in range(0, len(rows), count):
+        good[start : start + count] &= np.isfinite(rows[start : start + count]).all(axis=axes)
+
+
+def _values_of_row(rows: Rows, row: int) -> NDArray[Any]:
+    one = rows[[row]]
+    return (one if isinstance(one, np.ndarray) else one.toarray()).reshape(-1)

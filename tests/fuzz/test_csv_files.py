@@ -1,0 +1,156 @@
+"""No bytes in a CSV file lead to a hang, wrong numbers, a warning or another's exception."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from centroids.inputs import csv_input_fn
+from tests.fuzz.damage import SLOW, damaged, read_or_refuse
+
+FAST = settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+WHOLE = st.sampled_from(
+    [
+        b"x,y\n1,2\n3.5,-4e3\n",
+        b"1;2;3\r\n4;5;6\r\n",
+        b'"a","b"\n"1","2"\n3,4\n',
+        b"\xef\xbb\xbfa\tb\n1\t2\n\n3\t4\n",
+        b"# 1 2\n1 2\n3   4\n",
+        b"1\n2\n3\n",
+        "id,\u00e9\nx,1\ny,2\n".encode(),
+    ]
+)
+# What separates and what confuses, more often than chance would have it.
+PIECES = st.sampled_from(
+    list('1,;\t\n\r\0#_ e"\x1c\x0b\x85\ufeff\u00a0\u2028\u0663')
+) | st.sampled_from(["-2.5", "1e400", "nan", "", '""', "\r\n", "0x1", "x", "1_0"])
+TEXTS = st.lists(PIECES, max_size=40).map(lambda pieces: "".join(pieces).encode())
+
+
+def check(data: bytes, file: Path, **arguments: Any) -> None:
+    file.write_bytes(data)
+    raised = read_or_refuse(lambda: _read(file, **arguments), file)
+    dropped = read_or_refuse(lambda: _read(file, bad_rows="drop", **arguments), file)
+    if raised is not None:
+        expected = numbers_of(data, raised.shape[1])
+        np.testing.assert_array_equal(raised, expected)
+        good = raised[np.isfinite(raised).all(axis=1)]
+        if len(good):
+            assert dropped is not None
+            np.testing.assert_array_equal(dropped, good)
+    elif dropped is not None:
+        # Whatever is left are rows of the file, in their order.
+        every = iter(numbers_of(data, dropped.shape[1]).tolist())
+        assert all(row in every for row in dropped.tolist())
+
+
+def _read(file: Path, **arguments: Any) -> NDArray[Any]:
+    source = csv_input_fn(file, batch_size=3, dtype=np.float64, **arguments)()
+    batches = list(source)
+    return np.concatenate(batches) if batches else np.empty((0, 1))
+
+
+def numbers_of(data: bytes, width: int) -> NDArray[np.float64]:
+    """The lines that are rows of `width` numbers, by the plainest means."""
+    rows: list[list[float]] = []
+    for text in data.decode(errors="replace").split("\n"):
+        line = text.removeprefix("\ufeff")  # anywhere: files may have been joined
+        for delimiter in "\t;, ":
+            try:
+                numbers = [number(field) for field in fields_of(line, delimiter)]
+            except (ValueError, csv.Error):
+                continue
+            if len(numbers) == width:
+                rows.append(numbers)
+                break
+    return np.array(rows).reshape(-1, width)
+
+
+def fields_of(line: str, delimiter: str) -> list[str]:
+    if delimiter == " ":
+        return line.split()
+    if '"' not in line:
+        return line.split(delimiter)
+    return next(csv.reader([line], delimiter=delimiter), [])
+
+
+def number(field: str) -> float:
+    if "_" in field or not field.strip().isascii():
+        raise ValueError
+    return float(field)
+
+
+@FAST
+@given(data=damaged(WHOLE) | TEXTS)
+def test_damaged_files(data: bytes, tmp_path: Path) -> None:
+    check(data, tmp_path / "fuzzed.csv")
+
+
+@FAST
+@given(
+    data=damaged(WHOLE) | TEXTS,
+    delimiter=st.sampled_from([None, ",", ";", " ", "|", "\t", "\0", "1"]),
+    header=st.sampled_from([None, True, False]),
+    columns=st.none() | st.lists(st.integers(-1, 3), min_size=1, max_size=3),
+    shuffle=st.booleans(),
+)
+def test_damaged_files_and_any_arguments(data: bytes, tmp_path: Path, **arguments: Any) -> None:
+    file = tmp_path / "fuzzed.csv"
+    file.write_bytes(data)
+    for bad_rows in ("raise", "drop"):
+        read_or_refuse(lambda given=bad_rows: _read(file, bad_rows=given, **arguments), file)
+
+
+@pytest.mark.slow
+@settings(parent=FAST, max_examples=SLOW)
+@given(data=damaged(WHOLE, most=10) | TEXTS)
+def test_many_damaged_files(data: bytes, tmp_path: Path) -> None:
+    check(data, tmp_path / "fuzzed.csv")
+
+
+MEGABYTE = 1 << 20
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"1," * MEGABYTE + b"1\n",
+        b"1" * MEGABYTE,
+        b"1,2\n" + b"3" * MEGABYTE + b",4\n",
+        b"1,2\n" + b"x" * MEGABYTE + b",4\n",
+        b'1,2\n"' + b"x" * MEGABYTE + b'",4\n',
+        b"1,2\n" + b'"' * MEGABYTE + b",4\n",
+        b"\0" * MEGABYTE,
+        b"1,2\n" + b"\0" * MEGABYTE,
+        b"\n" * (MEGABYTE // 16) + b"1,2\n",
+        b"#" * MEGABYTE + b"\n1,2\n",
+        b" " * MEGABYTE,
+        b"a," * 100_000 + b"a\n" + b"1," * 100_000 + b"1\n" + b"1,2\n",
+        "1,2\n3,4\n".encode("utf-16"),
+        b"1,2\n3,4\n5,6\r7,8\r\n\r\r\n9,10\n",
+    ],
+    ids=lambda data: f"{data[:12]!r}",
+)
+def test_large_and_odd_lines(data: bytes, tmp_path: Path) -> None:
+    check(data, tmp_path / "fuzzed.csv")
+
+
+def test_a_line_without_end_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = csv_input_fn.__globals__["detect_layout"].__globals__
+    monkeypatch.setitem(layout, "_MAX_LINE_BYTES", MEGABYTE)
+    file = tmp_path / "fuzzed.csv"
+    for start, number in ((b"", 1), (b"1,2\n3,4\n5,6\n", 4)):
+        file.write_bytes(start + b"7," * MEGABYTE)
+        with pytest.raises(ValueError, match=rf"fuzzed.csv, line {number} has more than 1 MiB"):
+            list(csv_input_fn(file, bad_rows="drop")())
