@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from centroids.cli import importing, inference, inspection, training
+from centroids.cli import exporting, importing, inference, inspection, training
 
 _DEBUG = "--debug"
 
@@ -241,6 +241,41 @@ def inspect(
       centroids inspect model --points vectors.npy --words words.txt
     """
     inspection.inspect(model_dir, points, words, clusters, nearest, _split(columns))
+
+
+@app.command()
+def export(
+    model_dir: ModelDir,
+    output: Annotated[
+        Path,
+        typer.Argument(
+            help="The file to write; for a SavedModel the folder in which a numbered folder is "
+            "created."
+        ),
+    ],
+    format: Annotated[
+        exporting.Format | None,
+        typer.Option(help="Default: as OUTPUT ends (.onnx, .npz, .faiss), else savedmodel."),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="A checkpoint of MODEL_DIR to export. Default: the latest."),
+    ] = None,
+) -> None:
+    """Write a model as a file that other programs use.
+
+    savedmodel is for TensorFlow Serving, onnx for onnxruntime and other runtimes, npz for NumPy
+    and faiss for faiss. A file that exists is replaced. The first two find the nearest clusters
+    as `centroids predict` does; the others hold the centers.
+
+    
+    Examples:
+      centroids export model served
+      centroids export model model.onnx
+      centroids export model centers.npz
+      centroids export model old.onnx --checkpoint model/model.ckpt-10
+    """
+    exporting.export(model_dir, output, format, checkpoint)
 
 
 @app.command("import")
