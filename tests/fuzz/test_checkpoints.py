@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -197,8 +198,8 @@ def use(folder: Path, data: bytes) -> None:
 
 
 def empty(folder: Path) -> None:
-
-
+    for left in folder.iterdir():  # of the example before
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 # The list of the checkpoints

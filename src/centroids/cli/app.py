@@ -29,6 +29,13 @@ class Metric(StrEnum):
     COSINE = "cosine"
 
 
+class BadRowsChoice(StrEnum):
+    """What to do with rows that are not numbers."""
+
+    RAISE = "raise"
+    DROP = "drop"
+
+
 ModelDir = Annotated[Path, typer.Argument(help="The folder of a trained model.")]
 Input = Annotated[
     Path, typer.Argument(help="The points: a .npy, .csv, .tsv, .txt or .parquet file, a row each.")
@@ -37,6 +44,14 @@ Columns = Annotated[
     str | None,
     typer.Option(
         help="Names of the columns to use, joined by commas. Default: all.", metavar="A,B"
+    ),
+]
+BadRowsOption = Annotated[
+    BadRowsChoice,
+    typer.Option(
+        help="Rows with NaN or infinity, and lines that are no row of numbers: stop at the first, "
+        "or leave them out and tell how many. (predict stops: without a label for each row, those "
+        "that follow would shift.)"
     ),
 ]
 
@@ -135,6 +150,7 @@ def train(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of initialisation and shuffling.")] = 0,
+    bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     restart_input: Annotated[
         bool,
         typer.Option(
@@ -176,6 +192,7 @@ def train(
             relative_tolerance=relative_tolerance,
             shuffle=shuffle,
             seed=seed,
+            bad_rows=bad_rows.value,
             restart_input=restart_input,
             columns=_split(columns),
         )
@@ -209,14 +226,19 @@ def predict(
 
 
 @app.command()
-def evaluate(model_dir: ModelDir, points: Input, columns: Columns = None) -> None:
+def evaluate(
+    model_dir: ModelDir,
+    points: Input,
+    columns: Columns = None,
+    bad_rows: BadRowsOption = BadRowsChoice.RAISE,
+) -> None:
     """Measure how well a model fits points.
 
     
     Example:
       centroids evaluate model held_out.npy
     """
-    inference.evaluate(model_dir, points, _split(columns))
+    inference.evaluate(model_dir, points, _split(columns), bad_rows.value)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from centroids import KMeansClustering, ProgressBarHook
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.export.tensorflow_checkpoint import find_tensorflow_checkpoint
 from centroids.inputs import file_input_fn
+from centroids.inputs.bad_rows import BadRows
 
 _BATCH_SIZE = 1 << 14
 _BATCH_DISTANCES = 1 << 24
@@ -106,11 +107,13 @@ def predict(
     typer.echo(f"Wrote {rows:,} rows to {output}", err=True)
 
 
-def evaluate(model_dir: Path, points: Path, columns: list[str] | None) -> None:
+def evaluate(model_dir: Path, points: Path, columns: list[str] | None, bad_rows: BadRows) -> None:
     """Prints the metrics of a model on points."""
     model = open_model(model_dir)
     result = model.evaluate(
-        file_input_fn(points, batch_size(model, distances=False), columns=columns),
+        file_input_fn(
+            points, batch_size(model, distances=False), columns=columns, bad_rows=bad_rows
+        ),
         hooks=[ProgressBarHook(description="evaluating")],
     )
     metric = model.params["distance_metric"]
