@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -76,5 +77,10 @@ def center_shift(before: ClusterState, after: ClusterState) -> float:
     >>> center_shift(old, new)
     5.0
     """
-    change = np.subtract(after.updated_centers, before.centers, dtype=np.float64)
-    return float(np.linalg.norm(change))
+    with np.errstate(over="ignore"):
+        change = np.subtract(after.updated_centers, before.centers, dtype=np.float64)
+    largest = float(np.abs(change).max())
+    if largest in (0.0, math.inf):
+        return largest
+    # Scaled, so that squares neither overflow nor vanish.
+    return largest * float(np.linalg.norm(change / largest))
