@@ -18,7 +18,7 @@ test: $(VENV)/.test ## Run the default test suite (under five minutes)
 	$(BIN)/python -m pytest tests -m "not slow"
 	$(BIN)/python -m pytest --pyargs centroids -q
 
-test-slow: $(VENV)/.test ## Run the slow tests
+test-slow: $(VENV)/.test $(VENV)/.interop ## Run the slow tests, with TensorFlow, ONNX and faiss as readers
 	$(BIN)/python -m pytest tests -m slow
 
 check: $(VENV)/.dev ## Lint, types, formatting, docs
@@ -57,12 +57,13 @@ $(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
 	$(INSTALL) --config-settings=cmake.define.CENTROIDS_WERROR=ON .
 	@touch $@
 
-$(VENV)/.demo $(VENV)/.test $(VENV)/.dev $(VENV)/.bench: $(VENV)/.installed
+$(VENV)/.demo $(VENV)/.test $(VENV)/.interop $(VENV)/.dev $(VENV)/.bench: $(VENV)/.installed
 $(VENV)/.demo: EXTRA := demo
 $(VENV)/.test: EXTRA := test
+$(VENV)/.interop: EXTRA := interop
 $(VENV)/.dev: EXTRA := dev
 $(VENV)/.bench: EXTRA := benchmark
-$(VENV)/.demo $(VENV)/.test $(VENV)/.dev $(VENV)/.bench:
+$(VENV)/.demo $(VENV)/.test $(VENV)/.interop $(VENV)/.dev $(VENV)/.bench:
 	@$(BIN)/python -c 'import tomllib; e = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; w = lambda n: [x for r in e[n] for x in (w(r[10:-1]) if r.startswith("centroids[") else [r])]; print("\n".join(w("$(EXTRA)")))' > $(VENV)/requirements-$(EXTRA).txt
 	@echo "Installing what '$(EXTRA)' needs"
 	$(INSTALL) -r $(VENV)/requirements-$(EXTRA).txt

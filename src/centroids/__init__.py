@@ -1,6 +1,6 @@
 """The k-means Estimator of TensorFlow r1.4, without TensorFlow."""
 
-from centroids import inputs
+from centroids import export, inputs
 from centroids.estimator import (
     CheckpointSaverHook,
     CheckpointSaverListener,
@@ -57,6 +57,7 @@ __all__ = [
     "StopAtStepHook",
     "SummarySaverHook",
     "__version__",
+    "export",
     "inputs",
     "num_threads",
     "set_num_threads",

@@ -22,7 +22,9 @@ from centroids.estimator import (
     Coordinator,
     EstimatorSpec,
     ModeKeys,
+    ProjectorHook,
     Ratio,
+    RunConfig,
     Session,
     SessionRunArgs,
     SessionRunContext,
@@ -34,6 +36,15 @@ from centroids.estimator import (
 from centroids.estimator import (
     Mean as BatchMean,
 )
+from centroids.export import (
+    DEFAULT_SERVING_SIGNATURE_DEF_KEY,
+    PredictOutput,
+    Tensor,
+    cast,
+    nearest,
+    operations,
+)
+from centroids.kmeans_summaries import CLUSTER_SIZES, TrainingSummaries
 
 SQUARED_EUCLIDEAN_DISTANCE = "squared_euclidean"
 COSINE_DISTANCE = "cosine"
@@ -72,7 +83,7 @@ class KMeansModel:
         return self.distance_metric == COSINE_DISTANCE
 
     def model_fn(
-        self, features: FeatureSpec, labels: object, mode: str, config: object
+        self, features: FeatureSpec, labels: object, mode: str, config: RunConfig
     ) -> EstimatorSpec:
         """Describes the model for one call of train, evaluate or predict.
 
@@ -80,14 +91,17 @@ class KMeansModel:
             features: Shape and dtype of the batches; None when the input has none.
             labels: Ignored.
             mode: One of ModeKeys.
-            config: Ignored.
+            config: Says whether and where to write what the projector of TensorBoard shows.
 
         Returns:
             The predictions `all_distances` and `cluster_index`, the loss (the sum over the batch
-            of the distances before the update), the metrics and the update.
+            of the distances before the update), the metrics, the update and what event files say.
         """
-        del labels, config
-        run = _BatchFunctions(self, training=mode == ModeKeys.TRAIN)
+        del labels
+        training = mode == ModeKeys.TRAIN
+        run = _BatchFunctions(self, training)
+        batches_per_update = self.mini_batch_steps_per_iteration if self.use_mini_batch else None
+        more = TrainingSummaries(run.assignment, run.states, batches_per_update)
         return EstimatorSpec(
             mode=mode,
             predictions={ALL_DISTANCES: run.all_distances, CLUSTER_INDEX: run.cluster_index},
@@ -98,16 +112,20 @@ class KMeansModel:
                 "num_examples": Sum(run.num_examples),
                 "mean_distance": Ratio(run.loss, run.num_examples),
             },
-            training_hooks=self._training_hooks(),
+            export_outputs=_export_outputs(self.cosine),
+            training_chief_hooks=self._stopping_hooks(),
+            training_hooks=_projector_hooks(config),
             variables=self._variables(features),
             initialize=self._initialize,
             random_seed=self.random_seed,
             identity={"model": "KMeansClustering", "distance_metric": self.distance_metric},
             check_variables=lambda restored: self._check_variables(restored, features),
             summaries={
+                "loss/raw": run.loss,
                 "mean_distance": run.mean_distance,
-                "empty_clusters": run.num_empty_clusters,
+                **(more.scalars() if training else {}),
             },
+            histograms=more.histograms() if training else {},
         )
 
     def update(self, state: ClusterState, assignment: kernels.Assignment) -> ClusterState:
@@ -120,7 +138,7 @@ class KMeansModel:
             state, assignment, self.mini_batch_steps_per_iteration, cosine=self.cosine
         )
 
-    def _training_hooks(self) -> list[SessionRunHook]:
+    def _stopping_hooks(self) -> list[SessionRunHook]:
         if self.relative_tolerance is None:
             return []
         return [RelativeToleranceHook(self.relative_tolerance)]
@@ -228,20 +246,51 @@ class _BatchFunctions:
     def mean_distance(self, batch: Batch) -> float:
         return self.loss(batch) / self.num_examples(batch)
 
-    def num_empty_clusters(self, batch: Batch) -> int:
-        counts = batch.get(self.assignment).counts
-        return 0 if counts is None else int((counts == 0).sum())
+    def states(self, batch: Batch) -> tuple[ClusterState, ClusterState]:
+        """The states before and after the update of the batch."""
+        before = state_of(batch.variables)
+        return before, self._model.update(before, batch.get(self.assignment))
 
     def update(self, batch: Batch) -> None:
         # Everything is computed before the first variable changes: a bad batch changes nothing.
-        state = self._model.update(state_of(batch.variables), batch.get(self.assignment))
-        batch.variables.update(variables_of(state))
+        _, after = batch.get(self.states)
+        batch.variables.update(variables_of(after))
         batch.variables[PREVIOUS_LOSS] = np.array(self.loss(batch), np.float64)
 
     def _points_and_centers(self, batch: Batch) -> tuple[kernels.Points, NDArray[Any]]:
         points, centers = batch.get(points_of), batch.variables[CLUSTERS]
         check_width(points, centers.shape[1], batch.index)
         return points, centers
+
+
+def _projector_hooks(config: RunConfig) -> list[SessionRunHook]:
+    if not config.save_summary_steps or config.model_dir is None:
+        return []
+    return [ProjectorHook(config.model_dir, CLUSTERS, {"size": CLUSTER_SIZES})]
+
+
+def _export_outputs(cosine: bool) -> dict[str, PredictOutput]:
+    """The signatures of an exported model, which are those of later TensorFlow versions."""
+
+    def points(batch: Batch) -> Tensor:
+        joined = clustering.join_columns(_empty_batch(batch.features))
+        dtype = np.result_type(
+            kernels.result_dtype(joined), kernels.result_dtype(batch.variables[CLUSTERS])
+        )
+        return nearest.join_columns(batch.features, dtype)
+
+    def distances(batch: Batch) -> Tensor:
+        return nearest.all_distances(batch.get(points), batch.variables[CLUSTERS], cosine=cosine)
+
+    def all_distances(batch: Batch) -> Tensor:
+        return cast(batch.get(distances), batch.get(points).dtype)
+
+    index = PredictOutput(lambda batch: operations.arg_min(batch.get(distances)))
+    return {
+        ALL_DISTANCES: PredictOutput(all_distances),
+        CLUSTER_INDEX: index,
+        DEFAULT_SERVING_SIGNATURE_DEF_KEY: index,
+    }
 
 
 class RelativeToleranceHook(SessionRunHook):

@@ -59,6 +59,7 @@ def model_fn(features: Any, mode: str) -> EstimatorSpec:
         variables=variables,
         identity={"model": "online mean"},
         summaries={"rows": num_rows},
+        histograms={"deviations": deviations},
     )
 
 
@@ -130,5 +131,9 @@ def read_events(folder: str) -> list[tuple[str, int, float]]:
             (length,) = struct.unpack("<Q", data[:8])
             event = Event.FromString(data[12 : 12 + length])
             data = data[16 + length :]
-            scalars += [(v.tag, event.step, v.simple_value) for v in event.summary.value]
+            scalars += [
+                (value.tag, event.step, value.simple_value)
+                for value in event.summary.value
+                if value.HasField("simple_value")
+            ]
     return scalars

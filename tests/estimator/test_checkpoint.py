@@ -165,8 +165,8 @@ def test_without_or_with_a_broken_list_the_files_count(tmp_path: Path) -> None:
 def test_list_is_readable(tmp_path: Path) -> None:
     save_all(tmp_path, [1, 2])
     lines = (tmp_path / "checkpoint").read_text().splitlines()
-    assert lines[0] == 'model_checkpoint_path: "model.ckpt-2.safetensors"'
-    assert lines[1].startswith('all_model_checkpoint_paths: "model.ckpt-1.safetensors"  # sha256=')
+    assert lines[0].startswith('model_checkpoint_path: "model.ckpt-2.safetensors"  # list sha256=')
+    assert lines[1].startswith('all_model_checkpoint_paths: "model.ckpt-1.safetensors"  # time=')
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_order_of_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
         monkeypatch.setattr(os, name, noted)
     saver.save(state(2))
-    assert calls == ["fsync", "replace", "fsync", "fsync", "replace", "fsync", "remove"]
+    assert calls == ["fsync", "replace", "fsync", "remove", "fsync", "replace", "fsync"]
 
 
 def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
@@ -263,9 +263,13 @@ def test_a_checkpoint_newer_than_the_list_counts(tmp_path: Path) -> None:
     (tmp_path / "checkpoint").write_bytes(listed)
     os.utime(tmp_path / "checkpoint", (1, 1))
     assert latest_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-3.safetensors")
-    # Who writes the list by hand, to go back to an earlier one, is obeyed.
+    # Who goes back to an earlier list, or writes one by hand without checksums, is obeyed.
     os.utime(tmp_path / "checkpoint")
     assert latest_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-2.safetensors")
+    names = ("model_checkpoint_path", "all_model_checkpoint_paths")
+    by_hand = "".join(f'{name}: "model.ckpt-1.safetensors"\n' for name in names)
+    (tmp_path / "checkpoint").write_text(by_hand)
+    assert latest_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-1.safetensors")
 
 
 def test_damage_is_noticed_without_the_list(tmp_path: Path) -> None:
@@ -287,11 +291,11 @@ def test_a_file_that_a_training_deletes_meanwhile_is_no_damage(
     steps = iter([2, 3])
     read = checkpoint_folder._read
 
-    def after_the_next_save(path: str, sha256: str | None) -> Checkpoint:
+    def after_the_next_save(path: str) -> Checkpoint:
         for step in steps:
             saver.save(state(step))
             break
-        return read(path, sha256)
+        return read(path)
 
     monkeypatch.setattr(checkpoint_folder, "_read", after_the_next_save)
     found = load_latest(str(tmp_path))

@@ -276,8 +276,13 @@ def test_step_counter_hook(estimator: Estimator, tmp_path: Path) -> None:
     events = read_events(folder)
     assert [(tag, step) for tag, step, _ in events] == [
         ("global_step/sec", 2),
+        ("examples/sec", 2),
         ("global_step/sec", 4),
+        ("examples/sec", 4),
     ]
+    rates = [value for _, _, value in events]
+    assert rates[1] / rates[0] == pytest.approx(rates[3] / rates[2])
+    assert rates[1] / rates[0] == pytest.approx(3)  # rows in a batch
 
 
 def test_nan_tensor_hook(tmp_path: Path) -> None:
@@ -328,7 +333,7 @@ def test_summary_saver_hook(estimator: Estimator, tmp_path: Path) -> None:
         ]
         estimator.train(batches, hooks=hooks)
     assert read_events(folder) == [("n", 1, 3.0), ("n", 3, 9.0), ("n", 5, 15.0)]
-    assert read_events(str(tmp_path / "writer")) == [("rows", 1, 3.0)]
+    assert read_events(str(tmp_path / "writer")) == [("rows", 1, 3.0), ("rows", 5, 3.0)]
     hook = SummarySaverHook(1, output_dir=folder, summary_op="mean")
     with pytest.raises(ValueError, match=r"summary 'mean' must be a single number.*\(2,\)"):
         estimator.train(batches, hooks=[hook])

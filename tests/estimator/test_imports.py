@@ -19,9 +19,11 @@ print(sorted(late & set(sys.modules)))
 WHOLE_RUN = """
 import sys, tempfile
 from tests.estimator.online_mean import batches, model_fn
-from centroids.estimator import Estimator
+from centroids.estimator import Estimator, ProjectorHook
 with tempfile.TemporaryDirectory() as folder:
-    estimator = Estimator(model_fn, folder).train(batches)
+    estimator = Estimator(model_fn, folder, params={"rate": 2}).train(
+        batches, hooks=[ProjectorHook(folder, "deviation", {})]
+    )
     estimator.evaluate(batches)
     list(estimator.predict(batches))
 print(sorted({"tensorflow", "torch"} & set(sys.modules)))

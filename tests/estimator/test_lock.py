@@ -77,7 +77,7 @@ def test_a_second_thread_is_refused(tmp_path: Path) -> None:
 
     estimator = Estimator(model_fn, tmp_path).train(batches, hooks=[During(in_a_thread)])
     assert [type(error) for error in found] == [ModelDirBusyError]
-    assert f"process {os.getpid()}" in str(found[0])
+    assert f"another thread of this process, {os.getpid()}" in str(found[0])
     assert int(estimator.get_variable_value("global_step")) == 5
 
 

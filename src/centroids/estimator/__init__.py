@@ -19,13 +19,14 @@ from centroids.estimator.hooks import (
     StepCounterHook,
     StopAtStepHook,
 )
+from centroids.estimator.hparams import HParamsHook
 from centroids.estimator.metrics import Mean, Metric, Ratio, Sum
 from centroids.estimator.model_dir_lock import ModelDirBusyError
+from centroids.estimator.projector import ProjectorHook, write_projector
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import (
     CheckpointSaverHook,
     CheckpointSaverListener,
-    SummarySaverHook,
 )
 from centroids.estimator.session import Session
 from centroids.estimator.session_run_hook import (
@@ -45,6 +46,7 @@ from centroids.estimator.spec import (
     describe,
 )
 from centroids.estimator.summary import EventWriter
+from centroids.estimator.summary_hook import SummarySaverHook
 
 __all__ = [
     "Batch",
@@ -59,6 +61,7 @@ __all__ = [
     "EventWriter",
     "FinalOpsHook",
     "GlobalStepWaiterHook",
+    "HParamsHook",
     "LoggingTensorHook",
     "Mean",
     "Metric",
@@ -68,6 +71,7 @@ __all__ = [
     "NanTensorHook",
     "ProfilerHook",
     "ProgressBarHook",
+    "ProjectorHook",
     "Ratio",
     "RunConfig",
     "Saver",
@@ -87,4 +91,5 @@ __all__ = [
     "latest_checkpoint",
     "load_latest",
     "read_checkpoint",
+    "write_projector",
 ]

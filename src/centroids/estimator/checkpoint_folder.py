@@ -2,16 +2,19 @@
 
 A folder holds `model.ckpt-<step>.safetensors` files and the text file `checkpoint`:
 
-    model_checkpoint_path: "model.ckpt-20.safetensors"
-    all_model_checkpoint_paths: "model.ckpt-10.safetensors"  # sha256=... time=...
-    all_model_checkpoint_paths: "model.ckpt-20.safetensors"  # sha256=... time=...
+    model_checkpoint_path: "model.ckpt-20.safetensors"  # list sha256=...
+    all_model_checkpoint_paths: "model.ckpt-10.safetensors"  # time=...
+    all_model_checkpoint_paths: "model.ckpt-20.safetensors"  # time=...
 
-which is the layout of r1.4 with comments. A checkpoint is written before the list is.
+which is the layout of r1.4 with comments. The checksum of the list is that of its bytes with zeros
+in its own place. A checkpoint is written first; then old ones are deleted, then the list is written:
+so no file is forgotten when the process dies between the two.
 """
 
 from __future__ import annotations
 
 import glob
+import hashlib
 import logging
 import os
 import re
@@ -22,7 +25,6 @@ from centroids.estimator.checkpoint import (
     SUFFIX,
     Checkpoint,
     DamagedCheckpointError,
-    checksum,
     deserialize,
     serialize,
 )
@@ -33,11 +35,13 @@ logger = logging.getLogger(__name__)
 
 STATE_FILE = "checkpoint"
 _NAME = re.compile(r"(?P<basename>.+)-(?P<step>\d{1,18})\.safetensors")
+_FIRST_LINE = re.compile(
+    rb'model_checkpoint_path: "[^"/\0\n]+"(?: *# list sha256=(?P<sha256>[0-9a-f]{64}))? *(?:\n|$)'
+)
 # Only names of ours count: what is listed is deleted one day.
 _STATE_LINE = re.compile(
-    r'all_model_checkpoint_paths: "(?P<name>[^"/\0]+-\d{1,18}\.safetensors)"'
-    r"(?:\s*#\s*sha256=(?P<sha256>[0-9a-f]{64})"
-    r" time=(?P<time>\d{1,15}(?:\.\d{1,9})?)(?P<preserved> preserved)?)?\s*"
+    r'all_model_checkpoint_paths: "(?P<name>[^"/\0]+-\d{1,18}\.safetensors)"(?:\s*#\s*'
+    r"time=(?P<time>\d{1,15}(?:\.\d{1,9})?)(?P<preserved> preserved)?)?\s*"
 )
 # A training that deletes what another process is about to read: it has written a newer one.
 _MAX_RACES = 100
@@ -48,16 +52,12 @@ class _Entry:
     """One line of the state file. `preserved` files are never deleted."""
 
     name: str
-    sha256: str | None
     time: float
     preserved: bool = False
 
     def line(self) -> str:
-        text = f'all_model_checkpoint_paths: "{self.name}"'
-        if self.sha256 is None:
-            return text
         preserved = " preserved" if self.preserved else ""
-        return f"{text}  # sha256={self.sha256} time={self.time:.3f}{preserved}"
+        return f'all_model_checkpoint_paths: "{self.name}"  # time={self.time:.3f}{preserved}'
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
@@ -76,9 +76,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     file = text if text.endswith(SUFFIX) else text + SUFFIX
     if not os.path.isfile(file):
         raise ValueError(f"Could not find trained model in checkpoint_path: {file} is no file")
-    folder, name = os.path.split(file)
-    listed = {entry.name: entry.sha256 for entry in _find_entries(folder)}
-    return _read(file, listed.get(name))
+    return _read(file)
 
 
 def load_latest(model_dir: str) -> Checkpoint | None:
@@ -96,19 +94,19 @@ def load_latest(model_dir: str) -> Checkpoint | None:
     Raises:
         DamagedCheckpointError: If the folder has checkpoints but none of them is whole.
     """
-    entries = _find_entries(model_dir)
+    entries = _find_entries(model_dir, to_load=True)
     for _ in range(_MAX_RACES):
         problems: list[tuple[str, Exception]] = []
         for entry in reversed(entries):
             path = os.path.join(model_dir, entry.name)
             try:
-                found = _read(path, entry.sha256)
+                found = _read(path)
             except (OSError, DamagedCheckpointError) as error:
                 problems.append((path, error))
             else:
                 _warn(problems)
                 return found
-        earlier, entries = entries, _find_entries(model_dir)
+        earlier, entries = entries, _find_entries(model_dir, to_load=True)
         if entries == earlier:
             break
     if not entries:
@@ -149,7 +147,7 @@ class Saver:
                 os.remove(leftover)
 
     def save(self, checkpoint: Checkpoint) -> str:
-        """Writes a checkpoint and then the list; only after that it deletes old ones.
+        """Writes a checkpoint, deletes those that are too many, and writes the list.
 
         Returns:
             The path of the file.
@@ -162,13 +160,10 @@ class Saver:
         name = f"{self._basename}-{checkpoint.global_step}{SUFFIX}"
         path = os.path.join(self.directory, name)
         write_atomically(path, data)
-        entry = _Entry(name, checksum(data), time.time())
+        entry = _Entry(name, time.time())
         entries = [known for known in self._entries if known.name != name]
         entries.append(entry)
         self._entries, removed = self._split(entries)
-        lines = [f'model_checkpoint_path: "{name}"', *(known.line() for known in self._entries)]
-        state = "\n".join(lines) + "\n"
-        write_atomically(os.path.join(self.directory, STATE_FILE), state.encode())
         for old in removed:
             try:
                 os.remove(os.path.join(self.directory, old.name))
@@ -176,6 +171,7 @@ class Saver:
                 continue
             except OSError as error:
                 logger.warning("Cannot delete the old checkpoint %s: %s", old.name, error)
+        write_atomically(os.path.join(self.directory, STATE_FILE), _list_of(self._entries))
         return path
 
     def _split(self, entries: list[_Entry]) -> tuple[list[_Entry], list[_Entry]]:
@@ -187,10 +183,19 @@ class Saver:
             position = kept.index(entry)
             if entry.time > self._next_preserved:
                 self._next_preserved += self._keep_seconds
-                kept[position] = _Entry(entry.name, entry.sha256, entry.time, preserved=True)
+                kept[position] = _Entry(entry.name, entry.time, preserved=True)
             else:
                 removed.append(kept.pop(position))
         return kept, removed
+
+
+def _list_of(entries: list[_Entry]) -> bytes:
+    """The bytes of the state file."""
+    first = f'model_checkpoint_path: "{entries[-1].name}"  # list sha256={"0" * 64}'
+    data = "\n".join([first, *(entry.line() for entry in entries), ""]).encode()
+    seal = _FIRST_LINE.match(data)
+    assert seal is not None
+    return data.replace(seal["sha256"], hashlib.sha256(data).hexdigest().encode(), 1)
 
 
 def _warn(problems: list[tuple[str, Exception]]) -> None:
@@ -198,49 +203,66 @@ def _warn(problems: list[tuple[str, Exception]]) -> None:
         logger.warning("Skipping the damaged checkpoint %s: %s", path, error)
 
 
-def _read(path: str, sha256: str | None) -> Checkpoint:
+def _read(path: str) -> Checkpoint:
     with open(path, "rb") as file:
-        data = file.read()
-    if sha256 is not None and checksum(data) != sha256:
-        raise DamagedCheckpointError(
-            f"{path} differs from the checksum in {STATE_FILE!r}: it is torn or was altered"
-        )
-    return deserialize(data, path)
+        return deserialize(file.read(), path)
 
 
-def _find_entries(model_dir: str) -> list[_Entry]:
+def _find_entries(model_dir: str, *, to_load: bool = False) -> list[_Entry]:
     """The checkpoints of a folder, the latest last: those listed, then those not yet listed.
 
-    Without a list that can be read, all files count, by their steps.
+    Without a list that is whole, all files count, by their steps. To load one, files that the list
+    has left out count too, before all others; and a warning tells of a damaged list.
     """
-    listed, time_of_list = _read_list(model_dir)
+    try:
+        listed, time_of_list = _read_list(model_dir)
+    except (OSError, ValueError) as error:
+        listed, time_of_list = [], 0.0
+        if to_load:
+            path = os.path.join(model_dir, STATE_FILE)
+            logger.warning("Skipping the damaged list of checkpoints %s: %s", path, error)
     newest = _step_of(listed[-1].name) if listed else -1
     known = {entry.name for entry in listed}
-    # A run that was killed between its two writes left a file that is newer than the list.
-    unlisted = [
-        entry
-        for entry in _unlisted(model_dir)
-        if entry.name not in known and _step_of(entry.name) > newest and entry.time >= time_of_list
-    ]
-    return listed + unlisted
+    older, newer = [], []
+    for entry in _unlisted(model_dir):
+        # A run that was killed between its two writes left a file that is newer than the list.
+        is_newer = _step_of(entry.name) > newest and entry.time >= time_of_list
+        if entry.name not in known:
+            (newer if is_newer else older).append(entry)
+    return [*(older if to_load else []), *listed, *newer]
 
 
 def _read_list(model_dir: str) -> tuple[list[_Entry], float]:
-    """The entries of the state file and when it was written; nothing if it cannot be read."""
+    """The entries of the state file and when it was written; none if there is no such file.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is torn or altered. A list that carries no checksum is by another writer.
+    """
     try:
-        with open(os.path.join(model_dir, STATE_FILE), encoding="utf-8", errors="replace") as file:
-            lines = file.read().splitlines()
+        with open(os.path.join(model_dir, STATE_FILE), "rb") as file:
+            data = file.read()
             written = os.fstat(file.fileno()).st_mtime
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return [], 0.0
+    first = _FIRST_LINE.match(data)
+    if first is None:
+        raise ValueError("it does not begin with model_checkpoint_path")
+    if first["sha256"] is not None:
+        unsealed = data.replace(first["sha256"], b"0" * 64, 1)
+        if first["sha256"] != hashlib.sha256(unsealed).hexdigest().encode():
+            raise ValueError(
+                "it differs from the checksum in its first line; who changes it by hand removes that"
+            )
     entries = []
-    for line in lines:
+    for line in data[first.end() :].decode(errors="replace").splitlines():
         match = _STATE_LINE.fullmatch(line)
-        if match:
-            saved = float(match["time"] or 0)
-            preserved = match["preserved"] is not None
-            entries.append(_Entry(match["name"], match["sha256"], saved, preserved))
-    return entries, written if entries else 0.0
+        if match is None:
+            raise ValueError(f"it has the line {line!r}")
+        saved = float(match["time"] or 0)
+        preserved = match["preserved"] is not None
+        entries.append(_Entry(match["name"], saved, preserved))
+    return entries, written
 
 
 def _unlisted(model_dir: str) -> list[_Entry]:
@@ -252,7 +274,7 @@ def _unlisted(model_dir: str) -> list[_Entry]:
     entries = []
     for name in sorted(filter(_NAME.fullmatch, names), key=_step_of):
         try:
-            entries.append(_Entry(name, None, os.path.getmtime(os.path.join(model_dir, name))))
+            entries.append(_Entry(name, os.path.getmtime(os.path.join(model_dir, name))))
         except FileNotFoundError:
             continue  # deleted just now by a training
     return entries

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from centroids.estimator.hooks import LoggingTensorHook, NanTensorHook, StepCounterHook
+from typing import Any
+
+from centroids.estimator.hooks import (
+    LoggingTensorHook,
+    NanTensorHook,
+    StepCounterHook,
+    StopAtStepHook,
+)
+from centroids.estimator.hparams import HParamsHook, hparams
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import (
     CheckpointSaverHook,
     CheckpointSaverListener,
-    SummarySaverHook,
 )
 from centroids.estimator.session_run_hook import SessionRunHook
 from centroids.estimator.spec import EstimatorSpec
-from centroids.estimator.summary import EventWriter
+from centroids.estimator.summary_hook import SummarySaverHook
 
 
 def training_hooks(
@@ -19,12 +26,13 @@ def training_hooks(
     config: RunConfig,
     hooks: list[SessionRunHook],
     listeners: list[CheckpointSaverListener],
-    writer: EventWriter,
+    params: Any,
 ) -> list[SessionRunHook]:
     """Returns all hooks of a training in the order of their calls.
 
-    It is the order of r1.4 but for the check for NaN, which comes first: a model that has diverged
-    must not become the newest checkpoint.
+    It is the order of r1.4 but for what comes before checkpoints are saved: the check for NaN, as a
+    model that has diverged must not become the newest checkpoint; the model's chief hooks, and
+    those that stop at a step, as the checkpoint of the last step must say that it is the last.
 
     Args:
         spec: The model, with its own hooks.
@@ -32,17 +40,18 @@ def training_hooks(
         hooks: Those of the caller.
         listeners: For the hook that saves checkpoints: that of the caller or of the model if
             there is one, otherwise a new one.
-        writer: Writes the event file.
+        params: The parameters of the model, for the event file.
 
     Raises:
         ValueError: If there are listeners but no checkpoints are saved.
     """
     given = [*spec.training_chief_hooks, *hooks, *spec.training_hooks]
     saver = next((hook for hook in given if isinstance(hook, CheckpointSaverHook)), None)
-    created: list[SessionRunHook] = [NanTensorHook()]
+    stopping = [hook for hook in hooks if isinstance(hook, StopAtStepHook)]
+    created: list[SessionRunHook] = [NanTensorHook(), *spec.training_chief_hooks, *stopping]
     steps, seconds = config.save_checkpoints_steps, config.save_checkpoints_secs
+    assert config.model_dir is not None
     if saver is None and (steps or seconds):
-        assert config.model_dir is not None
         saver = CheckpointSaverHook(config.model_dir, seconds or None, steps or None)
         created.append(saver)
     if saver is not None:
@@ -52,12 +61,13 @@ def training_hooks(
             "There should be a CheckpointSaverHook to use saving_listeners. Please set one of the "
             "RunConfig.save_checkpoints_steps or RunConfig.save_checkpoints_secs."
         )
-    created.extend(spec.training_chief_hooks)
     if config.log_step_count_steps is not None:
-        created.append(StepCounterHook(config.log_step_count_steps, summary_writer=writer))
+        created.append(StepCounterHook(config.log_step_count_steps, output_dir=config.model_dir))
     if config.save_summary_steps:
-        created.append(SummarySaverHook(config.save_summary_steps, summary_writer=writer))
-    created.extend(hooks)
+        created.append(SummarySaverHook(config.save_summary_steps, output_dir=config.model_dir))
+        if hparams(params):
+            created.append(HParamsHook(config.model_dir, params))
+    created.extend(hook for hook in hooks if not isinstance(hook, StopAtStepHook))
     if config.log_step_count_steps is not None:
         names = {"loss": "loss", "step": "global_step"}
         created.append(LoggingTensorHook(names, config.log_step_count_steps))

@@ -30,6 +30,7 @@ from centroids.estimator.checkpoint_folder import (
     read_checkpoint,
 )
 from centroids.estimator.default_hooks import training_hooks
+from centroids.estimator.exporting import check_receiver_fn, export_saved_model
 from centroids.estimator.hooks import StopAfterNumBatchesHook, StopAtStepHook
 from centroids.estimator.inference import evaluate_batches, predict_batches, write_evaluation
 from centroids.estimator.model_dir_lock import lock_model_dir
@@ -40,7 +41,7 @@ from centroids.estimator.session_run_hook import SessionRunArgs, SessionRunHook,
 from centroids.estimator.session_setup import BatchQueue, create_session, position_to_resume
 from centroids.estimator.spec import EstimatorSpec, ModeKeys, describe
 from centroids.estimator.stop_signals import StopSignals
-from centroids.estimator.summary import EventWriter
+from centroids.export.receivers import ServingInputReceiver
 from centroids.inputs.errors import PositionError
 from centroids.inputs.source import Position
 from centroids.inputs.stream import BatchStream, open_stream
@@ -72,7 +73,7 @@ class Estimator:
 
     An online mean, as a model:
 
-    >>> import centroids
+    >>> import numpy as np
     >>> def model_fn(features, mode):
     ...     def update(batch):
     ...         step = int(batch.variables["global_step"]) + 1
@@ -284,6 +285,61 @@ class Estimator:
 
         return predictions()
 
+    def export_savedmodel(
+        self,
+        export_dir_base: str | os.PathLike[str],
+        serving_input_receiver_fn: Callable[[], ServingInputReceiver],
+        assets_extra: Mapping[str, str | os.PathLike[str]] | None = None,
+        as_text: bool = False,
+        checkpoint_path: str | os.PathLike[str] | None = None,
+    ) -> str:
+        """Writes the trained model as a SavedModel, which TensorFlow and TF Serving load.
+
+        The folder holds the graph with the variables as constants, a signature for each of the
+        model's `export_outputs`, and the extra assets. It is written under another name and
+        renamed when it is whole.
+
+        Args:
+            export_dir_base: The folder in which a folder is created, named by the time in seconds.
+            serving_input_receiver_fn: Returns a ServingInputReceiver, which says what requests
+                hold; see `centroids.export`.
+            assets_extra: Files to copy into the subfolder `assets.extra`: source paths by the path
+                of the copy in it.
+            as_text: Write the proto as text.
+            checkpoint_path: The checkpoint to export; None takes the latest.
+
+        Returns:
+            The path of the new folder.
+
+        Raises:
+            ValueError: If there is no serving_input_receiver_fn or it returns something else, the
+                model has no export_outputs, there is no checkpoint or it does not fit the
+                features, a destination of an asset is outside its folder, or the model is larger
+                than a proto can be (2 GiB).
+            OSError: If something cannot be read or written. No part of an export stays behind.
+
+        >>> import numpy as np
+        >>> import centroids
+        >>> points = np.array([[0.0, 1.0], [9.0, 1.0]], np.float32)
+        >>> kmeans = centroids.KMeansClustering(2, initial_clusters=points).train(lambda: [points])
+        >>> receive = centroids.export.build_raw_serving_input_receiver_fn({"x": points})
+        >>> with tempfile.TemporaryDirectory() as base:
+        ...     sorted(os.listdir(kmeans.export_savedmodel(base, receive)))
+        ['saved_model.pb']
+        """
+        check_receiver_fn(serving_input_receiver_fn)
+        return export_saved_model(
+            self.model_fn,
+            self._config,
+            self._trained(checkpoint_path),
+            export_dir_base,
+            serving_input_receiver_fn,
+            assets_extra,
+            as_text,
+        )
+
+    export_saved_model = export_savedmodel
+
     def get_variable_names(self) -> list[str]:
         """Returns the names of all variables of the latest checkpoint, sorted.
 
@@ -406,21 +462,19 @@ class Estimator:
         signals: StopSignals,
     ) -> Any:
         spec = self._spec(batches, ModeKeys.TRAIN)
-        if batches.peek() is None:
+        if batches.peek() is None and (restored is None or restored.input_position is None):
             logger.warning("input_fn gave no batch (or only empty ones): there is no step to train")
         loss = None
         args = SessionRunArgs("loss")
-        with EventWriter(self.model_dir) as writer:
-            all_hooks = training_hooks(spec, self._config, hooks, listeners, writer)
-            with MonitoredSession(
-                all_hooks,
-                lambda: create_session(spec, batches, self._config, restored, self._params),
-            ) as monitored:
-                signals.in_training = True
-                fetches = Fetches(monitored.session, args.fetches)
-                while not monitored.should_stop() and signals.received is None:
-                    loss = monitored.run(args, fetches)
-                monitored.session.finished = signals.received is None
+        with MonitoredSession(
+            training_hooks(spec, self._config, hooks, listeners, self._params),
+            lambda: create_session(spec, batches, self._config, restored, self._params),
+        ) as monitored:
+            signals.in_training = True
+            fetches = Fetches(monitored.session, args.fetches)
+            while not monitored.should_stop() and signals.received is None:
+                loss = monitored.run(args, fetches)
+            monitored.session.finished = monitored.should_stop() or signals.received is None
         return loss
 
 

@@ -16,6 +16,7 @@ from centroids.estimator.session_run_hook import (
     SessionRunHook,
     SessionRunValues,
 )
+from centroids.estimator.spec import ModeKeys
 from centroids.estimator.summary import EventWriter
 
 if TYPE_CHECKING:
@@ -87,6 +88,12 @@ class SecondOrStepTimer:
     def last_triggered_step(self) -> int | None:
         """Returns the step of the last trigger, or None."""
         return self._last_step
+
+
+def event_writer(output_dir: str, session: Session, coord: Coordinator) -> EventWriter:
+    """Returns the writer of a folder for a run; in training, later steps there are replaced."""
+    training = session.spec.mode == ModeKeys.TRAIN
+    return coord.event_writer(output_dir, session.global_step + 1 if training else None)
 
 
 class StopAtStepHook(SessionRunHook):
@@ -218,13 +225,13 @@ class LoggingTensorHook(SessionRunHook):
 
 
 class StepCounterHook(SessionRunHook):
-    """Logs and writes `global_step/sec`.
+    """Logs and writes `global_step/sec` and `examples/sec`, the rows of the batches.
 
     Args:
         every_n_steps: Do so every this many steps.
         every_n_secs: Or every this many seconds; then every_n_steps must be None.
         output_dir: The folder of the event file; None writes none.
-        summary_writer: Writes instead of a new writer for `output_dir`.
+        summary_writer: Writes instead of the writer for `output_dir`.
 
     Raises:
         ValueError: If both or none of the intervals are given.
@@ -243,8 +250,8 @@ class StepCounterHook(SessionRunHook):
                 f"every_n_steps={every_n_steps!r} and every_n_secs={every_n_secs!r}"
             )
         self._timer = SecondOrStepTimer(every_n_secs, every_n_steps)
-        self._writer = summary_writer
-        self._owned = EventWriter(output_dir) if summary_writer is None and output_dir else None
+        self._given_writer = summary_writer
+        self._output_dir = output_dir
 
     def begin(self) -> None:
         """Starts anew."""
@@ -253,8 +260,10 @@ class StepCounterHook(SessionRunHook):
     def after_create_session(self, session: Session, coord: Coordinator) -> None:
         """Starts to count here, so that the first rate covers the first steps."""
         self._timer.update_last_triggered_step(session.global_step)
-        if self._owned is not None:
-            coord.on_close(self._owned.close)
+        self._num_examples = session.num_examples
+        self._writer = self._given_writer
+        if self._writer is None and self._output_dir:
+            self._writer = event_writer(self._output_dir, session, coord)
 
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Logs the rate when it is due."""
@@ -262,13 +271,16 @@ class StepCounterHook(SessionRunHook):
         if not self._timer.should_trigger_for_step(step):
             return
         seconds, steps = self._timer.update_last_triggered_step(step)
+        before, self._num_examples = self._num_examples, run_context.session.num_examples
         if not seconds or steps is None:
             return
-        rate = steps / seconds
-        logger.info("global_step/sec: %g", rate)
-        writer = self._writer or self._owned
-        if writer is not None:
-            writer.add_scalars({"global_step/sec": rate}, step)
+        rates = {
+            "global_step/sec": steps / seconds,
+            "examples/sec": (self._num_examples - before) / seconds,
+        }
+        logger.info("%s", ", ".join(f"{tag}: {rate:g}" for tag, rate in rates.items()))
+        if self._writer is not None:
+            self._writer.add_scalars(rates, step)
 
 
 class NanLossDuringTrainingError(RuntimeError):

@@ -20,6 +20,7 @@ from centroids.estimator.session_run_hook import (
     SessionRunValues,
 )
 from centroids.estimator.spec import Batch, BatchFunction, EstimatorSpec, ModeKeys, Variables
+from centroids.inputs.convert import num_rows
 from centroids.inputs.errors import OutOfRangeError, ReadingInterrupted
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Session:
         variables: Arrays by name; what the functions of the spec read and write.
         run_config: The configuration of the run.
         spec: The spec whose functions run.
+        num_examples: How many rows the batches have had so far.
         input_position: Where the input stands; see Checkpoint.
         finished: Whether the call of train is at its end.
         random: The model's random generator.
@@ -70,6 +72,7 @@ class Session:
         self._batches = batches
         self._metrics = dict(metrics or {})
         self._params = params
+        self.num_examples = 0
         self._num_batches = 0
         self._batch: Batch | None = None
         self._train_op = spec.train_op if spec.mode == ModeKeys.TRAIN else None
@@ -112,6 +115,7 @@ class Session:
             given.features, labels, self._num_batches, self.variables, self.random
         )
         self._num_batches += 1
+        self.num_examples += num_rows(given.features)
         for plan in plans:
             for function in plan.functions:
                 batch.get(function)
@@ -319,7 +323,7 @@ def _has(hook: SessionRunHook, method: str) -> bool:
 
 
 def _named_functions(spec: EstimatorSpec) -> dict[str, BatchFunction]:
-    functions = dict(spec.summaries)
+    functions = {**spec.summaries, **spec.histograms}
     if isinstance(spec.predictions, Mapping):
         functions.update(spec.predictions)
     elif spec.predictions is not None:

@@ -20,8 +20,11 @@ What a hook must release in any case (a display, a profiler) goes to `coord.on_c
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from centroids.estimator.summary import EventWriter
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
@@ -94,6 +97,7 @@ class Coordinator:
     def __init__(self) -> None:
         self._stop = False
         self._releases: list[Callable[[], object]] = []
+        self._writers: dict[str, EventWriter] = {}
 
     def request_stop(self) -> None:
         """Ends the loop before its next step."""
@@ -106,6 +110,20 @@ class Coordinator:
     def on_close(self, release: Callable[[], object]) -> None:
         """Registers `release`, called once when the loop is over for whatever reason."""
         self._releases.append(release)
+
+    def event_writer(self, directory: str, first_step: int | None = None) -> EventWriter:
+        """Returns the writer of a folder: all hooks of a run share one, which is closed with it.
+
+        Args:
+            directory: The folder.
+            first_step: See EventWriter.
+        """
+        # With two files in a folder, the start of one would take away the steps of the other.
+        place = os.path.realpath(directory)
+        if place not in self._writers:
+            self._writers[place] = EventWriter(directory, first_step)
+            self.on_close(self._writers[place].close)
+        return self._writers[place]
 
     def close(self) -> None:
         """Calls every registered function, the latest first, even when one of them raises."""

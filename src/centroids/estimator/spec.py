@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from centroids.estimator.metrics import Metric
 from centroids.estimator.session_run_hook import SessionRunHook, check_hooks
+from centroids.export.outputs import DEFAULT_SERVING_SIGNATURE_DEF_KEY, PredictOutput
 
 Variables = MutableMapping[str, NDArray[Any]]
 T = TypeVar("T")
@@ -121,8 +122,8 @@ class EstimatorSpec:
     """A model for one mode: functions of a batch, and the variables that they use.
 
     A function runs only when it is fetched and at most once per batch (`train_op` always, in
-    training). A name may stand for one thing only among predictions, variables and summaries;
-    "loss" and "global_step" are taken.
+    training). A name may stand for one thing only among predictions, variables, summaries and
+    histograms; "loss" and "global_step" are taken.
 
     Attributes:
         mode: One of ModeKeys.
@@ -132,7 +133,8 @@ class EstimatorSpec:
         train_op: Changes `batch.variables`; the session then counts the step. Required for
             TRAIN.
         eval_metric_ops: Metrics by name, for EVAL.
-        export_outputs: Outputs by signature name. Kept for exporters, unused here.
+        export_outputs: What an exported model answers: a PredictOutput by signature name. One of
+            several must be called "serving_default"; a single one is the default by itself.
         training_chief_hooks: Hooks of training that run before all others.
         training_hooks: Hooks of training.
         evaluation_hooks: Hooks of evaluation.
@@ -146,7 +148,11 @@ class EstimatorSpec:
         identity: Settings that a checkpoint must agree with, saved in it.
         check_variables: Called with the variables of a checkpoint before their names and shapes
             are compared to `variables`; may raise a ValueError that says more.
-        summaries: Functions that give further scalars for the event file, by name.
+        summaries: Functions that give further scalars for the event file, by name. They run
+            before the update of the steps that are written; only for the last step of a training
+            they run after it, as nobody knows before that it is the last. What must be from
+            before comes from `batch.get`.
+        histograms: Functions that give arrays, whose histograms go to the event file likewise.
 
     Raises:
         ValueError: If something that the mode requires is missing, or a name is used twice.
@@ -164,7 +170,7 @@ class EstimatorSpec:
     loss: BatchFunction | None = None
     train_op: BatchFunction | None = None
     eval_metric_ops: Mapping[str, Metric] | None = None
-    export_outputs: Mapping[str, Any] | None = None
+    export_outputs: Mapping[str, PredictOutput] | None = None
     training_chief_hooks: Sequence[SessionRunHook] = ()
     training_hooks: Sequence[SessionRunHook] = ()
     evaluation_hooks: Sequence[SessionRunHook] = ()
@@ -175,6 +181,7 @@ class EstimatorSpec:
     identity: Mapping[str, str] = field(default_factory=dict)
     check_variables: Callable[[Mapping[str, NDArray[Any]]], None] | None = None
     summaries: Mapping[str, BatchFunction] = field(default_factory=dict)
+    histograms: Mapping[str, BatchFunction] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.mode not in _MODES:
@@ -184,6 +191,7 @@ class EstimatorSpec:
         self._check_required()
         self._check_functions()
         self._check_metrics()
+        self._check_export_outputs()
         self._check_names()
         for name in (
             "training_chief_hooks",
@@ -220,6 +228,7 @@ class EstimatorSpec:
         for argument, entries in (
             ("predictions", self.predictions),
             ("summaries", self.summaries),
+            ("histograms", self.histograms),
         ):
             if isinstance(entries, Mapping):
                 functions |= {f"{argument}[{name!r}]": entry for name, entry in entries.items()}
@@ -240,6 +249,24 @@ class EstimatorSpec:
                     f"but {metric!r} has not"
                 )
 
+    def _check_export_outputs(self) -> None:
+        outputs = self.export_outputs
+        if outputs is None:
+            return
+        if not isinstance(outputs, Mapping):
+            raise TypeError(f"export_outputs must be a dict by signature name, got {outputs!r}")
+        for key, output in outputs.items():
+            if not isinstance(key, str) or not isinstance(output, PredictOutput):
+                raise TypeError(
+                    f"export_outputs[{key!r}] must be a PredictOutput with a string for a name, "
+                    f"got {output!r}"
+                )
+        if len(outputs) > 1 and DEFAULT_SERVING_SIGNATURE_DEF_KEY not in outputs:
+            raise ValueError(
+                f"export_outputs has {', '.join(map(repr, outputs))}, but none of them is the "
+                f"default; name one {DEFAULT_SERVING_SIGNATURE_DEF_KEY!r}"
+            )
+
     def _check_names(self) -> None:
         taken = {"loss": "the loss", "global_step": "the number of steps"}
         predictions = self.predictions if isinstance(self.predictions, Mapping) else {}
@@ -247,6 +274,7 @@ class EstimatorSpec:
             ("a variable", self.variables),
             ("a prediction", predictions),
             ("a summary", self.summaries),
+            ("a histogram", self.histograms),
         ):
             for name in names:
                 if not isinstance(name, str):

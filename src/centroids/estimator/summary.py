@@ -10,16 +10,25 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-# Two writers of one process may open files in one folder within the same second.
+# Two writers of one process may open files in one folder at the same instant.
 _file_numbers = itertools.count()
+
+NUM_BUCKETS = 30
 
 
 class EventWriter:
-    """Writes scalars into one event file, which is created by the first of them.
+    """Writes summaries into one event file, which is created by the first of them.
+
+    A file is only ever appended to. A record that was torn by a crash or a full disk ends what
+    TensorBoard reads of the file; the records before it are shown.
 
     Args:
         directory: Where the file goes; created when needed.
+        first_step: The step that a training begins with, written at the head of the file:
+            TensorBoard then drops what earlier files of the folder have for it and later steps. A
+            training that was killed after its last checkpoint takes those steps again.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory, EventWriter(directory) as writer:
@@ -28,8 +37,9 @@ class EventWriter:
     ['tfevents']
     """
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, first_step: int | None = None) -> None:
         self.directory = directory
+        self._first_step = first_step
         self._records: Any = None
         self._event_type: Any = None
 
@@ -44,23 +54,64 @@ class EventWriter:
             ValueError: If a value is not a single number.
             OSError: If the file cannot be written.
         """
-        if self._records is None:
-            self._open()
-        event = self._event_type(wall_time=time.time(), step=step)
+        event = self._new_event(step)
         for tag, value in values.items():
             if np.size(value) != 1:
                 raise ValueError(
                     f"the summary {tag!r} must be a single number, not of shape {np.shape(value)}"
                 )
             event.summary.value.add(tag=tag, simple_value=float(np.asarray(value).reshape(())))
-        self._records.write(event.SerializeToString())
-        self._records.flush()
+        self._write(event)
+
+    def add_histograms(self, values: Mapping[str, Any], step: int) -> None:
+        """Writes one histogram per tag, of 30 buckets between its lowest and highest value.
+
+        Args:
+            values: Arrays of numbers by tag; their shapes do not matter.
+            step: The global step that they belong to.
+
+        Raises:
+            ValueError: If a value is not finite.
+            OSError: If the file cannot be written.
+        """
+        from tensorboard.compat.proto.types_pb2 import DT_DOUBLE
+        from tensorboard.plugins.histogram import metadata
+
+        event = self._new_event(step)
+        for tag, value in values.items():
+            buckets = histogram(tag, value)
+            summary = event.summary.value.add(
+                tag=tag, metadata=metadata.create_summary_metadata(None, None)
+            )
+            summary.tensor.dtype = DT_DOUBLE
+            for size in buckets.shape:
+                summary.tensor.tensor_shape.dim.add(size=size)
+            summary.tensor.tensor_content = buckets.astype("<f8").tobytes()
+        self._write(event)
+
+    def add_plugin_data(self, tag: str, plugin_name: str, content: bytes, step: int) -> None:
+        """Writes a summary that has no value, only data for a plugin of TensorBoard.
+
+        Args:
+            tag: The tag that the plugin looks for.
+            plugin_name: The name of the plugin.
+            content: What the plugin reads.
+            step: The global step that it belongs to.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
+        event = self._new_event(step)
+        plugin_data = event.summary.value.add(tag=tag).metadata.plugin_data
+        plugin_data.plugin_name = plugin_name
+        plugin_data.content = content
+        self._write(event)
 
     def close(self) -> None:
-        """Closes the file. The next scalar opens another one."""
-        if self._records is not None:
-            self._records.close()
-            self._records = None
+        """Closes the file. The next summary opens another one."""
+        records, self._records = self._records, None
+        if records is not None:
+            records.close()
 
     def __enter__(self) -> EventWriter:
         return self
@@ -68,20 +119,70 @@ class EventWriter:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    def _new_event(self, step: int) -> Any:
+        if self._event_type is None:
+            # Imported here: it takes longer than the rest of the package together.
+            from tensorboard.compat.proto.event_pb2 import Event
+
+            self._event_type = Event
+        return self._event_type(wall_time=time.time(), step=step)
+
+    def _write(self, event: Any) -> None:
+        if self._records is None:
+            self._open()
+        self._records.write(event.SerializeToString())
+        self._records.flush()
+
     def _open(self) -> None:
-        # Imported here: they take longer than the rest of the package together.
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.summary.writer.record_writer import (
-            RecordWriter,
-        )
+        from tensorboard.compat.proto.event_pb2 import SessionLog
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
         os.makedirs(self.directory, exist_ok=True)
+        # Readers take the files of a folder in the order of their names.
+        seconds, nanoseconds = divmod(time.time_ns(), 10**9)
         name = (
-            f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}"
+            f"events.out.tfevents.{seconds:010d}.{nanoseconds:09d}.{socket.gethostname()}"
             f".{os.getpid()}.{next(_file_numbers)}"
         )
         # The file stays open over many steps; `close` ends it.
-        self._records = RecordWriter(open(os.path.join(self.directory, name), "wb"))  # noqa: SIM115
-        self._event_type = Event
-        version = Event(wall_time=time.time(), file_version="brain.Event:2")
-        self._records.write(version.SerializeToString())
+        self._records = RecordWriter(open(os.path.join(self.directory, name), "xb"))  # noqa: SIM115
+        head = self._new_event(0)
+        head.file_version = "brain.Event:2"
+        self._records.write(head.SerializeToString())
+        if self._first_step is not None:
+            start = self._new_event(self._first_step)
+            start.session_log.status = SessionLog.START
+            self._records.write(start.SerializeToString())
+
+
+def histogram(tag: str, values: Any) -> NDArray[np.float64]:
+    """Counts values in buckets of equal width, as the histogram plugin of TensorBoard has them.
+
+    Args:
+        tag: The name of the summary, for errors.
+        values: An array of numbers of any shape.
+
+    Returns:
+        [30, 3]: left edge, right edge and count of each bucket. Values at an inner edge belong to
+        the bucket on its right; equal values are all in the last bucket. [0, 3] without values.
+
+    Raises:
+        ValueError: If a value is not finite.
+
+    >>> histogram("sizes", [1, 4, 4])[[0, -1]].round(1).tolist()
+    [[1.0, 1.1, 1.0], [3.9, 4.0, 2.0]]
+    """
+    flat = np.asarray(values, np.float64).ravel()
+    if not flat.size:
+        return np.empty((0, 3))
+    low, high = flat.min(), flat.max()
+    if not np.isfinite(high - low):
+        raise ValueError(
+            f"the summary {tag!r} must have finite values for a histogram, but they reach from "
+            f"{low} to {high}"
+        )
+    edges = np.linspace(low, high, NUM_BUCKETS + 1)
+    # By search and not by division: the width of a bucket may round to nothing.
+    buckets = np.searchsorted(edges[1:-1], flat, side="right")
+    counts = np.bincount(buckets, minlength=NUM_BUCKETS)
+    return np.stack([edges[:-1], edges[1:], counts], axis=1)

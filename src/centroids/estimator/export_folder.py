@@ -1,0 +1,178 @@
+"""Folders of exported models: named by the time, whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Mapping
+from typing import IO, Any
+
+from centroids.estimator.files import sync_folder
+
+EXTRA_ASSETS = "assets.extra"
+
+
+def check_assets(assets_extra: Any) -> dict[str, str]:
+    """Returns source files by where they go in the exported folder.
+
+    Args:
+        assets_extra: A dict from places below the folder `assets.extra` to source files, or None.
+
+    Raises:
+        ValueError: If a place is none, lies outside the folder, or is taken twice.
+        OSError: If a source cannot be read.
+    """
+    if assets_extra is None:
+        return {}
+    if not isinstance(assets_extra, Mapping):
+        raise ValueError(
+            f"assets_extra must be a dict from destination to source path, got {assets_extra!r}"
+        )
+    checked: dict[str, str] = {}
+    for destination, source in assets_extra.items():
+        place = os.path.join(EXTRA_ASSETS, _check_destination(destination))
+        if place in checked:
+            raise ValueError(f"assets_extra has two files for {place!r}")
+        try:
+            path = os.fsdecode(source)
+        except TypeError:
+            raise ValueError(
+                f"assets_extra[{destination!r}] must be a path, got {source!r}"
+            ) from None
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise OSError(errno.EINVAL, f"assets_extra[{destination!r}] is no regular file", path)
+        with open(path, "rb"):
+            checked[place] = path
+    return checked
+
+
+def check_export_dir(export_dir_base: Any) -> str:
+    """Returns the folder for exports as a string; it need not exist.
+
+    Raises:
+        ValueError: If it is no path.
+        NotADirectoryError: If it is a file.
+    """
+    try:
+        folder = os.fsdecode(export_dir_base)
+    except TypeError:
+        raise ValueError(f"export_dir_base must be a path, got {export_dir_base!r}") from None
+    if not folder:
+        raise ValueError("export_dir_base is empty; name a folder, '.' for the current one")
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise NotADirectoryError(
+            errno.ENOTDIR, "export_dir_base must be a folder, but it is a file", folder
+        )
+    return folder
+
+
+def write_export_folder(base: str, files: Mapping[str, bytes], copies: Mapping[str, str]) -> str:
+    """Writes files to a new folder, whose name is the time in seconds.
+
+    They are written and synced under another name in the base folder, which is then renamed: a
+    folder with a number for a name is whole. If a second is taken, the next free one is the name.
+    So TF Serving, which serves the highest number, serves the newest.
+
+    Args:
+        base: The folder to create it in; created when needed.
+        files: The bytes of files by their place in the new folder.
+        copies: Source files by the place of their copies.
+
+    Returns:
+        The path of the new folder.
+
+    Raises:
+        OSError: If something cannot be read or written. Then nothing stays in the base folder.
+    """
+    temporary = os.path.join(base, f"temp-{uuid.uuid4().hex}")
+    final = None
+    try:
+        _create_temporary(temporary, base)
+        for place, data in files.items():
+            with _create(os.path.join(temporary, place)) as file:
+                file.write(data)
+                _sync(file)
+        for place, source in copies.items():
+            with open(source, "rb") as origin, _create(os.path.join(temporary, place)) as file:
+                shutil.copyfileobj(origin, file)
+                _sync(file)
+        for folder, _, _ in os.walk(temporary, topdown=False):
+            sync_folder(folder)
+        final = _rename_to_time(temporary, base)
+        sync_folder(base)
+    except BaseException:
+        if final is not None:
+            # A failed export is none: readers must not find it, not even in parts.
+            with contextlib.suppress(OSError):
+                os.rename(final, temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return final
+
+
+def _create_temporary(temporary: str, base: str) -> None:
+    try:
+        _make_folders(temporary)
+    except OSError as error:
+        raise type(error)(
+            error.errno, f"export_dir_base cannot be written ({error.strerror})", base
+        ) from error
+
+
+def _rename_to_time(temporary: str, base: str) -> str:
+    """Gives a folder the name of the first free second from now on, and returns its path."""
+    second = int(time.time())
+    while True:
+        path = os.path.join(base, str(second))
+        second += 1
+        if os.path.lexists(path):
+            continue
+        try:
+            os.rename(temporary, path)
+        except OSError:
+            # Another export may have taken the name in this instant: its folder is not empty.
+            if not os.path.lexists(path):
+                raise
+        else:
+            return path
+
+
+def _make_folders(path: str) -> None:
+    """Creates a folder and those above it; the new names reach the disk."""
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path) or "."
+    _make_folders(parent)
+    os.makedirs(path, exist_ok=True)
+    sync_folder(parent)
+
+
+def _create(path: str) -> IO[bytes]:
+    _make_folders(os.path.dirname(path))
+    return open(path, "xb")
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _check_destination(destination: Any) -> str:
+    """Returns a destination without detours.
+
+    Raises:
+        ValueError: If it is no relative path of a file, or leads out of the folder.
+    """
+    if not isinstance(destination, str) or not destination or "\0" in destination:
+        raise ValueError(f"assets_extra must name destinations by strings, got {destination!r}")
+    inside = not os.path.isabs(destination) and ".." not in destination.split(os.sep)
+    if not inside or destination.endswith(os.sep) or os.path.normpath(destination) == ".":
+        raise ValueError(
+            f"assets_extra has the destination {destination!r}, which must be the path of a file "
+            f"inside {EXTRA_ASSETS}: relative, without '..'"
+        )
+    return os.path.normpath(destination)

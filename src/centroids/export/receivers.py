@@ -1,0 +1,231 @@
+"""What a served model receives: descriptions that the functions of a user's export return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from centroids.export.graph import Node, Tensor, constant, placeholder
+
+Tensors = Tensor | Mapping[str, Tensor]
+
+# The names that r1.4 gives to what has none.
+SINGLE_RECEIVER = "input"
+EXAMPLES = "examples"
+_STRING = np.dtype("S")
+
+
+class Described(Protocol):
+    """Anything with a type and a shape: an array, a TensorSpec, a placeholder."""
+
+    @property
+    def dtype(self) -> Any:
+        """The element type."""
+
+    @property
+    def shape(self) -> Any:
+        """One entry for each axis, the batch first."""
+
+
+@dataclass(frozen=True)
+class ServingInputReceiver:
+    """What a serving_input_receiver_fn returns.
+
+    Attributes:
+        features: What the model gets: a tensor, or a dict of them by name. (r1.4 puts a single
+            tensor into a dict; here the model gets what is given, as in training.)
+        receiver_tensors: What a request fills: a tensor, which is then called "input", or a dict
+            of them by the names that the request uses.
+
+    Raises:
+        ValueError: If one of them is missing, empty, or holds something else.
+
+    >>> x = placeholder(np.float32, (None, 2), "x")
+    >>> receiver = ServingInputReceiver(features={"x": x}, receiver_tensors={"points": x})
+    """
+
+    features: Tensors
+    receiver_tensors: Tensors
+
+    def __post_init__(self) -> None:
+        _check_tensors("features", self.features)
+        _check_tensors("receiver_tensors", self.receiver_tensors)
+
+    @property
+    def named_receivers(self) -> dict[str, Tensor]:
+        """The receiver tensors by name."""
+        if isinstance(self.receiver_tensors, Tensor):
+            return {SINGLE_RECEIVER: self.receiver_tensors}
+        return dict(self.receiver_tensors)
+
+
+ServingInputReceiverFunction = Callable[[], ServingInputReceiver]
+
+
+@dataclass(frozen=True)
+class FixedLenFeature:
+    """A feature of a tf.Example that has the same number of values in each.
+
+    Attributes:
+        shape: The shape of one example's value: `[]` for a number, `[d]` for d of them.
+        dtype: np.float32 or np.int64, the types that a tf.Example has.
+        default_value: What an example without this feature gets; None makes it an error.
+
+    Raises:
+        ValueError: If the type or the shape cannot be, or the default does not fit the shape.
+    """
+
+    shape: Any
+    dtype: DTypeLike
+    default_value: ArrayLike | None = None
+
+    def __post_init__(self) -> None:
+        sizes = (self.shape,) if isinstance(self.shape, int) else tuple(self.shape)
+        if not all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes):
+            raise ValueError(f"shape must hold positive sizes, got {self.shape!r}")
+        dtype = np.dtype(self.dtype)
+        if dtype not in (np.float32, np.int64):
+            raise ValueError(
+                f"dtype must be float32 or int64, the numbers that a tf.Example holds; got {dtype}"
+            )
+        object.__setattr__(self, "shape", tuple(int(size) for size in sizes))
+        object.__setattr__(self, "dtype", dtype)
+        self.default()
+
+    def default(self) -> np.ndarray[Any, Any]:
+        """The default as an array of the feature's shape, of no elements when there is none."""
+        if self.default_value is None:
+            return np.empty(0, self.dtype)
+        try:
+            return np.broadcast_to(np.asarray(self.default_value, self.dtype), self.shape)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"default_value must fit the shape {self.shape} and the type {self.dtype}, got "
+                f"{self.default_value!r}"
+            ) from None
+
+
+def build_raw_serving_input_receiver_fn(
+    features: Mapping[str, Described], default_batch_size: int | None = None
+) -> ServingInputReceiverFunction:
+    """Builds a serving_input_receiver_fn for requests that hold the features as they are.
+
+    Args:
+        features: The features by name: placeholders, TensorSpecs, or arrays such as the model was
+            trained on. Only type and shape count, and the first axis is the batch.
+        default_batch_size: The number of rows of each request; None leaves it open.
+
+    Returns:
+        A function for `export_savedmodel`.
+
+    Raises:
+        ValueError: If `features` is no dict of such things, or one has no axis for the batch.
+
+    >>> receive = build_raw_serving_input_receiver_fn({"x": np.zeros((1, 2), np.float32)})
+    >>> receive().named_receivers["x"].shape
+    (None, 2)
+    """
+    if not isinstance(features, Mapping) or not features:
+        raise ValueError(f"features must be a dict of features by name, got {features!r}")
+    described = {}
+    for name, feature in features.items():
+        if not isinstance(name, str):
+            raise ValueError(f"names of features must be strings, got {name!r}")
+        if not hasattr(feature, "dtype") or not hasattr(feature, "shape"):
+            raise ValueError(
+                f"features[{name!r}] must have a dtype and a shape, as placeholders and arrays do; "
+                f"got {feature!r}"
+            )
+        if len(feature.shape) == 0:
+            raise ValueError(f"features[{name!r}] has the shape (); its first axis is the batch")
+        described[name] = (np.dtype(feature.dtype), (default_batch_size, *feature.shape[1:]))
+
+    def serving_input_receiver_fn() -> ServingInputReceiver:
+        tensors = {
+            name: placeholder(dtype, shape, name) for name, (dtype, shape) in described.items()
+        }
+        return ServingInputReceiver(tensors, tensors)
+
+    return serving_input_receiver_fn
+
+
+def build_parsing_serving_input_receiver_fn(
+    feature_spec: Mapping[str, FixedLenFeature], default_batch_size: int | None = None
+) -> ServingInputReceiverFunction:
+    """Builds a serving_input_receiver_fn for requests that hold serialized tf.Example protos.
+
+    Args:
+        feature_spec: How to parse each feature, by its name in the protos.
+        default_batch_size: The number of examples of each request; None leaves it open.
+
+    Returns:
+        A function for `export_savedmodel`. Requests fill the input "examples".
+
+    Raises:
+        ValueError: If `feature_spec` is no dict of FixedLenFeature.
+
+    >>> receive = build_parsing_serving_input_receiver_fn({"x": FixedLenFeature([2], np.float32)})
+    >>> receive().features["x"].shape
+    (None, 2)
+    """
+    if not isinstance(feature_spec, Mapping) or not feature_spec:
+        raise ValueError(
+            f"feature_spec must be a dict of FixedLenFeature by name, got {feature_spec!r}"
+        )
+    for name, feature in feature_spec.items():
+        if not isinstance(name, str) or not isinstance(feature, FixedLenFeature):
+            raise ValueError(
+                f"feature_spec[{name!r}] must be a FixedLenFeature with a string for a name, got "
+                f"{feature!r}"
+            )
+    spec = dict(feature_spec)
+
+    def serving_input_receiver_fn() -> ServingInputReceiver:
+        serialized = placeholder(_STRING, (default_batch_size,), "input_example_tensor")
+        return ServingInputReceiver(_parse_examples(serialized, spec), {EXAMPLES: serialized})
+
+    return serving_input_receiver_fn
+
+
+def _parse_examples(serialized: Tensor, spec: Mapping[str, FixedLenFeature]) -> dict[str, Tensor]:
+    """The features of a batch of serialized tf.Examples, [n, *shape] each."""
+    names = sorted(spec)
+    features = [spec[name] for name in names]
+    node = Node(
+        "ParseExample",
+        (
+            serialized,
+            constant(np.empty(0, "S1")),
+            *(constant(np.array(name.encode())) for name in names),
+            *(constant(feature.default()) for feature in features),
+        ),
+        {
+            "Nsparse": 0,
+            "Ndense": len(names),
+            "sparse_types": [],
+            "Tdense": [feature.dtype for feature in features],
+            "dense_shapes": [feature.shape for feature in features],
+        },
+        "ParseExample",
+        output="dense_values",
+    )
+    return {
+        name: Tensor(node, np.dtype(feature.dtype), (*serialized.shape, *feature.shape), index)
+        for index, (name, feature) in enumerate(zip(names, features, strict=True))
+    }
+
+
+def _check_tensors(name: str, value: Any) -> None:
+    if isinstance(value, Tensor):
+        return
+    if not isinstance(value, Mapping) or not value:
+        raise ValueError(f"{name} must be a tensor or a dict of them by name, got {value!r}")
+    for key, tensor in value.items():
+        if not isinstance(key, str):
+            raise ValueError(f"names in {name} must be strings, got {key!r}")
+        if not isinstance(tensor, Tensor):
+            raise ValueError(f"{name}[{key!r}] must be a tensor, got {tensor!r}")

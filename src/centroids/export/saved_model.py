@@ -1,0 +1,92 @@
+"""The proto of a SavedModel: its graph and its signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from google.protobuf import text_format  # type: ignore[import-untyped]
+from tensorboard.compat.proto.meta_graph_pb2 import MetaGraphDef, SignatureDef, TensorInfo
+
+from centroids.export.graph import Tensor
+from centroids.export.graph_def import GraphWriter, shape_proto, type_code, walk
+
+SERVING_TAG = "serve"
+PREDICT_METHOD = "tensorflow/serving/predict"
+SCHEMA_VERSION = 1
+# A larger proto can be written but not read.
+_MAX_BYTES = 2**31 - 1
+
+Signatures = Mapping[str, Mapping[str, Tensor]]
+
+
+def build_meta_graph(receivers: Mapping[str, Tensor], signatures: Signatures) -> MetaGraphDef:
+    """Builds the graph that answers requests. It has no variables: all values are constants.
+
+    Args:
+        receivers: What a request fills, by name; the same for all signatures.
+        signatures: The outputs by name, of each signature by name.
+
+    Raises:
+        ValueError: If outputs need a placeholder that is no receiver, a type is none of
+            TensorFlow's, or the constants exceed 2 GiB.
+    """
+    outputs = [tensor for named in signatures.values() for tensor in named.values()]
+    for node in walk(outputs, stop=receivers.values()):
+        if node.op == "Placeholder":
+            raise ValueError(
+                f"the outputs need the placeholder {node.name!r}, which is none of the "
+                f"receiver_tensors {', '.join(map(repr, receivers))}: no request could fill it"
+            )
+    meta_graph = MetaGraphDef()
+    meta_graph.meta_info_def.tags.append(SERVING_TAG)
+    writer = GraphWriter()
+    inputs = {name: _tensor_info(writer, tensor) for name, tensor in receivers.items()}
+    for key, named in signatures.items():
+        signature = SignatureDef(inputs=inputs, method_name=PREDICT_METHOD)
+        for name, tensor in named.items():
+            signature.outputs[name].CopyFrom(_tensor_info(writer, tensor))
+        meta_graph.signature_def[key].CopyFrom(signature)
+    meta_graph.graph_def.CopyFrom(writer.graph_def)
+    return meta_graph
+
+
+def serialize(meta_graph: MetaGraphDef, *, as_text: bool = False) -> bytes:
+    """Returns the bytes of a SavedModel proto that holds one graph.
+
+    TensorBoard has no SavedModel proto, which is no more than the version (field 1) and the graphs
+    (field 2).
+
+    Raises:
+        ValueError: If they are more than a proto can have.
+    """
+    if as_text:
+        body = text_format.MessageToString(meta_graph, indent=2)
+        text = f"saved_model_schema_version: {SCHEMA_VERSION}\nmeta_graphs {{\n{body}}}\n"
+        data = text.encode()
+    else:
+        graph = meta_graph.SerializeToString(deterministic=True)
+        data = b"\x08" + _varint(SCHEMA_VERSION) + b"\x12" + _varint(len(graph)) + graph
+    if len(data) > _MAX_BYTES:
+        raise ValueError(
+            f"the SavedModel takes {len(data)} bytes, but it can have {_MAX_BYTES}: the model is "
+            "too large to be exported" + (" as text" if as_text else "")
+        )
+    return data
+
+
+def _tensor_info(writer: GraphWriter, tensor: Tensor) -> TensorInfo:
+    return TensorInfo(
+        name=writer.add(tensor),
+        dtype=type_code(tensor.dtype),
+        tensor_shape=shape_proto(tensor.shape),
+    )
+
+
+def _varint(number: int) -> bytes:
+    """A number as protos hold it: seven bits in a byte, the lowest first."""
+    parts = bytearray()
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    parts.append(number)
+    return bytes(parts)

@@ -1,0 +1,80 @@
+"""What the event files of a k-means say beside its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.clustering import ClusterState
+from centroids.estimator import Batch, BatchFunction
+from centroids.kernels import Assignment
+
+CLUSTER_SIZES = "cluster_sizes"
+
+
+@dataclass(frozen=True)
+class TrainingSummaries:
+    """Functions of the batches of a training.
+
+    Attributes:
+        assignment: The assigned batch, with counts.
+        states: The states before and after the update of the batch.
+        batches_per_update: None for full batches, 1 for mini-batches, more for several mini-batches
+            to an iteration.
+    """
+
+    assignment: Callable[[Batch], Assignment]
+    states: Callable[[Batch], tuple[ClusterState, ClusterState]]
+    batches_per_update: int | None
+
+    def scalars(self) -> dict[str, BatchFunction]:
+        """The scalars by tag."""
+        return {"empty_clusters": self.num_empty_clusters, "center_shift": self.center_shift}
+
+    def histograms(self) -> dict[str, BatchFunction]:
+        """The arrays whose histograms are written, by tag."""
+        return {CLUSTER_SIZES: self.cluster_sizes}
+
+    def cluster_sizes(self, batch: Batch) -> NDArray[np.int64]:
+        """How many points each cluster has had.
+
+        Returns:
+            [k]: for full batches the points of the step, for mini-batches those of all steps so
+            far, for several mini-batches to an iteration those of the iteration so far.
+        """
+        counts = batch.get(self.assignment).counts
+        assert counts is not None  # as in every training
+        before, _ = batch.get(self.states)
+        if self.batches_per_update is None:
+            return counts
+        if self.batches_per_update == 1:
+            # The initial center counts as one point in an update, but it is none.
+            return np.maximum(before.counts - 1, 0) + counts
+        return before.counts + counts if before.steps_in_iteration else counts
+
+    def num_empty_clusters(self, batch: Batch) -> int:
+        """How many clusters have the size 0."""
+        return int((batch.get(self.cluster_sizes) == 0).sum())
+
+    def center_shift(self, batch: Batch) -> float:
+        """How far the centers have moved."""
+        return center_shift(*batch.get(self.states))
+
+
+def center_shift(before: ClusterState, after: ClusterState) -> float:
+    """sqrt(sum_c |x_c - y_c|^2): how far the centers have moved together.
+
+    It is the Frobenius norm of the change, in float64. x are the centers that the step used, y what
+    it made of them; with several batches to an iteration, what the iteration has gathered so far.
+
+    >>> from centroids.clustering.state import initial_state
+    >>> old = initial_state(np.array([[0.0, 0.0], [1.0, 1.0]]))
+    >>> new = initial_state(np.array([[3.0, 0.0], [1.0, 5.0]]))
+    >>> center_shift(old, new)
+    5.0
+    """
+    change = np.subtract(after.updated_centers, before.centers, dtype=np.float64)
+    return float(np.linalg.norm(change))

@@ -1,0 +1,65 @@
+"""What is compared between an interrupted training and the uninterrupted one."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from pathlib import Path
+
+from centroids.estimator import Checkpoint, load_latest
+
+
+class CrashFailure(Exception):
+    """What was promised and is not so."""
+
+
+def load(model_dir: Path) -> Checkpoint:
+    """Loads the newest checkpoint; there must be one."""
+    checkpoint = load_latest(str(model_dir))
+    if checkpoint is None:
+        raise CrashFailure(f"{model_dir} has no checkpoint")
+    return checkpoint
+
+
+def load_quietly(model_dir: Path) -> Checkpoint | None:
+    """Loads the newest checkpoint where nothing may be damaged: there must be no warning."""
+    warnings: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            warnings.append(record.getMessage())
+
+    logger, handler = logging.getLogger("centroids"), Handler()
+    logger.addHandler(handler)
+    try:
+        checkpoint = load_latest(str(model_dir))
+    finally:
+        logger.removeHandler(handler)
+    if warnings:
+        raise CrashFailure(f"files are damaged: {warnings}")
+    return checkpoint
+
+
+def names_of_checkpoints(model_dir: Path) -> list[str]:
+    """The names of all files but event files; folders are those of evaluations."""
+    if not model_dir.exists():
+        return []
+    files = [path.name for path in model_dir.iterdir() if path.is_file()]
+    return sorted(name for name in files if "tfevents" not in name)
+
+
+def differences(left: Checkpoint, right: Checkpoint) -> list[str]:
+    """What differs between two checkpoints: the names of variables (to the bit) and other parts."""
+    names = {*left.variables, *right.variables}
+    different = [name for name in sorted(names) if _bits(left, name) != _bits(right, name)]
+    for entry in dataclasses.fields(Checkpoint):
+        if entry.name in ("variables", "path"):
+            continue
+        if getattr(left, entry.name) != getattr(right, entry.name):
+            different.append(entry.name)
+    return different
+
+
+def _bits(checkpoint: Checkpoint, name: str) -> object:
+    value = checkpoint.variables.get(name)
+    return None if value is None else (value.dtype.str, value.shape, value.tobytes())

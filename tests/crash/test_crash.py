@@ -1,0 +1,76 @@
+"""Killed trainings, failing disks, rivals: short here, and at length with -m slow."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from centroids import KMeansClustering
+from tests.crash.faults import compiler
+from tests.crash.programs import run_module
+
+KILLS = os.environ.get("CENTROIDS_CRASH_KILLS", "200")
+SEED = os.environ.get("CENTROIDS_CRASH_SEED")
+ANY_SEED = [] if SEED is None else ["--seed", SEED]
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork"),
+    pytest.mark.timeout(1800),
+]
+needs_compiler = pytest.mark.skipif(compiler() is None, reason="needs Linux and a C compiler")
+needs_export = pytest.mark.skipif(
+    not hasattr(KMeansClustering, "export_savedmodel"), reason="there is no export_savedmodel"
+)
+
+
+def tell(output: str) -> None:
+    """Shows what was done, and the seed that repeats it, also where all is well."""
+    sys.stderr.write("\n" + output)
+
+
+def test_ten_kills() -> None:
+    run_module("kills", "--kills", "10", "--seed", "0")
+
+
+@pytest.mark.slow
+def test_many_kills(capsys: pytest.CaptureFixture[str]) -> None:
+    output = run_module("kills", "--kills", KILLS, *ANY_SEED)
+    with capsys.disabled():
+        tell(output)
+
+
+def test_five_kills_among_rivals() -> None:
+    run_module("rivals", "--kills", "5", "--seed", "0")
+
+
+@pytest.mark.slow
+def test_many_kills_among_rivals(capsys: pytest.CaptureFixture[str]) -> None:
+    output = run_module("rivals", "--kills", "100", *ANY_SEED)
+    with capsys.disabled():
+        tell(output)
+
+
+@needs_compiler
+def test_some_faults_in_training() -> None:
+    run_module("each_operation", "training", "--sample", "50", "--seed", "0")
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_a_fault_at_each_operation_of_a_training() -> None:
+    run_module("each_operation", "training", *ANY_SEED)
+
+
+@needs_compiler
+@needs_export
+def test_some_faults_in_an_export() -> None:
+    run_module("each_operation", "export", "--sample", "30", "--seed", "0")
+
+
+@needs_compiler
+@needs_export
+@pytest.mark.slow
+def test_a_fault_at_each_operation_of_an_export() -> None:
+    run_module("each_operation", "export", *ANY_SEED)
