@@ -84,7 +84,8 @@ def fields_of(line: str, delimiter: str) -> list[str]:
 
 
 def number(field: str) -> float:
-    if "_" in field or not field.strip().isascii():
+    field = field.strip()  # of all that Unicode calls white space, as NumPy does
+    if "_" in field or not field.isascii():
         raise ValueError
     return float(field)
 

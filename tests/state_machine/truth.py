@@ -261,11 +261,11 @@ def train(
         offset += 1
         place_after = Place(source, offset) if source.kind == "positions" else None
         now = Saved(now.history.after(source, index), place_after, finished=False)
+        if now.step == last or truth.tolerance_reached(now.history):
+            now = replace(now, finished=True)  # the checkpoint of the last step says that it is
         if now.step >= saved_at + save_every:
             save()
             saved_at = now.step
-        if now.step == last or truth.tolerance_reached(now.history):
-            now = replace(now, finished=True)
         moments.append(Moment("after_run", folder, now))
         if now.finished:
             break

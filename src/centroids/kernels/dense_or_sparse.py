@@ -103,6 +103,8 @@ def _check_sparse(points: Sparse) -> Sparse:
     rows = points.tocsr()
     try:
         rows.check_format(full_check=True)  # the kernels trust the indices
+        if (rows.indptr[1:] < rows.indptr[:-1]).any():  # not looked at if the last one is 0
+            raise ValueError("index pointer values must form a non-decreasing sequence")
     except ValueError as error:
         raise ValueError(f"points are a damaged sparse matrix: {error}") from None
     if rows.dtype not in (np.float32, np.float64):
