@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from centroids import kmeans_model
 from centroids.clustering import InitialCenters
-from centroids.estimator import Checkpoint, Estimator, RunConfig
+from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig
+from centroids.estimator.session_setup import check_restored
 from centroids.export.tensorflow_checkpoint import (
     find_tensorflow_checkpoint,
     is_tensorflow_checkpoint,
@@ -191,6 +192,40 @@ class KMeansClustering(Estimator):
             ValueError: If the model has not been trained yet.
         """
         return float(self.evaluate(input_fn, steps=1)[self.SCORE])
+
+    def export_onnx(
+        self,
+        path: str | os.PathLike[str],
+        checkpoint_path: str | os.PathLike[str] | None = None,
+    ) -> str:
+        """Writes the trained model as an ONNX file, for onnxruntime 1.10 and later.
+
+        Its input is `points` [n, d] in the type of the centers, its outputs are `cluster_index`
+        [n] int64 and `all_distances` [n, num_clusters], with the meaning and the values that they
+        have here. A file at `path` is replaced in one step.
+
+        Args:
+            path: The file to write.
+            checkpoint_path: The checkpoint to export; None takes the latest.
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: If the model has not been trained yet, the checkpoint is of another model,
+                or the centers take more than the 2 GB that an ONNX file can hold.
+            ImportError: If the package onnx is missing: `pip install centroids[onnx]`.
+            OSError: If the file cannot be written; nothing is left behind.
+        """
+        from centroids.export.onnx_file import write_onnx
+
+        restored = self._trained(checkpoint_path)
+        spec = self.model_fn(None, None, ModeKeys.PREDICT, self.config)
+        check_restored(spec, restored, with_variables=False)
+        centers = restored.variables[self.CLUSTERS]
+        if spec.check_variables is not None:
+            spec.check_variables(restored.variables)
+        return write_onnx(path, centers, self.params["distance_metric"], restored.global_step)
 
     def _load_checkpoint(
         self, checkpoint_path: str | os.PathLike[str] | None = None

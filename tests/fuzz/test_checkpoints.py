@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -197,8 +199,8 @@ def use(folder: Path, data: bytes) -> None:
 
 
 def empty(folder: Path) -> None:
-    for left in folder.iterdir():  # of the example before
-        left.unlink()
+    shutil.rmtree(folder)  # of the example before
+    folder.mkdir()
 
 
 # The list of the checkpoints
@@ -209,16 +211,17 @@ def checkpoint_of(step: int) -> Checkpoint:
 
 
 FILES = {f"model.ckpt-{step}.safetensors": serialize(checkpoint_of(step)) for step in (1, 2, 3)}
-LISTED = 'model_checkpoint_path: "model.ckpt-3.safetensors"\n' + "".join(
-    f'all_model_checkpoint_paths: "{name}"  # sha256={checksum(data)} time=1700000000.123\n'
-    for name, data in FILES.items()
+BY_HAND = b'model_checkpoint_path: "model.ckpt-3.safetensors"\n'
+LISTED = BY_HAND + b"".join(
+    f'all_model_checkpoint_paths: "{name}"  # time=1700000000.123\n'.encode() for name in FILES
 )
 LINES = st.sampled_from(
     [
         b'all_model_checkpoint_paths: "precious.txt"\n',
         b'all_model_checkpoint_paths: ".."\n',
         b'all_model_checkpoint_paths: "' + b"x" * 300 + b'-1.safetensors"\n',
-        b'all_model_checkpoint_paths: "model.ckpt-2.safetensors"  # sha256=',
+        b'all_model_checkpoint_paths: "model.ckpt-2.safetensors"  # time=\n',
+        b'all_model_checkpoint_paths: "model.ckpt-1.safetensors"  # time=1e999\n',
         b'all_model_checkpoint_paths: "model.ckpt-' + b"9" * 30 + b'.safetensors"\n',
         b"\xff\xfe\x85\x0c\0",
     ]
@@ -226,8 +229,13 @@ LINES = st.sampled_from(
 
 
 @FAST
-@given(text=damaged(st.just(LISTED.encode())) | st.lists(LINES).map(b"".join))
-def test_damaged_lists(text: bytes, tmp_path: Path) -> None:
+@given(text=damaged(st.just(LISTED)) | st.lists(LINES), sealed=st.booleans())
+def test_damaged_lists(text: bytes | list[bytes], sealed: bool, tmp_path: Path) -> None:
+    if isinstance(text, list):
+        text = BY_HAND + b"".join(text)
+    if sealed:  # by the checksum of what it lists now
+        text = text.replace(b"\n", b"  # list sha256=" + b"0" * 64 + b"\n", 1)
+        text = text.replace(b"0" * 64, hashlib.sha256(text).hexdigest().encode(), 1)
     empty(tmp_path)
     for name, data in FILES.items():
         (tmp_path / name).write_bytes(data)

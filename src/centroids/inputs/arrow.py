@@ -63,7 +63,7 @@ def _is_list(kind: Any) -> bool:
 def _matrix_of_column(column: Any, name: str, row: int) -> NDArray[Any]:
     check_column_type(column.type, name)
     if not _is_list(column.type):
-        return np.asarray(column).reshape(-1, 1)
+        return _numbers_of(column).reshape(-1, 1)
     chunks = column.chunks if hasattr(column, "chunks") else [column]
     matrices = []
     for chunk in chunks:
@@ -78,12 +78,18 @@ def _matrix_of_column(column: Any, name: str, row: int) -> NDArray[Any]:
     return matrices[0] if len(matrices) == 1 else np.concatenate(matrices)
 
 
+def _numbers_of(column: Any) -> NDArray[Any]:
+    if column.null_count and import_arrow("pyarrow.types").is_boolean(column.type):
+        column = column.cast("uint8")  # Arrow would make objects of booleans and missing ones
+    return np.asarray(column)
+
+
 def _matrix_of_lists(chunk: Any, name: str, first_row: int) -> NDArray[Any]:
     """[n, width] of an Arrow array of n lists; `first_row` is the row of its first."""
     if chunk.null_count:
         row = first_row + int(np.argmax(np.asarray(chunk.is_null())))
         raise ValueError(f"{name} has no list in row {row}")
-    values = np.asarray(chunk.flatten())
+    values = _numbers_of(chunk.flatten())
     if hasattr(chunk.type, "list_size"):
         return values.reshape(len(chunk), chunk.type.list_size)
     lengths = np.asarray(chunk.value_lengths())

@@ -121,13 +121,14 @@ class ParquetSource(WindowedSource):
                 if skip >= self._group_rows[group]:
                     skip -= self._group_rows[group]
                     continue
-                row = sum(self._group_rows[:group])
+                first_row = row = sum(self._group_rows[:group])
                 for table in self._read_tables(parquet, group, self._piece_rows):
                     matrix = self._matrix_of(table, row)
                     row += len(matrix)
                     if skip < len(matrix):
                         yield matrix[skip:]
                     skip = max(skip - len(matrix), 0)
+                self._check_group(group, row - first_row)
 
     def _matrix_of(self, table: Any, first_row: int) -> NDArray[Any]:
         matrix = matrix_of_table(table, str(self._file), first_row)
@@ -138,11 +139,20 @@ class ParquetSource(WindowedSource):
             )
         return matrix
 
+    def _check_group(self, group: int, num_rows: int) -> None:
+        if num_rows != self._group_rows[group]:
+            raise ValueError(
+                f"{self._file} is damaged: row group {group} has {num_rows} rows, by the file's "
+                f"end it has {self._group_rows[group]}"
+            )
+
     def _measure_row(self, parquet: Any) -> tuple[int, int]:
         """The number of columns and the bytes of the first row; (0, 1) without rows."""
         for group, num_rows in enumerate(self._group_rows):
             if num_rows:
-                table = next(self._read_tables(parquet, group, 1))
+                table = next(self._read_tables(parquet, group, 1), None)
+                if table is None:
+                    self._check_group(group, 0)
                 row = matrix_of_table(table, str(self._file))
                 return row.shape[1], max(row.nbytes, 1)
         return 0, 1

@@ -239,6 +239,8 @@ def prepare_centers(
     A zero center is at cosine distance 1, which is a squared distance of 2 to a unit vector: one
     more than the squared length of the vector itself.
     """
+    if centers.dtype.kind not in "biuf" and centers.dtype.name != "bfloat16":
+        raise TypeError(f"centers must hold real numbers, got elements of type {centers.dtype}")
     if centers.ndim != 2 or centers.shape[0] == 0:
         raise ValueError(
             f"centers must have the shape [k, d] with k at least 1; got {centers.shape}"
