@@ -36,7 +36,7 @@ def compete(model_dir: Path, data: Path) -> None:
             CASE.train(model_dir, data)
             return
         except ModelDirBusyError as error:
-            if not re.search(r"process \d+ on |it has just begun", str(error)):
+            if not re.search(r"process \d+ on |just started", str(error)):
                 raise
             time.sleep(0.001)
 
