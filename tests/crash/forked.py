@@ -44,6 +44,7 @@ class Child:
     def __init__(self, work: Callable[[], object]) -> None:
         self._reader, writer = os.pipe()
         self._output = bytearray()
+        self._finished = False
         self._started = time.perf_counter()
         sys.stdout.flush()
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until the child can handle them
@@ -75,11 +76,18 @@ class Child:
         """Sends a signal."""
         os.kill(self.pid, number)
 
+    def kill(self) -> None:
+        """Ends it if it has not been waited for."""
+        if not self._finished:
+            self.send(signal.SIGKILL)
+            self.finish()
+
     def finish(self) -> Outcome:
         """Waits for the end; it is killed if that does not come."""
         if not self.has_ended(after=time.perf_counter() - self._started + _PATIENCE_SECONDS):
             self.send(signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        self._finished = True
         os.close(self._reader)
         seconds = time.perf_counter() - self._started
         return Outcome(code, self._output.decode(errors="replace"), seconds)

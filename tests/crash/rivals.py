@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from centroids import ModelDirBusyError
@@ -69,23 +70,33 @@ def run_round(folder: Path, data: Path, kills: int, generator: random.Random) ->
     """
     rivals = [Child(lambda: compete(folder, data)) for _ in range(_RIVALS)]
     reader = Child(lambda: read(folder))
-    killed = 0
-    while killed < kills:
-        time.sleep(generator.uniform(0, 0.03))
-        chosen = generator.randrange(len(rivals))
-        if rivals[chosen].has_ended(after=0):
-            break
-        rivals[chosen].send(signal.SIGKILL)
-        _expect(rivals[chosen].finish(), -signal.SIGKILL)
-        rivals[chosen] = Child(lambda: compete(folder, data))
-        killed += 1
-    for rival in rivals:
-        _expect(rival.finish(), 0)
-    outcome = reader.finish()
+    try:
+        killed = _kill_some(rivals, lambda: compete(folder, data), kills, generator)
+        for rival in rivals:
+            _expect(rival.finish(), 0)
+        outcome = reader.finish()
+    finally:
+        for child in (*rivals, reader):
+            child.kill()
     rounds = re.fullmatch(r"rounds (\d+)\n", outcome.output)
     if rounds is None:
         raise CrashFailure(f"reading failed:\n{outcome.output}")
     return killed, int(rounds[1])
+
+
+def _kill_some(
+    rivals: list[Child], work: Callable[[], object], kills: int, generator: random.Random
+) -> int:
+    """Kills rivals and puts new ones in their places, until one of them has come to the end."""
+    for killed in range(kills):
+        time.sleep(generator.uniform(0, 0.03))
+        chosen = generator.randrange(len(rivals))
+        if rivals[chosen].has_ended(after=0):
+            return killed
+        rivals[chosen].send(signal.SIGKILL)
+        _expect(rivals[chosen].finish(), -signal.SIGKILL)
+        rivals[chosen] = Child(work)
+    return kills
 
 
 def _expect(outcome: Outcome, code: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,6 +60,23 @@ def test_a_second_process_is_refused_until_the_first_dies(tmp_path: Path) -> Non
     estimator.train(batches)
     assert int(estimator.get_variable_value("global_step")) == 5
     assert not list(tmp_path.glob("*.lock"))
+
+
+def test_a_copy_of_the_folder_does_not_drop_the_lock(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    code = "import sys; from tests.estimator.test_lock import *; "
+    code += "Estimator(model_fn, sys.argv[1]).train(batches)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    second: list[Any] = []
+
+    def copy_and_try() -> None:
+        shutil.copytree(folder, tmp_path / "backup")
+        command = [sys.executable, "-c", code, str(folder)]
+        second.append(subprocess.run(command, capture_output=True, text=True, env=environment))
+
+    Estimator(model_fn, folder).train(batches, hooks=[During(copy_and_try)])
+    assert second[0].returncode == 1
+    assert f"in use by another training (process {os.getpid()} on" in second[0].stderr
 
 
 def test_a_second_thread_is_refused(tmp_path: Path) -> None:

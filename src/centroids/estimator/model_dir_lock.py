@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 try:
@@ -20,9 +21,12 @@ logger = logging.getLogger(__name__)
 LOCK_FILE = "training.lock"
 _BUSY = (errno.EACCES, errno.EAGAIN)
 
-# Locks of POSIX belong to a process and are not inherited by its forks: a worker cannot hold the
-# folder of a dead training. Threads of one process exclude each other by this table of the open
-# lock files, by device and number; a second descriptor, once closed, would drop the lock.
+# The locks are those of flock. (One of fcntl is dropped when its process closes any descriptor of
+# the file, as a backup of the folder by a hook does.) A forked worker has a share in them until its
+# handler below has run: who comes in that instant, after the training has died, waits for so long.
+_INSTANT_SECONDS = 0.2
+
+# The open lock files, by device and number.
 _held: dict[tuple[int, int], int] = {}
 _guard = threading.Lock()
 
@@ -43,8 +47,7 @@ def lock_model_dir(model_dir: str) -> Iterator[None]:
         yield
         return
     path = os.path.join(model_dir, LOCK_FILE)
-    with _guard:
-        key = _lock(path, model_dir)
+    key = _wait_and_lock(path, model_dir)
     try:
         yield
     finally:
@@ -54,6 +57,18 @@ def lock_model_dir(model_dir: str) -> Iterator[None]:
                 with contextlib.suppress(FileNotFoundError):
                     os.remove(path)
                 os.close(_held.pop(key))
+
+
+def _wait_and_lock(path: str, model_dir: str) -> tuple[int, int]:
+    refuse_after = time.monotonic() + _INSTANT_SECONDS
+    while True:
+        try:
+            with _guard:
+                return _lock(path, model_dir)
+        except ModelDirBusyError:
+            if time.monotonic() > refuse_after:
+                raise
+        time.sleep(_INSTANT_SECONDS / 20)
 
 
 def _lock(path: str, model_dir: str) -> tuple[int, int]:
@@ -76,7 +91,7 @@ def _lock(path: str, model_dir: str) -> tuple[int, int]:
 
 def _lock_file(descriptor: int, model_dir: str) -> None:
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in _BUSY:
             logger.warning("%s cannot be locked (%s): train one model at a time", model_dir, error)
