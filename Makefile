@@ -6,7 +6,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake native src -type f \
   \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' -o -name '*.h' -o -name '*.cmake' -o -name py.typed \))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-slow check format docs bench sanitize clean
+.PHONY: help demo test test-slow crash check format docs bench sanitize clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,6 +20,9 @@ test: $(VENV)/.test ## Run the default test suite (under five minutes)
 
 test-slow: $(VENV)/.test $(VENV)/.interop ## Run the slow tests, with TensorFlow, ONNX and faiss as readers
 	$(BIN)/python -m pytest tests -m slow
+
+crash: $(VENV)/.test ## Kill thousands of trainings at random instants and compare what they come to (half an hour)
+	$(BIN)/python -m tests.crash.kills --kills $(or $(KILLS),5000)
 
 check: $(VENV)/.dev ## Lint, types, formatting, docs
 	$(BIN)/ruff check .

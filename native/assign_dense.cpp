@@ -260,6 +260,10 @@ class Assignment {
         } else {
             compare_all(block, first, count, scratch);
         }
+        // A zero vector has no direction: all centers are equally far, the first is nearest.
+        if (points_.normalize)
+            for (std::size_t i = 0; i < count; ++i)
+                if (is_zero(row_of(block, i), points_.dimensions)) cluster_index_[first + i] = 0;
         if (sums || update_.inertia)
             update_block(block, first, count, sums, scratch.distances.data());
     }
@@ -305,8 +309,6 @@ class Assignment {
             }
         }
         if (!(best < std::numeric_limits<double>::infinity())) bad_row_.report(index);
-        // A zero vector has no direction: all centers are equally far, the first is nearest.
-        if (points_.normalize && is_zero(row, points_.dimensions)) nearest = 0;
         cluster_index_[index] = nearest;
     }
 

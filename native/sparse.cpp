@@ -191,7 +191,6 @@ std::int64_t all_distances_sparse(const SparseRows& points, const Centers<T>& ce
         AlignedVector<double> products(transposed.padded);
         for (std::size_t i = chunks.begin(chunk); i < chunks.end(chunk); ++i) {
             load_row(points, i, row);
-            if (!std::isfinite(row.squared_norm)) bad_row.report(i);
             values.assign(row.values.begin(), row.values.end());
             kernels.sparse_products(values.data(), row.columns.data(), row.count(),
                                     transposed.values.data(), transposed.padded, products.data());
@@ -199,6 +198,7 @@ std::int64_t all_distances_sparse(const SparseRows& points, const Centers<T>& ce
                 const double distance = row.squared_norm + transposed.norms[c] - 2 * products[c];
                 distances[i * k + c] = static_cast<T>(cosine_adjusted(
                     distance < 0 ? 0 : distance, row.squared_norm, points.normalize));
+                if (!std::isfinite(distances[i * k + c])) bad_row.report(i);
             }
         }
     });

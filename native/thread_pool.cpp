@@ -1,21 +1,19 @@
 #include "centroids/thread_pool.h"
 
+#include "centroids/cpu_limits.h"
+
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
-#include <vector>
 
-#ifdef __linux__
-#include <sched.h>
-#endif
 #ifndef _WIN32
 #include <pthread.h>
 #endif
@@ -26,40 +24,7 @@ namespace {
 // Waking a thread costs 5 to 50 microseconds: less work than this is done by the caller.
 constexpr double min_parallel_seconds = 50e-6;
 
-int affinity_count() {
-#ifdef __linux__
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-#endif
-    const unsigned count = std::thread::hardware_concurrency();
-    return count > 0 ? static_cast<int>(count) : 1;
-}
-
-#ifdef __linux__
-using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
-
-File open_file(const char* path) { return File(std::fopen(path, "r"), &std::fclose); }
-
-double quota_from(double quota, double period) {
-    return quota > 0 && period > 0 ? quota / period : HUGE_VAL;
-}
-#endif
-
-// CPUs that the container may use, from cgroup v2 or v1; infinity without a limit.
-double quota_count() {
-#ifdef __linux__
-    double quota = 0, period = 0;
-    if (const File file = open_file("/sys/fs/cgroup/cpu.max"))
-        if (std::fscanf(file.get(), "%lf %lf", &quota, &period) == 2)
-            return quota_from(quota, period);
-    const File quota_file = open_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-    const File period_file = open_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-    if (quota_file && period_file && std::fscanf(quota_file.get(), "%lf", &quota) == 1 &&
-        std::fscanf(period_file.get(), "%lf", &period) == 1)
-        return quota_from(quota, period);
-#endif
-    return HUGE_VAL;
-}
+constexpr int max_threads = 4096;
 
 // Waking a sleeping thread takes tens of microseconds: in a loop of short calls it stays awake for
 // the next one.
@@ -86,10 +51,7 @@ class Pool {
     void run(int threads, std::size_t count, const std::function<void(std::size_t)>& task) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
-            while (static_cast<int>(workers_) < threads - 1) {
-                std::thread(&Pool::work, this, workers_).detach();
-                ++workers_;
-            }
+            add_workers(static_cast<std::size_t>(threads - 1));
             task_ = &task;
             count_ = count;
             next_.store(0);
@@ -114,6 +76,14 @@ class Pool {
     std::mutex caller; // held by the one caller that has the workers
 
   private:
+    // A system that has no room for another thread gets on with those that there are.
+    void add_workers(std::size_t wanted) {
+        try {
+            for (; workers_ < wanted; ++workers_) std::thread(&Pool::work, this, workers_).detach();
+        } catch (const std::system_error&) {
+        }
+    }
+
     void work(std::size_t rank) {
         std::size_t seen = 0;
         while (true) {
@@ -163,20 +133,49 @@ class Pool {
 std::atomic<Pool*> pool{nullptr};
 std::atomic<int> chosen_threads{0};
 
+// The part of the default that is read once.
+struct Limit {
+    int count;  // 0: not read yet
+    bool exact; // CENTROIDS_NUM_THREADS, which may exceed the affinity too
+};
+std::atomic<Limit> limit{Limit{0, false}};
+
+// 0 unless the variable begins with a number of threads; OMP_NUM_THREADS may be a list.
+int count_from(const char* variable) {
+    const char* text = std::getenv(variable);
+    if (!text) return 0;
+    char* end = nullptr;
+    const long value = std::strtol(text, &end, 10);
+    const bool whole = end != text && (*end == '\0' || *end == ',');
+    return whole && value > 0 && value <= max_threads ? static_cast<int>(value) : 0;
+}
+
+Limit read_limit(const std::string& root) {
+    if (const int exact = count_from("CENTROIDS_NUM_THREADS")) return {exact, true};
+    const int openmp = count_from("OMP_NUM_THREADS");
+    const double quota = std::ceil(cpu_quota(root));
+    const int most = openmp ? openmp : max_threads;
+    return {quota < most ? static_cast<int>(quota) : most, false};
+}
+
+// The affinity may change at any time: it is asked for in every call.
+int apply(Limit known) {
+    return known.exact ? known.count : std::min(known.count, affinity_count());
+}
+
 #ifndef _WIN32
 // A child has none of its parent's threads: it forgets the pool (and its locks, in whatever state)
-// and makes a new one when it needs one.
-void forget_pool() {
+// and makes a new one when it needs one. It may also live in another control group.
+void forget_parent() {
     pool.store(nullptr);
+    limit.store({0, false});
     Pool::inside_task() = false;
 }
+
+[[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, &forget_parent);
 #endif
 
 Pool& get_pool() {
-    static std::once_flag registered;
-#ifndef _WIN32
-    std::call_once(registered, [] { pthread_atfork(nullptr, nullptr, &forget_pool); });
-#endif
     Pool* current = pool.load();
     if (!current) {
         auto fresh = std::make_unique<Pool>();
@@ -187,35 +186,27 @@ Pool& get_pool() {
 
 } // namespace
 
-int default_num_threads() {
-    if (const char* text = std::getenv("CENTROIDS_NUM_THREADS")) {
-        char* end = nullptr;
-        const long value = std::strtol(text, &end, 10);
-        if (end != text && *end == '\0' && value > 0 && value <= 4096)
-            return static_cast<int>(value);
-    }
-    const double quota = std::ceil(quota_count());
-    const int affinity = affinity_count();
-    return quota < affinity ? (quota < 1 ? 1 : static_cast<int>(quota)) : affinity;
-}
+int default_num_threads(const std::string& root) { return apply(read_limit(root)); }
 
 int num_threads() {
     const int chosen = chosen_threads.load();
     if (chosen > 0) return chosen;
-    static const int by_default = default_num_threads();
-    return by_default;
+    Limit known = limit.load();
+    if (known.count == 0) limit.store(known = read_limit(""));
+    return apply(known);
 }
 
 void set_num_threads(int count) { chosen_threads.store(count); }
 
 void parallel_for(std::size_t count, double seconds_of_work,
                   const std::function<void(std::size_t)>& task) {
-    const std::size_t limit = static_cast<std::size_t>(num_threads());
-    const int threads = static_cast<int>(count < limit ? count : limit);
-    if (threads > 1 && seconds_of_work > min_parallel_seconds && !Pool::inside_task()) {
+    if (count > 1 && seconds_of_work > min_parallel_seconds && !Pool::inside_task()) {
+        const int allowed = num_threads();
+        const int threads =
+            count < static_cast<std::size_t>(allowed) ? static_cast<int>(count) : allowed;
         Pool& workers = get_pool();
-        const std::unique_lock<std::mutex> lock(workers.caller, std::try_to_lock);
-        if (lock.owns_lock()) {
+        std::unique_lock<std::mutex> lock(workers.caller, std::defer_lock);
+        if (threads > 1 && lock.try_lock()) {
             workers.run(threads, count, task);
             return;
         }

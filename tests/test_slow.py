@@ -1,4 +1,4 @@
-"""What takes longer: large counts, sanitized memory, every level on larger shapes."""
+"""What takes longer: every level on larger shapes, streams far larger than their batches."""
 
 from __future__ import annotations
 
@@ -12,15 +12,6 @@ from centroids import kernels
 from tests import oracle
 
 pytestmark = pytest.mark.slow
-
-
-def test_counts_and_sums_stay_exact_beyond_float32() -> None:
-    # 2^25 points in one cluster: float32 counts stop at 2^24, float32 sums much earlier.
-    points = np.full((2**25, 1), np.float32(1.1))
-    result = kernels.assign(points, np.array([[1.0], [9.0]], np.float32), update=True)
-    assert result.counts is not None and result.sums is not None
-    assert result.counts.tolist() == [2**25, 0]
-    np.testing.assert_allclose(result.sums[0, 0], 2**25 * float(np.float32(1.1)), rtol=1e-13)
 
 
 @pytest.mark.parametrize("level", kernels.supported_instruction_sets())

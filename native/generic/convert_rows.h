@@ -60,7 +60,7 @@ static inline void normalize_row(T* row, std::size_t dimensions) {
         if (largest == 0 || largest > 1.7976931348623157e308)
             factor = 0.0 * largest + 1;
         else
-            factor = 1 / largest;
+            factor = 1 / (largest > 2.2250738585072014e-308 ? largest : 2.2250738585072014e-308);
         squares = scaled_squares(row, dimensions, factor);
         if (squares == 0) return;
     }

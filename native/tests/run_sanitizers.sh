@@ -1,7 +1,17 @@
 #!/usr/bin/env bash
-# Builds the kernels with AddressSanitizer and UBSan and runs the native tests at every level.
+# Runs the native tests: the kernels at every level under AddressSanitizer and UBSan, and the thread
+# pool under ThreadSanitizer.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-cmake -S . -B build/sanitize -DCENTROIDS_SANITIZE=ON -DCENTROIDS_WERROR=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
-cmake --build build/sanitize --parallel 2
-build/sanitize/centroids_native_tests
+# Older ThreadSanitizers do not start where the kernel randomizes many bits of addresses.
+without_randomized_addresses=(env)
+if setarch "$(uname -m)" -R true 2>/dev/null; then
+  without_randomized_addresses=(setarch "$(uname -m)" -R)
+fi
+build() { # folder, sanitizers, target
+  cmake -S . -B "$1" -DCENTROIDS_SANITIZE="$2" -DCENTROIDS_WERROR=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
+  cmake --build "$1" --parallel 2 --target "$3"
+  "${without_randomized_addresses[@]}" "$1/$3"
+}
+build build/sanitize address,undefined centroids_native_tests
+build build/sanitize-threads thread centroids_thread_pool_test

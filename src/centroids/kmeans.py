@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, cast
 
@@ -12,7 +13,13 @@ from numpy.typing import NDArray
 
 from centroids import kmeans_model
 from centroids.clustering import InitialCenters
-from centroids.estimator import Estimator, RunConfig
+from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig
+from centroids.estimator.session_setup import check_restored
+from centroids.export.tensorflow_checkpoint import (
+    find_tensorflow_checkpoint,
+    is_tensorflow_checkpoint,
+)
+from centroids.kmeans_from_tensorflow import load_kmeans_from_tensorflow
 from centroids.kmeans_model import KMeansModel
 
 InputFn = Callable[..., Any]
@@ -37,8 +44,8 @@ class KMeansClustering(Estimator):
     Args:
         num_clusters: The number of clusters, at least 1. Ignored if `initial_clusters` is an
             array.
-        model_dir: Where checkpoints and summaries go, and come from. None makes a temporary
-            folder.
+        model_dir: Where checkpoints and summaries go, and come from. Without a checkpoint of ours
+            one that TensorFlow wrote there is taken up. None makes a temporary folder.
         initial_clusters: `RANDOM_INIT`, `KMEANS_PLUS_PLUS_INIT`, an array [k, d] of initial
             centers, or a callable `f(inputs, k)` that returns from 0 to k centers and is invoked
             on successive batches until all are chosen.
@@ -126,6 +133,7 @@ class KMeansClustering(Estimator):
             "kmeans_plus_plus_num_retries": model.kmeans_plus_plus_num_retries,
             "relative_tolerance": model.relative_tolerance,
         }
+        self._steps_per_iteration = model.mini_batch_steps_per_iteration if use_mini_batch else 1
         super().__init__(model_fn=model.model_fn, model_dir=model_dir, config=config, params=params)
 
     def cluster_centers(self) -> NDArray[Any]:
@@ -184,6 +192,52 @@ class KMeansClustering(Estimator):
             ValueError: If the model has not been trained yet.
         """
         return float(self.evaluate(input_fn, steps=1)[self.SCORE])
+
+    def export_onnx(
+        self,
+        path: str | os.PathLike[str],
+        checkpoint_path: str | os.PathLike[str] | None = None,
+    ) -> str:
+        """Writes the trained model as an ONNX file, for onnxruntime 1.10 and later.
+
+        Its input is `points` [n, d] in the type of the centers, its outputs are `cluster_index`
+        [n] int64 and `all_distances` [n, num_clusters], with the meaning and the values that they
+        have here. A file at `path` is replaced in one step.
+
+        Args:
+            path: The file to write.
+            checkpoint_path: The checkpoint to export; None takes the latest.
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: If the model has not been trained yet, the checkpoint is of another model,
+                or the centers take more than the 2 GB that an ONNX file can hold.
+            ImportError: If the package onnx is missing: `pip install centroids[onnx]`.
+            OSError: If the file cannot be written; nothing is left behind.
+        """
+        from centroids.export.onnx_file import write_onnx
+
+        restored = self._trained(checkpoint_path)
+        spec = self.model_fn(None, None, ModeKeys.PREDICT, self.config)
+        check_restored(spec, restored, with_variables=False)
+        centers = restored.variables[self.CLUSTERS]
+        if spec.check_variables is not None:
+            spec.check_variables(restored.variables)
+        return write_onnx(path, centers, self.params["distance_metric"], restored.global_step)
+
+    def _load_checkpoint(
+        self, checkpoint_path: str | os.PathLike[str] | None = None
+    ) -> Checkpoint | None:
+        path = checkpoint_path
+        if path is None or not is_tensorflow_checkpoint(path):
+            found = super()._load_checkpoint(path)
+            path = find_tensorflow_checkpoint(self.model_dir) if found is None else None
+            if path is None:
+                return found
+        metric = self.params["distance_metric"]
+        return load_kmeans_from_tensorflow(path, metric, self._steps_per_iteration)
 
     def _predict_one(self, input_fn: InputFn, key: str) -> Iterator[Any]:
         # By whole batches: a dict for every point would take ten times as long as the search.

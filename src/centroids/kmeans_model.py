@@ -118,7 +118,7 @@ class KMeansModel:
             variables=self._variables(features),
             initialize=self._initialize,
             random_seed=self.random_seed,
-            identity={"model": "KMeansClustering", "distance_metric": self.distance_metric},
+            identity=identity_of(self.distance_metric),
             check_variables=lambda restored: self._check_variables(restored, features),
             summaries={
                 "loss/raw": run.loss,
@@ -327,6 +327,11 @@ def points_of(batch: Batch) -> kernels.Points:
         return clustering.join_columns(batch.features)
     except (TypeError, ValueError) as error:
         raise type(error)(f"batch {batch.index}: {error}") from None
+
+
+def identity_of(distance_metric: str) -> dict[str, str]:
+    """What a checkpoint and a model must agree on."""
+    return {"model": "KMeansClustering", "distance_metric": distance_metric}
 
 
 def state_of(variables: Mapping[str, NDArray[Any]]) -> ClusterState:

@@ -76,5 +76,10 @@ def center_shift(before: ClusterState, after: ClusterState) -> float:
     >>> center_shift(old, new)
     5.0
     """
-    change = np.subtract(after.updated_centers, before.centers, dtype=np.float64)
-    return float(np.linalg.norm(change))
+    with np.errstate(over="ignore"):
+        change = np.subtract(after.updated_centers, before.centers, dtype=np.float64)
+    # Scaled by the largest element first, so that squares neither overflow nor vanish.
+    largest = float(np.abs(change).max(initial=0))
+    if largest == 0 or not np.isfinite(largest):
+        return largest
+    return largest * float(np.linalg.norm(change / largest))

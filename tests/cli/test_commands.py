@@ -113,6 +113,22 @@ def test_an_interrupted_training_says_how_to_go_on(
         )
 
 
+@pytest.mark.parametrize("mode", ["--full-batch", "--mini-batch"])
+@pytest.mark.parametrize("points", ["points.npy", "points.csv"])
+def test_bad_rows_are_named_or_left_out(folder: Path, points: str, mode: str) -> None:
+    bad = POINTS.copy()
+    bad[[3, 77], 1] = np.nan
+    np.save(folder / "points.npy", bad)
+    np.savetxt(folder / "points.csv", bad, delimiter=",")
+    command = ["train", points, "model", "-k", "3", mode]
+    assert "got nan" in run(folder, *command, code=2).stderr
+    told = run(folder, *command, "--bad-rows", "drop").stderr
+    assert "Dropped 2 of 500 rows" in told
+    evaluated = run(folder, "evaluate", "model", points, "--bad-rows", "drop").stdout
+    assert "points            498" in evaluated
+    run(folder, "predict", "model", points, code=2)
+
+
 def test_another_file_is_refused_or_begun(folder: Path) -> None:
     np.save(folder / "more.npy", POINTS[:300])
     options = ["-k", "3", "--batch-size", "100", "--steps", "2"]

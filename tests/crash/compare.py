@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from pathlib import Path
 
 from centroids.estimator import Checkpoint, load_latest
+
+_FOR_TENSORBOARD = re.compile(r"tfevents|projector_config\.pbtxt$|\.tsv$")
 
 
 class CrashFailure(Exception):
@@ -41,11 +44,9 @@ def load_quietly(model_dir: Path) -> Checkpoint | None:
 
 
 def names_of_checkpoints(model_dir: Path) -> list[str]:
-    """The names of all files but event files; folders are those of evaluations."""
-    if not model_dir.exists():
-        return []
-    files = [path.name for path in model_dir.iterdir() if path.is_file()]
-    return sorted(name for name in files if "tfevents" not in name)
+    """The paths of all files but those for TensorBoard."""
+    files = [path.relative_to(model_dir) for path in model_dir.rglob("*") if path.is_file()]
+    return sorted(str(path) for path in files if not _FOR_TENSORBOARD.search(path.name))
 
 
 def differences(left: Checkpoint, right: Checkpoint) -> list[str]:

@@ -103,9 +103,9 @@ class Training:
         ended = newest is not None and not differences(newest, self._expected)
         if "\ndone" in outcome.output and not ended:
             raise CrashFailure(f"it ended, but the newest checkpoint is {newest}")
-        if not fault.kills and not fault.lasts:
-            if left := set(names_of_checkpoints(model_dir)) - self._known:
-                raise CrashFailure(f"these files stay behind: {sorted(left)}")
+        left = set(names_of_checkpoints(model_dir)) - self._known
+        if left and not fault.kills and not fault.lasts:
+            raise CrashFailure(f"these files stay behind: {sorted(left)}")
         if newest is not None and fault.lasts:
             self._check_reading(model_dir, fault)
         if not ended:
@@ -122,8 +122,10 @@ class Training:
         saved = [int(step) for step in re.findall(r"^saved (\d+)$", outcome.output, re.MULTILINE)]
         if saved and saved[-1] > step:
             raise CrashFailure(f"step {saved[-1]} was saved, but the newest is {step}")
+        # The last step is saved twice: on time, and at the end.
         if newest is not None and differences(newest, self._expected):
-            if different := differences(newest, self._of_step[step]):
+            different = differences(newest, self._of_step[step])
+            if different:
                 raise CrashFailure(f"the checkpoint of step {step} differs in {different}")
         return newest
 

@@ -74,9 +74,8 @@ class Trial:
         for _ in range(_ATTEMPTS):
             outcome = self._attempt(self._generator.uniform(0, span))
             reached = self._check_folder()
-            if outcome.code == 0 or (
-                reached is not None and not differences(reached, self._expected)
-            ):
+            arrived = reached is not None and not differences(reached, self._expected)
+            if outcome.code == 0 or arrived:
                 break
             step = -1 if reached is None else reached.global_step
             if step < before:

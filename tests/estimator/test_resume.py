@@ -133,6 +133,20 @@ def test_an_interruption_after_the_last_batch_trains_nothing_twice(tmp_path: Pat
     assert int(model.get_variable_value("global_step")) == 4
 
 
+def test_an_interruption_before_the_first_step_changes_nothing(tmp_path: Path) -> None:
+    class Fail(SessionRunHook):
+        def before_run(self, run_context: Any) -> None:
+            raise Interruption
+
+    input_fn = numpy_input_fn(POINTS, batch_size=45, shuffle=False)
+    model = make(tmp_path, "mini").train(input_fn, steps=2)
+    # The input is at its end: this call begins a new pass, and so does the one after it.
+    with pytest.raises(Interruption):
+        model.train(input_fn, hooks=[Fail()])
+    model.train(input_fn)
+    assert int(model.get_variable_value("global_step")) == 4
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

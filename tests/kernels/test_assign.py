@@ -158,6 +158,19 @@ def test_zero_vectors_under_cosine_are_at_distance_one(level: str) -> None:
     np.testing.assert_allclose(kernels.all_distances(sparse, centers, cosine=True), distances)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("d", [2, 16, 40])
+def test_zero_vectors_belong_to_the_first_of_nearly_parallel_centers(
+    level: str, d: int, dtype: Any
+) -> None:
+    centers = (np.random.default_rng(0).normal(size=(300, d)) + 1e4).astype(dtype)
+    points = np.vstack([centers[200:], np.zeros((3, d), dtype)])
+    memory = kernels.AssignmentMemory()
+    for remembered in (None, memory, memory):
+        found = kernels.assign(points, centers, cosine=True, memory=remembered)
+        assert found.cluster_index[-3:].tolist() == [0, 0, 0]
+
+
 @pytest.mark.parametrize(
     "dtype",
     ["float16", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bool"],

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from centroids.cli import inference, inspection, training
+from centroids.cli import exporting, importing, inference, inspection, training
 
 _DEBUG = "--debug"
 
@@ -29,6 +29,13 @@ class Metric(StrEnum):
     COSINE = "cosine"
 
 
+class BadRowsChoice(StrEnum):
+    """What to do with rows that are not numbers."""
+
+    RAISE = "raise"
+    DROP = "drop"
+
+
 ModelDir = Annotated[Path, typer.Argument(help="The folder of a trained model.")]
 Input = Annotated[
     Path, typer.Argument(help="The points: a .npy, .csv, .tsv, .txt or .parquet file, a row each.")
@@ -37,6 +44,14 @@ Columns = Annotated[
     str | None,
     typer.Option(
         help="Names of the columns to use, joined by commas. Default: all.", metavar="A,B"
+    ),
+]
+BadRowsOption = Annotated[
+    BadRowsChoice,
+    typer.Option(
+        help="Rows with NaN or infinity, and lines that are no row of numbers: stop at the first, "
+        "or leave them out and tell how many. (predict stops: without a label for each row, those "
+        "that follow would shift.)"
     ),
 ]
 
@@ -135,6 +150,7 @@ def train(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of initialisation and shuffling.")] = 0,
+    bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     restart_input: Annotated[
         bool,
         typer.Option(
@@ -176,6 +192,7 @@ def train(
             relative_tolerance=relative_tolerance,
             shuffle=shuffle,
             seed=seed,
+            bad_rows=bad_rows.value,
             restart_input=restart_input,
             columns=_split(columns),
         )
@@ -209,14 +226,19 @@ def predict(
 
 
 @app.command()
-def evaluate(model_dir: ModelDir, points: Input, columns: Columns = None) -> None:
+def evaluate(
+    model_dir: ModelDir,
+    points: Input,
+    columns: Columns = None,
+    bad_rows: BadRowsOption = BadRowsChoice.RAISE,
+) -> None:
     """Measure how well a model fits points.
 
     
     Example:
       centroids evaluate model held_out.npy
     """
-    inference.evaluate(model_dir, points, _split(columns))
+    inference.evaluate(model_dir, points, _split(columns), bad_rows.value)
 
 
 @app.command()
@@ -241,6 +263,84 @@ def inspect(
       centroids inspect model --points vectors.npy --words words.txt
     """
     inspection.inspect(model_dir, points, words, clusters, nearest, _split(columns))
+
+
+@app.command()
+def export(
+    model_dir: ModelDir,
+    output: Annotated[
+        Path,
+        typer.Argument(
+            help="The file to write; for a SavedModel the folder in which a numbered folder is "
+            "created."
+        ),
+    ],
+    format: Annotated[
+        exporting.Format | None,
+        typer.Option(help="Default: as OUTPUT ends (.onnx, .npz, .faiss), else savedmodel."),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="A checkpoint of MODEL_DIR to export. Default: the latest."),
+    ] = None,
+) -> None:
+    """Write a model as a file that other programs use.
+
+    savedmodel is for TensorFlow Serving, onnx for onnxruntime and other runtimes, npz for NumPy
+    and faiss for faiss. A file that exists is replaced. The first two find the nearest clusters
+    as `centroids predict` does; the others hold the centers.
+
+    
+    Examples:
+      centroids export model served
+      centroids export model model.onnx
+      centroids export model centers.npz
+      centroids export model old.onnx --checkpoint model/model.ckpt-10
+    """
+    exporting.export(model_dir, output, format, checkpoint)
+
+
+@app.command("import")
+def import_(
+    old: Annotated[
+        Path,
+        typer.Argument(
+            help="The model folder that TensorFlow wrote, or one of its checkpoints, such as "
+            "old/model.ckpt-20."
+        ),
+    ],
+    new: Annotated[Path, typer.Argument(help="The folder to make. It must not hold a model.")],
+    distance_metric: Annotated[
+        Metric | None,
+        typer.Option(
+            help="That of the old model: TensorFlow does not store it. "
+            "Default: squared_euclidean, as in TensorFlow."
+        ),
+    ] = None,
+    mini_batch_steps_per_iteration: Annotated[
+        int | None,
+        typer.Option(
+            help="That of the old model, if it was more than 1: TensorFlow does not store it."
+        ),
+    ] = None,
+) -> None:
+    """Take over a model that TensorFlow's KMeansClustering trained. TensorFlow is not needed.
+
+    Centers, counts and the number of steps come over, with checksums verified; OLD stays as it
+    is. Training then goes on where TensorFlow stopped.
+
+    
+    Examples:
+      centroids import old_model model
+      centroids import old_model/model.ckpt-2000 model --distance-metric cosine
+      centroids train points.npy model --steps 10
+    """
+    importing.import_model(
+        old,
+        new,
+        None if distance_metric is None else distance_metric.value,
+        mini_batch_steps_per_iteration,
+    )
 
 
 def main() -> None:

@@ -13,8 +13,10 @@ import typer
 from numpy.typing import NDArray
 
 from centroids import KMeansClustering, ProgressBarHook
-from centroids.estimator import load_latest
+from centroids.estimator import Checkpoint, load_latest, read_checkpoint
+from centroids.export.tensorflow_checkpoint import find_tensorflow_checkpoint
 from centroids.inputs import file_input_fn
+from centroids.inputs.bad_rows import BadRows
 
 _BATCH_SIZE = 1 << 14
 _BATCH_DISTANCES = 1 << 24
@@ -26,20 +28,38 @@ def open_model(model_dir: Path) -> KMeansClustering:
     Raises:
         ValueError: If the folder holds no model of ours.
     """
-    model = find_model(model_dir)
-    if model is None:
-        raise ValueError(
-            f"{model_dir} holds no trained model; make one with: centroids train FILE {model_dir} "
-            "--num-clusters K"
-        )
-    return model
+    return model_of(read_model(model_dir), model_dir)
 
 
 def find_model(model_dir: Path) -> KMeansClustering | None:
     """As `open_model`, or None if the folder holds no trained model at all."""
-    checkpoint = load_latest(str(model_dir))
+    checkpoint = _find_checkpoint(model_dir)
+    return None if checkpoint is None else model_of(checkpoint, model_dir)
+
+
+def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoint:
+    """The checkpoint at a path, or else the latest of a folder.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if checkpoint_path is not None:
+        return read_checkpoint(checkpoint_path)
+    checkpoint = _find_checkpoint(model_dir)
     if checkpoint is None:
-        return None
+        raise ValueError(
+            f"{model_dir} holds no trained model; make one with: centroids train FILE {model_dir} "
+            "--num-clusters K"
+        )
+    return checkpoint
+
+
+def model_of(checkpoint: Checkpoint, model_dir: Path) -> KMeansClustering:
+    """The model that a checkpoint of a folder is of.
+
+    Raises:
+        ValueError: If it is no model of ours.
+    """
     if checkpoint.identity.get("model") != "KMeansClustering":
         raise ValueError(f"{model_dir} holds a model of another kind: {dict(checkpoint.identity)}")
     return KMeansClustering(
@@ -47,6 +67,16 @@ def find_model(model_dir: Path) -> KMeansClustering | None:
         model_dir=str(model_dir),
         distance_metric=checkpoint.identity["distance_metric"],
     )
+
+
+def _find_checkpoint(model_dir: Path) -> Checkpoint | None:
+    checkpoint = load_latest(str(model_dir))
+    if checkpoint is None and find_tensorflow_checkpoint(str(model_dir)) is not None:
+        raise ValueError(
+            f"{model_dir} holds a model of TensorFlow; take it over with: centroids import "
+            f"{model_dir} NEW"
+        )
+    return checkpoint
 
 
 def batch_size(model: KMeansClustering, *, distances: bool) -> int:
@@ -77,11 +107,13 @@ def predict(
     typer.echo(f"Wrote {rows:,} rows to {output}", err=True)
 
 
-def evaluate(model_dir: Path, points: Path, columns: list[str] | None) -> None:
+def evaluate(model_dir: Path, points: Path, columns: list[str] | None, bad_rows: BadRows) -> None:
     """Prints the metrics of a model on points."""
     model = open_model(model_dir)
     result = model.evaluate(
-        file_input_fn(points, batch_size(model, distances=False), columns=columns),
+        file_input_fn(
+            points, batch_size(model, distances=False), columns=columns, bad_rows=bad_rows
+        ),
         hooks=[ProgressBarHook(description="evaluating")],
     )
     metric = model.params["distance_metric"]

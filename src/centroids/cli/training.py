@@ -18,6 +18,7 @@ import centroids
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.inference import find_model
 from centroids.inputs import file_input_fn
+from centroids.inputs.bad_rows import BadRows
 
 FULL_BATCH_BYTES = 1 << 30
 _FULL_BATCH_STEPS = 100
@@ -48,6 +49,7 @@ class TrainingPlan:
     relative_tolerance: float | None
     shuffle: bool | None
     seed: int
+    bad_rows: BadRows
     restart_input: bool
     columns: list[str] | None
 
@@ -159,7 +161,7 @@ def _initial_clusters(given: str) -> str | NDArray[Any]:
 
 def _make_input(plan: TrainingPlan, full_batch: bool) -> Callable[[], Any]:
     if full_batch:
-        points = read_all(plan.points, plan.columns)
+        points = read_all(plan.points, plan.columns, plan.bad_rows)
         return lambda: points
     return file_input_fn(
         plan.points,
@@ -168,6 +170,7 @@ def _make_input(plan: TrainingPlan, full_batch: bool) -> Callable[[], Any]:
         plan.shuffle is not False,
         plan.seed,
         columns=plan.columns,
+        bad_rows=plan.bad_rows,
     )
 
 
@@ -184,12 +187,12 @@ def _or(given: T | None, default: T) -> T:
     return default if given is None else given
 
 
-def read_all(path: Path, columns: list[str] | None) -> NDArray[Any]:
-    """All points of a file: mapped for .npy, read into memory otherwise."""
-    if path.suffix.lower() == ".npy":
+def read_all(path: Path, columns: list[str] | None, bad_rows: BadRows = "raise") -> NDArray[Any]:
+    """All points of a file: mapped for .npy if all rows are taken, read into memory otherwise."""
+    if path.suffix.lower() == ".npy" and bad_rows == "raise":
         array: NDArray[Any] = np.load(path, mmap_mode="r")
         return array
-    return np.concatenate(list(file_input_fn(path, 1 << 16, columns=columns)()))
+    return np.concatenate(list(file_input_fn(path, 1 << 16, columns=columns, bad_rows=bad_rows)()))
 
 
 def _trained_steps(model: KMeansClustering) -> int:

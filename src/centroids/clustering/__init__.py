@@ -9,10 +9,10 @@ from centroids.clustering.points import join_columns, locate_bad_points
 from centroids.clustering.state import ClusterState, initial_state
 from centroids.clustering.update import (
     full_batch_update,
-    l2_normalize,
     mini_batch_update,
     multi_step_update,
 )
+from centroids.kernels import l2_normalize
 
 __all__ = [
     "ClusterState",

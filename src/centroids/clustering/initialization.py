@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from centroids import kernels
 from centroids.clustering.points import check_finite, locate_bad_points
-from centroids.clustering.update import l2_normalize
-from centroids.kernels import SAMPLING_BLOCK, Points, num_rows, result_dtype
+from centroids.kernels import SAMPLING_BLOCK, Points, l2_normalize, num_rows, result_dtype
 from centroids.kernels.dense_or_sparse import is_sparse
 
 InitialCenters: TypeAlias = Literal["random", "kmeans_plus_plus"] | Callable[[Any, int], Any]

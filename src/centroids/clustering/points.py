@@ -76,7 +76,7 @@ def check_finite(points: Points, batch: int) -> None:
 def _describe(batch: int, error: NonFiniteError) -> str:
     if error.column is None:
         return (
-            "points are too large: squared distances overflow float64 in "
+            f"points are too large: squared distances overflow {error.dtype} in "
             f"batch {batch}, row {error.row}; scale the points down"
         )
     return (

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.clustering.state import ClusterState
-from centroids.kernels import Assignment
+from centroids.kernels import Assignment, l2_normalize
 
 
 def full_batch_update(
@@ -47,6 +47,7 @@ def full_batch_update(
         means = l2_normalize(means)
     moved = (counts > 0) if not cosine else (counts > 0) & means.any(axis=1)
     centers = np.where(moved[:, None], means, state.centers).astype(state.centers.dtype)
+    _check_finite(centers)
     return ClusterState(centers, counts, centers, 0)
 
 
@@ -81,7 +82,8 @@ def multi_step_update(
     """Gathers updates over several mini-batches, then puts them into force together.
 
     Points are assigned to `centers`; `updated_centers` moves. After every `steps_per_iteration`
-    batches it becomes `centers` (L2-normalised for cosine) and the counts return to 0.
+    batches it becomes `centers` (L2-normalised for cosine; a center whose points cancel out stays)
+    and the counts return to 0.
 
     Args:
         state: The state before the batch.
@@ -92,28 +94,23 @@ def multi_step_update(
     Returns:
         The new state.
     """
+    if state.steps_in_iteration >= steps_per_iteration:  # TensorFlow stops before it does this
+        state = _end_iteration(state, cosine)
     # A state that was trained in another mode starts its first iteration from nothing.
     counts = state.counts if state.steps_in_iteration else np.zeros_like(state.counts)
     gathered, counts = _move_towards(state.updated_centers, counts, assignment)
     steps = state.steps_in_iteration + 1
-    if steps < steps_per_iteration:
-        return ClusterState(state.centers, counts, gathered, steps)
-    centers = l2_normalize(gathered).astype(gathered.dtype) if cosine else gathered
-    return ClusterState(centers, np.zeros_like(counts), centers, 0)
+    state = ClusterState(state.centers, counts, gathered, steps)
+    return state if steps < steps_per_iteration else _end_iteration(state, cosine)
 
 
-def l2_normalize(vectors: NDArray[Any]) -> NDArray[np.float64]:
-    """Each row divided by its Euclidean norm, in float64; a zero row stays zero.
-
-    >>> l2_normalize(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
-    [[0.6, 0.8], [0.0, 0.0]]
-    """
-    wide = np.asarray(vectors, np.float64)
-    # Scaled by the largest element first, so that squares neither overflow nor vanish.
-    largest = np.abs(wide).max(axis=1, keepdims=True, initial=0)
-    scaled = wide / np.where(largest == 0, 1, largest)
-    norms = np.linalg.norm(scaled, axis=1, keepdims=True)
-    return np.asarray(scaled / np.where(norms == 0, 1, norms))
+def _end_iteration(state: ClusterState, cosine: bool) -> ClusterState:
+    centers = state.updated_centers
+    if cosine:
+        # A center whose points cancel out stays where it was.
+        moved = (centers != 0).any(axis=1, keepdims=True)
+        centers = np.where(moved, l2_normalize(centers), state.centers).astype(centers.dtype)
+    return ClusterState(centers, np.zeros_like(state.counts), centers, 0)
 
 
 def _move_towards(
@@ -122,8 +119,21 @@ def _move_towards(
     sums, new_counts = _sums_and_counts(assignment)
     total = counts + new_counts
     wide = centers.astype(np.float64)
-    step = (sums - new_counts[:, None] * wide) / np.maximum(total, 1)[:, None]
-    return (wide + step).astype(centers.dtype), total
+    with np.errstate(over="ignore", invalid="ignore"):
+        step = (sums - new_counts[:, None] * wide) / np.maximum(total, 1)[:, None]
+    moved = (wide + step).astype(centers.dtype)
+    _check_finite(moved)
+    return moved, total
+
+
+def _check_finite(centers: NDArray[Any]) -> None:
+    # Of float32 points neither sums nor means can overflow.
+    if centers.dtype == np.float64 and not np.isfinite(centers).all():
+        cluster, column = np.argwhere(~np.isfinite(centers))[0]
+        raise ValueError(
+            "points or centers are too large: the update overflows float64 in cluster "
+            f"{cluster}, column {column}; scale them down"
+        )
 
 
 def _sums_and_counts(assignment: Assignment) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

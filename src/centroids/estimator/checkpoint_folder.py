@@ -7,13 +7,13 @@ A folder holds `model.ckpt-<step>.safetensors` files and the text file `checkpoi
     all_model_checkpoint_paths: "model.ckpt-20.safetensors"  # time=...
 
 which is the layout of r1.4 with comments. The checksum of the list is that of its bytes with zeros
-in its own place. A checkpoint is written first; then old ones are deleted, then the list is written:
-so no file is forgotten when the process dies between the two.
+in its own place. A checkpoint is written first, then old ones are deleted, then the list is
+written: so no file is forgotten when the process dies in between. A list that TensorFlow wrote is
+kept as `checkpoint.tensorflow`.
 """
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import logging
 import os
@@ -28,15 +28,19 @@ from centroids.estimator.checkpoint import (
     deserialize,
     serialize,
 )
-from centroids.estimator.files import TEMPORARY, write_atomically
+from centroids.estimator.files import remove_leftovers, write_atomically
 from centroids.estimator.run_config import RunConfig
 
 logger = logging.getLogger(__name__)
 
 STATE_FILE = "checkpoint"
+TENSORFLOW_STATE_FILE = "checkpoint.tensorflow"
 _NAME = re.compile(r"(?P<basename>.+)-(?P<step>\d{1,18})\.safetensors")
 _FIRST_LINE = re.compile(
     rb'model_checkpoint_path: "[^"/\0\n]+"(?: *# list sha256=(?P<sha256>[0-9a-f]{64}))? *(?:\n|$)'
+)
+_FIRST_LINE_OF_TENSORFLOW = re.compile(
+    rb'model_checkpoint_path: "(?![^\n]*\.safetensors")[^\n]*"[ \t\r]*(?:\n|$)'
 )
 # Only names of ours count: what is listed is deleted one day.
 _STATE_LINE = re.compile(
@@ -140,11 +144,7 @@ class Saver:
         self._keep_seconds = config.keep_checkpoint_every_n_hours * 3600.0
         self._entries = _find_entries(directory)
         self._next_preserved = time.time() + self._keep_seconds
-        # A run that was killed while it wrote leaves these.
-        for name in (f"{basename}-*{SUFFIX}", STATE_FILE):
-            pattern = os.path.join(glob.escape(directory), f"{name}.*{TEMPORARY}")
-            for leftover in glob.glob(pattern):
-                os.remove(leftover)
+        remove_leftovers(directory)
 
     def save(self, checkpoint: Checkpoint) -> str:
         """Writes a checkpoint, deletes those that are too many, and writes the list.
@@ -171,7 +171,10 @@ class Saver:
                 continue
             except OSError as error:
                 logger.warning("Cannot delete the old checkpoint %s: %s", old.name, error)
-        write_atomically(os.path.join(self.directory, STATE_FILE), _list_of(self._entries))
+        state_file = os.path.join(self.directory, STATE_FILE)
+        if _is_of_tensorflow(state_file):
+            os.replace(state_file, os.path.join(self.directory, TENSORFLOW_STATE_FILE))
+        write_atomically(state_file, _list_of(self._entries))
         return path
 
     def _split(self, entries: list[_Entry]) -> tuple[list[_Entry], list[_Entry]]:
@@ -187,6 +190,14 @@ class Saver:
             else:
                 removed.append(kept.pop(position))
         return kept, removed
+
+
+def _is_of_tensorflow(state_file: str) -> bool:
+    try:
+        with open(state_file, "rb") as file:
+            return _FIRST_LINE_OF_TENSORFLOW.match(file.read()) is not None
+    except OSError:
+        return False
 
 
 def _list_of(entries: list[_Entry]) -> bytes:
@@ -223,7 +234,8 @@ def _find_entries(model_dir: str, *, to_load: bool = False) -> list[_Entry]:
             logger.warning("Skipping the damaged list of checkpoints %s: %s", path, error)
     newest = _step_of(listed[-1].name) if listed else -1
     known = {entry.name for entry in listed}
-    older, newer = [], []
+    older: list[_Entry] = []
+    newer: list[_Entry] = []
     for entry in _unlisted(model_dir):
         # A run that was killed between its two writes left a file that is newer than the list.
         is_newer = _step_of(entry.name) > newest and entry.time >= time_of_list
@@ -233,7 +245,7 @@ def _find_entries(model_dir: str, *, to_load: bool = False) -> list[_Entry]:
 
 
 def _read_list(model_dir: str) -> tuple[list[_Entry], float]:
-    """The entries of the state file and when it was written; none if there is no such file.
+    """The entries of the state file and when it was written; none if there is no list of ours.
 
     Raises:
         OSError: If it cannot be read.
@@ -245,6 +257,8 @@ def _read_list(model_dir: str) -> tuple[list[_Entry], float]:
             written = os.fstat(file.fileno()).st_mtime
     except (FileNotFoundError, NotADirectoryError):
         return [], 0.0
+    if _FIRST_LINE_OF_TENSORFLOW.match(data):
+        return [], 0.0
     first = _FIRST_LINE.match(data)
     if first is None:
         raise ValueError("it does not begin with model_checkpoint_path")
@@ -252,7 +266,7 @@ def _read_list(model_dir: str) -> tuple[list[_Entry], float]:
         unsealed = data.replace(first["sha256"], b"0" * 64, 1)
         if first["sha256"] != hashlib.sha256(unsealed).hexdigest().encode():
             raise ValueError(
-                "it differs from the checksum in its first line; who changes it by hand removes that"
+                "it differs from the checksum in its first line (who changes it by hand removes it)"
             )
     entries = []
     for line in data[first.end() :].decode(errors="replace").splitlines():

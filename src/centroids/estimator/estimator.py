@@ -24,11 +24,7 @@ from centroids.estimator.arguments import (
     prepare_model_dir,
 )
 from centroids.estimator.checkpoint import Checkpoint
-from centroids.estimator.checkpoint_folder import (
-    latest_checkpoint,
-    load_latest,
-    read_checkpoint,
-)
+from centroids.estimator.checkpoint_folder import load_latest, read_checkpoint
 from centroids.estimator.default_hooks import training_hooks
 from centroids.estimator.exporting import check_receiver_fn, export_saved_model
 from centroids.estimator.hooks import StopAfterNumBatchesHook, StopAtStepHook
@@ -180,7 +176,7 @@ class Estimator:
         listeners = check_listeners(saving_listeners)
         prepare_model_dir(self.model_dir)
         with lock_model_dir(self.model_dir), StopSignals() as signals:
-            restored = load_latest(self.model_dir)
+            restored = self._load_checkpoint()
             if max_steps is not None and restored is not None and max_steps <= restored.global_step:
                 logger.info(
                     "Skipping training: max_steps is %d, and the model has been trained for %d "
@@ -370,7 +366,8 @@ class Estimator:
 
         A damaged file is passed over with a warning.
         """
-        return latest_checkpoint(self.model_dir)
+        latest = self._load_checkpoint()
+        return None if latest is None else latest.path
 
     def _open(
         self,
@@ -414,10 +411,16 @@ class Estimator:
         labels = None if first is None or mode == ModeKeys.PREDICT else describe(first.labels)
         return self._call_model_fn(features, labels, mode, self._config)
 
-    def _trained(self, checkpoint_path: str | os.PathLike[str] | None) -> Checkpoint:
+    def _load_checkpoint(
+        self, checkpoint_path: str | os.PathLike[str] | None = None
+    ) -> Checkpoint | None:
+        """The given checkpoint or the latest. A subclass may know more formats."""
         if checkpoint_path is not None:
             return read_checkpoint(checkpoint_path)
-        latest = load_latest(self.model_dir)
+        return load_latest(self.model_dir)
+
+    def _trained(self, checkpoint_path: str | os.PathLike[str] | None) -> Checkpoint:
+        latest = self._load_checkpoint(checkpoint_path)
         if latest is None:
             raise ValueError(
                 f"Could not find trained model in model_dir: {self.model_dir}; call train first"
@@ -474,7 +477,8 @@ class Estimator:
             fetches = Fetches(monitored.session, args.fetches)
             while not monitored.should_stop() and signals.received is None:
                 loss = monitored.run(args, fetches)
-            monitored.session.finished = monitored.should_stop() or signals.received is None
+            if monitored.should_stop() or signals.received is None:
+                monitored.session.finished = True
         return loss
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 
-TEMPORARY = ".temporary"
+_TEMPORARY = re.compile(r".+\.\d+-\d+\.temporary")
 
 
 def write_atomically(path: str, data: bytes) -> None:
@@ -24,7 +25,7 @@ def write_atomically(path: str, data: bytes) -> None:
     ['list']
     """
     # Two processes or threads may write the same file: each has a temporary name of its own.
-    temporary = f"{path}.{os.getpid()}-{threading.get_ident()}{TEMPORARY}"
+    temporary = f"{path}.{os.getpid()}-{threading.get_ident()}.temporary"
     try:
         with open(temporary, "wb") as file:
             file.write(data)
@@ -37,6 +38,19 @@ def write_atomically(path: str, data: bytes) -> None:
         raise
     # The rename itself lives in the folder, which has to reach the disk too.
     sync_folder(os.path.dirname(path) or ".")
+
+
+def remove_leftovers(folder: str) -> None:
+    """Removes what `write_atomically` left in a folder when its process was killed.
+
+    Nobody else may write there meanwhile. The folder need not exist.
+    """
+    try:
+        names = os.listdir(folder or ".")
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in filter(_TEMPORARY.fullmatch, names):
+        os.remove(os.path.join(folder, name))
 
 
 def sync_folder(path: str) -> None:

@@ -82,7 +82,7 @@ def _lock_file(descriptor: int, model_dir: str) -> None:
             logger.warning("%s cannot be locked (%s): train one model at a time", model_dir, error)
             return
         holder = os.pread(descriptor, 4096, 0).decode(errors="replace").strip()
-        raise _busy(model_dir, holder or "it has just begun") from None
+        raise _busy(model_dir, holder or "just started") from None
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from centroids.estimator.files import write_atomically
+from centroids.estimator.files import remove_leftovers, write_atomically
 from centroids.estimator.session_run_hook import Coordinator, SessionRunHook
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def write_projector(
     for index in range(count):
         lines.append("\t".join([str(index), *(str(column[index]) for column in values.values())]))
     os.makedirs(os.path.join(output_dir, FOLDER), exist_ok=True)
+    remove_leftovers(os.path.join(output_dir, FOLDER))
     config = ProjectorConfig()
     embedding = config.embeddings.add()
     embedding.tensor_name = name

@@ -37,6 +37,7 @@ class Session:
         run_config: The configuration of the run.
         spec: The spec whose functions run.
         num_examples: How many rows the batches have had so far.
+        num_dropped_rows: How many bad rows were left out of them.
         input_position: Where the input stands; see Checkpoint.
         finished: Whether the call of train is at its end.
         random: The model's random generator.
@@ -72,7 +73,7 @@ class Session:
         self._batches = batches
         self._metrics = dict(metrics or {})
         self._params = params
-        self.num_examples = 0
+        self.num_examples = self.num_dropped_rows = 0
         self._num_batches = 0
         self._batch: Batch | None = None
         self._train_op = spec.train_op if spec.mode == ModeKeys.TRAIN else None
@@ -116,6 +117,7 @@ class Session:
         )
         self._num_batches += 1
         self.num_examples += num_rows(given.features)
+        self.num_dropped_rows += given.num_dropped_rows
         for plan in plans:
             for function in plan.functions:
                 batch.get(function)
@@ -124,7 +126,7 @@ class Session:
         if self._train_op is not None:
             batch.get(self._train_op)
             self.variables["global_step"] = np.array(self.global_step + 1, np.int64)
-            self.input_position = self._batches.position_after(given)
+            self.input_position, self.finished = self._batches.position_after(given), False
 
     def checkpoint(self) -> Checkpoint:
         """Returns what a checkpoint of this moment holds. The arrays are not copied."""

@@ -111,7 +111,10 @@ def create_session(
                     f"{restored.path} holds no state of a random generator: {error!r}"
                 ) from error
         position = restored.input_position
-        return Session(spec, variables, batches, config, metrics, params, position, random)
+        session = Session(spec, variables, batches, config, metrics, params, position, random)
+        # Until the first step nothing has changed: an accident now must not leave another place.
+        session.finished = restored.finished
+        return session
     variables = {name: np.array(value) for name, value in spec.variables.items()}
     variables["global_step"] = np.array(0, np.int64)
     if spec.initialize is not None:

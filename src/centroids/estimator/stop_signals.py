@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_active: list[StopSignals] = []
 
 
 class StopSignals:
@@ -45,6 +48,7 @@ class StopSignals:
                 if before is not None and before != signal.SIG_IGN:
                     self._handlers[number] = before
                     signal.signal(number, self._handle)
+            _active.append(self)
         return self
 
     def __exit__(
@@ -53,11 +57,16 @@ class StopSignals:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+        if self in _active:
+            _active.remove(self)
+            self._put_back()
         if kind is None and self.received is not None:
             logger.warning("Training was ended by %s.", self.received.name)
             self._act(self.received)
+
+    def _put_back(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
 
     def while_waiting(self, batches: Iterator[T]) -> Iterator[T]:
         """The batches; a signal that comes while one is waited for is raised there.
@@ -94,3 +103,13 @@ class StopSignals:
             raise KeyboardInterrupt
         else:
             raise SystemExit(128 + number)
+
+
+def _put_back_in_child() -> None:
+    """A worker that a training forks can be interrupted and terminated like any other."""
+    while _active:
+        _active.pop()._put_back()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_put_back_in_child)

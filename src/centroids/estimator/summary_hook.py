@@ -30,8 +30,9 @@ class SummarySaverHook(SessionRunHook):
         output_dir: The folder of the event file.
         summary_writer: Writes instead of the writer for `output_dir`.
         summary_op: The name of a scalar, a list of names, or a dict of names by tag; a name among
-            the histograms of the spec gives a histogram. None takes the loss, and the summaries
-            and histograms of the spec.
+            the histograms of the spec gives a histogram. None takes the loss, the
+            summaries and histograms of the spec, and `dropped_rows`, how many bad rows of the input
+            were left out, once there are any.
         scalars: Functions that give further scalars, by tag, for what the model does not know.
             They are called after a step that is written.
 
@@ -68,6 +69,7 @@ class SummarySaverHook(SessionRunHook):
 
     def after_create_session(self, session: Session, coord: Coordinator) -> None:
         """Finds the names to write."""
+        self._session = session
         spec, names = session.spec, self._summary_op
         if names is None:
             names = [*(["loss"] if spec.loss is not None else []), *spec.summaries]
@@ -100,6 +102,8 @@ class SummarySaverHook(SessionRunHook):
         self._timer.update_last_triggered_step(step)
         scalars = {tag: value for tag, value in values.items() if tag not in self._histograms}
         scalars |= {tag: read() for tag, read in self._scalars.items()}
+        if self._summary_op is None and self._session.num_dropped_rows:
+            scalars["dropped_rows"] = self._session.num_dropped_rows
         if scalars:
             self._writer.add_scalars(scalars, step)
         if self._histograms:

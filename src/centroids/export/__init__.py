@@ -1,4 +1,4 @@
-"""Trained models as files that other programs serve."""
+"""Trained models as files that other programs serve, and from the files of other programs."""
 
 from centroids.export.graph import Tensor, cast, constant, matmul, operation, placeholder
 from centroids.export.outputs import DEFAULT_SERVING_SIGNATURE_DEF_KEY, PredictOutput
@@ -8,6 +8,7 @@ from centroids.export.receivers import (
     build_parsing_serving_input_receiver_fn,
     build_raw_serving_input_receiver_fn,
 )
+from centroids.export.tensorflow_checkpoint import load_tensorflow_checkpoint
 
 __all__ = [
     "DEFAULT_SERVING_SIGNATURE_DEF_KEY",
@@ -19,6 +20,7 @@ __all__ = [
     "build_raw_serving_input_receiver_fn",
     "cast",
     "constant",
+    "load_tensorflow_checkpoint",
     "matmul",
     "operation",
     "placeholder",

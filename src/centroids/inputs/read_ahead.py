@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ class ReadAhead(Generic[T]):
         self._changed = threading.Condition()
         self._ended = self._closing = False
         self._error: BaseException | None = None
+        self._process = os.getpid()
         self._thread = threading.Thread(target=self._read, name="centroids-read-ahead", daemon=True)
         self._thread.start()
 
@@ -38,6 +40,11 @@ class ReadAhead(Generic[T]):
 
     def __next__(self) -> T:
         """The next item; waits until it is there."""
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                "this input is read by a thread of the process that forked this one; open the "
+                "input again in the child"
+            )
         with self._changed:
             while not self._waiting and not self._ended:
                 self._changed.wait()
@@ -61,8 +68,10 @@ class ReadAhead(Generic[T]):
             timeout: For how many seconds to wait for the item being read; None: for ever.
 
         Returns:
-            Whether the thread has ended.
+            Whether the thread has ended. In a forked child it has not: it is the parent's.
         """
+        if os.getpid() != self._process:
+            return False
         with self._changed:
             self._closing = True
             self._changed.notify_all()

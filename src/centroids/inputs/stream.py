@@ -137,7 +137,7 @@ class BatchStream:
         timeout = _INTERRUPTED_SECONDS if self._interrupted else None
         if ahead is not None and not ahead.close(timeout):
             logger.warning("The input does not answer: its thread is left behind.")
-            return
+            self._batches = _no_batches()  # that thread still uses the others
         self._batches.close()
 
     def __enter__(self) -> Self:
@@ -163,6 +163,10 @@ class BatchStream:
         if self._reads_until_ahead == 0:
             self._ahead = ReadAhead(self._batches)
         return batch
+
+
+def _no_batches() -> Generator[InputBatch]:
+    yield from ()
 
 
 def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputBatch]:

@@ -20,6 +20,7 @@ from centroids.kernels.machine import (
     set_num_threads,
     supported_instruction_sets,
 )
+from centroids.kernels.normalization import l2_normalize
 from centroids.kernels.seeding import SAMPLING_BLOCK, Seeding
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "default_num_threads",
     "find_nonfinite",
     "instruction_set",
+    "l2_normalize",
     "num_rows",
     "num_threads",
     "result_dtype",

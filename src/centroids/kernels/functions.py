@@ -24,6 +24,7 @@ from centroids.kernels.dense_or_sparse import (
     num_rows,
     result_dtype,
 )
+from centroids.kernels.normalization import l2_normalize
 
 AssignmentMemory = _native.AssignmentMemory
 
@@ -49,13 +50,16 @@ class NonFiniteError(ValueError):
         column: Its first column that is NaN or infinite; None when all are finite but so large
             that squared distances overflow.
         value: The value there.
+        dtype: The type that squared distances overflow then.
     """
 
-    def __init__(self, row: int, column: int | None, value: float | None) -> None:
-        self.row, self.column, self.value = row, column, value
+    def __init__(
+        self, row: int, column: int | None, value: float | None, dtype: str = "float64"
+    ) -> None:
+        self.row, self.column, self.value, self.dtype = row, column, value, dtype
         place = f"row {row}" if column is None else f"row {row}, column {column}"
         what = (
-            "squared distances overflow float64"
+            f"squared distances overflow {dtype}"
             if column is None
             else f"the value {value} is not finite"
         )
@@ -196,7 +200,7 @@ def all_distances(points: Points, centers: NDArray[Any], *, cosine: bool = False
         bad_row = _native.all_distances(
             *dense_parts(points), cosine, prepared, penalties, distances
         )
-    raise_if_bad(points, bad_row)
+    raise_if_bad(points, bad_row, distances.dtype.name)
     return np.multiply(distances, 0.5, out=distances) if cosine else distances
 
 
@@ -246,10 +250,8 @@ def prepare_centers(
     dtype = common_dtype(points, centers)
     if not cosine:
         return np.ascontiguousarray(centers, dtype), None
-    wide = centers.astype(np.float64)
-    norms = np.linalg.norm(wide, axis=1, keepdims=True)
-    zero = norms[:, 0] == 0
-    normalized = np.ascontiguousarray(wide / np.where(norms == 0, 1, norms), dtype)
+    normalized: NDArray[Any] = np.ascontiguousarray(l2_normalize(centers), dtype)
+    zero = (normalized == 0).all(axis=1)
     return normalized, zero.astype(np.float64) if zero.any() else None
 
 
@@ -266,19 +268,19 @@ def _sparse_parts(points: Sparse) -> tuple[NDArray[Any], NDArray[Any], NDArray[A
     return points.data, points.indices, points.indptr
 
 
-def raise_if_bad(points: Points, bad_row: int) -> None:
+def raise_if_bad(points: Points, bad_row: int, dtype: str = "float64") -> None:
     """Raises a NonFiniteError for what the extension reported; -1 is nothing."""
     if bad_row >= 0:
-        raise _describe_bad_row(points, bad_row)
+        raise _describe_bad_row(points, bad_row, dtype)
 
 
-def _describe_bad_row(points: Points, bad_row: int) -> NonFiniteError:
+def _describe_bad_row(points: Points, bad_row: int, dtype: str = "float64") -> NonFiniteError:
     row = points[[bad_row]]
     values = np.asarray(row.toarray() if is_sparse(row) else row, np.float64)[0]
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         return NonFiniteError(bad_row, int(bad[0]), float(values[bad[0]]))
-    return NonFiniteError(bad_row, None, None)
+    return NonFiniteError(bad_row, None, None, dtype)
 
 
 def _describe_search(

@@ -9,8 +9,9 @@ def num_threads() -> int:
     """The number of threads that the kernels use at most.
 
     Returns:
-        What `set_num_threads` chose; else `CENTROIDS_NUM_THREADS`; else the smaller of the
-        process's CPU affinity and its container's CPU quota.
+        What `set_num_threads` chose; else `CENTROIDS_NUM_THREADS`; else the smallest of the
+        calling thread's CPU affinity, the container's CPU quota and `OMP_NUM_THREADS`. All but the
+        affinity are read once in a process.
     """
     return _native.num_threads()
 

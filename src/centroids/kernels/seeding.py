@@ -96,9 +96,9 @@ class Seeding:
 
     def _distances(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         # For unit vectors the squared distance is twice the cosine distance.
-        centers = self._points[rows].toarray()
+        centers = self._points[rows].toarray().astype(np.float64)
         distances = all_distances(self._points, centers, cosine=self._cosine)
-        return distances.astype(np.float64) * (2.0 if self._cosine else 1.0)
+        return distances * 2.0 if self._cosine else distances
 
     def _add_up(self) -> None:
         starts = np.arange(0, self.closest.size, SAMPLING_BLOCK)

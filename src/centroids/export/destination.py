@@ -1,0 +1,40 @@
+"""Where an exported file goes."""
+
+from __future__ import annotations
+
+import os
+
+from centroids.estimator.files import write_atomically
+
+
+def check_destination(path: str | os.PathLike[str]) -> str:
+    """Returns the path of a file that is to be written. If it exists, it will be replaced.
+
+    Raises:
+        ValueError: If it is empty.
+        TypeError: If it is no path.
+        OSError: If it is a folder, or lies in none; the message names it.
+    """
+    text = os.fspath(path)
+    if not isinstance(text, str):
+        raise TypeError(f"path must be a str or a path, got {text!r}")
+    if not text:
+        raise ValueError("path must name a file, got ''")
+    if os.path.isdir(text):
+        raise IsADirectoryError(f"cannot write {text}: it is a folder; give the name of a file")
+    folder = os.path.dirname(text) or "."
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"cannot write {text}: there is no folder {folder}")
+    return text
+
+
+def write_whole(path: str, data: bytes) -> None:
+    """Writes a file, whole or not at all.
+
+    Raises:
+        OSError: If it cannot be written; it names `path`, not the temporary file.
+    """
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), path) from error

@@ -1,0 +1,157 @@
+"""The index of a TensorFlow checkpoint: which variables there are, and where their bytes lie.
+
+The values of its table are protocol buffers, of which few fields matter here:
+
+    the empty key        BundleHeaderProto: num_shards = 1, endianness = 2, version = 3
+    a variable's name    BundleEntryProto: dtype = 1, shape = 2, shard_id = 3, offset = 4, size = 5,
+                         crc32c = 6, slices = 7
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from centroids.export.string_table import DamagedTableError, read_table, read_varint
+
+_READABLE_VERSION = 1
+# TensorFlow's DataType numbers.
+_DTYPES: dict[int, np.dtype[Any]] = {
+    1: np.dtype("<f4"),
+    2: np.dtype("<f8"),
+    3: np.dtype("<i4"),
+    4: np.dtype("u1"),
+    5: np.dtype("<i2"),
+    6: np.dtype("i1"),
+    9: np.dtype("<i8"),
+    10: np.dtype("?"),
+    17: np.dtype("<u2"),
+    19: np.dtype("<f2"),
+    22: np.dtype("<u4"),
+    23: np.dtype("<u8"),
+}
+_OTHER_TYPES = {7: "string", 8: "complex64", 14: "bfloat16", 18: "complex128", 20: "resource"}
+
+
+@dataclass(frozen=True)
+class TensorFlowVariable:
+    """What the index of a checkpoint says about one variable.
+
+    Attributes:
+        dtype: Its type; None for a type that NumPy does not have.
+        shape: Its shape.
+        type_name: Its type in words.
+        file: The file that holds its bytes.
+        offset: Where they begin.
+        size: How many they are.
+        checksum: Their masked CRC-32C.
+        sliced: Whether it was saved in several parts, which have entries of their own.
+    """
+
+    dtype: np.dtype[Any] | None
+    shape: tuple[int, ...]
+    type_name: str
+    file: str
+    offset: int
+    size: int
+    checksum: int
+    sliced: bool
+
+
+def read_index(data: bytes, prefix: str) -> dict[str, TensorFlowVariable]:
+    """Reads an index.
+
+    Args:
+        data: The bytes of the whole `.index` file.
+        prefix: The path of the checkpoint, for the names of the other files.
+
+    Returns:
+        The variables by name.
+
+    Raises:
+        DamagedTableError: If it is torn or altered, or not readable here; the message says why.
+    """
+    table = read_table(data)
+    key, header = next(table, (None, b""))
+    if key != b"":
+        raise DamagedTableError("it has no header")
+    num_shards = _check_header(header)
+    return {
+        # Keys that begin with a zero byte are parts of variables, refused with their variable.
+        key.decode("utf-8", "backslashreplace"): _read_entry(entry, prefix, num_shards)
+        for key, entry in table
+        if not key.startswith(b"\0")
+    }
+
+
+def _check_header(header: bytes) -> int:
+    """The number of data files."""
+    fields = dict(_fields(header))
+    if fields.get(2, 0) != 0:
+        raise DamagedTableError("it was written by a big-endian machine, which cannot be read here")
+    version = dict(_fields(_message(fields.get(3, b""))))
+    oldest_reader = _number(version.get(2, 0))
+    if oldest_reader > _READABLE_VERSION:
+        raise DamagedTableError(
+            f"it needs a reader of version {oldest_reader}, and this one is of {_READABLE_VERSION}"
+        )
+    return _number(fields.get(1, 0))
+
+
+def _read_entry(entry: bytes, prefix: str, num_shards: int) -> TensorFlowVariable:
+    fields = dict(_fields(entry))
+    number, shard = _number(fields.get(1, 0)), _number(fields.get(3, 0))
+    return TensorFlowVariable(
+        dtype=_DTYPES.get(number),
+        shape=_read_shape(_message(fields.get(2, b""))),
+        type_name=_OTHER_TYPES.get(number, f"number {number} of TensorFlow"),
+        file=f"{prefix}.data-{shard:05d}-of-{num_shards:05d}",
+        offset=_number(fields.get(4, 0)),
+        size=_number(fields.get(5, 0)),
+        checksum=_number(fields.get(6, 0)),
+        sliced=7 in fields,
+    )
+
+
+def _read_shape(message: bytes) -> tuple[int, ...]:
+    """The dimensions of a TensorShapeProto."""
+    dimensions = (_message(value) for field, value in _fields(message) if field == 2)
+    return tuple(_number(dict(_fields(dimension)).get(1, 0)) for dimension in dimensions)
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """The numbers and values of the fields of a protocol buffer."""
+    position = 0
+    while position < len(message):
+        tag, position = read_varint(message, position)
+        kind = tag & 7
+        if kind == 0:
+            value, position = read_varint(message, position)
+            yield tag >> 3, value
+            continue
+        if kind == 2:
+            size, position = read_varint(message, position)
+        elif kind in (1, 5):
+            size = 8 if kind == 1 else 4
+        else:
+            raise DamagedTableError(f"a field has the unknown kind {kind}")
+        piece = message[position : position + size]
+        position += size
+        if position > len(message):
+            raise DamagedTableError("a field does not fit into its message")
+        yield tag >> 3, piece if kind == 2 else int.from_bytes(piece, "little")
+
+
+def _number(value: int | bytes) -> int:
+    if isinstance(value, bytes):
+        raise DamagedTableError("a field should be a number")
+    return value
+
+
+def _message(value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        raise DamagedTableError("a field should be a message")
+    return value
