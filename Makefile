@@ -42,7 +42,7 @@ docs: $(VENV)/.dev ## Build the documentation into build/site
 bench: $(VENV)/.bench ## Time everything against the peers and write docs/benchmarks.md (idle machine, hours)
 	$(BIN)/python -m benchmarks $(BENCH)
 
-sanitize: $(VENV)/.dev ## Run the native tests under AddressSanitizer and UBSan
+sanitize: $(VENV)/.dev ## Run the native tests under AddressSanitizer, UBSan and ThreadSanitizer
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash native/tests/run_sanitizers.sh
 
 clean: ## Remove the environment and everything that was built

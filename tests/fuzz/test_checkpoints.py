@@ -199,8 +199,8 @@ def use(folder: Path, data: bytes) -> None:
 
 
 def empty(folder: Path) -> None:
-    for left in folder.iterdir():  # of the example before
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    shutil.rmtree(folder)  # of the example before
+    folder.mkdir()
 
 
 # The list of the checkpoints
