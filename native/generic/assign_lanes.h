@@ -42,7 +42,8 @@ struct AssignLanes {
         if (dense && dimensions == 1) return transpose<1>(rows, shift, lanes);
         if (dense && dimensions == 2) return transpose<2>(rows, shift, lanes);
         if (dense && dimensions == 3) return transpose<3>(rows, shift, lanes);
-        if constexpr (points % 8 == 0)
+        // Wider than a register, the compiler's vectors go through memory.
+        if constexpr (points % 8 == 0 && 8 * sizeof(T) <= sizeof(Register))
             if (count == points && dimensions >= 8)
                 return transpose_squares<8>(rows, stride, dimensions, shift, lanes);
         if (count == points && dimensions >= 4)
@@ -107,6 +108,24 @@ struct AssignLanes {
         }
     }
 
+    // squares: OUT [points], sums of the squares of the columns
+    static void square_columns(const T* lanes, std::size_t dimensions, T* squares) {
+        Register sums[vectors];
+        CENTROIDS_UNROLL
+        for (int v = 0; v < vectors; ++v) sums[v] = V::broadcast(T(0));
+        for (std::size_t j = 0; j < dimensions; ++j) {
+            CENTROIDS_UNROLL
+            for (int v = 0; v < vectors; ++v) {
+                const Register value =
+                    V::load(lanes + j * points + static_cast<std::size_t>(v) * V::lanes);
+                sums[v] = V::multiply_add(value, value, sums[v]);
+            }
+        }
+        CENTROIDS_UNROLL
+        for (int v = 0; v < vectors; ++v)
+            V::store(squares + static_cast<std::size_t>(v) * V::lanes, sums[v]);
+    }
+
     static void assign(const T* block, std::ptrdiff_t stride, std::size_t count,
                        const PackedCenters<T>& centers, T* scratch_memory, BlockResult<T> out) {
         const std::size_t dimensions = centers.dimensions;
@@ -125,10 +144,7 @@ struct AssignLanes {
             transpose_any(block + static_cast<std::ptrdiff_t>(from) * stride, stride, here,
                           dimensions, centers.shift, lanes);
             search(lanes, centers, best, second, places);
-            for (std::size_t i = 0; i < points; ++i) squared_norms[i] = T(0);
-            for (std::size_t j = 0; j < dimensions; ++j)
-                for (std::size_t i = 0; i < points; ++i)
-                    squared_norms[i] += lanes[j * points + i] * lanes[j * points + i];
+            square_columns(lanes, dimensions, squared_norms);
             for (std::size_t i = 0; i < here; ++i)
                 out.cluster_index[from + i] = static_cast<std::int32_t>(places[i]);
             judge(best, second, squared_norms, here, centers, from, out);

@@ -28,16 +28,19 @@ struct BFloat16 {
 // The squared norm of a row times factor^2.
 template <class T>
 static inline double scaled_squares(const T* row, std::size_t dimensions, double factor) {
-    Eight<double> running = {{0, 0, 0, 0, 0, 0, 0, 0}};
+    Eight<double> running = {};
     std::size_t j = 0;
     for (; j + 8 <= dimensions; j += 8) {
-        Eight<double> value;
-        load_eight(row + j, value);
-        value.values *= factor;
-        running.values += value.values * value.values;
+        Eight<double> values;
+        load_eight(row + j, values);
+        CENTROIDS_UNROLL
+        for (int p = 0; p < Eight<double>::parts; ++p) {
+            values.part[p] *= factor;
+            running.part[p] += values.part[p] * values.part[p];
+        }
     }
     double sums[8];
-    __builtin_memcpy(sums, &running, sizeof sums);
+    store_eight(running, sums);
     for (std::size_t lane = 0; j + lane < dimensions; ++lane) {
         const double value = static_cast<double>(row[j + lane]) * factor;
         sums[lane] += value * value;

@@ -1,13 +1,14 @@
 // Which centers can be nearest in each of several boxes: the step that fills a grid of cells.
 //
-// Boxes are in the lanes of the compiler's own vectors; centers come one by one. Eight boxes and
-// one center are some twenty-five vector operations, and a store each that is kept or overwritten.
-// The test is derived in grid_of_centers.cpp.
+// Boxes are in the lanes of the compiler's own vectors; centers come one by one. A register of
+// boxes and one center are some twenty-five vector operations, and a store for each box that is
+// kept or overwritten. The test is derived in grid_of_centers.cpp.
 
-// One center against eight boxes, from `middle` and `half` of the first on.
+// One center against a register of boxes, from `middle` and `half` of the first on.
 template <int dimensions, int boxes>
-struct EightBoxes {
-    using Values = Eight<double>::Values;
+struct BoxesInLanes {
+    using Values = Eight<double>::Part;
+    static constexpr int lanes = Eight<double>::lanes;
     Values middle[dimensions], half[dimensions], winner[dimensions];
     Values nearest, diagonal;
 
@@ -39,7 +40,7 @@ struct EightBoxes {
         for (int j = 0; j < dimensions; ++j) winner[j] = nearer ? Values{} + center[j] : winner[j];
     }
 
-    // loses: OUT [8], -1 where the center cannot be nearest, else 0
+    // loses: OUT [lanes], -1 where the center cannot be nearest, else 0
     inline __attribute__((always_inline)) void judge_center(const double* center,
                                                             std::int64_t* loses) const {
         Values squares;
@@ -59,16 +60,19 @@ template <int dimensions, int boxes>
 static void filter_boxes_of(const double* centers, const std::int32_t* candidates,
                             std::size_t count, const double* middle, const double* half,
                             std::int32_t* kept, std::size_t* num_kept) {
-    EightBoxes<dimensions, boxes> eights[boxes / 8];
-    for (int e = 0; e < boxes / 8; ++e) eights[e].load(middle + 8 * e, half + 8 * e);
+    using Lanes = BoxesInLanes<dimensions, boxes>;
+    constexpr int registers = boxes / Lanes::lanes;
+    Lanes in_lanes[registers];
+    for (int r = 0; r < registers; ++r)
+        in_lanes[r].load(middle + r * Lanes::lanes, half + r * Lanes::lanes);
     std::int32_t* next[boxes];
     for (int b = 0; b < boxes; ++b) next[b] = kept + static_cast<std::size_t>(b) * count;
     for (std::size_t at = 0; at < count; ++at)
-        for (int e = 0; e < boxes / 8; ++e) eights[e].find_winner(centers + 4 * candidates[at]);
+        for (int r = 0; r < registers; ++r) in_lanes[r].find_winner(centers + 4 * candidates[at]);
     for (std::size_t at = 0; at < count; ++at) {
         std::int64_t loses[boxes];
-        for (int e = 0; e < boxes / 8; ++e)
-            eights[e].judge_center(centers + 4 * candidates[at], loses + 8 * e);
+        for (int r = 0; r < registers; ++r)
+            in_lanes[r].judge_center(centers + 4 * candidates[at], loses + r * Lanes::lanes);
         for (int b = 0; b < boxes; ++b) {
             *next[b] = candidates[at];
             next[b] += 1 + loses[b];

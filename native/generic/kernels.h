@@ -27,6 +27,7 @@ constexpr double unit_roundoff<double>() {
 static inline float square_root(float a) { return __builtin_sqrtf(a); }
 static inline double square_root(double a) { return __builtin_sqrt(a); }
 
+#include "eight.h"
 #include "tile.h"
 
 #include "best_two.h"

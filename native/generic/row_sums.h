@@ -9,47 +9,41 @@ static inline double add_eight(const double (&sums)[8]) {
            ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
-// Eight values in the compiler's own vectors: whatever registers the instruction set has.
-// They are handed on by reference: by value they would cross calls in an order of the ABI's own.
-template <class T>
-struct Eight {
-    typedef T Values __attribute__((vector_size(8 * sizeof(T))));
-    Values values;
-};
+static inline __attribute__((always_inline)) void add_eight_values(const Eight<double>& values,
+                                                                   double* sums) {
+    Eight<double> now;
+    load_eight(sums, now);
+    CENTROIDS_UNROLL
+    for (int p = 0; p < Eight<double>::parts; ++p) now.part[p] += values.part[p];
+    store_eight(now, sums);
+}
 
-template <class T>
-static inline __attribute__((always_inline)) void load_eight(const T* from, Eight<double>& to) {
-#ifdef __AVX512F__
-    if constexpr (sizeof(T) == 4) { // GCC 12 makes two halves of the conversion
-        to.values = _mm512_cvtps_pd(_mm256_loadu_ps(from));
-        return;
+// Elements [0, 8) of a row against those of a center: their squares to the running sums, and the
+// elements to the sums of the update.
+template <class T, bool accumulate>
+static inline __attribute__((always_inline)) void
+add_eight_squares(const T* row, const T* center, double* sums, Eight<double>& running) {
+    Eight<double> values, others;
+    load_eight(row, values);
+    load_eight(center, others);
+    CENTROIDS_UNROLL
+    for (int p = 0; p < Eight<double>::parts; ++p) {
+        const auto difference = values.part[p] - others.part[p];
+        running.part[p] += difference * difference;
     }
-#endif
-    Eight<T> loaded;
-    __builtin_memcpy(&loaded, from, sizeof loaded);
-    to.values = __builtin_convertvector(loaded.values, Eight<double>::Values);
+    if constexpr (accumulate) add_eight_values(values, sums);
 }
 
 template <class T, bool accumulate>
 static inline __attribute__((always_inline)) double row_sums(const T* row, const T* center,
                                                              double* sums, std::size_t dimensions) {
-    Eight<double> running = {{0, 0, 0, 0, 0, 0, 0, 0}};
+    Eight<double> running = {};
     std::size_t j = 0;
-    for (; j + 8 <= dimensions; j += 8) {
-        Eight<double> value, difference;
-        load_eight(row + j, value);
-        load_eight(center + j, difference);
-        difference.values = value.values - difference.values;
-        running.values += difference.values * difference.values;
-        if (accumulate) {
-            Eight<double> sum;
-            load_eight(sums + j, sum);
-            sum.values += value.values;
-            __builtin_memcpy(sums + j, &sum, sizeof sum);
-        }
-    }
+    for (; j + 8 <= dimensions; j += 8)
+        add_eight_squares<T, accumulate>(row + j, center + j, accumulate ? sums + j : nullptr,
+                                         running);
     double squares[8];
-    __builtin_memcpy(squares, &running, sizeof squares);
+    store_eight(running, squares);
     for (std::size_t lane = 0; j + lane < dimensions; ++lane) {
         const double value = static_cast<double>(row[j + lane]);
         const double difference = value - static_cast<double>(center[j + lane]);
@@ -90,6 +84,27 @@ static inline __attribute__((always_inline)) void load_two(const T* from, Two<do
     }
 }
 
+// All is Eight<double>: what its registers are not is not compiled.
+template <class All>
+static inline __attribute__((always_inline)) void split_eight(const All& all,
+                                                              Two<double> (&twos)[4]) {
+    const auto& first = all.part[0];
+    if constexpr (All::lanes == 8) {
+        twos[0].values = __builtin_shufflevector(first, first, 0, 1);
+        twos[1].values = __builtin_shufflevector(first, first, 2, 3);
+        twos[2].values = __builtin_shufflevector(first, first, 4, 5);
+        twos[3].values = __builtin_shufflevector(first, first, 6, 7);
+    } else if constexpr (All::lanes == 4) {
+        const auto& second = all.part[1];
+        twos[0].values = __builtin_shufflevector(first, first, 0, 1);
+        twos[1].values = __builtin_shufflevector(first, first, 2, 3);
+        twos[2].values = __builtin_shufflevector(second, second, 0, 1);
+        twos[3].values = __builtin_shufflevector(second, second, 2, 3);
+    } else {
+        __builtin_memcpy(twos, &all, sizeof twos);
+    }
+}
+
 // The pair that starts at element `at` of a row that has `left` more.
 template <class T, bool accumulate, std::size_t at, std::size_t left>
 static inline __attribute__((always_inline)) void add_two(const T* row, const T* center,
@@ -118,25 +133,11 @@ static inline __attribute__((always_inline)) double short_row_sums(const T* row,
     constexpr std::size_t eights = length / 8 * 8, left = length - eights;
     Two<double> squares[4] = {{{0, 0}}, {{0, 0}}, {{0, 0}}, {{0, 0}}};
     if constexpr (eights > 0) {
-        Eight<double> running = {{0, 0, 0, 0, 0, 0, 0, 0}};
-        for (std::size_t j = 0; j < eights; j += 8) {
-            Eight<double> value, difference;
-            load_eight(row + j, value);
-            load_eight(center + j, difference);
-            difference.values = value.values - difference.values;
-            running.values += difference.values * difference.values;
-            if constexpr (accumulate) {
-                Eight<double> sum;
-                load_eight(sums + j, sum);
-                sum.values += value.values;
-                __builtin_memcpy(sums + j, &sum, sizeof sum);
-            }
-        }
-        const auto& all = running.values;
-        squares[0].values = __builtin_shufflevector(all, all, 0, 1);
-        squares[1].values = __builtin_shufflevector(all, all, 2, 3);
-        squares[2].values = __builtin_shufflevector(all, all, 4, 5);
-        squares[3].values = __builtin_shufflevector(all, all, 6, 7);
+        Eight<double> running = {};
+        for (std::size_t j = 0; j < eights; j += 8)
+            add_eight_squares<T, accumulate>(row + j, center + j, accumulate ? sums + j : nullptr,
+                                             running);
+        split_eight(running, squares);
     }
     add_two<T, accumulate, eights, left>(row, center, sums, squares[0]);
     add_two<T, accumulate, eights + 2, (left > 2 ? left - 2 : 0)>(row, center, sums, squares[1]);
@@ -204,11 +205,9 @@ static void add_rows(const T* rows, std::ptrdiff_t stride, std::size_t count,
         double* const own = sums + static_cast<std::size_t>(cluster_index[i]) * dimensions;
         std::size_t j = 0;
         for (; j + 8 <= dimensions; j += 8) {
-            Eight<double> value, sum;
-            load_eight(row + j, value);
-            load_eight(own + j, sum);
-            sum.values += value.values;
-            __builtin_memcpy(own + j, &sum, sizeof sum);
+            Eight<double> values;
+            load_eight(row + j, values);
+            add_eight_values(values, own + j);
         }
         for (; j < dimensions; ++j) own[j] += static_cast<double>(row[j]);
     }
