@@ -175,7 +175,9 @@ class Assignment {
         Experience& experience = memory_->experience;
         ++experience.calls;
         if (!choice_.with_bounds) return;
-        if (choice_.search == Search::float_filter && experience.regroupings >= 2) {
+        const bool alone =
+            choice_.search == Search::byte_filter && points_.dimensions >= kernels_.bytes_pay.alone;
+        if (!alone && experience.regroupings >= 2) {
             experience.plain_until = experience.calls + calls_after_failure;
             experience.regroupings = 0;
         }

@@ -242,14 +242,13 @@ void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::siz
         std::size_t in_group = 0; // without branches: nobody could predict them
         for (const std::uint16_t i : scratch.listed) {
             scratch.in_group[in_group] = i;
-            in_group +=
-                fresh
-                    ? !(scratch.group_rest[i * bounds_.num_groups + group] > scratch.thresholds[i])
-                    : scratch.groups[i] >> group & 1;
+            in_group += fresh ? !(scratch.group_rest[group * spare + i] > scratch.thresholds[i])
+                              : scratch.groups[i] >> group & 1;
         }
         if (in_group == 0) continue;
-        panels += run_group(group, in_group, at, scratch);
-        if (remember_) store_bounds(group, first, in_group, scratch);
+        const std::span<const std::uint16_t> run(scratch.in_group.data(), in_group);
+        panels += run_group(group, run, at);
+        if (remember_) store_bounds(group, first, run, scratch);
         for (std::size_t listed = 0; listed < in_group; ++listed) {
             const std::size_t i = scratch.in_group[listed];
             if (scratch.num_candidates[i] > 0)
@@ -266,25 +265,37 @@ void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::siz
     *known = fingerprint;
 }
 
-// Runs scratch.in_group against a group's panels. Returns how many pairs that were.
+// Runs rows against a group's panels. Returns how many pairs that were.
 template <class T>
-std::size_t BoundedSearch<T>::run_group(std::size_t group, std::size_t in_group, const Blocked& at,
-                                        Scratch& scratch) const {
+std::size_t BoundedSearch<T>::run_group(std::size_t group, std::span<const std::uint16_t> rows,
+                                        const Blocked& at) const {
     const std::size_t first = group * panels_per_group_;
     const std::size_t last = std::min(first + panels_per_group_, num_panels_);
-    filter_.run(packed_.view, first, last, scratch.in_group.data(), in_group, at.prepared,
-                at.outcome);
-    return in_group * (last - first);
+    filter_.run(packed_.view, first, last, rows.data(), rows.size(), at.prepared, at.outcome);
+    return rows.size() * (last - first);
 }
 
-// Remembers the lowest bounds that the last run left, for scratch.in_group.
+// Remembers the lowest bounds that the last run left, for the same rows.
 template <class T>
-void BoundedSearch<T>::store_bounds(std::size_t group, std::size_t first, std::size_t in_group,
-                                    const Scratch& scratch) {
-    filter_.store_bounds(scratch.in_group.data(), in_group, scratch.rest.data(),
-                         scratch.offsets.data(), bounds_.drift_up[group], bounds_.code.offset,
+void BoundedSearch<T>::store_bounds(std::size_t group, std::size_t first,
+                                    std::span<const std::uint16_t> rows, const Scratch& scratch) {
+    filter_.store_bounds(rows.data(), rows.size(), scratch.rest.data(), scratch.offsets.data(),
+                         bounds_.drift_up[group], bounds_.code.offset,
                          bounds_.lower.data() + first * bounds_.row_groups + group,
                          bounds_.row_groups);
+}
+
+// The listed rows by their lowest group: in_group[group_starts[g]] to in_group[group_starts[g +
+// 1]].
+template <class T>
+void BoundedSearch<T>::sort_by_lowest_group(Scratch& scratch) const {
+    auto& starts = scratch.group_starts;
+    starts.assign(bounds_.num_groups + 2, 0);
+    for (const std::uint16_t i : scratch.listed)
+        ++starts[static_cast<std::size_t>(scratch.lowest_group[i]) + 2];
+    for (std::size_t group = 2; group < starts.size(); ++group) starts[group] += starts[group - 1];
+    for (const std::uint16_t i : scratch.listed)
+        scratch.in_group[starts[static_cast<std::size_t>(scratch.lowest_group[i]) + 1]++] = i;
 }
 
 // For rows that nothing is known of: the center with the lowest bound, and its exact distance.
@@ -300,29 +311,29 @@ void BoundedSearch<T>::guess(const Blocked& at, std::size_t first, std::int32_t*
     std::fill_n(scratch.thresholds.begin(), rows, -none); // no candidates yet
     std::size_t panels = 0;
     for (std::size_t group = 0; group < bounds_.num_groups; ++group) {
-        std::copy(scratch.listed.begin(), scratch.listed.end(), scratch.in_group.begin());
-        panels += run_group(group, scratch.listed.size(), at, scratch);
-        if (remember_) store_bounds(group, first, scratch.listed.size(), scratch);
-        for (const std::uint16_t i : scratch.listed) {
-            const T rest = scratch.rest[i];
-            scratch.group_rest[i * bounds_.num_groups + group] = rest;
-            if (rest < scratch.lowest[i]) {
-                scratch.lowest[i] = rest;
-                scratch.lowest_group[i] = static_cast<std::uint16_t>(group);
-            }
+        panels += run_group(group, scratch.listed, at);
+        if (remember_) store_bounds(group, first, scratch.listed, scratch);
+        // Without branches, and of all rows: what is not listed has no meaning.
+        const T* const rest = scratch.rest.data();
+        T* const lowest = scratch.lowest.data();
+        std::int32_t* const lowest_group = scratch.lowest_group.data();
+        std::copy_n(rest, rows,
+                    scratch.group_rest.begin() + static_cast<std::ptrdiff_t>(group * rows));
+        for (std::size_t i = 0; i < rows; ++i) {
+            lowest_group[i] =
+                rest[i] < lowest[i] ? static_cast<std::int32_t>(group) : lowest_group[i];
+            lowest[i] = rest[i] < lowest[i] ? rest[i] : lowest[i];
         }
     }
     for (const std::uint16_t i : scratch.listed) scratch.thresholds[i] = scratch.lowest[i];
+    sort_by_lowest_group(scratch);
     for (std::size_t group = 0; group < bounds_.num_groups; ++group) {
-        std::size_t in_group = 0;
-        for (const std::uint16_t i : scratch.listed) {
-            scratch.in_group[in_group] = i;
-            in_group += scratch.lowest_group[i] == group;
-        }
-        if (in_group == 0) continue;
-        panels += run_group(group, in_group, at, scratch);
-        for (std::size_t listed = 0; listed < in_group; ++listed) {
-            const std::size_t i = scratch.in_group[listed];
+        const std::span<const std::uint16_t> run(
+            scratch.in_group.data() + scratch.group_starts[group],
+            scratch.group_starts[group + 1] - scratch.group_starts[group]);
+        if (run.empty()) continue;
+        panels += run_group(group, run, at);
+        for (const std::uint16_t i : run) {
             const auto place =
                 static_cast<std::size_t>(scratch.candidates[i * at.outcome.capacity]);
             scratch.num_candidates[i] = 0;

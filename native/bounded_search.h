@@ -29,6 +29,7 @@
 #include <optional>
 #include <cstdint>
 #include <numeric>
+#include <span>
 #include <vector>
 
 namespace centroids {
@@ -88,7 +89,8 @@ class BoundedSearch {
         AlignedVector<T> shifted;
         std::vector<T> thresholds, rest, bounds, offsets;
         std::vector<T> lowest, group_rest; // of rows that nothing is known of
-        std::vector<std::uint16_t> lowest_group;
+        std::vector<std::int32_t> lowest_group;
+        std::vector<std::size_t> group_starts;
         std::vector<RowFacts<T>> facts;
         std::vector<std::uint64_t> groups;
         std::vector<std::uint16_t> listed, in_group;
@@ -116,11 +118,12 @@ class BoundedSearch {
     struct Blocked; // a block and what the filter writes for it
     void guess(const Blocked& at, std::size_t first, std::int32_t* cluster_index, double* distances,
                Scratch& scratch);
-    void store_bounds(std::size_t group, std::size_t first, std::size_t in_group,
+    void sort_by_lowest_group(Scratch& scratch) const;
+    void store_bounds(std::size_t group, std::size_t first, std::span<const std::uint16_t> rows,
                       const Scratch& scratch);
     bool prepare(const T* row, std::size_t at, Scratch& scratch) const;
-    std::size_t run_group(std::size_t group, std::size_t in_group, const Blocked& at,
-                          Scratch& scratch) const;
+    std::size_t run_group(std::size_t group, std::span<const std::uint16_t> rows,
+                          const Blocked& at) const;
     void set_threshold(std::size_t at, double distance, Scratch& scratch) const;
     std::size_t resolve(const T* row, std::size_t at, std::size_t index, std::size_t group,
                         std::int32_t& nearest, double& distance, Scratch& scratch);

@@ -39,24 +39,25 @@ inline double nanoseconds_in_lanes(const Shape& shape, std::size_t value_bytes) 
 // Products of bytes, where their epilogue and the preparation of rows are small beside them; with
 // bounds that is earlier, as most panels are excluded. Sums of longer products could overflow an
 // int32.
-inline bool bytes_pay(const Shape& shape, bool with_bounds) {
+inline bool bytes_pay(const Shape& shape, const BytesPay& from, bool with_bounds) {
     const std::size_t least = with_bounds ? 128 : 256;
-    return shape.dimensions >= 32 && shape.dimensions <= 32768 && shape.num_centers >= least &&
+    return shape.dimensions >= (with_bounds ? from.with_bounds : from.alone) &&
+           shape.dimensions <= 32768 && shape.num_centers >= least &&
            shape.dimensions * shape.num_centers >= 64 * least &&
            shape.num_rows >= 4 * shape.num_centers && shape.num_rows >= 4096;
 }
 
 // Bounds between iterations: they cost an exact distance, a fingerprint and a look at the bounds
 // for each point, and must have something to spare.
-inline bool bounds_pay(const Shape& shape, bool in_bytes) {
+inline bool bounds_pay(const Shape& shape, std::size_t least_work) {
     return shape.dimensions > 16 && shape.num_rows >= 4096 &&
-           shape.dimensions * shape.num_centers >= (in_bytes ? 8192 : 16384);
+           shape.dimensions * shape.num_centers >= least_work;
 }
 
 // What earlier assignments of the same points showed.
 struct Experience {
     std::size_t calls = 0;
-    std::size_t plain_until = 4;     // with floats: centers move far in the first iterations
+    std::size_t plain_until = 4;     // centers move far in the first iterations
     bool bytes_disappointed = false; // too many candidates: their errors are too large
     bool filter_disappointed = false;
     std::size_t regroupings = 0; // in a row: the bounds excluded little each time
@@ -69,12 +70,14 @@ Choice choose_search(const Shape& shape, const BlockKernels<T>& kernels, bool re
     const Choice plain{lanes_pay(shape, kernels.panel_width) ? Search::lanes : Search::panels,
                        false};
     if (experience.filter_disappointed) return plain;
+    const bool settled = experience.calls >= experience.plain_until;
     if (kernels.byte_filter && !experience.bytes_disappointed) {
-        const bool bounds = repeated && bounds_pay(shape, true);
-        if (bytes_pay(shape, bounds)) return {Search::byte_filter, bounds};
+        const BytesPay& from = kernels.bytes_pay;
+        const bool bounds = repeated && bounds_pay(shape, 256 * from.with_bounds) &&
+                            (settled || shape.dimensions >= from.alone);
+        if (bytes_pay(shape, from, bounds)) return {Search::byte_filter, bounds};
     }
-    if (repeated && bounds_pay(shape, false) && experience.calls >= experience.plain_until)
-        return {Search::float_filter, true};
+    if (repeated && bounds_pay(shape, 16384) && settled) return {Search::float_filter, true};
     return plain;
 }
 
@@ -89,8 +92,8 @@ inline double most_in_question(const Experience& experience) {
     return experience.regroupings > 0 ? 0.85 : 0.45;
 }
 
-// With floats a search by bounds that exclude little costs a quarter more than a plain one: after a
-// failure so many calls are plain.
+// Unless bytes pay alone, a search by bounds that exclude little costs a quarter more than a plain
+// one: after a failure so many calls are plain.
 constexpr std::size_t calls_after_failure = 20;
 
 } // namespace centroids

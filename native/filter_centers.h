@@ -23,8 +23,8 @@ class CentersInFilter {
     // order: IN [num_centers]; moved_by: IN [dimensions]
     CentersInFilter(const FilterLayout<T>& filter, const Centers<T>& centers,
                     std::size_t dimensions, const std::int32_t* order, AlignedVector<T> moved_by)
-        : width_(filter.width), dimensions_(dimensions), centers_(centers), order_(order),
-          shift(std::move(moved_by)) {
+        : width_(filter.width), dimensions_(dimensions), largest_byte_(filter.largest_byte),
+          centers_(centers), order_(order), shift(std::move(moved_by)) {
         const std::size_t num_panels = (centers.num_centers + width_ - 1) / width_;
         const std::size_t padded = num_panels * width_;
         const std::size_t panel_stride = filter.panel_stride(dimensions);
@@ -63,6 +63,7 @@ class CentersInFilter {
 
   private:
     const std::size_t width_, dimensions_;
+    const std::int32_t largest_byte_;
     const Centers<T>& centers_;
     const std::int32_t* const order_;
     AlignedVector<std::int8_t> bytes_;
@@ -94,15 +95,16 @@ class CentersInFilter {
     }
 
     void pack_bytes(std::size_t place, const std::vector<double>& shifted, std::int8_t* panel) {
+        const double largest = largest_byte_;
         double most = 0;
         for (const double value : shifted) most = std::fmax(most, std::fabs(value));
-        const double scale = static_cast<double>(static_cast<T>(most / 127));
+        const double scale = static_cast<double>(static_cast<T>(most / largest));
         const double inverse = scale > 1e-30 ? 1 / scale : 0.0;
         std::int8_t* const lane = panel + 4 * (place % width_);
         double lost = 0, size = 0;
         std::int32_t sum = 0;
         for (std::size_t j = 0; j < dimensions_; ++j) {
-            const double byte = std::clamp(std::nearbyint(shifted[j] * inverse), -127.0, 127.0);
+            const double byte = std::clamp(std::nearbyint(shifted[j] * inverse), -largest, largest);
             const double difference = shifted[j] - (inverse > 0 ? scale * byte : 0.0);
             lost += difference * difference;
             size += byte * byte;
@@ -110,7 +112,7 @@ class CentersInFilter {
             lane[j / 4 * 4 * width_ + j % 4] = static_cast<std::int8_t>(byte);
         }
         constexpr double up = 1 + 1e-6;
-        starts_[place] = -128 * sum;
+        starts_[place] = -(largest_byte_ + 1) * sum;
         scales_[place] = static_cast<T>(inverse > 0 ? -2 * scale : 0.0);
         losses_[place] = static_cast<T>(-2 * up * std::sqrt(lost));
         sizes_[place] = static_cast<T>(-2 * up * scale * std::sqrt(size));

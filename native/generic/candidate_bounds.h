@@ -49,8 +49,8 @@ struct CandidateBounds {
     }
 
     static constexpr CandidateKernels<T> kernels() {
-        return {{Products::width, sizeof(Value), &Products::row_stride, &Products::panel_stride,
-                 &prepare},
+        return {{Products::width, sizeof(Value), Products::largest_byte, &Products::row_stride,
+                 &Products::panel_stride, &prepare},
                 &run};
     }
 };

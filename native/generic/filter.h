@@ -5,7 +5,8 @@
 // threshold. Centers at or below it are written out as candidates, to be compared exactly; of all
 // others only the lowest bound is kept, which is what later iterations prune by. The rows of a tile
 // need not be neighbours: it is run for the points that a panel was not excluded for. In bytes a
-// multiply-add is four times as cheap, and the epilogue is a third of the work at 100 dimensions.
+// multiply-add is two to four times as cheap, and the epilogue is a third of the work at 100
+// dimensions.
 
 // Products in the points' own type. The bound of a score is the score; its rounding error is a
 // property of the row and is part of the threshold.
@@ -22,6 +23,7 @@ struct FloatProducts {
         return ((dimensions + line - 1) / line | 1) * line;
     }
     static std::size_t panel_stride(std::size_t dimensions) { return dimensions * width; }
+    static constexpr std::int32_t largest_byte = 0;
 
     template <int rows>
     static inline __attribute__((always_inline)) void
@@ -69,6 +71,8 @@ struct FloatProducts {
 
 // Products of bytes: t = s q + (an error of length e), c = s' q' + (an error of length U), so
 // |tc - s s' qq'| <= |t| U + e |s' q'|: a bound for each pair from two numbers of each side.
+// V::chain groups of four bytes go into one step of V::add_products, and V::largest_byte is what
+// that step has room for.
 template <class V, int vectors>
 struct ByteProducts {
     using T = float;
@@ -76,17 +80,20 @@ struct ByteProducts {
     using Sums = typename V::Sums;
     using Value = std::uint8_t;
     static constexpr std::size_t width = static_cast<std::size_t>(vectors) * V::lanes;
+    static constexpr std::size_t step = 4 * static_cast<std::size_t>(V::chain);
+    static constexpr std::int32_t largest_byte = V::largest_byte;
 
-    static std::size_t row_stride(std::size_t dimensions) { return (dimensions + 63) / 64 * 64; }
-    static std::size_t panel_stride(std::size_t dimensions) {
-        return padded_to_four(dimensions) * width;
+    static std::size_t padded(std::size_t dimensions) {
+        return (dimensions + step - 1) / step * step;
     }
+    static std::size_t row_stride(std::size_t dimensions) { return (dimensions + 63) / 64 * 64; }
+    static std::size_t panel_stride(std::size_t dimensions) { return padded(dimensions) * width; }
 
     template <int rows>
     static inline __attribute__((always_inline)) void
     multiply(const FilterCenters<T>& centers, std::size_t panel, const Value* const (&values)[rows],
              Sums (&sums)[rows][vectors]) {
-        const std::size_t length = padded_to_four(centers.dimensions);
+        const std::size_t length = padded(centers.dimensions);
         const std::int8_t* at =
             static_cast<const std::int8_t*>(centers.panels) + panel * width * length;
         CENTROIDS_UNROLL
@@ -96,16 +103,21 @@ struct ByteProducts {
             CENTROIDS_UNROLL
             for (int r = 0; r < rows; ++r) sums[r][v] = start;
         }
-        for (std::size_t j = 0; j < length; j += 4, at += 4 * width) {
-            Sums loaded[vectors];
+        for (std::size_t j = 0; j < length; j += step, at += step * width) {
+            Sums loaded[vectors][V::chain];
             CENTROIDS_UNROLL
-            for (int v = 0; v < vectors; ++v)
-                loaded[v] = V::load_bytes(at + static_cast<std::size_t>(v) * 4 * V::lanes);
+            for (int v = 0; v < vectors; ++v) CENTROIDS_UNROLL
+            for (int i = 0; i < V::chain; ++i)
+                loaded[v][i] = V::load_bytes(at + static_cast<std::size_t>(i) * 4 * width +
+                                             static_cast<std::size_t>(v) * 4 * V::lanes);
             CENTROIDS_UNROLL
             for (int r = 0; r < rows; ++r) {
-                const Sums four = V::broadcast_four(values[r] + j);
+                Sums fours[V::chain];
                 CENTROIDS_UNROLL
-                for (int v = 0; v < vectors; ++v) V::add_products(sums[r][v], four, loaded[v]);
+                for (int i = 0; i < V::chain; ++i)
+                    fours[i] = V::broadcast_four(values[r] + j + 4 * i);
+                CENTROIDS_UNROLL
+                for (int v = 0; v < vectors; ++v) V::add_products(sums[r][v], fours, loaded[v]);
             }
         }
     }
@@ -142,9 +154,12 @@ struct Filter {
 
     template <int rows>
     static __attribute__((noinline)) void
-    tile(const FilterCenters<T>& centers, std::size_t panel, std::size_t first_panel,
-         const FilterRows<T>& block, const Value* const (&values)[rows],
+    tile(const FilterCenters<T>& all_centers, std::size_t panel, std::size_t first_panel,
+         const FilterRows<T>& all_rows, const Value* const (&values)[rows],
          const std::size_t (&at_row)[rows], T* rest, const FilterOutcome<T>& out) {
+        // Copies: as far as the compiler knows, a store to `rest` could change the originals.
+        const FilterCenters<T> centers = all_centers;
+        const FilterRows<T> block = all_rows;
         typename Products::Sums sums[rows][vectors];
         Products::template multiply<rows>(centers, panel, values, sums);
         CENTROIDS_UNROLL
@@ -249,7 +264,8 @@ struct Filter {
     }
 
     static constexpr FilterKernels<T> kernels() {
-        return {{width, sizeof(Value), &Products::row_stride, &Products::panel_stride, &prepare},
+        return {{width, sizeof(Value), Products::largest_byte, &Products::row_stride,
+                 &Products::panel_stride, &prepare},
                 &run,
                 &store_bounds};
     }

@@ -58,7 +58,8 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 template <class V, int rows, int vectors, int lane_vectors>
 constexpr BlockKernels<typename V::T>
 make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr,
-             const CandidateKernels<typename V::T>* byte_candidates = nullptr) {
+             const CandidateKernels<typename V::T>* byte_candidates = nullptr,
+             BytesPay bytes_pay = {}) {
     using T = typename V::T;
     using Panels = AssignPanels<V, rows, vectors>;
     using Lanes = AssignLanes<V, lane_vectors>;
@@ -93,5 +94,6 @@ make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr,
             CandidateBounds<V, FloatProducts<V, 1>, rows>::kernels(),
             byte_filter,
             byte_candidates,
+            bytes_pay,
             &sparse_products<V>};
 }

@@ -1,5 +1,5 @@
-// Rows to bytes: q = round(t / scale) + 128 with t = row - shift and scale = max|t| / 127, and what
-// the rounding lost.
+// Rows to bytes: q = round(t / scale) with t = row - shift and scale = max|t| / largest, stored as
+// q + largest + 1, and what the rounding lost.
 //
 // Two passes over a row that sits in the first-level cache; about a dozen instructions for sixteen
 // elements, to be set against one multiply-add instruction per center and 64 elements later.
@@ -9,16 +9,12 @@ static inline float rounded_up(float a, std::size_t terms) {
     return a * (1.0f + static_cast<float>(terms + 8) * 1.2e-7f);
 }
 
-static inline std::size_t padded_to_four(std::size_t dimensions) {
-    return (dimensions + 3) / 4 * 4;
-}
-
 // row, shift: IN [dimensions]
 // shifted: scratch [dimensions rounded up to V::lanes]
-// quantized: OUT [dimensions rounded up to V::lanes], 128 (that is 0) in the padding
-// scale: OUT, t is about scale * (q - 128); 0 for t = 0
+// quantized: OUT [dimensions rounded up to V::lanes], q = 0 in the padding
+// scale: OUT, t is about scale * q; 0 for t = 0
 // squares: OUT, |t|^2 as float32 sums gave it
-// norm, error: OUT, upper bounds of |t| and of |t - scale * (q - 128)|
+// norm, error: OUT, upper bounds of |t| and of |t - scale * q|
 template <class V>
 static void quantize_row(const float* row, const float* shift, std::size_t dimensions,
                          float* shifted, std::uint8_t* quantized, float* scale, float* squares,
@@ -40,7 +36,7 @@ static void quantize_row(const float* row, const float* shift, std::size_t dimen
     // Squares of the tiniest values vanish: no more than this of each.
     const float vanished = static_cast<float>(padded) * 1.2e-38f;
     *norm = rounded_up(__builtin_sqrtf(*squares + vanished), padded);
-    *scale = most / 127.0f;
+    *scale = most / static_cast<float>(V::largest_byte);
     // A scale so small that its inverse overflows quantises to zeros: all of t is then lost.
     const float inverse = *scale > 1e-30f ? 1.0f / *scale : 0.0f;
     if (inverse == 0.0f) *scale = 0.0f;

@@ -23,9 +23,11 @@ struct Bytes : Float32 {
         __builtin_memcpy(&four, p, sizeof four);
         return _mm512_set1_epi32(four);
     }
+    static constexpr int chain = 1;
+    static constexpr std::int32_t largest_byte = 127;
     // By name: GCC 12 spills the sums of a tile that uses the intrinsic.
-    static void add_products(Sums& sums, Sums row, Sums centers) {
-        __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(row), "v"(centers));
+    static void add_products(Sums& sums, const Sums (&row)[chain], const Sums (&centers)[chain]) {
+        __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(row[0]), "v"(centers[0]));
     }
     static Register as_floats(Sums sums) { return _mm512_cvtepi32_ps(sums); }
 
@@ -51,7 +53,7 @@ static constexpr FilterKernels<float> byte_filter =
 static constexpr CandidateKernels<float> byte_candidates =
     CandidateBounds<Bytes, ByteProducts<Bytes, 1>, 16>::kernels();
 static constexpr BlockKernels<float> float32 =
-    make_kernels<Float32, 8, 3, 4>(&byte_filter, &byte_candidates);
+    make_kernels<Float32, 8, 3, 4>(&byte_filter, &byte_candidates, {32, 32});
 static constexpr BlockKernels<double> float64 = make_kernels<Float64, 8, 3, 4>();
 
 } // namespace avx512vnni

@@ -45,7 +45,7 @@ struct FilterCenters {
                         // bytes: [num_panels][dimensions / 4][width][4], q'
     const T* norms;     // [num_panels * width], |w|^2, +inf in the padding
     // Only for bytes, [num_panels * width] each:
-    const std::int32_t* starts; // -128 sum q'
+    const std::int32_t* starts; // -(largest_byte + 1) sum q'
     const T* scales;            // -2 s'
     const T* losses;            // -2 |w - s' q'|, rounded down
     const T* sizes;             // -2 |s' q'|, rounded down
@@ -82,6 +82,8 @@ template <class T>
 struct FilterLayout {
     std::size_t width;       // centers in a panel
     std::size_t value_bytes; // 1: bytes
+    // Of bytes: rows are q + largest_byte + 1 and centers q', q and q' of at most this size.
+    std::int32_t largest_byte;
     std::size_t (*row_stride)(std::size_t dimensions);
     std::size_t (*panel_stride)(std::size_t dimensions);
 
@@ -131,6 +133,12 @@ struct CenterGrid {
                                // + (more than four))
     const std::int32_t* lists; // each: how many fours, then the centers, ascending
     const double* centers;     // [num_centers][4], zeros behind
+};
+
+// From how many dimensions on products of bytes beat a plain pass: by themselves, and where bounds
+// leave little to search. Measured.
+struct BytesPay {
+    std::size_t alone, with_bounds;
 };
 
 template <class T>
@@ -198,9 +206,10 @@ struct BlockKernels {
 
     FilterKernels<T> filter;
     CandidateKernels<T> candidates;
-    // Null where the instruction set has no products of bytes.
+    // Null where the instruction set has no products of bytes that gain anything.
     const FilterKernels<T>* byte_filter;
     const CandidateKernels<T>* byte_candidates;
+    BytesPay bytes_pay;
 
     // scores: OUT [padded], sum over the row's non-zeros of value * transposed[column][:]
     // transposed: IN [dimensions][padded], padded a multiple of panel_width
