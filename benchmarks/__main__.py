@@ -8,21 +8,23 @@ import time
 from pathlib import Path
 
 from benchmarks import machine, run
+from benchmarks.overview import write_report
 from benchmarks.peers import PEERS, peers_for
 from benchmarks.records import Results, Row
-from benchmarks.report import write_report
 from benchmarks.tasks import TASKS, scaled, select
+from centroids import kernels
 
 HELP = """\
-Times centroids against its peers and writes benchmarks/results/results.json, and from it
-docs/benchmarks.md, docs/benchmarks.svg, benchmarks/results/readme_table.md and the table in
-README.md. Needs an idle machine. All of it takes some hours; parts of it:
+Times centroids against its peers and writes benchmarks/results/NAME.json, where NAME is the
+instruction set of the processor (or CENTROIDS_ISA), and from all of them docs/benchmarks.md, the
+pages in docs/benchmarks/ and the table in README.md. Needs an idle machine. All of it takes some
+hours; parts of it:
 
   python -m benchmarks --list                       what there is
   python -m benchmarks --merge --tasks iteration/   one kind of task; the other rows are kept
   python -m benchmarks --merge --tasks 'fit/glove*' --peers centroids faiss
   python -m benchmarks --scale 0.02 --repeats 1 --output build/try    small, to try things out
-  python -m benchmarks --report-only                write the pages again from results.json
+  python -m benchmarks --report-only                write the pages again from all results
 
 Each measurement is a process of its own. Within a task, peers take turns: round 1 of all, round 2
 of all, and so on. Data sets are made once, into build/benchmark-data; peers that cannot share this
@@ -87,11 +89,12 @@ def main() -> None:
             print(f"{task.name:44} {' '.join(info.name for info in peers_for(task.kind))}")
         return
     output = arguments.output
-    results_file = (output or run.ROOT / "benchmarks" / "results") / "results.json"
-    results = Results.read(results_file)
+    folder = output or run.ROOT / "benchmarks" / "results"
     if arguments.report_only:
-        write_report(results, output)
+        write_report(folder, output)
         return
+    results_file = folder / f"{kernels.instruction_set()}.json"
+    results = Results.read(results_file)
     if not arguments.merge:
         results.rows, results.iterations = {}, {}
     options = run.Options(
@@ -114,7 +117,7 @@ def main() -> None:
     order = {scaled(task, arguments.scale).name: None for task in TASKS}
     results.rows = {n: results.rows[n] for n in [*order, *results.rows] if n in results.rows}
     results.write(results_file)
-    write_report(results, output)
+    write_report(folder, output)
 
 
 if __name__ == "__main__":

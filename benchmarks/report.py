@@ -1,18 +1,13 @@
-"""Writes the pages: docs/benchmarks.md, its plot, and the table of the README."""
+"""The page of an instruction set: every task against every peer."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from benchmarks import compare
 from benchmarks.peers.registry import OURS, PEERS
-from benchmarks.plot import write_plot
 from benchmarks.records import Cell, Results, Row, Status
 from benchmarks.tasks import MAX_ITERATIONS, RELATIVE_TOLERANCE, Kind
 
-ROOT = Path(__file__).resolve().parent.parent
 NOTHING = "-"
-BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 
 SECTIONS: dict[Kind, tuple[str, str]] = {
     Kind.ITERATION: (
@@ -68,25 +63,7 @@ SECTIONS: dict[Kind, tuple[str, str]] = {
         "Our full-batch iteration. At best the ratio is 0.5.",
     ),
 }
-README_ROWS = (
-    "iteration/noise-2000000x2-k50",
-    "iteration/noise-1000000x16-k100",
-    "iteration/noise-500000x100-k500",
-    "iteration/noise-200000x768-k1000",
-    "iteration/noise-100000x128-k4096",
-    "iteration/glove-400000x50-k256",
-    "fit/noise-1000000x16-k100",
-    "fit/noise-500000x100-k500",
-    "fit/noise-200000x768-k1000",
-    "fit/blobs-200000x768-k1000",
-    "fit/glove-400000x50-k256",
-    "fit/glove-400000x50-k4096",
-    "mini-batch/glove-400000x50-k256-batch1024",
-    "sparse/tfidf-200000x65536-k100",
-    "k-means++/noise-200000x128-k1000",
-    "prediction/noise-1000000x128-k1000",
-)
-README_NAMES = {
+TASK_NAMES = {
     Kind.ITERATION: "iteration",
     Kind.FIT: "whole fit",
     Kind.MINI_BATCH: "mini-batch step",
@@ -97,34 +74,6 @@ README_NAMES = {
     Kind.STEP: "training step",
     Kind.THREADS: "two threads against one",
 }
-
-
-def write_report(results: Results, output: Path | None) -> None:
-    """Writes all pages.
-
-    Args:
-        results: Must have at least one row.
-        output: A folder for everything; None: the project's own places, README included.
-    """
-    docs = output or ROOT / "docs"
-    tables = output or ROOT / "benchmarks" / "results"
-    for folder in (docs, tables):
-        folder.mkdir(parents=True, exist_ok=True)
-    write_plot(list(results.rows.values()), docs / "benchmarks.svg")
-    (docs / "benchmarks.md").write_text(page(results))
-    table = readme_table(results)
-    (tables / "readme_table.md").write_text(table)
-    readme = ROOT / "README.md"
-    if output is None:
-        readme.write_text(between_markers(readme.read_text(), table))
-
-
-def between_markers(text: str, table: str) -> str:
-    """The text with the table between the markers; unchanged if there are none."""
-    if BEGIN not in text or END not in text:
-        return text
-    before, rest = text.split(BEGIN, 1)
-    return f"{before}{BEGIN}\n{table}{END}{rest.split(END, 1)[1]}"
 
 
 def format_seconds(seconds: float) -> str:
@@ -161,14 +110,15 @@ def format_cell(row: Row, peer: str) -> str:
     return format_seconds(cell.median) + (f" {marks}" if marks else "")
 
 
-def page(results: Results) -> str:
-    """The Markdown of docs/benchmarks.md."""
+def page(name: str, results: Results) -> str:
+    """The Markdown of an instruction set's page."""
     rows = list(results.rows.values())
     parts = [
-        "# Benchmarks\n",
-        "Written by `make bench`; see `python -m benchmarks --help` for parts of it.\n",
+        f"# Benchmarks: {name}\n",
+        "Written by `make bench`; see `python -m benchmarks --help` for parts of it. Other "
+        "processors: [Benchmarks](../benchmarks.md).\n",
         _summary(rows),
-        "![Our time over that of each peer](benchmarks.svg)\n",
+        f"![Our time over that of each peer]({name}.svg)\n",
         _method(results),
     ]
     for kind, (title, text) in SECTIONS.items():
@@ -179,7 +129,8 @@ def page(results: Results) -> str:
     return "\n".join(part for part in parts if part).rstrip() + "\n"
 
 
-def _name(peer: str) -> str:
+def peer_name(peer: str) -> str:
+    """For people."""
     return PEERS[peer].label
 
 
@@ -188,8 +139,9 @@ def _row_label(row: Row) -> str:
     return row.label + batch
 
 
-def _full_label(row: Row) -> str:
-    return f"{README_NAMES[row.kind]}, {_row_label(row)}"
+def full_label(row: Row) -> str:
+    """Kind of work and data set, for people."""
+    return f"{TASK_NAMES[row.kind]}, {_row_label(row)}"
 
 
 def _summary(rows: list[Row]) -> str:
@@ -207,12 +159,21 @@ def _summary(rows: list[Row]) -> str:
         if chosen:
             lines.append(f"{title}\n")
             lines += [
-                f"- {_full_label(row)}: {format_ratio(v.ratio)} of {_name(v.against)}"
+                f"- {full_label(row)}: {format_ratio(v.ratio)} of {peer_name(v.against)}"
                 + (f", target {format_ratio(v.target)}" if v.target is not None else "")
                 for row, v in chosen
             ]
             lines.append("")
     return "\n".join(lines)
+
+
+def describe_machine(results: Results) -> str:
+    """What the results were measured on, in words."""
+    machine = results.machine
+    return (
+        f"{machine.get('cpu')}, {machine.get('threads')} threads, {machine.get('memory_gib')} GiB, "
+        f"{machine.get('system')}, Python {machine.get('python')}"
+    )
 
 
 def _method(results: Results) -> str:
@@ -251,8 +212,7 @@ def _method(results: Results) -> str:
   were made (of the longer fit, set-up included, if it made no more than the shorter one). § Of
   another run than the rest of its row.
 
-The machine: {machine.get("cpu")}, {machine.get("threads")} threads,
-{machine.get("memory_gib")} GiB, {machine.get("system")}, Python {machine.get("python")};
+The machine: {describe_machine(results)};
 centroids used its {machine.get("instruction_set")} kernels. Measured {when} with {listed}.
 """
 
@@ -261,7 +221,7 @@ def _table(kind: Kind, rows: list[Row]) -> str:
     peers = [name for name in PEERS if any(name in row.cells for row in rows)]
     iterations = kind == Kind.FIT
     head = ["points x dimensions, clusters", *(["iterations"] if iterations else [])]
-    head += [_name(peer) for peer in peers] + ["ratio to the best peer", "target"]
+    head += [peer_name(peer) for peer in peers] + ["ratio to the best peer", "target"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for row in rows:
         fields = [_row_label(row), *([str(row.iterations)] if iterations else [])]
@@ -275,7 +235,7 @@ def _table(kind: Kind, rows: list[Row]) -> str:
 
 
 def _ratio_to(value: float, best: str) -> str:
-    text = f"{format_ratio(value)} ({_name(best)})"
+    text = f"{format_ratio(value)} ({peer_name(best)})"
     return f"{text}, **slower**" if value >= 1 else text
 
 
@@ -283,7 +243,7 @@ def _judgement(verdict: compare.Verdict) -> str:
     if verdict.target is None:
         return NOTHING
     met = "met" if verdict.met else f"**missed**: {format_ratio(verdict.ratio)}"
-    return f"{format_ratio(verdict.target)} of {_name(verdict.against)}: {met}"
+    return f"{format_ratio(verdict.target)} of {peer_name(verdict.against)}: {met}"
 
 
 def _notes(rows: list[Row]) -> str:
@@ -292,14 +252,14 @@ def _notes(rows: list[Row]) -> str:
         found = []
         for peer, cell in row.cells.items():
             if compare.disagrees(row, peer):
-                found.append(f"{_name(peer)} {compare.inertia_difference(row, peer):+.1e}")
+                found.append(f"{peer_name(peer)} {compare.inertia_difference(row, peer):+.1e}")
             if compare.stopped_early(row, peer):
-                found.append(f"{_name(peer)} stopped after {cell.iterations} iterations")
+                found.append(f"{peer_name(peer)} stopped after {cell.iterations} iterations")
             if row.kind == Kind.PLUS_PLUS and peer != OURS and cell.inertia is not None:
                 difference = compare.inertia_difference(row, peer)
-                found.append(f"inertia of the centers of {_name(peer)} {difference:+.1%}")
+                found.append(f"inertia of the centers of {peer_name(peer)} {difference:+.1%}")
             if cell.different_labels:
-                found.append(f"{cell.different_labels:,} labels of {_name(peer)} are not ours")
+                found.append(f"{cell.different_labels:,} labels of {peer_name(peer)} are not ours")
         if found:
             lines.append(f"- {_row_label(row)}: {'; '.join(found)}")
     if not lines:
@@ -312,7 +272,12 @@ def _memory(rows: list[Row]) -> str:
     if not rows:
         return ""
     peers = [name for name in PEERS if any(name in row.cells for row in rows)]
-    head = ["points x dimensions, clusters", "the data", *(_name(peer) for peer in peers), "target"]
+    head = [
+        "points x dimensions, clusters",
+        "the data",
+        *(peer_name(peer) for peer in peers),
+        "target",
+    ]
     lines = [
         "## Memory of a whole fit\n",
         "The highest point of the resident memory during the fit, above that before it (with the "
@@ -348,28 +313,9 @@ def _format_memory(row: Row, cell: Cell | None) -> str:
 def _failures(rows: list[Row]) -> str:
     wanted = (Status.FAILED, Status.UNAVAILABLE, Status.TOO_LARGE)
     lines = [
-        f"- {_full_label(row)}: {_name(peer)}: {cell.note}"
+        f"- {full_label(row)}: {peer_name(peer)}: {cell.note}"
         for row in rows
         for peer, cell in row.cells.items()
         if cell.status in wanted
     ]
     return "## Without a result\n\n" + "\n".join(lines) + "\n" if lines else ""
-
-
-def readme_table(results: Results) -> str:
-    """The short table: our time, the best peer's, and how many times faster we are."""
-    lines = [
-        "| task | centroids | best peer | times faster |",
-        "|---|---|---|---|",
-    ]
-    for name in README_ROWS:
-        row = results.rows.get(name)
-        best = compare.best_peer(row) if row else None
-        value = compare.ratio(row, best) if row and best else None
-        if row is None or best is None or value is None:
-            continue
-        lines.append(
-            f"| {_full_label(row)} | {format_cell(row, OURS)} "
-            f"| {format_cell(row, best)} ({_name(best)}) | {1 / value:.1f} |"
-        )
-    return "\n".join(lines) + "\n"

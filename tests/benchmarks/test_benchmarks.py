@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("benchmarks")  # not in the source distribution
 
-from benchmarks import child, compare, data, report, run
+from benchmarks import child, compare, data, overview, report, run
 from benchmarks.__main__ import merged
 from benchmarks.peers import OURS, PEERS, Fitted, peers_for
 from benchmarks.records import Cell, Results, Row, Status
@@ -42,14 +42,14 @@ def test_a_target_may_be_against_one_peer_and_be_missed() -> None:
     task = "mini-batch/glove-400000x50-k256-batch1024"
     row = make_row({OURS: make_cell(1), "scikit-learn": make_cell(2)}, task)
     assert compare.verdicts(row) == [compare.Verdict(0.5, "scikit-learn", 1 / 4)]
-    text = report.page(Results({}, {}, {task: row}))
+    text = report.page("avx2", Results({}, {}, {task: row}))
     assert "0 of 1 targets of speed are met" in text
     assert "target 0.25" in text and "**missed**: 0.50" in text
 
 
 def test_a_loss_is_named_in_the_summary() -> None:
     row = make_row({OURS: make_cell(3), "faiss": make_cell(1)}, "step/noise-500x2-k5")
-    text = report.page(Results({}, {}, {row.task: row}))
+    text = report.page("avx2", Results({}, {}, {row.task: row}))
     assert "centroids is slower than a peer in 1 of 1 tasks" in text
     assert "3.00 (faiss), **slower**" in text
 
@@ -81,15 +81,17 @@ def test_merging_keeps_the_cells_that_were_not_measured() -> None:
 
 
 def test_the_readme_table_goes_between_its_markers() -> None:
-    text = f"a\n{report.BEGIN}\nold\n{report.END}\nb\n"
-    assert report.between_markers(text, "new\n") == f"a\n{report.BEGIN}\nnew\n{report.END}\nb\n"
-    assert report.between_markers("a\n", "new\n") == "a\n"
+    text = f"a\n{overview.BEGIN}\nold\n{overview.END}\nb\n"
+    assert (
+        overview.between_markers(text, "new\n") == f"a\n{overview.BEGIN}\nnew\n{overview.END}\nb\n"
+    )
+    assert overview.between_markers("a\n", "new\n") == "a\n"
 
 
 def test_the_list_of_tasks_is_sound() -> None:
     names = [task.name for task in TASKS]
     assert len(set(names)) == len(names)
-    assert set(report.README_ROWS) <= set(names)
+    assert set(overview.OVERVIEW_ROWS) <= set(names)
     assert set(report.SECTIONS) == set(Kind) == {task.kind for task in TASKS}
     assert [task.kind for task in select(["sparse"])] == [Kind.SPARSE]
     for task in TASKS:
@@ -99,11 +101,27 @@ def test_the_list_of_tasks_is_sound() -> None:
         assert scaled(task, 0.01).data.n <= task.data.n
 
 
+def test_the_overview_has_a_column_for_each_instruction_set(tmp_path: Path) -> None:
+    fast = make_row({OURS: make_cell(1), "faiss": make_cell(4)})
+    slow = make_row({OURS: make_cell(2), "elkan": make_cell(3)})
+    for name, row in (("avx2", slow), ("avx512", fast)):
+        Results({"cpu": name}, {}, {row.task: row}).write(tmp_path / f"{name}.json")
+    Results().write(tmp_path / "neon.json")
+    overview.write_report(tmp_path, tmp_path / "docs")
+    lines = (tmp_path / "docs" / "benchmarks.md").read_text().splitlines()
+    assert "| task | avx2 | avx512 | neon |" in lines
+    assert (
+        "| iteration, a label | **1.5** (2.00 s to 3.00 s, scikit-learn elkan) "
+        "| **4.0** (1.00 s to 4.00 s, faiss) | - |"
+    ) in lines
+    assert "# Benchmarks: avx2" in (tmp_path / "docs" / "benchmarks" / "avx2.md").read_text()
+
+
 def test_results_survive_the_file(tmp_path: Path) -> None:
     row = make_row({OURS: make_cell(1)})
     results = Results({"cpu": "some"}, {"data": 7}, {row.task: row})
-    results.write(tmp_path / "results.json")
-    assert Results.read(tmp_path / "results.json") == results
+    results.write(tmp_path / "avx2.json")
+    assert Results.read(tmp_path / "avx2.json") == results
 
 
 @pytest.mark.parametrize("stops_after, passes_of_each", [(99, (3, 7)), (4, (3, 4)), (2, (3, 2))])

@@ -1,0 +1,112 @@
+"""Writes all pages: docs/benchmarks.md, those of instruction sets, the table of the README."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks import compare
+from benchmarks.peers.registry import OURS
+from benchmarks.plot import write_plot
+from benchmarks.records import Results, Row
+from benchmarks.report import (
+    NOTHING,
+    describe_machine,
+    format_cell,
+    full_label,
+    page,
+    peer_name,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
+OVERVIEW_ROWS = (
+    "iteration/noise-2000000x2-k50",
+    "iteration/noise-1000000x16-k100",
+    "iteration/noise-500000x100-k500",
+    "iteration/noise-200000x768-k1000",
+    "iteration/noise-100000x128-k4096",
+    "iteration/glove-400000x50-k256",
+    "fit/noise-1000000x16-k100",
+    "fit/noise-500000x100-k500",
+    "fit/noise-200000x768-k1000",
+    "fit/blobs-200000x768-k1000",
+    "fit/glove-400000x50-k256",
+    "fit/glove-400000x50-k4096",
+    "mini-batch/glove-400000x50-k256-batch1024",
+    "sparse/tfidf-200000x65536-k100",
+    "k-means++/noise-200000x128-k1000",
+    "prediction/noise-1000000x128-k1000",
+)
+
+
+def write_report(folder: Path, output: Path | None) -> None:
+    """Writes all pages.
+
+    Args:
+        folder: Has the results, a JSON file for each instruction set.
+        output: A folder for everything; None: the project's own places, README included.
+    """
+    docs = output or ROOT / "docs"
+    every = {file.stem: Results.read(file) for file in sorted(folder.glob("*.json"))}
+    (docs / "benchmarks").mkdir(parents=True, exist_ok=True)
+    for name, results in every.items():
+        write_plot(list(results.rows.values()), docs / "benchmarks" / f"{name}.svg")
+        (docs / "benchmarks" / f"{name}.md").write_text(page(name, results))
+    (docs / "benchmarks.md").write_text(overview(every))
+    readme = ROOT / "README.md"
+    if output is None:
+        readme.write_text(between_markers(readme.read_text(), overview_table(every)))
+
+
+def between_markers(text: str, table: str) -> str:
+    """The text with the table between the markers; unchanged if there are none."""
+    if BEGIN not in text or END not in text:
+        return text
+    before, rest = text.split(BEGIN, 1)
+    return f"{before}{BEGIN}\n{table}{END}{rest.split(END, 1)[1]}"
+
+
+def overview(every: dict[str, Results]) -> str:
+    """The Markdown of docs/benchmarks.md."""
+    pages = [
+        f"- [{name}](benchmarks/{name}.md): {describe_machine(results)}"
+        for name, results in every.items()
+    ]
+    return (
+        "\n".join(
+            [
+                "# Benchmarks\n",
+                "Written by `make bench`; see `python -m benchmarks --help` for parts of it. How "
+                "many times faster than the best peer, with our time and the peer's, by the "
+                "instruction set of the processor:\n",
+                overview_table(every),
+                "Every task, every peer, how it is measured, what the marks mean, what is lost:\n",
+                *pages,
+            ]
+        )
+        + "\n"
+    )
+
+
+def overview_table(every: dict[str, Results]) -> str:
+    """How many times faster than the best peer we are, a column for each instruction set."""
+    lines = [
+        f"| task | {' | '.join(every)} |",
+        "|---" * (1 + len(every)) + "|",
+    ]
+    for name in OVERVIEW_ROWS:
+        rows = [results.rows.get(name) for results in every.values()]
+        fields = [_times_faster(row) for row in rows]
+        label = next((full_label(row) for row in rows if row), None)
+        if label is not None and any(field != NOTHING for field in fields):
+            lines.append(f"| {label} | {' | '.join(fields)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _times_faster(row: Row | None) -> str:
+    best = compare.best_peer(row) if row else None
+    value = compare.ratio(row, best) if row and best else None
+    if row is None or best is None or value is None:
+        return NOTHING
+    times = f"{format_cell(row, OURS)} to {format_cell(row, best)}, {peer_name(best)}"
+    return f"**{1 / value:.1f}** ({times})"
