@@ -59,7 +59,7 @@ struct Scratch {
     std::vector<T> threshold;
     std::vector<double> distances;
     std::vector<unsigned char> uncertain;
-    std::vector<std::int32_t> cells;
+    std::vector<std::int32_t> cells, cluster_index;
     typename BoundedSearch<T>::Scratch bounded;
 };
 
@@ -86,6 +86,10 @@ class Assignment {
         const std::size_t with_sums = chunks_with_sums(
             sum_count * sizeof(double), points_.num_rows * points_.dimensions * sizeof(T));
         const bool by_chunk = update_.sums && with_sums >= 8;
+        if (!cluster_index_ && update_.sums && !by_chunk) { // rows are grouped by cluster later
+            own_cluster_index_.resize(points_.num_rows);
+            cluster_index_ = own_cluster_index_.data();
+        }
         const Chunks chunks = cut_rows(points_.num_rows, by_chunk ? with_sums : most_chunks);
         ChunkParts<double> sums(by_chunk ? chunks.count() : 0, sum_count);
         ChunkParts<std::int64_t> counts(update_.counts ? chunks.count() : 0, centers_.num_centers);
@@ -217,27 +221,30 @@ class Assignment {
         static thread_local Scratch<T> scratch;
         scratch.rows.resize(reads_in_place<T>(points_) ? 0 : block_rows_ * points_.dimensions);
         scratch.distances.resize(block_rows_);
+        if (!cluster_index_) scratch.cluster_index.resize(block_rows_);
         EightSums inertia;
         for (std::size_t first = begin; first < end; first += block_rows_) {
             const std::size_t count = std::min(block_rows_, end - first);
             const Block<T> block = load_rows<T>(points_, first, count, scratch.rows.data());
+            std::int32_t* const cluster_index =
+                cluster_index_ ? cluster_index_ + first : scratch.cluster_index.data();
             if (filtered_)
-                search_block(block, first, count, sums, scratch);
+                search_block(block, first, count, cluster_index, sums, scratch);
             else
-                scan_block(block, first, count, sums, scratch);
+                scan_block(block, first, count, cluster_index, sums, scratch);
             if (counts)
-                for (std::size_t i = 0; i < count; ++i) ++counts[cluster_index_[first + i]];
+                for (std::size_t i = 0; i < count; ++i) ++counts[cluster_index[i]];
             if (sums || update_.inertia) inertia.add(first, scratch.distances.data(), count);
         }
         return inertia.total();
     }
 
     // By the filter, with or without bounds.
-    void search_block(const Block<T>& block, std::size_t first, std::size_t count, double* sums,
-                      Scratch<T>& scratch) {
+    void search_block(const Block<T>& block, std::size_t first, std::size_t count,
+                      std::int32_t* cluster_index, double* sums, Scratch<T>& scratch) {
         double* const distances = scratch.distances.data();
         const bool more = reads_in_place<T>(points_) && first + 2 * count <= points_.num_rows;
-        search_->search(block, first, count, cluster_index_ + first, distances, scratch.bounded,
+        search_->search(block, first, count, cluster_index, distances, scratch.bounded,
                         more ? row_of(block, count) : nullptr);
         for (std::size_t i = 0; i < count; ++i)
             if (!(distances[i] < std::numeric_limits<double>::infinity()))
@@ -246,43 +253,43 @@ class Assignment {
             for (std::size_t i = 0; i < count; ++i)
                 distances[i] = cosine_adjusted(distances[i], row_of(block, i));
         if (sums)
-            kernels_.add_rows(block.rows, block.stride, count, cluster_index_ + first,
-                              points_.dimensions, sums);
+            kernels_.add_rows(block.rows, block.stride, count, cluster_index, points_.dimensions,
+                              sums);
     }
 
     // By comparing every point with every center, or every center of its cell.
-    void scan_block(const Block<T>& block, std::size_t first, std::size_t count, double* sums,
-                    Scratch<T>& scratch) {
+    void scan_block(const Block<T>& block, std::size_t first, std::size_t count,
+                    std::int32_t* cluster_index, double* sums, Scratch<T>& scratch) {
         if (grid_) {
             scratch.cells.resize(3 * block_rows_ + 32);
-            const std::ptrdiff_t bad_row =
-                kernels_.assign_grid(block.rows, block.stride, count, grid_->view,
-                                     scratch.cells.data(), cluster_index_ + first);
+            const std::ptrdiff_t bad_row = kernels_.assign_grid(
+                block.rows, block.stride, count, grid_->view, scratch.cells.data(), cluster_index);
             if (bad_row >= 0) bad_row_.report(first + static_cast<std::size_t>(bad_row));
         } else {
-            compare_all(block, first, count, scratch);
+            compare_all(block, first, count, cluster_index, scratch);
         }
         // A zero vector has no direction: all centers are equally far, the first is nearest.
         if (points_.normalize)
             for (std::size_t i = 0; i < count; ++i)
-                if (is_zero(row_of(block, i), points_.dimensions)) cluster_index_[first + i] = 0;
+                if (is_zero(row_of(block, i), points_.dimensions)) cluster_index[i] = 0;
         if (sums || update_.inertia)
-            update_block(block, first, count, sums, scratch.distances.data());
+            update_block(block, count, cluster_index, sums, scratch.distances.data());
     }
 
     void compare_all(const Block<T>& block, std::size_t first, std::size_t count,
-                     Scratch<T>& scratch) {
+                     std::int32_t* cluster_index, Scratch<T>& scratch) {
         scratch.search.resize(lanes_ ? kernels_.lanes_scratch(points_.dimensions)
                                      : kernels_.panels_scratch(block_rows_, points_.dimensions));
         scratch.threshold.resize(block_rows_);
         scratch.uncertain.resize(block_rows_);
-        const BlockResult<T> result{cluster_index_ + first, scratch.threshold.data(),
+        const BlockResult<T> result{cluster_index, scratch.threshold.data(),
                                     scratch.uncertain.data()};
         (lanes_ ? kernels_.assign_lanes : kernels_.assign_panels)(
             block.rows, block.stride, count, packed_->view, scratch.search.data(), result);
         for (std::size_t i = 0; i < count; ++i)
             if (result.uncertain[i])
-                rescore(row_of(block, i), first + i, result.threshold[i], scratch);
+                cluster_index[i] =
+                    rescore(row_of(block, i), first + i, result.threshold[i], scratch);
     }
 
     static const T* row_of(const Block<T>& block, std::size_t i) {
@@ -290,7 +297,7 @@ class Assignment {
     }
 
     // The candidates within reach of the best score, in float64 by direct differences.
-    void rescore(const T* row, std::size_t index, T threshold, Scratch<T>& scratch) {
+    std::int32_t rescore(const T* row, std::size_t index, T threshold, Scratch<T>& scratch) {
         const std::size_t dimensions = points_.dimensions;
         const PackedCenters<T>& packed = packed_->view;
         if (!lanes_) {
@@ -311,17 +318,17 @@ class Assignment {
             }
         }
         if (!(best < std::numeric_limits<double>::infinity())) bad_row_.report(index);
-        cluster_index_[index] = nearest;
+        return nearest;
     }
 
     // sums may be null: then only the distances are wanted.
-    void update_block(const Block<T>& block, std::size_t first, std::size_t count, double* sums,
-                      double* distances) {
-        kernels_.update_rows(block.rows, block.stride, count, cluster_index_ + first,
-                             centers_.values, points_.dimensions, sums, distances);
+    void update_block(const Block<T>& block, std::size_t count, const std::int32_t* cluster_index,
+                      double* sums, double* distances) {
+        kernels_.update_rows(block.rows, block.stride, count, cluster_index, centers_.values,
+                             points_.dimensions, sums, distances);
         if (!points_.normalize) return;
         for (std::size_t i = 0; i < count; ++i) {
-            if (centers_.penalties) distances[i] += centers_.penalties[cluster_index_[first + i]];
+            if (centers_.penalties) distances[i] += centers_.penalties[cluster_index[i]];
             distances[i] = cosine_adjusted(distances[i], row_of(block, i));
         }
     }
@@ -358,7 +365,8 @@ class Assignment {
     const BlockKernels<T>& kernels_;
     const DenseRows& points_;
     const Centers<T>& centers_;
-    std::int32_t* const cluster_index_;
+    std::int32_t* cluster_index_; // null: not asked for, and each block's are forgotten
+    std::vector<std::int32_t> own_cluster_index_;
     const Update& update_;
     AssignmentMemory::Content* const memory_;
     PointBounds<T> passing_; // in place of a memory

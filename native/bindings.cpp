@@ -97,7 +97,7 @@ void bind_kernels(nb::module_& m) {
     m.def(
         "assign",
         [](const AnyArray& points, int type, bool normalize, const In<T>& centers,
-           std::optional<In<double>> penalties, Out<std::int32_t> cluster_index,
+           std::optional<In<double>> penalties, std::optional<Out<std::int32_t>> cluster_index,
            std::optional<Out<double>> sums, std::optional<Out<std::int64_t>> counts,
            std::optional<Out<double>> inertia, int search, std::size_t block_rows,
            AssignmentMemory* memory) {
@@ -109,14 +109,14 @@ void bind_kernels(nb::module_& m) {
             {
                 const nb::gil_scoped_release unlocked;
                 bad_row =
-                    assign<T>(rows, given, cluster_index.data(), update,
+                    assign<T>(rows, given, cluster_index ? cluster_index->data() : nullptr, update,
                               Tuning{static_cast<Search>(search), block_rows}, memory, &report);
             }
             return nb::make_tuple(bad_row, static_cast<int>(report.search), report.with_bounds,
                                   report.rows, report.questioned, report.panels, report.compared);
         },
         "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
-        "cluster_index"_a.noconvert(), "sums"_a.none(), "counts"_a.none(), "inertia"_a.none(),
+        "cluster_index"_a.none(), "sums"_a.none(), "counts"_a.none(), "inertia"_a.none(),
         "search"_a, "block_rows"_a, "memory"_a.none());
     m.def(
         "all_distances",

@@ -86,6 +86,11 @@ void test_dense(const std::string& level, std::size_t n, std::size_t d, std::siz
     for (const std::int64_t count : counts) total += count;
     expect(total == static_cast<std::int64_t>(n), "counts", level, n, d, k);
     expect(std::fabs(inertia - expected) <= 1e-9 * (1 + expected), "inertia", level, n, d, k);
+    const double with_labels = inertia;
+    expect(assign<T>(problem.rows(false), centers, nullptr, update, {search, 0}, nullptr,
+                     nullptr) == -1 &&
+               inertia == with_labels,
+           "without labels", level, n, d, k);
     expect(assign<T>(problem.rows(true), centers, index.data(), update, {search, 5}, nullptr,
                      nullptr) == -1,
            "cosine", level, n, d, k);

@@ -219,13 +219,21 @@ class _BatchFunctions:
         self._memory = kernels.AssignmentMemory() if repeated else None
 
     def assignment(self, batch: Batch) -> kernels.Assignment:
+        # Training needs no labels: for whoever fetches them there they are computed apart.
+        return self._assign(batch, update=self._training)
+
+    def labelled(self, batch: Batch) -> kernels.Assignment:
+        return self._assign(batch, update=False)
+
+    def _assign(self, batch: Batch, *, update: bool) -> kernels.Assignment:
         points, centers = self._points_and_centers(batch)
         with clustering.locate_bad_points(batch.index):
             return kernels.assign(
                 points,
                 centers,
                 cosine=self._model.cosine,
-                update=self._training,
+                update=update,
+                labels=not update,
                 memory=self._memory,
             )
 
@@ -235,7 +243,7 @@ class _BatchFunctions:
             return kernels.all_distances(points, centers, cosine=self._model.cosine)
 
     def cluster_index(self, batch: Batch) -> NDArray[np.int32]:
-        return batch.get(self.assignment).cluster_index
+        return batch.get(self.labelled if self._training else self.assignment).cluster_index
 
     def loss(self, batch: Batch) -> float:
         return batch.get(self.assignment).inertia

@@ -17,31 +17,31 @@ InputFn = Callable[[], Any]
 STEPS = 10
 
 
-class LossRecorder(centroids.SessionRunHook):
-    """Keeps the loss of every step."""
+class Recorder(centroids.SessionRunHook):
+    """Keeps what it fetches of every step."""
 
-    def __init__(self) -> None:
-        self.losses: list[float] = []
+    def __init__(self, fetch: str) -> None:
+        self.fetch, self.values = fetch, []
 
     def before_run(self, run_context: centroids.SessionRunContext) -> centroids.SessionRunArgs:
-        return centroids.SessionRunArgs("loss")
+        return centroids.SessionRunArgs(self.fetch)
 
     def after_run(
         self,
         run_context: centroids.SessionRunContext,
         run_values: centroids.SessionRunValues,
     ) -> None:
-        self.losses.append(float(run_values.results))
+        self.values.append(run_values.results)
 
 
 def test_training_follows_the_oracle(
     case: Case, model: centroids.KMeansClustering, batches: list[np.ndarray], input_fn: InputFn
 ) -> None:
-    recorder = LossRecorder()
+    recorder = Recorder("loss")
     assert model.train(input_fn, hooks=[recorder], steps=STEPS) is model
     truth = case.oracle(batches[0][:NUM_CLUSTERS])
     losses = [truth.step(batches[step % len(batches)]) for step in range(STEPS)]
-    np.testing.assert_allclose(recorder.losses, losses, rtol=case.tolerance)
+    np.testing.assert_allclose(recorder.values, losses, rtol=case.tolerance)
     np.testing.assert_allclose(
         model.cluster_centers(), truth.centers, rtol=case.tolerance, atol=case.tolerance
     )
@@ -57,6 +57,17 @@ def test_training_follows_the_oracle(
             rtol=case.tolerance,
             atol=case.tolerance,
         )
+
+
+def test_labels_can_be_fetched_in_training(
+    case: Case, model: centroids.KMeansClustering, batches: list[np.ndarray], input_fn: InputFn
+) -> None:
+    recorder = Recorder("cluster_index")
+    model.train(input_fn, hooks=[recorder], steps=2)
+    truth = oracle.distances(batches[0], batches[0][:NUM_CLUSTERS], case.metric)
+    chosen = truth[np.arange(len(truth)), recorder.values[0]]
+    assert (chosen <= truth.min(axis=1) + 1e-6).all()
+    assert [len(labels) for labels in recorder.values] == [len(batches[0])] * 2
 
 
 def test_inference_follows_the_oracle(

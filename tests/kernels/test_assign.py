@@ -79,6 +79,20 @@ def check(points: Any, centers: NDArray[Any], metric: str, **options: Any) -> No
     np.testing.assert_array_equal(
         result.counts, np.bincount(result.cluster_index, minlength=len(centers))
     )
+    check_without_labels(result, points, centers, metric, **options)
+
+
+def check_without_labels(
+    whole: kernels.Assignment, points: Any, centers: NDArray[Any], metric: str, **options: Any
+) -> None:
+    result = kernels.assign(
+        points, centers, cosine=metric == "cosine", update=True, labels=False, **options
+    )
+    assert len(result.cluster_index) == 0
+    assert result.inertia == whole.inertia
+    assert result.sums is not None and whole.sums is not None
+    assert result.sums.tobytes() == whole.sums.tobytes()
+    np.testing.assert_array_equal(result.counts, whole.counts)
 
 
 @pytest.mark.parametrize("metric", ["squared_euclidean", "cosine"])
@@ -239,6 +253,8 @@ def test_threads_tiles_and_levels_give_equal_bits(threads: None, kind: str, metr
                 result = kernels.assign(
                     points, centers, cosine=metric == "cosine", update=True, block_rows=rows
                 )
+                if count == 2:
+                    check_without_labels(result, points, centers, metric)
                 assert result.sums is not None and result.counts is not None
                 seen.append(
                     (

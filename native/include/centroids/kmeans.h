@@ -51,7 +51,7 @@ struct Report {
     std::size_t rows, questioned, panels, compared;
 };
 
-// cluster_index: OUT [num_rows], the nearest center, the lowest index on ties
+// cluster_index: OUT [num_rows], the nearest center, the lowest index on ties; or null
 // memory: IN OUT, or null; report: OUT
 template <class T>
 std::int64_t assign(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,

@@ -30,7 +30,7 @@ def assign(
     normalize: bool,
     centers: NDArray[Any],
     penalties: NDArray[np.float64] | None,
-    cluster_index: NDArray[np.int32],
+    cluster_index: NDArray[np.int32] | None,
     sums: NDArray[np.float64] | None,
     counts: NDArray[np.int64] | None,
     inertia: NDArray[np.float64] | None,

@@ -71,7 +71,7 @@ class Assignment:
     """Points assigned to their nearest centers.
 
     Attributes:
-        cluster_index: [n] int32, the index of the nearest center.
+        cluster_index: [n] int32, the index of the nearest center; [0] with `labels=False`.
         inertia: The sum of the distances to the nearest centers, in float64.
         sums: [k, d] float64, the sum of the points of each center (L2-normalised first for
             cosine); None unless asked for.
@@ -90,6 +90,7 @@ def assign(
     *,
     cosine: bool = False,
     update: bool = False,
+    labels: bool = True,
     memory: AssignmentMemory | None = None,
     search: Search = "automatic",
     block_rows: int = 0,
@@ -107,6 +108,7 @@ def assign(
         centers: [k, d], k at least 1.
         cosine: Use the cosine distance.
         update: Also return sums and counts.
+        labels: Whether the indices are wanted. In few dimensions they are as large as the points.
         memory: Hand over the same one whenever the same points are assigned again, as in the
             iterations of Lloyd's algorithm: bounds that it keeps spare most of the work while
             centers move little. Results are the same with any memory or none; with other points
@@ -133,7 +135,7 @@ def assign(
     points = check_points(points)
     prepared, penalties = prepare_centers(points, centers, cosine)
     k, d = prepared.shape
-    cluster_index = np.empty(num_rows(points), np.int32)
+    cluster_index = np.empty(num_rows(points) if labels else 0, np.int32)
     inertia = np.zeros(1)
     sums = np.empty((k, d)) if update else None
     counts = np.empty(k, np.int64) if update else None
@@ -143,7 +145,7 @@ def assign(
             cosine,
             prepared,
             penalties,
-            cluster_index,
+            cluster_index if labels else np.empty(num_rows(points), np.int32),
             sums,
             counts,
             inertia,
@@ -154,7 +156,7 @@ def assign(
             cosine,
             prepared,
             penalties,
-            cluster_index,
+            cluster_index if labels else None,
             sums,
             counts,
             inertia,
