@@ -11,7 +11,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids import kmeans_model
+from centroids import kmeans_model, kmeans_variables
 from centroids.clustering import InitialCenters
 from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig
 from centroids.estimator.session_setup import check_restored
@@ -86,7 +86,7 @@ class KMeansClustering(Estimator):
     KMEANS_PLUS_PLUS_INIT: ClassVar[str] = kmeans_model.KMEANS_PLUS_PLUS_INIT
     SCORE: ClassVar[str] = kmeans_model.SCORE
     CLUSTER_INDEX: ClassVar[str] = kmeans_model.CLUSTER_INDEX
-    CLUSTERS: ClassVar[str] = kmeans_model.CLUSTERS
+    CLUSTERS: ClassVar[str] = kmeans_variables.CLUSTERS
     ALL_DISTANCES: ClassVar[str] = kmeans_model.ALL_DISTANCES
 
     def __init__(
