@@ -20,6 +20,7 @@ from centroids.kernels.dense_or_sparse import (
     Points,
     Sparse,
     check_points,
+    is_real,
     is_sparse,
     num_rows,
     result_dtype,
@@ -239,7 +240,7 @@ def prepare_centers(
     A zero center is at cosine distance 1, which is a squared distance of 2 to a unit vector: one
     more than the squared length of the vector itself.
     """
-    if centers.dtype.kind not in "biuf" and centers.dtype.name != "bfloat16":
+    if not is_real(centers.dtype):
         raise TypeError(f"centers must hold real numbers, got elements of type {centers.dtype}")
     if centers.ndim != 2 or centers.shape[0] == 0:
         raise ValueError(
