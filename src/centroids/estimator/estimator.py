@@ -99,6 +99,9 @@ class Estimator:
         check_model_dir(self.model_dir)
         self._model_fn = ModelFunction(model_fn, {} if params is None else params)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(model_dir={self.model_dir!r}, params={self.params!r})"
+
     @property
     def config(self) -> RunConfig:
         """The settings, with `model_dir` filled in."""
