@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from centroids import __version__
 from centroids.cli import exporting, importing, inference, inspection, training
 
 _DEBUG = "--debug"
@@ -36,9 +37,14 @@ class BadRowsChoice(StrEnum):
     DROP = "drop"
 
 
-ModelDir = Annotated[Path, typer.Argument(help="The folder of a trained model.")]
+ModelDir = Annotated[
+    Path, typer.Argument(help="The folder of a trained model.", metavar="MODEL_DIR")
+]
 Input = Annotated[
-    Path, typer.Argument(help="The points: a .npy, .csv, .tsv, .txt or .parquet file, a row each.")
+    Path,
+    typer.Argument(
+        help="The points: a .npy, .csv, .tsv, .txt or .parquet file, a row each.", metavar="POINTS"
+    ),
 ]
 Columns = Annotated[
     str | None,
@@ -56,11 +62,23 @@ BadRowsOption = Annotated[
 ]
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"centroids {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def describe(
     debug: Annotated[bool, typer.Option(_DEBUG, help="Show where in the code an error arose.")] = (
         False
     ),
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
 ) -> None:
     """K-means clustering of files of any size, with models that can be reopened.
 
@@ -79,7 +97,10 @@ def train(
     points: Input,
     model_dir: Annotated[
         Path,
-        typer.Argument(help="Where the model is kept. If it holds one, its training goes on."),
+        typer.Argument(
+            help="Where the model is kept. If it holds one, its training goes on.",
+            metavar="MODEL_DIR",
+        ),
     ],
     num_clusters: Annotated[
         int | None,
@@ -272,7 +293,8 @@ def export(
         Path,
         typer.Argument(
             help="The file to write; for a SavedModel the folder in which a numbered folder is "
-            "created."
+            "created.",
+            metavar="OUTPUT",
         ),
     ],
     format: Annotated[
@@ -306,10 +328,14 @@ def import_(
         Path,
         typer.Argument(
             help="The model folder that TensorFlow wrote, or one of its checkpoints, such as "
-            "old/model.ckpt-20."
+            "old/model.ckpt-20.",
+            metavar="OLD",
         ),
     ],
-    new: Annotated[Path, typer.Argument(help="The folder to make. It must not hold a model.")],
+    new: Annotated[
+        Path,
+        typer.Argument(help="The folder to make. It must not hold a model.", metavar="NEW"),
+    ],
     distance_metric: Annotated[
         Metric | None,
         typer.Option(
@@ -357,11 +383,17 @@ def _fail(error: Exception, code: int) -> None:
     if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
         sys.stderr.close()
         sys.exit(code)
-    # Errors that we did not foresee may have no text, or one that says little without the type.
-    foreseen = isinstance(error, (ValueError, TypeError, OSError, ImportError)) and str(error)
-    what = error if foreseen else f"{type(error).__name__}: {error} (centroids --debug shows more)"
-    typer.echo(f"centroids: {what}", err=True)
+    typer.echo(f"centroids: {_sentence(error)}", err=True)
     sys.exit(code)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, (ValueError, TypeError, OSError, ImportError)) and str(error):
+        return str(error)
+    # Errors that we did not foresee may have no text, or one that says little without the type.
+    return f"{type(error).__name__}: {error} (centroids --debug shows more)"
 
 
 def _split(columns: str | None) -> list[str] | None:
