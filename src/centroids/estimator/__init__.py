@@ -15,7 +15,6 @@ from centroids.estimator.hooks import (
     LoggingTensorHook,
     NanLossDuringTrainingError,
     NanTensorHook,
-    SecondOrStepTimer,
     StepCounterHook,
     StopAtStepHook,
 )
@@ -47,6 +46,7 @@ from centroids.estimator.spec import (
 )
 from centroids.estimator.summary import EventWriter
 from centroids.estimator.summary_hook import SummarySaverHook
+from centroids.estimator.timer import SecondOrStepTimer
 
 __all__ = [
     "Batch",

@@ -43,6 +43,17 @@ def check_train_steps(steps: Any, max_steps: Any) -> tuple[int | None, int | Non
     return check_count("steps", steps), check_count("max_steps", max_steps)
 
 
+def check_exactly_one(**given: object) -> None:
+    """Checks that one argument of a pair is given, and the other one None.
+
+    Raises:
+        ValueError: If both are given or none.
+    """
+    if sum(value is not None for value in given.values()) != 1:
+        values = " and ".join(f"{name}={value!r}" for name, value in given.items())
+        raise ValueError(f"exactly one of {' and '.join(given)} must be given, not {values}")
+
+
 def check_input_fn(input_fn: Any) -> None:
     """Checks that there is an input function.
 

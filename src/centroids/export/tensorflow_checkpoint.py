@@ -31,7 +31,6 @@ from centroids.export.tensor_bundle import TensorFlowVariable, read_index
 _LISTS = (STATE_FILE, TENSORFLOW_STATE_FILE)
 _LISTED = re.compile(r'^\s*model_checkpoint_path:\s*"((?:[^"\\]|\\.)*)"', re.MULTILINE)
 _INDEX = ".index"
-_DATA_PATTERN = ".data-?????-of-?????"
 
 
 @dataclass(frozen=True)
