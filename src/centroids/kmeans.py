@@ -20,7 +20,7 @@ from centroids.export.tensorflow_checkpoint import (
     find_tensorflow_checkpoint,
     is_tensorflow_checkpoint,
 )
-from centroids.kernels.dense_or_sparse import is_sparse
+from centroids.kernels.dense_or_sparse import is_real, is_sparse
 from centroids.kmeans_from_tensorflow import load_kmeans_from_tensorflow
 from centroids.kmeans_model import KMeansModel
 
@@ -297,7 +297,7 @@ def _check_initial_clusters(value: object) -> InitialCenters | NDArray[Any]:
         array = value.toarray() if is_sparse(value) else np.array(value)
     except ValueError:
         raise ValueError(f"{allowed}; got rows of different lengths") from None
-    if array.dtype.kind not in "iuf" or array.ndim != 2 or 0 in array.shape:
+    if not is_real(array.dtype) or array.ndim != 2 or 0 in array.shape:
         raise ValueError(
             f"{allowed}; got {type(value).__name__} of shape {array.shape} and type {array.dtype}"
         )

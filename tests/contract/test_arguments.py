@@ -101,6 +101,7 @@ def test_properties(tmp_path: Path) -> None:
         ({"initial_clusters": np.zeros(3)}, r"shape \[k, d\]; got ndarray of shape \(3,\)"),
         ({"initial_clusters": [[1.0, np.nan]]}, "got nan at row 0, column 1"),
         ({"initial_clusters": [["a"]]}, "array of numbers"),
+        ({"initial_clusters": [[1j]]}, "array of numbers"),
         ({"initial_clusters": [[1.0], [1.0, 2.0]]}, "got rows of different lengths"),
         ({"random_seed": -1}, "random_seed must be an integer of at least 0"),
         ({"mini_batch_steps_per_iteration": 0}, "at least 1, got 0"),
