@@ -16,6 +16,7 @@ from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.inference import batch_size, model_of, read_model
 from centroids.estimator import Checkpoint
 from centroids.inputs import file_input_fn
+from centroids.inputs.arrow import import_arrow
 from centroids.kmeans_variables import CLUSTERS, COUNTS
 
 _BAR_WIDTH = 40
@@ -62,15 +63,10 @@ def read_words(path: Path) -> list[str]:
         # Not splitlines(): it also breaks at characters that words have, such as U+0085.
         lines = path.read_text(encoding="utf-8").split("\n")
         return lines if lines[-1] else lines[:-1]
-    try:
-        import pyarrow.parquet
-    except ImportError:
-        raise ImportError(
-            "reading .parquet needs pyarrow: pip install 'centroids[arrow]'"
-        ) from None
-    table = pyarrow.parquet.read_table(path)
+    types = import_arrow("pyarrow.types")
+    table = import_arrow("pyarrow.parquet").read_table(path)
     for column in table.columns:
-        if pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type):
+        if types.is_string(column.type) or types.is_large_string(column.type):
             return [str(value) for value in column.to_pylist()]
     raise ValueError(f"{path} has no column of text; its columns are {table.column_names}")
 
