@@ -1,6 +1,7 @@
 """The Estimator runtime: it knows nothing of k-means, and any model can use it."""
 
-from centroids.estimator.checkpoint import Checkpoint, DamagedCheckpointError
+from centroids.checkpoint_names import DamagedCheckpointError
+from centroids.estimator.checkpoint import Checkpoint
 from centroids.estimator.checkpoint_folder import (
     Saver,
     latest_checkpoint,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.estimator.checkpoint import UNKNOWN_POSITION, Checkpoint, DamagedCheckpointError
+from centroids.checkpoint_names import DamagedCheckpointError
+from centroids.estimator.checkpoint import UNKNOWN_POSITION, Checkpoint
 from centroids.estimator.metrics import Metric
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session import Session
