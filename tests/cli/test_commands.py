@@ -243,6 +243,9 @@ def test_a_wrong_output_or_width_leaves_no_file(folder: Path) -> None:
     assert not list(folder.glob("labels*"))
     done = run(folder, "predict", "model", "points.npy", "-o", "absent/labels.npy", code=1)
     assert done.stderr == "centroids: cannot write absent/labels.npy: there is no folder absent\n"
+    (folder / "labels.npy.temporary").mkdir()
+    done = run(folder, "predict", "model", "points.npy", "-o", "labels.npy", code=1)
+    assert done.stderr == "centroids: labels.npy: Is a directory\n"
 
 
 def test_more_than_a_sentence_is_shown_on_request(folder: Path) -> None:

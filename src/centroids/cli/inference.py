@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -149,11 +150,12 @@ def write_rows(path: Path, batches: Iterable[NDArray[Any]]) -> int:
                 rows = _write_text(text, batches)
         os.replace(temporary, path)
     except OSError as error:
-        if error.filename != str(temporary):
-            raise
-        raise type(error)(error.errno, error.strerror, str(path)) from error
+        if error.errno is not None and error.filename in (None, str(temporary)):
+            raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where nothing can be written there is none
+            temporary.unlink(missing_ok=True)
     return rows
 
 
