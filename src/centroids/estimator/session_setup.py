@@ -95,6 +95,14 @@ def create_session(
 ) -> Session:
     """Makes a session whose variables are restored, or initialised when there is no checkpoint.
 
+    Args:
+        spec: The model.
+        batches: The input. To initialise, the first of them are looked at and left in place.
+        config: The settings of the run.
+        restored: The checkpoint to go on from, or None.
+        params: Saved in checkpoints as far as JSON goes.
+        metrics: Metrics to update with each batch (evaluation), by name.
+
     Raises:
         ValueError: If the checkpoint is of another model, or the input ends before the model is
             initialised.
