@@ -11,6 +11,7 @@ import typer
 
 from centroids import __version__
 from centroids.cli import exporting, importing, inference, inspection, training
+from centroids.cli.errors import end_with
 
 _DEBUG = "--debug"
 
@@ -376,24 +377,7 @@ def main() -> None:
     except Exception as error:
         if _DEBUG in sys.argv[1:]:
             raise
-        _fail(error, 2 if isinstance(error, (ValueError, TypeError)) else 1)
-
-
-def _fail(error: Exception, code: int) -> None:
-    if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
-        sys.stderr.close()
-        sys.exit(code)
-    typer.echo(f"centroids: {_sentence(error)}", err=True)
-    sys.exit(code)
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    if isinstance(error, (ValueError, TypeError, OSError, ImportError)) and str(error):
-        return str(error)
-    # Errors that we did not foresee may have no text, or one that says little without the type.
-    return f"{type(error).__name__}: {error} (centroids --debug shows more)"
+        end_with(error)
 
 
 def _split(columns: str | None) -> list[str] | None:
