@@ -11,18 +11,18 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids import kmeans_model
+from centroids import kmeans_model, kmeans_variables
 from centroids.clustering import InitialCenters
 from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig
+from centroids.estimator.estimator import InputFunction
 from centroids.estimator.session_setup import check_restored
 from centroids.export.tensorflow_checkpoint import (
     find_tensorflow_checkpoint,
     is_tensorflow_checkpoint,
 )
+from centroids.kernels.dense_or_sparse import is_real, is_sparse
 from centroids.kmeans_from_tensorflow import load_kmeans_from_tensorflow
 from centroids.kmeans_model import KMeansModel
-
-InputFn = Callable[..., Any]
 
 
 class KMeansClustering(Estimator):
@@ -46,9 +46,9 @@ class KMeansClustering(Estimator):
             array.
         model_dir: Where checkpoints and summaries go, and come from. Without a checkpoint of ours
             one that TensorFlow wrote there is taken up. None makes a temporary folder.
-        initial_clusters: `RANDOM_INIT`, `KMEANS_PLUS_PLUS_INIT`, an array [k, d] of initial
-            centers, or a callable `f(inputs, k)` that returns from 0 to k centers and is invoked
-            on successive batches until all are chosen.
+        initial_clusters: `RANDOM_INIT`, `KMEANS_PLUS_PLUS_INIT`, an array or sparse matrix [k, d]
+            of initial centers, or a callable `f(inputs, k)` that returns from 0 to k centers and
+            is invoked on successive batches until all are chosen.
         distance_metric: `SQUARED_EUCLIDEAN_DISTANCE` or `COSINE_DISTANCE`.
         random_seed: Seed for choosing the initial centers.
         use_mini_batch: See above.
@@ -60,8 +60,9 @@ class KMeansClustering(Estimator):
         config: A RunConfig.
 
     Raises:
-        ValueError: If an argument has a value that is not allowed; the message says which is.
-        TypeError: If an argument is of a wrong type.
+        ValueError: If an argument is not what is allowed; the message says what is.
+        TypeError: If `use_mini_batch` is no bool.
+        NotADirectoryError: If `model_dir` is a file.
 
     Source: Lloyd 1982 (full batch); Sculley, Web-scale k-means clustering, WWW 2010 (mini-batch).
 
@@ -86,13 +87,13 @@ class KMeansClustering(Estimator):
     KMEANS_PLUS_PLUS_INIT: ClassVar[str] = kmeans_model.KMEANS_PLUS_PLUS_INIT
     SCORE: ClassVar[str] = kmeans_model.SCORE
     CLUSTER_INDEX: ClassVar[str] = kmeans_model.CLUSTER_INDEX
-    CLUSTERS: ClassVar[str] = kmeans_model.CLUSTERS
+    CLUSTERS: ClassVar[str] = kmeans_variables.CLUSTERS
     ALL_DISTANCES: ClassVar[str] = kmeans_model.ALL_DISTANCES
 
     def __init__(
         self,
         num_clusters: int,
-        model_dir: str | None = None,
+        model_dir: str | os.PathLike[str] | None = None,
         initial_clusters: str | NDArray[Any] | Callable[[Any, int], Any] = RANDOM_INIT,
         distance_metric: str = SQUARED_EUCLIDEAN_DISTANCE,
         random_seed: int = 0,
@@ -148,7 +149,7 @@ class KMeansClustering(Estimator):
         """
         return cast("NDArray[Any]", self.get_variable_value(self.CLUSTERS))
 
-    def predict_cluster_index(self, input_fn: InputFn) -> Iterator[np.int32]:
+    def predict_cluster_index(self, input_fn: InputFunction) -> Iterator[np.int32]:
         """Finds the index of the closest cluster center to each input point.
 
         Args:
@@ -162,7 +163,7 @@ class KMeansClustering(Estimator):
         """
         return self._predict_one(input_fn, self.CLUSTER_INDEX)
 
-    def transform(self, input_fn: InputFn) -> Iterator[NDArray[Any]]:
+    def transform(self, input_fn: InputFunction) -> Iterator[NDArray[Any]]:
         """Transforms each input point to its distances to all cluster centers.
 
         Distances are squared Euclidean distances (scikit-learn's `transform` takes the root), or
@@ -179,7 +180,7 @@ class KMeansClustering(Estimator):
         """
         return self._predict_one(input_fn, self.ALL_DISTANCES)
 
-    def score(self, input_fn: InputFn) -> float:
+    def score(self, input_fn: InputFunction) -> float:
         """Returns the sum of squared distances to the nearest centers over the first batch.
 
         For the cosine metric it is the sum of cosine distances. The sum is positive (scikit-learn's
@@ -239,7 +240,7 @@ class KMeansClustering(Estimator):
         metric = self.params["distance_metric"]
         return load_kmeans_from_tensorflow(path, metric, self._steps_per_iteration)
 
-    def _predict_one(self, input_fn: InputFn, key: str) -> Iterator[Any]:
+    def _predict_one(self, input_fn: InputFunction, key: str) -> Iterator[Any]:
         # By whole batches: a dict for every point would take ten times as long as the search.
         batches = self.predict(input_fn, predict_keys=[key], yield_single_examples=False)
         return itertools.chain.from_iterable(batch[key] for batch in batches)
@@ -287,12 +288,18 @@ def _check_initial_clusters(value: object) -> InitialCenters | NDArray[Any]:
         return cast("InitialCenters", _check_choice("initial_clusters", value, methods))
     if callable(value):
         return cast("InitialCenters", value)
-    array = np.array(value)  # a copy: later changes of the caller's array are not ours
-    if array.dtype.kind not in "iuf" or array.ndim != 2 or 0 in array.shape:
+    allowed = (
+        "initial_clusters must be 'random', 'kmeans_plus_plus', a callable, or an array of numbers "
+        "of shape [k, d]"
+    )
+    try:
+        # A copy: later changes of the caller's array are not ours.
+        array = value.toarray() if is_sparse(value) else np.array(value)
+    except ValueError:
+        raise ValueError(f"{allowed}; got rows of different lengths") from None
+    if not is_real(array.dtype) or array.ndim != 2 or 0 in array.shape:
         raise ValueError(
-            "initial_clusters must be 'random', 'kmeans_plus_plus', a callable, or an array of "
-            f"numbers of shape [k, d]; got {type(value).__name__} of shape {array.shape} and "
-            f"type {array.dtype}"
+            f"{allowed}; got {type(value).__name__} of shape {array.shape} and type {array.dtype}"
         )
     if not np.isfinite(array).all():
         row, column = np.argwhere(~np.isfinite(array))[0]

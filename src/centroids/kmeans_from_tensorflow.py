@@ -23,9 +23,14 @@ from numpy.typing import NDArray
 from centroids.clustering import ClusterState, initial_state
 from centroids.estimator import Checkpoint
 from centroids.export.tensorflow_checkpoint import TensorFlowCheckpoint, open_tensorflow_checkpoint
-from centroids.kmeans_model import CLUSTERS, INITIALIZED, identity_of, variables_before_training
+from centroids.kmeans_variables import (
+    CLUSTERS,
+    INITIALIZED,
+    UPDATED_CLUSTERS,
+    identity_of,
+    variables_before_training,
+)
 
-_UPDATED = "clusters_updated"
 _REMAINING = "update_in_steps"
 _STEP = "global_step"
 # An input function that makes variables of its own takes the first numbers.
@@ -113,7 +118,7 @@ def _read_iteration(
     steps_per_iteration: int | None,
 ) -> tuple[NDArray[Any], int]:
     """Where an iteration of several mini-batches stands: its centers and number of steps."""
-    if _REMAINING not in source.variables or _UPDATED not in source.variables:
+    if _REMAINING not in source.variables or UPDATED_CLUSTERS not in source.variables:
         return centers, 0
     remaining = max(_read_scalar(source, _REMAINING), 0)
     fewest = remaining + (1 if counts.any() else 0)
@@ -126,14 +131,14 @@ def _read_iteration(
         )
     if steps_per_iteration == 1:
         return centers, 0
-    updated = source.read(_UPDATED)
+    updated = source.read(UPDATED_CLUSTERS)
     if updated.shape != centers.shape or updated.dtype != centers.dtype:
         raise ValueError(
-            f"{source.path} is of another model than KMeansClustering: {_UPDATED} is "
+            f"{source.path} is of another model than KMeansClustering: {UPDATED_CLUSTERS} is "
             f"{updated.dtype} of shape {list(updated.shape)}, but {CLUSTERS} is {centers.dtype} "
             f"of shape {list(centers.shape)}"
         )
-    _check_finite(source, _UPDATED, updated)
+    _check_finite(source, UPDATED_CLUSTERS, updated)
     return updated, steps_per_iteration - remaining
 
 

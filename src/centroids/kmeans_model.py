@@ -45,6 +45,15 @@ from centroids.export import (
     operations,
 )
 from centroids.kmeans_summaries import CLUSTER_SIZES, TrainingSummaries
+from centroids.kmeans_variables import (
+    CLUSTERS,
+    INITIALIZED,
+    PREVIOUS_LOSS,
+    identity_of,
+    state_of,
+    variables_before_training,
+    variables_of,
+)
 
 SQUARED_EUCLIDEAN_DISTANCE = "squared_euclidean"
 COSINE_DISTANCE = "cosine"
@@ -52,14 +61,7 @@ RANDOM_INIT = "random"
 KMEANS_PLUS_PLUS_INIT = "kmeans_plus_plus"
 SCORE = "score"
 CLUSTER_INDEX = "cluster_index"
-CLUSTERS = "clusters"
 ALL_DISTANCES = "all_distances"
-
-COUNTS = "cluster_counts"
-UPDATED_CLUSTERS = "clusters_updated"
-UPDATE_IN_STEPS = "update_in_steps"
-INITIALIZED = "initialized"
-PREVIOUS_LOSS = "previous_loss"
 
 FeatureSpec = TensorSpec | Mapping[str, TensorSpec] | None
 
@@ -335,40 +337,6 @@ def points_of(batch: Batch) -> kernels.Points:
         return clustering.join_columns(batch.features)
     except (TypeError, ValueError) as error:
         raise type(error)(f"batch {batch.index}: {error}") from None
-
-
-def identity_of(distance_metric: str) -> dict[str, str]:
-    """What a checkpoint and a model must agree on."""
-    return {"model": "KMeansClustering", "distance_metric": distance_metric}
-
-
-def state_of(variables: Mapping[str, NDArray[Any]]) -> ClusterState:
-    """The clustering state that the named variables hold."""
-    return ClusterState(
-        variables[CLUSTERS],
-        variables[COUNTS],
-        variables[UPDATED_CLUSTERS],
-        int(variables[UPDATE_IN_STEPS]),
-    )
-
-
-def variables_of(state: ClusterState) -> dict[str, NDArray[Any]]:
-    """The named variables that hold a clustering state."""
-    return {
-        CLUSTERS: state.centers,
-        COUNTS: state.counts,
-        UPDATED_CLUSTERS: state.updated_centers,
-        UPDATE_IN_STEPS: np.array(state.steps_in_iteration, np.int64),
-    }
-
-
-def variables_before_training(state: ClusterState) -> dict[str, NDArray[Any]]:
-    """All named variables of a model that has not been trained yet."""
-    return {
-        **variables_of(state),
-        INITIALIZED: np.array(False),
-        PREVIOUS_LOSS: np.array(np.nan, np.float64),
-    }
 
 
 def _empty_batch(features: TensorSpec | Mapping[str, TensorSpec]) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import centroids
 from centroids.cli import app
 from centroids.cli.inference import open_model
 
@@ -188,7 +189,7 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["train", "absent.npy", "model", "-k", "3"], 1, "absent.npy"),
+        (["train", "absent.npy", "model", "-k", "3"], 1, "centroids: absent.npy: No such file"),
         (["train", "words.txt", "model", "-k", "3"], 2, "words.txt"),
         (["train", "points.npy", "model"], 2, "--num-clusters is needed"),
         (["train", "points.npy", "model", "-k", "3", "--max-steps", "0"], 2, "max_steps > 0"),
@@ -196,6 +197,21 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
         (["train", "points.npy", "model", "-k", "501"], 2, "num_clusters=501"),
         (["train", "points.npy", "words.txt", "-k", "3"], 1, "words.txt"),
         (["train", "points.npy", "model", "-k", "3", "--initial-clusters", "x"], 2, "got 'x'"),
+        (
+            ["train", "points.npy", "model", "--initial-clusters", "void.npy"],
+            2,
+            "void.npy is not a .npy file",
+        ),
+        (["train", "points.npy", "model", "--initial-clusters", "points.csv"], 2, ".npy file, got"),
+        (["train", "points.npy", "model", "-k", "3", "--epochs", "0"], 2, "--epochs must be at"),
+        (
+            ["train", *["points.npy", "model", "-k", "3", "--steps", "1", "--max-steps", "2"]],
+            2,
+            "leave one out",
+        ),
+        (["train", "norows.npy", "model", "-k", "3"], 2, "centroids: norows.npy has no rows"),
+        (["train", "norows.csv", "model", "-k", "3"], 2, "centroids: norows.csv has no rows"),
+        (["train", "norows.parquet", "model", "-k", "3"], 2, "norows.parquet has no rows"),
         (["predict", "absent", "points.npy"], 2, "absent holds no trained model"),
         (["inspect", "absent"], 2, "absent holds no trained model"),
     ],
@@ -203,6 +219,14 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
 def test_mistakes_are_told_in_one_sentence(
     folder: Path, arguments: list[str], code: int, message: str
 ) -> None:
+    (folder / "void.npy").touch()
+    np.save(folder / "norows.npy", POINTS[:0])
+    (folder / "norows.csv").write_text("a,b\n")
+    import pyarrow
+    import pyarrow.parquet
+
+    nothing = pyarrow.table({"a": pyarrow.array([], pyarrow.float32())})
+    pyarrow.parquet.write_table(nothing, folder / "norows.parquet")
     done = run(folder, *arguments, code=code)
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -217,6 +241,11 @@ def test_a_wrong_output_or_width_leaves_no_file(folder: Path) -> None:
     done = run(folder, "predict", "model", "wide.npy", "-o", "labels.npy", code=2)
     assert "9 columns" in done.stderr and "4 columns" in done.stderr
     assert not list(folder.glob("labels*"))
+    done = run(folder, "predict", "model", "points.npy", "-o", "absent/labels.npy", code=1)
+    assert done.stderr == "centroids: cannot write absent/labels.npy: there is no folder absent\n"
+    (folder / "labels.npy.temporary").mkdir()
+    done = run(folder, "predict", "model", "points.npy", "-o", "labels.npy", code=1)
+    assert done.stderr == "centroids: labels.npy: Is a directory\n"
 
 
 def test_more_than_a_sentence_is_shown_on_request(folder: Path) -> None:
@@ -246,6 +275,10 @@ def test_an_unforeseen_error_is_one_sentence_too(
     assert capsys.readouterr().err == (
         "centroids: RuntimeError: odd (centroids --debug shows more)\n"
     )
+
+
+def test_the_version_is_told(folder: Path) -> None:
+    assert run(folder, "--version").stdout == f"centroids {centroids.__version__}\n"
 
 
 def test_help_teaches(folder: Path) -> None:

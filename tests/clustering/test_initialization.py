@@ -134,9 +134,13 @@ def test_a_callable_sees_successive_batches_and_what_remains() -> None:
         (np.zeros((1, 3)), r"from 0 to 5 rows of 2 columns, .* shape \(1, 3\)"),
         (np.zeros(2), r"shape \(2,\)"),
         (np.full((1, 2), np.nan), "not finite"),
+        (None, "from 0 to 5 rows of 2 columns, it returned None"),
+        ([[1.0, 2.0], [3.0]], "returned rows of different lengths"),
+        (np.full((1, 2), 1j), "real numbers, it returned elements of type complex128"),
+        ([["a", "b"]], "real numbers, it returned elements of type <U1"),
     ],
 )
-def test_what_a_callable_returns_is_checked(returned: np.ndarray, message: str) -> None:
+def test_what_a_callable_returns_is_checked(returned: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         choose_initial_centers([distinct_points(9)], 5, lambda points, k: returned)
 

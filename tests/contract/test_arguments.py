@@ -101,6 +101,8 @@ def test_properties(tmp_path: Path) -> None:
         ({"initial_clusters": np.zeros(3)}, r"shape \[k, d\]; got ndarray of shape \(3,\)"),
         ({"initial_clusters": [[1.0, np.nan]]}, "got nan at row 0, column 1"),
         ({"initial_clusters": [["a"]]}, "array of numbers"),
+        ({"initial_clusters": [[1j]]}, "array of numbers"),
+        ({"initial_clusters": [[1.0], [1.0, 2.0]]}, "got rows of different lengths"),
         ({"random_seed": -1}, "random_seed must be an integer of at least 0"),
         ({"mini_batch_steps_per_iteration": 0}, "at least 1, got 0"),
         ({"kmeans_plus_plus_num_retries": 1.5}, "must be an integer, got 1.5"),
@@ -122,6 +124,21 @@ def test_initial_centers_set_the_number_of_clusters() -> None:
     model = KMeansClustering(99, initial_clusters=POINTS[:3]).train(once())
     assert model.cluster_centers().shape == (3, 3)
     assert model.params["num_clusters"] == 3
+
+
+def test_initial_centers_of_sparse_points_may_be_sparse() -> None:
+    centers = scipy.sparse.csr_array(POINTS[:3])
+    model = KMeansClustering(3, initial_clusters=centers, use_mini_batch=False)
+    dense = KMeansClustering(3, initial_clusters=POINTS[:3], use_mini_batch=False)
+    for each in (model, dense):
+        each.train(once())
+    np.testing.assert_array_equal(model.cluster_centers(), dense.cluster_centers())
+
+
+def test_a_model_shows_its_folder_and_settings(tmp_path: Path) -> None:
+    shown = repr(KMeansClustering(4, model_dir=tmp_path, distance_metric="cosine"))
+    assert shown.startswith(f"KMeansClustering(model_dir={str(tmp_path)!r}, params={{")
+    assert "'num_clusters': 4" in shown and "'distance_metric': 'cosine'" in shown
 
 
 @pytest.mark.parametrize("arguments", [{"steps": 0}, {"steps": -1}, {"max_steps": 0}])

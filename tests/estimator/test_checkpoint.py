@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import subprocess
@@ -227,6 +228,16 @@ def test_a_crash_at_any_call_leaves_a_whole_checkpoint(
     found = load_latest(str(tmp_path))
     assert found is not None and found.global_step == (2 if fail_at < 2 else 3)
     np.testing.assert_array_equal(found.variables["x"], np.full(3, float(found.global_step)))
+    assert not list(tmp_path.glob("*.temporary"))
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match=r"No space left on device: '.*model\.ckpt-0\.safetensors'"):
+        Estimator(model_fn, tmp_path).train(batches)
     assert not list(tmp_path.glob("*.temporary"))
 
 

@@ -181,33 +181,22 @@ def test_input_too_short_to_initialise_saves_nothing(tmp_path: Path) -> None:
 
 
 def test_input_position_of_the_last_trained_batch_is_saved(tmp_path: Path) -> None:
-    import centroids.inputs.stream as stream
-
     class Positioned:
-        """Stands in for a source; it looks one batch further than it is trained."""
+        """A source that knows which batch it has given last."""
 
-        calls_again = False
-
-        def __init__(self) -> None:
-            self.given = iter(
-                stream.InputBatch(x, None, {"batch": i}) for i, x in enumerate(batches(6))
-            )
+        last: int | None = None
 
         def __iter__(self) -> Any:
-            return self.given
+            for self.last, batch in enumerate(batches(6)):
+                yield batch
 
-        def __next__(self) -> Any:
-            return next(self.given)
+        def position(self) -> dict[str, Any] | None:
+            return None if self.last is None else {"batch": self.last}
 
-        def __enter__(self) -> Positioned:
-            return self
+        def restore(self, position: dict[str, Any]) -> None:
+            raise AssertionError("there is no checkpoint to go on from")
 
-        def __exit__(self, *rest: object) -> None:
-            pass
-
-    estimator = Estimator(first_rows_model_fn, tmp_path)
-    estimator._open = lambda *a, **k: Positioned()  # type: ignore[method-assign,assignment]
-    estimator.train(lambda: None, steps=1)
+    Estimator(first_rows_model_fn, tmp_path).train(Positioned, steps=1)
     checkpoint = load_latest(str(tmp_path))
     # Two batches were pulled to initialise, but one was trained.
     assert checkpoint is not None and checkpoint.input_position == {"batch": 0}

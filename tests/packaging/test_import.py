@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
+
+import pytest
 
 import centroids
 
@@ -16,6 +20,28 @@ def test_import_loads_neither_optional_nor_heavy_packages() -> None:
     code = f"import sys, centroids; print([n for n in {OPTIONAL + HEAVY} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# Each layer with those that it may know besides itself; see HACKING.md.
+BASE = {"files", "checkpoint_names"}
+LAYERS = {
+    "kernels": BASE,
+    "clustering": BASE | {"kernels"},
+    "inputs": BASE,
+    "export": BASE | {"kernels"},
+    "estimator": BASE | {"inputs", "export"},
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_imports_go_downward_only(layer: str) -> None:
+    known = set()
+    for file in (Path(centroids.__file__).parent / layer).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("centroids"):
+                below = (node.module or "").split(".")[1:2]
+                known |= set(below or [alias.name for alias in node.names])
+    assert known - {layer} <= LAYERS[layer]
 
 
 def test_everything_public_is_there() -> None:

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
+from centroids import __version__
 from centroids.cli import exporting, importing, inference, inspection, training
+from centroids.cli.errors import end_with
 
 _DEBUG = "--debug"
 
@@ -36,9 +38,14 @@ class BadRowsChoice(StrEnum):
     DROP = "drop"
 
 
-ModelDir = Annotated[Path, typer.Argument(help="The folder of a trained model.")]
+ModelDir = Annotated[
+    Path, typer.Argument(help="The folder of a trained model.", metavar="MODEL_DIR")
+]
 Input = Annotated[
-    Path, typer.Argument(help="The points: a .npy, .csv, .tsv, .txt or .parquet file, a row each.")
+    Path,
+    typer.Argument(
+        help="The points: a .npy, .csv, .tsv, .txt or .parquet file, a row each.", metavar="POINTS"
+    ),
 ]
 Columns = Annotated[
     str | None,
@@ -56,11 +63,23 @@ BadRowsOption = Annotated[
 ]
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"centroids {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def describe(
     debug: Annotated[bool, typer.Option(_DEBUG, help="Show where in the code an error arose.")] = (
         False
     ),
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
 ) -> None:
     """K-means clustering of files of any size, with models that can be reopened.
 
@@ -79,7 +98,10 @@ def train(
     points: Input,
     model_dir: Annotated[
         Path,
-        typer.Argument(help="Where the model is kept. If it holds one, its training goes on."),
+        typer.Argument(
+            help="Where the model is kept. If it holds one, its training goes on.",
+            metavar="MODEL_DIR",
+        ),
     ],
     num_clusters: Annotated[
         int | None,
@@ -272,7 +294,8 @@ def export(
         Path,
         typer.Argument(
             help="The file to write; for a SavedModel the folder in which a numbered folder is "
-            "created."
+            "created.",
+            metavar="OUTPUT",
         ),
     ],
     format: Annotated[
@@ -306,10 +329,14 @@ def import_(
         Path,
         typer.Argument(
             help="The model folder that TensorFlow wrote, or one of its checkpoints, such as "
-            "old/model.ckpt-20."
+            "old/model.ckpt-20.",
+            metavar="OLD",
         ),
     ],
-    new: Annotated[Path, typer.Argument(help="The folder to make. It must not hold a model.")],
+    new: Annotated[
+        Path,
+        typer.Argument(help="The folder to make. It must not hold a model.", metavar="NEW"),
+    ],
     distance_metric: Annotated[
         Metric | None,
         typer.Option(
@@ -350,18 +377,7 @@ def main() -> None:
     except Exception as error:
         if _DEBUG in sys.argv[1:]:
             raise
-        _fail(error, 2 if isinstance(error, (ValueError, TypeError)) else 1)
-
-
-def _fail(error: Exception, code: int) -> None:
-    if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
-        sys.stderr.close()
-        sys.exit(code)
-    # Errors that we did not foresee may have no text, or one that says little without the type.
-    foreseen = isinstance(error, (ValueError, TypeError, OSError, ImportError)) and str(error)
-    what = error if foreseen else f"{type(error).__name__}: {error} (centroids --debug shows more)"
-    typer.echo(f"centroids: {what}", err=True)
-    sys.exit(code)
+        end_with(error)
 
 
 def _split(columns: str | None) -> list[str] | None:

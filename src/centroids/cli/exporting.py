@@ -11,7 +11,7 @@ import typer
 from centroids.cli.inference import model_of, read_model
 from centroids.export import build_raw_serving_input_receiver_fn
 from centroids.export.array_files import write_faiss, write_npz
-from centroids.kmeans_model import COUNTS
+from centroids.kmeans_variables import COUNTS
 
 
 class Format(StrEnum):

@@ -12,7 +12,8 @@ from centroids.estimator import Saver
 from centroids.estimator.model_dir_lock import lock_model_dir
 from centroids.export.tensorflow_checkpoint import find_tensorflow_checkpoint
 from centroids.kmeans_from_tensorflow import load_kmeans_from_tensorflow
-from centroids.kmeans_model import CLUSTERS, SQUARED_EUCLIDEAN_DISTANCE
+from centroids.kmeans_model import SQUARED_EUCLIDEAN_DISTANCE
+from centroids.kmeans_variables import CLUSTERS
 
 
 def import_model(

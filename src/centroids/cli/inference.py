@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
+from centroids.export.destination import check_destination
 from centroids.export.tensorflow_checkpoint import find_tensorflow_checkpoint
 from centroids.inputs import file_input_fn
 from centroids.inputs.bad_rows import BadRows
@@ -132,10 +134,12 @@ def write_rows(path: Path, batches: Iterable[NDArray[Any]]) -> int:
 
     Raises:
         ValueError: If the name ends in something else.
+        OSError: If the file cannot be written; it names `path`, not the temporary file.
     """
     ending = path.suffix.lower()
     if ending not in (".npy", ".csv"):
         raise ValueError(f"the output must be a .npy or .csv file or -, got {path}")
+    check_destination(path)
     temporary = path.with_name(path.name + ".temporary")
     try:
         if ending == ".npy":
@@ -145,8 +149,13 @@ def write_rows(path: Path, batches: Iterable[NDArray[Any]]) -> int:
             with temporary.open("w", encoding="utf-8") as text:
                 rows = _write_text(text, batches)
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(temporary)):
+            raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where nothing can be written there is none
+            temporary.unlink(missing_ok=True)
     return rows
 
 

@@ -13,8 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from centroids import KMeansClustering, ProgressBarHook
-from centroids.cli.inference import batch_size, open_model
+from centroids.cli.inference import batch_size, model_of, read_model
+from centroids.estimator import Checkpoint
 from centroids.inputs import file_input_fn
+from centroids.inputs.arrow import import_arrow
+from centroids.kmeans_variables import CLUSTERS, COUNTS
 
 _BAR_WIDTH = 40
 _NUM_BARS = 10
@@ -31,15 +34,15 @@ def inspect(
     """Prints the state of a model and, given points, its largest clusters by example."""
     if words is not None and points is None:
         raise ValueError("--words names the rows of --points: give both")
-    model = open_model(model_dir)
+    checkpoint = read_model(model_dir)
+    model = model_of(checkpoint, model_dir)
     # Output that goes to a file is not cut at the width of a terminal.
     # Names are shown as they are: "[/b]" is a word, not markup.
     width = None if sys.stdout.isatty() else 120
     console = Console(highlight=False, markup=False, emoji=False, width=width)
-    _show_state(console, model)
+    _show_state(console, model_dir, checkpoint)
     if points is None:
-        sizes, what = model.get_variable_value("cluster_counts"), "points seen"
-        _show_sizes(console, np.asarray(sizes), what)
+        _show_sizes(console, checkpoint.variables[COUNTS], "points seen")
         return
     names = None if words is None else read_words(words)
     index, distances, nearest = _survey(model, points, num_nearest, columns)
@@ -60,32 +63,25 @@ def read_words(path: Path) -> list[str]:
         # Not splitlines(): it also breaks at characters that words have, such as U+0085.
         lines = path.read_text(encoding="utf-8").split("\n")
         return lines if lines[-1] else lines[:-1]
-    try:
-        import pyarrow.parquet
-    except ImportError:
-        raise ImportError(
-            "reading .parquet needs pyarrow: pip install 'centroids[arrow]'"
-        ) from None
-    table = pyarrow.parquet.read_table(path)
+    types = import_arrow("pyarrow.types")
+    table = import_arrow("pyarrow.parquet").read_table(path)
     for column in table.columns:
-        if pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type):
+        if types.is_string(column.type) or types.is_large_string(column.type):
             return [str(value) for value in column.to_pylist()]
     raise ValueError(f"{path} has no column of text; its columns are {table.column_names}")
 
 
-def _show_state(console: Console, model: KMeansClustering) -> None:
-    centers = model.cluster_centers()
-    console.print(model.model_dir, style="bold")
+def _show_state(console: Console, model_dir: Path, checkpoint: Checkpoint) -> None:
+    centers = checkpoint.variables[CLUSTERS]
+    console.print(str(model_dir), style="bold")
     console.print(
         f"{len(centers):,} clusters of {centers.shape[1]:,} dimensions, {centers.dtype}, "
-        f"{model.params['distance_metric']}; trained for "
-        f"{int(model.get_variable_value('global_step')):,} steps"
+        f"{checkpoint.identity['distance_metric']}; trained for {checkpoint.global_step:,} steps"
     )
     table = Table(box=None, pad_edge=False)
     for heading in ("variable", "type", "shape"):
         table.add_column(heading)
-    for name in model.get_variable_names():
-        value = np.asarray(model.get_variable_value(name))
+    for name, value in sorted(checkpoint.variables.items()):
         table.add_row(name, str(value.dtype), str(list(value.shape)))
     console.print(table)
     console.print()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import centroids
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.inference import find_model
+from centroids.estimator import load_latest
 from centroids.inputs import file_input_fn
 from centroids.inputs.bad_rows import BadRows
 
@@ -53,6 +54,19 @@ class TrainingPlan:
     restart_input: bool
     columns: list[str] | None
 
+    def check(self) -> None:
+        """Raises a ValueError that names an option which cannot be, where its words are not ours.
+
+        What the model and the input refuse under the same name as here is left to them.
+        """
+        if self.steps is not None and self.max_steps is not None:
+            raise ValueError(
+                f"--steps and --max-steps exclude each other, but they are {self.steps} and "
+                f"{self.max_steps}: leave one out"
+            )
+        if self.epochs is not None and self.epochs < 1:
+            raise ValueError(f"--epochs must be at least 1, got {self.epochs}")
+
     @property
     def uses_full_batches(self) -> bool:
         """Whether each step sees the whole file.
@@ -73,11 +87,12 @@ class TrainingPlan:
 
 def train(plan: TrainingPlan) -> None:
     """Trains and reports; goes on where the model in `model_dir` stands."""
+    plan.check()
     # Opened first: a mistyped name is told before anything is created.
     file_input_fn(plan.points, columns=plan.columns)
     full_batch = plan.uses_full_batches
     model = _make_model(plan, full_batch)
-    before = _trained_steps(model)
+    before = _trained_steps(plan)
     if before:
         typer.echo(f"{plan.model_dir} holds a model of {before:,} steps: going on with it.")
     max_steps = plan.max_steps
@@ -100,13 +115,13 @@ def train(plan: TrainingPlan) -> None:
             restart_input=plan.restart_input,
         )
     except KeyboardInterrupt:
-        _tell_how_to_resume(model, plan)
+        _tell_how_to_resume(plan)
         raise typer.Exit(_EXIT_OF_INTERRUPT) from None
     except SystemExit:
-        _tell_how_to_resume(model, plan)
+        _tell_how_to_resume(plan)
         raise
     seconds = time.perf_counter() - start
-    steps = _trained_steps(model) - before
+    steps = _trained_steps(plan) - before
     typer.echo(
         f"Trained {steps:,} {'full-batch' if full_batch else 'mini-batch'} "
         f"step{'' if steps == 1 else 's'} "
@@ -115,12 +130,13 @@ def train(plan: TrainingPlan) -> None:
     typer.echo(f"See it with: centroids inspect {plan.model_dir}")
 
 
-def _tell_how_to_resume(model: KMeansClustering, plan: TrainingPlan) -> None:
+def _tell_how_to_resume(plan: TrainingPlan) -> None:
     """After Ctrl-C or SIGTERM."""
-    if model.latest_checkpoint() is None:
+    checkpoint = load_latest(str(plan.model_dir))
+    if checkpoint is None:
         typer.echo("Stopped before the first step; nothing was saved.", err=True)
         return
-    typer.echo(f"Stopped; {plan.model_dir} holds step {_trained_steps(model):,}.", err=True)
+    typer.echo(f"Stopped; {plan.model_dir} holds step {checkpoint.global_step:,}.", err=True)
     again = [word for word in sys.argv[1:] if word != "--restart-input"]
     typer.echo(f"Go on with: {shlex.join(['centroids', *again])}", err=True)
 
@@ -136,7 +152,7 @@ def _make_model(plan: TrainingPlan, full_batch: bool) -> KMeansClustering:
         num_clusters = _or(num_clusters, trained.params["num_clusters"])
         metric = _or(metric, trained.params["distance_metric"])
     elif isinstance(initial, np.ndarray):
-        num_clusters = len(initial) if initial.ndim else 0
+        num_clusters = len(initial)
     if num_clusters is None:
         raise ValueError(f"--num-clusters is needed: {plan.model_dir} holds no model yet")
     return KMeansClustering(
@@ -153,10 +169,14 @@ def _make_model(plan: TrainingPlan, full_batch: bool) -> KMeansClustering:
 
 
 def _initial_clusters(given: str) -> str | NDArray[Any]:
-    if not given.endswith(".npy"):
+    if given in (KMeansClustering.RANDOM_INIT, KMeansClustering.KMEANS_PLUS_PLUS_INIT):
         return given
-    centers: NDArray[Any] = np.load(given)
-    return centers
+    if not given.endswith(".npy"):
+        raise ValueError(
+            "--initial-clusters must be random, kmeans_plus_plus or the name of a .npy file, got "
+            f"{given!r}"
+        )
+    return read_all(Path(given), None)
 
 
 def _make_input(plan: TrainingPlan, full_batch: bool) -> Callable[[], Any]:
@@ -188,17 +208,26 @@ def _or(given: T | None, default: T) -> T:
 
 
 def read_all(path: Path, columns: list[str] | None, bad_rows: BadRows = "raise") -> NDArray[Any]:
-    """All points of a file: mapped for .npy if all rows are taken, read into memory otherwise."""
+    """All points of a file: mapped for .npy if all rows are taken, read into memory otherwise.
+
+    Raises:
+        ValueError: If the file has no rows, or cannot be read as points.
+        OSError: If it cannot be read at all.
+    """
+    input_fn = file_input_fn(path, 1 << 16, columns=columns, bad_rows=bad_rows)
     if path.suffix.lower() == ".npy" and bad_rows == "raise":
-        array: NDArray[Any] = np.load(path, mmap_mode="r")
-        return array
-    return np.concatenate(list(file_input_fn(path, 1 << 16, columns=columns, bad_rows=bad_rows)()))
+        points: NDArray[Any] = np.load(path, mmap_mode="r")
+    else:
+        batches = list(input_fn())
+        points = np.concatenate(batches) if batches else np.empty(0)
+    if len(points) == 0:
+        raise ValueError(f"{path} has no rows")
+    return points
 
 
-def _trained_steps(model: KMeansClustering) -> int:
-    if model.latest_checkpoint() is None:
-        return 0
-    return int(model.get_variable_value("global_step"))
+def _trained_steps(plan: TrainingPlan) -> int:
+    checkpoint = load_latest(str(plan.model_dir))
+    return 0 if checkpoint is None else checkpoint.global_step
 
 
 class _InitializationStatus(centroids.SessionRunHook):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from centroids import kernels
 from centroids.clustering.points import check_finite, locate_bad_points
 from centroids.kernels import SAMPLING_BLOCK, Points, l2_normalize, num_rows, result_dtype
-from centroids.kernels.dense_or_sparse import is_sparse
+from centroids.kernels.dense_or_sparse import is_real, is_sparse
 
 InitialCenters: TypeAlias = Literal["random", "kmeans_plus_plus"] | Callable[[Any, int], Any]
 
@@ -148,14 +148,20 @@ def _check_enough(num_points: int, num_clusters: int, method: InitialCenters) ->
 
 
 def _check_chosen(centers: Any, points: Points, remaining: int) -> NDArray[Any]:
-    dense = centers.toarray() if is_sparse(centers) else np.asarray(centers)
+    width = points.shape[1]
+    allowed = f"initial_clusters must return from 0 to {remaining} rows of {width} columns"
+    if centers is None:
+        raise ValueError(f"{allowed}, it returned None")
+    try:
+        dense = centers.toarray() if is_sparse(centers) else np.asarray(centers)
+    except ValueError:
+        raise ValueError(f"{allowed}, it returned rows of different lengths") from None
     if dense.size == 0:
-        return np.empty((0, points.shape[1]), result_dtype(points))
-    if dense.ndim != 2 or dense.shape[1] != points.shape[1] or len(dense) > remaining:
-        raise ValueError(
-            f"initial_clusters must return from 0 to {remaining} rows of {points.shape[1]} "
-            f"columns, it returned an array of shape {dense.shape}"
-        )
+        return np.empty((0, width), result_dtype(points))
+    if dense.ndim != 2 or dense.shape[1] != width or len(dense) > remaining:
+        raise ValueError(f"{allowed}, it returned an array of shape {dense.shape}")
+    if not is_real(dense.dtype):
+        raise ValueError(f"{allowed} of real numbers, it returned elements of type {dense.dtype}")
     if not np.isfinite(dense).all():
         raise ValueError("initial_clusters returned a center that is not finite")
     return dense.astype(result_dtype(points))

@@ -1,6 +1,7 @@
 """The Estimator runtime: it knows nothing of k-means, and any model can use it."""
 
-from centroids.estimator.checkpoint import Checkpoint, DamagedCheckpointError
+from centroids.checkpoint_names import DamagedCheckpointError
+from centroids.estimator.checkpoint import Checkpoint
 from centroids.estimator.checkpoint_folder import (
     Saver,
     latest_checkpoint,
@@ -15,7 +16,6 @@ from centroids.estimator.hooks import (
     LoggingTensorHook,
     NanLossDuringTrainingError,
     NanTensorHook,
-    SecondOrStepTimer,
     StepCounterHook,
     StopAtStepHook,
 )
@@ -47,6 +47,7 @@ from centroids.estimator.spec import (
 )
 from centroids.estimator.summary import EventWriter
 from centroids.estimator.summary_hook import SummarySaverHook
+from centroids.estimator.timer import SecondOrStepTimer
 
 __all__ = [
     "Batch",

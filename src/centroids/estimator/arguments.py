@@ -1,17 +1,13 @@
-"""Checks of the arguments that train, evaluate and predict share."""
+"""Checks of the arguments of the constructor, train, evaluate and predict."""
 
 from __future__ import annotations
 
-import inspect
 import operator
 import os
 import tempfile
-from collections.abc import Callable
 from typing import Any
 
 from centroids.estimator.run_config import RunConfig
-
-_MODEL_FN_ARGUMENTS = ("features", "labels", "mode", "params", "config")
 
 
 def check_count(name: str, value: Any) -> int | None:
@@ -47,6 +43,17 @@ def check_train_steps(steps: Any, max_steps: Any) -> tuple[int | None, int | Non
     return check_count("steps", steps), check_count("max_steps", max_steps)
 
 
+def check_exactly_one(**given: object) -> None:
+    """Checks that one argument of a pair is given, and the other one None.
+
+    Raises:
+        ValueError: If both are given or none.
+    """
+    if sum(value is not None for value in given.values()) != 1:
+        values = " and ".join(f"{name}={value!r}" for name, value in given.items())
+        raise ValueError(f"exactly one of {' and '.join(given)} must be given, not {values}")
+
+
 def check_input_fn(input_fn: Any) -> None:
     """Checks that there is an input function.
 
@@ -72,46 +79,6 @@ def check_predict_keys(predict_keys: Any) -> list[str] | None:
     if not keys or not all(isinstance(key, str) for key in keys):
         raise ValueError(f"predict_keys must be a list of names or None, not {predict_keys!r}")
     return keys
-
-
-def check_model_fn(model_fn: Any) -> tuple[str, ...]:
-    """Finds which arguments a model function takes.
-
-    Args:
-        model_fn: The function.
-
-    Returns:
-        Some of features, labels, mode, params, config, in this order.
-
-    Raises:
-        ValueError: If it takes no features, or requires another argument.
-        TypeError: If it is no function.
-    """
-    if not callable(model_fn):
-        raise TypeError(f"model_fn must be a function, not {model_fn!r}")
-    parameters = inspect.signature(model_fn).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return _MODEL_FN_ARGUMENTS
-    names = {parameter.name for parameter in parameters}
-    required = {
-        parameter.name
-        for parameter in parameters
-        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
-    }
-    unexpected = sorted(required - set(_MODEL_FN_ARGUMENTS))
-    if unexpected:
-        raise ValueError(
-            f"model_fn ({model_fn!r}) has following not expected args: {', '.join(unexpected)}; "
-            f"it may take {', '.join(_MODEL_FN_ARGUMENTS)}"
-        )
-    if "features" not in names:
-        raise ValueError(f"model_fn ({model_fn!r}) must include features argument.")
-    return tuple(name for name in _MODEL_FN_ARGUMENTS if name in names)
-
-
-def call_with(function: Callable[..., Any], names: tuple[str, ...], values: dict[str, Any]) -> Any:
-    """Calls a function with those of the values that it takes, by name."""
-    return function(**{name: values[name] for name in names})
 
 
 def check_model_dir(model_dir: str) -> None:

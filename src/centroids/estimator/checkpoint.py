@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.checkpoint_names import DamagedCheckpointError
+
 FORMAT_VERSION = 1
-SUFFIX = ".safetensors"
 # One metadata key: safetensors writes several in a random order, and equal models would give
 # different bytes.
 _METADATA_KEY = "centroids"
@@ -26,10 +27,6 @@ _SEAL = re.compile(rb'\{"__metadata__":\{"centroids":"\{\\"sha256\\": \\"([0-9a-
 # Of an input that cannot tell where it stands: somewhere between its beginning and its end.
 UNKNOWN_POSITION = {"unknown": True}
 _UNSEALED = "0" * 64
-
-
-class DamagedCheckpointError(ValueError):
-    """A checkpoint file is torn, altered or no checkpoint at all."""
 
 
 @dataclass(frozen=True)

@@ -21,20 +21,18 @@ import re
 import time
 from dataclasses import dataclass
 
-from centroids.estimator.checkpoint import (
+from centroids.checkpoint_names import (
+    STATE_FILE,
     SUFFIX,
-    Checkpoint,
+    TENSORFLOW_STATE_FILE,
     DamagedCheckpointError,
-    deserialize,
-    serialize,
 )
-from centroids.estimator.files import remove_leftovers, write_atomically
+from centroids.estimator.checkpoint import Checkpoint, deserialize, serialize
 from centroids.estimator.run_config import RunConfig
+from centroids.files import remove_leftovers, write_atomically
 
 logger = logging.getLogger(__name__)
 
-STATE_FILE = "checkpoint"
-TENSORFLOW_STATE_FILE = "checkpoint.tensorflow"
 _NAME = re.compile(r"(?P<basename>.+)-(?P<step>\d{1,18})\.safetensors")
 _FIRST_LINE = re.compile(
     rb'model_checkpoint_path: "[^"/\0\n]+"(?: *# list sha256=(?P<sha256>[0-9a-f]{64}))? *(?:\n|$)'

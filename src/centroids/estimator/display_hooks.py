@@ -9,7 +9,7 @@ import time
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from centroids.estimator.hooks import SecondOrStepTimer
+from centroids.estimator.arguments import check_exactly_one
 from centroids.estimator.session_run_hook import (
     Coordinator,
     SessionRunArgs,
@@ -17,6 +17,7 @@ from centroids.estimator.session_run_hook import (
     SessionRunHook,
     SessionRunValues,
 )
+from centroids.estimator.timer import SecondOrStepTimer
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
@@ -132,11 +133,7 @@ class ProfilerHook(SessionRunHook):
         save_secs: float | None = None,
         output_dir: str = "",
     ) -> None:
-        if (save_secs is None) == (save_steps is None):
-            raise ValueError(
-                "exactly one of save_steps and save_secs must be given, not "
-                f"save_steps={save_steps!r} and save_secs={save_secs!r}"
-            )
+        check_exactly_one(save_steps=save_steps, save_secs=save_secs)
         self._timer = SecondOrStepTimer(save_secs, save_steps)
         self._output_dir = output_dir or "."
 

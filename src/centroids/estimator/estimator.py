@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 import tempfile
@@ -12,12 +11,10 @@ from typing import Any, Self
 from numpy.typing import NDArray
 
 from centroids.estimator.arguments import (
-    call_with,
     check_count,
     check_evaluation_name,
     check_input_fn,
     check_model_dir,
-    check_model_fn,
     check_predict_keys,
     check_train_steps,
     merge_model_dir,
@@ -25,22 +22,20 @@ from centroids.estimator.arguments import (
 )
 from centroids.estimator.checkpoint import Checkpoint
 from centroids.estimator.checkpoint_folder import load_latest, read_checkpoint
-from centroids.estimator.default_hooks import training_hooks
 from centroids.estimator.exporting import check_receiver_fn, export_saved_model
 from centroids.estimator.hooks import StopAfterNumBatchesHook, StopAtStepHook
 from centroids.estimator.inference import evaluate_batches, predict_batches, write_evaluation
 from centroids.estimator.model_dir_lock import lock_model_dir
+from centroids.estimator.model_function import ModelFunction
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import CheckpointSaverListener, check_listeners
-from centroids.estimator.session import Fetches, MonitoredSession
-from centroids.estimator.session_run_hook import SessionRunArgs, SessionRunHook, check_hooks
-from centroids.estimator.session_setup import BatchQueue, create_session, position_to_resume
-from centroids.estimator.spec import EstimatorSpec, ModeKeys, describe
+from centroids.estimator.session_run_hook import SessionRunHook, check_hooks
+from centroids.estimator.session_setup import BatchQueue, position_to_resume
+from centroids.estimator.spec import EstimatorSpec, ModeKeys
 from centroids.estimator.stop_signals import StopSignals
+from centroids.estimator.training import Training
 from centroids.export.receivers import ServingInputReceiver
-from centroids.inputs.errors import PositionError
-from centroids.inputs.source import Position
-from centroids.inputs.stream import BatchStream, open_stream
+from centroids.inputs.stream import open_stream
 
 logger = logging.getLogger(__name__)
 
@@ -102,9 +97,10 @@ class Estimator:
             logger.warning("Using temporary folder as model directory: %s", folder)
             self._config = self._config.replace(model_dir=folder)
         check_model_dir(self.model_dir)
-        self._model_fn_arguments = check_model_fn(model_fn)
-        self._model_fn = model_fn
-        self._params = copy.deepcopy({} if params is None else params)
+        self._model_fn = ModelFunction(model_fn, {} if params is None else params)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(model_dir={self.model_dir!r}, params={self.params!r})"
 
     @property
     def config(self) -> RunConfig:
@@ -120,12 +116,12 @@ class Estimator:
     @property
     def params(self) -> Any:
         """A copy of the params; {} when none were given."""
-        return copy.deepcopy(self._params)
+        return self._model_fn.params
 
     @property
     def model_fn(self) -> Callable[[Any, Any, str, RunConfig], EstimatorSpec]:
         """The model function bound to the params: `model_fn(features, labels, mode, config)`."""
-        return self._call_model_fn
+        return self._model_fn
 
     def train(
         self,
@@ -172,7 +168,7 @@ class Estimator:
         """
         steps, max_steps = check_train_steps(steps, max_steps)
         check_input_fn(input_fn)
-        stop_hooks = check_hooks(hooks)
+        all_hooks = check_hooks(hooks)
         listeners = check_listeners(saving_listeners)
         prepare_model_dir(self.model_dir)
         with lock_model_dir(self.model_dir), StopSignals() as signals:
@@ -186,9 +182,11 @@ class Estimator:
                 )
                 return self
             if steps is not None or max_steps is not None:
-                stop_hooks.append(StopAtStepHook(steps, max_steps))
-            position = position_to_resume(restored, restart_input)
-            loss = self._train(input_fn, position, restored, stop_hooks, listeners, signals)
+                all_hooks.append(StopAtStepHook(steps, max_steps))
+            training = Training(
+                self._model_fn, self._config, input_fn, restored, all_hooks, listeners, signals
+            )
+            loss = training.run(position_to_resume(restored, restart_input))
         logger.info("Loss for final step: %s.", loss)
         return self
 
@@ -226,11 +224,17 @@ class Estimator:
         if steps is not None:
             all_hooks.append(StopAfterNumBatchesHook(steps))
         # One wanted batch must not cost a second one, which reading ahead would fetch.
-        with self._open(input_fn, ModeKeys.EVAL, read_ahead=steps != 1) as stream:
+        with open_stream(
+            input_fn,
+            mode=ModeKeys.EVAL,
+            params=self.params,
+            config=self._config,
+            read_ahead=steps != 1,
+        ) as stream:
             batches = BatchQueue(stream)
             if batches.peek() is None:
                 raise ValueError("input_fn gave no batch (or only empty ones): nothing to evaluate")
-            spec = self._spec(batches, ModeKeys.EVAL)
+            spec = self._model_fn.for_batches(batches, ModeKeys.EVAL, self._config)
             values = evaluate_batches(spec, batches, restored, all_hooks, self._config)
         logger.info("Evaluation at global step %d: %s", values["global_step"], values)
         write_evaluation(self.model_dir, values, name)
@@ -272,9 +276,11 @@ class Estimator:
         restored = self._trained(checkpoint_path)
 
         def predictions() -> Generator[Any]:
-            with self._open(input_fn, ModeKeys.PREDICT) as stream:
+            with open_stream(
+                input_fn, mode=ModeKeys.PREDICT, params=self.params, config=self._config
+            ) as stream:
                 batches = BatchQueue(stream)
-                spec = self._spec(batches, ModeKeys.PREDICT)
+                spec = self._model_fn.for_batches(batches, ModeKeys.PREDICT, self._config)
                 yield from predict_batches(
                     spec, batches, restored, keys, all_hooks, self._config, yield_single_examples
                 )
@@ -325,7 +331,7 @@ class Estimator:
         """
         check_receiver_fn(serving_input_receiver_fn)
         return export_saved_model(
-            self.model_fn,
+            self._model_fn,
             self._config,
             self._trained(checkpoint_path),
             export_dir_base,
@@ -369,48 +375,6 @@ class Estimator:
         latest = self._load_checkpoint()
         return None if latest is None else latest.path
 
-    def _open(
-        self,
-        input_fn: InputFunction,
-        mode: str,
-        *,
-        position: Position | None = None,
-        read_ahead: bool = True,
-    ) -> BatchStream:
-        return open_stream(
-            input_fn,
-            mode=mode,
-            params=self.params,
-            config=self._config,
-            position=position,
-            read_ahead=read_ahead,
-        )
-
-    def _call_model_fn(
-        self, features: Any, labels: Any, mode: str, config: RunConfig
-    ) -> EstimatorSpec:
-        values = {
-            "features": features,
-            "labels": labels,
-            "mode": mode,
-            "params": self.params,
-            "config": config,
-        }
-        spec = call_with(self._model_fn, self._model_fn_arguments, values)
-        if not isinstance(spec, EstimatorSpec):
-            raise ValueError(f"model_fn should return an EstimatorSpec, not {spec!r}")
-        if spec.mode != mode:
-            raise ValueError(
-                f"model_fn returned a spec for mode {spec.mode!r} when called for {mode!r}"
-            )
-        return spec
-
-    def _spec(self, batches: BatchQueue, mode: str) -> EstimatorSpec:
-        first = batches.peek()
-        features = None if first is None else describe(first.features)
-        labels = None if first is None or mode == ModeKeys.PREDICT else describe(first.labels)
-        return self._call_model_fn(features, labels, mode, self._config)
-
     def _load_checkpoint(
         self, checkpoint_path: str | os.PathLike[str] | None = None
     ) -> Checkpoint | None:
@@ -426,60 +390,6 @@ class Estimator:
                 f"Could not find trained model in model_dir: {self.model_dir}; call train first"
             )
         return latest
-
-    def _train(
-        self,
-        input_fn: InputFunction,
-        position: Position | None,
-        restored: Checkpoint | None,
-        hooks: list[SessionRunHook],
-        listeners: list[CheckpointSaverListener],
-        signals: StopSignals,
-    ) -> Any:
-        with self._open_at(input_fn, position) as stream:
-            batches = BatchQueue(signals.while_waiting(stream), calls_again=stream.calls_again)
-            # A call that stopped at the very end of its input leaves a whole new pass to this one.
-            ended = position is not None and restored is not None and restored.finished
-            if not (ended and batches.peek() is None):
-                return self._run_steps(batches, restored, hooks, listeners, signals)
-        return self._train(input_fn, None, restored, hooks, listeners, signals)
-
-    def _open_at(self, input_fn: InputFunction, position: Position | None) -> BatchStream:
-        try:
-            return self._open(input_fn, ModeKeys.TRAIN, position=position)
-        except PositionError as error:
-            raise ValueError(
-                f"{error}; to begin this input at its beginning, pass restart_input=True to train, "
-                "or --restart-input on the command line"
-            ) from error
-        except Exception as error:
-            error.add_note("raised before the first step of this call, by input_fn")
-            raise
-
-    def _run_steps(
-        self,
-        batches: BatchQueue,
-        restored: Checkpoint | None,
-        hooks: list[SessionRunHook],
-        listeners: list[CheckpointSaverListener],
-        signals: StopSignals,
-    ) -> Any:
-        spec = self._spec(batches, ModeKeys.TRAIN)
-        if batches.peek() is None and (restored is None or restored.input_position is None):
-            logger.warning("input_fn gave no batch (or only empty ones): there is no step to train")
-        loss = None
-        args = SessionRunArgs("loss")
-        with MonitoredSession(
-            training_hooks(spec, self._config, hooks, listeners, self._params),
-            lambda: create_session(spec, batches, self._config, restored, self._params),
-        ) as monitored:
-            signals.in_training = True
-            fetches = Fetches(monitored.session, args.fetches)
-            while not monitored.should_stop() and signals.received is None:
-                loss = monitored.run(args, fetches)
-            if monitored.should_stop() or signals.received is None:
-                monitored.session.finished = True
-        return loss
 
 
 def _variable(variables: Mapping[str, NDArray[Any]], name: Any) -> NDArray[Any]:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping
 from typing import IO, Any
 
-from centroids.estimator.files import sync_folder
+from centroids.files import sync_folder
 
 EXTRA_ASSETS = "assets.extra"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from centroids.estimator.checkpoint import Checkpoint
 from centroids.estimator.export_folder import check_assets, check_export_dir, write_export_folder
+from centroids.estimator.model_function import ModelFunction
 from centroids.estimator.session_setup import check_restored
 from centroids.estimator.spec import Batch, EstimatorSpec, ModeKeys, TensorSpec
 from centroids.export.graph import Tensor
@@ -15,8 +16,6 @@ from centroids.export.receivers import ServingInputReceiver
 
 if TYPE_CHECKING:
     from centroids.estimator.run_config import RunConfig
-
-ModelFunction = Callable[[Any, Any, str, "RunConfig"], EstimatorSpec]
 
 
 def check_receiver_fn(serving_input_receiver_fn: Any) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from centroids.estimator.files import remove_leftovers, write_atomically
 from centroids.estimator.session_run_hook import Coordinator, SessionRunHook
+from centroids.files import remove_leftovers, write_atomically
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session

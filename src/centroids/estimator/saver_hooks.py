@@ -6,14 +6,15 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from centroids.estimator.arguments import check_exactly_one
 from centroids.estimator.checkpoint_folder import Saver
-from centroids.estimator.hooks import SecondOrStepTimer
 from centroids.estimator.session_run_hook import (
     Coordinator,
     SessionRunContext,
     SessionRunHook,
     SessionRunValues,
 )
+from centroids.estimator.timer import SecondOrStepTimer
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
@@ -92,11 +93,7 @@ class CheckpointSaverHook(SessionRunHook):
         checkpoint_basename: str = "model.ckpt",
         listeners: Sequence[CheckpointSaverListener] | None = None,
     ) -> None:
-        if (save_secs is None) == (save_steps is None):
-            raise ValueError(
-                "exactly one of save_secs and save_steps must be given, not "
-                f"save_secs={save_secs!r} and save_steps={save_steps!r}"
-            )
+        check_exactly_one(save_secs=save_secs, save_steps=save_steps)
         self._checkpoint_dir = checkpoint_dir
         self._basename = checkpoint_basename
         self._given_saver = saver

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.estimator.checkpoint import UNKNOWN_POSITION, Checkpoint, DamagedCheckpointError
+from centroids.checkpoint_names import DamagedCheckpointError
+from centroids.estimator.checkpoint import UNKNOWN_POSITION, Checkpoint
 from centroids.estimator.metrics import Metric
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session import Session
@@ -93,6 +94,14 @@ def create_session(
     metrics: Mapping[str, Metric] | None = None,
 ) -> Session:
     """Makes a session whose variables are restored, or initialised when there is no checkpoint.
+
+    Args:
+        spec: The model.
+        batches: The input. To initialise, the first of them are looked at and left in place.
+        config: The settings of the run.
+        restored: The checkpoint to go on from, or None.
+        params: Saved in checkpoints as far as JSON goes.
+        metrics: Metrics to update with each batch (evaluation), by name.
 
     Raises:
         ValueError: If the checkpoint is of another model, or the input ends before the model is

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from centroids.estimator.hooks import SecondOrStepTimer, event_writer
+from centroids.estimator.arguments import check_exactly_one
+from centroids.estimator.hooks import event_writer
 from centroids.estimator.session_run_hook import (
     Coordinator,
     SessionRunArgs,
@@ -14,6 +15,7 @@ from centroids.estimator.session_run_hook import (
     SessionRunValues,
 )
 from centroids.estimator.summary import EventWriter
+from centroids.estimator.timer import SecondOrStepTimer
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
@@ -49,11 +51,7 @@ class SummarySaverHook(SessionRunHook):
         summary_op: str | Sequence[str] | Mapping[str, str] | None = None,
         scalars: Mapping[str, Callable[[], float]] | None = None,
     ) -> None:
-        if (save_secs is None) == (save_steps is None):
-            raise ValueError(
-                "exactly one of save_steps and save_secs must be given, not "
-                f"save_steps={save_steps!r} and save_secs={save_secs!r}"
-            )
+        check_exactly_one(save_steps=save_steps, save_secs=save_secs)
         if summary_writer is None and not output_dir:
             raise ValueError("one of output_dir and summary_writer must be given")
         self._timer = SecondOrStepTimer(save_secs, save_steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from centroids.estimator.files import write_atomically
+from centroids.files import write_atomically
 
 
 def check_destination(path: str | os.PathLike[str]) -> str:

@@ -21,17 +21,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.estimator.checkpoint import SUFFIX, DamagedCheckpointError
-from centroids.estimator.checkpoint_folder import STATE_FILE, TENSORFLOW_STATE_FILE
+from centroids.checkpoint_names import (
+    STATE_FILE,
+    SUFFIX,
+    TENSORFLOW_STATE_FILE,
+    DamagedCheckpointError,
+)
 from centroids.export.crc32c import masked_crc32c
 from centroids.export.string_table import DamagedTableError
 from centroids.export.tensor_bundle import TensorFlowVariable, read_index
 
-# Where the list is found; the second is where a training of ours keeps it when it writes its own.
+# Where the list is found.
 _LISTS = (STATE_FILE, TENSORFLOW_STATE_FILE)
 _LISTED = re.compile(r'^\s*model_checkpoint_path:\s*"((?:[^"\\]|\\.)*)"', re.MULTILINE)
 _INDEX = ".index"
-_DATA_PATTERN = ".data-?????-of-?????"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 
 def check_positive(name: str, value: object) -> int:
     """The integer `value`, at least 1; else a ValueError that names it."""
@@ -28,7 +30,7 @@ def check_seed(value: object) -> int:
 
 def check_bool(name: str, value: object) -> bool:
     """The boolean `value`; else a ValueError that names it."""
-    if type(value).__name__ not in ("bool", "bool_"):
+    if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{name} must be True or False, got {value!r}")
     return bool(value)
 
@@ -50,7 +52,7 @@ def check_file(path: str | os.PathLike[str]) -> Path:
 
 def _check_integer(name: str, value: object, lowest: int, otherwise: str = "") -> int:
     try:
-        if type(value).__name__ in ("bool", "bool_"):
+        if isinstance(value, (bool, np.bool_)):
             raise TypeError
         number = operator.index(cast("Any", value))
     except TypeError:

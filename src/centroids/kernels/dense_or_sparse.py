@@ -46,6 +46,11 @@ def is_sparse(points: object) -> TypeIs[Sparse]:
     return sparse is not None and bool(sparse.issparse(points))
 
 
+def is_real(dtype: np.dtype[Any]) -> bool:
+    """Whether elements of this type are real numbers; bfloat16 is no kind that NumPy knows."""
+    return dtype.kind in "biuf" or dtype.name == "bfloat16"
+
+
 def num_rows(points: Points) -> int:
     """The number of points in a batch."""
     return int(points.shape[0])
@@ -74,7 +79,7 @@ def check_points(points: Points, name: str = "points") -> Points:
         ValueError: If the shape is neither [n] nor [n, d] with d at least 1, or a sparse matrix
             has indices outside its shape.
     """
-    if points.dtype.kind not in "biuf" and points.dtype.name != "bfloat16":
+    if not is_real(points.dtype):
         raise TypeError(f"{name} must hold real numbers, got elements of type {points.dtype}")
     if points.ndim == 1:
         points = points.reshape((-1, 1))

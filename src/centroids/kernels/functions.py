@@ -20,6 +20,7 @@ from centroids.kernels.dense_or_sparse import (
     Points,
     Sparse,
     check_points,
+    is_real,
     is_sparse,
     num_rows,
     result_dtype,
@@ -240,8 +241,21 @@ def prepare_centers(
 
     A zero center is at cosine distance 1, which is a squared distance of 2 to a unit vector: one
     more than the squared length of the vector itself.
+
+    Args:
+        points: [n, d], of which only the width and the type count.
+        centers: [k, d], k at least 1.
+        cosine: Whether the distance is cosine.
+
+    Returns:
+        [k, d] float32 or float64, in rows one after the other; and [k] float64, what to add to the
+        squared distances to each center, or None for nothing.
+
+    Raises:
+        TypeError: If the elements of the centers are not real numbers.
+        ValueError: If the widths differ or there is no center.
     """
-    if centers.dtype.kind not in "biuf" and centers.dtype.name != "bfloat16":
+    if not is_real(centers.dtype):
         raise TypeError(f"centers must hold real numbers, got elements of type {centers.dtype}")
     if centers.ndim != 2 or centers.shape[0] == 0:
         raise ValueError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 from centroids.kernels import _native
 
 
@@ -29,15 +31,21 @@ def set_num_threads(count: int) -> None:
 
     Raises:
         ValueError: If `count` is negative or above 4096.
+        TypeError: If it is no integer.
 
     >>> set_num_threads(2)
     >>> num_threads()
     2
     >>> set_num_threads(0)
     """
-    if not 0 <= count <= 4096:
-        raise ValueError(f"count must be from 0 (the default) to 4096, got {count}")
-    _native.set_num_threads(count)
+    allowed = "count must be an integer from 0 (the default) to 4096"
+    try:
+        number = operator.index(count)
+    except TypeError:
+        raise TypeError(f"{allowed}, got {count!r}") from None
+    if not 0 <= number <= 4096:
+        raise ValueError(f"{allowed}, got {number}")
+    _native.set_num_threads(number)
 
 
 def instruction_set() -> str:

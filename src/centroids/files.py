@@ -32,7 +32,10 @@ def write_atomically(path: str, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        # A full disk does not say what it has no room for.
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = path
         if os.path.exists(temporary):
             os.remove(temporary)
         raise

@@ -1,0 +1,12 @@
+"""What checkpoints of ours and of TensorFlow have in common: names of files, and their damage."""
+
+from __future__ import annotations
+
+SUFFIX = ".safetensors"
+STATE_FILE = "checkpoint"
+# A training of ours keeps TensorFlow's list under this name when it writes its own.
+TENSORFLOW_STATE_FILE = "checkpoint.tensorflow"
+
+
+class DamagedCheckpointError(ValueError):
+    """A checkpoint file is torn, altered or no checkpoint at all."""

@@ -1,0 +1,107 @@
+"""The loop of train over the batches of an input."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from centroids.estimator.checkpoint import Checkpoint
+from centroids.estimator.default_hooks import training_hooks
+from centroids.estimator.model_function import ModelFunction
+from centroids.estimator.run_config import RunConfig
+from centroids.estimator.saver_hooks import CheckpointSaverListener
+from centroids.estimator.session import Fetches, MonitoredSession
+from centroids.estimator.session_run_hook import SessionRunArgs, SessionRunHook
+from centroids.estimator.session_setup import BatchQueue, create_session
+from centroids.estimator.spec import ModeKeys
+from centroids.estimator.stop_signals import StopSignals
+from centroids.inputs.errors import PositionError
+from centroids.inputs.source import Position
+from centroids.inputs.stream import BatchStream, open_stream
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Training:
+    """One call of train, with its arguments checked and its model folder locked.
+
+    Attributes:
+        model_fn: The model.
+        config: The settings of the run; `model_dir` is set.
+        input_fn: Gives the input.
+        restored: The checkpoint to go on from, or None.
+        hooks: Those of the caller, and the one that stops at a step.
+        listeners: Called before and after each checkpoint.
+        signals: Ends the loop when SIGINT or SIGTERM has come.
+    """
+
+    model_fn: ModelFunction
+    config: RunConfig
+    input_fn: Callable[..., Any]
+    restored: Checkpoint | None
+    hooks: list[SessionRunHook]
+    listeners: list[CheckpointSaverListener]
+    signals: StopSignals
+
+    def run(self, position: Position | None) -> Any:
+        """Trains from a position of the input to the end of the call.
+
+        Args:
+            position: Where the input is to begin; None: at its beginning.
+
+        Returns:
+            The loss of the last step, or None when there was no step.
+
+        Raises:
+            ValueError: If the position is not one of this input, or the checkpoint is of another
+                model.
+        """
+        with self._open(position) as stream:
+            waiting = self.signals.while_waiting(stream)
+            batches = BatchQueue(waiting, calls_again=stream.calls_again)
+            # A call that stopped at the very end of its input leaves a whole new pass to this one.
+            ended = position is not None and self.restored is not None and self.restored.finished
+            if not (ended and batches.peek() is None):
+                return self._run_steps(batches)
+        return self.run(None)
+
+    def _open(self, position: Position | None) -> BatchStream:
+        try:
+            return open_stream(
+                self.input_fn,
+                mode=ModeKeys.TRAIN,
+                params=self.model_fn.params,
+                config=self.config,
+                position=position,
+            )
+        except PositionError as error:
+            raise ValueError(
+                f"{error}; to begin this input at its beginning, pass restart_input=True to train, "
+                "or --restart-input on the command line"
+            ) from error
+        except Exception as error:
+            error.add_note("raised before the first step of this call, by input_fn")
+            raise
+
+    def _run_steps(self, batches: BatchQueue) -> Any:
+        spec = self.model_fn.for_batches(batches, ModeKeys.TRAIN, self.config)
+        at_beginning = self.restored is None or self.restored.input_position is None
+        if batches.peek() is None and at_beginning:
+            logger.warning("input_fn gave no batch (or only empty ones): there is no step to train")
+        loss = None
+        params = self.model_fn.params
+        args = SessionRunArgs("loss")
+        with MonitoredSession(
+            training_hooks(spec, self.config, self.hooks, self.listeners, params),
+            lambda: create_session(spec, batches, self.config, self.restored, params),
+        ) as monitored:
+            self.signals.in_training = True
+            fetches = Fetches(monitored.session, args.fetches)
+            while not monitored.should_stop() and self.signals.received is None:
+                loss = monitored.run(args, fetches)
+            if monitored.should_stop() or self.signals.received is None:
+                monitored.session.finished = True
+        return loss
