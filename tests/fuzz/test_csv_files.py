@@ -7,16 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from centroids.inputs import csv_input_fn
 from tests.fuzz.damage import SLOW, damaged, read_or_refuse
 
-FAST = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FAST = settings(max_examples=300)
 WHOLE = st.sampled_from(
     [
         b"x,y\n1,2\n3.5,-4e3\n",

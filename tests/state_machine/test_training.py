@@ -374,10 +374,12 @@ def check(max_examples: int) -> None:
     )
 
 
+@pytest.mark.hypothesis
 def test_any_sequence_of_calls_and_accidents_gives_the_true_variables() -> None:
     check(max_examples=100)
 
 
+@pytest.mark.hypothesis
 @pytest.mark.slow
 def test_many_sequences_of_calls_and_accidents_give_the_true_variables() -> None:
     check(max_examples=1500)
