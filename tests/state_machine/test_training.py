@@ -368,7 +368,7 @@ def check(max_examples: int) -> None:
             stateful_step_count=20,
             deadline=None,
             report_multiple_bugs=False,
-            phases=[Phase.generate, Phase.shrink],
+            phases=[Phase.reuse, Phase.generate, Phase.shrink],
             suppress_health_check=list(HealthCheck),
         ),
     )
