@@ -24,8 +24,8 @@ test-slow: $(VENV)/.test $(VENV)/.interop ## Run the slow tests, with TensorFlow
 crash: $(VENV)/.test ## Kill thousands of trainings at random instants and compare what they come to (half an hour)
 	$(BIN)/python -m tests.crash.kills --kills $(or $(KILLS),5000)
 
-fuzz: $(VENV)/.test ## Look for new failures: the tests of random inputs with fresh seeds, ROUNDS times (ten minutes each)
-	for round in $$(seq $(or $(ROUNDS),10)); do \
+fuzz: $(VENV)/.test ## Look for new failures: the tests of random inputs with fresh seeds, ROUNDS times (half an hour each)
+	for round in $$(seq $(or $(ROUNDS),1)); do \
 	  $(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile=explore || exit 1; done
 
 check: $(VENV)/.dev ## Lint, types, formatting, docs
