@@ -6,7 +6,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake native src -type f \
   \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' -o -name '*.h' -o -name '*.cmake' -o -name py.typed \))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-slow crash check format docs bench sanitize clean
+.PHONY: help demo test test-slow crash fuzz check format docs bench sanitize clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,10 @@ test-slow: $(VENV)/.test $(VENV)/.interop ## Run the slow tests, with TensorFlow
 
 crash: $(VENV)/.test ## Kill thousands of trainings at random instants and compare what they come to (half an hour)
 	$(BIN)/python -m tests.crash.kills --kills $(or $(KILLS),5000)
+
+fuzz: $(VENV)/.test ## Look for new failures: the tests of random inputs with fresh seeds, ROUNDS times (half an hour each)
+	for round in $$(seq $(or $(ROUNDS),1)); do \
+	  $(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile=explore || exit 1; done
 
 check: $(VENV)/.dev ## Lint, types, formatting, docs
 	$(BIN)/ruff check .

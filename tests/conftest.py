@@ -1,11 +1,34 @@
-"""What every test starts from: no leftover choices, no leftover folders."""
+"""What every test starts from: the same inputs, time enough, no leftover folders."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+_SLOW_SECONDS = 1800
+
+# A commit is tested with the same inputs each time: what passed once passes again. New ones are
+# looked for by `make fuzz`, which chooses the other profile. No profile looks at the time.
+_ALWAYS: dict[str, Any] = {
+    "deadline": None,
+    "print_blob": True,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+}
+settings.register_profile("fixed", derandomize=True, database=None, **_ALWAYS)
+# Of "default", as hypothesis itself begins with "ci" where it sees one.
+settings.register_profile("explore", settings.get_profile("default"), derandomize=False, **_ALWAYS)
+settings.load_profile("fixed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests may take longer: the limit is there to end what hangs, on any machine."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_SLOW_SECONDS))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -97,6 +97,7 @@ def test_an_interrupted_training_says_how_to_go_on(
         text=True,
     ) as training:
         while not (folder / "model" / "checkpoint").exists():
+            assert training.poll() is None
             time.sleep(0.01)
         time.sleep(0.1)
         training.send_signal(number)

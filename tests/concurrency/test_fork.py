@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -175,6 +176,11 @@ def exit_code_in_time(child: int) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
+def tell_and_sleep(started: Any) -> None:
+    started.set()
+    time.sleep(work.DEADLINE)
+
+
 class WorkerHook(centroids.SessionRunHook):
     """Starts a worker process during a training and ends it as multiprocessing does."""
 
@@ -187,11 +193,13 @@ class WorkerHook(centroids.SessionRunHook):
     ) -> None:
         if run_context.session.run("global_step") == 2:
             context = multiprocessing.get_context("fork")
-            worker = context.Process(target=time.sleep, args=(work.DEADLINE,), daemon=True)
+            started = context.Event()
+            worker = context.Process(target=tell_and_sleep, args=(started,), daemon=True)
             worker.start()
-            time.sleep(0.05)
+            # Before, Python itself would lose the signal: a child clears what is pending.
+            started.wait(work.DEADLINE)
             worker.terminate()
-            worker.join(10)
+            worker.join(work.DEADLINE / 2)
             self.exit_code = worker.exitcode
             worker.kill()
 

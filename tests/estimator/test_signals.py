@@ -72,20 +72,30 @@ def test_before_there_is_anything_to_save_it_acts_at_once(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("thread", [False, True], ids=["read here", "read ahead"])
 def test_waiting_for_input_ends_at_once(tmp_path: Path, thread: bool) -> None:
-    never, waited = threading.Event(), []
+    never, trained, waited = threading.Event(), threading.Event(), []
+
+    class Tell(SessionRunHook):
+        def after_run(self, run_context: Any, run_values: Any) -> None:
+            if run_context.session.global_step == 4:
+                trained.set()
+
+    def interrupt() -> None:
+        trained.wait(30)
+        time.sleep(0.1)  # for the session to come back for the next batch
+        os.kill(os.getpid(), signal.SIGINT)
 
     def input_fn() -> Iterator[Any]:
         for batch in batches(4):
             time.sleep(0.005 if thread else 0)  # slow sources are read in a thread
             yield batch
-        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        threading.Thread(target=interrupt).start()
         never.wait(30)
         waited.append(True)
         yield batches(1)[0]
 
     estimator = Estimator(model_fn, tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        estimator.train(input_fn)
+        estimator.train(input_fn, hooks=[Tell()])
     assert not waited
     never.set()
     assert int(estimator.get_variable_value("global_step")) == 4

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from centroids import KMeansClustering
@@ -26,9 +26,7 @@ from centroids.estimator.checkpoint import (
 from centroids.estimator.checkpoint_folder import Saver, load_latest
 from tests.fuzz.damage import SLOW, damaged
 
-FAST = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FAST = settings(max_examples=200)
 WHOLE = Checkpoint(
     variables={
         "global_step": np.array(3, np.int64),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -73,7 +73,7 @@ LAYOUTS: dict[str, Callable[[NDArray[Any]], Any]] = {
 }
 
 
-@settings(max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=800)
 @given(
     dtype=st.sampled_from([*NUMBERS, *NO_NUMBERS]),
     shape=st.lists(st.integers(0, 9), max_size=3).map(tuple),
@@ -138,7 +138,7 @@ def reference_distances(points: Any, centers: Any, cosine: bool) -> Any:
 SPARSE = ["csr", "csc", "coo", "bsr", "dia", "dok", "lil"]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(
     dtype=st.sampled_from(["f4", "f8", "g", "i1", "i8", "u2", "?", "c8"]),
     shape=st.tuples(st.integers(0, 6), st.integers(0, 6)),

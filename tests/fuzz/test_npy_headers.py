@@ -13,15 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from centroids.inputs import npy_input_fn
 from tests.fuzz.damage import SLOW, damaged, read_or_refuse
 
-FAST = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FAST = settings(max_examples=300)
 
 
 def npy(array: Any, version: tuple[int, int] | None = None) -> bytes:

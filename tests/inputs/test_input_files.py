@@ -117,6 +117,10 @@ def test_npy_errors(tmp_path: Path) -> None:
         ("a,2,1\nb,4,3\n", {"columns": [2, 1]}),
         ("\u00e9,2,1\n\u00e8,4,3\n", {"columns": [2, 1], "header": False}),
         ('" 2 1\n# 4 3\n', {"columns": [2, 1]}),
+        ('"x" "y"\n1 2\n3 4\n', {"columns": ["x", "y"]}),
+        ('"1" ,2\n"3",4 \n', {}),
+        ('a,"1",2\n"a ""b"", c",3,4\n', {"columns": [1, 2]}),
+        ('a "b", "c",1,2\na,b,3,4\n', {"columns": [2, 3]}),
     ],
 )
 def test_csv_layouts(text: str, arguments: dict[str, Any], tmp_path: Path) -> None:
@@ -151,10 +155,13 @@ def test_csv_single_column_and_types(tmp_path: Path) -> None:
         ("x y\na 1\n2\n", {"columns": ["y"]}, r"line 3: 1 fields, but the first line has 2"),
         ('1,2\n3,"4\n5",6\n', {}, r"a.csv, line 2: a quotation mark is not closed"),
         ('1,"2"\n3,4\n1,"2\n', {}, r"a.csv, line 3: a quotation mark is not closed"),
+        ('1,2\na"b,"c\n', {}, r"a.csv, line 2: a quoted field is not closed"),
         ("1,2\n3,4\r5,6\n", {}, r"a.csv, line 2: 3 fields, but the first line has 2"),
         ("1,2\n3\r,4\n", {}, r"a.csv, line 2: .*embedded newline"),
         ("1,2\n3,\u0663\n", {}, r"a.csv, line 2, column 1: '\u0663' is not a number"),
-        ('1 "2"\n', {}, r"a.csv, line 1: could not convert string '\"2\"'"),
+        ('1 "2"\n', {}, r"a.csv, line 1, column 1: '\"2\"' is not a number"),
+        ('"1" "2"\n3 4\n', {}, r"a.csv, line 1, column 0: '\"1\"' is not a number"),
+        ('1, "2"\n', {}, r"a.csv, line 1, column 1: '\"2\"' is not a number"),
         ("word,x\nthe,1\n", {}, r"column 0 \('word'\): 'the' is not .* columns with columns=\["),
     ],
 )
@@ -186,6 +193,35 @@ def test_csv_bad_arguments(
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(ValueError, match=message):
         csv_input_fn(tmp_path / "a.csv", **arguments)
+
+
+@pytest.mark.parametrize("malformed", ['"1"1', '"1"x', '1"1', '"1', '"1""', '"1"1"1"'])
+@pytest.mark.parametrize("rest", ["", ",2", ";2", "\t2"])
+def test_csv_malformed_quotes(malformed: str, rest: str, tmp_path: Path) -> None:
+    """A line that csv.reader would guess at is refused, dropped, and no header."""
+    file = tmp_path / "a.csv"
+    good = [f"3{rest}\n", f"4{rest}\n"]
+    for number in range(3):
+        file.write_text("".join([*good[:number], f"{malformed}{rest}\n", *good[number:]]))
+        with pytest.raises(ValueError, match=f"a.csv, line {number + 1}: a quot"):
+            list(csv_input_fn(file)())
+        assert read(csv_input_fn(file, bad_rows="drop")())[:, 0].tolist() == [3, 4]
+    file.write_text(f"{malformed}{rest}\n")
+    with pytest.raises(ValueError, match=r"a.csv, line 1: a quot"):
+        csv_input_fn(file, header=True)
+    for bad_rows in ("raise", "drop"):
+        with pytest.raises(ValueError, match=r"a.csv.*line 1: a quot"):
+            list(csv_input_fn(file, bad_rows=bad_rows)())
+
+
+@pytest.mark.parametrize("name", ["x", "my column", "x, y", "x\ty", 'a ""b""'])
+def test_csv_of_one_quoted_column(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(f'"{name}"\n"1"\n2\n')
+    name = name.replace('""', '"')
+    assert read(csv_input_fn(file, columns=[name])()).tolist() == [[1], [2]]
+    file.write_text('"1"\n2\n')
+    assert read(csv_input_fn(file)()).tolist() == [[1], [2]]
 
 
 def test_csv_memory_is_bounded(tmp_path: Path) -> None:

@@ -368,16 +368,18 @@ def check(max_examples: int) -> None:
             stateful_step_count=20,
             deadline=None,
             report_multiple_bugs=False,
-            phases=[Phase.generate, Phase.shrink],
+            phases=[Phase.reuse, Phase.generate, Phase.shrink],
             suppress_health_check=list(HealthCheck),
         ),
     )
 
 
+@pytest.mark.hypothesis
 def test_any_sequence_of_calls_and_accidents_gives_the_true_variables() -> None:
     check(max_examples=100)
 
 
+@pytest.mark.hypothesis
 @pytest.mark.slow
 def test_many_sequences_of_calls_and_accidents_give_the_true_variables() -> None:
     check(max_examples=1500)

@@ -18,7 +18,6 @@ from centroids.inputs.csv_layout import (
     choose_columns,
     decode_line,
     detect_layout,
-    has_closed_quotes,
     is_number,
     is_whole,
     read_line,
@@ -46,8 +45,10 @@ def csv_input_fn(
 ) -> Callable[[], CsvSource]:
     """Makes an input function that feeds the rows of a CSV file, in bounded memory.
 
-    Blank lines, and lines before the first row that begin with #, are skipped. With `shuffle`, the
-    rows are permuted within windows of 64 MiB; the windows come in the order of the file.
+    Blank lines, and lines before the first row that begin with #, are skipped. A field may stand in
+    quotation marks, except between white space, where they are characters like others; a line with
+    one that is not closed, or with text after the second one, is no row. With `shuffle`, the rows
+    are permuted within windows of 64 MiB; the windows come in the order of the file.
 
     Args:
         path: A text file of numbers in UTF-8, one row a line.
@@ -56,8 +57,8 @@ def csv_input_fn(
         shuffle: Whether to shuffle the rows, in each epoch anew.
         seed: Of the shuffling.
         columns: The names or numbers (from 0) of the columns to take, in this order; None: all.
-        delimiter: What separates the fields; None finds out: a tab, a semicolon, a comma, or else
-            any white space.
+        delimiter: What separates the fields; None finds out by the first line: a tab, a semicolon,
+            a comma, or else any white space.
         header: Whether the first line holds the names of the columns; None finds out.
         dtype: The floating-point type of the batches.
         bad_rows: "raise" raises at a line that is no row of numbers (nan and inf count as numbers
@@ -69,8 +70,9 @@ def csv_input_fn(
 
     Raises:
         OSError: If the file cannot be read; FileNotFoundError if it is not there.
-        ValueError: If the file is empty, a column is not there, or an argument has a value that is
-            not allowed. While reading: if a field is no number; it names file, line and column.
+        ValueError: If the file is empty, a column is not there, the header that there is to be is
+            malformed, or an argument has a value that is not allowed. While reading: if a field is
+            no number; it names file, line and column.
     """
     file = check_file(path)
     reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
@@ -244,9 +246,10 @@ class CsvSource(WindowedSource):
     def _find_problem(self, text: str) -> str | None:
         """What makes a line no row of numbers, to be read after its place; None if it is one."""
         layout = self._layout
-        if layout.delimiter is not None and not has_closed_quotes(text):
-            return ": a quotation mark is not closed"
-        fields = split_fields(text, layout.delimiter)
+        try:
+            fields = split_fields(text, layout.delimiter)
+        except ValueError as error:
+            return f": {error}"
         if len(fields) != layout.num_fields:
             return f": {len(fields)} fields, but the first line has {layout.num_fields}"
         for column in range(len(fields)) if self._columns is None else self._columns:

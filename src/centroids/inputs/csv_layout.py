@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import csv
+import functools
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import IO
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MAX_LINE_BYTES = 64 << 20
 _DELIMITERS = ("\t", ";", ",")  # in this order: decimals and names may have commas
+_QUOTED = r'"[^"]*+(?:""[^"]*+)*+"'
+_QUOTED_FIELD = re.compile(rf"(?<![^\t;,\s]){_QUOTED}")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ def detect_layout(file: Path, delimiter: str | None, header: bool | None) -> Lay
     """Looks at the first lines of a file.
 
     The first line is a header if it has no number, or if a field of it is no number where the next
-    line has one; or if it is a comment with as many fields as the rows, as numpy.savetxt writes.
+    line has one; or if it is a comment with as many fields as the rows, as numpy.savetxt writes. A
+    line that is malformed is no header, but a row, which is refused or dropped when it is read.
 
     Args:
         file: The file.
@@ -49,7 +53,7 @@ def detect_layout(file: Path, delimiter: str | None, header: bool | None) -> Lay
         header: Whether there is a header; None to find out.
 
     Raises:
-        ValueError: If the file has no line.
+        ValueError: If the file has no line, or if the header that there is to be is malformed.
     """
     first_byte, first_line, comment = 0, 1, ""
     rows: list[tuple[str, int]] = []
@@ -67,15 +71,21 @@ def detect_layout(file: Path, delimiter: str | None, header: bool | None) -> Lay
         raise ValueError(f"{file} has no rows")
     first = rows[0][0]
     if delimiter is None:
-        delimiter = next((candidate for candidate in _DELIMITERS if candidate in first), None)
-    fields = split_fields(first, delimiter)
-    names = split_fields(comment.lstrip("#").strip(), delimiter) if comment else []
+        delimiter = _find_delimiter(first)
+    try:
+        fields = _split_names(first, delimiter)
+    except ValueError as error:
+        if header:
+            raise ValueError(f"{file}, line {first_line}: {error}") from None
+        fields, header = first.split(delimiter), False
+    names = _split_names_or_none(comment.lstrip("#").strip(), delimiter) if comment else None
     if header is None:
-        header = _looks_like_header(fields, split_fields(rows[-1][0], delimiter), len(rows))
+        second = _split_names_or_none(rows[-1][0], delimiter)
+        header = _looks_like_header(fields, second or [], len(rows))
     if header:
         names = fields
         first_byte, first_line = first_byte + rows[0][1], first_line + 1
-    known = tuple(names) if len(names) == len(fields) else None
+    known = tuple(names) if names is not None and len(names) == len(fields) else None
     return Layout(delimiter, known, len(fields), first_byte, first_line)
 
 
@@ -111,29 +121,39 @@ def decode_line(line: bytes) -> str:
 
 
 def split_fields(text: str, delimiter: str | None) -> list[str]:
-    """The fields of a line, without quotation marks and outer white space."""
+    """The fields of a line, without outer white space.
+
+    A field that begins with a quotation mark ends at the next one that is not doubled. Between
+    white space, quotation marks are characters like others: they are words of word vectors.
+
+    >>> split_fields('"1","a ""b"", c", 5', ",")
+    ['1', 'a "b", c', '5']
+    >>> split_fields('" 1 5', None)
+    ['"', '1', '5']
+
+    Raises:
+        ValueError: If a quotation mark has no second one, or if its field goes on after that.
+    """
     if delimiter is None:
-        return [field.strip('"') for field in text.split()]
-    try:
-        fields = next(csv.reader([text], delimiter=delimiter), [])
-    except csv.Error:  # a carriage return within the line, or a field of more than 128 KiB
-        fields = text.split(delimiter)
-    return [field.strip() for field in fields]
+        return text.split()
+    if '"' not in text:
+        return [field.strip() for field in text.split(delimiter)]
+    if not _has_closed_quotes(text):
+        raise ValueError("a quotation mark is not closed")
+    if not _pattern_of_line(delimiter, "*").fullmatch(text):
+        raise ValueError("a quoted field is not closed, or goes on after its second quotation mark")
+    return [_unquote(field).strip() for field in _pattern_of_field(delimiter).findall(text)]
 
 
 def is_whole(text: str, layout: Layout) -> bool:
-    """Whether a line has the fields of a row, none of them with an open quotation mark."""
-    delimiter = layout.delimiter
+    """Whether a line has the fields of a row, and none of them is malformed."""
+    delimiter, others = layout.delimiter, layout.num_fields - 1
     if delimiter is None:
         return len(text.split()) == layout.num_fields
-    if '"' in text:
-        return has_closed_quotes(text) and len(split_fields(text, delimiter)) == layout.num_fields
-    return text.count(delimiter) + 1 == layout.num_fields
-
-
-def has_closed_quotes(text: str) -> bool:
-    """Whether each quotation mark of a line has its second one."""
-    return text.count('"') % 2 == 0
+    if '"' not in text:
+        return text.count(delimiter) == others
+    pattern = _pattern_of_line(delimiter, f"{{{others}}}")
+    return _has_closed_quotes(text) and pattern.fullmatch(text) is not None
 
 
 def is_number(field: str) -> bool:
@@ -168,3 +188,52 @@ def _looks_like_header(first: list[str], second: list[str], num_rows: int) -> bo
         not is_number(above) and is_number(below)
         for above, below in zip(first, second, strict=False)
     )
+
+
+def _find_delimiter(first: str) -> str | None:
+    """What separates the fields of the first line; a comma if it has only one."""
+    outside = _QUOTED_FIELD.sub('""', first)
+    for candidate in _DELIMITERS:
+        if candidate in outside:
+            return candidate
+    return None if re.search(r"\s", outside.strip()) else ","
+
+
+def _split_names(text: str, delimiter: str | None) -> list[str]:
+    """The fields of a line that may be a header; R quotes names between white space too."""
+    fields = split_fields(text, delimiter)
+    return fields if delimiter is not None else [field.strip('"') for field in fields]
+
+
+def _split_names_or_none(text: str, delimiter: str | None) -> list[str] | None:
+    try:
+        return _split_names(text, delimiter)
+    except ValueError:
+        return None
+
+
+def _has_closed_quotes(text: str) -> bool:
+    """Whether each quotation mark has its second one: else the text may go on in the next line."""
+    return text.count('"') % 2 == 0
+
+
+@functools.cache
+def _pattern_of_line(delimiter: str, repeat: str) -> re.Pattern[str]:
+    """Of a first field, and others as `repeat` says."""
+    field = _field(delimiter)
+    return re.compile(rf"{field}(?:{re.escape(delimiter)}{field}){repeat}")
+
+
+@functools.cache
+def _pattern_of_field(delimiter: str) -> re.Pattern[str]:
+    """Of a field of a line that is not malformed, with the delimiter before it."""
+    return re.compile(rf"(?:\A|{re.escape(delimiter)})({_field(delimiter)})")
+
+
+def _field(delimiter: str) -> str:
+    mark = re.escape(delimiter)
+    return rf'(?>{_QUOTED}[^\S{mark}]*+|[^"{mark}][^{mark}]*+|)'
+
+
+def _unquote(field: str) -> str:
+    return field.rstrip()[1:-1].replace('""', '"') if field.startswith('"') else field
