@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,7 +20,7 @@ else:
     Points = Any
 
 # The order is that of ElementType in native/include/centroids/rows.h.
-ELEMENT_TYPES = {
+_ELEMENT_TYPES = {
     name: code
     for code, name in enumerate(
         (
@@ -38,6 +39,12 @@ ELEMENT_TYPES = {
         )
     )
 }
+
+
+@functools.lru_cache(maxsize=64)  # the name of a dtype takes NumPy microseconds
+def element_type(dtype: np.dtype[Any]) -> int | None:
+    """The extension's code of an element type; None if the kernels cannot read it in place."""
+    return _ELEMENT_TYPES.get(dtype.name) if dtype.isnative else None
 
 
 def is_sparse(points: object) -> TypeIs[Sparse]:
@@ -96,7 +103,7 @@ def _check_dense(points: NDArray[Any]) -> NDArray[Any]:
     points = np.asarray(points)
     if points.dtype == np.bool_:
         points = points.view(np.uint8)
-    elif points.dtype.name not in ELEMENT_TYPES or not points.dtype.isnative:
+    elif element_type(points.dtype) is None:
         points = points.astype(result_dtype(points))  # long double, foreign byte order
     itemsize = points.dtype.itemsize
     if not points.flags.aligned or any(stride % itemsize for stride in points.strides):

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from centroids.kernels import _native
 from centroids.kernels.dense_or_sparse import (
-    ELEMENT_TYPES,
     Points,
     Sparse,
     check_points,
+    element_type,
     is_real,
     is_sparse,
     num_rows,
@@ -273,11 +273,11 @@ def prepare_centers(
 
 def dense_parts(points: NDArray[Any]) -> tuple[NDArray[Any], int]:
     """The extension's arguments for dense points: the array and the code of its type."""
-    code = ELEMENT_TYPES[points.dtype.name]
+    code = element_type(points.dtype)
+    assert code is not None, "check_points lets no other type through"
     # DLPack and nanobind know no bfloat16 of NumPy's: the bits travel as integers.
-    return (
-        points.view(np.uint16) if points.dtype.name in ("bfloat16", "float16") else points
-    ), code
+    half = points.dtype.itemsize == 2 and points.dtype.kind not in "iu"
+    return points.view(np.uint16) if half else points, code
 
 
 def _sparse_parts(points: Sparse) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
