@@ -156,6 +156,25 @@ def test_a_file_without_rows_is_told_by_its_name(folder: Path) -> None:
         assert told.endswith(f"centroids: {name} has no rows\n")
 
 
+@pytest.mark.parametrize("mode", ["--full-batch", "--mini-batch"])
+def test_an_array_that_is_no_matrix_of_real_numbers_creates_nothing(
+    folder: Path, mode: str
+) -> None:
+    np.save(folder / "cube.npy", np.zeros((9, 2, 3)))
+    np.save(folder / "complex.npy", POINTS.astype(np.complex64))
+    messages = {
+        "cube.npy": "cube.npy must have the shape [n, d] with d at least 1, or [n]; each point has",
+        "complex.npy": "complex.npy must hold real numbers, got elements of type complex64",
+    }
+    run(folder, "train", "points.npy", "model", "-k", "3")
+    for name, message in messages.items():
+        told = run(folder, "train", name, "new", "-k", "3", mode, code=2).stderr
+        assert told.startswith(f"centroids: {message}") and len(told.splitlines()) == 1
+        assert not (folder / "new").exists()
+        for command in ("predict", "evaluate"):
+            assert message in run(folder, command, "model", name, code=2).stderr
+
+
 def test_another_file_is_refused_or_begun(folder: Path) -> None:
     np.save(folder / "more.npy", POINTS[:300])
     options = ["-k", "3", "--batch-size", "100", "--steps", "2"]

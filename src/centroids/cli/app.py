@@ -50,7 +50,10 @@ Input = Annotated[
 Columns = Annotated[
     str | None,
     typer.Option(
-        help="Names of the columns to use, joined by commas. Default: all.", metavar="A,B"
+        help="The columns to use, joined by commas: names, or numbers from 0 for a text file "
+        "without names. Default: those that the model was trained with, if --columns was given "
+        "then, else all.",
+        metavar="A,B",
     ),
 ]
 BadRowsOption = Annotated[
