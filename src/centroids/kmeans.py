@@ -141,8 +141,8 @@ class KMeansClustering(Estimator):
         """Returns the cluster centers.
 
         Returns:
-            [num_clusters, d] in the type that training computed in (float32, or float64 for
-            float64 points).
+            [num_clusters, d] in the type that training computed in: float32, or float64 for points
+            of float64 or of integers of 32 bits and more.
 
         Raises:
             ValueError: If the model has not been trained yet.

@@ -123,12 +123,57 @@ def test_bad_rows_are_named_or_left_out(folder: Path, points: str, mode: str) ->
     np.save(folder / "points.npy", bad)
     np.savetxt(folder / "points.csv", bad, delimiter=",")
     command = ["train", points, "model", "-k", "3", mode]
-    assert "got nan" in run(folder, *command, code=2).stderr
+    refused = run(folder, *command, code=2).stderr
+    assert "got nan" in refused
+    assert refused.startswith(f"centroids: {points}: ") and "--bad-rows drop" in refused
     told = run(folder, *command, "--bad-rows", "drop").stderr
     assert "Dropped 2 of 500 rows" in told
     evaluated = run(folder, "evaluate", "model", points, "--bad-rows", "drop").stdout
     assert "points            498" in evaluated
-    run(folder, "predict", "model", points, code=2)
+    assert "--bad-rows drop" in run(folder, "evaluate", "model", points, code=2).stderr
+    assert "--bad-rows" not in run(folder, "predict", "model", points, code=2).stderr
+
+
+def test_lines_that_are_no_rows_are_named_or_left_out(folder: Path) -> None:
+    (folder / "lines.csv").write_text("a,b\n1,2\n3,six\n5,6\n7\n")
+    told = run(folder, "train", "lines.csv", "model", "-k", "2", code=2).stderr
+    assert told == (
+        "centroids: lines.csv, line 3, column 1 ('b'): 'six' is not a number; correct it, or "
+        "choose other columns with --columns, or leave such lines out with --bad-rows drop\n"
+    )
+    told = run(folder, "train", "lines.csv", "model", "-k", "2", "--columns", "a", code=2).stderr
+    assert "line 5: 1 fields" in told and told.endswith("out with --bad-rows drop\n")
+    run(folder, "train", "lines.csv", "model", "-k", "2", "--bad-rows", "drop")
+
+
+def test_a_file_without_rows_is_told_by_its_name(folder: Path) -> None:
+    run(folder, "train", "points.npy", "model", "-k", "3")
+    np.save(folder / "empty.npy", POINTS[:0])
+    (folder / "empty.csv").write_text("a,b,c,d\n")
+    for name in ("empty.npy", "empty.csv"):
+        told = run(folder, "evaluate", "model", name, code=2).stderr
+        assert told == f"centroids: {name} has no rows\n"
+        told = run(folder, "train", name, "new", "-k", "3", "--mini-batch", code=2).stderr
+        assert told.endswith(f"centroids: {name} has no rows\n")
+
+
+@pytest.mark.parametrize("mode", ["--full-batch", "--mini-batch"])
+def test_an_array_that_is_no_matrix_of_real_numbers_creates_nothing(
+    folder: Path, mode: str
+) -> None:
+    np.save(folder / "cube.npy", np.zeros((9, 2, 3)))
+    np.save(folder / "complex.npy", POINTS.astype(np.complex64))
+    messages = {
+        "cube.npy": "cube.npy must have the shape [n, d] with d at least 1, or [n]; each point has",
+        "complex.npy": "complex.npy must hold real numbers, got elements of type complex64",
+    }
+    run(folder, "train", "points.npy", "model", "-k", "3")
+    for name, message in messages.items():
+        told = run(folder, "train", name, "new", "-k", "3", mode, code=2).stderr
+        assert told.startswith(f"centroids: {message}") and len(told.splitlines()) == 1
+        assert not (folder / "new").exists()
+        for command in ("predict", "evaluate"):
+            assert message in run(folder, command, "model", name, code=2).stderr
 
 
 def test_another_file_is_refused_or_begun(folder: Path) -> None:
@@ -213,6 +258,7 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
         (["train", "norows.npy", "model", "-k", "3"], 2, "centroids: norows.npy has no rows"),
         (["train", "norows.csv", "model", "-k", "3"], 2, "centroids: norows.csv has no rows"),
         (["train", "norows.parquet", "model", "-k", "3"], 2, "norows.parquet has no rows"),
+        (["train", "words.parquet", "model", "-k", "3"], 2, "other columns with --columns"),
         (["predict", "absent", "points.npy"], 2, "absent holds no trained model"),
         (["inspect", "absent"], 2, "absent holds no trained model"),
     ],
@@ -226,6 +272,8 @@ def test_mistakes_are_told_in_one_sentence(
     import pyarrow
     import pyarrow.parquet
 
+    words = pyarrow.table({"a": ["of"]})
+    pyarrow.parquet.write_table(words, folder / "words.parquet")
     nothing = pyarrow.table({"a": pyarrow.array([], pyarrow.float32())})
     pyarrow.parquet.write_table(nothing, folder / "norows.parquet")
     done = run(folder, *arguments, code=code)

@@ -131,6 +131,12 @@ def test_unknown_variable(trained: Estimator) -> None:
         trained.get_variable_value("men")
 
 
+@pytest.mark.parametrize("name", [3, None, b"mean"])
+def test_a_name_that_is_none(trained: Estimator, name: Any) -> None:
+    with pytest.raises(TypeError, match=f"name must be a string or a list of .* got {name!r}"):
+        trained.get_variable_value(name)
+
+
 def test_evaluate_where_nothing_can_be_written(
     trained: Estimator, caplog: pytest.LogCaptureFixture
 ) -> None:

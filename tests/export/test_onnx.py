@@ -113,7 +113,7 @@ def test_many_clusters_of_many_dimensions(tmp_path: Path, metric: str) -> None:
 def test_a_model_of_integers(tmp_path: Path) -> None:
     points = np.random.default_rng(0).integers(-9, 9, size=(500, 3))
     model = train(points, 6, use_mini_batch=False)
-    index, _ = answer(model.export_onnx(tmp_path / "model.onnx"), points.astype(np.float32))
+    index, _ = answer(model.export_onnx(tmp_path / "model.onnx"), points.astype(np.float64))
     once = limit_epochs(points, num_epochs=1)
     np.testing.assert_array_equal(index, list(model.predict_cluster_index(lambda: once)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import scipy.sparse
 from numpy.typing import NDArray
 
+import centroids
 from centroids.inputs import SparseTensorValue
 from centroids.inputs.convert import convert_batch, convert_features, convert_labels, num_rows
 
@@ -127,6 +129,8 @@ class FakeSeries:
         FakeTorchTensor(MATRIX),
         FakeTorchTensor(MATRIX, "torch.bfloat16"),
         FakeEagerTensor(MATRIX),
+        memoryview(MATRIX),
+        memoryview(np.asfortranarray(MATRIX)),
         np.ma.masked_array(MATRIX),
         pa.table({"a": MATRIX[:, 0], "b": MATRIX[:, 1], "c": MATRIX[:, 2]}),
         pa.RecordBatch.from_pydict({"a": MATRIX[:, 0], "bc": MATRIX[:, 1:].tolist()}),
@@ -138,6 +142,21 @@ def test_dense(value: Any) -> None:
     converted = convert_features(value)
     assert type(converted) is np.ndarray
     np.testing.assert_array_equal(converted, MATRIX)
+
+
+def test_buffers_of_numbers_are_one_batch() -> None:
+    numbers = array.array("d", [1.0, 2.5])
+    for value in (numbers, memoryview(numbers)):
+        assert convert_features(value).tolist() == [1.0, 2.5]
+    assert convert_features([numbers, numbers]).tolist() == [[1.0, 2.5]] * 2
+    kmeans = centroids.KMeansClustering(2, initial_clusters=MATRIX[:, :2])
+    kmeans.train(lambda: memoryview(MATRIX[:, :2]), steps=1)
+    np.testing.assert_array_equal(kmeans.cluster_centers(), MATRIX[:, :2])
+    kmeans = centroids.KMeansClustering(2, initial_clusters=[[1.0], [2.5]])
+    kmeans.train(lambda: numbers, steps=1)
+    assert kmeans.cluster_centers().tolist() == [[1.0], [2.5]]
+    with pytest.raises(TypeError, match=r"features must hold numbers, got elements of type \|S1"):
+        convert_features(memoryview(b"ab").cast("c"))
 
 
 @pytest.mark.parametrize("layout", ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"])

@@ -11,7 +11,7 @@ import typer
 
 from centroids import __version__
 from centroids.cli import exporting, importing, inference, inspection, training
-from centroids.cli.errors import end_with
+from centroids.cli.errors import end_with, suggesting_options
 
 _DEBUG = "--debug"
 
@@ -50,7 +50,10 @@ Input = Annotated[
 Columns = Annotated[
     str | None,
     typer.Option(
-        help="Names of the columns to use, joined by commas. Default: all.", metavar="A,B"
+        help="The columns to use, joined by commas: names, or numbers from 0 for a text file "
+        "without names. Default: those that the model was trained with, if --columns was given "
+        "then, else all.",
+        metavar="A,B",
     ),
 ]
 BadRowsOption = Annotated[
@@ -197,28 +200,28 @@ def train(
       centroids train huge.parquet model -k 1000 --mini-batch --epochs 2
       centroids train points.npy model --steps 10
     """
-    training.train(
-        training.TrainingPlan(
-            points=points,
-            model_dir=model_dir,
-            num_clusters=num_clusters,
-            distance_metric=None if distance_metric is None else distance_metric.value,
-            initial_clusters=initial_clusters,
-            full_batch=full_batch,
-            batch_size=batch_size,
-            mini_batch_steps_per_iteration=mini_batch_steps_per_iteration,
-            kmeans_plus_plus_num_retries=kmeans_plus_plus_num_retries,
-            epochs=epochs,
-            steps=steps,
-            max_steps=max_steps,
-            relative_tolerance=relative_tolerance,
-            shuffle=shuffle,
-            seed=seed,
-            bad_rows=bad_rows.value,
-            restart_input=restart_input,
-            columns=_split(columns),
-        )
+    plan = training.TrainingPlan(
+        points=points,
+        model_dir=model_dir,
+        num_clusters=num_clusters,
+        distance_metric=None if distance_metric is None else distance_metric.value,
+        initial_clusters=initial_clusters,
+        full_batch=full_batch,
+        batch_size=batch_size,
+        mini_batch_steps_per_iteration=mini_batch_steps_per_iteration,
+        kmeans_plus_plus_num_retries=kmeans_plus_plus_num_retries,
+        epochs=epochs,
+        steps=steps,
+        max_steps=max_steps,
+        relative_tolerance=relative_tolerance,
+        shuffle=shuffle,
+        seed=seed,
+        bad_rows=bad_rows.value,
+        restart_input=restart_input,
+        columns=_split(columns),
     )
+    with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
+        training.train(plan)
 
 
 @app.command()
@@ -244,7 +247,8 @@ def predict(
       centroids predict model points.csv > labels.txt
       centroids predict model points.npy --distances -o distances.csv
     """
-    inference.predict(model_dir, points, output, distances, _split(columns))
+    with suggesting_options(points, can_drop=False):
+        inference.predict(model_dir, points, output, distances, _split(columns))
 
 
 @app.command()
@@ -260,7 +264,8 @@ def evaluate(
     Example:
       centroids evaluate model held_out.npy
     """
-    inference.evaluate(model_dir, points, _split(columns), bad_rows.value)
+    with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
+        inference.evaluate(model_dir, points, _split(columns), bad_rows.value)
 
 
 @app.command()
@@ -284,7 +289,8 @@ def inspect(
       centroids inspect model
       centroids inspect model --points vectors.npy --words words.txt
     """
-    inspection.inspect(model_dir, points, words, clusters, nearest, _split(columns))
+    with suggesting_options(points or model_dir, can_drop=False):
+        inspection.inspect(model_dir, points, words, clusters, nearest, _split(columns))
 
 
 @app.command()

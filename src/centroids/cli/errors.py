@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -19,6 +23,39 @@ def end_with(error: Exception) -> NoReturn:
     else:
         typer.echo(f"centroids: {_sentence(error)}", err=True)
     sys.exit(code)
+
+
+@contextmanager
+def suggesting_options(points: Path, *, can_drop: bool) -> Iterator[None]:
+    """Around what reads points: errors suggest options, where the library suggests arguments.
+
+    Args:
+        points: The file that is read.
+        can_drop: Whether --bad-rows drop is there and would help.
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        told = _with_options(str(error), points, can_drop)
+        if told == str(error):
+            raise
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(told) from error
+
+
+def _with_options(text: str, points: Path, can_drop: bool) -> str:
+    if text.startswith("input_fn gave no batch") or text.endswith("but the input has 0 points"):
+        return f"{points} has no rows"
+    text = text.replace("columns=[...]", "--columns")
+    if "columns, but the centers of the trained model have" in text:
+        more = "" if points.suffix.lower() == ".npy" else "; choose columns with --columns"
+        return f"{points}: {text}{more}"
+    if not can_drop:
+        return text
+    if "remove or replace such rows" in text:
+        return f"{points}: {text}, or leave them out with --bad-rows drop"
+    if re.match(re.escape(str(points)) + r", line \d+[:,]", text):
+        return f"{text}, or leave such lines out with --bad-rows drop"
+    return text
 
 
 def _sentence(error: Exception) -> str:

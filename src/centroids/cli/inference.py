@@ -14,10 +14,10 @@ import typer
 from numpy.typing import NDArray
 
 from centroids import KMeansClustering, ProgressBarHook
+from centroids.cli.points import choose_columns, open_points
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.export.destination import check_destination
 from centroids.export.tensorflow_checkpoint import find_tensorflow_checkpoint
-from centroids.inputs import file_input_fn
 from centroids.inputs.bad_rows import BadRows
 
 _BATCH_SIZE = 1 << 14
@@ -95,8 +95,9 @@ def predict(
     """Writes the nearest cluster of each point, or its distances to all centers."""
     model = open_model(model_dir)
     key = model.ALL_DISTANCES if distances else model.CLUSTER_INDEX
+    chosen = choose_columns(points, columns, model_dir)
     predictions = model.predict(
-        file_input_fn(points, batch_size(model, distances=distances), columns=columns),
+        open_points(points, batch_size(model, distances=distances), columns=chosen),
         predict_keys=[key],
         hooks=[ProgressBarHook(description="predicting", value=None)],
         yield_single_examples=False,
@@ -112,10 +113,9 @@ def predict(
 def evaluate(model_dir: Path, points: Path, columns: list[str] | None, bad_rows: BadRows) -> None:
     """Prints the metrics of a model on points."""
     model = open_model(model_dir)
+    chosen = choose_columns(points, columns, model_dir)
     result = model.evaluate(
-        file_input_fn(
-            points, batch_size(model, distances=False), columns=columns, bad_rows=bad_rows
-        ),
+        open_points(points, batch_size(model, distances=False), columns=chosen, bad_rows=bad_rows),
         hooks=[ProgressBarHook(description="evaluating")],
     )
     metric = model.params["distance_metric"]

@@ -14,8 +14,14 @@ from rich.table import Table
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.inference import batch_size, model_of, read_model
+from centroids.cli.points import (
+    Columns,
+    choose_columns,
+    describe_columns,
+    open_points,
+    read_columns,
+)
 from centroids.estimator import Checkpoint
-from centroids.inputs import file_input_fn
 from centroids.inputs.arrow import import_arrow
 from centroids.kmeans_variables import CLUSTERS, COUNTS
 
@@ -45,7 +51,8 @@ def inspect(
         _show_sizes(console, checkpoint.variables[COUNTS], "points seen")
         return
     names = None if words is None else read_words(words)
-    index, distances, nearest = _survey(model, points, num_nearest, columns)
+    chosen = choose_columns(points, columns, model_dir)
+    index, distances, nearest = _survey(model, points, num_nearest, chosen)
     if names is not None and len(names) != len(index):
         raise ValueError(f"{words} has {len(names):,} names, {points} has {len(index):,} points")
     sizes = np.bincount(index, minlength=len(nearest))
@@ -78,6 +85,9 @@ def _show_state(console: Console, model_dir: Path, checkpoint: Checkpoint) -> No
         f"{len(centers):,} clusters of {centers.shape[1]:,} dimensions, {centers.dtype}, "
         f"{checkpoint.identity['distance_metric']}; trained for {checkpoint.global_step:,} steps"
     )
+    columns = read_columns(model_dir)
+    if columns is not None:
+        console.print(f"columns: {describe_columns(columns)}")
     table = Table(box=None, pad_edge=False)
     for heading in ("variable", "type", "shape"):
         table.add_column(heading)
@@ -100,7 +110,7 @@ def _show_sizes(console: Console, sizes: NDArray[Any], what: str) -> None:
 
 
 def _survey(
-    model: KMeansClustering, points: Path, num_nearest: int, columns: list[str] | None
+    model: KMeansClustering, points: Path, num_nearest: int, columns: Columns
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.int64]]:
     """The cluster and distance of each point, and the rows nearest to each center.
 
@@ -109,7 +119,7 @@ def _survey(
         no more rows.
     """
     batches: Iterator[Any] = model.predict(
-        file_input_fn(points, batch_size(model, distances=True), columns=columns),
+        open_points(points, batch_size(model, distances=True), columns=columns),
         hooks=[ProgressBarHook(description="comparing", value=None)],
         yield_single_examples=False,
     )

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 import centroids
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.inference import find_model
+from centroids.cli.points import Columns, ColumnsSaver, choose_columns, open_points
 from centroids.estimator import load_latest
-from centroids.inputs import file_input_fn
 from centroids.inputs.bad_rows import BadRows
 
 FULL_BATCH_BYTES = 1 << 30
@@ -88,8 +88,10 @@ class TrainingPlan:
 def train(plan: TrainingPlan) -> None:
     """Trains and reports; goes on where the model in `model_dir` stands."""
     plan.check()
+    is_new = load_latest(str(plan.model_dir)) is None
+    columns = choose_columns(plan.points, plan.columns, None if is_new else plan.model_dir)
     # Opened first: a mistyped name is told before anything is created.
-    file_input_fn(plan.points, columns=plan.columns)
+    open_points(plan.points, columns=columns)
     full_batch = plan.uses_full_batches
     model = _make_model(plan, full_batch)
     before = _trained_steps(plan)
@@ -101,10 +103,14 @@ def train(plan: TrainingPlan) -> None:
     if plan.steps is None and max_steps is not None and 0 < max_steps <= before:
         typer.echo(f"Its training has reached step {max_steps:,}; --steps trains more.")
         return
-    input_fn = _make_input(plan, full_batch)  # refuses what cannot be, such as --batch-size 0
+    input_fn = _make_input(
+        plan, columns, full_batch
+    )  # refuses what cannot be, such as --batch-size 0
     limit = plan.steps if max_steps is None else max_steps - before
     expected = limit if full_batch else _count_steps(plan, limit)
     hooks = [_InitializationStatus(), ProgressBarHook(expected)]
+    chosen_now = is_new or plan.columns is not None
+    listeners = [ColumnsSaver(plan.model_dir, columns)] if chosen_now else []
     start = time.perf_counter()
     try:
         model.train(
@@ -112,6 +118,7 @@ def train(plan: TrainingPlan) -> None:
             hooks=hooks,
             steps=plan.steps,
             max_steps=max_steps,
+            saving_listeners=listeners,
             restart_input=plan.restart_input,
         )
     except KeyboardInterrupt:
@@ -179,17 +186,17 @@ def _initial_clusters(given: str) -> str | NDArray[Any]:
     return read_all(Path(given), None)
 
 
-def _make_input(plan: TrainingPlan, full_batch: bool) -> Callable[[], Any]:
+def _make_input(plan: TrainingPlan, columns: Columns, full_batch: bool) -> Callable[[], Any]:
     if full_batch:
-        points = read_all(plan.points, plan.columns, plan.bad_rows)
+        points = read_all(plan.points, columns, plan.bad_rows)
         return lambda: points
-    return file_input_fn(
+    return open_points(
         plan.points,
         _or(plan.batch_size, _BATCH_SIZE),
         _or(plan.epochs, _EPOCHS),
         plan.shuffle is not False,
         plan.seed,
-        columns=plan.columns,
+        columns=columns,
         bad_rows=plan.bad_rows,
     )
 
@@ -207,14 +214,14 @@ def _or(given: T | None, default: T) -> T:
     return default if given is None else given
 
 
-def read_all(path: Path, columns: list[str] | None, bad_rows: BadRows = "raise") -> NDArray[Any]:
+def read_all(path: Path, columns: Columns, bad_rows: BadRows = "raise") -> NDArray[Any]:
     """All points of a file: mapped for .npy if all rows are taken, read into memory otherwise.
 
     Raises:
         ValueError: If the file has no rows, or cannot be read as points.
         OSError: If it cannot be read at all.
     """
-    input_fn = file_input_fn(path, 1 << 16, columns=columns, bad_rows=bad_rows)
+    input_fn = open_points(path, 1 << 16, columns=columns, bad_rows=bad_rows)
     if path.suffix.lower() == ".npy" and bad_rows == "raise":
         points: NDArray[Any] = np.load(path, mmap_mode="r")
     else:

@@ -42,7 +42,7 @@ def choose_initial_centers(
         whole_input_in_batch: The first batch holds the whole input (full-batch mode).
 
     Returns:
-        [num_clusters, d] in the points' type (float32, or float64 for float64).
+        [num_clusters, d] in the type that the points are computed in: float32 or float64.
 
     Raises:
         ValueError: If the input has fewer points than clusters, the first batch is too small for

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from numpy.typing import NDArray
@@ -360,8 +360,11 @@ class Estimator:
             An array, or a list of arrays.
 
         Raises:
+            TypeError: If `name` is neither.
             ValueError: If there is no checkpoint yet, or no variable of this name.
         """
+        if isinstance(name, bytes) or not isinstance(name, Iterable):
+            raise TypeError(f"name must be a string or a list of strings, got {name!r}")
         variables = self._trained(None).variables
         if isinstance(name, str):
             return _variable(variables, name)

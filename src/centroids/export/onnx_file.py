@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from centroids.export.destination import check_destination, write_whole
 from centroids.kernels.functions import prepare_centers
 
-# Opset 13 and IR version 7 are read by onnxruntime 1.6 (December 2020) and all later ones. Newer
-# opsets have nothing that the graph needs.
+# The oldest onnxruntime that it was tried with is 1.10 (December 2021). 1.6 reads this opset, but
+# has no Where for float64. Newer opsets have nothing that the graph needs.
 OPSET_VERSION = 13
 IR_VERSION = 7
 _MOST_BYTES = (1 << 31) - (1 << 16)  # protobuf's limit, less room for the graph

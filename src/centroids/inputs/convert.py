@@ -5,6 +5,7 @@ Other libraries are recognised by the methods of their types and never imported.
 
 from __future__ import annotations
 
+import array
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, cast
 
@@ -60,9 +61,10 @@ def convert_features(value: Any, name: str = "features") -> Columns:
     """Converts the features of a batch; arrays are neither copied nor changed.
 
     Args:
-        value: [n] or [n, ...]: a NumPy array, nested lists of numbers, a pandas, polars or pyarrow
-            table (its columns in their order), a torch or eager TensorFlow tensor, a
-            SparseTensorValue, a scipy sparse container; or a dict of such.
+        value: [n] or [n, ...]: a NumPy array, nested lists of numbers, an array.array or
+            memoryview, a pandas, polars or pyarrow table (its columns in their order), a torch or
+            eager TensorFlow tensor, a SparseTensorValue, a scipy sparse container; or a dict of
+            such.
         name: What error messages call it.
 
     Returns:
@@ -191,7 +193,7 @@ def _converter_of(kind: type) -> _Converter | None:
 def _find_converter(kind: type) -> _Converter | None:
     if issubclass(kind, np.ma.MaskedArray):
         return _array_of_masked
-    if issubclass(kind, (np.ndarray, np.generic)):
+    if issubclass(kind, (np.ndarray, np.generic, memoryview, array.array)):
         return _array_of_any
     if issubclass(kind, (str, bytes, bytearray)):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
@@ -22,7 +23,7 @@ def file_input_fn(
     shuffle: bool = False,
     seed: int = 0,
     *,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str | int] | None = None,
     bad_rows: BadRows = "raise",
 ) -> Callable[[], Source]:
     """Makes an input function that feeds the rows of a file, in bounded memory.
@@ -34,7 +35,8 @@ def file_input_fn(
         shuffle: Whether to shuffle the rows, in each epoch anew; `npy_input_fn`, `csv_input_fn`
             and `parquet_input_fn` say how thoroughly.
         seed: Of the shuffling.
-        columns: The names of the columns to take, in this order; None: all. Not for .npy.
+        columns: The names of the columns to take, in this order, or for text their numbers from 0;
+            None: all. Not for .npy.
         bad_rows: "drop" leaves out rows with NaN or infinity, and lines of text that are no row of
             numbers, and says so in the log; see `numpy_input_fn`.
 
@@ -55,7 +57,13 @@ def file_input_fn(
         )
     if ending == ".parquet":
         return parquet_input_fn(
-            file, batch_size, num_epochs, shuffle, seed, columns=columns, bad_rows=bad_rows
+            file,
+            batch_size,
+            num_epochs,
+            shuffle,
+            seed,
+            columns=cast("Sequence[str] | None", columns),  # a number is no column of this file
+            bad_rows=bad_rows,
         )
     if ending != ".npy":
         raise ValueError(

@@ -64,8 +64,13 @@ def num_rows(points: Points) -> int:
 
 
 def result_dtype(points: Points) -> np.dtype[Any]:
-    """The type that kernels compute such points in: float64 for float64 or wider, else float32."""
-    wide = points.dtype.kind == "f" and points.dtype.itemsize >= 8
+    """The type that kernels compute such points in: float32 if it holds all of their values.
+
+    It does for floats of up to 32 bits, booleans and integers of up to 16 bits; else it is float64.
+    Integers of 64 bits beyond 2^53 are rounded to it.
+    """
+    kind, size = points.dtype.kind, points.dtype.itemsize
+    wide = size >= 8 if kind == "f" else kind in "iu" and size >= 4
     return np.dtype(np.float64 if wide else np.float32)
 
 

@@ -181,7 +181,7 @@ def all_distances(points: Points, centers: NDArray[Any], *, cosine: bool = False
         cosine: Use the cosine distance.
 
     Returns:
-        [n, k] in float64 for float64 points or centers, else float32. Sums of squared differences
+        [n, k] in float64 if `common_dtype` is, else float32. Sums of squared differences
         for dense points: the relative error is a few roundings wherever the data sits.
 
     Raises:
@@ -230,7 +230,7 @@ def find_nonfinite(points: Points) -> NonFiniteError | None:
 
 
 def common_dtype(points: Points, centers: NDArray[Any]) -> np.dtype[Any]:
-    """The type that points and centers are computed in: float32 or float64."""
+    """The type that points and centers are computed in: float64 if that of one of them is."""
     return np.result_type(result_dtype(points), result_dtype(centers))
 
 
