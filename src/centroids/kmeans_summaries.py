@@ -82,4 +82,5 @@ def center_shift(before: ClusterState, after: ClusterState) -> float:
     largest = float(np.abs(change).max(initial=0))
     if largest == 0 or not np.isfinite(largest):
         return largest
-    return largest * float(np.linalg.norm(change / largest))
+    # Not by numpy.linalg.norm: the threads of its BLAS would go on spinning on the kernels' CPUs.
+    return largest * float(np.sqrt(np.square(change / largest).sum()))
