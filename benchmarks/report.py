@@ -206,11 +206,11 @@ def _method(results: Results) -> str:
   After one iteration they agree to 1e-6 or better; on unstructured points each further iteration
   amplifies what the rounding of float32 made different, in either direction.
 - \\* A run took longer than `--slow-seconds` (60, and 6 to 20 for some rows, to save time): run
-  only once. "over ... s": by its first iterations it would have taken longer, and was not run.
-  † The final inertia differs from ours by more than 1e-5 of it. ‡ It stopped before the iterations
-  it was given, as no label changed any more; the time is divided by the passes over the points that
-  were made (of the longer fit, set-up included, if it made no more than the shorter one). § Of
-  another run than the rest of its row.
+  only once. "over ... s": by its first iterations it would have taken longer, and was not run. "-":
+  not run, as it was far behind in other rows. † The final inertia differs from ours by more than
+  1e-5 of it. ‡ It stopped before the iterations it was given, as no label changed any more; the
+  time is divided by the passes over the points that were made (of the longer fit, set-up included,
+  if it made no more than the shorter one). § Of another run than the rest of its row.
 
 The machine: {describe_machine(results)};
 centroids used its {machine.get("instruction_set")} kernels. Measured {when} with {listed}.
