@@ -1,6 +1,6 @@
 // AVX2 with FMA: 16 registers of 32 bytes. Fused multiply-add: 2 a cycle, latency 4 to 5, so at
-// least 10 independent sums are needed; the 6 x 2 tile keeps 12, plus 2 registers of centers and
-// one broadcast: 15 of 16.
+// least 10 independent sums are needed; the tiles keep 12, plus the centers and one broadcast. In
+// float64 that is 6 x 2, 15 of 16 registers; in float32 4 x 3, all 16, as wide as the filter's.
 #include "centroids/block_kernels.h"
 #include "isa/levels.h"
 
@@ -92,8 +92,8 @@ struct Float64 {
 // Products of bytes without VNNI: vpmaddubsw multiplies 32 pairs and adds neighbours at 16 bits,
 // where four products fit if a byte has 7 bits: 4 * 127 * 63 < 2^15. So two of them are added
 // before vpmaddwd widens their sum: three multiplications and two additions for 64 products, in
-// theory 2.7 times the rate of fused multiply-adds. A tile of 4 x 2 has 8 sums, 4 registers of
-// centers and 2 of a row; the sums are added to at a latency of 1, so few of them are enough.
+// theory 2.7 times the rate of fused multiply-adds. A tile of 4 x 3 has 12 sums, 2 registers of a
+// row and 2 of products; centers come from the first-level cache.
 struct Bytes : Float32 {
     using Sums = __m256i;
 
