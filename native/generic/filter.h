@@ -106,10 +106,12 @@ struct ByteProducts {
         for (std::size_t j = 0; j < length; j += step, at += step * width) {
             Sums loaded[vectors][V::chain];
             CENTROIDS_UNROLL
-            for (int v = 0; v < vectors; ++v) CENTROIDS_UNROLL
-            for (int i = 0; i < V::chain; ++i)
-                loaded[v][i] = V::load_bytes(at + static_cast<std::size_t>(i) * 4 * width +
-                                             static_cast<std::size_t>(v) * 4 * V::lanes);
+            for (int v = 0; v < vectors; ++v) {
+                CENTROIDS_UNROLL
+                for (int i = 0; i < V::chain; ++i)
+                    loaded[v][i] = V::load_bytes(at + static_cast<std::size_t>(i) * 4 * width +
+                                                 static_cast<std::size_t>(v) * 4 * V::lanes);
+            }
             CENTROIDS_UNROLL
             for (int r = 0; r < rows; ++r) {
                 Sums fours[V::chain];
