@@ -1,7 +1,8 @@
-"""What every test starts from: the same inputs, time enough, no leftover folders."""
+"""What every test starts from: the same inputs, time and signals, no leftover folders."""
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,10 @@ settings.register_profile("fixed", derandomize=True, database=None, **_ALWAYS)
 # Of "default", as hypothesis itself begins with "ci" where it sees one.
 settings.register_profile("explore", settings.get_profile("default"), derandomize=False, **_ALWAYS)
 settings.load_profile("fixed")
+
+# What a shell starts in the background ignores SIGINT, and so would every program of a test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
