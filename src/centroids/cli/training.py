@@ -88,13 +88,13 @@ class TrainingPlan:
 def train(plan: TrainingPlan) -> None:
     """Trains and reports; goes on where the model in `model_dir` stands."""
     plan.check()
-    is_new = load_latest(str(plan.model_dir)) is None
+    trained = _trained_steps(plan)
+    is_new, before = trained is None, trained or 0
     columns = choose_columns(plan.points, plan.columns, None if is_new else plan.model_dir)
     # Opened first: a mistyped name is told before anything is created.
     open_points(plan.points, columns=columns)
     full_batch = plan.uses_full_batches
     model = _make_model(plan, full_batch)
-    before = _trained_steps(plan)
     if before:
         typer.echo(f"{plan.model_dir} holds a model of {before:,} steps: going on with it.")
     max_steps = plan.max_steps
@@ -103,9 +103,8 @@ def train(plan: TrainingPlan) -> None:
     if plan.steps is None and max_steps is not None and 0 < max_steps <= before:
         typer.echo(f"Its training has reached step {max_steps:,}; --steps trains more.")
         return
-    input_fn = _make_input(
-        plan, columns, full_batch
-    )  # refuses what cannot be, such as --batch-size 0
+    # Refuses what cannot be, such as --batch-size 0.
+    input_fn = _make_input(plan, columns, full_batch)
     limit = plan.steps if max_steps is None else max_steps - before
     expected = limit if full_batch else _count_steps(plan, limit)
     hooks = [_InitializationStatus(), ProgressBarHook(expected)]
@@ -128,7 +127,7 @@ def train(plan: TrainingPlan) -> None:
         _tell_how_to_resume(plan)
         raise
     seconds = time.perf_counter() - start
-    steps = _trained_steps(plan) - before
+    steps = (_trained_steps(plan) or 0) - before
     typer.echo(
         f"Trained {steps:,} {'full-batch' if full_batch else 'mini-batch'} "
         f"step{'' if steps == 1 else 's'} "
@@ -232,9 +231,10 @@ def read_all(path: Path, columns: Columns, bad_rows: BadRows = "raise") -> NDArr
     return points
 
 
-def _trained_steps(plan: TrainingPlan) -> int:
+def _trained_steps(plan: TrainingPlan) -> int | None:
+    """The steps of the model that the folder holds; None if it holds none."""
     checkpoint = load_latest(str(plan.model_dir))
-    return 0 if checkpoint is None else checkpoint.global_step
+    return None if checkpoint is None else checkpoint.global_step
 
 
 class _InitializationStatus(centroids.SessionRunHook):
