@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from centroids import CheckpointSaverListener
-from centroids.files import write_atomically
+from centroids.cli.settings import read_settings
 from centroids.inputs import file_input_fn
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.csv_layout import detect_layout
@@ -19,8 +16,9 @@ from centroids.kernels import check_points
 
 Columns = Sequence[str | int] | None
 
-_FILE = "columns.json"
 _WITHOUT_COLUMNS = ".npy"
+_TEXT_ENDINGS = (".csv", ".tsv", ".txt")
+_ALL_COLUMNS = "*"
 
 
 def open_points(
@@ -53,7 +51,8 @@ def choose_columns(points: Path, asked: list[str] | None, model_dir: Path | None
 
     Args:
         points: The file. A .npy file has no columns to choose.
-        asked: Names, or for a text file numbers from 0; None if the command line has none.
+        asked: Names, or for a text file numbers from 0; ["*"] for all; None if the command line
+            has none.
         model_dir: The folder of the model; None if there is none yet.
 
     Returns:
@@ -63,11 +62,13 @@ def choose_columns(points: Path, asked: list[str] | None, model_dir: Path | None
         OSError: If the file cannot be read.
         ValueError: If it lacks a column that the model was trained with.
     """
+    if asked == [_ALL_COLUMNS]:
+        return None
     if asked is not None:
         return _numbers_of(points, asked)
     if model_dir is None or points.suffix.lower() == _WITHOUT_COLUMNS:
         return None
-    trained_with = read_columns(model_dir)
+    trained_with = read_settings(model_dir).columns
     if trained_with is None:
         return None
     try:
@@ -75,29 +76,33 @@ def choose_columns(points: Path, asked: list[str] | None, model_dir: Path | None
     except ValueError as error:
         if "has no column" not in str(error):
             raise
+        if _has_as_many_without_names(points, trained_with):
+            return None
         raise ValueError(
             f"{error}. The model in {model_dir} was trained with the columns "
-            f"{describe_columns(trained_with)}: name those of this file with --columns"
+            f"{describe_columns(trained_with)}: name those of this file with --columns, or take "
+            "all with --columns '*'"
         ) from error
-    return trained_with
+    # All columns in the order of the file are no choice: the position of a training says so.
+    return None if _all_names(points) == list(trained_with) else trained_with
 
 
-def read_columns(model_dir: Path) -> list[str | int] | None:
-    """The columns that a model was trained with; None if --columns was not given then.
+def columns_to_keep(points: Path, columns: Columns) -> tuple[str | int, ...] | None:
+    """The columns that a model is trained with, by their names if the file has names.
 
-    Raises:
-        ValueError: If the file that tells them is damaged.
+    Args:
+        points: The file.
+        columns: What `choose_columns` chose.
+
+    Returns:
+        Names; numbers for a file without names; None for all columns of such a file.
     """
-    file = model_dir / _FILE
-    try:
-        columns = json.loads(file.read_bytes())["columns"]
-        if not columns or not all(type(column) in (str, int) for column in columns):
-            raise ValueError
-    except (FileNotFoundError, NotADirectoryError):
+    if points.suffix.lower() == _WITHOUT_COLUMNS:
         return None
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{file} is damaged: give --columns, or remove it to take all") from None
-    return list(columns)
+    names = file_input_fn(points, columns=columns)().column_names  # type: ignore[attr-defined]
+    if names is not None and all(names) and len(set(names)) == len(names):
+        return tuple(names)
+    return None if columns is None else tuple(columns)
 
 
 def describe_columns(columns: Sequence[str | int]) -> str:
@@ -105,26 +110,19 @@ def describe_columns(columns: Sequence[str | int]) -> str:
     return ",".join(map(str, columns))
 
 
-class ColumnsSaver(CheckpointSaverListener):
-    """Keeps the columns that a model is trained with beside its checkpoints.
+def _has_as_many_without_names(points: Path, columns: Sequence[str | int]) -> bool:
+    """Whether a text file without names has just as many columns: it is taken as a .npy file is."""
+    if points.suffix.lower() not in _TEXT_ENDINGS or not all(type(c) is str for c in columns):
+        return False
+    layout = detect_layout(points, None, None)
+    return layout.names is None and layout.num_fields == len(columns)
 
-    They are written before the first checkpoint is, so that a model never lacks them.
-    """
 
-    def __init__(self, model_dir: Path, columns: Columns) -> None:
-        self._file, self._columns, self._saved = model_dir / _FILE, columns, False
-
-    def before_save(self, session: Any, global_step_value: int) -> None:
-        """Writes them once; all columns need no file."""
-        if self._saved:
-            return
-        self._saved = True
-        if self._columns is None:
-            with contextlib.suppress(FileNotFoundError):
-                self._file.unlink()
-            return
-        text = json.dumps({"columns": list(self._columns)}, ensure_ascii=False)
-        write_atomically(str(self._file), f"{text}\n".encode())
+def _all_names(points: Path) -> list[str] | None:
+    """The names of all columns of a text file, if it has names."""
+    if points.suffix.lower() not in _TEXT_ENDINGS:
+        return None
+    return file_input_fn(points)().column_names  # type: ignore[attr-defined,no-any-return]
 
 
 def _numbers_of(points: Path, asked: list[str]) -> list[str | int]:

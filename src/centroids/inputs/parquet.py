@@ -88,6 +88,16 @@ class ParquetSource(WindowedSource):
         }
         super().__init__("parquet", file, reading, row_bytes, identity)
 
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns that are taken."""
+        return list(self._columns)
+
+    @property
+    def num_rows(self) -> int:
+        """The rows of the file."""
+        return self._num_rows
+
     def _limits_of_window(self) -> Mapping[str, int]:
         return {"offset": self._num_rows}
 
