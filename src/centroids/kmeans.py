@@ -55,9 +55,14 @@ class KMeansClustering(Estimator):
         mini_batch_steps_per_iteration: See above. Used only with `use_mini_batch=True`.
         kmeans_plus_plus_num_retries: Additional candidates drawn for each center of k-means++;
             negative: 2 + log(k) candidates in all.
-        relative_tolerance: Stop when the loss changes by less than this, relative to 1 + loss.
-            May stop mini-batches too early, as their losses vary from batch to batch.
+        relative_tolerance: Stop when the loss changes by less than this, relative to 1 + loss,
+            which depends on the units of the data. May stop mini-batches too early, as their losses
+            vary from batch to batch. A full-batch step that changes nothing stops with any
+            tolerance, 0 too.
         config: A RunConfig.
+        loss_tolerance: Stop when a step lowers the loss by no more than this share of it, whatever
+            the units of the data; 0 stops when the loss falls no more. Only for full batches, and
+            not together with `relative_tolerance`.
 
     Raises:
         ValueError: If an argument is not what is allowed; the message says what is.
@@ -102,6 +107,8 @@ class KMeansClustering(Estimator):
         kmeans_plus_plus_num_retries: int = 2,
         relative_tolerance: float | None = None,
         config: RunConfig | None = None,
+        *,
+        loss_tolerance: float | None = None,
     ) -> None:
         initial = _check_initial_clusters(initial_clusters)
         if isinstance(initial, np.ndarray):
@@ -122,20 +129,15 @@ class KMeansClustering(Estimator):
             kmeans_plus_plus_num_retries=_check_integer(
                 "kmeans_plus_plus_num_retries", kmeans_plus_plus_num_retries, None
             ),
-            relative_tolerance=_check_tolerance(relative_tolerance),
+            relative_tolerance=_check_tolerance("relative_tolerance", relative_tolerance),
+            loss_tolerance=_check_tolerance("loss_tolerance", loss_tolerance),
         )
-        params = {
-            "num_clusters": model.num_clusters,
-            "initial_clusters": initial if isinstance(initial, str) else type(initial).__name__,
-            "distance_metric": model.distance_metric,
-            "random_seed": model.random_seed,
-            "use_mini_batch": model.use_mini_batch,
-            "mini_batch_steps_per_iteration": model.mini_batch_steps_per_iteration,
-            "kmeans_plus_plus_num_retries": model.kmeans_plus_plus_num_retries,
-            "relative_tolerance": model.relative_tolerance,
-        }
+        if loss_tolerance is not None:
+            _check_loss_tolerance(model)
         self._steps_per_iteration = model.mini_batch_steps_per_iteration if use_mini_batch else 1
-        super().__init__(model_fn=model.model_fn, model_dir=model_dir, config=config, params=params)
+        super().__init__(
+            model_fn=model.model_fn, model_dir=model_dir, config=config, params=model.params
+        )
 
     def cluster_centers(self) -> NDArray[Any]:
         """Returns the cluster centers.
@@ -272,14 +274,27 @@ def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
     return value
 
 
-def _check_tolerance(value: object) -> float | None:
+def _check_tolerance(name: str, value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ValueError(f"relative_tolerance must be a number or None, got {value!r}")
+        raise ValueError(f"{name} must be a number or None, got {value!r}")
     if not 0 <= float(value) < np.inf:
-        raise ValueError(f"relative_tolerance must be at least 0 and finite, got {value}")
+        raise ValueError(f"{name} must be at least 0 and finite, got {value}")
     return float(value)
+
+
+def _check_loss_tolerance(model: KMeansModel) -> None:
+    if model.use_mini_batch:
+        raise ValueError(
+            "loss_tolerance compares the losses of whole passes, so it needs use_mini_batch=False; "
+            "bound mini-batches by steps or by the epochs of their input"
+        )
+    if model.relative_tolerance is not None:
+        raise ValueError(
+            f"relative_tolerance is {model.relative_tolerance} and loss_tolerance is "
+            f"{model.loss_tolerance}, but they are two rules for one thing; give one of them"
+        )
 
 
 def _check_initial_clusters(value: object) -> InitialCenters | NDArray[Any]:

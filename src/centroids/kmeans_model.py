@@ -19,17 +19,12 @@ from centroids.clustering import ClusterState, InitialCenters
 from centroids.clustering.points import check_width
 from centroids.estimator import (
     Batch,
-    Coordinator,
     EstimatorSpec,
     ModeKeys,
     ProjectorHook,
     Ratio,
     RunConfig,
-    Session,
-    SessionRunArgs,
-    SessionRunContext,
     SessionRunHook,
-    SessionRunValues,
     Sum,
     TensorSpec,
 )
@@ -43,6 +38,11 @@ from centroids.export import (
     cast,
     nearest,
     operations,
+)
+from centroids.kmeans_hooks import (
+    EmptyClustersHook,
+    LossToleranceHook,
+    RelativeToleranceHook,
 )
 from centroids.kmeans_summaries import CLUSTER_SIZES, TrainingSummaries
 from centroids.kmeans_variables import (
@@ -78,11 +78,19 @@ class KMeansModel:
     mini_batch_steps_per_iteration: int
     kmeans_plus_plus_num_retries: int
     relative_tolerance: float | None
+    loss_tolerance: float | None
 
     @property
     def cosine(self) -> bool:
         """Whether distances are cosine distances."""
         return self.distance_metric == COSINE_DISTANCE
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The arguments by name, as a checkpoint shows them: JSON cannot hold arrays."""
+        initial = self.initial_clusters
+        shown = initial if isinstance(initial, str) else type(initial).__name__
+        return {**vars(self), "initial_clusters": shown}
 
     def model_fn(
         self, features: FeatureSpec, labels: object, mode: str, config: RunConfig
@@ -116,7 +124,7 @@ class KMeansModel:
             },
             export_outputs=_export_outputs(self.cosine),
             training_chief_hooks=self._stopping_hooks(),
-            training_hooks=_projector_hooks(config),
+            training_hooks=[EmptyClustersHook(self.params), *_projector_hooks(config)],
             variables=self._variables(features),
             initialize=self._initialize,
             random_seed=self.random_seed,
@@ -141,9 +149,13 @@ class KMeansModel:
         )
 
     def _stopping_hooks(self) -> list[SessionRunHook]:
-        if self.relative_tolerance is None:
-            return []
-        return [RelativeToleranceHook(self.relative_tolerance)]
+        hooks: list[SessionRunHook] = []
+        if self.relative_tolerance is not None:
+            full_batch = not self.use_mini_batch
+            hooks.append(RelativeToleranceHook(self.relative_tolerance, full_batch=full_batch))
+        if self.loss_tolerance is not None:
+            hooks.append(LossToleranceHook(self.loss_tolerance))
+        return hooks
 
     def _variables(self, features: FeatureSpec) -> dict[str, NDArray[Any]]:
         if features is None:
@@ -301,34 +313,6 @@ def _export_outputs(cosine: bool) -> dict[str, PredictOutput]:
         CLUSTER_INDEX: index,
         DEFAULT_SERVING_SIGNATURE_DEF_KEY: index,
     }
-
-
-class RelativeToleranceHook(SessionRunHook):
-    """Stops when |loss - previous| / (1 + |previous|) < tolerance.
-
-    The previous loss may be that of a training that was interrupted.
-    """
-
-    def __init__(self, tolerance: float) -> None:
-        self._tolerance = tolerance
-
-    def after_create_session(self, session: Session, coord: Coordinator) -> None:
-        """Takes up the loss of the last step."""
-        del coord
-        self._previous = float(session.variables[PREVIOUS_LOSS])
-
-    def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
-        """Asks for the loss of the step."""
-        del run_context
-        return SessionRunArgs("loss")
-
-    def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
-        """Compares it with that of the step before."""
-        loss, previous = float(run_values.results), self._previous
-        self._previous = loss
-        # Before the first step the previous loss is NaN, for which this is false.
-        if abs(loss - previous) / (1 + abs(previous)) < self._tolerance:
-            run_context.request_stop()
 
 
 def points_of(batch: Batch) -> kernels.Points:

@@ -28,7 +28,9 @@ def trained(model_dir: Path | None = None, **arguments: Any) -> KMeansClustering
 
 def test_arguments_have_the_order_and_defaults_of_the_page() -> None:
     parameters = inspect.signature(KMeansClustering).parameters
-    assert {name: p.default for name, p in parameters.items()} == {
+    own = {name for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    assert own == {"loss_tolerance"}  # what the page does not have comes by name alone
+    assert {name: p.default for name, p in parameters.items() if name not in own} == {
         "num_clusters": inspect.Parameter.empty,
         "model_dir": None,
         "initial_clusters": "random",
@@ -108,6 +110,12 @@ def test_properties(tmp_path: Path) -> None:
         ({"kmeans_plus_plus_num_retries": 1.5}, "must be an integer, got 1.5"),
         ({"relative_tolerance": -0.1}, "relative_tolerance must be at least 0"),
         ({"relative_tolerance": "small"}, "relative_tolerance must be a number or None"),
+        ({"loss_tolerance": -1, "use_mini_batch": False}, "loss_tolerance must be at least 0"),
+        ({"loss_tolerance": 1e-4}, "loss_tolerance .* needs use_mini_batch=False"),
+        (
+            {"loss_tolerance": 1e-4, "use_mini_batch": False, "relative_tolerance": 0.5},
+            "relative_tolerance is 0.5 and loss_tolerance is 0.0001, .* give one of them",
+        ),
     ],
 )
 def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
@@ -275,7 +283,7 @@ def test_relative_tolerance_stops_early() -> None:
     straight = KMeansClustering(4, use_mini_batch=False, relative_tolerance=1e-4)
     straight.train(lambda: POINTS, steps=500)
     assert int(straight.get_variable_value("global_step")) < 100
-    never = KMeansClustering(4, use_mini_batch=False, relative_tolerance=0)
+    never = KMeansClustering(4, use_mini_batch=False)
     never.train(lambda: POINTS, steps=60)
     assert int(never.get_variable_value("global_step")) == 60
 
