@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ import typer
 from centroids import __version__
 from centroids.cli import exporting, importing, inference, inspection, training
 from centroids.cli.errors import end_with, suggesting_options
+from centroids.cli.training_plan import TrainingPlan
 
 _DEBUG = "--debug"
 
@@ -51,8 +53,8 @@ Columns = Annotated[
     str | None,
     typer.Option(
         help="The columns to use, joined by commas: names, or numbers from 0 for a text file "
-        "without names. Default: those that the model was trained with, if --columns was given "
-        "then, else all.",
+        "without names; '*' for all. Default: those that the model was trained with, by their "
+        "names if the file has names; for a new model all.",
         metavar="A,B",
     ),
 ]
@@ -102,7 +104,7 @@ def train(
     model_dir: Annotated[
         Path,
         typer.Argument(
-            help="Where the model is kept. If it holds one, its training goes on.",
+            help="The folder of the model. If it holds one, the training of that goes on.",
             metavar="MODEL_DIR",
         ),
     ],
@@ -111,76 +113,108 @@ def train(
         typer.Option(
             "--num-clusters",
             "-k",
-            help="How many clusters. Known already if MODEL_DIR holds a model, or from a file of "
-            "initial centers.",
+            help="How many clusters. Needed for a new model only, unless --initial-clusters is a "
+            "file.",
         ),
     ] = None,
     distance_metric: Annotated[
         Metric | None,
         typer.Option(
-            help="How distances are measured. Default: as the model in MODEL_DIR does, else "
-            "squared_euclidean."
+            help="How distances are measured. Cosine compares directions and is for embeddings "
+            "of words or pictures. Default: that of the model, else squared_euclidean."
         ),
     ] = None,
     initial_clusters: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="random, kmeans_plus_plus, or a .npy file of initial centers.",
-            metavar="random|kmeans_plus_plus|FILE",
+            help="The first centers of a new model. kmeans_plus_plus spreads them over the points "
+            "(for mini-batches: over a random sample of the file); random takes random points; or "
+            "a .npy, .csv or .parquet file with a center in each row. Default: kmeans_plus_plus.",
+            metavar="kmeans_plus_plus|random|FILE",
         ),
-    ] = "random",
+    ] = None,
     full_batch: Annotated[
         bool | None,
         typer.Option(
             "--full-batch/--mini-batch",
-            help="Whole input in each step, or small batches. Default: full batches for files "
-            "of up to 1 GiB, unless an option for mini-batches is given.",
+            help="The whole file in each step, or small batches of it. Default: as the model was "
+            "trained before. For a new model: full batches if the file has up to 1 GiB, unless an "
+            "option for mini-batches is given.",
         ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Points in a mini-batch. Default: 4096.")
+        int | None,
+        typer.Option(help="Points in a mini-batch. Default: that of the model, else 4096."),
     ] = None,
     mini_batch_steps_per_iteration: Annotated[
         int | None,
-        typer.Option(help="Mini-batches between two updates of the centers. Default: 1."),
+        typer.Option(
+            help="Mini-batches between two updates of the centers. Default: that of the model, "
+            "else 1."
+        ),
     ] = None,
     kmeans_plus_plus_num_retries: Annotated[
-        int, typer.Option(help="Additional candidates for each center of k-means++.")
-    ] = 2,
+        int | None,
+        typer.Option(
+            help="Additional candidates for each center of k-means++; -1 for 2 + log(k) candidates "
+            "in all, as its authors propose. Default: -1."
+        ),
+    ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes of the mini-batches over the file. Default: 5.")
+        int | None,
+        typer.Option(help="Passes of the mini-batches over the file in this call. Default: 5."),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Train at most so many steps more, in place of --max-steps.")
+        int | None,
+        typer.Option(
+            help="Train at most so many steps in this call. Default: 100 for full batches, else no "
+            "limit."
+        ),
     ] = None,
     max_steps: Annotated[
         int | None,
         typer.Option(
-            help="Stop at this step, counted from the first training. Default: 100 for full "
-            "batches, else no limit."
+            help="Stop at this step of the model, counted over all trainings, in place of --steps."
         ),
     ] = None,
     relative_tolerance: Annotated[
         float | None,
         typer.Option(
-            help="Stop when the loss changes by less than this, relative to itself. "
-            "Default: 1e-4 for full batches, else never."
+            help="For full batches: stop when a step lowers the loss by no more than this share "
+            "of it. It does not depend on the units of the points. 0 goes on until the loss falls "
+            "no more. Default: that of the model, else 0.0001."
         ),
     ] = None,
     shuffle: Annotated[
         bool | None,
         typer.Option(
             "--shuffle/--no-shuffle",
-            help="Shuffle the file for mini-batches, anew in each epoch. Default: shuffle.",
+            help="Shuffle the file for mini-batches, anew in each pass. Default: as the model was "
+            "trained before, else shuffle.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of initialisation and shuffling.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Of the first centers and of shuffling: equal seeds give equal results. "
+            "Default: that of the model, else 0."
+        ),
+    ] = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh",
+            help="Make a new model, with nothing of the one in MODEL_DIR. The old folder is "
+            "renamed to MODEL_DIR.old-1 (or the next number), never deleted.",
+        ),
+    ] = False,
     restart_input: Annotated[
         bool,
         typer.Option(
             "--restart-input",
-            help="Begin the file at its beginning, for another file than in the last training.",
+            help="For mini-batches: begin the file at its beginning, for another file than in the "
+            "last training.",
         ),
     ] = False,
     columns: Columns = None,
@@ -189,6 +223,10 @@ def train(
 
     Full batches run exact k-means until the loss settles. Mini-batches read the file in bounded
     memory, whatever its size.
+
+    If MODEL_DIR holds a model, its training goes on with these points, in the mode and with the
+    columns, batch size, tolerance and seed that it was trained with. An option changes such a
+    setting, for later trainings too. --fresh starts anew.
 
     Ctrl-C ends training after its step and saves it. The same command goes on with the next batch
     of the file, and the result is the same as without the interruption.
@@ -199,8 +237,9 @@ def train(
       centroids train words.npy model -k 256 --distance-metric cosine
       centroids train huge.parquet model -k 1000 --mini-batch --epochs 2
       centroids train points.npy model --steps 10
+      centroids train tonight.csv model -k 50 --fresh
     """
-    plan = training.TrainingPlan(
+    plan = TrainingPlan(
         points=points,
         model_dir=model_dir,
         num_clusters=num_clusters,
@@ -219,6 +258,7 @@ def train(
         bad_rows=bad_rows.value,
         restart_input=restart_input,
         columns=_split(columns),
+        fresh=fresh,
     )
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
         training.train(plan)
@@ -278,9 +318,18 @@ def inspect(
         Path | None,
         typer.Option(help="A name for each point: a text file, a line each, or a .parquet file."),
     ] = None,
+    words_column: Annotated[
+        str | None,
+        typer.Option(
+            help="The column of a .parquet file of names. Default: the first that holds text."
+        ),
+    ] = None,
     clusters: Annotated[int, typer.Option(min=1, help="How many clusters to show.")] = 12,
     nearest: Annotated[int, typer.Option(min=1, help="How many points of each to show.")] = 8,
     columns: Columns = None,
+    variables: Annotated[
+        bool, typer.Option("--variables", help="Show what the checkpoint holds, too.")
+    ] = False,
 ) -> None:
     """Show the state of a model, its cluster sizes and examples.
 
@@ -288,9 +337,21 @@ def inspect(
     Examples:
       centroids inspect model
       centroids inspect model --points vectors.npy --words words.txt
+      centroids inspect model --points emb.parquet --columns vector --words emb.parquet
     """
     with suggesting_options(points or model_dir, can_drop=False):
-        inspection.inspect(model_dir, points, words, clusters, nearest, _split(columns))
+        inspection.inspect(
+            inspection.Request(
+                model_dir=model_dir,
+                points=points,
+                columns=_split(columns),
+                words=words,
+                words_column=words_column,
+                num_clusters=clusters,
+                num_nearest=nearest,
+                variables=variables,
+            )
+        )
 
 
 @app.command()
@@ -382,7 +443,7 @@ def main() -> None:
         app()
     except Exception as error:
         if _DEBUG in sys.argv[1:]:
-            raise
+            traceback.print_exception(error)
         end_with(error)
 
 

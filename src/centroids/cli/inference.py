@@ -14,6 +14,7 @@ import typer
 from numpy.typing import NDArray
 
 from centroids import KMeansClustering, ProgressBarHook
+from centroids.cli.fresh import newest_aside
 from centroids.cli.points import choose_columns, open_points
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.export.destination import check_destination
@@ -35,7 +36,7 @@ def open_model(model_dir: Path) -> KMeansClustering:
 
 def find_model(model_dir: Path) -> KMeansClustering | None:
     """As `open_model`, or None if the folder holds no trained model at all."""
-    checkpoint = _find_checkpoint(model_dir)
+    checkpoint = find_checkpoint(model_dir)
     return None if checkpoint is None else model_of(checkpoint, model_dir)
 
 
@@ -47,11 +48,13 @@ def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoi
     """
     if checkpoint_path is not None:
         return read_checkpoint(checkpoint_path)
-    checkpoint = _find_checkpoint(model_dir)
+    checkpoint = find_checkpoint(model_dir)
     if checkpoint is None:
+        old = newest_aside(model_dir)
+        aside = f"; an older one is in {old}" if old is not None else ""
         raise ValueError(
-            f"{model_dir} holds no trained model; make one with: centroids train FILE {model_dir} "
-            "--num-clusters K"
+            f"{model_dir} holds no trained model{aside}; make one with: centroids train FILE "
+            f"{model_dir} --num-clusters K"
         )
     return checkpoint
 
@@ -71,7 +74,12 @@ def model_of(checkpoint: Checkpoint, model_dir: Path) -> KMeansClustering:
     )
 
 
-def _find_checkpoint(model_dir: Path) -> Checkpoint | None:
+def find_checkpoint(model_dir: Path) -> Checkpoint | None:
+    """The latest checkpoint of a folder, or None if it holds no trained model at all.
+
+    Raises:
+        ValueError: If it holds a model of TensorFlow, or one of whose checkpoints none is whole.
+    """
     checkpoint = load_latest(str(model_dir))
     if checkpoint is None and find_tensorflow_checkpoint(str(model_dir)) is not None:
         raise ValueError(

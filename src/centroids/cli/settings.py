@@ -52,7 +52,7 @@ def read_settings(
     Args:
         model_dir: Its folder.
         checkpoint: Its latest checkpoint, if at hand. A model that the library trained has no file
-            of settings: its checkpoint tells the mode, the steps per iteration and the seed.
+            of settings: its checkpoint tells the mode, the seed and the like.
         with_columns: Whether the columns are wanted, which may be in a file of their own.
 
     Raises:
@@ -97,6 +97,7 @@ def _complete(settings: Settings, params: object) -> Settings:
     names = {
         "use_mini_batch": "use_mini_batch",
         "mini_batch_steps_per_iteration": "mini_batch_steps_per_iteration",
+        "relative_tolerance": "loss_tolerance",
         "seed": "random_seed",
     }
     found = {

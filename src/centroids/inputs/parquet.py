@@ -71,7 +71,7 @@ class ParquetSource(WindowedSource):
 
     def __init__(self, file: Path, reading: Reading, columns: list[str] | None) -> None:
         self._file = file
-        with _open_parquet(file) as parquet:
+        with open_parquet(file) as parquet:
             schema = parquet.schema_arrow
             self._columns = _check_columns(file, schema, columns)
             metadata = parquet.metadata
@@ -126,7 +126,7 @@ class ParquetSource(WindowedSource):
 
     def _read_pieces(self, groups: list[int], skip: int) -> Generator[NDArray[Any]]:
         """The rows of row groups, without the first `skip`, in arrays of a few MiB."""
-        with _open_parquet(self._file) as parquet:
+        with open_parquet(self._file) as parquet:
             for group in groups:
                 if skip >= self._group_rows[group]:
                     skip -= self._group_rows[group]
@@ -173,7 +173,7 @@ class ParquetSource(WindowedSource):
 
 
 @contextlib.contextmanager
-def _open_parquet(file: Path) -> Iterator[Any]:
+def open_parquet(file: Path) -> Iterator[Any]:
     """A file opened by Arrow, whose errors are turned into such that name the file."""
     arrow, parquet = import_arrow(), import_arrow("pyarrow.parquet")
     try:

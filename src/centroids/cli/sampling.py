@@ -1,0 +1,161 @@
+"""A random sample of the rows of a file, and initial centers that are chosen from it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids import clustering
+from centroids.cli.points import Columns, open_points
+from centroids.cli.progress import count_rows, status
+from centroids.inputs.bad_rows import BadRows
+
+_READ_ROWS = 1 << 14
+_SAMPLE_ROWS = 1 << 16
+_SAMPLE_BYTES = 64 << 20
+_SAMPLE_ROWS_PER_CLUSTER = 20
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows drawn without replacement.
+
+    Attributes:
+        points: [m, d], the rows in the order of the file, of those that are finite.
+        num_rows: How many rows the file has.
+    """
+
+    points: NDArray[Any]
+    num_rows: int
+
+
+def choose_from_sample(
+    path: Path,
+    num_clusters: int,
+    *,
+    columns: Columns,
+    bad_rows: BadRows,
+    seed: int,
+    cosine: bool,
+    num_retries: int,
+) -> NDArray[Any]:
+    """Initial centers by k-means++ over a random sample of a file.
+
+    The sample is as large as 64 MiB allow, 65,536 rows at most, but at least 20 rows for each
+    cluster. It depends on the file and the seed alone.
+
+    Returns:
+        [num_clusters, d], rows of the file (L2-normalised for cosine).
+
+    Raises:
+        ValueError: If the file has fewer rows than there are to be clusters.
+        OSError: If it cannot be read.
+    """
+    random = np.random.default_rng([seed, num_clusters])
+    at_least = _SAMPLE_ROWS_PER_CLUSTER * num_clusters
+    sample = draw_sample(path, at_least, random, columns=columns, bad_rows=bad_rows)
+    check_enough(num_clusters, sample.num_rows, path)
+    check_enough(num_clusters, len(sample.points), path)
+    with status("choosing initial centers"):
+        return clustering.kmeans_plus_plus(
+            sample.points, num_clusters, random, cosine=cosine, num_retries=num_retries
+        )
+
+
+def check_enough(num_clusters: int, num_rows: int, path: Path) -> None:
+    """Raises a ValueError that names both numbers if there are more clusters than points."""
+    if num_rows < num_clusters:
+        raise ValueError(
+            f"--num-clusters is {num_clusters:,}, but {path} has only {num_rows:,} "
+            f"point{'' if num_rows == 1 else 's'}: use fewer clusters or more points"
+        )
+
+
+def draw_sample(
+    path: Path,
+    at_least: int,
+    random: np.random.Generator,
+    *,
+    columns: Columns,
+    bad_rows: BadRows = "raise",
+) -> Sample:
+    """Draws rows of a file, each with the same probability; other files than .npy are read once.
+
+    Args:
+        path: The file.
+        at_least: How many rows to draw at least, as far as there are any; more where 64 MiB hold
+            more, up to 65,536.
+        random: Draws them.
+        columns: As `open_points` takes them.
+        bad_rows: "drop" leaves out what is no row of numbers.
+    """
+    if path.suffix.lower() == ".npy" and bad_rows == "raise":
+        open_points(path, columns=columns)  # refuses what is no matrix of numbers
+        mapped = np.load(path, mmap_mode="r")
+        size = min(_sample_size(mapped, at_least), len(mapped))
+        rows = np.sort(random.choice(len(mapped), size, replace=False))
+        return Sample(_finite(_as_matrix(mapped[rows])), len(mapped))
+    with _without_log_of_dropped_rows():
+        batches = open_points(path, _READ_ROWS, columns=columns, bad_rows=bad_rows)()
+        return _draw_from(
+            count_rows(batches, f"reading {path.name} for a sample"), at_least, random
+        )
+
+
+def _draw_from(
+    batches: Iterator[NDArray[Any]], at_least: int, random: np.random.Generator
+) -> Sample:
+    """Each row gets a random number; those with the lowest ones are the sample."""
+    kept: NDArray[Any] | None = None
+    numbers, places = np.empty(0), np.empty(0, np.int64)
+    size = num_rows = 0
+    for batch in map(_as_matrix, batches):
+        size = size or _sample_size(batch, at_least)
+        highest = numbers.max() if len(numbers) == size else np.inf
+        drawn = random.random(len(batch))
+        new = np.flatnonzero(drawn < highest)
+        if kept is None or len(new):
+            numbers = np.concatenate([numbers, drawn[new]])
+            places = np.concatenate([places, num_rows + new])
+            kept = batch[new] if kept is None else np.concatenate([kept, batch[new]])
+            lowest = np.argsort(numbers, kind="stable")[:size]
+            numbers, places, kept = numbers[lowest], places[lowest], kept[lowest]
+        num_rows += len(batch)
+    if kept is None:
+        return Sample(np.empty((0, 1)), 0)
+    return Sample(_finite(kept[np.argsort(places)]), num_rows)
+
+
+def _sample_size(rows: NDArray[Any], at_least: int) -> int:
+    row_bytes = max(rows[:1].nbytes, 1)
+    return max(min(_SAMPLE_BYTES // row_bytes, _SAMPLE_ROWS), at_least)
+
+
+def _as_matrix(rows: NDArray[Any]) -> NDArray[Any]:
+    return rows.reshape(-1, 1) if rows.ndim == 1 else rows
+
+
+def _finite(rows: NDArray[Any]) -> NDArray[Any]:
+    """Without rows that training will refuse by their place in the file."""
+    if rows.dtype.kind != "f":
+        return rows
+    good = np.isfinite(rows).all(axis=1)
+    return rows if good.all() else rows[good]
+
+
+@contextmanager
+def _without_log_of_dropped_rows() -> Iterator[None]:
+    """Dropped rows are told when the training reads them, not a second time."""
+    logger = logging.getLogger("centroids.inputs.bad_rows")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
