@@ -70,7 +70,7 @@ def test_mini_batches_follow_the_options(folder: Path) -> None:
     options += ["--distance-metric", "cosine"]
     done = run(folder, "train", "points.npy", "model", "-k", "3", *options)
     assert "Trained 10 mini-batch steps" in done.stdout
-    state = run(folder, "inspect", "model").stdout
+    state = run(folder, "inspect", "model", "--variables").stdout
     assert "3 clusters of 4 dimensions, float32, cosine; trained for 10 steps" in state
     assert "cluster_counts" in state
 
@@ -239,8 +239,12 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
         (["train", "words.txt", "model", "-k", "3"], 2, "words.txt"),
         (["train", "points.npy", "model"], 2, "--num-clusters is needed"),
         (["train", "points.npy", "model", "-k", "3", "--max-steps", "0"], 2, "max_steps > 0"),
-        (["train", "points.npy", "model", "-k", "0"], 2, "num_clusters must be an integer of at"),
-        (["train", "points.npy", "model", "-k", "501"], 2, "num_clusters=501"),
+        (["train", "points.npy", "model", "-k", "0"], 2, "--num-clusters must be at least 1"),
+        (
+            ["train", "points.npy", "model", "-k", "501"],
+            2,
+            "--num-clusters is 501, but points.npy has only 500 points",
+        ),
         (["train", "points.npy", "words.txt", "-k", "3"], 1, "words.txt"),
         (["train", "points.npy", "model", "-k", "3", "--initial-clusters", "x"], 2, "got 'x'"),
         (
@@ -248,7 +252,11 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
             2,
             "void.npy is not a .npy file",
         ),
-        (["train", "points.npy", "model", "--initial-clusters", "points.csv"], 2, ".npy file, got"),
+        (
+            ["train", "points.npy", "model", "--initial-clusters", "points.json"],
+            2,
+            ".txt or .parquet; got 'points.json'",
+        ),
         (["train", "points.npy", "model", "-k", "3", "--epochs", "0"], 2, "--epochs must be at"),
         (
             ["train", *["points.npy", "model", "-k", "3", "--steps", "1", "--max-steps", "2"]],

@@ -71,6 +71,8 @@ def choose_from_sample(
 
 def check_enough(num_clusters: int, num_rows: int, path: Path) -> None:
     """Raises a ValueError that names both numbers if there are more clusters than points."""
+    if num_rows == 0:
+        raise ValueError(f"{path} has no rows")
     if num_rows < num_clusters:
         raise ValueError(
             f"--num-clusters is {num_clusters:,}, but {path} has only {num_rows:,} "
