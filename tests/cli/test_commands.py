@@ -239,7 +239,7 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
         (["train", "words.txt", "model", "-k", "3"], 2, "words.txt"),
         (["train", "points.npy", "model"], 2, "--num-clusters is needed"),
         (["train", "points.npy", "model", "-k", "3", "--max-steps", "0"], 2, "max_steps > 0"),
-        (["train", "points.npy", "model", "-k", "0"], 2, "num_clusters must be an integer of at"),
+        (["train", "points.npy", "model", "-k", "0"], 2, "--num-clusters must be an integer of"),
         (["train", "points.npy", "model", "-k", "501"], 2, "num_clusters=501"),
         (["train", "points.npy", "words.txt", "-k", "3"], 1, "words.txt"),
         (["train", "points.npy", "model", "-k", "3", "--initial-clusters", "x"], 2, "got 'x'"),
