@@ -226,7 +226,7 @@ CHANGES: list[tuple[str, dict[str, Any], str]] = [
     ("npy", {"batch_size": 4}, r"batch_size was 3, now it is 4"),
     ("csv", {"num_rows": 21}, r"bytes was \d+, now it is \d+"),
     ("csv", {"columns": ["a", "c"]}, r"columns was 3, now it is \[0, 2\]"),
-    ("csv", {"element_type": np.float64}, r"dtype was 'float32', now it is 'float64'"),
+    ("csv", {"element_type": np.float32}, r"dtype was 'float64', now it is 'float32'"),
     ("csv", {"batch_size": 4}, r"batch_size was 3, now it is 4"),
     ("parquet", {"num_rows": 21}, r"rows was 20, now it is 21"),
     ("parquet", {"dtype": "<i8"}, r"types was \['double', .*now it is \['int64', "),

@@ -12,8 +12,10 @@ import typer
 
 from centroids import __version__
 from centroids.cli import exporting, importing, inference, inspection, training
-from centroids.cli.errors import end_with, suggesting_options
+from centroids.cli.errors import end_with, showing_warnings, suggesting_options
+from centroids.cli.text_options import with_text_format
 from centroids.cli.training_plan import TrainingPlan
+from centroids.inputs import TextFormat
 
 _DEBUG = "--debug"
 
@@ -99,6 +101,7 @@ def describe(
 
 
 @app.command()
+@with_text_format
 def train(
     points: Input,
     model_dir: Annotated[
@@ -218,6 +221,8 @@ def train(
         ),
     ] = False,
     columns: Columns = None,
+    *,
+    text: TextFormat,
 ) -> None:
     """Train a model, or go on with training one.
 
@@ -237,6 +242,7 @@ def train(
       centroids train words.npy model -k 256 --distance-metric cosine
       centroids train huge.parquet model -k 1000 --mini-batch --epochs 2
       centroids train points.npy model --steps 10
+      centroids train income.csv model -k 5 --columns age,income --thousands ,
       centroids train tonight.csv model -k 50 --fresh
     """
     plan = TrainingPlan(
@@ -258,6 +264,7 @@ def train(
         bad_rows=bad_rows.value,
         restart_input=restart_input,
         columns=_split(columns),
+        text=text,
         fresh=fresh,
     )
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
@@ -265,6 +272,7 @@ def train(
 
 
 @app.command()
+@with_text_format
 def predict(
     model_dir: ModelDir,
     points: Input,
@@ -276,6 +284,8 @@ def predict(
         bool, typer.Option("--distances", help="Write the distances to all centers instead.")
     ] = False,
     columns: Columns = None,
+    *,
+    text: TextFormat,
 ) -> None:
     """Find the nearest cluster of each point.
 
@@ -288,15 +298,18 @@ def predict(
       centroids predict model points.npy --distances -o distances.csv
     """
     with suggesting_options(points, can_drop=False):
-        inference.predict(model_dir, points, output, distances, _split(columns))
+        inference.predict(model_dir, points, output, distances, _split(columns), text)
 
 
 @app.command()
+@with_text_format
 def evaluate(
     model_dir: ModelDir,
     points: Input,
     columns: Columns = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
+    *,
+    text: TextFormat,
 ) -> None:
     """Measure how well a model fits points.
 
@@ -305,10 +318,11 @@ def evaluate(
       centroids evaluate model held_out.npy
     """
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
-        inference.evaluate(model_dir, points, _split(columns), bad_rows.value)
+        inference.evaluate(model_dir, points, _split(columns), bad_rows.value, text)
 
 
 @app.command()
+@with_text_format
 def inspect(
     model_dir: ModelDir,
     points: Annotated[
@@ -330,6 +344,8 @@ def inspect(
     variables: Annotated[
         bool, typer.Option("--variables", help="Show what the checkpoint holds, too.")
     ] = False,
+    *,
+    text: TextFormat,
 ) -> None:
     """Show the state of a model, its cluster sizes and examples.
 
@@ -345,6 +361,7 @@ def inspect(
                 model_dir=model_dir,
                 points=points,
                 columns=_split(columns),
+                text=text,
                 words=words,
                 words_column=words_column,
                 num_clusters=clusters,
@@ -440,7 +457,8 @@ def import_(
 def main() -> None:
     """Runs the command line; mistakes end in one plain sentence, without a traceback."""
     try:
-        app()
+        with showing_warnings():
+            app()
     except Exception as error:
         if _DEBUG in sys.argv[1:]:
             traceback.print_exception(error)

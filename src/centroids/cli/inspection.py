@@ -14,11 +14,12 @@ from rich.table import Table
 
 from centroids import KMeansClustering
 from centroids.cli.inference import model_of, read_model
-from centroids.cli.points import choose_columns, describe_columns
+from centroids.cli.points import describe_columns, find_points
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.survey import Survey, survey
 from centroids.cli.words import Words
 from centroids.estimator import Checkpoint
+from centroids.inputs import TextFormat
 from centroids.kmeans_variables import CLUSTERS, COUNTS
 
 _BAR_WIDTH = 40
@@ -34,6 +35,7 @@ class Request:
         model_dir: Its folder.
         points: A file of points to show the clusters by; None for none.
         columns: The columns to take of it; None for those of the model.
+        text: How it is written, if it is text.
         words: A file of names for them; None for the numbers of the rows.
         words_column: Its column; None for the first of text.
         num_clusters: How many clusters to show by example.
@@ -44,6 +46,7 @@ class Request:
     model_dir: Path
     points: Path | None
     columns: list[str] | None
+    text: TextFormat
     words: Path | None
     words_column: str | None
     num_clusters: int
@@ -77,8 +80,8 @@ def inspect(request: Request) -> None:
 def _show_clusters(
     console: Console, model: KMeansClustering, request: Request, points: Path, words: Words | None
 ) -> None:
-    columns = choose_columns(points, request.columns, request.model_dir)
-    found = survey(model, points, request.num_nearest, columns)
+    file = find_points(points, request.columns, request.text, request.model_dir)
+    found = survey(model, file, request.num_nearest)
     num_points = int(found.sizes.sum())
     if words is not None and words.count != num_points:
         raise ValueError(

@@ -1,108 +1,157 @@
-"""The file of points that a command reads, and the columns of it that the model takes."""
+"""The file of points that a command reads: which columns of it, and how text is written."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from centroids.cli.settings import read_settings
-from centroids.inputs import file_input_fn
+from centroids.cli.progress import count_rows
+from centroids.cli.settings import Settings, read_settings
+from centroids.inputs import TextFormat, file_input_fn
 from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.csv_layout import detect_layout
+from centroids.inputs.csv_layout import columns_of_words, detect_layout
 from centroids.kernels import check_points
 
 Columns = Sequence[str | int] | None
 
+TEXT_ENDINGS = (".csv", ".tsv", ".txt")
+ENDINGS = (".npy", *TEXT_ENDINGS, ".parquet")
 _WITHOUT_COLUMNS = ".npy"
-_TEXT_ENDINGS = (".csv", ".tsv", ".txt")
 _ALL_COLUMNS = "*"
+_READ_ROWS = 1 << 16
+_ANY_TEXT = TextFormat()
 
 
-def open_points(
-    path: Path,
-    batch_size: int = 128,
-    num_epochs: int = 1,
-    shuffle: bool = False,
-    seed: int = 0,
-    *,
-    columns: Columns,
-    bad_rows: BadRows = "raise",
-) -> Callable[[], Any]:
-    """As `file_input_fn`, but what is no matrix of real numbers is refused at once, by its name.
+@dataclass(frozen=True)
+class PointsFile:
+    """A file of points and how it is read.
 
-    Raises:
-        OSError: If the file cannot be read.
-        TypeError: If it does not hold real numbers.
-        ValueError: If its shape is wrong, or a column is not there.
+    Attributes:
+        path: The file.
+        columns: The names and numbers of the columns to take; None for all.
+        text: How it is written, if it is text.
     """
-    input_fn = file_input_fn(
-        path, batch_size, num_epochs, shuffle, seed, columns=columns, bad_rows=bad_rows
-    )
-    if path.suffix.lower() == _WITHOUT_COLUMNS:
-        check_points(np.load(path, mmap_mode="r")[:0], str(path))
-    return input_fn
+
+    path: Path
+    columns: Columns = None
+    text: TextFormat = _ANY_TEXT
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a text file, by its name."""
+        return self.path.suffix.lower() in TEXT_ENDINGS
+
+    @property
+    def has_columns(self) -> bool:
+        """Whether there are columns to choose from."""
+        return self.path.suffix.lower() != _WITHOUT_COLUMNS
+
+    def open(
+        self,
+        batch_size: int = 128,
+        num_epochs: int = 1,
+        shuffle: bool = False,
+        seed: int = 0,
+        *,
+        bad_rows: BadRows = "raise",
+    ) -> Callable[[], Any]:
+        """As `file_input_fn`; what is no matrix of real numbers is refused at once, by its name.
+
+        Raises:
+            OSError: If the file cannot be read.
+            TypeError: If it does not hold real numbers.
+            ValueError: If its shape is wrong, or a column is not there.
+        """
+        input_fn = file_input_fn(
+            self.path,
+            batch_size,
+            num_epochs,
+            shuffle,
+            seed,
+            columns=self.columns,
+            bad_rows=bad_rows,
+            **dataclasses.asdict(self.text),
+        )
+        if not self.has_columns:
+            check_points(np.load(self.path, mmap_mode="r")[:0], str(self.path))
+        return input_fn
+
+    def read(self, bad_rows: BadRows = "raise") -> NDArray[Any]:
+        """All points: mapped for .npy if all rows are taken, read into memory otherwise.
+
+        Raises:
+            ValueError: If the file has no rows, or cannot be read as points.
+            OSError: If it cannot be read at all.
+        """
+        input_fn = self.open(_READ_ROWS, bad_rows=bad_rows)
+        if not self.has_columns and bad_rows == "raise":
+            points: NDArray[Any] = np.load(self.path, mmap_mode="r")
+        else:
+            batches = list(count_rows(input_fn(), f"reading {self.path.name}"))
+            points = np.concatenate(batches) if batches else np.empty(0)
+        if len(points) == 0:
+            raise ValueError(f"{self.path} has no rows")
+        return points
+
+    def column_names(self) -> list[str] | None:
+        """The names of the columns that are taken; None if the file has no names."""
+        if not self.has_columns:
+            return None
+        return list(names) if (names := getattr(self.open()(), "column_names", None)) else None
+
+    def columns_to_keep(self) -> tuple[str | int, ...] | None:
+        """What a model keeps of its columns: names, where each column has one of its own.
+
+        Returns:
+            Names; numbers for a file without names; None for all columns of such a file.
+        """
+        names = self.column_names()
+        if names is not None and all(names) and len(set(names)) == len(names):
+            return tuple(names)
+        return None if self.columns is None else tuple(self.columns)
 
 
-def choose_columns(points: Path, asked: list[str] | None, model_dir: Path | None) -> Columns:
-    """The columns to take of a file: those asked for, else those that the model was trained with.
+def find_points(
+    path: Path,
+    asked: list[str] | None,
+    text: TextFormat,
+    model_dir: Path | None,
+    kept: Settings | None = None,
+) -> PointsFile:
+    """How to read a file of points: as was asked for, else as the model was trained.
 
     Args:
-        points: The file. A .npy file has no columns to choose.
+        path: The file. A .npy file has no columns to choose.
         asked: Names, or for a text file numbers from 0; ["*"] for all; None if the command line
             has none.
+        text: How the file is written, as far as the command line says.
         model_dir: The folder of the model; None if there is none yet.
-
-    Returns:
-        Names and numbers; None for all columns.
+        kept: What the model keeps, if that is read already.
 
     Raises:
         OSError: If the file cannot be read.
         ValueError: If it lacks a column that the model was trained with.
     """
+    if model_dir is None:
+        kept = Settings()
+    elif kept is None:
+        kept = read_settings(model_dir, with_columns=asked is None)
+    file = PointsFile(path, None, text)
+    if file.is_text:
+        file = dataclasses.replace(file, text=kept.text_with(text))
     if asked == [_ALL_COLUMNS]:
-        return None
+        return file
     if asked is not None:
-        return _numbers_of(points, asked)
-    if model_dir is None or points.suffix.lower() == _WITHOUT_COLUMNS:
-        return None
-    trained_with = read_settings(model_dir).columns
-    if trained_with is None:
-        return None
-    try:
-        file_input_fn(points, columns=trained_with)
-    except ValueError as error:
-        if "has no column" not in str(error):
-            raise
-        if _has_as_many_without_names(points, trained_with):
-            return None
-        raise ValueError(
-            f"{error}. The model in {model_dir} was trained with the columns "
-            f"{describe_columns(trained_with)}: name those of this file with --columns, or take "
-            "all with --columns '*'"
-        ) from error
-    # All columns in the order of the file are no choice: the position of a training says so.
-    return None if _all_names(points) == list(trained_with) else trained_with
-
-
-def columns_to_keep(points: Path, columns: Columns) -> tuple[str | int, ...] | None:
-    """The columns that a model is trained with, by their names if the file has names.
-
-    Args:
-        points: The file.
-        columns: What `choose_columns` chose.
-
-    Returns:
-        Names; numbers for a file without names; None for all columns of such a file.
-    """
-    if points.suffix.lower() == _WITHOUT_COLUMNS:
-        return None
-    names = file_input_fn(points, columns=columns)().column_names  # type: ignore[attr-defined]
-    if names is not None and all(names) and len(set(names)) == len(names):
-        return tuple(names)
-    return None if columns is None else tuple(columns)
+        return dataclasses.replace(file, columns=_columns_of_words(file, asked))
+    if kept.columns is None or not file.has_columns:
+        return file
+    return _with_columns_of_model(file, kept.columns, str(model_dir))
 
 
 def describe_columns(columns: Sequence[str | int]) -> str:
@@ -110,24 +159,36 @@ def describe_columns(columns: Sequence[str | int]) -> str:
     return ",".join(map(str, columns))
 
 
-def _has_as_many_without_names(points: Path, columns: Sequence[str | int]) -> bool:
+def _with_columns_of_model(
+    file: PointsFile, columns: tuple[str | int, ...], model_dir: str
+) -> PointsFile:
+    chosen = dataclasses.replace(file, columns=columns)
+    try:
+        chosen.open()
+    except ValueError as error:
+        if "has no column" not in str(error):
+            raise
+        if _has_as_many_without_names(file, columns):
+            return file
+        raise ValueError(
+            f"{error}. The model in {model_dir} was trained with the columns "
+            f"{describe_columns(columns)}: name those of this file with --columns, or take all "
+            "with --columns '*'"
+        ) from error
+    # All columns in the order of the file are no choice: the position of a training says so.
+    if file.is_text and file.column_names() == list(columns):
+        return file
+    return chosen
+
+
+def _has_as_many_without_names(file: PointsFile, columns: tuple[str | int, ...]) -> bool:
     """Whether a text file without names has just as many columns: it is taken as a .npy file is."""
-    if points.suffix.lower() not in _TEXT_ENDINGS or not all(type(c) is str for c in columns):
+    if not file.is_text or not all(isinstance(column, str) for column in columns):
         return False
-    layout = detect_layout(points, None, None)
+    layout = detect_layout(file.path, file.text)
     return layout.names is None and layout.num_fields == len(columns)
 
 
-def _all_names(points: Path) -> list[str] | None:
-    """The names of all columns of a text file, if it has names."""
-    if points.suffix.lower() not in _TEXT_ENDINGS:
-        return None
-    return file_input_fn(points)().column_names  # type: ignore[attr-defined,no-any-return]
-
-
-def _numbers_of(points: Path, asked: list[str]) -> list[str | int]:
+def _columns_of_words(file: PointsFile, words: list[str]) -> list[str | int]:
     """Digits are numbers of columns where a text file has no column of that name."""
-    if points.suffix.lower() in (".parquet", _WITHOUT_COLUMNS):
-        return list(asked)
-    names = detect_layout(points, None, None).names or ()
-    return [int(word) if word.isdecimal() and word not in names else word for word in asked]
+    return columns_of_words(file.path, words, file.text) if file.is_text else list(words)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids import clustering
-from centroids.cli.points import Columns, open_points
+from centroids.cli.points import PointsFile
 from centroids.cli.progress import count_rows, status
 from centroids.inputs.bad_rows import BadRows
 
@@ -37,10 +37,9 @@ class Sample:
 
 
 def choose_from_sample(
-    path: Path,
+    file: PointsFile,
     num_clusters: int,
     *,
-    columns: Columns,
     bad_rows: BadRows,
     seed: int,
     cosine: bool,
@@ -60,9 +59,9 @@ def choose_from_sample(
     """
     random = np.random.default_rng([seed, num_clusters])
     at_least = _SAMPLE_ROWS_PER_CLUSTER * num_clusters
-    sample = draw_sample(path, at_least, random, columns=columns, bad_rows=bad_rows)
-    check_enough(num_clusters, sample.num_rows, path)
-    check_enough(num_clusters, len(sample.points), path)
+    sample = draw_sample(file, at_least, random, bad_rows)
+    check_enough(num_clusters, sample.num_rows, file.path)
+    check_enough(num_clusters, len(sample.points), file.path)
     with status("choosing initial centers"):
         return clustering.kmeans_plus_plus(
             sample.points, num_clusters, random, cosine=cosine, num_retries=num_retries
@@ -81,34 +80,30 @@ def check_enough(num_clusters: int, num_rows: int, path: Path) -> None:
 
 
 def draw_sample(
-    path: Path,
+    file: PointsFile,
     at_least: int,
     random: np.random.Generator,
-    *,
-    columns: Columns,
     bad_rows: BadRows = "raise",
 ) -> Sample:
     """Draws rows of a file, each with the same probability; other files than .npy are read once.
 
     Args:
-        path: The file.
+        file: The file.
         at_least: How many rows to draw at least, as far as there are any; more where 64 MiB hold
             more, up to 65,536.
         random: Draws them.
-        columns: As `open_points` takes them.
         bad_rows: "drop" leaves out what is no row of numbers.
     """
-    if path.suffix.lower() == ".npy" and bad_rows == "raise":
-        open_points(path, columns=columns)  # refuses what is no matrix of numbers
-        mapped = np.load(path, mmap_mode="r")
+    if not file.has_columns and bad_rows == "raise":
+        file.open()  # refuses what is no matrix of numbers
+        mapped = np.load(file.path, mmap_mode="r")
         size = min(_sample_size(mapped, at_least), len(mapped))
         rows = np.sort(random.choice(len(mapped), size, replace=False))
         return Sample(_finite(_as_matrix(mapped[rows])), len(mapped))
     with _without_log_of_dropped_rows():
-        batches = open_points(path, _READ_ROWS, columns=columns, bad_rows=bad_rows)()
-        return _draw_from(
-            count_rows(batches, f"reading {path.name} for a sample"), at_least, random
-        )
+        batches = file.open(_READ_ROWS, bad_rows=bad_rows)()
+        text = f"reading {file.path.name} for a sample"
+        return _draw_from(count_rows(batches, text), at_least, random)
 
 
 def _draw_from(

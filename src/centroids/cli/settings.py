@@ -13,6 +13,7 @@ from typing import Any
 
 from centroids.estimator import Checkpoint
 from centroids.files import write_atomically
+from centroids.inputs import TextFormat
 
 SETTINGS_FILE = "settings.json"
 _VERSION = 1
@@ -31,6 +32,8 @@ class Settings:
         relative_tolerance: The share of the loss by which a full-batch step has to lower it.
         seed: Of initialisation and shuffling.
         columns: The columns that it was trained with: names, or numbers of a file without names.
+        text: How the text file was written that it was trained with, as far as that was said: the
+            fields of a TextFormat that were not the default.
         ends_at_step: At which step the last call of train is to end, for one that goes on with it.
     """
 
@@ -41,7 +44,16 @@ class Settings:
     relative_tolerance: float | None = None
     seed: int | None = None
     columns: tuple[str | int, ...] | None = None
+    text: Mapping[str, Any] | None = None
     ends_at_step: int | None = None
+
+    def text_with(self, given: TextFormat) -> TextFormat:
+        """How to read a text file: as the command line says, else as the model keeps it.
+
+        Raises:
+            ValueError: If both together make no sense.
+        """
+        return dataclasses.replace(given, **{**(self.text or {}), **what_was_said(given)})
 
 
 def read_settings(
@@ -75,6 +87,16 @@ def read_settings(
             "on, and name what it held where it was not the default: --columns, --mini-batch, "
             "--batch-size, --seed and the like"
         ) from None
+
+
+def what_was_said(text: TextFormat) -> dict[str, Any]:
+    """The fields of a text format that are not the default."""
+    default = TextFormat()
+    return {
+        name: value
+        for name, value in dataclasses.asdict(text).items()
+        if value != getattr(default, name)
+    }
 
 
 def write_settings(model_dir: Path, settings: Settings) -> None:
@@ -160,6 +182,13 @@ def _is_tolerance(value: object) -> bool:
     return type(value) in (int, float) and 0 <= float(str(value)) < math.inf
 
 
+def _is_text_format(value: object) -> bool:
+    try:
+        return isinstance(value, dict) and value != {} and bool(TextFormat(**value))
+    except (TypeError, ValueError):
+        return False
+
+
 def _are_columns(value: object) -> bool:
     return isinstance(value, list) and value != [] and all(type(v) in (str, int) for v in value)
 
@@ -172,5 +201,6 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "relative_tolerance": _is_tolerance,
     "seed": _is_integer(0),
     "columns": _are_columns,
+    "text": _is_text_format,
     "ends_at_step": _is_integer(1),
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.inference import batch_size
-from centroids.cli.points import Columns, open_points
+from centroids.cli.points import PointsFile
 from centroids.kernels import l2_normalize
 
 
@@ -33,7 +32,7 @@ class Survey:
     nearest: NDArray[np.int64]
 
 
-def survey(model: KMeansClustering, points: Path, num_nearest: int, columns: Columns) -> Survey:
+def survey(model: KMeansClustering, points: PointsFile, num_nearest: int) -> Survey:
     """Finds the cluster of each point of a file, in bounded memory.
 
     Raises:
@@ -46,22 +45,22 @@ def survey(model: KMeansClustering, points: Path, num_nearest: int, columns: Col
     sizes = np.zeros(len(centers), np.int64)
     nearest = _Nearest(len(centers), num_nearest)
     total, first = 0.0, 0
-    for rows, index in _batches_with_index(model, points, columns):
+    for rows, index in _batches_with_index(model, points):
         distances = _distances(rows, centers[index], cosine)
         sizes += np.bincount(index, minlength=len(sizes))
         total += float(distances.sum())
         nearest.add(index, distances, first)
         first += len(index)
     if not first:
-        raise ValueError(f"{points} has no rows")
+        raise ValueError(f"{points.path} has no rows")
     return Survey(sizes, total, nearest.rows)
 
 
 def _batches_with_index(
-    model: KMeansClustering, points: Path, columns: Columns
+    model: KMeansClustering, points: PointsFile
 ) -> Iterator[tuple[NDArray[Any], NDArray[np.int32]]]:
     """Batches of points, each with the clusters that the model predicts for it."""
-    input_fn = open_points(points, batch_size(model, distances=False), columns=columns)
+    input_fn = points.open(batch_size(model, distances=False))
     read: collections.deque[NDArray[Any]] = collections.deque()  # at most what is read ahead
 
     def remember() -> Iterator[NDArray[Any]]:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import typer
 from numpy.typing import NDArray
 
@@ -21,13 +20,12 @@ from centroids import CheckpointSaverListener, KMeansClustering, ProgressBarHook
 from centroids.cli.fresh import moved_aside
 from centroids.cli.inference import find_checkpoint, model_of
 from centroids.cli.outcome import Outcome
-from centroids.cli.points import Columns, choose_columns, columns_to_keep, open_points
-from centroids.cli.progress import Status, count_rows
+from centroids.cli.points import ENDINGS, PointsFile, find_points
+from centroids.cli.progress import Status
 from centroids.cli.sampling import check_enough, choose_from_sample
-from centroids.cli.settings import Settings, read_settings, write_settings
+from centroids.cli.settings import Settings, read_settings, what_was_said, write_settings
 from centroids.cli.training_plan import EPOCHS, TrainingPlan, describe_changes
 from centroids.estimator import Checkpoint, load_latest
-from centroids.inputs.bad_rows import BadRows
 
 T = TypeVar("T")
 
@@ -42,9 +40,10 @@ def train(plan: TrainingPlan) -> None:
     kept = Settings()
     if trained is not None:
         kept = read_settings(plan.model_dir, trained, with_columns=plan.columns is None)
-    columns = choose_columns(plan.points, plan.columns, None if trained is None else plan.model_dir)
+    known = None if trained is None else plan.model_dir
+    points = find_points(plan.points, plan.columns, plan.text, known, kept)
     # Opened first: a mistyped name is told before anything is created.
-    open_points(plan.points, columns=columns)
+    points.open()
     settings = plan.settle(kept)
     ends_at_step = plan.end(not settings.use_mini_batch, trained, kept)
     if trained is not None:
@@ -53,10 +52,10 @@ def train(plan: TrainingPlan) -> None:
             typer.echo(f"Its training has reached step {plan.max_steps:,}; --steps trains more.")
             return
     settings = dataclasses.replace(
-        settings, columns=_columns_to_keep(plan, columns, kept), ends_at_step=ends_at_step
+        _with_reading(settings, points, plan.columns is not None), ends_at_step=ends_at_step
     )
-    input_fn = _make_input(plan, columns, settings)
-    model = _make_model(plan, settings, columns, trained)
+    input_fn = _make_input(plan, points, settings)
+    model = _make_model(plan, settings, points, trained)
     run = _Run(plan, settings, model, input_fn, trained)
     with moved_aside(plan.model_dir) if holds_model and plan.fresh else contextlib.nullcontext():
         run.train()
@@ -180,7 +179,7 @@ def _tell_how_to_resume(plan: TrainingPlan, settings: Settings) -> None:
 
 
 def _make_model(
-    plan: TrainingPlan, settings: Settings, columns: Columns, trained: Checkpoint | None
+    plan: TrainingPlan, settings: Settings, points: PointsFile, trained: Checkpoint | None
 ) -> KMeansClustering:
     num_clusters, metric = plan.num_clusters, plan.distance_metric
     initial: str | NDArray[Any] = KMeansClustering.RANDOM_INIT
@@ -191,7 +190,7 @@ def _make_model(
         metric = _or(metric, params["distance_metric"])
     metric = _or(metric, KMeansClustering.SQUARED_EUCLIDEAN_DISTANCE)
     if trained is None:
-        num_clusters, initial = _initial_clusters(plan, settings, columns, metric, retries)
+        num_clusters, initial = _initial_clusters(plan, settings, points, metric, retries)
     assert num_clusters is not None
     return KMeansClustering(
         num_clusters=num_clusters,
@@ -207,7 +206,7 @@ def _make_model(
 
 
 def _initial_clusters(
-    plan: TrainingPlan, settings: Settings, columns: Columns, metric: str, retries: int
+    plan: TrainingPlan, settings: Settings, points: PointsFile, metric: str, retries: int
 ) -> tuple[int, str | NDArray[Any]]:
     """The number of clusters of a new model, and what its first centers are or how they are found.
 
@@ -217,7 +216,7 @@ def _initial_clusters(
     methods = (KMeansClustering.RANDOM_INIT, KMeansClustering.KMEANS_PLUS_PLUS_INIT)
     given = _or(plan.initial_clusters, KMeansClustering.KMEANS_PLUS_PLUS_INIT)
     if given not in methods:
-        centers = read_centers(Path(given), columns_to_keep(plan.points, columns))
+        centers = read_centers(Path(given), points)
         if plan.num_clusters not in (None, len(centers)):
             raise ValueError(
                 f"--num-clusters is {plan.num_clusters}, but {given} holds {len(centers)} initial "
@@ -234,9 +233,8 @@ def _initial_clusters(
         return k, given
     # The batches of the training may be smaller than k, and the first is only a part of the file.
     return k, choose_from_sample(
-        plan.points,
+        points,
         k,
-        columns=columns,
         bad_rows=plan.bad_rows,
         seed=_or(settings.seed, 0),
         cosine=metric == KMeansClustering.COSINE_DISTANCE,
@@ -244,72 +242,59 @@ def _initial_clusters(
     )
 
 
-def read_centers(path: Path, columns: tuple[str | int, ...] | None) -> NDArray[Any]:
-    """Initial centers from a file: its columns of these names if it has them all, else all columns.
+def read_centers(path: Path, points: PointsFile) -> NDArray[Any]:
+    """Initial centers: the columns of a file that are named as those of the points, else all.
 
     Raises:
         ValueError: If it holds no centers, or has another ending than a file of points.
         OSError: If it cannot be read.
     """
-    if path.suffix.lower() not in (".npy", ".csv", ".tsv", ".txt", ".parquet"):
+    if path.suffix.lower() not in ENDINGS:
         raise ValueError(
-            "--initial-clusters must be random, kmeans_plus_plus, or a file that ends in .npy, "
-            f".csv, .tsv, .txt or .parquet; got {str(path)!r}"
+            "--initial-clusters must be random, kmeans_plus_plus, or a file that ends in "
+            f"{', '.join(ENDINGS)}; got {str(path)!r}"
         )
-    if columns is not None and path.suffix.lower() != ".npy":
+    file = PointsFile(path)
+    names = points.column_names()
+    if names is not None and file.has_columns:
         try:
-            return read_all(path, columns)
+            return dataclasses.replace(file, columns=names).read()
         except ValueError as error:
             if "has no column" not in str(error):
                 raise
-    return read_all(path, None)
+    return file.read()
 
 
-def _make_input(plan: TrainingPlan, columns: Columns, settings: Settings) -> Callable[[], Any]:
+def _make_input(plan: TrainingPlan, points: PointsFile, settings: Settings) -> Callable[[], Any]:
     if not settings.use_mini_batch:
-        points = read_all(plan.points, columns, plan.bad_rows)
+        rows = points.read(plan.bad_rows)
         if plan.num_clusters is not None:
-            check_enough(plan.num_clusters, len(points), plan.points)
-        return lambda: points
-    return open_points(
-        plan.points,
+            check_enough(plan.num_clusters, len(rows), plan.points)
+        return lambda: rows
+    return points.open(
         _or(settings.batch_size, 0),
         _or(plan.epochs, EPOCHS),
         _or(settings.shuffle, True),
         _or(settings.seed, 0),
-        columns=columns,
         bad_rows=plan.bad_rows,
     )
 
 
-def _columns_to_keep(
-    plan: TrainingPlan, columns: Columns, kept: Settings
-) -> tuple[str | int, ...] | None:
-    """Those of this training; of a file without names, which has no say, those of the model."""
-    found = columns_to_keep(plan.points, columns)
-    return kept.columns if found is None and plan.columns is None else found
+def _with_reading(settings: Settings, points: PointsFile, chosen: bool) -> Settings:
+    """Settings with the columns and the text format of this training.
+
+    A file that has no names, or is no text, has no say in what the model keeps of others.
+    """
+    columns = points.columns_to_keep()
+    if columns is not None or chosen:
+        settings = dataclasses.replace(settings, columns=columns)
+    if points.is_text:
+        settings = dataclasses.replace(settings, text=what_was_said(points.text) or None)
+    return settings
 
 
 def _or(given: T | None, default: T) -> T:
     return default if given is None else given
-
-
-def read_all(path: Path, columns: Columns, bad_rows: BadRows = "raise") -> NDArray[Any]:
-    """All points of a file: mapped for .npy if all rows are taken, read into memory otherwise.
-
-    Raises:
-        ValueError: If the file has no rows, or cannot be read as points.
-        OSError: If it cannot be read at all.
-    """
-    input_fn = open_points(path, 1 << 16, columns=columns, bad_rows=bad_rows)
-    if path.suffix.lower() == ".npy" and bad_rows == "raise":
-        points: NDArray[Any] = np.load(path, mmap_mode="r")
-    else:
-        batches = list(count_rows(input_fn(), f"reading {path.name}"))
-        points = np.concatenate(batches) if batches else np.empty(0)
-    if len(points) == 0:
-        raise ValueError(f"{path} has no rows")
-    return points
 
 
 class _SettingsSaver(CheckpointSaverListener):

@@ -10,6 +10,7 @@ from typing import TypeVar
 from centroids import KMeansClustering
 from centroids.cli.settings import Settings
 from centroids.estimator import Checkpoint
+from centroids.inputs import TextFormat
 from centroids.inputs.bad_rows import BadRows
 
 FULL_BATCH_BYTES = 1 << 30
@@ -43,6 +44,7 @@ class TrainingPlan:
     bad_rows: BadRows
     restart_input: bool
     columns: list[str] | None
+    text: TextFormat
     fresh: bool
 
     def check(self) -> None:

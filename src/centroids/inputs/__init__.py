@@ -9,6 +9,7 @@ from centroids.inputs.parquet import parquet_input_fn
 from centroids.inputs.source import Source
 from centroids.inputs.sparse import SparseTensorValue
 from centroids.inputs.stream import BatchStream, InputBatch, open_stream
+from centroids.inputs.text_format import TextFormat
 
 __all__ = [
     "BatchStream",
@@ -16,6 +17,7 @@ __all__ = [
     "OutOfRangeError",
     "Source",
     "SparseTensorValue",
+    "TextFormat",
     "csv_input_fn",
     "file_input_fn",
     "limit_epochs",

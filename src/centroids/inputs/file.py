@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import cast
+
+import numpy as np
+from numpy.typing import DTypeLike
 
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
@@ -12,6 +17,7 @@ from centroids.inputs.csv_file import csv_input_fn
 from centroids.inputs.npy import npy_input_fn
 from centroids.inputs.parquet import parquet_input_fn
 from centroids.inputs.source import Source
+from centroids.inputs.text_format import TextFormat
 
 _TEXT_ENDINGS = (".csv", ".tsv", ".txt")
 
@@ -25,6 +31,12 @@ def file_input_fn(
     *,
     columns: Sequence[str | int] | None = None,
     bad_rows: BadRows = "raise",
+    delimiter: str | None = None,
+    header: bool | None = None,
+    dtype: DTypeLike | None = None,
+    decimal: str = ".",
+    thousands: str | None = None,
+    skip_lines: int = 0,
 ) -> Callable[[], Source]:
     """Makes an input function that feeds the rows of a file, in bounded memory.
 
@@ -39,6 +51,12 @@ def file_input_fn(
             None: all. Not for .npy.
         bad_rows: "drop" leaves out rows with NaN or infinity, and lines of text that are no row of
             numbers, and says so in the log; see `numpy_input_fn`.
+        delimiter: For text; see `csv_input_fn`, as for those that follow.
+        header: Whether the first line of a text file holds the names of its columns.
+        dtype: The floating-point type of the numbers of a text file.
+        decimal: The decimal mark of a text file.
+        thousands: What groups the digits of large numbers in a text file.
+        skip_lines: How many lines at the beginning of a text file to pass over.
 
     Returns:
         A function that returns a new source at each call.
@@ -50,11 +68,21 @@ def file_input_fn(
         ValueError: If the ending is another one, or an argument has a value that is not allowed.
     """
     file = check_file(path)
+    type_name = None if dtype is None else np.dtype(dtype).name
+    text = TextFormat(header, delimiter, decimal, thousands, skip_lines, type_name)
     ending = file.suffix.lower()
     if ending in _TEXT_ENDINGS:
         return csv_input_fn(
-            file, batch_size, num_epochs, shuffle, seed, columns=columns, bad_rows=bad_rows
+            file,
+            batch_size,
+            num_epochs,
+            shuffle,
+            seed,
+            columns=columns,
+            bad_rows=bad_rows,
+            **dataclasses.asdict(text),
         )
+    _refuse_text_format(file, text)
     if ending == ".parquet":
         return parquet_input_fn(
             file,
@@ -73,3 +101,13 @@ def file_input_fn(
     if columns is not None:
         raise ValueError(f"columns is for files with named columns, {file} has none")
     return npy_input_fn(file, batch_size, num_epochs, shuffle, seed, bad_rows=bad_rows)
+
+
+def _refuse_text_format(file: Path, text: TextFormat) -> None:
+    for field in dataclasses.fields(TextFormat):
+        value = getattr(text, field.name)
+        if value != field.default:
+            raise ValueError(
+                f"{field.name} is for text files, and {file} is none: leave {field.name}={value!r} "
+                "out"
+            )
