@@ -31,6 +31,8 @@ def run_here(folder: Path, *arguments: str, code: int = 0) -> Done:
             main()
     except SystemExit as ended:
         assert (ended.code or 0) == code, err.getvalue()
+    else:
+        raise AssertionError("the command line ends with SystemExit")
     finally:
         sys.argv = argv
         os.chdir(before)

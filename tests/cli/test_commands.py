@@ -1,4 +1,4 @@
-"""The command line as a user meets it: separate processes, real files."""
+"""The command line as a user meets it: real files, and processes of their own where it matters."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 import centroids
 from centroids.cli import app
 from centroids.cli.inference import open_model
+from tests.cli.run_here import Done, run_here
 
 POINTS = np.random.default_rng(0).normal(size=(500, 4)).astype(np.float32)
 
@@ -32,7 +33,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, code: int = 0) -> Done:
+    done = run_here(folder, *arguments, code=code)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def run_apart(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """As a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "centroids", *arguments],
         cwd=folder,
@@ -48,12 +56,12 @@ def run(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedPro
 
 @pytest.mark.parametrize("points", ["points.npy", "points.csv", "points.parquet"])
 def test_from_a_file_to_labels(folder: Path, points: str) -> None:
-    trained = run(folder, "train", points, "model", "-k", "5")
+    trained = run_apart(folder, "train", points, "model", "-k", "5")
     assert "full-batch steps" in trained.stdout and "model is in model" in trained.stdout
     run(folder, "predict", "model", points, "--output", "labels.npy")
     labels = np.load(folder / "labels.npy")
     assert labels.shape == (500,) and set(labels) == set(range(5))
-    printed = run(folder, "predict", "model", points).stdout.split()
+    printed = run_apart(folder, "predict", "model", points).stdout.split()
     assert [int(label) for label in printed] == labels.tolist()
     run(folder, "predict", "model", points, "--distances", "-o", "distances.csv")
     distances = np.loadtxt(folder / "distances.csv", delimiter=",")
@@ -255,7 +263,7 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
         (
             ["train", "points.npy", "model", "--initial-clusters", "points.json"],
             2,
-            ".txt or .parquet; got 'points.json'",
+            ".txt, .parquet; got 'points.json'",
         ),
         (["train", "points.npy", "model", "-k", "3", "--epochs", "0"], 2, "--epochs must be at"),
         (
@@ -314,8 +322,8 @@ def test_more_than_a_sentence_is_shown_on_request(folder: Path) -> None:
         timeout=120,
         check=False,
     )
-    assert done.returncode != 0 and "Traceback" in done.stderr
-    assert "absent holds no trained model" in done.stderr
+    assert done.returncode == 2 and "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("centroids: absent holds no trained model")
 
 
 def test_an_unforeseen_error_is_one_sentence_too(
@@ -335,7 +343,7 @@ def test_an_unforeseen_error_is_one_sentence_too(
 
 
 def test_the_version_is_told(folder: Path) -> None:
-    assert run(folder, "--version").stdout == f"centroids {centroids.__version__}\n"
+    assert run_apart(folder, "--version").stdout == f"centroids {centroids.__version__}\n"
 
 
 def test_help_teaches(folder: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,13 +39,14 @@ class Sample:
 def choose_from_sample(
     file: PointsFile,
     num_clusters: int,
+    method: Literal["random", "kmeans_plus_plus"],
     *,
     bad_rows: BadRows,
     seed: int,
     cosine: bool,
     num_retries: int,
 ) -> NDArray[Any]:
-    """Initial centers by k-means++ over a random sample of a file.
+    """Initial centers from a random sample of a file, as a full batch has them from all its rows.
 
     The sample is as large as 64 MiB allow, 65,536 rows at most, but at least 20 rows for each
     cluster. It depends on the file and the seed alone.
@@ -57,14 +58,21 @@ def choose_from_sample(
         ValueError: If the file has fewer rows than there are to be clusters.
         OSError: If it cannot be read.
     """
-    random = np.random.default_rng([seed, num_clusters])
+    # Two generators: what a file of another format draws for its sample changes no choice.
+    drawing, choosing = (np.random.default_rng([seed, use]) for use in (0, 1))
     at_least = _SAMPLE_ROWS_PER_CLUSTER * num_clusters
-    sample = draw_sample(file, at_least, random, bad_rows)
+    sample = draw_sample(file, at_least, drawing, bad_rows)
     check_enough(num_clusters, sample.num_rows, file.path)
     check_enough(num_clusters, len(sample.points), file.path)
     with status("choosing initial centers"):
-        return clustering.kmeans_plus_plus(
-            sample.points, num_clusters, random, cosine=cosine, num_retries=num_retries
+        return clustering.choose_initial_centers(
+            [sample.points],
+            num_clusters,
+            method,
+            seed=choosing,
+            cosine=cosine,
+            num_retries=num_retries,
+            whole_input_in_batch=True,
         )
 
 

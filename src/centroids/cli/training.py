@@ -54,8 +54,8 @@ def train(plan: TrainingPlan) -> None:
     settings = dataclasses.replace(
         _with_reading(settings, points, plan.columns is not None), ends_at_step=ends_at_step
     )
-    input_fn = _make_input(plan, points, settings)
     model = _make_model(plan, settings, points, trained)
+    input_fn = _make_input(plan, points, settings)
     run = _Run(plan, settings, model, input_fn, trained)
     with moved_aside(plan.model_dir) if holds_model and plan.fresh else contextlib.nullcontext():
         run.train()
@@ -213,9 +213,8 @@ def _initial_clusters(
     Raises:
         ValueError: If the number is not known, two numbers are given, or there are fewer points.
     """
-    methods = (KMeansClustering.RANDOM_INIT, KMeansClustering.KMEANS_PLUS_PLUS_INIT)
     given = _or(plan.initial_clusters, KMeansClustering.KMEANS_PLUS_PLUS_INIT)
-    if given not in methods:
+    if given != "random" and given != "kmeans_plus_plus":
         centers = read_centers(Path(given), points)
         if plan.num_clusters not in (None, len(centers)):
             raise ValueError(
@@ -229,12 +228,13 @@ def _initial_clusters(
         raise ValueError(f"--num-clusters is needed: {why}")
     if k < 1:
         raise ValueError(f"--num-clusters must be at least 1, got {k}")
-    if given == KMeansClustering.RANDOM_INIT or not settings.use_mini_batch:
+    if not settings.use_mini_batch:
         return k, given
-    # The batches of the training may be smaller than k, and the first is only a part of the file.
+    # A batch of the training may be smaller than k, and the first is only a part of the file.
     return k, choose_from_sample(
         points,
         k,
+        "random" if given == "random" else "kmeans_plus_plus",
         bad_rows=plan.bad_rows,
         seed=_or(settings.seed, 0),
         cosine=metric == KMeansClustering.COSINE_DISTANCE,
