@@ -13,9 +13,8 @@ import typer
 from centroids import __version__
 from centroids.cli import exporting, importing, inference, inspection, training
 from centroids.cli.errors import end_with, showing_warnings, suggesting_options
-from centroids.cli.text_options import with_text_format
+from centroids.cli.text_options import GivenText, with_text_format
 from centroids.cli.training_plan import TrainingPlan
-from centroids.inputs import TextFormat
 
 _DEBUG = "--debug"
 
@@ -222,7 +221,7 @@ def train(
     ] = False,
     columns: Columns = None,
     *,
-    text: TextFormat,
+    text: GivenText,
 ) -> None:
     """Train a model, or go on with training one.
 
@@ -285,7 +284,7 @@ def predict(
     ] = False,
     columns: Columns = None,
     *,
-    text: TextFormat,
+    text: GivenText,
 ) -> None:
     """Find the nearest cluster of each point.
 
@@ -309,7 +308,7 @@ def evaluate(
     columns: Columns = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     *,
-    text: TextFormat,
+    text: GivenText,
 ) -> None:
     """Measure how well a model fits points.
 
@@ -345,7 +344,7 @@ def inspect(
         bool, typer.Option("--variables", help="Show what the checkpoint holds, too.")
     ] = False,
     *,
-    text: TextFormat,
+    text: GivenText,
 ) -> None:
     """Show the state of a model, its cluster sizes and examples.
 

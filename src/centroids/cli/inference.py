@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.fresh import newest_aside
 from centroids.cli.points import find_points
+from centroids.cli.text_options import GivenText
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.export.destination import check_destination
 from centroids.export.tensorflow_checkpoint import find_tensorflow_checkpoint
-from centroids.inputs import TextFormat
 from centroids.inputs.bad_rows import BadRows
 
 _BATCH_SIZE = 1 << 14
@@ -104,7 +104,7 @@ def predict(
     output: Path,
     distances: bool,
     columns: list[str] | None,
-    text: TextFormat,
+    text: GivenText,
 ) -> None:
     """Writes the nearest cluster of each point, or its distances to all centers."""
     model = open_model(model_dir)
@@ -129,7 +129,7 @@ def evaluate(
     points: Path,
     columns: list[str] | None,
     bad_rows: BadRows,
-    text: TextFormat,
+    text: GivenText,
 ) -> None:
     """Prints the metrics of a model on points."""
     model = open_model(model_dir)

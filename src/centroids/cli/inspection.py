@@ -17,9 +17,9 @@ from centroids.cli.inference import model_of, read_model
 from centroids.cli.points import describe_columns, find_points
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.survey import Survey, survey
+from centroids.cli.text_options import GivenText
 from centroids.cli.words import Words
 from centroids.estimator import Checkpoint
-from centroids.inputs import TextFormat
 from centroids.kmeans_variables import CLUSTERS, COUNTS
 
 _BAR_WIDTH = 40
@@ -46,7 +46,7 @@ class Request:
     model_dir: Path
     points: Path | None
     columns: list[str] | None
-    text: TextFormat
+    text: GivenText
     words: Path | None
     words_column: str | None
     num_clusters: int

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from centroids.cli.progress import count_rows
 from centroids.cli.settings import Settings, read_settings
+from centroids.cli.text_options import GivenText
 from centroids.inputs import TextFormat, file_input_fn
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.csv_layout import columns_of_words, detect_layout
@@ -120,7 +121,7 @@ class PointsFile:
 def find_points(
     path: Path,
     asked: list[str] | None,
-    text: TextFormat,
+    text: GivenText,
     model_dir: Path | None,
     kept: Settings | None = None,
 ) -> PointsFile:
@@ -142,9 +143,9 @@ def find_points(
         kept = Settings()
     elif kept is None:
         kept = read_settings(model_dir, with_columns=asked is None)
-    file = PointsFile(path, None, text)
-    if file.is_text:
-        file = dataclasses.replace(file, text=kept.text_with(text))
+    file = PointsFile(path)
+    of_model = kept.text or {} if file.is_text else {}
+    file = dataclasses.replace(file, text=TextFormat(**{**of_model, **text}))
     if asked == [_ALL_COLUMNS]:
         return file
     if asked is not None:

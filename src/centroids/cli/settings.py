@@ -47,14 +47,6 @@ class Settings:
     text: Mapping[str, Any] | None = None
     ends_at_step: int | None = None
 
-    def text_with(self, given: TextFormat) -> TextFormat:
-        """How to read a text file: as the command line says, else as the model keeps it.
-
-        Raises:
-            ValueError: If both together make no sense.
-        """
-        return dataclasses.replace(given, **{**(self.text or {}), **what_was_said(given)})
-
 
 def read_settings(
     model_dir: Path, checkpoint: Checkpoint | None = None, *, with_columns: bool = True

@@ -15,6 +15,8 @@ from centroids.cli.inference import batch_size
 from centroids.cli.points import PointsFile
 from centroids.kernels import l2_normalize
 
+_BLOCK_ELEMENTS = 1 << 18
+
 
 @dataclass(frozen=True)
 class Survey:
@@ -46,7 +48,7 @@ def survey(model: KMeansClustering, points: PointsFile, num_nearest: int) -> Sur
     nearest = _Nearest(len(centers), num_nearest)
     total, first = 0.0, 0
     for rows, index in _batches_with_index(model, points):
-        distances = _distances(rows, centers[index], cosine)
+        distances = _distances(rows, centers, index, cosine)
         sizes += np.bincount(index, minlength=len(sizes))
         total += float(distances.sum())
         nearest.add(index, distances, first)
@@ -80,13 +82,20 @@ def _batches_with_index(
 
 
 def _distances(
-    rows: NDArray[Any], centers: NDArray[np.float64], cosine: bool
+    rows: NDArray[Any], centers: NDArray[np.float64], index: NDArray[np.int32], cosine: bool
 ) -> NDArray[np.float64]:
-    """The distance of each row to its own center."""
-    points = np.asarray(rows, np.float64).reshape(len(rows), -1)
-    if cosine:
-        return np.asarray(1 - np.einsum("ij,ij->i", l2_normalize(points), centers))
-    return np.asarray(np.square(points - centers).sum(axis=1))
+    """The distance of each row to its own center, in blocks that leave memory free."""
+    points = rows.reshape(len(rows), -1)
+    distances = np.empty(len(points))
+    count = max(_BLOCK_ELEMENTS // points.shape[1], 1)
+    for start in range(0, len(points), count):
+        part = slice(start, start + count)
+        block, nearest = points[part].astype(np.float64), centers[index[part]]
+        if cosine:
+            distances[part] = 1 - np.einsum("ij,ij->i", l2_normalize(block), nearest)
+        else:
+            distances[part] = np.square(block - nearest).sum(axis=1)
+    return distances
 
 
 class _Nearest:

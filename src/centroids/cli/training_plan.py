@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from centroids import KMeansClustering
 from centroids.cli.settings import Settings
+from centroids.cli.text_options import GivenText
 from centroids.estimator import Checkpoint
-from centroids.inputs import TextFormat
 from centroids.inputs.bad_rows import BadRows
 
 FULL_BATCH_BYTES = 1 << 30
@@ -44,7 +44,7 @@ class TrainingPlan:
     bad_rows: BadRows
     restart_input: bool
     columns: list[str] | None
-    text: TextFormat
+    text: GivenText
     fresh: bool
 
     def check(self) -> None:
