@@ -19,8 +19,9 @@ from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.inference import find_model
 from centroids.cli.points import ANY_TEXT, Columns, ColumnsSaver, choose_columns, open_points
 from centroids.estimator import load_latest
-from centroids.inputs import TextFormat
+from centroids.inputs import TextFormat, open_stream
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.stream import check_finite_rows
 
 FULL_BATCH_BYTES = 1 << 30
 _FULL_BATCH_STEPS = 100
@@ -230,7 +231,11 @@ def read_all(
     if path.suffix.lower() == ".npy" and bad_rows == "raise":
         points: NDArray[Any] = np.load(path, mmap_mode="r")
     else:
-        batches = list(input_fn())
+        batches: list[Any] = []
+        with open_stream(input_fn) as stream:
+            for batch in stream:
+                check_finite_rows(batch, len(batches))
+                batches.append(batch.features)
         points = np.concatenate(batches) if batches else np.empty(0)
     if len(points) == 0:
         raise ValueError(f"{path} has no rows")

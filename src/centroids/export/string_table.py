@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from centroids.export.crc32c import masked_crc32c
+from centroids.crc32c import masked_crc32c
 
 _FOOTER_SIZE = 48
 _MAGIC = bytes.fromhex("57fb808b247547db")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import array
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Number
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -106,6 +107,22 @@ def num_rows(columns: Columns) -> int:
     if isinstance(columns, dict):
         columns = next(iter(columns.values()))
     return int(columns.shape[0])
+
+
+def length_of_vector(value: Any) -> int | None:
+    """The number of elements of a batch [n] without labels, not yet converted; else None."""
+    if isinstance(value, tuple) and len(value) in (1, 2) and value[1:] in ((), (None,)):
+        value = value[0]
+    if isinstance(value, (list, tuple)):
+        return len(value) if value and all(map(_is_scalar, value)) else None
+    if isinstance(value, Mapping) or not hasattr(value, "shape"):
+        return None
+    shape = tuple(value.shape)
+    return int(shape[0]) if len(shape) == 1 else None
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, (Number, np.generic)) or getattr(value, "shape", None) == ()
 
 
 def is_one_batch(value: Any) -> bool:
