@@ -16,6 +16,7 @@ from centroids.files import write_atomically
 from centroids.inputs import TextFormat, file_input_fn
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.csv_layout import columns_of_words
+from centroids.inputs.file import is_text_file
 from centroids.kernels import check_points
 
 Columns = Sequence[str | int] | None
@@ -145,6 +146,4 @@ class ColumnsSaver(CheckpointSaverListener):
 
 def _numbers_of(points: Path, asked: list[str], text: TextFormat) -> list[str | int]:
     """Digits are numbers of columns where a text file has no column of that name."""
-    if points.suffix.lower() in (".parquet", _WITHOUT_COLUMNS):
-        return list(asked)
-    return columns_of_words(points, asked, text)
+    return columns_of_words(points, asked, text) if is_text_file(points) else list(asked)
