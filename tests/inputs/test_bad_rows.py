@@ -306,5 +306,5 @@ def test_training_is_that_of_the_rows_left(mini_batch: bool, tmp_path: Path) -> 
         return model.train(lambda: limit_epochs(x, 3, **arguments)).cluster_centers()
 
     np.testing.assert_array_equal(train(points, bad_rows="drop"), train(left))
-    with pytest.raises(ValueError, match="got nan in batch 0, row 0, column 1"):
+    with pytest.raises(ValueError, match="got nan in x, row 0, column 1"):
         train(points)

@@ -44,8 +44,8 @@ _ARGUMENTS = (
     "seed",
 )
 _GIVEN = re.compile(rf"\b({'|'.join(_READING)})=(True|False|\[\.\.\.\]|'[^']*'|[\w.]+)")
-# Where one of these settles what a line means, dropping it would lose data.
-_SETTLES = re.compile(r"--(thousands|decimal|header|delimiter|skip-lines)\b")
+# A field that is a number to its reader: dropping its line, and all that are like it, loses data.
+_HAS_DIGITS = re.compile(r"'[^']*\d[^']*' is not a number")
 _QUOTES = "'"
 _NAMED = re.compile(rf"(?<![\w'/.-])({'|'.join(_ARGUMENTS)})(?= must be| is for| needs )")
 
@@ -56,7 +56,7 @@ def end_with(error: Exception) -> NoReturn:
     if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
         sys.stderr.close()
     else:
-        typer.echo(f"centroids: {_sentence(error)}", err=True)
+        typer.echo(f"centroids: {with_options(_sentence(error))}", err=True)
     sys.exit(code)
 
 
@@ -134,11 +134,13 @@ def _with_options(text: str, points: Path, can_drop: bool) -> str:
     if "columns, but the centers of the trained model have" in text:
         more = "" if points.suffix.lower() == ".npy" else "; choose columns with --columns"
         return f"{points}: {text}{more}"
+    if text.startswith("points must be finite"):
+        # A file that is read at once, or mapped, is one batch: its rows are those of the batch.
+        text = text.replace(" in batch 0, row ", f" in {points}, row ")
+        return f"{text}, or leave them out with --bad-rows drop" if can_drop else text
     if not can_drop:
         return text
-    if "remove or replace such rows" in text:
-        return f"{points}: {text}, or leave them out with --bad-rows drop"
-    if re.match(re.escape(str(points)) + r", line \d+[:,]", text) and not _SETTLES.search(text):
+    if re.match(re.escape(str(points)) + r", line \d+[:,]", text) and not _HAS_DIGITS.search(text):
         return f"{text}, or leave such lines out with --bad-rows drop"
     return text
 

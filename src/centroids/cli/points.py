@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from centroids.cli.progress import count_rows
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.text_options import GivenText
-from centroids.inputs import TextFormat, file_input_fn
+from centroids.inputs import TextFormat, file_input_fn, open_stream
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.csv_layout import columns_of_words, detect_layout
+from centroids.inputs.file import is_text_file
+from centroids.inputs.stream import BatchStream, check_finite_rows
 from centroids.kernels import check_points
 
 Columns = Sequence[str | int] | None
 
-TEXT_ENDINGS = (".csv", ".tsv", ".txt")
-ENDINGS = (".npy", *TEXT_ENDINGS, ".parquet")
+ENDINGS = (".npy", ".csv", ".tsv", ".txt", ".parquet")
 _WITHOUT_COLUMNS = ".npy"
 _ALL_COLUMNS = "*"
 _READ_ROWS = 1 << 16
@@ -46,7 +47,7 @@ class PointsFile:
     @property
     def is_text(self) -> bool:
         """Whether it is a text file, by its name."""
-        return self.path.suffix.lower() in TEXT_ENDINGS
+        return is_text_file(self.path)
 
     @property
     def has_columns(self) -> bool:
@@ -94,7 +95,8 @@ class PointsFile:
         if not self.has_columns and bad_rows == "raise":
             points: NDArray[Any] = np.load(self.path, mmap_mode="r")
         else:
-            batches = list(count_rows(input_fn(), f"reading {self.path.name}"))
+            with open_stream(input_fn) as stream:
+                batches = list(count_rows(_finite(stream), f"reading {self.path.name}"))
             points = np.concatenate(batches) if batches else np.empty(0)
         if len(points) == 0:
             raise ValueError(f"{self.path} has no rows")
@@ -158,6 +160,13 @@ def find_points(
 def describe_columns(columns: Sequence[str | int]) -> str:
     """Columns as --columns takes them."""
     return ",".join(map(str, columns))
+
+
+def _finite(stream: BatchStream) -> Iterator[Any]:
+    """The points of batches; bad ones are refused while their place in the file is known."""
+    for number, batch in enumerate(stream):
+        check_finite_rows(batch, number)
+        yield batch.features
 
 
 def _with_columns_of_model(

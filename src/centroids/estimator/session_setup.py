@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.bad_row import BadRowError
 from centroids.checkpoint_names import DamagedCheckpointError
 from centroids.estimator.checkpoint import UNKNOWN_POSITION, Checkpoint
 from centroids.estimator.metrics import Metric
@@ -57,6 +58,12 @@ class BatchQueue:
         if batch.position is None and not self._calls_again:
             return UNKNOWN_POSITION
         return batch.position
+
+    def locate(self, error: BadRowError) -> None:
+        """Names where the row of a batch that was looked at ahead came from, if that is known."""
+        origin = self._ahead[error.batch].origin if error.batch < len(self._ahead) else None
+        if origin is not None:
+            error.locate(origin(error.row, error.column))
 
     def look_ahead(self, variables: Variables, random: np.random.Generator) -> Iterator[Batch]:
         """Yields the coming batches and leaves them in their places."""
@@ -127,7 +134,11 @@ def create_session(
     variables = {name: np.array(value) for name, value in spec.variables.items()}
     variables["global_step"] = np.array(0, np.int64)
     if spec.initialize is not None:
-        spec.initialize(batches.look_ahead(variables, random))
+        try:
+            spec.initialize(batches.look_ahead(variables, random))
+        except BadRowError as error:
+            batches.locate(error)
+            raise
     return Session(spec, variables, batches, config, metrics, params, random=random)
 
 

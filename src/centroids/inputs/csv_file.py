@@ -290,17 +290,29 @@ class CsvSource(WindowedSource):
             return f": {error}"
         return None
 
+    def _locate_row(self, epoch: int, window: Position, row: int, column: int | None) -> str:
+        number, _ = self._find_line(window, row)
+        if column is None:
+            return f"line {number}"
+        taken = column if self._columns is None else self._columns[column]
+        return f"line {number}, column {self._layout.describe(taken)}"
+
     def _describe_row(self, epoch: int, window: Position, row: int, reason: str) -> str:
+        number, text = self._find_line(window, row)
+        return f"line {number}{self._find_problem(text, number) or f': {reason}'}"
+
+    def _find_line(self, window: Position, row: int) -> tuple[int, str]:
+        """The number and the text of the line that is a row of a window."""
         number = window.get("line", self._layout.first_line) - 1
+        text = ""
         with self._open_at(window) as handle:
             while line := read_line(handle, self._file, number + 1):
                 number, text = number + 1, decode_line(line)
                 if text.strip():
                     if row == 0:
-                        problem = self._find_problem(text, number)
-                        return f"line {number}{problem or f': {reason}'}"
+                        break
                     row -= 1
-        return reason  # the file was cut off in the meantime
+        return number, text  # the last one, if the file was cut off in the meantime
 
 
 def _read_before(handle: IO[bytes]) -> bytes:

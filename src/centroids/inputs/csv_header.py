@@ -15,10 +15,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from centroids.inputs.text_format import TextFormat
+from centroids.inputs.text_format import TextFormat, begins_as_a_number
 
 _MISSING = frozenset({"na", "n/a", "#n/a", "nan", "null", "nil", "none", "missing", "nat"})
-_BEGINS_AS_A_NUMBER = re.compile(r"[-+.,$€£¥~<>=(#\s]*\d")
 _WHOLE = re.compile(r"\d+", re.ASCII)
 _YEARS = range(1500, 2201)
 _FEWEST_IN_SEQUENCE = 3
@@ -119,7 +118,7 @@ def _guess_of_numbers(first: list[str], following: list[list[str]], text: TextFo
 
 
 def _is_word(field: str) -> bool:
-    if field.casefold() in _MISSING or _BEGINS_AS_A_NUMBER.match(field):
+    if field.casefold() in _MISSING or begins_as_a_number(field):
         return False
     return any(map(str.isalpha, field))
 

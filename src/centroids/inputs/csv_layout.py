@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from centroids.inputs.arrow import check_different_names
 from centroids.inputs.csv_fields import empty_quoted_fields, split_fields
 from centroids.inputs.csv_header import guess_header, is_index
 from centroids.inputs.file_kinds import check_is_text
@@ -147,7 +148,7 @@ def choose_columns(
         ValueError: If a column is not there, or its name is that of two.
     """
     if columns is None:
-        check_different_names(file, layout.names or ())
+        check_different_names(layout.names or (), str(file))
         if layout.index is None or layout.num_fields == 1:
             return None
         logger.warning(
@@ -163,7 +164,7 @@ def choose_columns(
     numbers = []
     for column in columns:
         if isinstance(column, str) and layout.names is not None and column in layout.names:
-            check_different_names(file, layout.names, column)
+            check_different_names([each for each in layout.names if each == column], str(file))
             numbers.append(layout.names.index(column))
         elif not isinstance(column, str) and column in range(layout.num_fields):
             numbers.append(int(column))
@@ -199,18 +200,6 @@ def columns_of_words(file: Path, words: Sequence[str], text: TextFormat) -> list
         int(word) if isinstance(word, str) and word.isdecimal() and word not in names else word
         for word in chosen
     ]
-
-
-def check_different_names(file: Path, names: Sequence[str], name: str | None = None) -> None:
-    """Raises a ValueError if two columns have the same name; with `name`, if that is theirs."""
-    seen: set[str] = set()
-    for each in names if name is None else [each for each in names if each == name]:
-        if each and each in seen:
-            raise ValueError(
-                f"{file} has {list(names).count(each)} columns called {each!r}; give them "
-                "different names"
-            )
-        seen.add(each)
 
 
 def decode_line(line: bytes) -> str:

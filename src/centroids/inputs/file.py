@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
@@ -18,8 +19,10 @@ from centroids.inputs.npy import npy_input_fn
 from centroids.inputs.parquet import parquet_input_fn
 from centroids.inputs.source import Source
 from centroids.inputs.text_format import TextFormat
+from centroids.inputs.tfrecord import tfrecord_input_fn
 
 _TEXT_ENDINGS = (".csv", ".tsv", ".txt")
+_TFRECORD = re.compile(r".*\.tfrecords?(\.gz|\.gzip|\.zlib|-\d+-of-\d+)*", re.IGNORECASE)
 
 
 def file_input_fn(
@@ -41,14 +44,15 @@ def file_input_fn(
     """Makes an input function that feeds the rows of a file, in bounded memory.
 
     Args:
-        path: A file that ends in .npy, .csv, .tsv, .txt or .parquet.
+        path: A file that ends in .npy, .csv, .tsv, .txt, .parquet or .tfrecord (also with .gz or
+            -00000-of-00010 after it; `tfrecord_input_fn` takes several).
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
         num_epochs: How often to read the file; None: for ever.
         shuffle: Whether to shuffle the rows, in each epoch anew; `npy_input_fn`, `csv_input_fn`
             and `parquet_input_fn` say how thoroughly.
         seed: Of the shuffling.
         columns: The names of the columns to take, in this order, or for text their numbers from 0;
-            None: all. Not for .npy.
+            None: all that are no index, or the only one of a TFRecord file. Not for .npy.
         bad_rows: "drop" leaves out rows with NaN or infinity, and lines of text that are no row of
             numbers, and says so in the log; see `numpy_input_fn`.
         delimiter: For text; see `csv_input_fn`, as for those that follow.
@@ -71,7 +75,7 @@ def file_input_fn(
     type_name = None if dtype is None else np.dtype(dtype).name
     text = TextFormat(header, delimiter, decimal, thousands, skip_lines, type_name)
     ending = file.suffix.lower()
-    if ending in _TEXT_ENDINGS:
+    if is_text_file(file):
         return csv_input_fn(
             file,
             batch_size,
@@ -93,14 +97,30 @@ def file_input_fn(
             columns=cast("Sequence[str] | None", columns),  # a number is no column of this file
             bad_rows=bad_rows,
         )
+    if is_tfrecord_file(file):
+        names = cast("Sequence[str] | None", columns)
+        return tfrecord_input_fn(
+            file, batch_size, num_epochs, shuffle, seed, columns=names, bad_rows=bad_rows
+        )
     if ending != ".npy":
         raise ValueError(
-            f"the name of a file must end in .npy, .csv, .tsv, .txt or .parquet; got {file}. "
+            "the name of a file must end in .npy, .csv, .tsv, .txt, .parquet or .tfrecord; got "
+            f"{file}. "
             "Convert it, or write an input function that yields batches"
         )
     if columns is not None:
         raise ValueError(f"columns is for files with named columns, {file} has none")
     return npy_input_fn(file, batch_size, num_epochs, shuffle, seed, bad_rows=bad_rows)
+
+
+def is_text_file(path: Path) -> bool:
+    """Whether a file is read as text, by its name."""
+    return path.suffix.lower() in _TEXT_ENDINGS
+
+
+def is_tfrecord_file(path: Path) -> bool:
+    """Whether a file is read as records, by its name."""
+    return _TFRECORD.fullmatch(path.name) is not None
 
 
 def _refuse_text_format(file: Path, text: TextFormat) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from centroids.inputs.bad_rows import keep_rows
+import numpy as np
+
+from centroids.bad_row import BadRowError
+from centroids.inputs.bad_rows import find_bad_value, find_good_rows, keep_rows
 from centroids.inputs.convert import Columns, convert_batch, num_rows
 from centroids.inputs.errors import ReadingInterrupted
-from centroids.inputs.raw_batches import RawBatches, bind_input_fn, read_raw_batches
+from centroids.inputs.raw_batches import RawBatch, RawBatches, bind_input_fn, read_raw_batches
 from centroids.inputs.read_ahead import ReadAhead
-from centroids.inputs.source import Position
+from centroids.inputs.source import Origin, Position
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +41,15 @@ class InputBatch:
             cannot be saved.
         num_dropped_rows: The bad rows that were left out since the batch before, of this one and
             of those between that had no others; always 0 unless the source drops them.
+        origin: Says where a row came from, by its number in the batch and that of a column, if it
+            is one column: "points.csv, line 7, column 1 ('height')". None if that is not known.
     """
 
     features: Columns
     labels: Any
     position: Position | None
     num_dropped_rows: int = 0
+    origin: Origin | None = field(default=None, compare=False)
 
 
 def open_stream(
@@ -165,12 +171,40 @@ class BatchStream:
         return batch
 
 
+def check_finite_rows(batch: InputBatch, index: int) -> None:
+    """Refuses a batch with NaN or infinity, before anyone computes with it.
+
+    Args:
+        batch: A batch of a matrix.
+        index: Its number, for batches that don't know where their rows came from.
+
+    Raises:
+        BadRowError: If a value is not finite; it names the place. A ValueError.
+    """
+    good = find_good_rows(batch.features)
+    if good is None:
+        return
+    row = int(np.argmin(good))
+    column, value = find_bad_value(batch.features, row)
+    error = BadRowError(
+        f"points must be finite, got {value}",
+        "remove or replace such rows",
+        batch=index,
+        row=row,
+        column=column,
+    )
+    if batch.origin is not None:
+        error.locate(batch.origin(row, column))
+    raise error
+
+
 def _no_batches() -> Generator[InputBatch]:
     yield from ()
 
 
 def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputBatch]:
     index = num_empty = num_dropped = 0
+    empty: Any = None
     try:
         for raw in raw_batches:
             try:
@@ -184,15 +218,35 @@ def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputB
                 raise type(error)(f"batch {index}: {error}") from error
             if num_rows(features) == 0:
                 num_empty += 1
-                if endless and num_empty > _MAX_EMPTY_BATCHES:
-                    raise ValueError(
-                        f"input_fn returned {num_empty} batches of 0 rows in a row; raise "
-                        "StopIteration or OutOfRangeError at the end of the input"
-                    )
+                if endless:
+                    _check_not_empty_for_ever(num_empty, index, raw.value is empty)
+                empty = raw.value
                 continue
             num_empty = 0
             index += 1
-            yield InputBatch(features, labels, raw.position, num_dropped)
+            origin = _origin_of_kept(raw)
+            yield InputBatch(features, labels, raw.position, num_dropped, origin)
             num_dropped = 0
     finally:
         raw_batches.close()
+
+
+def _check_not_empty_for_ever(num_empty: int, num_batches: int, is_the_same: bool) -> None:
+    """Raises a ValueError if an input function will return batches of no rows for ever."""
+    if num_batches == 0 and (is_the_same or num_empty > _MAX_EMPTY_BATCHES):
+        raise ValueError(
+            "the input has 0 points: what input_fn returns has 0 rows, each time it is called"
+        )
+    if num_empty > _MAX_EMPTY_BATCHES:
+        raise ValueError(
+            f"input_fn returned {num_empty} batches of 0 rows in a row; raise StopIteration or "
+            "OutOfRangeError at the end of the input"
+        )
+
+
+def _origin_of_kept(raw: RawBatch) -> Origin | None:
+    """Where the rows that are left of a batch came from."""
+    origin, good = raw.origin, raw.good
+    if origin is None or good is None:
+        return origin
+    return lambda row, column: origin(int(np.flatnonzero(good)[row]), column)

@@ -13,6 +13,7 @@ from centroids.inputs.arguments import check_bool, check_not_negative
 
 # Marks that people group digits with: none of them can be part of a plain number.
 _THOUSANDS = (",", ".", "'", "\u2019", "_", " ", "\u00a0", "\u202f")
+_BEGINS_AS_A_NUMBER = re.compile(r"[-+.,$€£¥~<>=(#\s]*\d")
 _DEFAULT_DTYPE = "float64"
 
 
@@ -137,9 +138,18 @@ def find_remedy(field: str, text: TextFormat, could_be_names: bool) -> str:
                 remedies.append(f"if {mark!r} groups digits, say thousands={mark!r}")
     if text.decimal == "." and re.fullmatch(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?", field.strip()):
         remedies.append("if the comma is a decimal mark, say decimal=','")
-    if could_be_names:
+    if could_be_names and not begins_as_a_number(field):
         remedies.append("if the line holds the names of the columns, say header=True")
     return "; ".join(remedies) or "correct it, or choose other columns with columns=[...]"
+
+
+def begins_as_a_number(field: str) -> bool:
+    """Whether a field that is no number begins like one, as amounts of money and sizes do.
+
+    >>> begins_as_a_number("$12"), begins_as_a_number("1kg"), begins_as_a_number("x1")
+    (True, True, False)
+    """
+    return _BEGINS_AS_A_NUMBER.match(field) is not None
 
 
 def _is_grouped(text: str, mark: str) -> bool:
