@@ -133,7 +133,7 @@ def test_bad_rows_are_named_or_left_out(folder: Path, points: str, mode: str) ->
     command = ["train", points, "model", "-k", "3", mode]
     refused = run(folder, *command, code=2).stderr
     assert "got nan" in refused
-    assert refused.startswith(f"centroids: {points}: ") and "--bad-rows drop" in refused
+    assert f" in {points}, " in refused and "--bad-rows drop" in refused
     told = run(folder, *command, "--bad-rows", "drop").stderr
     assert "Dropped 2 of 500 rows" in told
     evaluated = run(folder, "evaluate", "model", points, "--bad-rows", "drop").stdout
@@ -324,6 +324,17 @@ def test_more_than_a_sentence_is_shown_on_request(folder: Path) -> None:
     )
     assert done.returncode == 2 and "Traceback" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("centroids: absent holds no trained model")
+
+
+def test_ctrl_c_ends_any_command_with_a_word(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(folder, "train", "points.npy", "model", "-k", "3")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for function in ("predict", "evaluate"):
+        monkeypatch.setattr(app.inference, function, interrupt)
+        assert run(folder, function, "model", "points.npy", code=130).stderr == "Stopped.\n"
 
 
 def test_an_unforeseen_error_is_one_sentence_too(

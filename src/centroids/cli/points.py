@@ -157,6 +157,11 @@ def find_points(
     return _with_columns_of_model(file, kept.columns, str(model_dir))
 
 
+def read_columns(model_dir: Path) -> tuple[str | int, ...] | None:
+    """The columns that a model was trained with, as far as it keeps them; see `Settings`."""
+    return read_settings(model_dir).columns
+
+
 def describe_columns(columns: Sequence[str | int]) -> str:
     """Columns as --columns takes them."""
     return ",".join(map(str, columns))

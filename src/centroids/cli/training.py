@@ -17,6 +17,7 @@ import typer
 from numpy.typing import NDArray
 
 from centroids import CheckpointSaverListener, KMeansClustering, ProgressBarHook, SessionRunHook
+from centroids.cli.errors import EXIT_OF_INTERRUPT
 from centroids.cli.fresh import moved_aside
 from centroids.cli.inference import find_checkpoint, model_of
 from centroids.cli.outcome import Outcome
@@ -30,7 +31,6 @@ from centroids.estimator import Checkpoint, load_latest
 T = TypeVar("T")
 
 _AS_MANY_CANDIDATES_AS_THE_PAPER = -1
-_EXIT_OF_INTERRUPT = 130
 
 
 def train(plan: TrainingPlan) -> None:
@@ -87,7 +87,7 @@ class _Run:
                 )
         except KeyboardInterrupt:
             _tell_how_to_resume(plan, settings)
-            raise typer.Exit(_EXIT_OF_INTERRUPT) from None
+            raise typer.Exit(EXIT_OF_INTERRUPT) from None
         except SystemExit:
             _tell_how_to_resume(plan, settings)
             raise
