@@ -312,6 +312,10 @@ def evaluate(
 ) -> None:
     """Measure how well a model fits points.
 
+    Prints the mean and the sum of the distances of the points to their nearest centers: squared
+    distances for the squared Euclidean metric. Of two models with equally many clusters the one
+    with the lower mean fits better.
+
     
     Example:
       centroids evaluate model held_out.npy
@@ -325,7 +329,11 @@ def evaluate(
 def inspect(
     model_dir: ModelDir,
     points: Annotated[
-        Path | None, typer.Option(help="Points to show the nearest of, for each cluster.")
+        Path | None,
+        typer.Option(
+            help="A file of points: shows clusters from the largest to the smallest, each by those "
+            "of its points that are nearest to its center."
+        ),
     ] = None,
     words: Annotated[
         Path | None,
