@@ -266,6 +266,13 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
             ".txt, .parquet; got 'points.json'",
         ),
         (["train", "points.npy", "model", "-k", "3", "--epochs", "0"], 2, "--epochs must be at"),
+        (["train", "points.npy", "model", "-k", "3", "--steps", "0"], 2, "--steps must be at"),
+        (["train", "points.npy", "model", "-k", "3", "--seed", "-1"], 2, "--seed must be at"),
+        (
+            ["train", "points.npy", "model", "-k", "3", "--relative-tolerance", "nan"],
+            2,
+            "--relative-tolerance must be at least 0 and finite, got nan",
+        ),
         (
             ["train", *["points.npy", "model", "-k", "3", "--steps", "1", "--max-steps", "2"]],
             2,
@@ -324,6 +331,29 @@ def test_more_than_a_sentence_is_shown_on_request(folder: Path) -> None:
     )
     assert done.returncode == 2 and "Traceback" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("centroids: absent holds no trained model")
+
+
+@pytest.mark.parametrize(
+    "command", [["--debug", "inspect", "absent"], ["inspect", "absent", "--debug"]]
+)
+def test_the_place_of_debug_changes_nothing(folder: Path, command: list[str]) -> None:
+    told = run_here(folder, *command, code=2).stderr
+    assert told.startswith("Traceback") and "ValueError: absent holds no trained model" in told
+
+
+def test_another_model_than_there_is_is_refused(folder: Path) -> None:
+    run(folder, "train", "points.npy", "model", "-k", "3")
+    for option, value, has in (
+        ("--num-clusters", "4", "3"),
+        ("--distance-metric", "cosine", "squared_euclidean"),
+    ):
+        done = run(folder, "train", "points.npy", "model", option, value, code=2)
+        assert done.stdout == "" and done.stderr == (
+            f"centroids: {option} is {value}, but the model in model has {has}: leave it out, or "
+            "make a new model with --fresh or in another folder\n"
+        )
+    wide = run(folder, "train", "points.csv", "model", "--columns", "a,b", code=2)
+    assert wide.stdout == "" and "points have 2 columns" in wide.stderr
 
 
 def test_ctrl_c_ends_any_command_with_a_word(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

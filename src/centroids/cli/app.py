@@ -463,11 +463,14 @@ def import_(
 
 def main() -> None:
     """Runs the command line; mistakes end in one plain sentence, without a traceback."""
+    debug = _DEBUG in sys.argv[1:]
+    if debug:  # wherever it stands, also behind the command
+        sys.argv = [word for word in sys.argv if word != _DEBUG]
     try:
         with showing_warnings():
             app()
     except Exception as error:
-        if _DEBUG in sys.argv[1:]:
+        if debug:
             traceback.print_exception(error)
         end_with(error)
 

@@ -20,7 +20,7 @@ from centroids.cli.survey import Survey, survey
 from centroids.cli.text_options import GivenText
 from centroids.cli.words import Words
 from centroids.estimator import Checkpoint
-from centroids.kmeans_variables import CLUSTERS, COUNTS
+from centroids.kmeans_variables import CLUSTERS, COUNTS, UPDATE_IN_STEPS
 
 _BAR_WIDTH = 40
 _NUM_BARS = 10
@@ -103,15 +103,20 @@ def _show_state(console: Console, model_dir: Path, checkpoint: Checkpoint, kept:
     modes = {None: "", False: " in full batches", True: " in mini-batches"}
     console.print(str(model_dir), style="bold")
     console.print(
-        f"{len(centers):,} clusters of {centers.shape[1]:,} dimensions, {centers.dtype}, "
-        f"{checkpoint.identity['distance_metric']}; trained for {checkpoint.global_step:,} "
-        f"steps{modes[kept.use_mini_batch]}"
+        f"{_count(len(centers), 'cluster')} of {_count(centers.shape[1], 'dimension')}, "
+        f"{centers.dtype}, "
+        f"{checkpoint.identity['distance_metric']}; trained for "
+        f"{_count(checkpoint.global_step, 'step')}{modes[kept.use_mini_batch]}"
     )
     if kept.columns is not None:
         more = len(kept.columns) - _MAX_COLUMNS
         shown = describe_columns(kept.columns[:_MAX_COLUMNS])
         console.print(f"columns: {shown}{f' and {more:,} more' if more > 0 else ''}")
     console.print()
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _show_variables(console: Console, checkpoint: Checkpoint) -> None:
@@ -132,7 +137,9 @@ def _show_sizes_of_training(console: Console, checkpoint: Checkpoint, kept: Sett
     elif (kept.mini_batch_steps_per_iteration or 1) == 1:
         # The initial center counts as one point in an update, but it is none.
         _show_sizes(console, np.maximum(counts - 1, 0), "points seen")
-    console.print("Examples of each: --points FILE, with --words FILE for their names")
+    elif not checkpoint.variables[UPDATE_IN_STEPS]:
+        _show_sizes(console, counts, "points of the last iteration")
+    console.print("Clusters by example: --points FILE, with --words FILE for names")
 
 
 def _show_sizes(console: Console, sizes: NDArray[Any], what: str) -> None:

@@ -46,9 +46,12 @@ def train(plan: TrainingPlan) -> None:
     points.open()
     settings = plan.settle(kept)
     ends_at_step = plan.end(not settings.use_mini_batch, trained, kept)
+    told: list[str] = []
     if trained is not None:
-        _tell_of_model(plan, trained, kept, settings)
+        _check_same_model(plan, trained)
+        told = _describe_model(plan, trained, kept, settings)
         if plan.max_steps is not None and 0 < plan.max_steps <= trained.global_step:
+            typer.echo(told[0])
             typer.echo(f"Its training has reached step {plan.max_steps:,}; --steps trains more.")
             return
     settings = dataclasses.replace(
@@ -56,7 +59,7 @@ def train(plan: TrainingPlan) -> None:
     )
     model = _make_model(plan, settings, points, trained)
     input_fn = _make_input(plan, points, settings)
-    run = _Run(plan, settings, model, input_fn, trained)
+    run = _Run(plan, settings, model, input_fn, trained, told)
     with moved_aside(plan.model_dir) if holds_model and plan.fresh else contextlib.nullcontext():
         run.train()
 
@@ -70,6 +73,7 @@ class _Run:
     model: KMeansClustering
     input_fn: Callable[[], Any]
     trained: Checkpoint | None
+    told_at_start: list[str]
 
     def train(self) -> None:
         """Trains, and says what came of it."""
@@ -80,7 +84,11 @@ class _Run:
             with _without_log_of_empty_clusters():
                 self.model.train(
                     self.input_fn,
-                    hooks=[_InitializationStatus(), ProgressBarHook(self._count_steps()), outcome],
+                    hooks=[
+                        _Beginning(self.told_at_start),
+                        ProgressBarHook(self._count_steps()),
+                        outcome,
+                    ],
                     max_steps=settings.ends_at_step,
                     saving_listeners=[_SettingsSaver(plan.model_dir, settings)],
                     restart_input=plan.restart_input,
@@ -143,24 +151,39 @@ def _find(plan: TrainingPlan) -> tuple[bool, Checkpoint | None]:
         return True, None
 
 
-def _tell_of_model(
+def _check_same_model(plan: TrainingPlan, trained: Checkpoint) -> None:
+    """Raises a ValueError if the command line asks for another model than there is."""
+    params = model_of(trained, plan.model_dir).params
+    for option, asked, has in (
+        ("--num-clusters", plan.num_clusters, params["num_clusters"]),
+        ("--distance-metric", plan.distance_metric, params["distance_metric"]),
+    ):
+        if asked not in (None, has):
+            raise ValueError(
+                f"{option} is {asked}, but the model in {plan.model_dir} has {has}: leave it out, "
+                "or make a new model with --fresh or in another folder"
+            )
+
+
+def _describe_model(
     plan: TrainingPlan, trained: Checkpoint, kept: Settings, settings: Settings
-) -> None:
+) -> list[str]:
     """That there is a model, and what of the command is not as it was, or has no effect."""
     mode = "mini-batches" if settings.use_mini_batch else "full batches"
     steps = trained.global_step
-    typer.echo(
+    lines = [
         f"{plan.model_dir} holds a model of {steps:,} step{'' if steps == 1 else 's'}: going on "
         f"with it, in {mode}."
-    )
+    ]
     for change in describe_changes(kept, settings):
-        typer.echo(f"Asked for, and kept in the model from now on: {change}.")
+        lines.append(f"Asked for, and kept in the model from now on: {change}.")
     given = {
         "--initial-clusters": plan.initial_clusters,
         "--kmeans-plus-plus-num-retries": plan.kmeans_plus_plus_num_retries,
     }
     for option in (name for name, value in given.items() if value is not None and trained.finished):
-        typer.echo(f"{option} is for new models: this one goes on from the centers that it has.")
+        lines.append(f"{option} is for new models: this one goes on from the centers that it has.")
+    return lines
 
 
 def _tell_how_to_resume(plan: TrainingPlan, settings: Settings) -> None:
@@ -310,17 +333,25 @@ class _SettingsSaver(CheckpointSaverListener):
             self._saved = True
 
 
-class _InitializationStatus(SessionRunHook):
-    """Shows that initial centers are being chosen: no step has ended yet to show a bar for."""
+class _Beginning(SessionRunHook):
+    """Shows that initial centers are being chosen; says some lines when the training begins.
+
+    Args:
+        lines: Said when nothing can be refused any more.
+    """
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines, self._status = lines, Status("choosing initial centers")
 
     def begin(self) -> None:
         """Before the first centers are chosen."""
-        self._status = Status("choosing initial centers")
         self._status.start()
 
     def after_create_session(self, session: Any, coord: Any) -> None:
-        """When they are chosen."""
+        """When they are chosen, or the model is restored."""
         self._status.stop()
+        for line in self._lines:
+            typer.echo(line)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -61,6 +62,9 @@ class TrainingPlan:
             value = getattr(self, option)
             if value is not None and value < 1:
                 raise ValueError(f"{_option(option)} must be at least 1, got {value}")
+        tolerance = self.relative_tolerance
+        if tolerance is not None and not 0 <= tolerance < math.inf:
+            raise ValueError(f"--relative-tolerance must be at least 0 and finite, got {tolerance}")
         if self.seed is not None and self.seed < 0:
             raise ValueError(f"--seed must be at least 0, got {self.seed}")
         by_method = self.initial_clusters in (None, KMeansClustering.KMEANS_PLUS_PLUS_INIT)
