@@ -118,24 +118,46 @@ def _draw_from(
     batches: Iterator[NDArray[Any]], at_least: int, random: np.random.Generator
 ) -> Sample:
     """Each row gets a random number; those with the lowest ones are the sample."""
-    kept: NDArray[Any] | None = None
-    numbers, places = np.empty(0), np.empty(0, np.int64)
-    size = num_rows = 0
+    drawn: _LowestNumbers | None = None
+    num_rows = 0
     for batch in map(_as_matrix, batches):
-        size = size or _sample_size(batch, at_least)
-        highest = numbers.max() if len(numbers) == size else np.inf
-        drawn = random.random(len(batch))
-        new = np.flatnonzero(drawn < highest)
-        if kept is None or len(new):
-            numbers = np.concatenate([numbers, drawn[new]])
-            places = np.concatenate([places, num_rows + new])
-            kept = batch[new] if kept is None else np.concatenate([kept, batch[new]])
-            lowest = np.argsort(numbers, kind="stable")[:size]
-            numbers, places, kept = numbers[lowest], places[lowest], kept[lowest]
+        if drawn is None:
+            drawn = _LowestNumbers(_sample_size(batch, at_least))
+        drawn.add(random.random(len(batch)), num_rows, batch)
         num_rows += len(batch)
-    if kept is None:
+    if drawn is None:
         return Sample(np.empty((0, 1)), 0)
-    return Sample(_finite(kept[np.argsort(places)]), num_rows)
+    return Sample(_finite(drawn.rows()), num_rows)
+
+
+class _LowestNumbers:
+    """The rows with the lowest numbers so far; up to as many again wait to be compared."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._limit, self._waiting = size, np.inf, 0
+        self._parts: list[tuple[NDArray[Any], NDArray[np.intp], NDArray[Any]]] = []
+
+    def add(self, numbers: NDArray[np.float64], first_row: int, rows: NDArray[Any]) -> None:
+        """Takes rows in the order of the file."""
+        new = np.flatnonzero(numbers < self._limit)
+        self._parts.append((numbers[new], first_row + new, rows[new]))
+        self._waiting += len(new)
+        if self._waiting > 2 * self._size:
+            self._keep_lowest()
+
+    def rows(self) -> NDArray[Any]:
+        """The sample, in the order of the file."""
+        self._keep_lowest()
+        _, places, rows = self._parts[0]
+        return rows[np.argsort(places)]
+
+    def _keep_lowest(self) -> None:
+        numbers, places, rows = map(np.concatenate, zip(*self._parts, strict=True))
+        lowest = np.argsort(numbers, kind="stable")[: self._size]
+        self._parts = [(numbers[lowest], places[lowest], rows[lowest])]
+        self._waiting = len(lowest)
+        if len(lowest) == self._size:
+            self._limit = numbers[lowest[-1]]
 
 
 def _sample_size(rows: NDArray[Any], at_least: int) -> int:

@@ -35,6 +35,7 @@ _AS_MANY_CANDIDATES_AS_THE_PAPER = -1
 
 def train(plan: TrainingPlan) -> None:
     """Trains and reports; goes on where the model in `model_dir` stands."""
+    start = time.perf_counter()
     plan.check()
     holds_model, trained = _find(plan)
     kept = Settings()
@@ -61,7 +62,7 @@ def train(plan: TrainingPlan) -> None:
     input_fn = _make_input(plan, points, settings)
     run = _Run(plan, settings, model, input_fn, trained, told)
     with moved_aside(plan.model_dir) if holds_model and plan.fresh else contextlib.nullcontext():
-        run.train()
+        run.train(start)
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,10 @@ class _Run:
     trained: Checkpoint | None
     told_at_start: list[str]
 
-    def train(self) -> None:
-        """Trains, and says what came of it."""
+    def train(self, start: float) -> None:
+        """Trains, and says what came of it since a time of `time.perf_counter`."""
         plan, settings = self.plan, self.settings
         outcome = Outcome(settings, settings.ends_at_step, self._warn_of_other_data)
-        start = time.perf_counter()
         try:
             with _without_log_of_empty_clusters():
                 self.model.train(
