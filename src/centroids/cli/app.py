@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import traceback
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,31 @@ import typer
 from centroids import __version__
 from centroids.cli import exporting, importing, inference, inspection, training
 from centroids.cli.errors import end_with, showing_warnings, suggesting_options
+from centroids.cli.options import (
+    BadRowsChoice,
+    BadRowsOption,
+    BatchSize,
+    Columns,
+    DistanceMetric,
+    Epochs,
+    Fresh,
+    FullBatch,
+    InitialClusters,
+    Input,
+    KmeansPlusPlusNumRetries,
+    MaxSteps,
+    Metric,
+    MiniBatchStepsPerIteration,
+    ModelDir,
+    ModelToTrain,
+    NumClusters,
+    RelativeTolerance,
+    RestartInput,
+    Seed,
+    Shuffle,
+    Steps,
+    split_columns,
+)
 from centroids.cli.text_options import GivenText, with_text_format
 from centroids.cli.training_plan import TrainingPlan
 
@@ -25,48 +49,6 @@ app = typer.Typer(
     rich_markup_mode=None,  # its tables cut long option names off
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Metric(StrEnum):
-    """The distances there are."""
-
-    SQUARED_EUCLIDEAN = "squared_euclidean"
-    COSINE = "cosine"
-
-
-class BadRowsChoice(StrEnum):
-    """What to do with rows that are not numbers."""
-
-    RAISE = "raise"
-    DROP = "drop"
-
-
-ModelDir = Annotated[
-    Path, typer.Argument(help="The folder of a trained model.", metavar="MODEL_DIR")
-]
-Input = Annotated[
-    Path,
-    typer.Argument(
-        help="The points: a .npy, .csv, .tsv, .txt or .parquet file, a row each.", metavar="POINTS"
-    ),
-]
-Columns = Annotated[
-    str | None,
-    typer.Option(
-        help="The columns to use, joined by commas: names, or numbers from 0 for a text file "
-        "without names; '*' for all. Default: those that the model was trained with, by their "
-        "names if the file has names; for a new model all.",
-        metavar="A,B",
-    ),
-]
-BadRowsOption = Annotated[
-    BadRowsChoice,
-    typer.Option(
-        help="Rows with NaN or infinity, and lines that are no row of numbers: stop at the first, "
-        "or leave them out and tell how many. (predict stops: without a label for each row, those "
-        "that follow would shift.)"
-    ),
-]
 
 
 def _show_version(wanted: bool) -> None:
@@ -103,122 +85,23 @@ def describe(
 @with_text_format
 def train(
     points: Input,
-    model_dir: Annotated[
-        Path,
-        typer.Argument(
-            help="The folder of the model. If it holds one, the training of that goes on.",
-            metavar="MODEL_DIR",
-        ),
-    ],
-    num_clusters: Annotated[
-        int | None,
-        typer.Option(
-            "--num-clusters",
-            "-k",
-            help="How many clusters. Needed for a new model only, unless --initial-clusters is a "
-            "file.",
-        ),
-    ] = None,
-    distance_metric: Annotated[
-        Metric | None,
-        typer.Option(
-            help="How distances are measured. Cosine compares directions and is for embeddings "
-            "of words or pictures. Default: that of the model, else squared_euclidean."
-        ),
-    ] = None,
-    initial_clusters: Annotated[
-        str | None,
-        typer.Option(
-            help="The first centers of a new model. kmeans_plus_plus spreads them over the points "
-            "(for mini-batches: over a random sample of the file); random takes random points; or "
-            "a .npy, .csv or .parquet file with a center in each row. Default: kmeans_plus_plus.",
-            metavar="kmeans_plus_plus|random|FILE",
-        ),
-    ] = None,
-    full_batch: Annotated[
-        bool | None,
-        typer.Option(
-            "--full-batch/--mini-batch",
-            help="The whole file in each step, or small batches of it. Default: as the model was "
-            "trained before. For a new model: full batches if the file has up to 1 GiB, unless an "
-            "option for mini-batches is given.",
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(help="Points in a mini-batch. Default: that of the model, else 4096."),
-    ] = None,
-    mini_batch_steps_per_iteration: Annotated[
-        int | None,
-        typer.Option(
-            help="Mini-batches between two updates of the centers. Default: that of the model, "
-            "else 1."
-        ),
-    ] = None,
-    kmeans_plus_plus_num_retries: Annotated[
-        int | None,
-        typer.Option(
-            help="Additional candidates for each center of k-means++; -1 for 2 + log(k) candidates "
-            "in all, as its authors propose. Default: -1."
-        ),
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(help="Passes of the mini-batches over the file in this call. Default: 5."),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            help="Train at most so many steps in this call. Default: 100 for full batches, else no "
-            "limit."
-        ),
-    ] = None,
-    max_steps: Annotated[
-        int | None,
-        typer.Option(
-            help="Stop at this step of the model, counted over all trainings, in place of --steps."
-        ),
-    ] = None,
-    relative_tolerance: Annotated[
-        float | None,
-        typer.Option(
-            help="For full batches: stop when a step lowers the loss by no more than this share "
-            "of it. It does not depend on the units of the points. 0 goes on until the loss falls "
-            "no more. Default: that of the model, else 0.0001."
-        ),
-    ] = None,
-    shuffle: Annotated[
-        bool | None,
-        typer.Option(
-            "--shuffle/--no-shuffle",
-            help="Shuffle the file for mini-batches, anew in each pass. Default: as the model was "
-            "trained before, else shuffle.",
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            help="Of the first centers and of shuffling: equal seeds give equal results. "
-            "Default: that of the model, else 0."
-        ),
-    ] = None,
+    model_dir: ModelToTrain,
+    num_clusters: NumClusters = None,
+    distance_metric: DistanceMetric = None,
+    initial_clusters: InitialClusters = None,
+    full_batch: FullBatch = None,
+    batch_size: BatchSize = None,
+    mini_batch_steps_per_iteration: MiniBatchStepsPerIteration = None,
+    kmeans_plus_plus_num_retries: KmeansPlusPlusNumRetries = None,
+    epochs: Epochs = None,
+    steps: Steps = None,
+    max_steps: MaxSteps = None,
+    relative_tolerance: RelativeTolerance = None,
+    shuffle: Shuffle = None,
+    seed: Seed = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
-    fresh: Annotated[
-        bool,
-        typer.Option(
-            "--fresh",
-            help="Make a new model, with nothing of the one in MODEL_DIR. The old folder is "
-            "renamed to MODEL_DIR.old-1 (or the next number), never deleted.",
-        ),
-    ] = False,
-    restart_input: Annotated[
-        bool,
-        typer.Option(
-            "--restart-input",
-            help="For mini-batches: begin the file at its beginning, for another file than in the "
-            "last training.",
-        ),
-    ] = False,
+    fresh: Fresh = False,
+    restart_input: RestartInput = False,
     columns: Columns = None,
     *,
     text: GivenText,
@@ -262,7 +145,7 @@ def train(
         seed=seed,
         bad_rows=bad_rows.value,
         restart_input=restart_input,
-        columns=_split(columns),
+        columns=split_columns(columns),
         text=text,
         fresh=fresh,
     )
@@ -297,7 +180,7 @@ def predict(
       centroids predict model points.npy --distances -o distances.csv
     """
     with suggesting_options(points, can_drop=False):
-        inference.predict(model_dir, points, output, distances, _split(columns), text)
+        inference.predict(model_dir, points, output, distances, split_columns(columns), text)
 
 
 @app.command()
@@ -321,7 +204,7 @@ def evaluate(
       centroids evaluate model held_out.npy
     """
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
-        inference.evaluate(model_dir, points, _split(columns), bad_rows.value, text)
+        inference.evaluate(model_dir, points, split_columns(columns), bad_rows.value, text)
 
 
 @app.command()
@@ -367,7 +250,7 @@ def inspect(
             inspection.Request(
                 model_dir=model_dir,
                 points=points,
-                columns=_split(columns),
+                columns=split_columns(columns),
                 text=text,
                 words=words,
                 words_column=words_column,
@@ -473,7 +356,3 @@ def main() -> None:
         if debug:
             traceback.print_exception(error)
         end_with(error)
-
-
-def _split(columns: str | None) -> list[str] | None:
-    return None if columns is None else [name.strip() for name in columns.split(",")]
