@@ -67,7 +67,8 @@ def test_a_file_that_lacks_them_is_refused(folder: Path, name: str, command: lis
 def test_training_goes_on_with_them(folder: Path) -> None:
     run(folder, "train", "swapped.csv", "model", "--steps", "1")
     assert "columns: b,a\n" in run(folder, "inspect", "model").stdout
-    run(folder, "train", "renamed.csv", "model", "--steps", "1", "--columns", "x,w")
+    told = run(folder, "train", "renamed.csv", "model", "--steps", "1", "--columns", "x,w").stdout
+    assert "from now on: --columns x,w (until now b,a)" in told
     assert "columns: x,w\n" in run(folder, "inspect", "model").stdout
     refused = run(folder, "train", "points.csv", "model", "--steps", "1", "--columns", "a", code=2)
     assert "1 columns" in refused.stderr

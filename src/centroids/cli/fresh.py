@@ -12,6 +12,7 @@ import typer
 
 from centroids.estimator import load_latest
 from centroids.estimator.model_dir_lock import LOCK_FILE, lock_model_dir
+from centroids.files import sync_folder
 
 
 @contextlib.contextmanager
@@ -41,6 +42,7 @@ def moved_aside(model_dir: Path) -> Iterator[Path]:
         with contextlib.suppress(FileNotFoundError):
             (old / LOCK_FILE).unlink()
     folder.mkdir()
+    sync_folder(str(folder.parent))
     shown = old if model_dir.is_absolute() else os.path.relpath(old)
     typer.echo(f"The old model is now in {shown}; remove it when you need it no more.")
     try:

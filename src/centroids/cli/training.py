@@ -45,8 +45,9 @@ def train(plan: TrainingPlan) -> None:
     points = find_points(plan.points, plan.columns, plan.text, known, kept)
     # Opened first: a mistyped name is told before anything is created.
     points.open()
-    settings = plan.settle(kept)
+    settings = _with_reading(plan.settle(kept), points, plan.columns is not None)
     ends_at_step = plan.end(not settings.use_mini_batch, trained, kept)
+    settings = dataclasses.replace(settings, ends_at_step=ends_at_step)
     told: list[str] = []
     if trained is not None:
         _check_same_model(plan, trained)
@@ -55,9 +56,6 @@ def train(plan: TrainingPlan) -> None:
             typer.echo(told[0])
             typer.echo(f"Its training has reached step {plan.max_steps:,}; --steps trains more.")
             return
-    settings = dataclasses.replace(
-        _with_reading(settings, points, plan.columns is not None), ends_at_step=ends_at_step
-    )
     model = _make_model(plan, settings, points, trained)
     input_fn = _make_input(plan, points, settings)
     run = _Run(plan, settings, model, input_fn, trained, told)

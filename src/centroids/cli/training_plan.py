@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -150,7 +151,13 @@ def describe_changes(kept: Settings, now: Settings) -> list[str]:
             changes.append("--shuffle (until now --no-shuffle)" if new else "--no-shuffle")
         elif old not in (None, new):
             changes.append(f"{_option(name)} {new} (until now {old})")
+    if kept.columns is not None and now.columns not in (None, kept.columns):
+        changes.append(f"--columns {_join(now.columns)} (until now {_join(kept.columns)})")
     return changes
+
+
+def _join(columns: Iterable[str | int] | None) -> str:
+    return ",".join(map(str, columns or ()))
 
 
 def _first(asked: T | None, kept: T | None, default: T) -> T:
