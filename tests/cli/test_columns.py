@@ -68,7 +68,7 @@ def test_training_goes_on_with_them(folder: Path) -> None:
     run(folder, "train", "swapped.csv", "model", "--steps", "1")
     assert "columns: b,a\n" in run(folder, "inspect", "model").stdout
     told = run(folder, "train", "renamed.csv", "model", "--steps", "1", "--columns", "x,w").stdout
-    assert "from now on: --columns x,w (until now b,a)" in told
+    assert "From now on: --columns x,w (until now b,a)" in told
     assert "columns: x,w\n" in run(folder, "inspect", "model").stdout
     refused = run(folder, "train", "points.csv", "model", "--steps", "1", "--columns", "a", code=2)
     assert "1 columns" in refused.stderr

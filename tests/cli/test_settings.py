@@ -66,7 +66,7 @@ def test_another_mode_must_be_asked_for_and_is_kept(folder: Path) -> None:
         "batches: leave it out, or ask for the other mode with --mini-batch\n"
     )
     told = run(folder, "train", "points.npy", "model", "--mini-batch", "--epochs", "1").stdout
-    assert "kept in the model from now on: mini-batches (until now full batches)" in told
+    assert "From now on: mini-batches (until now full batches)" in told
     assert "mini-batch step" in run(folder, "train", "points.npy", "model").stdout
 
 

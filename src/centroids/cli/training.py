@@ -174,7 +174,7 @@ def _describe_model(
         f"with it, in {mode}."
     ]
     for change in describe_changes(kept, settings):
-        lines.append(f"Asked for, and kept in the model from now on: {change}.")
+        lines.append(f"From now on: {change}.")
     given = {
         "--initial-clusters": plan.initial_clusters,
         "--kmeans-plus-plus-num-retries": plan.kmeans_plus_plus_num_retries,
