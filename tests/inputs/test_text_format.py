@@ -54,6 +54,7 @@ def test_numbers_and_lines(text: str, arguments: dict[str, Any], want: Any, tmp_
     [
         ('"1,234"', {}, "if ',' groups digits, say thousands=','; if the comma is a decimal mark"),
         ('"1,5"', {}, "if the comma is a decimal mark, say decimal=','$"),
+        ("1.234,5", {}, "if the comma is a decimal mark, say decimal=',' thousands='.'"),
         ("1'234", {}, 'if "\'" groups digits, say thousands="\'"'),
         ('"1,5"', {"thousands": ","}, "decimal mark"),
         ('"12,34"', {"thousands": ","}, "decimal mark"),
