@@ -112,8 +112,8 @@ def _guess_of_numbers(first: list[str], following: list[list[str]], text: TextFo
         if below is not None and (_steps_by_one(below) or names[0] > 1):
             return Guess(False, True)
         # Beside whole numbers a row of them is as likely.
-        sequence = names[0] == 0 and len(names) >= _FEWEST_IN_SEQUENCE and below is None
-        return Guess(sequence, names[0] > 1)
+        is_long = len(names) >= _FEWEST_IN_SEQUENCE
+        return Guess(names[0] == 0 and is_long and below is None, names[0] == 1 and not is_long)
     return Guess(False, True)
 
 

@@ -71,6 +71,12 @@ class RecordFile:
         """Where the next record begins, counted without compression."""
         return self._byte
 
+    def check_place(self) -> None:
+        """Raises a ValueError if no record begins here, and it is not the end."""
+        header = self._read(_HEADER_BYTES, [])
+        if header:
+            self._check_header(header, self.record)
+
     def read(self, count: int) -> list[bytes]:
         """The next records, at most `count`; fewer only at the end of the file.
 
@@ -136,8 +142,8 @@ class RecordFile:
             )
 
     def _skip(self, count: int) -> None:
-        if self._handle.seekable():
-            if count > self._handle.seek(0, io.SEEK_END):
+        if not isinstance(self._handle, gzip.GzipFile) and self._handle.seekable():
+            if count > self._file.stat().st_size:
                 raise ValueError(f"{self._file} is cut off: byte {count} is behind its end")
             self._handle.seek(count)
             return

@@ -14,6 +14,7 @@ from centroids.inputs.arguments import check_bool, check_not_negative
 # Marks that people group digits with: none of them can be part of a plain number.
 _THOUSANDS = (",", ".", "'", "\u2019", "_", " ", "\u00a0", "\u202f")
 _BEGINS_AS_A_NUMBER = re.compile(r"[-+.,$€£¥~<>=(#\s]*\d")
+_EUROPEAN = r"[-+]?\d{1,3}(?:\.\d{3})+,\d*"
 _DEFAULT_DTYPE = "float64"
 
 
@@ -132,7 +133,9 @@ def find_remedy(field: str, text: TextFormat, could_be_names: bool) -> str:
     'correct it, or choose other columns with columns=[...]'
     """
     remedies = []
-    if text.thousands is None:
+    if text.decimal == "." and text.thousands is None and re.fullmatch(_EUROPEAN, field.strip()):
+        remedies.append("if the comma is a decimal mark, say decimal=',' thousands='.'")
+    elif text.thousands is None:
         for mark in _THOUSANDS:
             if mark != text.decimal and _is_grouped(field.strip(), mark):
                 remedies.append(f"if {mark!r} groups digits, say thousands={mark!r}")

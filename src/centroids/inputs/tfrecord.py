@@ -74,8 +74,8 @@ def tfrecord_input_fn(
 class TfrecordSource(WindowedSource):
     """Rows of the records of files; see `tfrecord_input_fn`.
 
-    A place within an epoch holds the file, in the order of that epoch, and byte and record in it;
-    bytes are counted without compression.
+    A place within an epoch holds the number of the file, and byte and record in it; bytes are
+    counted without compression.
     """
 
     def __init__(self, files: list[Path], reading: Reading, columns: list[str] | None) -> None:
@@ -100,13 +100,29 @@ class TfrecordSource(WindowedSource):
         super().__init__("tfrecord", Path(f"{files[0]}{more}"), reading, row_bytes, identity)
 
     def _limits_of_window(self) -> Mapping[str, int]:
-        return {"offset": _ANY, "file": len(self._files), "byte": _ANY, "record": _ANY}
+        return {"offset": _ANY, "file": len(self._files) - 1, "byte": _ANY, "record": _ANY}
 
-    def _files_of(self, epoch: int) -> list[Path]:
-        if not self._reading.shuffle:
-            return self._files
-        order = np.random.default_rng([self._reading.seed, epoch]).permutation(len(self._files))
-        return [self._files[number] for number in order]
+    def _check_place(self, place: Position) -> None:
+        super()._check_place(place)
+        if "byte" not in place:
+            return
+        file = self._files[place["file"]]
+        try:
+            with RecordFile(file, place["byte"], place["record"]) as opened:
+                opened.check_place()
+        except ValueError as error:
+            raise ValueError(
+                f"the saved position is at byte {place['byte']} of {file}, where no record begins: "
+                f"{error}"
+            ) from error
+
+    def _files_from(self, epoch: int, place: Position) -> list[int]:
+        """The numbers of the files that are still to be read at a place of an epoch, in order."""
+        order = np.arange(len(self._files))
+        if self._reading.shuffle:
+            order = np.random.default_rng([self._reading.seed, epoch]).permutation(order)
+        numbers: list[int] = order.tolist()
+        return numbers[numbers.index(place["file"]) :] if "file" in place else numbers
 
     def _read_windows(self, epoch: int, place: Position) -> Windows:
         offset, after = place.get("offset", 0), dict(place)
@@ -122,16 +138,16 @@ class TfrecordSource(WindowedSource):
 
     def _read_pieces(self, epoch: int, place: Position) -> Any:
         """Matrices of a few MiB that end where windows do, each with the place after it."""
-        files = self._files_of(epoch)
         missing = self._window_rows
         byte, record = place.get("byte", 0), place.get("record", 0)
-        for number in range(place.get("file", 0), len(files)):
-            with RecordFile(files[number], byte, record) as opened:
+        for number in self._files_from(epoch, place):
+            file = self._files[number]
+            with RecordFile(file, byte, record) as opened:
                 while records := opened.read(min(self._piece_rows, missing)):
                     before = opened.record - len(records)
                     missing = (missing - len(records)) or self._window_rows
                     where = {"file": number, "byte": opened.byte, "record": opened.record}
-                    yield self._parse(files[number], records, before), where
+                    yield self._parse(file, records, before), where
             byte = record = 0
 
     def _parse(self, file: Path, records: list[bytes], first: int) -> NDArray[Any]:
@@ -163,16 +179,16 @@ class TfrecordSource(WindowedSource):
 
     def _find_record(self, epoch: int, window: Position, row: int) -> tuple[Path, int, bytes]:
         """The file, number and bytes of the record that is a row of a window."""
-        files = self._files_of(epoch)
         byte, record = window.get("byte", 0), window.get("record", 0)
-        for file in files[window.get("file", 0) :]:
+        for number in self._files_from(epoch, window):
+            file = self._files[number]
             with RecordFile(file, byte, record) as opened:
                 while records := opened.read(min(row + 1, self._piece_rows)):
                     if row < len(records):
                         return file, opened.record - len(records) + row, records[row]
                     row -= len(records)
             byte = record = 0
-        return files[-1], 0, b""  # the files were cut off in the meantime
+        return file, 0, b""  # the files were cut off in the meantime
 
 
 def _find_files(path: Paths) -> list[Path]:
