@@ -23,7 +23,7 @@ from centroids.kernels import check_points
 
 Columns = Sequence[str | int] | None
 
-ENDINGS = (".npy", ".csv", ".tsv", ".txt", ".parquet")
+ENDINGS = (".npy", ".csv", ".tsv", ".txt", ".parquet", ".tfrecord")
 _WITHOUT_COLUMNS = ".npy"
 _ALL_COLUMNS = "*"
 _READ_ROWS = 1 << 16

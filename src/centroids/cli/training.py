@@ -27,6 +27,7 @@ from centroids.cli.sampling import check_enough, choose_from_sample
 from centroids.cli.settings import Settings, read_settings, what_was_said, write_settings
 from centroids.cli.training_plan import EPOCHS, TrainingPlan, describe_changes
 from centroids.estimator import Checkpoint, load_latest
+from centroids.inputs.file import is_tfrecord_file
 
 T = TypeVar("T")
 
@@ -270,7 +271,7 @@ def read_centers(path: Path, points: PointsFile) -> NDArray[Any]:
         ValueError: If it holds no centers, or has another ending than a file of points.
         OSError: If it cannot be read.
     """
-    if path.suffix.lower() not in ENDINGS:
+    if path.suffix.lower() not in ENDINGS and not is_tfrecord_file(path):
         raise ValueError(
             "--initial-clusters must be random, kmeans_plus_plus, or a file that ends in "
             f"{', '.join(ENDINGS)}; got {str(path)!r}"
