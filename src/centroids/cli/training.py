@@ -44,9 +44,10 @@ def train(plan: TrainingPlan) -> None:
         kept = read_settings(plan.model_dir, trained, with_columns=plan.columns is None)
     known = None if trained is None else plan.model_dir
     points = find_points(plan.points, plan.columns, plan.text, known, kept)
-    # Opened first: a mistyped name is told before anything is created.
-    points.open()
-    settings = _with_reading(plan.settle(kept), points, plan.columns is not None)
+    settings = plan.settle(kept)
+    # Opened first: a mistyped name, or --batch-size 0, is told before anything is created.
+    points.open(_or(settings.batch_size, 1))
+    settings = _with_reading(settings, points, plan.columns is not None)
     ends_at_step = plan.end(not settings.use_mini_batch, trained, kept)
     settings = dataclasses.replace(settings, ends_at_step=ends_at_step)
     told: list[str] = []
