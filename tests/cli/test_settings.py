@@ -11,6 +11,7 @@ import pytest
 
 import centroids
 from centroids.cli import training_plan
+from centroids.cli.settings import Settings, read_settings, write_settings
 from tests.cli.run_here import run_here as run
 
 POINTS = np.random.default_rng(3).normal(size=(300, 4)) * [1, 5, 25, 125]
@@ -183,3 +184,24 @@ def test_options_for_new_models_are_not_ignored_in_silence(folder: Path) -> None
     run(folder, "train", "points.npy", "model", "-k", "3")
     told = run(folder, "train", "points.npy", "model", "--initial-clusters", "random").stdout
     assert "--initial-clusters is for new models" in told
+
+
+def test_any_damage_of_settings_is_told_or_harmless(tmp_path: Path) -> None:
+    settings = Settings(True, 50, False, 2, 0.5, 7, ("a", "b"), {"decimal": ","}, 12)
+    write_settings(tmp_path, settings)
+    assert read_settings(tmp_path) == settings
+    file = tmp_path / "settings.json"
+    whole = file.read_bytes()
+    for length in range(len(whole.rstrip())):
+        file.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"settings\.json is damaged"):
+            read_settings(tmp_path)
+    random = np.random.default_rng(0)
+    for _ in range(500):
+        damaged = bytearray(whole)
+        damaged[random.integers(len(damaged))] = random.integers(256)
+        file.write_bytes(damaged)
+        try:
+            read_settings(tmp_path)
+        except ValueError as error:
+            assert "settings.json" in str(error)

@@ -171,7 +171,9 @@ def predict(
 ) -> None:
     """Find the nearest cluster of each point.
 
-    With --distances, squared distances are written for the squared Euclidean metric.
+    Writes the number of the cluster, from 0, of each point in the order of the file: a line each,
+    or an array. With --distances, the distances to all centers instead, which are squared for the
+    squared Euclidean metric.
 
     
     Examples:

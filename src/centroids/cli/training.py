@@ -54,7 +54,7 @@ def train(plan: TrainingPlan) -> None:
     if trained is not None:
         _check_same_model(plan, trained)
         told = _describe_model(plan, trained, kept, settings)
-        if plan.max_steps is not None and 0 < plan.max_steps <= trained.global_step:
+        if plan.max_steps is not None and plan.max_steps <= trained.global_step:
             typer.echo(told[0])
             typer.echo(f"Its training has reached step {plan.max_steps:,}; --steps trains more.")
             return

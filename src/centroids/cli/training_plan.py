@@ -59,7 +59,7 @@ class TrainingPlan:
                 f"--steps and --max-steps exclude each other, but they are {self.steps} and "
                 f"{self.max_steps}: leave one out"
             )
-        for option in ("epochs", "steps", "mini_batch_steps_per_iteration"):
+        for option in ("epochs", "steps", "max_steps", "mini_batch_steps_per_iteration"):
             value = getattr(self, option)
             if value is not None and value < 1:
                 raise ValueError(f"{_option(option)} must be at least 1, got {value}")
