@@ -28,10 +28,20 @@ from centroids.estimator import (
 from centroids.inputs import OutOfRangeError
 from centroids.kernels import num_threads, set_num_threads
 from centroids.kmeans import KMeansClustering
+from centroids.kmeans_model import (
+    COSINE_DISTANCE,
+    KMEANS_PLUS_PLUS_INIT,
+    RANDOM_INIT,
+    SQUARED_EUCLIDEAN_DISTANCE,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "COSINE_DISTANCE",
+    "KMEANS_PLUS_PLUS_INIT",
+    "RANDOM_INIT",
+    "SQUARED_EUCLIDEAN_DISTANCE",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
     "DamagedCheckpointError",

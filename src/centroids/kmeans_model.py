@@ -73,7 +73,7 @@ class KMeansModel:
     num_clusters: int
     initial_clusters: InitialCenters | NDArray[Any]
     distance_metric: str
-    random_seed: int
+    random_seed: int | None
     use_mini_batch: bool
     mini_batch_steps_per_iteration: int
     kmeans_plus_plus_num_retries: int

@@ -141,12 +141,17 @@ def merge_model_dir(config: RunConfig | None, model_dir: Any) -> RunConfig:
 
 
 def check_evaluation_name(name: Any) -> None:
-    """Checks that an evaluation's name can be a part of a folder's name.
+    """Checks that an evaluation's name can be the end of a path; "a/b" makes two folders.
 
     Raises:
-        ValueError: If it cannot.
+        ValueError: If it cannot, or leads to another place.
     """
     if name is None:
         return
-    if not isinstance(name, str) or any(sign in name for sign in ("/", os.sep, "\0")):
-        raise ValueError(f"name must be a string without {os.sep!r} or None, not {name!r}")
+    parts = name.replace(os.sep, "/").split("/") if isinstance(name, str) else None
+    # The first part has eval_ before it: it may be empty, and is no step upwards.
+    if parts is None or "\0" in name or any(part in ("", ".", "..") for part in parts[1:]):
+        raise ValueError(
+            "name must be a string or None, with no empty part, '.' or '..' between slashes, not "
+            f"{name!r}"
+        )

@@ -24,14 +24,19 @@ from centroids.estimator.checkpoint import Checkpoint
 from centroids.estimator.checkpoint_folder import load_latest, read_checkpoint
 from centroids.estimator.exporting import check_receiver_fn, export_saved_model
 from centroids.estimator.hooks import StopAfterNumBatchesHook, StopAtStepHook
-from centroids.estimator.inference import evaluate_batches, predict_batches, write_evaluation
+from centroids.estimator.inference import (
+    evaluate_batches,
+    evaluation_folder,
+    predict_batches,
+    write_evaluation,
+)
 from centroids.estimator.model_dir_lock import lock_model_dir
 from centroids.estimator.model_function import ModelFunction
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import CheckpointSaverListener, check_listeners
 from centroids.estimator.session_run_hook import SessionRunHook, check_hooks
 from centroids.estimator.session_setup import BatchQueue, position_to_resume
-from centroids.estimator.spec import EstimatorSpec, ModeKeys
+from centroids.estimator.spec import EstimatorSpec, ModeKeys, find_name
 from centroids.estimator.stop_signals import StopSignals
 from centroids.estimator.training import Training
 from centroids.export.receivers import ServingInputReceiver
@@ -123,6 +128,18 @@ class Estimator:
         """The model function bound to the params: `model_fn(features, labels, mode, config)`."""
         return self._model_fn
 
+    def eval_dir(self, name: str | None = None) -> str:
+        """Returns the folder of the event files of evaluations.
+
+        Args:
+            name: That of the evaluations; see `evaluate`.
+
+        Raises:
+            ValueError: If the name cannot be a part of a path.
+        """
+        check_evaluation_name(name)
+        return evaluation_folder(self.model_dir, name)
+
     def train(
         self,
         input_fn: InputFunction,
@@ -160,7 +177,7 @@ class Estimator:
             ValueError: If both `steps` and `max_steps` are given, or one is no integer > 0; if
                 the checkpoint is of another model, or its position not of this input; if the
                 input ends before the model is initialised; if there are saving_listeners but no
-                checkpoints are saved.
+                checkpoints are saved; if TF_CONFIG makes this process one of several tasks.
             TypeError: If hooks or listeners are of a wrong type.
             NanLossDuringTrainingError: If the loss becomes NaN.
             ModelDirBusyError: If another process or thread trains into model_dir; an OSError.
@@ -170,6 +187,7 @@ class Estimator:
         check_input_fn(input_fn)
         all_hooks = check_hooks(hooks)
         listeners = check_listeners(saving_listeners)
+        self._config.check_may_train()
         prepare_model_dir(self.model_dir)
         with lock_model_dir(self.model_dir), StopSignals() as signals:
             restored = self._load_checkpoint()
@@ -205,7 +223,8 @@ class Estimator:
             steps: How many batches to take. None goes to the end of the input.
             hooks: Called around every batch.
             checkpoint_path: The checkpoint to evaluate; None takes the latest.
-            name: The event file goes to `eval_<name>` in model_dir, or `eval` without a name.
+            name: The event file goes to `eval_<name>` in model_dir, or `eval` without a name. A
+                name with slashes makes folders below each other.
 
         Returns:
             The value of each of the model's metrics by name, `loss` (the mean of the losses of
@@ -237,7 +256,7 @@ class Estimator:
             spec = self._model_fn.for_batches(batches, ModeKeys.EVAL, self._config)
             values = evaluate_batches(spec, batches, restored, all_hooks, self._config)
         logger.info("Evaluation at global step %d: %s", values["global_step"], values)
-        write_evaluation(self.model_dir, values, name)
+        write_evaluation(evaluation_folder(self.model_dir, name), values)
         return values
 
     def predict(
@@ -256,6 +275,7 @@ class Estimator:
         Args:
             input_fn: Gives the input; of a tuple, only the first item is used.
             predict_keys: Which predictions to evaluate, when they have names; None takes all.
+                Those that the model does not have are passed over.
             hooks: Called around every batch.
             checkpoint_path: The checkpoint to use; None takes the latest.
             yield_single_examples: Yield one prediction per row; otherwise one per batch, as
@@ -266,8 +286,8 @@ class Estimator:
 
         Raises:
             ValueError: If there is no trained model or the checkpoint is of another model, if
-                `predict_keys` and the predictions conflict, or if the predictions of a batch
-                differ in length.
+                none of `predict_keys` is a prediction of the model, or if the predictions of a
+                batch differ in length.
             TypeError: If hooks are of a wrong type.
         """
         check_input_fn(input_fn)
@@ -354,7 +374,7 @@ class Estimator:
         """Returns the value of a variable in the latest checkpoint.
 
         Args:
-            name: A name, or a list of names.
+            name: A name, or a list of names; that of the variable's tensor, with ":0", too.
 
         Returns:
             An array, or a list of arrays.
@@ -396,6 +416,7 @@ class Estimator:
 
 
 def _variable(variables: Mapping[str, NDArray[Any]], name: Any) -> NDArray[Any]:
-    if not isinstance(name, str) or name not in variables:
+    found = find_name(name, variables) if isinstance(name, str) else None
+    if found is None:
         raise ValueError(f"no variable is named {name!r}; there are {', '.join(sorted(variables))}")
-    return variables[name]
+    return variables[found]

@@ -256,9 +256,18 @@ class FinalOpsHook(SessionRunHook):
 
     Args:
         final_ops: A name, or a list or dict of names.
+        final_ops_feed_dict: Must be None: there is no graph to feed. Kept for the r1.4 signature.
+
+    Raises:
+        ValueError: If there is something to feed.
     """
 
-    def __init__(self, final_ops: Any) -> None:
+    def __init__(self, final_ops: Any, final_ops_feed_dict: None = None) -> None:
+        if final_ops_feed_dict:
+            raise ValueError(
+                "final_ops_feed_dict must be None, as there is no graph to feed, not "
+                f"{final_ops_feed_dict!r}"
+            )
         self._final_ops = final_ops
         self._values: Any = None
 

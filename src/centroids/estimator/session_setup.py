@@ -15,7 +15,7 @@ from centroids.estimator.checkpoint import UNKNOWN_POSITION, Checkpoint
 from centroids.estimator.metrics import Metric
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session import Session
-from centroids.estimator.spec import Batch, EstimatorSpec, Variables
+from centroids.estimator.spec import Batch, EstimatorSpec, Variables, random_generator
 
 if TYPE_CHECKING:
     from centroids.inputs.source import Position
@@ -107,7 +107,7 @@ def create_session(
         ValueError: If the checkpoint is of another model, or the input ends before the model is
             initialised.
     """
-    random = np.random.default_rng(spec.random_seed)
+    random = random_generator(spec.random_seed)
     if restored is not None:
         # A model cannot know its shapes from an empty input, and no step will use them.
         check_restored(spec, restored, with_variables=batches.peek() is not None)
