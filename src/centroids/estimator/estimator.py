@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -18,7 +17,7 @@ from centroids.estimator.arguments import (
     check_predict_keys,
     check_train_steps,
     merge_model_dir,
-    prepare_model_dir,
+    prepared_model_dir,
 )
 from centroids.estimator.checkpoint import Checkpoint
 from centroids.estimator.checkpoint_folder import load_latest, read_checkpoint
@@ -32,6 +31,13 @@ from centroids.estimator.inference import (
 )
 from centroids.estimator.model_dir_lock import lock_model_dir
 from centroids.estimator.model_function import ModelFunction
+from centroids.estimator.pickling import (
+    check_folder_is_there,
+    holds_checkpoint,
+    make_temporary_folder,
+    read_to_carry,
+    unpack,
+)
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import CheckpointSaverListener, check_listeners
 from centroids.estimator.session_run_hook import SessionRunHook, check_hooks
@@ -49,6 +55,10 @@ InputFunction = Callable[..., Any]
 
 class Estimator:
     """Trains, evaluates and predicts with a model that a function describes.
+
+    A pickled Estimator holds the path of its model folder, not the model: who unpickles it reads
+    what is newest there. Only of a temporary folder, which may be gone by then, the newest
+    checkpoint travels along.
 
     The model function is called once per train, evaluate or predict:
     `model_fn(features, labels, mode, params, config)`, any of these by name, features at least.
@@ -82,6 +92,7 @@ class Estimator:
     ...         train_op=update,
     ...         variables={"mean": np.zeros(features.shape[1])},
     ...     )
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as model_dir:
     ...     estimator = Estimator(model_fn, model_dir)
     ...     _ = estimator.train(lambda: [np.array([[1.0], [3.0]]), np.array([[4.0], [6.0]])])
@@ -97,12 +108,32 @@ class Estimator:
         params: Any = None,
     ) -> None:
         self._config = merge_model_dir(config, model_dir)
-        if self._config.model_dir is None:
-            folder = tempfile.mkdtemp(prefix="centroids-")
-            logger.warning("Using temporary folder as model directory: %s", folder)
-            self._config = self._config.replace(model_dir=folder)
+        self._owns_folder = self._config.model_dir is None
+        if self._owns_folder:
+            self._config = self._config.replace(model_dir=make_temporary_folder())
         check_model_dir(self.model_dir)
         self._model_fn = ModelFunction(model_fn, {} if params is None else params)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Holds the path of the model folder; of a temporary one, the newest checkpoint too."""
+        carried = read_to_carry(self.latest_checkpoint()) if self._owns_folder else None
+        config = self._config.replace(model_dir=os.path.abspath(self.model_dir))
+        trained = holds_checkpoint(self.model_dir)
+        return {**self.__dict__, "_config": config, "_carried": carried, "_was_trained": trained}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Takes up the model folder.
+
+        Raises:
+            FileNotFoundError: If the model had been trained, and its folder has it no longer.
+        """
+        carried, trained = state.pop("_carried"), state.pop("_was_trained")
+        self.__dict__.update(state)
+        gone = not (holds_checkpoint if trained else os.path.isdir)(self.model_dir)
+        if gone and self._owns_folder:
+            self._config = self._config.replace(model_dir=unpack(carried))
+        elif trained:
+            check_folder_is_there(type(self).__name__, self.model_dir)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(model_dir={self.model_dir!r}, params={self.params!r})"
@@ -188,8 +219,8 @@ class Estimator:
         all_hooks = check_hooks(hooks)
         listeners = check_listeners(saving_listeners)
         self._config.check_may_train()
-        prepare_model_dir(self.model_dir)
-        with lock_model_dir(self.model_dir), StopSignals() as signals:
+        folder = self.model_dir
+        with prepared_model_dir(folder), lock_model_dir(folder), StopSignals() as signals:
             restored = self._load_checkpoint()
             if max_steps is not None and restored is not None and max_steps <= restored.global_step:
                 logger.info(
@@ -341,7 +372,7 @@ class Estimator:
             OSError: If something cannot be read or written. No part of an export stays behind.
 
         >>> import numpy as np
-        >>> import centroids
+        >>> import centroids, tempfile
         >>> points = np.array([[0.0, 1.0], [9.0, 1.0]], np.float32)
         >>> kmeans = centroids.KMeansClustering(2, initial_clusters=points).train(lambda: [points])
         >>> receive = centroids.export.build_raw_serving_input_receiver_fn({"x": points})

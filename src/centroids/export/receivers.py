@@ -75,8 +75,8 @@ class TensorServingInputReceiver(ServingInputReceiver):
     def __post_init__(self) -> None:
         if not isinstance(self.features, Tensor):
             raise ValueError(
-                f"features of a TensorServingInputReceiver must be a tensor, got {self.features!r}; "
-                "use ServingInputReceiver for a dict of them"
+                "features of a TensorServingInputReceiver must be a tensor, got "
+                f"{self.features!r}; use ServingInputReceiver for a dict of them"
             )
         super().__post_init__()
 

@@ -14,6 +14,11 @@ def num_threads() -> int:
         What `set_num_threads` chose; else `CENTROIDS_NUM_THREADS`; else the smallest of the
         calling thread's CPU affinity, the container's CPU quota and `OMP_NUM_THREADS`. All but the
         affinity are read once in a process.
+
+    Raises:
+        ValueError: If `CENTROIDS_NUM_THREADS` is needed but is no integer from 1 to 4096. Every
+            computation raises it too; the import does not, as a program may choose by
+            `set_num_threads`, and one that computes nothing needs no number.
     """
     return _native.num_threads()
 
