@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
+from centroids.estimator import endless
 from centroids.estimator.arguments import (
     check_count,
     check_evaluation_name,
@@ -21,6 +22,7 @@ from centroids.estimator.arguments import (
 )
 from centroids.estimator.checkpoint import Checkpoint
 from centroids.estimator.checkpoint_folder import load_latest, read_checkpoint
+from centroids.estimator.default_hooks import may_stop
 from centroids.estimator.exporting import check_receiver_fn, export_saved_model
 from centroids.estimator.hooks import StopAfterNumBatchesHook, StopAtStepHook
 from centroids.estimator.inference import (
@@ -196,7 +198,8 @@ class Estimator:
             hooks: Called around every step.
             steps: How many steps to train in this call. None trains to the end of the input.
             max_steps: At which global step to stop. None trains to the end of the input; a step
-                that is already reached returns at once.
+                that is already reached returns at once. An `input_fn` that returns an array has no
+                end: give it one of the two (the log says so after the first repetition).
             saving_listeners: Called before and after each checkpoint.
             restart_input: Begin the input at its beginning, wherever the last training stood. For
                 an input that is not the one of the last training.
@@ -281,7 +284,9 @@ class Estimator:
             config=self._config,
             read_ahead=steps != 1,
         ) as stream:
-            batches = BatchQueue(stream)
+            batches = BatchQueue(stream, calls_again=stream.calls_again)
+            if not any(map(may_stop, all_hooks)):
+                batches.warn_of_repeats(endless.EVALUATE)
             if batches.peek() is None:
                 raise ValueError("input_fn gave no batch (or only empty ones): nothing to evaluate")
             spec = self._model_fn.for_batches(batches, ModeKeys.EVAL, self._config)
@@ -304,7 +309,9 @@ class Estimator:
         first prediction is asked for.
 
         Args:
-            input_fn: Gives the input; of a tuple, only the first item is used.
+            input_fn: Gives the input; of a tuple, only the first item is used. One that returns an
+                array has no end: return `centroids.inputs.limit_epochs(x, num_epochs=1)` instead
+                (the log says so after the first repetition).
             predict_keys: Which predictions to evaluate, when they have names; None takes all.
                 Those that the model does not have are passed over.
             hooks: Called around every batch.
@@ -330,7 +337,9 @@ class Estimator:
             with open_stream(
                 input_fn, mode=ModeKeys.PREDICT, params=self.params, config=self._config
             ) as stream:
-                batches = BatchQueue(stream)
+                batches = BatchQueue(stream, calls_again=stream.calls_again)
+                if not any(map(may_stop, all_hooks)):
+                    batches.warn_of_repeats(endless.PREDICT)
                 spec = self._model_fn.for_batches(batches, ModeKeys.PREDICT, self._config)
                 yield from predict_batches(
                     spec, batches, restored, keys, all_hooks, self._config, yield_single_examples

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from centroids.checkpoint_names import DamagedCheckpointError
 from centroids.estimator.checkpoint import UNKNOWN_POSITION, Checkpoint
+from centroids.estimator.endless import RepeatWatch
 from centroids.estimator.metrics import Metric
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session import Session
@@ -37,12 +38,25 @@ class BatchQueue:
         self._stream = stream
         self._calls_again = calls_again
         self._ahead: collections.deque[InputBatch] = collections.deque()
+        self._watch: RepeatWatch | None = None
 
     def __iter__(self) -> BatchQueue:
         return self
 
     def __next__(self) -> InputBatch:
-        return self._ahead.popleft() if self._ahead else next(self._stream)
+        batch = self._ahead.popleft() if self._ahead else next(self._stream)
+        if self._watch is not None and not self._watch.done:
+            self._watch.see(batch.features)
+        return batch
+
+    def warn_of_repeats(self, consequence: str) -> None:
+        """Makes the log say if the one batch of the input comes again.
+
+        Args:
+            consequence: What that means, and what to do; see `endless`.
+        """
+        if self._calls_again:
+            self._watch = RepeatWatch(consequence)
 
     def peek(self) -> InputBatch | None:
         """Returns the next batch and leaves it in its place; None at the end of the input."""

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from centroids.estimator import endless
 from centroids.estimator.checkpoint import Checkpoint
-from centroids.estimator.default_hooks import training_hooks
+from centroids.estimator.default_hooks import may_stop, training_hooks
 from centroids.estimator.model_function import ModelFunction
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import CheckpointSaverListener
@@ -91,6 +92,9 @@ class Training:
         at_beginning = self.restored is None or self.restored.input_position is None
         if batches.peek() is None and at_beginning:
             logger.warning("input_fn gave no batch (or only empty ones): there is no step to train")
+        own_hooks = [*spec.training_chief_hooks, *self.hooks, *spec.training_hooks]
+        if not self.listeners and not any(map(may_stop, own_hooks)):
+            batches.warn_of_repeats(endless.TRAIN)
         loss = None
         params = self.model_fn.params
         args = SessionRunArgs("loss")
