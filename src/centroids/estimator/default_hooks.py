@@ -24,7 +24,6 @@ from centroids.estimator.session_run_hook import SessionRunHook
 from centroids.estimator.spec import EstimatorSpec
 from centroids.estimator.summary_hook import SummarySaverHook
 
-
 # Those that come to an end only with what they watch.
 _WATCHING = (
     FinalOpsHook,
