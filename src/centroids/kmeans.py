@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from centroids import kmeans_model, kmeans_variables
 from centroids.clustering import InitialCenters
-from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig
+from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig, WarmStartSettings
 from centroids.estimator.estimator import InputFunction
 from centroids.estimator.other_names import explain_other_names
 from centroids.estimator.session_setup import check_restored
@@ -75,6 +75,9 @@ class KMeansClustering(Estimator):
         relative_tolerance: Stop when the loss changes by less than this, relative to 1 + loss.
             May stop mini-batches too early, as their losses vary from batch to batch.
         config: A RunConfig.
+        warm_start_from: Another k-means whose centers are the initial ones as long as `model_dir`
+            has no checkpoint: its folder, a checkpoint of it (ours or TensorFlow's), or a
+            WarmStartSettings. `initial_clusters` then has no effect.
 
     Raises:
         ValueError: If an argument is not what is allowed; the message says what is.
@@ -121,6 +124,8 @@ class KMeansClustering(Estimator):
         kmeans_plus_plus_num_retries: int = 2,
         relative_tolerance: float | None = None,
         config: RunConfig | None = None,
+        *,
+        warm_start_from: str | os.PathLike[str] | WarmStartSettings | None = None,
     ) -> None:
         initial = _check_initial_clusters(initial_clusters)
         if isinstance(initial, np.ndarray):
@@ -156,7 +161,7 @@ class KMeansClustering(Estimator):
             "relative_tolerance": model.relative_tolerance,
         }
         self._steps_per_iteration = model.mini_batch_steps_per_iteration if use_mini_batch else 1
-        super().__init__(model_fn=model.model_fn, model_dir=model_dir, config=config, params=params)
+        super().__init__(model.model_fn, model_dir, config, params, warm_start_from)
 
     def cluster_centers(self) -> NDArray[Any]:
         """Returns the cluster centers.
@@ -254,10 +259,15 @@ class KMeansClustering(Estimator):
     ) -> Checkpoint | None:
         path = checkpoint_path
         if path is None or not is_tensorflow_checkpoint(path):
-            found = super()._load_checkpoint(path)
-            path = find_tensorflow_checkpoint(self.model_dir) if found is None else None
-            if path is None:
-                return found
+            return super()._load_checkpoint(path)
+        return self._load_tensorflow(path)
+
+    def _load_folder(self, folder: str) -> Checkpoint | None:
+        found = super()._load_folder(folder)
+        path = find_tensorflow_checkpoint(folder) if found is None else None
+        return found if path is None else self._load_tensorflow(path)
+
+    def _load_tensorflow(self, path: str | os.PathLike[str]) -> Checkpoint:
         metric = self.params["distance_metric"]
         return load_kmeans_from_tensorflow(path, metric, self._steps_per_iteration)
 

@@ -39,7 +39,10 @@ def test_arguments_have_the_order_and_defaults_of_the_page() -> None:
         "kmeans_plus_plus_num_retries": 2,
         "relative_tolerance": None,
         "config": None,
+        "warm_start_from": None,
     }
+    keyword_only = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
+    assert keyword_only == ["warm_start_from"]
 
 
 @pytest.mark.parametrize(

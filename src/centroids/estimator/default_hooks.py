@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from centroids.estimator.display_hooks import ProfilerHook, ProgressBarHook
 from centroids.estimator.hooks import (
-    FinalOpsHook,
-    GlobalStepWaiterHook,
     LoggingTensorHook,
     NanTensorHook,
     StepCounterHook,
     StopAtStepHook,
 )
 from centroids.estimator.hparams import HParamsHook, hparams
-from centroids.estimator.projector import ProjectorHook
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import (
     CheckpointSaverHook,
@@ -24,24 +20,10 @@ from centroids.estimator.session_run_hook import SessionRunHook
 from centroids.estimator.spec import EstimatorSpec
 from centroids.estimator.summary_hook import SummarySaverHook
 
-# Those that come to an end only with what they watch.
-_WATCHING = (
-    FinalOpsHook,
-    GlobalStepWaiterHook,
-    HParamsHook,
-    LoggingTensorHook,
-    NanTensorHook,
-    ProfilerHook,
-    ProgressBarHook,
-    ProjectorHook,
-    StepCounterHook,
-    SummarySaverHook,
-)
-
 
 def may_stop(hook: SessionRunHook) -> bool:
-    """Whether a hook may end a training that has no number of steps; one of a user may."""
-    return type(hook) not in _WATCHING
+    """Whether a hook may end a call that has no other end; any of a user may, if derived or not."""
+    return not vars(type(hook)).get("only_watches", False)
 
 
 def training_hooks(

@@ -35,6 +35,8 @@ class ProgressBarHook(SessionRunHook):
         show_after_secs: How long the work must have lasted.
     """
 
+    only_watches = True
+
     _REFRESH_SECONDS = 0.1
 
     def __init__(
@@ -129,6 +131,8 @@ class ProfilerHook(SessionRunHook):
     Raises:
         ValueError: If both or none of the intervals are given.
     """
+
+    only_watches = True
 
     def __init__(
         self,

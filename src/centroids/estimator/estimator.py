@@ -47,6 +47,7 @@ from centroids.estimator.session_setup import BatchQueue, position_to_resume
 from centroids.estimator.spec import EstimatorSpec, ModeKeys, find_name
 from centroids.estimator.stop_signals import StopSignals
 from centroids.estimator.training import Training
+from centroids.estimator.warm_start import WarmStartSettings, check_warm_start
 from centroids.export.receivers import ServingInputReceiver
 from centroids.inputs.stream import open_stream
 
@@ -73,6 +74,9 @@ class Estimator:
             new temporary folder, which is logged.
         config: Settings of the runs; None takes the defaults.
         params: Passed to `model_fn` and `input_fn` when they have such an argument.
+        warm_start_from: What the first training begins with, as long as model_dir has no
+            checkpoint: a WarmStartSettings, or the path of another model's folder or checkpoint,
+            of which the weights are taken.
 
     Raises:
         ValueError: If `model_dir` and `config.model_dir` differ, or `model_fn` has arguments that
@@ -108,7 +112,9 @@ class Estimator:
         model_dir: str | os.PathLike[str] | None = None,
         config: RunConfig | None = None,
         params: Any = None,
+        warm_start_from: str | os.PathLike[str] | WarmStartSettings | None = None,
     ) -> None:
+        self._warm_start = check_warm_start(warm_start_from)
         self._config = merge_model_dir(config, model_dir)
         self._owns_folder = self._config.model_dir is None
         if self._owns_folder:
@@ -236,7 +242,14 @@ class Estimator:
             if steps is not None or max_steps is not None:
                 all_hooks.append(StopAtStepHook(steps, max_steps))
             training = Training(
-                self._model_fn, self._config, input_fn, restored, all_hooks, listeners, signals
+                self._model_fn,
+                self._config,
+                input_fn,
+                restored,
+                all_hooks,
+                listeners,
+                signals,
+                None if restored is not None else self._load_warm_start(),
             )
             loss = training.run(position_to_resume(restored, restart_input))
         logger.info("Loss for final step: %s.", loss)
@@ -444,7 +457,21 @@ class Estimator:
         """The given checkpoint or the latest. A subclass may know more formats."""
         if checkpoint_path is not None:
             return read_checkpoint(checkpoint_path)
-        return load_latest(self.model_dir)
+        return self._load_folder(self.model_dir)
+
+    def _load_folder(self, folder: str) -> Checkpoint | None:
+        """The latest checkpoint of a folder, or None. A subclass may know more formats."""
+        return load_latest(folder)
+
+    def _load_warm_start(self) -> tuple[WarmStartSettings, Checkpoint] | None:
+        settings = self._warm_start
+        if settings is None:
+            return None
+        path = os.fspath(settings.ckpt_to_initialize_from)
+        found = self._load_folder(path) if os.path.isdir(path) else self._load_checkpoint(path)
+        if found is None:
+            raise ValueError(f"cannot warm-start from {path}: the folder has no checkpoint")
+        return settings, found
 
     def _trained(self, checkpoint_path: str | os.PathLike[str] | None) -> Checkpoint:
         latest = self._load_checkpoint(checkpoint_path)

@@ -101,6 +101,8 @@ class LoggingTensorHook(SessionRunHook):
             one is not positive.
     """
 
+    only_watches = True
+
     def __init__(
         self,
         tensors: Mapping[str, str] | Iterable[str],
@@ -170,6 +172,8 @@ class StepCounterHook(SessionRunHook):
         ValueError: If both or none of the intervals are given.
     """
 
+    only_watches = True
+
     def __init__(
         self,
         every_n_steps: int | None = 100,
@@ -224,6 +228,8 @@ class NanTensorHook(SessionRunHook):
         fail_on_nan_loss: Raise NanLossDuringTrainingError; otherwise only stop.
     """
 
+    only_watches = True
+
     def __init__(self, loss_tensor: str = "loss", fail_on_nan_loss: bool = True) -> None:
         self._args = SessionRunArgs(loss_tensor)
         self._fail = fail_on_nan_loss
@@ -262,6 +268,8 @@ class FinalOpsHook(SessionRunHook):
         ValueError: If there is something to feed.
     """
 
+    only_watches = True
+
     def __init__(self, final_ops: Any, final_ops_feed_dict: None = None) -> None:
         if final_ops_feed_dict:
             raise ValueError(
@@ -291,6 +299,8 @@ class GlobalStepWaiterHook(SessionRunHook):
     Args:
         wait_until_step: The global step to wait for; 0 or less does not wait.
     """
+
+    only_watches = True
 
     _POLL_SECONDS = 0.5
 

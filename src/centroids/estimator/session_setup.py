@@ -106,6 +106,7 @@ def create_session(
     restored: Checkpoint | None,
     params: Any = None,
     metrics: Mapping[str, Metric] | None = None,
+    warm: Mapping[str, NDArray[Any]] | None = None,
 ) -> Session:
     """Makes a session whose variables are restored, or initialised when there is no checkpoint.
 
@@ -116,6 +117,8 @@ def create_session(
         restored: The checkpoint to go on from, or None.
         params: Saved in checkpoints as far as JSON goes.
         metrics: Metrics to update with each batch (evaluation), by name.
+        warm: Variables to begin with when there is no checkpoint, of a warm start; the input then
+            has a batch.
 
     Raises:
         ValueError: If the checkpoint is of another model, or the input ends before the model is
@@ -140,9 +143,25 @@ def create_session(
         return session
     variables = {name: np.array(value) for name, value in spec.variables.items()}
     variables["global_step"] = np.array(0, np.int64)
-    if spec.initialize is not None:
-        spec.initialize(batches.look_ahead(variables, random))
+    _initialize(spec, batches, variables, random, dict(warm or {}))
     return Session(spec, variables, batches, config, metrics, params, random=random)
+
+
+def _initialize(
+    spec: EstimatorSpec,
+    batches: BatchQueue,
+    variables: Variables,
+    random: np.random.Generator,
+    warm: Mapping[str, NDArray[Any]],
+) -> None:
+    ahead = batches.look_ahead(variables, random)
+    if warm and spec.initialize_warm is not None:
+        spec.initialize_warm(next(ahead), warm)
+        return
+    everything_is_known = bool(warm) and set(spec.variables) <= set(warm)
+    if spec.initialize is not None and not everything_is_known:
+        spec.initialize(ahead)
+    variables.update(warm)
 
 
 def check_restored(spec: EstimatorSpec, restored: Checkpoint, with_variables: bool) -> None:

@@ -170,6 +170,12 @@ class EstimatorSpec:
             that it gets, as many as it needs, and writes `batch.variables`; the pulled batches
             are trained on afterwards. Raises ValueError if the input ends too early: then nothing
             is saved.
+        weights: The names of the variables that a warm start takes when it is told nothing else,
+            those that hold what was learnt; None: all.
+        initialize_warm: Called in the place of `initialize` for a warm start: it gets the first
+            batch and the variables that come from the other checkpoint, and writes
+            `batch.variables`. None: `initialize` is called, and the variables are put in place
+            afterwards.
         random_seed: Seeds `batch.random` when there is no checkpoint; None: anew in each run.
         identity: Settings that a checkpoint must agree with, saved in it.
         check_variables: Called with the variables of a checkpoint before their names and shapes
@@ -203,6 +209,8 @@ class EstimatorSpec:
     prediction_hooks: Sequence[SessionRunHook] = ()
     variables: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     initialize: Callable[[Iterator[Batch]], None] | None = None
+    weights: Sequence[str] | None = None
+    initialize_warm: Callable[[Batch, Mapping[str, NDArray[Any]]], None] | None = None
     random_seed: int | None = 0
     identity: Mapping[str, str] = field(default_factory=dict)
     check_variables: Callable[[Mapping[str, NDArray[Any]]], None] | None = None
@@ -247,6 +255,7 @@ class EstimatorSpec:
             "loss": self.loss,
             "train_op": self.train_op,
             "initialize": self.initialize,
+            "initialize_warm": self.initialize_warm,
             "check_variables": self.check_variables,
         }
         if not isinstance(self.predictions, Mapping):

@@ -42,6 +42,8 @@ class SummarySaverHook(SessionRunHook):
         ValueError: If both or none of the intervals are given, or no place to write.
     """
 
+    only_watches = True
+
     def __init__(
         self,
         save_steps: int | None = None,
