@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Container, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -216,6 +217,10 @@ class EstimatorSpec:
     check_variables: Callable[[Mapping[str, NDArray[Any]]], None] | None = None
     summaries: Mapping[str, BatchFunction] = field(default_factory=dict)
     histograms: Mapping[str, BatchFunction] = field(default_factory=dict)
+
+    def _replace(self, **changes: Any) -> Self:
+        # A spec of r1.4 is a named tuple: functions that wrap another model function change it so.
+        return dataclasses.replace(self, **changes)
 
     def __post_init__(self) -> None:
         if self.mode not in _MODES:
