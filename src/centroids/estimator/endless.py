@@ -22,7 +22,7 @@ _ELEMENTS_TO_COMPARE = 1_000_000
 _REPEATS_OF_EQUAL_ROWS = 100
 
 _AGAIN = (
-    "input_fn returned the same batch of %d rows again. It is called for each next batch: unless it "
+    "input_fn returned the same batch of %d rows again. It is called for every batch: unless it "
     "raises StopIteration or OutOfRangeError one day, %s"
 )
 PREDICT = (
