@@ -101,7 +101,7 @@ class KMeansModel:
             of the distances before the update), the metrics, the update and what event files say.
         """
         del labels
-        kernels.num_threads()  # a wrong choice is an error before anything is written
+        kernels.check_environment()  # a wrong choice is an error before anything is written
         training = mode == ModeKeys.TRAIN
         run = _BatchFunctions(self, training)
         batches_per_update = self.mini_batch_steps_per_iteration if self.use_mini_batch else None

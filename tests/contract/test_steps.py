@@ -1,4 +1,4 @@
-"""How steps are counted, and which batches they get; docs/semantics.md says what TensorFlow does."""
+"""How steps are counted, and which batches they get, beside what TensorFlow does."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_first_pass_of_the_original_example_updates(tmp_path: Path) -> None:
     kmeans = KMeansClustering(5, tmp_path, use_mini_batch=False)
     kmeans.train(lambda: centroids.inputs.limit_epochs(POINTS, num_epochs=1))
     assert global_step(kmeans) == 1
-    are_points = [(POINTS == center).all(axis=1).any() for center in kmeans.cluster_centers()]
+    are_points = [(center == POINTS).all(axis=1).any() for center in kmeans.cluster_centers()]
     assert not all(are_points)
 
 

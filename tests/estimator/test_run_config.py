@@ -19,7 +19,7 @@ def test_fields_and_defaults() -> None:
     config = RunConfig()
     assert dataclasses.asdict(config) == {
         "model_dir": None,
-        "tf_random_seed": 1,
+        "tf_random_seed": None,
         "save_summary_steps": 100,
         "save_checkpoints_steps": None,
         "save_checkpoints_secs": 600,

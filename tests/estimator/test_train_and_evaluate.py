@@ -105,10 +105,6 @@ def test_it_trains_and_evaluates_by_turns_until_max_steps(tmp_path: Path) -> Non
     assert noting.calls == [("model.ckpt-25", 25, True, path)]
 
 
-def slow_steps(run_context: Any) -> None:
-    time.sleep(0.002)
-
-
 class Slow(SessionRunHook):
     """A step takes a while."""
 
@@ -217,6 +213,11 @@ class Nameless(Noting):
     """An exporter without a name."""
 
     name = ""
+
+
+def test_specs_are_replaced_as_the_named_tuples_of_r14() -> None:
+    assert TrainSpec(numpy_fn(), 3)._replace(max_steps=4).max_steps == 4
+    assert EvalSpec(numpy_fn(), exporters=Noting())._replace(steps=None).steps is None
 
 
 BAD = [

@@ -68,6 +68,17 @@ def test_a_wrong_number_of_threads_is_an_error_where_it_is_needed(text: str) -> 
     assert run_python(WHEN_IT_IS_SAID, CENTROIDS_NUM_THREADS=text) == str({message})
 
 
+def test_a_training_on_an_unknown_instruction_set_writes_nothing() -> None:
+    code = (
+        "import os, tempfile, centroids\n"
+        "folder = os.path.join(tempfile.mkdtemp(), 'model')\n"
+        "try: centroids.KMeansClustering(1, folder).train(lambda: [[1.0]], steps=1)\n"
+        "except ValueError as error: print(error, os.path.exists(folder))"
+    )
+    assert "unknown instruction set 'sse9'" in run_python(code, CENTROIDS_ISA="sse9")
+    assert run_python(code, CENTROIDS_ISA="sse9").endswith("False")
+
+
 @pytest.mark.parametrize("text", ["4,2", "abc", "", "0"])
 def test_what_openmp_is_told_is_no_error(text: str) -> None:
     # Other libraries read it too, each in its own way.

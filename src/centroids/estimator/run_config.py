@@ -56,7 +56,7 @@ class RunConfig:
     """
 
     model_dir: str | None = None
-    tf_random_seed: int | None = 1
+    tf_random_seed: int | None = None
     save_summary_steps: int | None = 100
     save_checkpoints_steps: int | None = _UNSET
     save_checkpoints_secs: float | None = _UNSET

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from centroids.estimator.arguments import check_count, check_evaluation_name, check_input_fn
 from centroids.estimator.estimator import Estimator
@@ -51,6 +52,9 @@ class TrainSpec:
         object.__setattr__(self, "max_steps", check_count("max_steps", self.max_steps))
         object.__setattr__(self, "hooks", tuple(check_hooks(_list(self.hooks))))
 
+    def _replace(self, **changes: Any) -> Self:
+        return dataclasses.replace(self, **changes)  # a named tuple in r1.4
+
 
 @dataclass(frozen=True)
 class EvalSpec:
@@ -91,6 +95,9 @@ class EvalSpec:
             seconds = getattr(self, argument)
             if not seconds >= 0:
                 raise ValueError(f"Must specify {argument} >= 0, given: {seconds}")
+
+    def _replace(self, **changes: Any) -> Self:
+        return dataclasses.replace(self, **changes)  # a named tuple in r1.4
 
 
 def train_and_evaluate(

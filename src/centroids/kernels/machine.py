@@ -23,6 +23,18 @@ def num_threads() -> int:
     return _native.num_threads()
 
 
+def check_environment() -> None:
+    """Checks what the environment chooses: `CENTROIDS_NUM_THREADS` and `CENTROIDS_ISA`.
+
+    Every computation checks it too, but not before it begins.
+
+    Raises:
+        ValueError: If one of them is set to what cannot be, and nothing else was chosen since.
+    """
+    num_threads()
+    instruction_set()
+
+
 def default_num_threads() -> int:
     """The number of threads when nothing was chosen in this process; see `num_threads`."""
     return _native.default_num_threads()
