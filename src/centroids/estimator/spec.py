@@ -171,12 +171,6 @@ class EstimatorSpec:
             that it gets, as many as it needs, and writes `batch.variables`; the pulled batches
             are trained on afterwards. Raises ValueError if the input ends too early: then nothing
             is saved.
-        weights: The names of the variables that a warm start takes when it is told nothing else,
-            those that hold what was learnt; None: all.
-        initialize_warm: Called in the place of `initialize` for a warm start: it gets the first
-            batch and the variables that come from the other checkpoint, and writes
-            `batch.variables`. None: `initialize` is called, and the variables are put in place
-            afterwards.
         random_seed: Seeds `batch.random` when there is no checkpoint; None: anew in each run.
         identity: Settings that a checkpoint must agree with, saved in it.
         check_variables: Called with the variables of a checkpoint before their names and shapes
@@ -186,6 +180,12 @@ class EstimatorSpec:
             they run after it, as nobody knows before that it is the last. What must be from
             before comes from `batch.get`.
         histograms: Functions that give arrays, whose histograms go to the event file likewise.
+        weights: The names of the variables that a warm start takes when it is told nothing else,
+            those that hold what was learnt; None: all.
+        initialize_warm: Called in the place of `initialize` for a warm start: it gets the first
+            batch and the variables that come from the other checkpoint, and writes
+            `batch.variables`. None: `initialize` is called, and the variables are put in place
+            afterwards.
 
     Raises:
         ValueError: If something that the mode requires is missing, or a name is used twice.
@@ -210,13 +210,13 @@ class EstimatorSpec:
     prediction_hooks: Sequence[SessionRunHook] = ()
     variables: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     initialize: Callable[[Iterator[Batch]], None] | None = None
-    weights: Sequence[str] | None = None
-    initialize_warm: Callable[[Batch, Mapping[str, NDArray[Any]]], None] | None = None
     random_seed: int | None = 0
     identity: Mapping[str, str] = field(default_factory=dict)
     check_variables: Callable[[Mapping[str, NDArray[Any]]], None] | None = None
     summaries: Mapping[str, BatchFunction] = field(default_factory=dict)
     histograms: Mapping[str, BatchFunction] = field(default_factory=dict)
+    weights: Sequence[str] | None = None
+    initialize_warm: Callable[[Batch, Mapping[str, NDArray[Any]]], None] | None = None
 
     def _replace(self, **changes: Any) -> Self:
         # A spec of r1.4 is a named tuple: functions that wrap another model function change it so.
