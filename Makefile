@@ -15,7 +15,7 @@ demo: $(VENV)/.demo ## Cluster 400,000 word vectors and show the clusters
 	$(BIN)/python examples/glove_demo.py
 
 test: $(VENV)/.test ## Run the default test suite (under five minutes)
-	$(BIN)/python -m pytest tests -m "not slow"
+	$(BIN)/python -m pytest tests -m "not slow" -n auto
 	$(BIN)/python -m pytest --pyargs centroids -q
 
 test-slow: $(VENV)/.test $(VENV)/.interop ## Run the slow tests, with TensorFlow, ONNX and faiss as readers
