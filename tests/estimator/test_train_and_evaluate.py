@@ -155,7 +155,10 @@ class Enough(Exception):
     """Ends what would go on for ever."""
 
 
-def test_without_max_steps_it_goes_on_for_ever_and_says_so(tmp_path: Path, caplog: Any) -> None:
+@pytest.mark.parametrize(("input_fn", "seconds"), [(numpy_fn(), 600), (lambda: POINTS, 0.02)])
+def test_without_max_steps_it_goes_on_for_ever_and_says_so(
+    input_fn: Any, seconds: float, tmp_path: Path, caplog: Any
+) -> None:
     class StopAtThird(Noting):
         def export(self, *args: Any, **kwargs: Any) -> None:
             super().export(*args, **kwargs)
@@ -165,9 +168,13 @@ def test_without_max_steps_it_goes_on_for_ever_and_says_so(tmp_path: Path, caplo
     noting = StopAtThird()
     with pytest.raises(Enough):
         train_and_evaluate(
-            model(tmp_path), TrainSpec(numpy_fn()), EvalSpec(numpy_fn(), exporters=noting)
+            model(tmp_path),
+            TrainSpec(input_fn),
+            EvalSpec(numpy_fn(), exporters=noting, throttle_secs=seconds),
         )
-    assert [step for _, step, _, _ in noting.calls] == [10, 20, 30]
+    assert len(noting.calls) == 3
+    if seconds == 600:
+        assert [step for _, step, _, _ in noting.calls] == [10, 20, 30]
     assert caplog.text.count("train_and_evaluate goes on for ever, as in r1.4") == 1
 
 

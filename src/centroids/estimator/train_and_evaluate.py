@@ -173,11 +173,11 @@ def train_and_evaluate(
         ]
         if final:
             return values, exports
-        if turn.input_ended and train_spec.max_steps is None and not told:
+        if train_spec.max_steps is None and not told:
             told = True
             logger.warning(
-                "train_spec.input_fn has come to its end and begins again: without max_steps, "
-                "train_and_evaluate goes on for ever, as in r1.4. Give TrainSpec max_steps."
+                "Without max_steps, train_and_evaluate goes on for ever, as in r1.4; an input that "
+                "has ended begins again. Give TrainSpec max_steps."
             )
 
 
