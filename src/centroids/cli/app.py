@@ -46,7 +46,8 @@ ModelDir = Annotated[
 Input = Annotated[
     Path,
     typer.Argument(
-        help="The points: a .npy, .csv, .tsv, .txt or .parquet file, a row each.", metavar="POINTS"
+        help="The points: a .npy, .csv, .tsv, .txt, .parquet or .tfrecord file, a row each.",
+        metavar="POINTS",
     ),
 ]
 Columns = Annotated[
