@@ -7,6 +7,7 @@ Feature   bytes_list = 1, float_list = 2 or int64_list = 3, each with value = 1,
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.protobuf import as_message, read_fields, read_varint
+from centroids.protobuf import DamagedMessageError, as_message, read_fields, read_varint
 
 _BYTES, _FLOATS, _INTEGERS = _KINDS = (1, 2, 3)
 _MAX_TEMPLATES = 16
@@ -139,9 +140,10 @@ class ExampleParser:
         """Remembers where the numbers of a record are, if they can be taken from there."""
         known = self._templates.setdefault(len(record), [])
         if len(known) < _MAX_TEMPLATES:
-            template = _make_template(record, self._columns)
-            if template is not None:
-                known.append(template)
+            with contextlib.suppress(DamagedMessageError):  # in a part that is not taken
+                template = _make_template(record, self._columns)
+                if template is not None:
+                    known.append(template)
 
 
 @dataclass(frozen=True)
