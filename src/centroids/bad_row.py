@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class BadRowError(ValueError):
     """A row of a batch that cannot be computed with.
 
-    A kernel knows the row in the batch; the file that the batch was read from has it elsewhere. The
-    error carries both parts of its message, so that `locate` can name the place that users know.
+    A kernel knows the row in the batch; the file that the batch was read from has it elsewhere. So
+    the error carries the parts of its message, for `describe` to name the place that users know.
 
     Attributes:
         batch: The number of the batch, from 0.
@@ -24,9 +26,8 @@ class BadRowError(ValueError):
     >>> error = BadRowError("got nan", "remove such rows", batch=2, row=0, column=1)
     >>> print(error)
     got nan in batch 2, row 0, column 1; remove such rows
-    >>> error.locate("points.csv, line 7")
-    >>> print(error)
-    got nan in points.csv, line 7; remove such rows
+    >>> error.describe("points.csv, line 7")
+    'got nan in points.csv, line 7; remove such rows'
     """
 
     def __init__(
@@ -34,10 +35,18 @@ class BadRowError(ValueError):
     ) -> None:
         self._problem, self._remedy = problem, remedy
         self.batch, self.row, self.column = batch, row, column
-        super().__init__()
         of_column = "" if column is None else f", column {column}"
-        self.locate(f"batch {batch}, row {row}{of_column}")
+        super().__init__(self.describe(f"batch {batch}, row {row}{of_column}"))
 
-    def locate(self, place: str) -> None:
-        """Names another place in the message."""
-        self.args = (f"{self._problem} in {place}; {self._remedy}",)
+    def describe(self, place: str) -> str:
+        """The message with another place in it."""
+        return f"{self._problem} in {place}; {self._remedy}"
+
+    def at_origin(self, origin: Callable[[int, int | None], str] | None) -> ValueError:
+        """The error to show: with the place that `origin` says of row and column, if it is known.
+
+        Its class is Python's own: who catches it needs to know no other.
+        """
+        if origin is None:
+            return ValueError(str(self))
+        return ValueError(self.describe(origin(self.row, self.column)))

@@ -149,3 +149,16 @@ def test_options_that_cannot_be(tmp_path: Path, run: Run) -> None:
     assert told.startswith("centroids: --thousands must be one of")
     told = run("train", "a.csv", "m", "-k", "1", "--batch-size", "0", code=2).stderr
     assert told == "centroids: --batch-size must be an integer of at least 1; got 0\n"
+
+
+def test_another_input_is_told_in_options(folder: Path, run: Run) -> None:
+    run("train", "points.npy", "mini", "-k", "3", "--batch-size", "10", "--steps", "2")
+    np.save(folder / "more.npy", np.concatenate([ROWS, ROWS]))
+    told = run("train", "more.npy", "mini", "--batch-size", "10", code=2).stderr
+    assert told.endswith("to begin this input at its beginning, pass --restart-input\n")
+    assert "input_fn" not in told
+    told = run("train", "points.npy", "mini", "--full-batch", code=2).stderr
+    assert told == (
+        "centroids: the last training stopped within the mini-batches of points.npy: go on with "
+        "the options that it had, or begin the file at its beginning with --restart-input\n"
+    )

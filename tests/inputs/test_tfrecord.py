@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 import centroids
 from centroids.inputs import open_stream, tfrecord_input_fn
-from tests.inputs.tfrecord_writer import example, framed, write_rows, write_tfrecord
+from tests.inputs.tfrecord_writer import (
+    example,
+    feature,
+    field,
+    framed,
+    write_rows,
+    write_tfrecord,
+)
 
 ROWS = np.random.default_rng(0).normal(size=(23, 3)).astype(np.float32)
 LABELS = np.random.default_rng(1).integers(-(2**62), 2**62, 23)
@@ -153,6 +160,27 @@ def test_records_that_are_no_rows(
         list(tfrecord_input_fn(file, 5)())
     np.testing.assert_array_equal(read(file, bad_rows="drop"), ROWS)
     assert "a.tfrecord, record 9: " in caplog.records[0].getMessage()
+
+
+def test_memory_is_bounded_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records may hold pictures beside the few numbers that are taken."""
+    large = [example({"x": row, "picture": bytes(3000)}) for row in ROWS]
+    file = write_tfrecord(tmp_path / "a.tfrecord", large)
+    record_file = tfrecord_input_fn.__globals__["RecordFile"]
+    monkeypatch.setitem(record_file.read.__globals__, "_ENOUGH_BYTES", 10_000)
+    with record_file(file) as opened:
+        assert len(opened.read(100)) == 4
+    np.testing.assert_array_equal(read(file), ROWS)
+    (whole,) = tfrecord_input_fn(file, 100)()
+    np.testing.assert_array_equal(whole, ROWS)
+
+
+def test_damage_of_what_is_not_taken_does_no_harm(tmp_path: Path) -> None:
+    """Found by fuzzing: two lists in one feature, of which the last counts."""
+    overtaken = field(2, b"\x0a\x88\x00\x00")
+    record = field(1, field(1, field(1, b"x") + field(2, overtaken + feature([3, 4, 5]))))
+    file = write_tfrecord(tmp_path / "a.tfrecord", [record, record])
+    assert read(file).tolist() == [[3, 4, 5]] * 2
 
 
 def test_training_names_the_record_of_a_bad_value(tmp_path: Path) -> None:

@@ -130,9 +130,7 @@ class Session:
         try:
             self._evaluate(batch, plans)
         except BadRowError as error:
-            if given.origin is not None and error.batch == batch.index:
-                error.locate(given.origin(error.row, error.column))
-            raise
+            raise error.at_origin(given.origin) from None
         if self._train_op is not None:
             self.variables["global_step"] = np.array(self.global_step + 1, np.int64)
             self.input_position, self.finished = self._batches.position_after(given), False

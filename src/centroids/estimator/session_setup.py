@@ -73,11 +73,10 @@ class BatchQueue:
             return UNKNOWN_POSITION
         return batch.position
 
-    def locate(self, error: BadRowError) -> None:
-        """Names where the row of a batch that was looked at ahead came from, if that is known."""
-        origin = self._ahead[error.batch].origin if error.batch < len(self._ahead) else None
-        if origin is not None:
-            error.locate(origin(error.row, error.column))
+    def locate(self, error: BadRowError) -> ValueError:
+        """The error about a row of a batch that was looked at ahead, with where it came from."""
+        ahead = self._ahead[error.batch] if error.batch < len(self._ahead) else None
+        return error.at_origin(None if ahead is None else ahead.origin)
 
     def look_ahead(self, variables: Variables, random: np.random.Generator) -> Iterator[Batch]:
         """Yields the coming batches and leaves them in their places."""
@@ -170,8 +169,7 @@ def _initialize(
         try:
             spec.initialize(ahead)
         except BadRowError as error:
-            batches.locate(error)
-            raise
+            raise batches.locate(error) from None
     variables.update(warm)
 
 

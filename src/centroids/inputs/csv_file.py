@@ -27,6 +27,8 @@ from centroids.inputs.windows import Reading, WindowedSource, Windows, check_rea
 
 _CHUNK_LINES = 4096
 _CHECKED_BYTES = 64
+# What makes numbers of those with decimal commas, and none of those with points.
+_DECIMAL_COMMAS = str.maketrans({",": ".", ".": "\0"})
 
 
 def csv_input_fn(
@@ -223,7 +225,9 @@ class CsvSource(WindowedSource):
         if not all(is_whole(text, layout.delimiter, layout.num_fields) for text in unsure):
             raise ValueError(f"a line has not {layout.num_fields} fields")
         if not self._text.has_plain_numbers:
-            return self._load_fields(texts)
+            if self._text.thousands is not None or layout.delimiter == self._text.decimal:
+                return self._load_fields(texts)
+            texts = [text.translate(_DECIMAL_COMMAS) for text in texts]
         matrix = np.loadtxt(
             texts,
             dtype=np.float64,

@@ -20,7 +20,7 @@ from centroids.inputs.text_format import TextFormat, begins_as_a_number
 _MISSING = frozenset({"na", "n/a", "#n/a", "nan", "null", "nil", "none", "missing", "nat"})
 _WHOLE = re.compile(r"\d+", re.ASCII)
 _YEARS = range(1500, 2201)
-_FEWEST_IN_SEQUENCE = 3
+_FEWEST_IN_SEQUENCE, _FEWEST_ABOVE_WHOLE = 3, 5
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,11 @@ def _guess_of_numbers(first: list[str], following: list[list[str]], text: TextFo
     if names == list(range(names[0], names[0] + len(names))) and len(names) > 1:
         if below is not None and (_steps_by_one(below) or names[0] > 1):
             return Guess(False, True)
-        # Beside whole numbers a row of them is as likely.
-        is_long = len(names) >= _FEWEST_IN_SEQUENCE
-        return Guess(names[0] == 0 and is_long and below is None, names[0] == 1 and not is_long)
+        # Above whole numbers a short row of them is as likely.
+        is_long = len(names) >= (_FEWEST_IN_SEQUENCE if below is None else _FEWEST_ABOVE_WHOLE)
+        if names[0] == 0 and is_long:
+            return Guess(True, False)
+        return Guess(False, names[0] == 1 and len(names) < _FEWEST_IN_SEQUENCE)
     return Guess(False, True)
 
 

@@ -38,7 +38,7 @@ class Layout:
         first_byte: Where the rows begin.
         first_line: The number of that line, from 1.
         guessed_row: Whether the first row could also be a header, for all that was told.
-        index: The number of a column without a name that counts the rows; None if there is none.
+        indices: The numbers of the columns without a name that count the rows.
     """
 
     text: TextFormat
@@ -48,7 +48,7 @@ class Layout:
     first_byte: int
     first_line: int
     guessed_row: bool = False
-    index: int | None = None
+    indices: tuple[int, ...] = ()
 
     def describe(self, column: int) -> str:
         """A column as messages name it: its number from 0, with its name if it has one."""
@@ -133,7 +133,7 @@ def detect_layout(
         start.next_byte if header else start.first_byte,
         start.next_line if header else start.first_line,
         not header and text.header is None and names is None,
-        _find_index(names, following if header else [fields, *following]),
+        _find_indices(names, following if header else [fields, *following]),
     )
 
 
@@ -149,15 +149,16 @@ def choose_columns(
     """
     if columns is None:
         check_different_names(layout.names or (), str(file))
-        if layout.index is None or layout.num_fields == 1:
+        others = tuple(each for each in range(layout.num_fields) if each not in layout.indices)
+        if not layout.indices or not others:
             return None
         logger.warning(
             "%s: column %s counts the rows, as an index does, and is not taken; to take it, name "
             "it in columns=[...]",
             file,
-            layout.describe(layout.index),
+            " and column ".join(map(layout.describe, layout.indices)),
         )
-        return tuple(number for number in range(layout.num_fields) if number != layout.index)
+        return others
     if isinstance(columns, str) or not columns:
         raise ValueError(f"columns must be a list of names or numbers, got {columns!r}")
     available = range(layout.num_fields) if layout.names is None else layout.names
@@ -275,12 +276,9 @@ def _tell_guess(file: Path, start: _Start, header: bool) -> None:
     )
 
 
-def _find_index(names: Sequence[str] | None, rows: list[list[str]]) -> int | None:
-    """The first column that is an index; only files with names have one."""
-    for column, name in enumerate(names or ()):
-        if is_index(name, column, rows):
-            return column
-    return None
+def _find_indices(names: Sequence[str] | None, rows: list[list[str]]) -> tuple[int, ...]:
+    """The columns that are an index; only files with names have one."""
+    return tuple(column for column, name in enumerate(names or ()) if is_index(name, column, rows))
 
 
 def _find_delimiter(first: str, text: TextFormat) -> str | None:

@@ -7,14 +7,15 @@ Feature   bytes_list = 1, float_list = 2 or int64_list = 3, each with value = 1,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.protobuf import as_message, read_fields, read_varint
+from centroids.protobuf import DamagedMessageError, as_message, read_fields, read_varint
 
 _BYTES, _FLOATS, _INTEGERS = _KINDS = (1, 2, 3)
 _MAX_TEMPLATES = 16
@@ -33,22 +34,32 @@ class Column:
     width: int
 
 
-def parse_example(record: bytes) -> dict[str, NDArray[Any]]:
+def parse_example(record: bytes, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
     """The features of a record by name: float32, int64, or objects for bytes.
+
+    Args:
+        record: The record.
+        names: Of the features to parse; None: all.
 
     Raises:
         ValueError: If the record is no tf.train.Example.
     """
-    features: dict[str, NDArray[Any]] = {}
+    features: dict[str, bytes] = {}
     for number, message in read_fields(record):
-        if number != 1:
-            continue
-        for field, entry in read_fields(as_message(message)):
+        for field, entry in read_fields(as_message(message)) if number == 1 else ():
             if field == 1:
-                parts = dict(read_fields(as_message(entry)))
-                name = as_message(parts.get(1, b"")).decode("utf-8", "backslashreplace")
-                features[name] = _parse_feature(as_message(parts.get(2, b"")))
-    return features
+                name, value = b"", b""
+                for part, content in read_fields(as_message(entry)):
+                    if part == 1:
+                        name = as_message(content)
+                    elif part == 2:
+                        value += as_message(content)  # messages one after the other are one
+                features[name.decode("utf-8", "backslashreplace")] = value
+    return {
+        name: _parse_feature(value)
+        for name, value in features.items()
+        if names is None or name in names
+    }
 
 
 class ExampleParser:
@@ -64,6 +75,7 @@ class ExampleParser:
 
     def __init__(self, columns: Sequence[Column], dtype: np.dtype[Any]) -> None:
         self._columns, self.dtype = list(columns), dtype
+        self._names = {column.name for column in columns}
         self.width = sum(column.width for column in columns)
         self._templates: dict[int, list[_Template]] = {}
 
@@ -100,7 +112,7 @@ class ExampleParser:
         Raises:
             ValueError: If it has none; it names the feature.
         """
-        features = parse_example(record)
+        features = parse_example(record, self._names)
         parts = []
         for column in self._columns:
             values = features.get(column.name)
@@ -128,9 +140,10 @@ class ExampleParser:
         """Remembers where the numbers of a record are, if they can be taken from there."""
         known = self._templates.setdefault(len(record), [])
         if len(known) < _MAX_TEMPLATES:
-            template = _make_template(record, self._columns)
-            if template is not None:
-                known.append(template)
+            with contextlib.suppress(DamagedMessageError):  # in a part that is not taken
+                template = _make_template(record, self._columns)
+                if template is not None:
+                    known.append(template)
 
 
 @dataclass(frozen=True)
@@ -213,26 +226,31 @@ def _find_messages(data: bytes, piece: tuple[int, int], number: int) -> list[tup
 
 
 def _parse_feature(message: bytes) -> NDArray[Any]:
-    values: NDArray[Any] = np.empty(0, np.float32)
-    for kind, content in read_fields(message):
-        fields = [value for number, value in read_fields(as_message(content)) if number == 1]
-        if kind == _BYTES:
-            values = np.empty(len(fields), object)
-            values[:] = fields
-        elif kind == _FLOATS:
-            values = _floats_of(fields)
-        elif kind == _INTEGERS:
-            values = _integers_of(fields)
-    return values
+    kind, content = _FLOATS, b""
+    for number, part in read_fields(message):
+        if number in _KINDS:  # of which there is one: the last, in any number of parts
+            content = content + as_message(part) if number == kind else as_message(part)
+            kind = number
+    fields = [value for number, value in read_fields(content) if number == 1]
+    if kind == _BYTES:
+        values = np.empty(len(fields), object)
+        values[:] = fields
+        return values
+    return _floats_of(fields) if kind == _FLOATS else _integers_of(fields)
 
 
 def _floats_of(fields: list[int | bytes]) -> NDArray[np.float32]:
-    data = b"".join(
-        field if isinstance(field, bytes) else field.to_bytes(4, "little") for field in fields
-    )
-    if len(data) % 4:
+    parts = [field if isinstance(field, bytes) else _float_of(field) for field in fields]
+    if any(len(part) % 4 for part in parts):
         raise ValueError("a list of floats has a wrong number of bytes")
+    data = b"".join(parts)
     return np.frombuffer(data, "<f4").astype(np.float32, copy=False)
+
+
+def _float_of(number: int) -> bytes:
+    if number >= 1 << 32:
+        raise ValueError("a float has a wrong number of bytes")
+    return number.to_bytes(4, "little")
 
 
 def _integers_of(fields: list[int | bytes]) -> NDArray[np.int64]:

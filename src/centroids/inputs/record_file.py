@@ -23,6 +23,7 @@ from centroids.crc32c import masked_crc32c, masked_crc32c_of_rows
 _HEADER_BYTES, _LENGTH_BYTES, _FOOTER_BYTES = 12, 8, 4
 _MAX_RECORD_BYTES = 1 << 30
 _CHUNK_BYTES = 1 << 20
+_ENOUGH_BYTES = 8 << 20
 _GZIP = b"\x1f\x8b"
 _ZLIB_DEFLATE = 8
 
@@ -78,14 +79,15 @@ class RecordFile:
             self._check_header(header, self.record)
 
     def read(self, count: int) -> list[bytes]:
-        """The next records, at most `count`; fewer only at the end of the file.
+        """The next records, at most `count`, and fewer where they are large; none at the end.
 
         Raises:
             ValueError: If one is cut off or differs from its checksum; it names file and record.
         """
         records: list[bytes] = []
         checksums: list[bytes] = []
-        while len(records) < count:
+        num_bytes = 0
+        while len(records) < count and num_bytes < _ENOUGH_BYTES:
             header = self._read(_HEADER_BYTES, records)
             if not header:
                 break
@@ -93,6 +95,7 @@ class RecordFile:
             body = self._read(length + _FOOTER_BYTES, records, may_end=False)
             records.append(body[:length])
             checksums.append(body[length:])
+            num_bytes += length
         self._check(records, checksums)
         self.record += len(records)
         self._byte += sum(len(record) + _HEADER_BYTES + _FOOTER_BYTES for record in records)

@@ -67,7 +67,8 @@ def open_stream(
     DataLoader, a tf.data.Dataset; also in a tuple with None or with one of labels) is iterated to
     its end. For one batch (an array, a sparse matrix, a table, a dict, or (features, labels)) it
     is called again for each next one, until it raises StopIteration or OutOfRangeError. Batches
-    of 0 rows are skipped.
+    of 0 rows are skipped. A stream whose first two batches are [n], of one n above 1 and without
+    labels, is refused: they could also be single points.
 
     Args:
         input_fn: It is called with those of `mode`, `params` and `config` that it names.
@@ -84,6 +85,8 @@ def open_stream(
     Raises:
         TypeError: If `input_fn` is not callable or returns nothing that can be a batch.
         PositionError: If `position` is not one of this input; a ValueError.
+
+    While reading, the stream raises a ValueError for batches that cannot be such.
 
     >>> with open_stream(lambda: iter([[1, 2], [3]])) as stream:
     ...     [batch.features.tolist() for batch in stream]
@@ -179,7 +182,7 @@ def check_finite_rows(batch: InputBatch, index: int) -> None:
         index: Its number, for batches that don't know where their rows came from.
 
     Raises:
-        BadRowError: If a value is not finite; it names the place. A ValueError.
+        ValueError: If a value is not finite; it names the place.
     """
     good = find_good_rows(batch.features)
     if good is None:
@@ -193,9 +196,7 @@ def check_finite_rows(batch: InputBatch, index: int) -> None:
         row=row,
         column=column,
     )
-    if batch.origin is not None:
-        error.locate(batch.origin(row, column))
-    raise error
+    raise error.at_origin(batch.origin)
 
 
 def _no_batches() -> Generator[InputBatch]:
