@@ -191,7 +191,7 @@ def test_another_file_is_refused_or_begun(folder: Path) -> None:
     run(folder, "train", "points.npy", "model", *options)
     refused = run(folder, "train", "more.npy", "model", *options, code=2)
     assert "shape was [500, 4], now it is [300, 4]" in refused.stderr
-    assert refused.stderr.endswith("at its beginning, pass --restart-input to train\n")
+    assert refused.stderr.endswith("at its beginning, pass --restart-input\n")
     run(folder, "train", "more.npy", "model", *options, "--restart-input")
 
 
