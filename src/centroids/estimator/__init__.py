@@ -1,6 +1,6 @@
 """The Estimator runtime: it knows nothing of k-means, and any model can use it."""
 
-from centroids.checkpoint_names import DamagedCheckpointError
+from centroids.checkpoint_names import DamagedCheckpointError, NewerCheckpointError
 from centroids.estimator.checkpoint import Checkpoint
 from centroids.estimator.checkpoint_folder import (
     Saver,
@@ -70,6 +70,7 @@ __all__ = [
     "ModelDirBusyError",
     "NanLossDuringTrainingError",
     "NanTensorHook",
+    "NewerCheckpointError",
     "ProfilerHook",
     "ProgressBarHook",
     "ProjectorHook",

@@ -8,6 +8,7 @@ import tempfile
 from typing import Any
 
 from centroids.estimator.run_config import RunConfig
+from centroids.files import make_folders
 
 
 def check_count(name: str, value: Any) -> int | None:
@@ -107,7 +108,7 @@ def prepare_model_dir(model_dir: str) -> None:
     """
     check_model_dir(model_dir)
     try:
-        os.makedirs(model_dir, exist_ok=True)
+        make_folders(model_dir)
         # Asking for rights is not enough: a mount may be read-only, a disk full.
         with tempfile.TemporaryFile(dir=model_dir):
             pass

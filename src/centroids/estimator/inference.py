@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Generator, Mapping
@@ -64,6 +65,8 @@ def write_evaluation(model_dir: str, values: Mapping[str, Any], name: str | None
         if key != "global_step" and np.size(value) == 1 and np.asarray(value).dtype.kind in "biuf"
     }
     try:
+        if os.path.islink(folder):  # it leads out of the model folder
+            raise OSError(errno.ELOOP, "it is a symbolic link", folder)
         with EventWriter(folder) as writer:
             writer.add_scalars(scalars, values["global_step"])
     except OSError as error:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 
-from centroids.files import write_atomically
+from centroids.files import remove_leftovers, write_atomically
 
 
 def check_destination(path: str | os.PathLike[str]) -> str:
@@ -29,11 +30,13 @@ def check_destination(path: str | os.PathLike[str]) -> str:
 
 
 def write_whole(path: str, data: bytes) -> None:
-    """Writes a file, whole or not at all.
+    """Writes a file, whole or not at all, and removes what killed writes of it have left.
 
     Raises:
         OSError: If it cannot be written; it names `path`, not the temporary file.
     """
+    folder, name = os.path.split(path)
+    remove_leftovers(folder, re.escape(name))
     try:
         write_atomically(path, data)
     except OSError as error:
