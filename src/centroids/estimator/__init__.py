@@ -48,6 +48,7 @@ from centroids.estimator.spec import (
 from centroids.estimator.summary import EventWriter
 from centroids.estimator.summary_hook import SummarySaverHook
 from centroids.estimator.timer import SecondOrStepTimer
+from centroids.estimator.verification import Condition, Verdict, verify_model_dir
 
 __all__ = [
     "Batch",
@@ -55,6 +56,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
+    "Condition",
     "Coordinator",
     "DamagedCheckpointError",
     "Estimator",
@@ -89,9 +91,11 @@ __all__ = [
     "SummarySaverHook",
     "TensorSpec",
     "Variables",
+    "Verdict",
     "describe",
     "latest_checkpoint",
     "load_latest",
     "read_checkpoint",
+    "verify_model_dir",
     "write_projector",
 ]

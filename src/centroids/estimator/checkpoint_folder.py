@@ -197,19 +197,35 @@ def _read(path: str, *, follow_links: bool = False) -> Checkpoint:
         return deserialize(read_bytes(file, path), path)
 
 
-def find_entries(model_dir: str) -> list[Entry]:
+def read_entry(model_dir: str, entry: Entry) -> Checkpoint:
+    """Reads one of `find_entries`.
+
+    Raises:
+        DamagedCheckpointError: If it is torn or altered.
+        NewerCheckpointError: If a newer version wrote it.
+        OSError: If it cannot be read, is gone, or is no regular file.
+    """
+    return _read(os.path.join(model_dir, entry.name))
+
+
+def find_entries(model_dir: str, *, warn: bool = True) -> list[Entry]:
     """The checkpoints of a folder, the latest last: those listed, then those not yet listed.
 
     Files that the list has left out come before all others. Without a list that is whole, all
     files count, by their steps, and a warning tells of a damaged list.
+
+    Args:
+        model_dir: The folder; it need not exist.
+        warn: Whether to tell.
     """
     lost = False
     try:
         listed, time_of_list = read_list(model_dir)
     except (OSError, ValueError) as error:
         listed, time_of_list, lost = [], 0.0, True
-        path = os.path.join(model_dir, STATE_FILE)
-        logger.warning("Skipping the damaged list of checkpoints %s: %s", path, error)
+        if warn:
+            path = os.path.join(model_dir, STATE_FILE)
+            logger.warning("Skipping the damaged list of checkpoints %s: %s", path, error)
     newest = _step_of(listed[-1].name) if listed else -1
     older: list[Entry] = []
     newer: list[Entry] = []

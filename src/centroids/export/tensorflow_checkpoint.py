@@ -166,18 +166,21 @@ def find_tensorflow_checkpoint(model_dir: str) -> str | None:
     """
     listed = _read_list(model_dir)
     if listed is None:
-        return max(
-            _prefixes(model_dir), key=lambda prefix: (_step_of(prefix), prefix), default=None
-        )
+        return next(reversed(list_tensorflow_checkpoints(model_dir)), None)
     places = [os.path.join(model_dir, name) for name in (os.path.basename(listed), listed)]
     for place in places:
         if os.path.isfile(place + _INDEX) or os.path.isfile(place):
             return place
-    others = ", ".join(sorted(_prefixes(model_dir), key=_step_of)) or "none"
+    others = ", ".join(list_tensorflow_checkpoints(model_dir)) or "none"
     raise ValueError(
         f"the list {_LISTS[0]!r} of {model_dir} names the checkpoint {listed}, but there is no "
         f"{places[0]}{_INDEX}; checkpoints that are there: {others}"
     )
+
+
+def list_tensorflow_checkpoints(model_dir: str) -> list[str]:
+    """Returns the prefixes of all checkpoints that TensorFlow wrote into a folder, by steps."""
+    return sorted(_prefixes(model_dir), key=lambda prefix: (_step_of(prefix), prefix))
 
 
 def _read_list(model_dir: str) -> str | None:
