@@ -147,6 +147,17 @@ def _create(path: str) -> IO[bytes]:
     return open(path, "xb")
 
 
+def replace_file(path: str, data: bytes) -> None:
+    """As `write_atomically`, and removes what killed writes of the same file have left.
+
+    Raises:
+        OSError: If the folder cannot be written; `path` is then as it was.
+    """
+    folder, name = os.path.split(path)
+    remove_leftovers(folder, re.escape(name))
+    write_atomically(path, data)
+
+
 def remove_leftovers(folder: str, names: str) -> None:
     """Removes what `write_atomically` left in a folder when its process was killed.
 

@@ -76,6 +76,41 @@ def test_files_of_other_programs_stay(tmp_path: Path, caplog: pytest.LogCaptureF
     assert not [entry for entry in caplog.records if entry.levelno > logging.INFO]
 
 
+def test_a_list_that_names_a_file_of_another_program_does_not_delete_it(tmp_path: Path) -> None:
+    """As lists of versions did that took such files for ours."""
+    save_file({"embedding": np.ones(3, np.float32)}, tmp_path / "my-embeddings-3.safetensors")
+    (tmp_path / "lfs-pointer-7.safetensors").write_text("version https://git-lfs.github.com\n")
+    Saver(str(tmp_path), "older", RunConfig()).save(state(1))
+    lines = ['model_checkpoint_path: "older-1.safetensors"']
+    for name in ("my-embeddings-3", "lfs-pointer-7", "older-1"):
+        lines.append(f'all_model_checkpoint_paths: "{name}.safetensors"  # time=1.000')
+    (tmp_path / "checkpoint").write_text("\n".join([*lines, ""]))
+    Saver(str(tmp_path), "model.ckpt", RunConfig(keep_checkpoint_max=1)).save(state(2))
+    assert names(tmp_path) == {
+        "checkpoint",
+        "lfs-pointer-7.safetensors",
+        "model.ckpt-2.safetensors",
+        "my-embeddings-3.safetensors",
+    }
+
+
+def test_leftovers_of_every_file_are_removed(tmp_path: Path) -> None:
+    train(tmp_path / "model")
+    left = [
+        tmp_path / "model" / "model.ckpt-1.safetensors",
+        tmp_path / "model" / "checkpoint",
+        tmp_path / "model" / "projector_config.pbtxt",
+        tmp_path / "model" / "projector" / "clusters.tsv",
+    ]
+    paths = [Path(f"{path}.{'a1' * 8}.temporary") for path in left]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half")
+    (tmp_path / "model" / "projector_config.pbtxt").unlink(missing_ok=True)
+    train(tmp_path / "model", save_summary_steps=1)
+    assert not any(path.exists() for path in paths)
+
+
 @pytest.mark.parametrize("damage", ["flipped", "gone", "empty"])
 def test_without_its_list_a_folder_keeps_all_checkpoints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, damage: str

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from centroids import CheckpointSaverListener
-from centroids.files import read_regular, write_atomically
+from centroids.files import read_regular, replace_file
 from centroids.inputs import file_input_fn
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.csv_layout import detect_layout
@@ -125,7 +125,7 @@ class ColumnsSaver(CheckpointSaverListener):
                 self._file.unlink()
             return
         text = json.dumps({"columns": list(self._columns)}, ensure_ascii=False)
-        write_atomically(str(self._file), f"{text}\n".encode())
+        replace_file(str(self._file), f"{text}\n".encode())
 
 
 def _numbers_of(points: Path, asked: list[str]) -> list[str | int]:

@@ -162,15 +162,22 @@ class Saver:
         entries.append(entry)
         self._entries, removed = self._split(entries)
         for old in removed:
-            try:
-                os.remove(os.path.join(self.directory, old.name))
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                logger.warning("Cannot delete the old checkpoint %s: %s", old.name, error)
+            self._delete(old.name)
         set_aside(self.directory)
         write_atomically(os.path.join(self.directory, STATE_FILE), list_of(self._entries))
         return path
+
+    def _delete(self, name: str) -> None:
+        path = os.path.join(self.directory, name)
+        # Versions before the first release took files of other programs into their lists.
+        if _basename_of(name) not in (self._basename, DEFAULT_BASENAME) and not _is_ours(path):
+            return
+        try:
+            os.remove(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            logger.warning("Cannot delete the old checkpoint %s: %s", name, error)
 
     def _split(self, entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
         """Returns the entries to keep and those to delete."""
@@ -295,7 +302,7 @@ def _names_in(model_dir: str) -> list[str]:
         return []
 
 
-def _is_ours(path: str, or_damaged: bool) -> bool:
+def _is_ours(path: str, or_damaged: bool = False) -> bool:
     try:
         with open_regular(path) as file:
             return wrote(file, path)

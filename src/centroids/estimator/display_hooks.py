@@ -18,7 +18,7 @@ from centroids.estimator.session_run_hook import (
     SessionRunValues,
 )
 from centroids.estimator.timer import SecondOrStepTimer
-from centroids.files import write_atomically
+from centroids.files import replace_file
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
@@ -196,4 +196,4 @@ class ProfilerHook(SessionRunHook):
             events.append({"name": name, **place})
         text = json.dumps({"traceEvents": events, "displayTimeUnit": "ms"})
         path = os.path.join(self._output_dir, f"timeline-{step}.json")
-        write_atomically(path, text.encode())
+        replace_file(path, text.encode())

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from centroids.estimator.session_run_hook import Coordinator, SessionRunHook
-from centroids.files import make_folders, read_regular, remove_leftovers, write_atomically
+from centroids.files import make_folders, read_regular, replace_file
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
@@ -95,15 +95,14 @@ def write_projector(
         logger.warning("The projector will not show %s: %s is a symbolic link", name, folder)
         return
     make_folders(folder)
-    remove_leftovers(folder, rf"{re.escape(name)}(?:_metadata)?\.tsv")
     config = ProjectorConfig()
     embedding = config.embeddings.add()
     embedding.tensor_name = name
     embedding.tensor_path = f"{FOLDER}/{name}.tsv"
     embedding.metadata_path = f"{FOLDER}/{name}_metadata.tsv"
     metadata = "\n".join(lines) + "\n"
-    write_atomically(os.path.join(output_dir, embedding.metadata_path), metadata.encode())
-    write_atomically(os.path.join(output_dir, embedding.tensor_path), table.getvalue())
+    replace_file(os.path.join(output_dir, embedding.metadata_path), metadata.encode())
+    replace_file(os.path.join(output_dir, embedding.tensor_path), table.getvalue())
     config_path = os.path.join(output_dir, CONFIG_FILE)
     try:
         listed = _read_config(config_path)
@@ -114,7 +113,7 @@ def write_projector(
         )
         return
     if not re.search(rf'tensor_name\s*:\s*"{re.escape(name)}"', listed):
-        write_atomically(config_path, (listed + str(config)).encode())
+        replace_file(config_path, (listed + str(config)).encode())
 
 
 def _read_config(path: str) -> str:

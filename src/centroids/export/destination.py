@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 
-from centroids.files import remove_leftovers, write_atomically
+from centroids.files import replace_file
 
 
 def check_destination(path: str | os.PathLike[str]) -> str:
@@ -35,9 +34,7 @@ def write_whole(path: str, data: bytes) -> None:
     Raises:
         OSError: If it cannot be written; it names `path`, not the temporary file.
     """
-    folder, name = os.path.split(path)
-    remove_leftovers(folder, re.escape(name))
     try:
-        write_atomically(path, data)
+        replace_file(path, data)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), path) from error
