@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 # Of a write that is under way: the bytes up to a border of blocks of this size.
 _BLOCK = 64
@@ -118,6 +119,13 @@ class _Folder:
         self.synced, self.changes = dict(self.now), []
 
 
+def _sync_all(folder: _Folder) -> None:
+    folder.sync()
+    for entry in folder.now.values():
+        if isinstance(entry, _Folder):
+            _sync_all(entry)
+
+
 def _apply(
     entries: dict[str, _File | _Folder], removed: list[str], name: str, put: _File | _Folder | None
 ) -> None:
@@ -128,16 +136,26 @@ def _apply(
 
 
 class Disk:
-    """A disk that begins as an empty folder.
+    """A disk that begins as a folder whose files have all been synced.
+
+    Args:
+        start: What the folder holds, files by path, and the times of their last changes.
 
     Attributes:
         marks: What the program has said until now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start: State) -> None:
         self.root = _Folder()
         self.marks: list[str] = []
-        self._clock = _BEGIN
+        self._clock = max([_BEGIN, *(seconds for _, seconds in start.values())])
+        for path, (content, seconds) in start.items():
+            folder = self.root
+            *above, name = path.split("/")
+            for part in above:
+                folder = cast("_Folder", folder.now.setdefault(part, _Folder()))
+            folder.now[name] = _File(content, time=seconds)
+        _sync_all(self.root)
 
     def do(self, operation: Operation) -> None:
         """Does an operation once more."""
@@ -240,3 +258,12 @@ def write_state(state: State, folder: Path) -> None:
         else:
             place.write_bytes(content)
             os.utime(place, (seconds, seconds))
+
+
+def read_state(folder: Path) -> State:
+    """What a folder holds, for a disk to begin with."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), int(path.stat().st_mtime))
+        for path in files
+    }

@@ -1,6 +1,6 @@
 """Lets the power fail after each operation of a training and of exports, and looks at what is left.
 
-    python -m tests.crash.power_loss [training|export|file ...] [--choices 20] [--seed 7]
+    python -m tests.crash.power_loss [training|resumed|export|file ...] [--choices 20] [--seed 7]
 
 What a program does is recorded once. Then, for each operation, `disk.py` works out what the disk
 may hold if the power fails after it: all that was synced, and any of the rest. What must hold: the
@@ -33,16 +33,20 @@ from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.export.array_files import write_npz
 from tests.crash.cases import Case, points, prepare
 from tests.crash.compare import CrashFailure, differences, load
-from tests.crash.disk import Disk, Operation, read_record, write_state
+from tests.crash.disk import Disk, Operation, State, read_record, read_state, write_state
 from tests.crash.faults import is_loaded, run_with_library
 from tests.crash.forked import run_forked
 
 CASE = Case("multi-step", "limit_epochs", max_steps=None, save_steps=3, keep=2)
 _MAX_RESUMED = 3
+_BEGUN = 6
 
 
 class Program(Protocol):
     """Something that is done, and what must be found after a power failure."""
+
+    def begin(self, root: Path) -> None:
+        """Does what has reached the disk before."""
 
     def run(self, root: Path, mark: Callable[[object], None]) -> None:
         """Does it under a folder, and marks what is promised from then on."""
@@ -69,10 +73,13 @@ class Training:
         self._expected = load(self.folder / "expected")
         every = replace(CASE, keep=0)
         run_forked(lambda: every.train(self.folder / "every", self.data))
-        self._of_step: dict[int, Checkpoint] = {}
+        # The last step is saved twice: on time, and at the end.
+        self._known = [self._expected]
         for path in (self.folder / "every").glob("*.safetensors"):
-            checkpoint = read_checkpoint(path)
-            self._of_step[checkpoint.global_step] = checkpoint
+            self._known.append(read_checkpoint(path))
+
+    def begin(self, root: Path) -> None:
+        pass
 
     def run(self, root: Path, mark: Callable[[object], None]) -> None:
         class MarkSaves(CheckpointSaverListener):
@@ -92,11 +99,8 @@ class Training:
             return
         if marks and found.global_step < int(marks[-1]):
             raise CrashFailure(f"step {marks[-1]} was saved, the newest is {found.global_step}")
-        # The last step is saved twice: on time, and at the end.
-        if differences(found, self._expected):
-            different = differences(found, self._of_step[found.global_step])
-            if different:
-                raise CrashFailure(f"the checkpoint of {found.global_step} differs in {different}")
+        if all(differences(found, known) for known in self._known):
+            raise CrashFailure(f"the checkpoint of {found.global_step} is none of this training")
         self._resume(model_dir, found)
 
     def _resume(self, model_dir: Path, found: Checkpoint) -> None:
@@ -109,6 +113,28 @@ class Training:
         outcome = run_forked(lambda: CASE.train(model_dir, self.data))
         if outcome.code != 0 or differences(load(model_dir), self._expected):
             raise CrashFailure(f"going on failed:\n{outcome.output}")
+
+
+@dataclass
+class Resumed(Training):
+    """A training that goes on in a folder whose list is damaged, as after an earlier accident."""
+
+    def begin(self, root: Path) -> None:
+        model_dir = root / "models" / "model"
+        begun = replace(CASE, max_steps=_BEGUN)
+        run_forked(lambda: begun.train(model_dir, self.data))
+        self._known.append(load(model_dir))
+        # The newest is saved anew, and rotates from then on.
+        names = {path.name for path in model_dir.glob("*.safetensors")}
+        self._kept = names - {f"model.ckpt-{_BEGUN}.safetensors"}
+        content = bytearray((model_dir / "checkpoint").read_bytes())
+        content[-3] ^= 4
+        (model_dir / "checkpoint").write_bytes(content)
+
+    def check(self, root: Path, marks: list[str]) -> None:
+        super().check(root, [str(_BEGUN), *marks])
+        if missing := self._kept - {path.name for path in (root / "models" / "model").iterdir()}:
+            raise CrashFailure(f"{missing} should have stayed, as no list told otherwise")
 
 
 @dataclass
@@ -126,6 +152,9 @@ class Export:
     def __post_init__(self) -> None:
         run_forked(lambda: CASE.train(self.folder / "served", self.data))
         self._whole: dict[str, bytes] | None = None
+
+    def begin(self, root: Path) -> None:
+        pass
 
     def run(self, root: Path, mark: Callable[[object], None]) -> None:
         model = CASE.estimator(self.folder / "served")
@@ -163,6 +192,9 @@ class File:
     folder: Path
     data: Path
 
+    def begin(self, root: Path) -> None:
+        pass
+
     def run(self, root: Path, mark: Callable[[object], None]) -> None:
         for step in (1, 2):
             centers = np.full((40, 5), float(step))
@@ -183,17 +215,20 @@ class File:
             raise CrashFailure(f"write {len(marks)} had ended, but the file is that of {step}")
 
 
-PROGRAMS: dict[str, type[Training] | type[Export] | type[File]] = {
+PROGRAMS: dict[str, type[Training] | type[Resumed] | type[Export] | type[File]] = {
     "training": Training,
+    "resumed": Resumed,
     "export": Export,
     "file": File,
 }
 
 
-def record(program: Program, folder: Path) -> list[Operation]:
-    """Runs a program once, and returns what it did."""
+def record(program: Program, folder: Path) -> tuple[State, list[Operation]]:
+    """Runs a program once, and returns what was there before and what it did."""
     root, file = folder / "recorded", folder / "record"
     root.mkdir()
+    program.begin(root)
+    start = read_state(root)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def mark(text: object) -> None:
@@ -208,18 +243,23 @@ def record(program: Program, folder: Path) -> list[Operation]:
     if outcome.code != 0:
         raise CrashFailure(f"the program failed:\n{outcome.output}")
     operations = read_record(file, root)
-    disk = Disk()
+    disk = Disk(start)
     for operation in operations:
         disk.do(operation)
     (_, everything) = list(disk.failures(random.Random(0), 0))[:2]
     found = {f"./{path}": content for path, content in _contents(root).items()}
     if found != {path: content for path, (content, _) in everything.items() if path[-1] != "/"}:
         raise CrashFailure("the record does not lead to the files that are there")
-    return operations
+    return start, operations
 
 
 def check_all(
-    program: Program, operations: list[Operation], folder: Path, choices: int, seed: int
+    program: Program,
+    start: State,
+    operations: list[Operation],
+    folder: Path,
+    choices: int,
+    seed: int,
 ) -> str:
     """Lets the power fail after each operation.
 
@@ -229,7 +269,7 @@ def check_all(
     Raises:
         CrashFailure: At the first that breaks a promise.
     """
-    chosen, disk, seen = random.Random(seed), Disk(), set()
+    chosen, disk, seen = random.Random(seed), Disk(start), set()
     started = time.perf_counter()
     for number, operation in enumerate(operations):
         disk.do(operation)
@@ -263,14 +303,19 @@ def without_syncs(operations: list[Operation], of_folders: bool) -> list[Operati
 
 
 def check_that_missing_syncs_are_noticed(
-    program: Program, operations: list[Operation], folder: Path, choices: int, seed: int
+    program: Program,
+    start: State,
+    operations: list[Operation],
+    folder: Path,
+    choices: int,
+    seed: int,
 ) -> None:
     """These checks would be worth nothing if they passed without the syncs."""
     for of_folders in (False, True):
         fewer = without_syncs(operations, of_folders)
         assert len(fewer) < len(operations)
         try:
-            check_all(program, fewer, folder, choices, seed)
+            check_all(program, start, fewer, folder, choices, seed)
         except CrashFailure:
             continue
         raise CrashFailure(f"nobody noticed missing syncs ({of_folders=})")
@@ -299,11 +344,9 @@ def main() -> None:
             place.mkdir()
             program = PROGRAMS[what](place, data)
             try:
-                operations = record(program, place)
-                done = check_all(program, operations, place, arguments.choices, arguments.seed)
-                check_that_missing_syncs_are_noticed(
-                    program, operations, place, arguments.choices, arguments.seed
-                )
+                given = (program, *record(program, place), place)
+                done = check_all(*given, arguments.choices, arguments.seed)
+                check_that_missing_syncs_are_noticed(*given, arguments.choices, arguments.seed)
                 print(f"{what}: {done}")
             except CrashFailure as failure:
                 sys.exit(f"FAILED: {what}: {failure}\n  seed {arguments.seed}")
