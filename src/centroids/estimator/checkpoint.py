@@ -3,9 +3,9 @@
 The checksum is the SHA-256 of the file with zeros in place of the checksum. It stands in the
 metadata, so that any safetensors reader can still open the file.
 
-What no later format may change, so that each version knows the files of all others: the metadata is
-one entry, `centroids`, which comes first in the file and is an object in JSON whose first entry is
-`sha256`; that is the checksum as above; `format_version` is another entry of the object.
+What no later format may change, so that each version knows the files of all others: the first entry
+of the metadata, which comes first in the file, is `centroids`, the text of an object in JSON. The
+first entry of the object is `sha256`, the checksum as above, and another one is `format_version`.
 """
 
 from __future__ import annotations
