@@ -120,31 +120,52 @@ def write_atomically(path: str, data: bytes) -> None:
     ...     os.listdir(folder)
     ['list']
     """
-    # Two processes or threads may write the same file: each has a temporary name of its own.
-    temporary = f"{path}.{secrets.token_hex(8)}.temporary"
-    try:
-        with contextlib.ExitStack() as until_renamed:
-            with _create(temporary) as file:
-                if not until_renamed.enter_context(holding(file.fileno(), temporary)):
-                    return write_atomically(path, data)
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+    with new_file(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def new_file(path: str) -> Iterator[IO[bytes]]:
+    """Opens a file that takes the place of `path` at the end of the block; see `write_atomically`.
+
+    If the block ends by an exception, `path` stays as it was.
+
+    Raises:
+        OSError: If the folder cannot be written.
+    """
+    with contextlib.ExitStack() as until_renamed:
+        temporary, file = _create(path, until_renamed)
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
             os.replace(temporary, path)
-    except BaseException as error:
-        # A full disk does not say what it has no room for.
-        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
-            error.filename = path
-        if os.path.lexists(temporary):
-            os.remove(temporary)
-        raise
+        except BaseException as error:
+            # A full disk does not say what it has no room for.
+            if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+                error.filename = path
+            with contextlib.suppress(OSError):  # what cannot be written would fail once more
+                file.close()
+            if os.path.lexists(temporary):
+                os.remove(temporary)
+            raise
     # The rename itself lives in the folder, which has to reach the disk too.
     sync_folder(os.path.dirname(path) or ".")
 
 
-def _create(path: str) -> IO[bytes]:
-    """Opens a new file, which is nobody else's: never one that is there, nor through a link."""
-    return open(path, "xb")
+def _create(path: str, stack: contextlib.ExitStack) -> tuple[str, IO[bytes]]:
+    """Opens a temporary file beside `path`: a new one, so it is nobody else's and no link."""
+    while True:
+        # Two processes or threads may write the same file: each has a name of its own.
+        temporary = f"{path}.{secrets.token_hex(8)}.temporary"
+        try:
+            file = stack.enter_context(open(temporary, "xb"))  # noqa: SIM115, the stack closes it
+        except OSError as error:
+            error.filename = path
+            raise
+        if stack.enter_context(holding(file.fileno(), temporary)):
+            return temporary, file
 
 
 def replace_file(path: str, data: bytes) -> None:
