@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from centroids import KMeansClustering, RunConfig
-from centroids.cli.points import ColumnsSaver
 from centroids.cli.verification import verify
 from centroids.estimator import Condition, Estimator, checkpoint, verify_model_dir
 from centroids.inputs import numpy_input_fn
@@ -27,7 +26,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained") / "model"
     model = KMeansClustering(3, str(folder), config=RunConfig(save_checkpoints_steps=2))
     input_fn = numpy_input_fn(POINTS, batch_size=10, num_epochs=2, shuffle=True, seed=1)
-    model.train(input_fn, steps=5, saving_listeners=[ColumnsSaver(folder, ["a", "b"])])
+    model.train(input_fn, steps=5)
+    (folder / "columns.json").write_text('{"columns": ["a", "b"]}')
     model.evaluate(input_fn)
     return folder
 
