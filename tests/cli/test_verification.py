@@ -13,7 +13,15 @@ import pytest
 
 from centroids import KMeansClustering, RunConfig
 from centroids.cli.verification import verify
-from centroids.estimator import Condition, Estimator, checkpoint, verify_model_dir
+from centroids.estimator import (
+    Condition,
+    Estimator,
+    Saver,
+    checkpoint,
+    verification,
+    verify_model_dir,
+)
+from centroids.estimator.checkpoint_list import Entry
 from centroids.inputs import numpy_input_fn
 from tests.estimator.online_mean import batches, model_fn
 
@@ -112,6 +120,28 @@ def test_a_training_killed_between_its_two_writes_is_no_damage(folder: Path) -> 
     os.utime(folder / "checkpoint", (1, 1))
     assert [path.name for path in folder.glob("*.safetensors")] == ["model.ckpt-6.safetensors"]
     assert bad(folder) == {}
+
+
+def test_a_checkpoint_that_a_training_deletes_meanwhile_is_not_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saver = Saver(str(tmp_path), "model.ckpt", RunConfig(keep_checkpoint_max=1))
+    saver.save(checkpoint.Checkpoint({"global_step": np.array(1)}))
+    read, steps = verification.read_entry, iter([2, 3])
+
+    def after_the_next_save(model_dir: str, entry: Entry) -> checkpoint.Checkpoint:
+        for step in steps:
+            saver.save(checkpoint.Checkpoint({"global_step": np.array(step)}))
+            break
+        return read(model_dir, entry)
+
+    monkeypatch.setattr(verification, "read_entry", after_the_next_save)
+    found = verify_model_dir(str(tmp_path))
+    assert [(one.name, one.step) for one in found] == [
+        ("checkpoint", None),
+        ("model.ckpt-3.safetensors", 3),
+    ]
+    assert all(one.condition is Condition.WHOLE for one in found)
 
 
 def test_newer_formats_and_other_models(
