@@ -168,9 +168,14 @@ def test_values_that_no_model_has_are_found(folder: Path) -> None:
         (folder / "model.ckpt-5.safetensors").write_bytes(checkpoint.serialize(changed))
         assert not verify(folder), (name, value)
         assert bad(folder) == {}  # it is whole, but no model of ours
-    changed = checkpoint.Checkpoint(whole.variables, random_state={"bit_generator": "MT1"})
-    (folder / "model.ckpt-5.safetensors").write_bytes(checkpoint.serialize(changed))
-    assert bad(folder) == {"model.ckpt-5.safetensors": "damaged"}
+    for parts in (
+        {"random_state": {"bit_generator": "MT1"}},
+        {"input_position": {"source": "numpy", "epoch": -1}},
+        {"input_position": {"source": "numpy", "epoch": "first"}},
+    ):
+        changed = checkpoint.Checkpoint(whole.variables, **parts)
+        (folder / "model.ckpt-5.safetensors").write_bytes(checkpoint.serialize(changed))
+        assert bad(folder) == {"model.ckpt-5.safetensors": "damaged"}
 
 
 def test_exit_codes(folder: Path, tmp_path: Path) -> None:

@@ -121,6 +121,7 @@ def _verify_checkpoint(
     try:
         found = read_entry(model_dir, entry)
         _check_random_state(found)
+        _check_position(found)
         if check is not None:
             check(found)
     except NewerCheckpointError as error:
@@ -141,6 +142,14 @@ def _check_random_state(found: Checkpoint) -> None:
             np.random.default_rng().bit_generator.state = dict(found.random_state)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"it holds no state of a random generator: {error!r}") from None
+
+
+def _check_position(found: Checkpoint) -> None:
+    """What every source of ours would refuse; which input it fits, only the input can tell."""
+    position = found.input_position or {}
+    epoch = position.get("epoch", 0)
+    if isinstance(position.get("source"), str) and (type(epoch) is not int or epoch < 0):
+        raise ValueError(f"its position has the epoch {epoch!r}")
 
 
 def _place(found: Checkpoint) -> str:
