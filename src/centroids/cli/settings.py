@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from centroids.estimator import Checkpoint
-from centroids.files import write_atomically
+from centroids.files import read_regular, replace_file
 from centroids.inputs import TextFormat
 
 SETTINGS_FILE = "settings.json"
 _VERSION = 1
-_OLD_FILE = "columns.json"  # held the columns alone
+OLD_COLUMNS_FILE = "columns.json"
+_MAX_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,14 @@ def read_settings(
     """
     file = model_dir / SETTINGS_FILE
     try:
-        data = file.read_bytes()
+        data = read_regular(file, _MAX_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         settings = Settings(columns=_read_old_columns(model_dir) if with_columns else None)
         return settings if checkpoint is None else _complete(settings, checkpoint.params)
     try:
         return _parse(data)
-    except _NewerError as error:
-        raise ValueError(f"{file} {error}") from None
+    except NewerSettingsError as error:
+        raise NewerSettingsError(f"{file} {error}") from None
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(
             f"{file} is damaged: {error}. The model itself is not in it. Move the file away to go "
@@ -100,8 +101,8 @@ def write_settings(model_dir: Path, settings: Settings) -> None:
     values = {"version": _VERSION, **dataclasses.asdict(settings)}
     known = {name: value for name, value in values.items() if value is not None}
     text = json.dumps(known, ensure_ascii=False, indent=1)
-    write_atomically(os.path.join(model_dir, SETTINGS_FILE), f"{text}\n".encode())
-    (model_dir / _OLD_FILE).unlink(missing_ok=True)
+    replace_file(os.path.join(model_dir, SETTINGS_FILE), f"{text}\n".encode())
+    (model_dir / OLD_COLUMNS_FILE).unlink(missing_ok=True)
 
 
 def _complete(settings: Settings, params: object) -> Settings:
@@ -122,7 +123,7 @@ def _complete(settings: Settings, params: object) -> Settings:
     return dataclasses.replace(settings, **found)
 
 
-class _NewerError(ValueError):
+class NewerSettingsError(ValueError):
     """The file is of a version that came after this one."""
 
 
@@ -134,7 +135,7 @@ def _parse(data: bytes) -> Settings:
     if type(version) is not int or version < 1:
         raise ValueError(f"its version is {version!r}")
     if version > _VERSION:
-        raise _NewerError(
+        raise NewerSettingsError(
             f"was written by a newer centroids (version {version} of the file; this one reads "
             f"{_VERSION}): use that one"
         )
@@ -148,9 +149,9 @@ def _parse(data: bytes) -> Settings:
 
 
 def _read_old_columns(model_dir: Path) -> tuple[str | int, ...] | None:
-    file = model_dir / _OLD_FILE
+    file = model_dir / OLD_COLUMNS_FILE
     try:
-        columns = json.loads(file.read_bytes())["columns"]
+        columns = json.loads(read_regular(file, _MAX_BYTES))["columns"]
         if not _are_columns(columns):
             raise ValueError
     except (FileNotFoundError, NotADirectoryError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -71,7 +72,7 @@ def parquet_input_fn(
     with open_parquet(file) as parquet:
         chosen = _choose_columns(file, parquet.schema_arrow, columns)
     ParquetSource(file, reading, chosen)  # what is wrong with the file shall be told now
-    return lambda: ParquetSource(file, reading, chosen)
+    return functools.partial(ParquetSource, file, reading, chosen)
 
 
 class ParquetSource(WindowedSource):
@@ -200,7 +201,12 @@ def open_parquet(file: Path) -> Iterator[Any]:
     arrow, parquet = import_arrow(), import_arrow("pyarrow.parquet")
     try:
         # A buffer keeps Arrow from loading whole column chunks.
-        with parquet.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False) as opened:
+        with parquet.ParquetFile(
+            file,
+            buffer_size=_BUFFER_BYTES,
+            pre_buffer=False,
+            page_checksum_verification=True,  # where the writer has put checksums
+        ) as opened:
             yield opened
     except arrow.ArrowException as error:
         raise ValueError(f"{file} is not a Parquet file or damaged: {error}") from error
