@@ -213,3 +213,25 @@ def test_first_centers_are_read_from_a_file_of_any_kind(folder: Path, name: str)
         f"centroids: --num-clusters is 5, but {name} holds 3 initial centers: leave --num-clusters "
         "out, or give as many centers\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x,y\n1,q\n", "needs rows of finite numbers: centers.csv, line 2, column 1 ('y'): 'q'"),
+        ("x,y\n1,nan\n", "needs rows of finite numbers: points must be finite, got nan in cent"),
+        (
+            "x,z,q\n1,2,3\n",
+            "centers.csv has centers of 3 columns, but the points of points.csv have 2",
+        ),
+        ("x\n1\n", "centers.csv has centers of 1 column, but the points of points.csv have 2"),
+        ("", "centers.csv has no rows"),
+    ],
+)
+def test_first_centers_that_cannot_be_are_told(folder: Path, text: str, message: str) -> None:
+    (folder / "centers.csv").write_text(text)
+    options = ["--initial-clusters", "centers.csv"]
+    told = run(folder, "train", "points.csv", "model", *options, code=2).stderr
+    assert message in told and len(told.splitlines()) == 1
+    assert "--bad-rows" not in told and "--columns" not in told
+    assert not (folder / "model").exists()

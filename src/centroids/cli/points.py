@@ -102,6 +102,11 @@ class PointsFile:
             raise ValueError(f"{self.path} has no rows")
         return points
 
+    def width(self) -> int | None:
+        """The columns of a point; None if there are no points."""
+        first = next(iter(self.open(1)()), None)
+        return None if first is None else int(as_matrix(first).shape[1])
+
     def column_names(self) -> list[str] | None:
         """The names of the columns that are taken; None if the file has no names."""
         if not self.has_columns:
@@ -160,6 +165,11 @@ def find_points(
 def read_columns(model_dir: Path) -> tuple[str | int, ...] | None:
     """The columns that a model was trained with, as far as it keeps them; see `Settings`."""
     return read_settings(model_dir).columns
+
+
+def as_matrix(rows: NDArray[Any]) -> NDArray[Any]:
+    """[n, d]; [n] counts as [n, 1]."""
+    return rows.reshape(-1, 1) if rows.ndim == 1 else rows
 
 
 def describe_columns(columns: Sequence[str | int]) -> str:

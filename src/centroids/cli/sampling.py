@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids import clustering
-from centroids.cli.points import PointsFile
+from centroids.cli.points import PointsFile, as_matrix
 from centroids.cli.progress import count_rows, status
 from centroids.inputs.bad_rows import BadRows
 
@@ -107,7 +107,7 @@ def draw_sample(
         mapped = np.load(file.path, mmap_mode="r")
         size = min(_sample_size(mapped, at_least), len(mapped))
         rows = np.sort(random.choice(len(mapped), size, replace=False))
-        return Sample(_finite(_as_matrix(mapped[rows])), len(mapped))
+        return Sample(_finite(as_matrix(mapped[rows])), len(mapped))
     with _without_log_of_dropped_rows():
         batches = file.open(_READ_ROWS, bad_rows=bad_rows)()
         text = f"reading {file.path.name} for a sample"
@@ -120,7 +120,7 @@ def _draw_from(
     """Each row gets a random number; those with the lowest ones are the sample."""
     drawn: _LowestNumbers | None = None
     num_rows = 0
-    for batch in map(_as_matrix, batches):
+    for batch in map(as_matrix, batches):
         if drawn is None:
             drawn = _LowestNumbers(_sample_size(batch, at_least))
         drawn.add(random.random(len(batch)), num_rows, batch)
@@ -163,10 +163,6 @@ class _LowestNumbers:
 def _sample_size(rows: NDArray[Any], at_least: int) -> int:
     row_bytes = max(rows[:1].nbytes, 1)
     return max(min(_SAMPLE_BYTES // row_bytes, _SAMPLE_ROWS), at_least)
-
-
-def _as_matrix(rows: NDArray[Any]) -> NDArray[Any]:
-    return rows.reshape(-1, 1) if rows.ndim == 1 else rows
 
 
 def _finite(rows: NDArray[Any]) -> NDArray[Any]:

@@ -21,7 +21,7 @@ from centroids.cli.errors import EXIT_OF_INTERRUPT
 from centroids.cli.fresh import moved_aside
 from centroids.cli.inference import find_checkpoint, model_of
 from centroids.cli.outcome import Outcome
-from centroids.cli.points import ENDINGS, PointsFile, find_points
+from centroids.cli.points import ENDINGS, PointsFile, as_matrix, find_points
 from centroids.cli.progress import Status
 from centroids.cli.sampling import check_enough, choose_from_sample
 from centroids.cli.settings import Settings, read_settings, what_was_said, write_settings
@@ -269,7 +269,8 @@ def read_centers(path: Path, points: PointsFile) -> NDArray[Any]:
     """Initial centers: the columns of a file that are named as those of the points, else all.
 
     Raises:
-        ValueError: If it holds no centers, or has another ending than a file of points.
+        ValueError: If it holds no centers, or such as are not as wide as the points, or has another
+            ending than a file of points.
         OSError: If it cannot be read.
     """
     if path.suffix.lower() not in ENDINGS and not is_tfrecord_file(path):
@@ -277,15 +278,29 @@ def read_centers(path: Path, points: PointsFile) -> NDArray[Any]:
             "--initial-clusters must be random, kmeans_plus_plus, or a file that ends in "
             f"{', '.join(ENDINGS)}; got {str(path)!r}"
         )
-    file = PointsFile(path)
-    names = points.column_names()
+    try:
+        centers = _read_rows(PointsFile(path), points.column_names())
+    except (TypeError, ValueError) as error:
+        # What it advises is for points: to leave rows out, or to take other columns.
+        reason = str(error).partition("; ")[0]
+        raise ValueError(f"--initial-clusters needs rows of finite numbers: {reason}") from error
+    here, there = centers.shape[1], points.width()
+    if there not in (None, here):
+        raise ValueError(
+            f"{path} has centers of {here} column{'' if here == 1 else 's'}, but the points of "
+            f"{points.path} have {there}: give centers as wide as the points"
+        )
+    return centers
+
+
+def _read_rows(file: PointsFile, names: list[str] | None) -> NDArray[Any]:
     if names is not None and file.has_columns:
         try:
-            return dataclasses.replace(file, columns=names).read()
+            return as_matrix(dataclasses.replace(file, columns=names).read())
         except ValueError as error:
             if "has no column" not in str(error):
                 raise
-    return file.read()
+    return as_matrix(file.read())
 
 
 def _make_input(plan: TrainingPlan, points: PointsFile, settings: Settings) -> Callable[[], Any]:
