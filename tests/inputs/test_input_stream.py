@@ -239,6 +239,19 @@ def test_batches_of_one_column() -> None:
         assert [next(stream).features.tolist() for _ in range(2)] == [column.tolist()] * 2
 
 
+def test_a_buffer_that_is_filled_again(eager: None) -> None:
+    """The first batch waits for the second, which may be written over it."""
+    del eager
+    buffer = np.zeros(4)
+
+    def fill() -> Iterator[Any]:
+        for number, length in enumerate((4, 3)):
+            buffer[:] = number
+            yield buffer[:length]
+
+    assert features_of(fill) == [[0.0] * 4, [1.0] * 3]
+
+
 def features_of_dict(input_fn: Callable[..., Any]) -> list[Any]:
     with open_stream(input_fn) as stream:
         return [batch.features["x"].tolist() for batch in stream]  # type: ignore[index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -91,7 +92,7 @@ def csv_input_fn(
     text = TextFormat(header, delimiter, decimal, thousands, skip_lines, type_name)
     layout = detect_layout(file, text, columns)
     chosen = choose_columns(file, layout, columns)
-    return lambda: CsvSource(file, reading, layout, chosen)
+    return functools.partial(CsvSource, file, reading, layout, chosen)
 
 
 class CsvSource(WindowedSource):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -71,7 +72,7 @@ def parquet_input_fn(
     with _open_parquet(file) as parquet:
         chosen = _choose_columns(file, parquet.schema_arrow, columns)
     ParquetSource(file, reading, chosen)  # what is wrong with the file shall be told now
-    return lambda: ParquetSource(file, reading, chosen)
+    return functools.partial(ParquetSource, file, reading, chosen)
 
 
 class ParquetSource(WindowedSource):

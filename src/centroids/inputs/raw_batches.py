@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from centroids.inputs.bad_rows import Mask
 from centroids.inputs.convert import is_one_batch, length_of_vector
@@ -160,7 +163,7 @@ def _zip_streams(features: RawBatches, labels: RawBatches) -> RawBatches:
             if batch.position is not None and label.position is not None:
                 position = {"features": batch.position, "labels": label.position}
             good = _both(batch.good, label.good)
-            yield RawBatch((batch.value, label.value), position, good, batch.origin)
+            yield RawBatch((batch.value, label.value), position, good, origin=batch.origin)
 
 
 def _both(first: Mask | None, second: Mask | None) -> Mask | None:
@@ -188,7 +191,7 @@ def _read_batches(stream: Iterable[Any]) -> RawBatches:
     if isinstance(stream, EpochSource):
         with contextlib.closing(stream.read_marked()) as marked:
             for value, good, origin in marked:
-                yield RawBatch(value, stream.position(), good, origin)
+                yield RawBatch(value, stream.position(), good, origin=origin)
         return
     source = stream if isinstance(stream, Source) else None
     iterator = iter(stream)
@@ -213,6 +216,8 @@ def _check_vectors(batches: RawBatches) -> RawBatches:
         return
     length = length_of_vector(first.value)
     if length is not None and length > 1:
+        if isinstance(first.value, np.ndarray):  # the next one may be written over it
+            first = dataclasses.replace(first, value=first.value.copy())
         second = next(batches, None)
         if second is not None and length_of_vector(second.value) == length:
             raise ValueError(

@@ -226,7 +226,7 @@ def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputB
             num_empty = 0
             index += 1
             origin = _origin_of_kept(raw)
-            yield InputBatch(features, labels, raw.position, num_dropped, origin)
+            yield InputBatch(features, labels, raw.position, num_dropped, origin=origin)
             num_dropped = 0
     finally:
         raw_batches.close()
