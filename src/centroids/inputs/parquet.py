@@ -191,7 +191,12 @@ def _open_parquet(file: Path) -> Iterator[Any]:
     arrow, parquet = import_arrow(), import_arrow("pyarrow.parquet")
     try:
         # A buffer keeps Arrow from loading whole column chunks.
-        with parquet.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False) as opened:
+        with parquet.ParquetFile(
+            file,
+            buffer_size=_BUFFER_BYTES,
+            pre_buffer=False,
+            page_checksum_verification=True,  # where the writer has put checksums
+        ) as opened:
             yield opened
     except arrow.ArrowException as error:
         raise ValueError(f"{file} is not a Parquet file or damaged: {error}") from error
