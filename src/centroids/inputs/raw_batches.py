@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, TypeAlias
 from centroids.inputs.bad_rows import Mask
 from centroids.inputs.convert import is_one_batch
 from centroids.inputs.errors import PositionError, is_end_of_input
-from centroids.inputs.source import EpochSource, Position, Source
+from centroids.inputs.source import EpochSource, Position, Source, copy_position
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def _restore(returned: Any, position: Position | None) -> None:
             "centroids.inputs.numpy_input_fn"
         )
     try:
-        returned.restore(position)
+        returned.restore(copy.deepcopy(position))  # the source may go on counting in it
     except ValueError as error:
         raise PositionError(str(error)) from error
 
@@ -182,7 +183,7 @@ def _read_stream(stream: Iterable[Any]) -> RawBatches:
     iterator = iter(stream)
     try:
         for value in iterator:
-            yield RawBatch(value, None if source is None else source.position())
+            yield RawBatch(value, None if source is None else copy_position(source.position()))
     except Exception as error:
         if not is_end_of_input(error):
             raise
