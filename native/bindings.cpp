@@ -1,5 +1,5 @@
-// The only file that knows Python, with unlocked.h. Shapes and types are checked in centroids/kernels; what arrives
-// here is trusted. The GIL is released in every kernel.
+// The only file that knows Python, with unlocked.h. Shapes and types are checked in
+// centroids/kernels; what arrives here is trusted. The GIL is released in every kernel.
 #include "centroids/dispatch.h"
 #include "centroids/kmeans.h"
 #include "centroids/seeding.h"

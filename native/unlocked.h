@@ -1,4 +1,4 @@
-// The time in which a kernel runs without the GIL. For bindings.cpp, the only file that knows Python.
+// The time in which a kernel runs without the GIL, for bindings.cpp.
 #pragma once
 
 #include <Python.h>
