@@ -340,7 +340,7 @@ def test_newer_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_relative_model_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     estimator = Estimator(model_fn, "here").train(batches)
-    assert estimator.latest_checkpoint() == os.path.join("here", "model.ckpt-5.safetensors")
+    assert estimator.latest_checkpoint() == str(tmp_path / "here" / "model.ckpt-5.safetensors")
     saved = read_checkpoint("here/model.ckpt-5")
     assert saved.identity == {"model": "online mean"}
     monkeypatch.chdir(tmp_path / "here")

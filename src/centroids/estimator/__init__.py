@@ -21,7 +21,7 @@ from centroids.estimator.hooks import (
 )
 from centroids.estimator.hparams import HParamsHook
 from centroids.estimator.metrics import Mean, Metric, Ratio, Sum
-from centroids.estimator.model_dir_lock import ModelDirBusyError
+from centroids.estimator.model_dir_lock import ModelDirBusyError, ModelDirLostError
 from centroids.estimator.projector import ProjectorHook, write_projector
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import (
@@ -68,6 +68,7 @@ __all__ = [
     "Metric",
     "ModeKeys",
     "ModelDirBusyError",
+    "ModelDirLostError",
     "NanLossDuringTrainingError",
     "NanTensorHook",
     "ProfilerHook",

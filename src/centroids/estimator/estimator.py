@@ -96,6 +96,10 @@ class Estimator:
             folder = tempfile.mkdtemp(prefix="centroids-")
             logger.warning("Using temporary folder as model directory: %s", folder)
             self._config = self._config.replace(model_dir=folder)
+        if not os.path.isabs(self.model_dir):
+            # A program that changes its working directory stays with one folder.
+            folder = os.path.join(os.getcwd(), self.model_dir)
+            self._config = self._config.replace(model_dir=folder)
         check_model_dir(self.model_dir)
         self._model_fn = ModelFunction(model_fn, {} if params is None else params)
 
@@ -164,6 +168,8 @@ class Estimator:
             TypeError: If hooks or listeners are of a wrong type.
             NanLossDuringTrainingError: If the loss becomes NaN.
             ModelDirBusyError: If another process or thread trains into model_dir; an OSError.
+            ModelDirLostError: If model_dir was removed or replaced meanwhile, or this process was
+                forked in the middle of the training; nothing more is written. An OSError.
             OSError: If model_dir cannot be written.
         """
         steps, max_steps = check_train_steps(steps, max_steps)
@@ -171,7 +177,7 @@ class Estimator:
         all_hooks = check_hooks(hooks)
         listeners = check_listeners(saving_listeners)
         prepare_model_dir(self.model_dir)
-        with lock_model_dir(self.model_dir), StopSignals() as signals:
+        with lock_model_dir(self.model_dir) as lock, StopSignals() as signals:
             restored = self._load_checkpoint()
             if max_steps is not None and restored is not None and max_steps <= restored.global_step:
                 logger.info(
@@ -184,7 +190,14 @@ class Estimator:
             if steps is not None or max_steps is not None:
                 all_hooks.append(StopAtStepHook(steps, max_steps))
             training = Training(
-                self._model_fn, self._config, input_fn, restored, all_hooks, listeners, signals
+                self._model_fn,
+                self._config,
+                input_fn,
+                restored,
+                all_hooks,
+                listeners,
+                signals,
+                lock,
             )
             loss = training.run(position_to_resume(restored, restart_input))
         logger.info("Loss for final step: %s.", loss)

@@ -11,6 +11,7 @@ import numpy as np
 
 from centroids.estimator.checkpoint import Checkpoint
 from centroids.estimator.metrics import Metric
+from centroids.estimator.model_dir_lock import ModelDirLock
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session_run_hook import (
     Coordinator,
@@ -41,6 +42,7 @@ class Session:
         input_position: Where the input stands; see Checkpoint.
         finished: Whether the call of train is at its end.
         random: The model's random generator.
+        lock: That of the model folder that is trained into; None outside of training.
 
     Args:
         spec: The model.
@@ -69,6 +71,7 @@ class Session:
         self.run_config = run_config
         self.input_position = input_position
         self.finished = False
+        self.lock: ModelDirLock | None = None
         self.random = random or np.random.default_rng(spec.random_seed)
         self._batches = batches
         self._metrics = dict(metrics or {})
@@ -138,6 +141,15 @@ class Session:
             finished=self.finished,
             random_state=self.random.bit_generator.state,
         )
+
+    def check_model_dir(self) -> None:
+        """Makes sure that the model folder is still that of this training.
+
+        Raises:
+            ModelDirLostError: If it is not; nothing may be written there then.
+        """
+        if self.lock is not None:
+            self.lock.check()
 
     def describe_moment(self) -> str:
         """Says where the run stands, for the notes of an exception."""

@@ -9,13 +9,14 @@ from typing import Any
 
 from centroids.estimator.checkpoint import Checkpoint
 from centroids.estimator.default_hooks import training_hooks
+from centroids.estimator.model_dir_lock import ModelDirLock
 from centroids.estimator.model_function import ModelFunction
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import CheckpointSaverListener
-from centroids.estimator.session import Fetches, MonitoredSession
+from centroids.estimator.session import Fetches, MonitoredSession, Session
 from centroids.estimator.session_run_hook import SessionRunArgs, SessionRunHook
 from centroids.estimator.session_setup import BatchQueue, create_session
-from centroids.estimator.spec import ModeKeys
+from centroids.estimator.spec import EstimatorSpec, ModeKeys
 from centroids.estimator.stop_signals import StopSignals
 from centroids.inputs.errors import PositionError
 from centroids.inputs.source import Position
@@ -36,6 +37,7 @@ class Training:
         hooks: Those of the caller, and the one that stops at a step.
         listeners: Called before and after each checkpoint.
         signals: Ends the loop when SIGINT or SIGTERM has come.
+        lock: Holds the model folder.
     """
 
     model_fn: ModelFunction
@@ -45,6 +47,7 @@ class Training:
     hooks: list[SessionRunHook]
     listeners: list[CheckpointSaverListener]
     signals: StopSignals
+    lock: ModelDirLock
 
     def run(self, position: Position | None) -> Any:
         """Trains from a position of the input to the end of the call.
@@ -96,12 +99,19 @@ class Training:
         args = SessionRunArgs("loss")
         with MonitoredSession(
             training_hooks(spec, self.config, self.hooks, self.listeners, params),
-            lambda: create_session(spec, batches, self.config, self.restored, params),
+            lambda: self._create_session(spec, batches),
         ) as monitored:
             self.signals.in_training = True
             fetches = Fetches(monitored.session, args.fetches)
             while not monitored.should_stop() and self.signals.received is None:
+                self.lock.check_process()
                 loss = monitored.run(args, fetches)
             if monitored.should_stop() or self.signals.received is None:
                 monitored.session.finished = True
         return loss
+
+    def _create_session(self, spec: EstimatorSpec, batches: BatchQueue) -> Session:
+        params = self.model_fn.params
+        session = create_session(spec, batches, self.config, self.restored, params)
+        session.lock = self.lock
+        return session
