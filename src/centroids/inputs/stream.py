@@ -123,7 +123,8 @@ class BatchStream:
         except ReadingInterrupted:
             self._interrupted = True
             raise
-        except BaseException:
+        except BaseException as error:
+            self._interrupted = not isinstance(error, Exception)
             self.close()
             raise
 
@@ -132,12 +133,18 @@ class BatchStream:
 
         It waits for the batch being read; but only for a second if reading was interrupted.
         """
-        ahead, self._ahead = self._ahead, None
         self._reads_until_ahead = -1
-        timeout = _INTERRUPTED_SECONDS if self._interrupted else None
-        if ahead is not None and not ahead.close(timeout):
-            logger.warning("The input does not answer: its thread is left behind.")
-            self._batches = _no_batches()  # that thread still uses the others
+        if self._ahead is not None:
+            timeout = _INTERRUPTED_SECONDS if self._interrupted else None
+            try:
+                ended = self._ahead.close(timeout)
+            except BaseException:
+                self._interrupted = True
+                raise
+            if not ended:
+                logger.warning("The input does not answer: its thread is left behind.")
+                self._batches = _no_batches()  # that thread still uses the others
+            self._ahead = None
         self._batches.close()
 
     def __enter__(self) -> Self:
@@ -151,7 +158,12 @@ class BatchStream:
         traceback: TracebackType | None,
     ) -> None:
         """Closes the stream."""
-        self.close()
+        if kind is not None and issubclass(kind, (KeyboardInterrupt, SystemExit)):
+            self._interrupted = True
+        try:
+            self.close()
+        finally:
+            self.close()  # an interrupt may have cut the first one short
 
     def _read(self) -> InputBatch:
         if self._reads_until_ahead < 0:
@@ -161,8 +173,15 @@ class BatchStream:
         slow = time.perf_counter() - started > _SLOW_SECONDS
         self._reads_until_ahead = self._reads_until_ahead - 1 if slow else _SLOW_READS_IN_A_ROW
         if self._reads_until_ahead == 0:
-            self._ahead = ReadAhead(self._batches)
+            self._start_reading_ahead()
         return batch
+
+    def _start_reading_ahead(self) -> None:
+        self._ahead = ReadAhead(self._batches)  # known before there is a thread to end
+        try:
+            self._ahead.start()
+        except RuntimeError:  # no room for another thread: it is read here
+            self._ahead, self._reads_until_ahead = None, -1
 
 
 def _no_batches() -> Generator[InputBatch]:
