@@ -25,6 +25,7 @@ from centroids.estimator import (
     StepCounterHook,
     StopAtStepHook,
     SummarySaverHook,
+    TrainingInterruptedError,
 )
 from centroids.inputs import OutOfRangeError
 from centroids.kernels import num_threads, set_num_threads
@@ -58,6 +59,7 @@ __all__ = [
     "StepCounterHook",
     "StopAtStepHook",
     "SummarySaverHook",
+    "TrainingInterruptedError",
     "__version__",
     "export",
     "inputs",

@@ -155,8 +155,8 @@ def test_a_child_can_leave_the_training_that_it_was_forked_in(
     try:
         model.train(batches, hooks=[hook])
         status = 0
-    except RuntimeError if leave else centroids.ModelDirLostError:
-        status = 3
+    except (RuntimeError, centroids.ModelDirLostError) as error:
+        status = 3 if leave == (type(error) is RuntimeError) else 4
     finally:
         if os.getpid() != parent:
             os._exit(status)

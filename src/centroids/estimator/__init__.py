@@ -45,6 +45,7 @@ from centroids.estimator.spec import (
     Variables,
     describe,
 )
+from centroids.estimator.stop_signals import TrainingInterruptedError
 from centroids.estimator.summary import EventWriter
 from centroids.estimator.summary_hook import SummarySaverHook
 from centroids.estimator.timer import SecondOrStepTimer
@@ -88,6 +89,7 @@ __all__ = [
     "Sum",
     "SummarySaverHook",
     "TensorSpec",
+    "TrainingInterruptedError",
     "Variables",
     "describe",
     "latest_checkpoint",

@@ -145,7 +145,8 @@ class Estimator:
         comes to the same bits as without it. When the input came to its end, it starts over.
 
         Ctrl-C and SIGTERM end training after the current step and its checkpoint; a second one
-        at once. One process at a time can train into a model_dir.
+        at once. No signal is lost, whatever else fails. One process at a time can train into a
+        model_dir.
 
         Args:
             input_fn: Gives the input; called with any of mode, params and config that it takes.
@@ -170,6 +171,8 @@ class Estimator:
             ModelDirBusyError: If another process or thread trains into model_dir; an OSError.
             ModelDirLostError: If model_dir was removed or replaced meanwhile, or this process was
                 forked in the middle of the training; nothing more is written. An OSError.
+            TrainingInterruptedError: If a signal ended the training before its end, and the
+                program's own handler of it returned. What was trained is saved.
             OSError: If model_dir cannot be written.
         """
         steps, max_steps = check_train_steps(steps, max_steps)
@@ -177,30 +180,28 @@ class Estimator:
         all_hooks = check_hooks(hooks)
         listeners = check_listeners(saving_listeners)
         prepare_model_dir(self.model_dir)
-        with lock_model_dir(self.model_dir) as lock, StopSignals() as signals:
-            restored = self._load_checkpoint()
-            if max_steps is not None and restored is not None and max_steps <= restored.global_step:
-                logger.info(
-                    "Skipping training: max_steps is %d, and the model has been trained for %d "
-                    "steps.",
-                    max_steps,
-                    restored.global_step,
+        if steps is not None or max_steps is not None:
+            all_hooks.append(StopAtStepHook(steps, max_steps))
+
+        def train(signals: StopSignals) -> None:
+            with signals.entered(lock_model_dir(self.model_dir)) as lock:
+                restored = self._load_checkpoint()
+                if _is_reached(max_steps, restored):
+                    return
+                training = Training(
+                    self._model_fn,
+                    self._config,
+                    input_fn,
+                    restored,
+                    all_hooks,
+                    listeners,
+                    signals,
+                    lock,
                 )
-                return self
-            if steps is not None or max_steps is not None:
-                all_hooks.append(StopAtStepHook(steps, max_steps))
-            training = Training(
-                self._model_fn,
-                self._config,
-                input_fn,
-                restored,
-                all_hooks,
-                listeners,
-                signals,
-                lock,
-            )
-            loss = training.run(position_to_resume(restored, restart_input))
-        logger.info("Loss for final step: %s.", loss)
+                loss = training.run(position_to_resume(restored, restart_input))
+            logger.info("Loss for final step: %s.", loss)
+
+        StopSignals().run(train)
         return self
 
     def evaluate(
@@ -406,6 +407,17 @@ class Estimator:
                 f"Could not find trained model in model_dir: {self.model_dir}; call train first"
             )
         return latest
+
+
+def _is_reached(max_steps: int | None, restored: Checkpoint | None) -> bool:
+    if max_steps is None or restored is None or max_steps > restored.global_step:
+        return False
+    logger.info(
+        "Skipping training: max_steps is %d, and the model has been trained for %d steps.",
+        max_steps,
+        restored.global_step,
+    )
+    return True
 
 
 def _variable(variables: Mapping[str, NDArray[Any]], name: Any) -> NDArray[Any]:

@@ -108,6 +108,8 @@ class Training:
                 loss = monitored.run(args, fetches)
             if monitored.should_stop() or self.signals.received is None:
                 monitored.session.finished = True
+            else:
+                self.signals.cut_short = True
         return loss
 
     def _create_session(self, spec: EstimatorSpec, batches: BatchQueue) -> Session:
