@@ -11,6 +11,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <system_error>
 #include <thread>
 
@@ -81,6 +82,7 @@ class Pool {
         try {
             for (; workers_ < wanted; ++workers_) std::thread(&Pool::work, this, workers_).detach();
         } catch (const std::system_error&) {
+        } catch (const std::bad_alloc&) {
         }
     }
 
