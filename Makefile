@@ -21,8 +21,11 @@ test: $(VENV)/.test ## Run the default test suite (under five minutes)
 test-slow: $(VENV)/.test $(VENV)/.interop ## Run the slow tests, with TensorFlow, ONNX and faiss as readers
 	$(BIN)/python -m pytest tests -m slow
 
-crash: $(VENV)/.test ## Kill thousands of trainings at random instants and compare what they come to (half an hour)
+crash: $(VENV)/.test ## Kill thousands of trainings, interrupt each line, let each allocation fail, and compare (an hour)
 	$(BIN)/python -m tests.crash.kills --kills $(or $(KILLS),5000)
+	$(BIN)/python -m tests.crash.interrupts --lines all --storms 1000
+	$(BIN)/python -m tests.crash.each_allocation kernels
+	$(BIN)/python -m tests.crash.each_allocation training
 
 fuzz: $(VENV)/.test ## Look for new failures: the tests of random inputs with fresh seeds, ROUNDS times (half an hour each)
 	for round in $$(seq $(or $(ROUNDS),1)); do \

@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from centroids import kernels
+from centroids import KMeansClustering, RunConfig, kernels
+from centroids.inputs import numpy_input_fn
 from centroids.kernels.seeding import Seeding
 from tests.crash.cases import Case, prepare
 from tests.crash.compare import CrashFailure, differences, load
@@ -52,7 +53,24 @@ class Kind:
 # their own: where NumPy has no room to convert by parts of 64 KiB, it ends the process.
 KINDS = {"C++": Kind(1, 1), "arrays": Kind(0, 70_000)}
 
+
+class Large:
+    """A training with arrays that are large enough to count: of points and of centers."""
+
+    def __str__(self) -> str:
+        return "large arrays"
+
+    def train(self, model_dir: Path, data: Path) -> object:
+        """Trains, or goes on with it."""
+        points = np.random.default_rng(0).normal(size=(4000, 24)).astype(np.float32)
+        config = RunConfig(save_checkpoints_steps=2, log_step_count_steps=None)
+        model = KMeansClustering(1500, str(model_dir), random_seed=3, config=config)
+        input_fn = numpy_input_fn(points, batch_size=2000, num_epochs=2, shuffle=True)
+        return model.train(input_fn)
+
+
 CASES = (
+    Large(),
     Case("full batch", "array", max_steps=4, save_steps=2, keep=2),
     Case("k-means++", "epochs", max_steps=4, save_steps=2, keep=2),
     Case("multi-step", "slow", max_steps=6, save_steps=3, keep=2),
@@ -160,7 +178,7 @@ def check_kernel(call: Callable[[], Any], kind: Kind, at: int, expected: Any) ->
 class Training:
     """Trainings of one case in which an allocation fails."""
 
-    def __init__(self, case: Case, folder: Path, data: Path) -> None:
+    def __init__(self, case: Case | Large, folder: Path, data: Path) -> None:
         self.case, self.folder, self.data = case, folder, data
         run_forked(lambda: case.train(folder / "expected", data))
         self._expected = load(folder / "expected")
@@ -189,7 +207,7 @@ class Training:
                 self.case.train(model_dir, self.data)
         except _NO_MEMORY as error:
             _check_error(error)
-        self.case.train(model_dir, self.data)
+            self.case.train(model_dir, self.data)
         if different := differences(load(model_dir), self._expected):
             raise CrashFailure(f"the next training differs in {different}")
         print("well")

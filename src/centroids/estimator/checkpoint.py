@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.checkpoint_names import DamagedCheckpointError
+from centroids.estimator.safetensors_file import pack
 
 FORMAT_VERSION = 1
 # One metadata key: safetensors writes several in a random order, and equal models would give
@@ -83,13 +84,10 @@ def serialize(checkpoint: Checkpoint) -> bytes:
     Raises:
         TypeError: If a variable has a type that safetensors cannot hold.
     """
-    import safetensors
-    from safetensors.numpy import save
-
     arrays = {}
     for name, value in checkpoint.variables.items():
         array = np.asarray(value, order="C")
-        arrays[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
+        arrays[name] = array.astype(array.dtype.newbyteorder("<"), copy=False)
     metadata = {
         "format_version": FORMAT_VERSION,
         "global_step": checkpoint.global_step,
@@ -102,8 +100,8 @@ def serialize(checkpoint: Checkpoint) -> bytes:
     text = json.dumps(metadata, sort_keys=True)
     text = f'{{"sha256": "{_UNSEALED}", {text[1:]}'
     try:
-        data = save(arrays, {_METADATA_KEY: text})
-    except safetensors.SafetensorError as error:
+        data = pack(arrays, {_METADATA_KEY: text})
+    except TypeError as error:
         types = ", ".join(f"{name}: {array.dtype}" for name, array in arrays.items())
         raise TypeError(f"a variable cannot be saved ({types}): {error}") from error
     return data.replace(_UNSEALED.encode(), checksum(data).encode(), 1)
