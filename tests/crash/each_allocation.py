@@ -66,7 +66,7 @@ class Large:
         config = RunConfig(save_checkpoints_steps=2, log_step_count_steps=None)
         model = KMeansClustering(1500, str(model_dir), random_seed=3, config=config)
         input_fn = numpy_input_fn(points, batch_size=2000, num_epochs=2, shuffle=True)
-        return model.train(input_fn)
+        return model.train(input_fn, max_steps=4)
 
 
 CASES = (

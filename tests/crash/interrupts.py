@@ -10,6 +10,7 @@ thread is left, the handlers of signals are back, and the next training comes to
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import os
 import random
@@ -26,7 +27,7 @@ from types import FrameType
 from typing import Any
 
 import centroids
-from centroids.estimator import Checkpoint
+from centroids.estimator import Checkpoint, Estimator
 from tests.crash.cases import Case, prepare
 from tests.crash.compare import (
     CrashFailure,
@@ -35,6 +36,7 @@ from tests.crash.compare import (
     load_quietly,
     names_of_checkpoints,
 )
+from tests.crash.forked import Child
 
 PACKAGE = os.path.dirname(centroids.__file__) + os.sep
 CASES = {
@@ -43,6 +45,7 @@ CASES = {
     "shuffled": Case("mini-batch", "shuffled", max_steps=4, save_steps=1, keep=1),
     "full batch": Case("relative tolerance", "array", max_steps=3, save_steps=2, keep=2),
 }
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE_SECONDS = 60.0
 
 Place = tuple[str, int]
@@ -174,50 +177,42 @@ class Trials:
             [signal.SIGINT, signal.SIGTERM], weights=[3, 1], k=generator.randint(2, 40)
         )
         instant, gap = generator.uniform(0, span), generator.choice([0, 1e-5, 1e-3])
-        ended = threading.Event()
-
-        def send() -> None:
-            time.sleep(instant)
-            for number in signals:
-                if ended.is_set():
-                    return
-                os.kill(os.getpid(), number)
-                time.sleep(gap)
-
-        # SIGTERM outside of the training must not end this program.
-        before = signal.signal(signal.SIGTERM, _raise_exit)
-        sender = threading.Thread(target=send)
+        before = [signal.signal(number, _raise) for number in _SIGNALS]
+        handlers, self._handlers = self._handlers, _handlers()
+        sender = Child(lambda: _send(signals, os.getppid(), instant, gap))
         try:
-            _swallow(lambda: self._train_in_storm(model_dir, sender, ended))
-            _swallow(sender.join)
+            self._train_in_storm(model_dir)
+            sender.finish()
+            self.check_left(model_dir)
         finally:
-            _swallow(lambda: time.sleep(0.01))  # for those that are on their way
-            signal.signal(signal.SIGTERM, before)
-        self.check_left(model_dir)
+            for number, handler in zip(_SIGNALS, before, strict=True):
+                signal.signal(number, handler)
+            self._handlers = handlers
 
-    def _train_in_storm(
-        self, model_dir: Path, sender: threading.Thread, ended: threading.Event
-    ) -> None:
-        try:
-            sender.start()
+    def _train_in_storm(self, model_dir: Path) -> None:
+        with contextlib.suppress(KeyboardInterrupt, SystemExit):
             self.case.train(model_dir, self.data)
-        finally:
-            ended.set()
 
 
-def _raise_exit(number: int, frame: Any) -> None:
-    raise SystemExit(128 + number)
+def _raise(number: int, frame: FrameType | None) -> None:
+    """Raises within `train`, from its first line to its last, and not in this program."""
+    inside = frame is None  # called by the training itself
+    while frame is not None and not inside:
+        inside = frame.f_code is Estimator.train.__code__
+        frame = frame.f_back
+    if inside:
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 
-def _swallow(work: Callable[[], object]) -> None:
-    try:
-        work()
-    except (KeyboardInterrupt, SystemExit):
-        _swallow(work) if work.__name__ != "<lambda>" else None
+def _send(signals: list[signal.Signals], process: int, instant: float, gap: float) -> None:
+    time.sleep(instant)
+    for number in signals:
+        os.kill(process, number)
+        time.sleep(gap)
 
 
 def _handlers() -> list[Any]:
-    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    return [signal.getsignal(number) for number in _SIGNALS]
 
 
 def _expect_no_readers() -> None:
