@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+import centroids
 from centroids.inputs import (
     InputBatch,
     OutOfRangeError,
@@ -346,3 +347,43 @@ def test_exception_of_a_call_surfaces_unchanged() -> None:
 def test_order_is_kept_when_the_thread_takes_over() -> None:
     batches = [np.full((1, 1), index) for index in range(200)]
     assert features_of(lambda: iter(batches)) == [[[index]] for index in range(200)]
+
+
+def fill_one_buffer(sparse: bool, labels: bool) -> Iterator[Any]:
+    """Batches 0, 1, ... 29 in one piece of memory, as a reader of a device might give them."""
+    buffer, targets = np.empty((4, 2)), np.empty(4)
+    rows = scipy.sparse.csr_array(np.ones((4, 2)))
+    for number in range(30):
+        buffer[:], targets[:], rows.data[:] = number, number, number + 1
+        features = rows if sparse else buffer
+        yield (features, targets) if labels else {"a": features} if number % 2 else features
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("labels", [False, True])
+def test_a_source_may_write_each_batch_into_the_same_memory(sparse: bool, labels: bool) -> None:
+    with open_stream(lambda: fill_one_buffer(sparse, labels)) as stream:
+        for number, batch in enumerate(stream):
+            time.sleep(0.002)  # the reader goes on meanwhile
+            features: Any = batch.features
+            features = features["a"] if isinstance(features, dict) else features
+            values = features.data - 1 if sparse else features
+            assert np.all(np.asarray(values) == number)
+            assert not labels or np.all(batch.labels == number)
+    assert number == 29
+
+
+def test_batches_of_the_initial_centers_may_share_their_memory(tmp_path: Any) -> None:
+    def input_fn() -> Iterator[Any]:
+        return fill_one_buffer(sparse=False, labels=True)
+
+    def first_rows(rows: Any, k: int) -> Any:
+        return rows[:1]
+
+    model = centroids.KMeansClustering(6, str(tmp_path), initial_clusters=first_rows)
+    model.train(input_fn, steps=5)
+    # Each of the first five batches is at one of the centers: none moves.
+    expected = np.repeat(np.arange(6.0), 2).reshape(6, 2)
+    np.testing.assert_array_equal(model.cluster_centers(), expected)
+    assert model.get_variable_value("cluster_counts").tolist() == [5, 5, 5, 5, 5, 1]

@@ -63,6 +63,8 @@ class BatchQueue:
         index = 0
         while True:
             if index == len(self._ahead):
+                if self._ahead:
+                    self._ahead[-1] = self._ahead[-1].kept()
                 try:
                     self._ahead.append(next(self._stream))
                 except StopIteration:

@@ -23,11 +23,13 @@ class RawBatch:
         value: Features, or (features, labels).
         position: Where the source stands after it; None if that cannot be saved.
         good: Which of its rows to keep; None: all.
+        may_change: Whether who gave it may write the next one into the same memory.
     """
 
     value: Any
     position: Position | None = None
     good: Mask | None = None
+    may_change: bool = True
 
 
 RawBatches: TypeAlias = Generator[RawBatch]
@@ -159,7 +161,8 @@ def _zip_streams(features: RawBatches, labels: RawBatches) -> RawBatches:
             if batch.position is not None and label.position is not None:
                 position = {"features": batch.position, "labels": label.position}
             good = _both(batch.good, label.good)
-            yield RawBatch((batch.value, label.value), position, good)
+            may_change = batch.may_change or label.may_change
+            yield RawBatch((batch.value, label.value), position, good, may_change)
 
 
 def _both(first: Mask | None, second: Mask | None) -> Mask | None:
@@ -177,7 +180,7 @@ def _read_stream(stream: Iterable[Any]) -> RawBatches:
     if isinstance(stream, EpochSource):
         with contextlib.closing(stream.read_marked()) as batches:
             for value, good in batches:
-                yield RawBatch(value, stream.position(), good)
+                yield RawBatch(value, stream.position(), good, may_change=False)
         return
     source = stream if isinstance(stream, Source) else None
     iterator = iter(stream)

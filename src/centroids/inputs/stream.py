@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
+
+import numpy as np
 
 from centroids.inputs.bad_rows import keep_rows
 from centroids.inputs.convert import Columns, convert_batch, num_rows
@@ -38,12 +40,21 @@ class InputBatch:
             cannot be saved.
         num_dropped_rows: The bad rows that were left out since the batch before, of this one and
             of those between that had no others; always 0 unless the source drops them.
+        may_change: Whether the input may write a later batch into the same memory.
     """
 
     features: Columns
     labels: Any
     position: Position | None
     num_dropped_rows: int = 0
+    may_change: bool = field(default=False, compare=False)
+
+    def kept(self) -> InputBatch:
+        """The batch as it is now, for who keeps it while the input goes on."""
+        if not self.may_change:
+            return self
+        features, labels = _copy(self.features), _copy(self.labels)
+        return replace(self, features=features, labels=labels, may_change=False)
 
 
 def open_stream(
@@ -173,15 +184,27 @@ class BatchStream:
         slow = time.perf_counter() - started > _SLOW_SECONDS
         self._reads_until_ahead = self._reads_until_ahead - 1 if slow else _SLOW_READS_IN_A_ROW
         if self._reads_until_ahead == 0:
+            batch = batch.kept()
             self._start_reading_ahead()
         return batch
 
     def _start_reading_ahead(self) -> None:
-        self._ahead = ReadAhead(self._batches)  # known before there is a thread to end
+        kept = (batch.kept() for batch in self._batches)
+        self._ahead = ReadAhead(kept)  # known before there is a thread to end
         try:
             self._ahead.start()
         except RuntimeError:  # no room for another thread: it is read here
             self._ahead, self._reads_until_ahead = None, -1
+
+
+def _copy(columns: Any) -> Any:
+    if columns is None:
+        return None
+    if isinstance(columns, dict):
+        return {key: _copy(column) for key, column in columns.items()}
+    if isinstance(columns, np.ndarray):
+        return np.array(columns, order="K")
+    return columns.copy()
 
 
 def _no_batches() -> Generator[InputBatch]:
@@ -211,7 +234,7 @@ def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputB
                 continue
             num_empty = 0
             index += 1
-            yield InputBatch(features, labels, raw.position, num_dropped)
+            yield InputBatch(features, labels, raw.position, num_dropped, raw.may_change)
             num_dropped = 0
     finally:
         raw_batches.close()
