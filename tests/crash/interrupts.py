@@ -1,4 +1,4 @@
-"""Raises KeyboardInterrupt at each line that a training runs, one after another.
+"""Raises KeyboardInterrupt at each line that a training or an inference runs, one after another.
 
     python -m tests.crash.interrupts [--lines each|all] [--sample 100] [--seed 7] [--storms 100]
 
@@ -20,7 +20,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -28,7 +27,7 @@ from typing import Any
 
 import centroids
 from centroids.estimator import Checkpoint, Estimator
-from tests.crash.cases import Case, prepare
+from tests.crash.cases import INPUTS, Case, prepare
 from tests.crash.compare import (
     CrashFailure,
     differences,
@@ -45,6 +44,7 @@ CASES = {
     "shuffled": Case("mini-batch", "shuffled", max_steps=4, save_steps=1, keep=1),
     "full batch": Case("relative tolerance", "array", max_steps=3, save_steps=2, keep=2),
 }
+INFERENCE = "inference"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE_SECONDS = 60.0
 
@@ -101,15 +101,19 @@ class Trials:
 
     def __init__(self, case: Case, folder: Path, data: Path) -> None:
         self.case, self.folder, self.data = case, folder, data
-        case.train(folder / "warm", data)  # what is imported late is no line of a training
+        self.work(folder / "warm")  # what is imported late is no line of a training
         lines = Lines()
-        if error := lines.run(lambda: case.train(folder / "expected", data)):
-            raise CrashFailure(f"the training without an interrupt failed: {error!r}")
+        if error := lines.run(lambda: self.work(folder / "expected")):
+            raise CrashFailure(f"the run without an interrupt failed: {error!r}")
         self.places = lines.places
         self._expected: Checkpoint = load(folder / "expected")
         self._names = names_of_checkpoints(folder / "expected")
         self._handlers = _handlers()
         self._swallowed: list[Any] = []
+
+    def work(self, model_dir: Path) -> object:
+        """What is interrupted: a training."""
+        return self.case.train(model_dir, self.data)
 
     def choose(self, which: str, sample: int | None, generator: random.Random) -> list[int]:
         """Numbers of lines: all, or of each line in the files its first, its last and one more."""
@@ -134,12 +138,12 @@ class Trials:
             CrashFailure: If something is not as it should be.
         """
         model_dir = self.folder / "model"
-        shutil.rmtree(model_dir, ignore_errors=True)
+        self.clear(model_dir)
         self._swallowed.clear()
         before, sys.unraisablehook = sys.unraisablehook, self._swallowed.append
         try:
             lines = Lines(at)
-            error = lines.run(lambda: self.case.train(model_dir, self.data))
+            error = lines.run(lambda: self.work(model_dir))
         finally:
             sys.unraisablehook = before
         # Python itself lets nothing out of what it calls while it collects an object.
@@ -150,11 +154,13 @@ class Trials:
         self._swallowed.clear()
         self.check_left(model_dir)
 
+    def clear(self, model_dir: Path) -> None:
+        """Makes room for the next one."""
+        shutil.rmtree(model_dir, ignore_errors=True)
+
     def check_left(self, model_dir: Path) -> None:
         """Checks that nothing is left but a folder that a training can go on with."""
-        _expect_no_readers()
-        if (now := _handlers()) != self._handlers:
-            raise CrashFailure(f"the handlers of signals are {now}, not {self._handlers}")
+        self.check_threads_and_handlers()
         before = load_quietly(model_dir)
         ended = before is not None and not differences(before, self._expected)
         self.case.train(model_dir, self.data)
@@ -164,6 +170,12 @@ class Trials:
         names = names_of_checkpoints(model_dir)
         if names != self._names and not (ended and set(names) > set(self._names)):
             raise CrashFailure(f"the files are {names}, not {self._names}")
+
+    def check_threads_and_handlers(self) -> None:
+        """Checks that no thread is left, and no handler of signals."""
+        _expect_no_readers()
+        if (now := _handlers()) != self._handlers:
+            raise CrashFailure(f"the handlers of signals are {now}, not {self._handlers}")
 
     def storm(self, generator: random.Random) -> None:
         """Sends many SIGINT and some SIGTERM at once, at a random instant of a training."""
@@ -192,6 +204,25 @@ class Trials:
     def _train_in_storm(self, model_dir: Path) -> None:
         with contextlib.suppress(KeyboardInterrupt, SystemExit):
             self.case.train(model_dir, self.data)
+
+
+class Inference(Trials):
+    """Evaluations and predictions that are interrupted, with a model of the case."""
+
+    def work(self, model_dir: Path) -> object:
+        """Evaluates and predicts."""
+        model, input_fn = self.case.estimator(model_dir), INPUTS[self.case.input](self.data)
+        values = model.evaluate(input_fn)
+        return values, [int(index) for index in model.predict_cluster_index(input_fn)]
+
+    def clear(self, model_dir: Path) -> None:
+        """Keeps the model."""
+
+    def check_left(self, model_dir: Path) -> None:
+        """Checks that the same comes out again."""
+        self.check_threads_and_handlers()
+        if self.work(model_dir) != self.work(self.folder / "expected"):
+            raise CrashFailure("the next evaluation or prediction differs")
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
@@ -243,37 +274,55 @@ def run_lines(trials: Trials, chosen: list[int]) -> None:
             faulthandler.cancel_dump_traceback_later()
 
 
+def make_trials(name: str, folder: Path, data: Path) -> Trials:
+    """The trials of a case, or of inference with one of them."""
+    folder.mkdir()
+    if name != INFERENCE:
+        return Trials(CASES[name], folder, data)
+    for model in ("warm", "expected", "model"):
+        CASES["slow"].train(folder / model, data)
+    return Inference(CASES["slow"], folder, data)
+
+
+def run_case(trials: Trials, chosen: list[int], storms: int, generator: random.Random) -> str:
+    """Runs the trials, and returns in words what was done.
+
+    Raises:
+        CrashFailure: At the first that fails.
+    """
+    run_lines(trials, chosen)
+    for _ in range(storms):
+        faulthandler.dump_traceback_later(_PATIENCE_SECONDS, exit=True)
+        trials.storm(generator)
+        faulthandler.cancel_dump_traceback_later()
+    num_files = len({trials.places[at][0] for at in chosen})
+    return (
+        f"interrupted at {len(chosen)} of {len(trials.places)} lines in {num_files} files, "
+        f"{storms} storms"
+    )
+
+
 def main() -> None:
     """The command."""
+    names = [*CASES, INFERENCE]
     parser = argparse.ArgumentParser(description="Interrupts a training at each of its lines.")
     parser.add_argument("--lines", choices=["each", "all"], default="each")
     parser.add_argument("--sample", type=int, help="only so many of a case, drawn at random")
     parser.add_argument("--storms", type=int, default=0)
-    parser.add_argument("--case", choices=[*CASES], action="append", help="only this one")
+    parser.add_argument("--case", choices=names, action="append", help="only this one")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
     arguments = parser.parse_args()
     generator = random.Random(arguments.seed)
-    with tempfile.TemporaryDirectory(prefix="centroids-interrupts-") as name:
-        data = prepare(Path(name))
-        for case_name in arguments.case or CASES:
-            case = CASES[case_name]
-            folder = Path(name) / case_name
-            folder.mkdir()
-            trials = Trials(case, folder, data)
-            chosen = trials.choose(arguments.lines, arguments.sample, generator)
+    with tempfile.TemporaryDirectory(prefix="centroids-interrupts-") as temporary:
+        data = prepare(Path(temporary))
+        for name in arguments.case or names:
             try:
-                run_lines(trials, chosen)
-                for _ in range(arguments.storms):
-                    faulthandler.dump_traceback_later(_PATIENCE_SECONDS, exit=True)
-                    trials.storm(generator)
-                    faulthandler.cancel_dump_traceback_later()
+                trials = make_trials(name, Path(temporary) / name, data)
+                chosen = trials.choose(arguments.lines, arguments.sample, generator)
+                storms = 0 if name == INFERENCE else arguments.storms
+                print(f"{name}: {run_case(trials, chosen, storms, generator)}", flush=True)
             except CrashFailure as failure:
-                sys.exit(f"FAILED in {case_name!r}, seed {arguments.seed}: {failure}")
-            files = Counter(os.path.relpath(trials.places[at][0], PACKAGE) for at in chosen)
-            print(
-                f"{case_name}: interrupted at {len(chosen)} of {len(trials.places)} lines in "
-                f"{len(files)} files, {arguments.storms} storms"
-            )
+                sys.exit(f"FAILED in {name!r}, seed {arguments.seed}: {failure}")
 
 
 if __name__ == "__main__":

@@ -115,8 +115,8 @@ class ReadAhead(Generic[T]):
             try:
                 return self._shared.answers.get(timeout=max(left, 0))
             except Empty:
-                if not alive:  # memory may be too short even to say so
-                    return _End(RuntimeError("the thread that reads the input has died"))
+                if not alive:  # it had no memory even to say so
+                    return _End(MemoryError("the thread that reads the input has died"))
                 if end is not None and time.monotonic() >= end:
                     raise TimeoutError from None
 
