@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from centroids import CheckpointSaverListener
 from centroids.files import write_atomically
 from centroids.inputs import file_input_fn
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.csv_layout import detect_layout
+from centroids.inputs.npy import NpyFile
 from centroids.kernels import check_points
 
 Columns = Sequence[str | int] | None
@@ -44,7 +43,7 @@ def open_points(
         path, batch_size, num_epochs, shuffle, seed, columns=columns, bad_rows=bad_rows
     )
     if path.suffix.lower() == _WITHOUT_COLUMNS:
-        check_points(np.load(path, mmap_mode="r")[:0], str(path))
+        check_points(NpyFile(path).read(0, 0), str(path))
     return input_fn
 
 

@@ -205,7 +205,7 @@ def _count_steps(plan: TrainingPlan, limit: int | None) -> int | None:
     """How many mini-batch steps there will be; None if the file would have to be read to tell."""
     if plan.points.suffix.lower() != ".npy":
         return limit
-    rows = len(np.load(plan.points, mmap_mode="r"))
+    rows = len(NpyFile(plan.points))
     steps = -(-rows // _or(plan.batch_size, _BATCH_SIZE)) * _or(plan.epochs, _EPOCHS)
     return steps if limit is None else min(steps, limit)
 
