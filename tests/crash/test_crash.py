@@ -78,7 +78,7 @@ def test_a_fault_at_each_operation_of_an_export() -> None:
 
 
 def test_some_interrupts_and_storms() -> None:
-    run_module("interrupts", "--sample", "25", "--storms", "8", "--seed", "0")
+    run_module("interrupts", "--sample", "15", "--storms", "4", "--seed", "0")
 
 
 @pytest.mark.slow
@@ -96,7 +96,7 @@ needs_glibc = pytest.mark.skipif(
 @needs_glibc
 @pytest.mark.parametrize("what", ["kernels", "training"])
 def test_some_failures_of_memory(what: str) -> None:
-    run_module("each_allocation", what, "--sample", "8", "--seed", "0")
+    run_module("each_allocation", what, "--sample", "5", "--seed", "0")
 
 
 @needs_glibc

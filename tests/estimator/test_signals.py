@@ -365,3 +365,28 @@ def test_a_storm_of_signals_raises_once_and_leaves_nothing(tmp_path: Path) -> No
     assert [signal.getsignal(each) for each, _, _ in ENDS] == handlers
     estimator.train(batches)
     assert int(estimator.get_variable_value("global_step")) == 5
+
+
+def test_a_signal_in_a_step_does_not_wait_for_what_is_read_ahead(tmp_path: Path) -> None:
+    never, blocked, waited = threading.Event(), threading.Event(), []
+
+    def input_fn() -> Iterator[Any]:
+        for batch in batches(4):
+            time.sleep(0.005)  # slow sources are read in a thread
+            yield batch
+        blocked.set()
+        waited.append(never.wait(60))
+        yield batches(1)[0]
+
+    class Wait(SessionRunHook):
+        def after_run(self, run_context: Any, run_values: Any) -> None:
+            if run_context.session.global_step == 3:
+                blocked.wait(60)
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        Estimator(model_fn, tmp_path).train(input_fn, hooks=[Wait()])
+    assert not waited
+    never.set()
+    checkpoint = load_latest(str(tmp_path))
+    assert checkpoint is not None and checkpoint.global_step == 3

@@ -125,7 +125,8 @@ class ModelDirLock:
         if file is None:
             return
         # Not that of the training that has the folder now, nor as the child of who holds it.
-        if not file.closed and self._key is not None and self._key == _key_of(self._path):
+        own = not file.closed and self._process == os.getpid() and self._key is not None
+        if own and self._key == _key_of(self._path):
             with contextlib.suppress(OSError):
                 os.remove(self._path)
         file.close()

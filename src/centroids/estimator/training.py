@@ -68,7 +68,10 @@ class Training:
             # A call that stopped at the very end of its input leaves a whole new pass to this one.
             ended = position is not None and self.restored is not None and self.restored.finished
             if not (ended and batches.peek() is None):
-                return self._run_steps(batches)
+                loss = self._run_steps(batches)
+                if self.signals.received is not None:
+                    stream.interrupt()
+                return loss
         return self.run(None)
 
     def _open(self, position: Position | None) -> BatchStream:

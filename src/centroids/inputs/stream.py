@@ -139,6 +139,10 @@ class BatchStream:
             self.close()
             raise
 
+    def interrupt(self) -> None:
+        """Lets `close` wait no longer than for an interrupted reading: the program is to end."""
+        self._interrupted = True
+
     def close(self) -> None:
         """Ends the thread, if any, and closes the source's generators. May be called again.
 
