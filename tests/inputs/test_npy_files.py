@@ -123,3 +123,11 @@ cli.main()
         check=False,
     )
     assert result.returncode == 0 and "Trained 9 full-batch steps" in result.stdout, result
+
+
+def test_a_full_batch_is_read_once(tmp_path: Path) -> None:
+    np.save(tmp_path / "points.npy", ROWS)
+    batches = list(npy_input_fn(tmp_path / "points.npy", 5000, num_epochs=3)())
+    np.testing.assert_array_equal(batches[0], ROWS)
+    assert batches[1] is batches[0] and batches[2] is batches[0]
+    assert not batches[0].flags.writeable

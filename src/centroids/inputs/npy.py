@@ -69,6 +69,7 @@ class NpySource(WindowedSource):
 
     def __init__(self, file: Path, reading: Reading) -> None:
         self._array = NpyFile(file)
+        self._whole: NDArray[Any] | None = None
         identity = {"shape": list(self._array.shape), "dtype": self._array.dtype.str}
         super().__init__("npy", file, reading, self._array.row_bytes, identity)
         self._block_rows = max(_BLOCK_BYTES // max(self._array.row_bytes, 1), 1)
@@ -93,7 +94,15 @@ class NpySource(WindowedSource):
             if self._reading.shuffle:
                 yield self._gather(blocks.find(start, stop), stop - start), {"offset": stop}
             else:
-                yield self._array.read(start, stop), {"offset": stop}
+                yield self._read(start, stop), {"offset": stop}
+
+    def _read(self, start: int, stop: int) -> NDArray[Any]:
+        if start > 0 or stop < len(self._array):
+            return self._array.read(start, stop)
+        if self._whole is None:  # a full batch, which comes again in each epoch
+            self._whole = self._array.read(start, stop)
+            self._whole.flags.writeable = False
+        return self._whole
 
     def _gather(self, slices: Iterator[slice], num_rows: int) -> NDArray[Any]:
         rows = self._array.empty(num_rows)
