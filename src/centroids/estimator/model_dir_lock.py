@@ -86,7 +86,8 @@ class ModelDirLock:
         self.release()
 
     def __del__(self) -> None:
-        self.release()
+        if "_key" in self.__dict__:  # an interrupt may hit the constructor too
+            self.release()
 
     def check_process(self) -> None:
         """Makes sure that this is the process that holds the lock, and no fork of it.

@@ -25,6 +25,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # After an exception in the middle of something, cleaning up has so long before the next one.
 _QUIET_SECONDS = 1.0
 
+_MANY = 10_000  # signals that come while handlers are put back; more are another fault
+
 _active: list[StopSignals] = []
 
 
@@ -130,13 +132,25 @@ class StopSignals:
                 signal.signal(number, self._handle)
 
     def _put_back(self) -> None:
-        while self._to_put_back:
-            number = self._to_put_back[-1]
-            signal.signal(number, self._before[number])
-            if self._to_put_back:
-                self._to_put_back.pop()
+        """Puts the handlers back; may be called again.
+
+        The first that is back may raise before the second is: then it raises at the end.
+        """
+        raised: BaseException | None = None
+        for _ in range(_MANY):
+            if not self._to_put_back:
+                break
+            try:
+                number = self._to_put_back[-1]
+                signal.signal(number, self._before[number])
+                self._to_put_back.remove(number)
+            except BaseException as error:
+                # The one that asks the process to end goes before the other.
+                raised = raised if isinstance(raised, SystemExit) else error
         if self in _active:
             _active.remove(self)
+        if raised is not None:
+            raise raised
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         first = self.received is None

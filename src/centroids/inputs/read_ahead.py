@@ -101,7 +101,8 @@ class ReadAhead(Generic[T]):
         return True
 
     def __del__(self) -> None:
-        self._shared.end()
+        if "_shared" in self.__dict__:  # an interrupt may hit the constructor too
+            self._shared.end()
 
     def _wait(self, end: float | None) -> T | _End:
         """What the thread has read next.
