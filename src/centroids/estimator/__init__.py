@@ -10,6 +10,7 @@ from centroids.estimator.checkpoint_folder import (
 )
 from centroids.estimator.display_hooks import ProfilerHook, ProgressBarHook
 from centroids.estimator.estimator import Estimator
+from centroids.estimator.exporters import Exporter, FinalExporter, LatestExporter
 from centroids.estimator.hooks import (
     FinalOpsHook,
     GlobalStepWaiterHook,
@@ -49,6 +50,8 @@ from centroids.estimator.stop_signals import TrainingInterruptedError
 from centroids.estimator.summary import EventWriter
 from centroids.estimator.summary_hook import SummarySaverHook
 from centroids.estimator.timer import SecondOrStepTimer
+from centroids.estimator.train_and_evaluate import EvalSpec, TrainSpec, train_and_evaluate
+from centroids.estimator.warm_start import WarmStartSettings
 
 __all__ = [
     "Batch",
@@ -60,10 +63,14 @@ __all__ = [
     "DamagedCheckpointError",
     "Estimator",
     "EstimatorSpec",
+    "EvalSpec",
     "EventWriter",
+    "Exporter",
+    "FinalExporter",
     "FinalOpsHook",
     "GlobalStepWaiterHook",
     "HParamsHook",
+    "LatestExporter",
     "LoggingTensorHook",
     "Mean",
     "Metric",
@@ -89,11 +96,14 @@ __all__ = [
     "Sum",
     "SummarySaverHook",
     "TensorSpec",
+    "TrainSpec",
     "TrainingInterruptedError",
     "Variables",
+    "WarmStartSettings",
     "describe",
     "latest_checkpoint",
     "load_latest",
     "read_checkpoint",
+    "train_and_evaluate",
     "write_projector",
 ]

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from centroids.estimator import endless
 from centroids.estimator.checkpoint import Checkpoint
-from centroids.estimator.default_hooks import training_hooks
+from centroids.estimator.default_hooks import may_stop, training_hooks
 from centroids.estimator.model_dir_lock import ModelDirLock
 from centroids.estimator.model_function import ModelFunction
 from centroids.estimator.run_config import RunConfig
@@ -16,13 +17,16 @@ from centroids.estimator.saver_hooks import CheckpointSaverListener
 from centroids.estimator.session import Fetches, MonitoredSession, Session
 from centroids.estimator.session_run_hook import SessionRunArgs, SessionRunHook
 from centroids.estimator.session_setup import BatchQueue, create_session
-from centroids.estimator.spec import EstimatorSpec, ModeKeys
+from centroids.estimator.spec import EstimatorSpec, ModeKeys, Variables
 from centroids.estimator.stop_signals import StopSignals
+from centroids.estimator.warm_start import WarmStartSettings, warm_variables
 from centroids.inputs.errors import PositionError
 from centroids.inputs.source import Position
 from centroids.inputs.stream import BatchStream, open_stream
 
 logger = logging.getLogger(__name__)
+
+WarmStart = tuple[WarmStartSettings, Checkpoint]
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Training:
         listeners: Called before and after each checkpoint.
         signals: Ends the loop when SIGINT or SIGTERM has come.
         lock: Holds the model folder.
+        warm_start: What a model without a checkpoint begins with, or None: the settings, and the
+            checkpoint that they name.
     """
 
     model_fn: ModelFunction
@@ -48,6 +54,7 @@ class Training:
     listeners: list[CheckpointSaverListener]
     signals: StopSignals
     lock: ModelDirLock
+    warm_start: WarmStart | None = None
 
     def run(self, position: Position | None) -> Any:
         """Trains from a position of the input to the end of the call.
@@ -97,12 +104,18 @@ class Training:
         at_beginning = self.restored is None or self.restored.input_position is None
         if batches.peek() is None and at_beginning:
             logger.warning("input_fn gave no batch (or only empty ones): there is no step to train")
+        own_hooks = [*spec.training_chief_hooks, *self.hooks, *spec.training_hooks]
+        if not self.listeners and not any(map(may_stop, own_hooks)):
+            batches.warn_of_repeats(endless.TRAIN)
+        warm = None
+        if self.restored is None and self.warm_start is not None and batches.peek() is not None:
+            warm = warm_variables(spec, *self.warm_start)
         loss = None
         params = self.model_fn.params
         args = SessionRunArgs("loss")
         with MonitoredSession(
             training_hooks(spec, self.config, self.hooks, self.listeners, params),
-            lambda: self._create_session(spec, batches),
+            lambda: self._create_session(spec, batches, warm),
         ) as monitored:
             self.signals.in_training = True
             fetches = Fetches(monitored.session, args.fetches)
@@ -115,8 +128,10 @@ class Training:
                 self.signals.cut_short = True
         return loss
 
-    def _create_session(self, spec: EstimatorSpec, batches: BatchQueue) -> Session:
+    def _create_session(
+        self, spec: EstimatorSpec, batches: BatchQueue, warm: Variables | None
+    ) -> Session:
         params = self.model_fn.params
-        session = create_session(spec, batches, self.config, self.restored, params)
+        session = create_session(spec, batches, self.config, self.restored, params, warm=warm)
         session.lock = self.lock
         return session
