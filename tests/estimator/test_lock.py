@@ -12,9 +12,16 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from centroids import ModelDirBusyError, ModelDirLostError, RunConfig, SessionRunHook
+from centroids import (
+    KMeansClustering,
+    ModelDirBusyError,
+    ModelDirLostError,
+    RunConfig,
+    SessionRunHook,
+)
 from centroids.estimator import Estimator, load_latest
 from tests.estimator.online_mean import batches, model_fn
 
@@ -270,3 +277,14 @@ def test_a_lock_that_is_not_ours_is_refused_and_not_touched(
     assert other.read_text() == "years of work"
     assert sorted(os.listdir(tmp_path)) == ["model", "thesis.txt"]
     assert os.listdir(folder) == ["training.lock"]
+
+
+@pytest.mark.parametrize("saves", [1, None], ids=["saved before", "never saves"])
+def test_a_folder_lost_at_the_very_end_is_not_made_anew(tmp_path: Path, saves: int | None) -> None:
+    folder = tmp_path / "model"
+    points = np.arange(8.0).reshape(4, 2)
+    config = RunConfig(save_checkpoints_steps=saves, save_checkpoints_secs=None)
+    model = KMeansClustering(2, str(folder), config=config)
+    with pytest.raises(ModelDirLostError):
+        model.train(lambda: points, max_steps=2, hooks=[During(lambda: shutil.rmtree(folder))])
+    assert not folder.exists()

@@ -327,6 +327,7 @@ class MonitoredSession:
         ended = kind is None or issubclass(kind, _ENDS)
         try:
             if ended:
+                self.session.check_model_dir()  # hooks write there at their end
                 for hook in self._hooks:
                     hook.end(self.session)
             elif error is not None:
