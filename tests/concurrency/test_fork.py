@@ -209,3 +209,30 @@ def test_a_worker_forked_during_a_training_can_be_terminated(tmp_path: Path) -> 
     hook = WorkerHook()
     work.train(tmp_path, hooks=[hook])
     assert hook.exit_code == -signal.SIGTERM
+
+
+class SignalledAndForking(LeavingHook):
+    """Forks in a step that a signal waits for."""
+
+    def after_run(
+        self,
+        run_context: centroids.SessionRunContext,
+        run_values: centroids.SessionRunValues,
+    ) -> None:
+        if run_context.session.run("global_step") == 3:
+            signal.raise_signal(signal.SIGTERM)
+        super().after_run(run_context, run_values)
+
+
+def test_a_signal_to_the_training_does_not_end_its_child(tmp_path: Path) -> None:
+    hook, parent, status = SignalledAndForking(leave=True), os.getpid(), 1
+    try:
+        with pytest.raises(SystemExit) as raised:
+            work.train(tmp_path, hooks=[hook])
+    except RuntimeError:
+        status = 3
+    finally:
+        if os.getpid() != parent:
+            os._exit(status)
+    assert exit_code_in_time(hook.child) == 3
+    assert raised.value.code == 143

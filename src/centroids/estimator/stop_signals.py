@@ -191,8 +191,8 @@ class StopSignals:
         nested = isinstance(getattr(self._of_received(), "__self__", None), StopSignals)
         if error is None and self.cut_short and self.received is not None and not nested:
             raise TrainingInterruptedError(
-                f"the training was ended by {self.received.name} before its end, and is saved: "
-                "train again to go on"
+                f"the training was ended by {self.received.name} before its end; train again to go "
+                "on from its last checkpoint"
             )
 
     def _of_received(self) -> Any:
@@ -227,6 +227,7 @@ class StopSignals:
 def _put_back_in_child() -> None:
     """A worker that a training forks can be interrupted and terminated like any other."""
     while _active:
+        _active[-1]._pending.clear()  # they came to the parent
         _active[-1]._put_back()
 
 
