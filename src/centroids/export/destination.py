@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from centroids.files import write_atomically
+from centroids.files import replace_file
 
 
 def check_destination(path: str | os.PathLike[str]) -> str:
@@ -29,12 +29,12 @@ def check_destination(path: str | os.PathLike[str]) -> str:
 
 
 def write_whole(path: str, data: bytes) -> None:
-    """Writes a file, whole or not at all.
+    """Writes a file, whole or not at all, and removes what killed writes of it have left.
 
     Raises:
         OSError: If it cannot be written; it names `path`, not the temporary file.
     """
     try:
-        write_atomically(path, data)
+        replace_file(path, data)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), path) from error
