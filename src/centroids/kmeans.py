@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import operator
 import os
 from collections.abc import Callable, Iterator
@@ -21,8 +22,10 @@ from centroids.export.tensorflow_checkpoint import (
     is_tensorflow_checkpoint,
 )
 from centroids.kernels.dense_or_sparse import is_real, is_sparse
-from centroids.kmeans_from_tensorflow import load_kmeans_from_tensorflow
+from centroids.kmeans_from_tensorflow import TrainingSettings, load_kmeans_from_tensorflow
 from centroids.kmeans_model import KMeansModel
+
+logger = logging.getLogger(__name__)
 
 
 class KMeansClustering(Estimator):
@@ -134,7 +137,7 @@ class KMeansClustering(Estimator):
             "kmeans_plus_plus_num_retries": model.kmeans_plus_plus_num_retries,
             "relative_tolerance": model.relative_tolerance,
         }
-        self._steps_per_iteration = model.mini_batch_steps_per_iteration if use_mini_batch else 1
+        self._taken_on_trust: str | None = None  # a checkpoint whose metric nobody could check
         super().__init__(model_fn=model.model_fn, model_dir=model_dir, config=config, params=params)
 
     def cluster_centers(self) -> NDArray[Any]:
@@ -237,8 +240,19 @@ class KMeansClustering(Estimator):
             path = find_tensorflow_checkpoint(self.model_dir) if found is None else None
             if path is None:
                 return found
-        metric = self.params["distance_metric"]
-        return load_kmeans_from_tensorflow(path, metric, self._steps_per_iteration)
+        use_mini_batch = self.params["use_mini_batch"]
+        steps = self.params["mini_batch_steps_per_iteration"] if use_mini_batch else 1
+        given = TrainingSettings(self.params["distance_metric"], use_mini_batch, steps)
+        checkpoint, stored = load_kmeans_from_tensorflow(path, given)
+        if stored.distance_metric is None and self._taken_on_trust != checkpoint.path:
+            self._taken_on_trust = checkpoint.path
+            logger.warning(
+                "%s has no graph of a k-means beside it (a .meta file): that it was trained with "
+                "distance_metric=%r is taken from the arguments.",
+                checkpoint.path,
+                given.distance_metric,
+            )
+        return checkpoint
 
     def _predict_one(self, input_fn: InputFunction, key: str) -> Iterator[Any]:
         # By whole batches: a dict for every point would take ten times as long as the search.

@@ -346,14 +346,15 @@ def import_(
     distance_metric: Annotated[
         Metric | None,
         typer.Option(
-            help="That of the old model: TensorFlow does not store it. "
-            "Default: squared_euclidean, as in TensorFlow."
+            help="That of the old model. Default: read from the graph beside the checkpoint (its "
+            ".meta file); without one squared_euclidean, as in TensorFlow."
         ),
     ] = None,
     mini_batch_steps_per_iteration: Annotated[
         int | None,
         typer.Option(
-            help="That of the old model, if it was more than 1: TensorFlow does not store it."
+            help="That of the old model. Default: read from the graph; without one to be given "
+            "if it was more than 1."
         ),
     ] = None,
 ) -> None:

@@ -1,0 +1,182 @@
+"""How a model of TensorFlow was trained is read from the graph beside its checkpoint.
+
+`data/make_tensorflow_graphs.py` trained the models, with TensorFlow 1.4.1, 1.15.5 and 2.15.1.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from centroids import KMeansClustering
+from centroids.estimator import DamagedCheckpointError
+from centroids.export import load_tensorflow_checkpoint
+from centroids.inputs import limit_epochs
+from tests.cli.test_commands import run
+
+DATA = Path(__file__).parent / "data"
+POINTS = np.load(DATA / "points.npy")
+VERSIONS = ("1.4.1", "1.15.5", "2.15.1")
+METRICS = ("squared_euclidean", "cosine")
+MODES: dict[str, dict[str, Any]] = {
+    "full_batch": {"use_mini_batch": False},
+    "mini_batch": {"use_mini_batch": True, "mini_batch_steps_per_iteration": 1},
+    "several": {"use_mini_batch": True, "mini_batch_steps_per_iteration": 5},
+}
+OF_CONTRIB_LEARN = {
+    "use_mini_batch": True,
+    "mini_batch_steps_per_iteration": 3,
+    "distance_metric": "cosine",
+}
+CASES: list[tuple[str, dict[str, Any]]] = [
+    *(
+        (f"{version}/{mode}_{metric}", {**arguments, "distance_metric": metric})
+        for version in VERSIONS
+        for mode, arguments in MODES.items()
+        for metric in METRICS
+    ),
+    *((f"{version}/contrib_learn", OF_CONTRIB_LEARN) for version in VERSIONS[:2]),
+]
+cases = pytest.mark.parametrize(("name", "arguments"), CASES, ids=[name for name, _ in CASES])
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folders that the three versions of TensorFlow left."""
+    folder = tmp_path_factory.mktemp("models")
+    with zipfile.ZipFile(DATA / "models_of_tensorflow.zip") as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def once() -> Any:
+    return limit_epochs(POINTS, num_epochs=1)
+
+
+@cases
+def test_the_settings_of_each_model_are_told(
+    models: Path, tmp_path: Path, name: str, arguments: dict[str, Any]
+) -> None:
+    from centroids.cli.importing import import_model
+    from centroids.estimator import load_latest
+
+    import_model(models / name, tmp_path / "new", None, None)
+    imported = load_latest(str(tmp_path / "new"))
+    assert imported is not None and imported.global_step == 6
+    assert imported.identity["distance_metric"] == arguments["distance_metric"]
+    expected = {"num_clusters": 4, "mini_batch_steps_per_iteration": 1, **arguments}
+    assert imported.params == expected
+
+
+@cases
+def test_each_model_answers_as_it_did_in_tensorflow(
+    models: Path, name: str, arguments: dict[str, Any]
+) -> None:
+    kmeans = KMeansClustering(4, model_dir=str(models / name), **arguments)
+    expected = np.load(models / name / "predicted.npz")
+    np.testing.assert_array_equal(kmeans.cluster_centers(), expected["centers"])
+    labels = list(kmeans.predict_cluster_index(once))
+    np.testing.assert_array_equal(labels, expected["cluster_index"])
+
+
+@cases
+def test_a_contradicting_argument_is_an_error(
+    models: Path, name: str, arguments: dict[str, Any]
+) -> None:
+    full = not arguments["use_mini_batch"]
+    steps = arguments.get("mini_batch_steps_per_iteration", 1)
+    others = {
+        "distance_metric": METRICS[arguments["distance_metric"] == METRICS[0]],
+        "use_mini_batch": full,
+        **({} if full else {"mini_batch_steps_per_iteration": steps + 1}),
+    }
+    for argument, value in others.items():
+        kmeans = KMeansClustering(4, model_dir=str(models / name), **{**arguments, argument: value})
+        stored = arguments[argument] if argument != "mini_batch_steps_per_iteration" else steps
+        message = f"{argument} is {value!r}, but .* was trained with {argument}={stored!r}; give"
+        with pytest.raises(ValueError, match=message):
+            kmeans.cluster_centers()
+        with pytest.raises(ValueError, match=message):
+            kmeans.train(lambda: POINTS, steps=1)
+    assert not list((models / name).glob("*.safetensors"))
+
+
+def test_a_contradicting_option_is_an_error(models: Path) -> None:
+    for options, message in [
+        (
+            ["--distance-metric", "squared_euclidean"],
+            "--distance-metric is squared_euclidean, but 2.15.1/several_cosine/model.ckpt-6 was "
+            "trained with cosine: leave --distance-metric out",
+        ),
+        (
+            ["--mini-batch-steps-per-iteration", "4"],
+            "was trained with 5: leave --mini-batch-steps-per-iteration out",
+        ),
+    ]:
+        done = run(models, "import", "2.15.1/several_cosine", "never", *options, code=2)
+        assert message in done.stderr
+        assert not (models / "never").exists()
+
+
+def test_training_goes_on_in_the_same_iteration(models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(models / "1.4.1" / "several_cosine", folder)
+    remaining = int(load_tensorflow_checkpoint(folder)["update_in_steps"])
+    kmeans = KMeansClustering(4, model_dir=str(folder), **dict(CASES)["1.4.1/several_cosine"])
+    assert kmeans.get_variable_value("update_in_steps") == 5 - remaining
+
+
+def test_without_a_graph_the_arguments_count_and_that_is_said(
+    models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = models / "1.15.5" / "mini_batch_cosine"
+    folder = tmp_path / "old"
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.meta"))
+    kmeans = KMeansClustering(4, model_dir=str(folder))
+    with caplog.at_level(logging.WARNING, "centroids"):
+        kmeans.cluster_centers()
+        kmeans.cluster_centers()
+    (record,) = caplog.records
+    assert "distance_metric='squared_euclidean' is taken from the arguments" in record.getMessage()
+    printed = run(tmp_path, "import", "old", "guessed").stdout
+    assert "The metric is a guess: there is no graph (old/model.ckpt-6.meta)" in printed
+    printed = run(tmp_path, "import", "old", "given", "--distance-metric", "cosine").stdout
+    assert "cosine" in printed and "guess" not in printed
+    assert "guess" not in run(tmp_path, "import", str(source), "told").stdout
+
+
+@pytest.mark.parametrize("content", [b"no graph", b"\x0a\x05"])
+def test_a_damaged_graph_is_an_error(models: Path, tmp_path: Path, content: bytes) -> None:
+    folder = tmp_path / "old"
+    shutil.copytree(models / "1.15.5" / "mini_batch_cosine", folder)
+    (folder / "model.ckpt-6.meta").write_bytes(content)
+    kmeans = KMeansClustering(4, model_dir=str(folder), distance_metric="cosine")
+    with pytest.raises(DamagedCheckpointError, match=r"ckpt-6\.meta is no whole graph"):
+        kmeans.cluster_centers()
+
+
+def test_a_graph_without_a_kmeans_says_nothing(models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "old"
+    shutil.copytree(models / "1.15.5" / "mini_batch_cosine", folder)
+    (folder / "model.ckpt-6.meta").write_bytes(b"")
+    kmeans = KMeansClustering(4, model_dir=str(folder))
+    assert kmeans.cluster_centers().shape == (4, 3)
+
+
+def test_objects_of_tensorflow_2_have_their_names_and_strings_are_left_out(models: Path) -> None:
+    folder = models / "2.15.1" / "objects"
+    variables = load_tensorflow_checkpoint(folder)
+    assert sorted(variables) == ["layer/kernel", "save_counter", "step"]
+    kernel = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.testing.assert_array_equal(variables["layer/kernel"], kernel)
+    assert variables["step"] == 7
+    for path in (folder / "saved_model", folder / "saved_model" / "variables" / "variables"):
+        variables = load_tensorflow_checkpoint(path)
+        assert list(variables) == ["kernel"]
+        np.testing.assert_array_equal(variables["kernel"], kernel)
