@@ -6,7 +6,7 @@ import itertools
 import logging
 import operator
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -201,6 +201,10 @@ class KMeansClustering(Estimator):
         self,
         path: str | os.PathLike[str],
         checkpoint_path: str | os.PathLike[str] | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        index_only: bool = False,
+        float32: bool = False,
     ) -> str:
         """Writes the trained model as an ONNX file, for onnxruntime 1.10 and later.
 
@@ -211,13 +215,21 @@ class KMeansClustering(Estimator):
         Args:
             path: The file to write.
             checkpoint_path: The checkpoint to export; None takes the latest.
+            columns: The names of the columns of the points, which the metadata of the file then
+                tells as `columns`, a JSON list.
+            index_only: Leave `all_distances` out. It takes most of the memory, and half the time.
+            float32: Multiply in float32 in place of float64, which takes less of both. Points of
+                float64 become float32. Labels are as right wherever the points lie, but not those
+                of groups of points that are a hundred times farther apart than points within one.
 
         Returns:
             The path.
 
         Raises:
             ValueError: If the model has not been trained yet, the checkpoint is of another model,
-                or the centers take more than the 2 GB that an ONNX file can hold.
+                the centers take more than the 2 GB that an ONNX file can hold or overflow float32
+                where that was asked for, or there is another number of columns.
+            TypeError: If `columns` is no list of names.
             ImportError: If the package onnx is missing: `pip install centroids[onnx]`.
             OSError: If the file cannot be written; nothing is left behind.
         """
@@ -229,7 +241,15 @@ class KMeansClustering(Estimator):
         centers = restored.variables[self.CLUSTERS]
         if spec.check_variables is not None:
             spec.check_variables(restored.variables)
-        return write_onnx(path, centers, self.params["distance_metric"], restored.global_step)
+        return write_onnx(
+            path,
+            centers,
+            self.params["distance_metric"],
+            restored.global_step,
+            columns=columns,
+            index_only=index_only,
+            float32=float32,
+        )
 
     def _load_checkpoint(
         self, checkpoint_path: str | os.PathLike[str] | None = None

@@ -5,6 +5,7 @@ from centroids.export.outputs import DEFAULT_SERVING_SIGNATURE_DEF_KEY, PredictO
 from centroids.export.receivers import (
     FixedLenFeature,
     ServingInputReceiver,
+    build_columns_serving_input_receiver_fn,
     build_parsing_serving_input_receiver_fn,
     build_raw_serving_input_receiver_fn,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "PredictOutput",
     "ServingInputReceiver",
     "Tensor",
+    "build_columns_serving_input_receiver_fn",
     "build_parsing_serving_input_receiver_fn",
     "build_raw_serving_input_receiver_fn",
     "cast",
