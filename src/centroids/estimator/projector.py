@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_ROWS = 10_000
 MAX_VALUES = 4_000_000
 FOLDER = "projector"
+# The format has no quotes: within a value these would begin another column or row.
+_ESCAPES = {ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
 # TensorBoard looks for this name in every folder that has an event file.
 CONFIG_FILE = "projector_config.pbtxt"
 
@@ -51,9 +53,10 @@ class ProjectorHook(SessionRunHook):
 def write_projector(
     output_dir: str, name: str, rows: ArrayLike, columns: Mapping[str, ArrayLike]
 ) -> None:
-    """Writes `projector/<name>.tsv`, `projector/<name>_metadata.tsv` and projector_config.pbtxt.
+    r"""Writes `projector/<name>.tsv`, `projector/<name>_metadata.tsv` and projector_config.pbtxt.
 
-    Each file is replaced as a whole. What projector_config.pbtxt lists already stays.
+    Each file is replaced as a whole. What projector_config.pbtxt lists already stays. Tabs and ends
+    of lines within values and titles are written as \t, \n and \r, a slash in `name` as %2F.
 
     Args:
         output_dir: The folder of the event files.
@@ -82,16 +85,17 @@ def write_projector(
     count = min(len(matrix), MAX_ROWS, MAX_VALUES // max(matrix.shape[1], 1))
     table = io.BytesIO()
     np.savetxt(table, matrix[:count], fmt="%.9g", delimiter="\t")
-    lines = ["\t".join(["index", *values])] if values else []
+    lines = [_line(["index", *values])] if values else []
     for index in range(count):
-        lines.append("\t".join([str(index), *(str(column[index]) for column in values.values())]))
+        lines.append(_line([index, *(column[index] for column in values.values())]))
     os.makedirs(os.path.join(output_dir, FOLDER), exist_ok=True)
     remove_leftovers(os.path.join(output_dir, FOLDER))
     config = ProjectorConfig()
     embedding = config.embeddings.add()
     embedding.tensor_name = name
-    embedding.tensor_path = f"{FOLDER}/{name}.tsv"
-    embedding.metadata_path = f"{FOLDER}/{name}_metadata.tsv"
+    file_name = name.replace("%", "%25").replace("/", "%2F")
+    embedding.tensor_path = f"{FOLDER}/{file_name}.tsv"
+    embedding.metadata_path = f"{FOLDER}/{file_name}_metadata.tsv"
     metadata = "\n".join(lines) + "\n"
     write_atomically(os.path.join(output_dir, embedding.metadata_path), metadata.encode())
     write_atomically(os.path.join(output_dir, embedding.tensor_path), table.getvalue())
@@ -103,3 +107,8 @@ def write_projector(
         listed = ""
     if not re.search(rf'tensor_name\s*:\s*"{re.escape(name)}"', listed):
         write_atomically(config_path, (listed + str(config)).encode())
+
+
+def _line(values: Iterable[object]) -> str:
+    """Values in the columns of one line."""
+    return "\t".join(str(value).translate(_ESCAPES) for value in values)

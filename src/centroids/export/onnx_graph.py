@@ -91,7 +91,7 @@ def add_squared_euclidean(graph: OnnxGraph, centers: NDArray[Any], *, with_dista
 
 
 def add_cosine(graph: OnnxGraph, centers: NDArray[Any], *, with_distances: bool) -> None:
-    """Adds what leads from `points` to the outputs for the cosine distance, half a chord squared."""
+    """Adds what leads from `points` to the outputs, for 1 - cos: half the square of a chord."""
     unit_centers, penalties = prepare_centers(centers[:0], centers, cosine=True)
     if penalties is None:
         penalties = np.zeros(len(centers))
