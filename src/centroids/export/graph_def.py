@@ -169,9 +169,12 @@ class GraphWriter:
 
 def _content(node: Node) -> tuple[Any, ...] | None:
     """What tells a large constant, such as that of all centers: equal ones are written once."""
-    if node.op != "Const" or node.attributes["value"].nbytes < _LARGE:
+    if node.op != "Const":
         return None
-    array = np.ascontiguousarray(node.attributes["value"])
+    array = node.attributes["value"]
+    # One that no graph can hold is left to the error that says so.
+    if not _LARGE <= array.nbytes <= MAX_CONSTANT_BYTES or not array.flags.c_contiguous:
+        return None
     return array.dtype, array.shape, hashlib.blake2b(array.data).digest()
 
 
