@@ -131,6 +131,7 @@ def test_faiss_takes_it_for_a_coarse_quantizer(tmp_path: Path, kind: str) -> Non
     faiss = pytest.importorskip("faiss", reason="faiss is not installed")
     points = far_points(1e4)[:5000]
     path = write_faiss(tmp_path / "c.faiss", points[:100], "squared_euclidean")
+    faiss.omp_set_num_threads(1)  # its training on many small lists waits more than it works
     quantizer = faiss.read_index(path)
     more = (8, 8) if kind == "IVFPQ" else ()
     index = getattr(faiss, f"Index{kind}")(quantizer, 16, 100, *more)

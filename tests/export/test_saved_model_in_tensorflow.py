@@ -27,6 +27,7 @@ pytestmark = [
 ]
 
 SCRIPT = Path(__file__).parent / "answer_with_tensorflow.py"
+C_SCRIPT = Path(__file__).parent / "answer_with_c_library.py"
 NUM_POINTS, WIDTH, NUM_CLUSTERS = 10_000, 12, 60
 
 
@@ -150,6 +151,17 @@ def test_tensorflow_gives_the_same_answers(
     assert theirs["all_distances"].dtype == ours.distances.dtype
     assert (theirs["all_distances"] >= 0).all()
     np.testing.assert_allclose(theirs["all_distances"], ours.distances, rtol=1e-5, atol=0)
+
+
+def test_the_c_library_gives_the_same_answers(exported: dict[str, Exported]) -> None:
+    cases = [case for case in CASES if case.receiver != "examples"]
+    run(str(C_SCRIPT), *(str(exported[case.name].path) for case in cases))
+    for case in cases:
+        ours = exported[case.name]
+        theirs = np.load(ours.path / "c.npz")
+        np.testing.assert_array_equal(theirs["serving_default"], ours.index)
+        np.testing.assert_array_equal(theirs["cluster_index"], ours.index)
+        np.testing.assert_allclose(theirs["all_distances"], ours.distances, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("as_text", [False, True])
