@@ -358,10 +358,9 @@ def test_hugging_face_reads_a_checkpoint(tmp_path: Path) -> None:
 
     for count in range(1, 12):  # all alignments of what comes before the arrays
         arrays = {f"v{'x' * count}": np.arange(count, dtype=np.int8), "global_step": np.array(3)}
-        data = checkpoint.serialize(Checkpoint(arrays, identity={"model": 'a "quoted" \u00e9'}))
-        assert data == checkpoint.serialize(
-            Checkpoint(arrays, identity={"model": 'a "quoted" \u00e9'})
-        )
+        saved = Checkpoint(arrays, identity={"model": 'a "quoted" \u00e9'})
+        data = checkpoint.serialize(saved)
+        assert data == checkpoint.serialize(saved)
         file = tmp_path / "model.safetensors"
         file.write_bytes(data)
         with safe_open(file, "np") as opened:
