@@ -6,7 +6,7 @@ import itertools
 import logging
 import operator
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -17,6 +17,7 @@ from centroids.clustering import InitialCenters
 from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig
 from centroids.estimator.estimator import InputFunction
 from centroids.estimator.session_setup import check_restored
+from centroids.export.columns import Columns
 from centroids.export.tensorflow_checkpoint import (
     find_tensorflow_checkpoint,
     is_tensorflow_checkpoint,
@@ -202,7 +203,7 @@ class KMeansClustering(Estimator):
         path: str | os.PathLike[str],
         checkpoint_path: str | os.PathLike[str] | None = None,
         *,
-        columns: Sequence[str] | None = None,
+        columns: Columns | None = None,
         index_only: bool = False,
         float32: bool = False,
     ) -> str:
@@ -215,8 +216,8 @@ class KMeansClustering(Estimator):
         Args:
             path: The file to write.
             checkpoint_path: The checkpoint to export; None takes the latest.
-            columns: The names of the columns of the points, which the metadata of the file then
-                tells as `columns`, a JSON list.
+            columns: The names of the columns of the points, or the dict of features that the model
+                was trained on. The metadata of the file then tells them as `columns`, a JSON list.
             index_only: Leave `all_distances` out. It takes most of the memory, and half the time.
             float32: Multiply in float32 in place of float64, which takes less of both. Points of
                 float64 become float32. Labels are as right wherever the points lie, but not those
@@ -229,7 +230,7 @@ class KMeansClustering(Estimator):
             ValueError: If the model has not been trained yet, the checkpoint is of another model,
                 the centers take more than the 2 GB that an ONNX file can hold or overflow float32
                 where that was asked for, or there is another number of columns.
-            TypeError: If `columns` is no list of names.
+            TypeError: If `columns` is neither.
             ImportError: If the package onnx is missing: `pip install centroids[onnx]`.
             OSError: If the file cannot be written; nothing is left behind.
         """

@@ -93,6 +93,10 @@ def test_names_of_columns_are_in_the_metadata(tmp_path: Path) -> None:
     proto = onnx.load(model.export_onnx(tmp_path / "m.onnx", columns=names))
     properties = {entry.key: entry.value for entry in proto.metadata_props}
     assert json.loads(properties["columns"]) == names
+    features = {"width": np.zeros(5), "height": np.zeros((5, 1))}
+    proto = onnx.load(model.export_onnx(tmp_path / "m.onnx", columns=features))
+    properties = {entry.key: entry.value for entry in proto.metadata_props}
+    assert json.loads(properties["columns"]) == ["height", "width"]
     with pytest.raises(ValueError, match="must name the 2 columns of the points, got 1 names"):
         model.export_onnx(tmp_path / "m.onnx", columns=["a"])
     for wrong in ("ab", ["a", 3]):

@@ -161,6 +161,26 @@ def test_a_damaged_graph_is_an_error(models: Path, tmp_path: Path, content: byte
         kmeans.cluster_centers()
 
 
+def test_any_damage_of_a_graph_is_noticed_or_harmless(models: Path, tmp_path: Path) -> None:
+    from centroids.kmeans_tensorflow_graph import read_graph
+
+    whole = (models / "2.15.1" / "several_cosine" / "model.ckpt-6.meta").read_bytes()
+    random = np.random.default_rng(0)
+    told = set()
+    for number in range(150):
+        damaged = bytearray(whole[: random.integers(len(whole))] if number % 3 == 0 else whole)
+        for place in random.integers(0, max(len(damaged), 1), size=number % 9):
+            damaged[place : place + 1] = random.bytes(1)
+        prefix = str(tmp_path / f"damaged-{number}")
+        Path(prefix + ".meta").write_bytes(damaged)
+        try:
+            settings = read_graph(prefix, "update_in_steps")
+        except DamagedCheckpointError:
+            continue
+        told.add(None if settings is None else settings.distance_metric)
+    assert "cosine" in told
+
+
 def test_a_graph_without_a_kmeans_says_nothing(models: Path, tmp_path: Path) -> None:
     folder = tmp_path / "old"
     shutil.copytree(models / "1.15.5" / "mini_batch_cosine", folder)

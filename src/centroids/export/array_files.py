@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.export.columns import check_columns
+from centroids.export.columns import Columns, check_columns
 from centroids.export.destination import as_float32, check_destination, write_whole
 from centroids.export.shift import shift_of
 from centroids.kernels.functions import prepare_centers
@@ -22,7 +21,7 @@ def write_npz(
     counts: NDArray[np.int64],
     distance_metric: str,
     global_step: int,
-    columns: Sequence[str] | None = None,
+    columns: Columns | None = None,
 ) -> str:
     """Writes centers and what belongs to them as a NumPy archive, which needs no pickle.
 

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# Names of columns; or features by name, such as a model was trained on.
+Columns = Sequence[str] | Mapping[str, Any]
 
 
-def check_columns(columns: Sequence[str], dimensions: int | None = None) -> list[str]:
+def check_columns(columns: Columns, dimensions: int | None = None) -> list[str]:
     """Returns the names of the columns of points as a list.
 
     Args:
-        columns: The names.
+        columns: The names; or a dict of features, whose columns training joins in the order of
+            their sorted names. A feature of several columns gives `name_0`, `name_1` and so on.
         dimensions: How many there must be; None for any number.
 
     Raises:
-        TypeError: If they are no sequence of strings.
+        TypeError: If they are no sequence of strings, and no dict of features.
         ValueError: If there is not one for each dimension.
 
     >>> check_columns(("height", "width"), 2)
     ['height', 'width']
+    >>> import numpy as np
+    >>> check_columns({"size": np.zeros((5, 2)), "age": np.zeros(5)})
+    ['age', 'size_0', 'size_1']
     """
-    if isinstance(columns, (str, bytes)) or not isinstance(columns, Sequence):
+    if isinstance(columns, Mapping):
+        names: list[Any] = _names_of_features(columns)
+    elif isinstance(columns, (str, bytes)) or not isinstance(columns, Sequence):
         raise TypeError(f"columns must be a list of names, got {columns!r}")
-    names = list(columns)
+    else:
+        names = list(columns)
     for name in names:
         if not isinstance(name, str):
             raise TypeError(f"columns must be a list of names, got {name!r} in it")
@@ -29,4 +40,18 @@ def check_columns(columns: Sequence[str], dimensions: int | None = None) -> list
         raise ValueError(
             f"columns must name the {dimensions} columns of the points, got {len(names)} names"
         )
+    return names
+
+
+def _names_of_features(features: Mapping[str, Any]) -> list[Any]:
+    names: list[Any] = []
+    for name in sorted(features):
+        shape = getattr(features[name], "shape", None)
+        if shape is None or len(shape) not in (1, 2):
+            raise TypeError(
+                f"columns must be a list of names or a dict of features of the shapes [n] or "
+                f"[n, d], got {features[name]!r} for {name!r}"
+            )
+        width = shape[1] if len(shape) == 2 else 1
+        names += [name] if width == 1 else [f"{name}_{index}" for index in range(width)]
     return names

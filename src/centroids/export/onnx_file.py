@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.export.columns import check_columns
+from centroids.export.columns import Columns, check_columns
 from centroids.export.destination import as_float32, check_destination, write_whole
 from centroids.export.onnx_graph import OnnxGraph, add_cosine, add_squared_euclidean
 
@@ -33,7 +32,7 @@ def write_onnx(
     distance_metric: str,
     global_step: int,
     *,
-    columns: Sequence[str] | None = None,
+    columns: Columns | None = None,
     index_only: bool = False,
     float32: bool = False,
 ) -> str:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.export.columns import check_columns
+from centroids.export.columns import Columns, check_columns
 from centroids.export.destination import check_destination, write_whole
 
 
 def write_csv(
-    path: str | os.PathLike[str], centers: NDArray[Any], columns: Sequence[str] | None = None
+    path: str | os.PathLike[str], centers: NDArray[Any], columns: Columns | None = None
 ) -> str:
     """Writes centers as text, a line for each: so many digits that reading gives the same numbers.
 
@@ -52,7 +51,7 @@ def write_csv(
 
 
 def write_parquet(
-    path: str | os.PathLike[str], centers: NDArray[Any], columns: Sequence[str] | None = None
+    path: str | os.PathLike[str], centers: NDArray[Any], columns: Columns | None = None
 ) -> str:
     """Writes centers as a Parquet file, a row for each, in their own type.
 
