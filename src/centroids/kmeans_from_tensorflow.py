@@ -61,11 +61,17 @@ class ContradictionError(ValueError):
     """An argument says otherwise than the model that TensorFlow trained."""
 
     def __init__(self, argument: str, given: object, stored: object, path: str) -> None:
+        remedy = "give that"
+        if argument != "distance_metric":
+            remedy += ", or make a folder of it with centroids import, and change the mode there"
         super().__init__(
-            f"{argument} is {given!r}, but {path} was trained with {argument}={stored!r}; give "
-            "that (to go on in another mode, make a folder of it first with: centroids import)"
+            f"{argument} is {given!r}, but {path} was trained with {argument}={stored!r}; {remedy}"
         )
         self.argument, self.given, self.stored, self.path = argument, given, stored, path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For processes that hand errors on."""
+        return type(self), (self.argument, self.given, self.stored, self.path)
 
 
 def load_kmeans_from_tensorflow(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import shutil
 import zipfile
 from pathlib import Path
@@ -105,6 +106,14 @@ def test_a_contradicting_argument_is_an_error(
         with pytest.raises(ValueError, match=message):
             kmeans.train(lambda: POINTS, steps=1)
     assert not list((models / name).glob("*.safetensors"))
+
+
+def test_a_contradiction_can_be_handed_on(models: Path) -> None:
+    kmeans = KMeansClustering(4, model_dir=str(models / "1.4.1" / "mini_batch_cosine"))
+    with pytest.raises(ValueError) as got:
+        kmeans.cluster_centers()
+    again = pickle.loads(pickle.dumps(got.value))
+    assert type(again) is type(got.value) and str(again) == str(got.value)
 
 
 def test_a_contradicting_option_is_an_error(models: Path) -> None:
