@@ -97,10 +97,11 @@ def export(
 
 def _write_saved_model(exported: _Exported) -> tuple[str, str]:
     centers = exported.checkpoint.variables[KMeansClustering.CLUSTERS]
+    names = exported.columns or [""]
     receive = (
-        build_raw_serving_input_receiver_fn({"points": centers})
-        if exported.columns is None
-        else build_columns_serving_input_receiver_fn(exported.columns, centers.dtype)
+        build_columns_serving_input_receiver_fn(names, centers.dtype)
+        if all(names) and len(set(names)) == len(names)
+        else build_raw_serving_input_receiver_fn({"points": centers})
     )
     path = exported.model.export_savedmodel(
         exported.output,

@@ -199,7 +199,7 @@ def build_columns_serving_input_receiver_fn(
 
     Raises:
         TypeError: If `columns` is no list of strings.
-        ValueError: If it is empty, or has a name twice.
+        ValueError: If it is empty, has an empty name, or a name twice.
 
     >>> receiver = build_columns_serving_input_receiver_fn(["height", "width"])()
     >>> list(receiver.named_receivers)
@@ -208,8 +208,8 @@ def build_columns_serving_input_receiver_fn(
     ['height', 'width']
     """
     names = check_columns(columns)
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"columns must be different names, at least one; got {names}")
+    if not names or "" in names or len(set(names)) < len(names):
+        raise ValueError(f"columns must be different names, none empty, at least one; got {names}")
     kind = np.dtype(dtype)
 
     def serving_input_receiver_fn() -> ServingInputReceiver:
