@@ -189,6 +189,19 @@ def test_names_of_columns_go_along(tmp_path: Path) -> None:
     assert json.loads(properties["columns"]) == ["d", "b"]
 
 
+def test_names_that_tensorflow_cannot_take_do_not_spoil_the_model(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from centroids.cli import exporting
+
+    monkeypatch.setattr(exporting, "read_columns", lambda _: ["a", "b", "class", "d"])
+    export(folder / "model", folder / "served", None, None)
+    assert "not columns by name: TensorFlow 2 cannot load" in capsys.readouterr().out
+    (version,) = (folder / "served").iterdir()
+    signatures = read_meta_graph(str(version)).signature_def
+    assert sorted(signatures) == ["all_distances", "cluster_index", "serving_default"]
+
+
 def test_an_option_of_another_format_is_refused(folder: Path) -> None:
     for name, options, message in [
         ("c.npz", ExportOptions(index_only=True), "--index-only is for onnx, .* is npz"),

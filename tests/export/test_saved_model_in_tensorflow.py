@@ -214,7 +214,7 @@ def test_columns_by_their_names_and_no_checks(tmp_path: Path) -> None:
     points = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
     kmeans = centroids.KMeansClustering(7, initial_clusters=points[:7], distance_metric="cosine")
     kmeans.train(lambda: [points])
-    receive = export.build_columns_serving_input_receiver_fn(["width", "height"])
+    receive = export.build_columns_serving_input_receiver_fn(["width", "height (cm)"])
     folder = kmeans.export_savedmodel(tmp_path, receive, check_numerics=False)
     np.save(tmp_path / "points.npy", points)
     np.save(tmp_path / "index.npy", list(kmeans.predict_cluster_index(lambda: [points])))
@@ -226,7 +226,7 @@ signatures = tf.saved_model.load(model).signatures
 assert len(signatures) == 6, list(signatures)
 whole = signatures["serving_default"](points=tf.constant(points))["output"]
 np.testing.assert_array_equal(whole, index)
-apart = {"height": tf.constant(points[:, 1]), "width": tf.constant(points[:, 0])}
+apart = {"height (cm)": tf.constant(points[:, 1]), "width": tf.constant(points[:, 0])}
 np.testing.assert_array_equal(signatures["columns:cluster_index"](**apart)["output"], index)
 points[3] = np.nan
 assert signatures["serving_default"](points=tf.constant(points))["output"].shape == (500,)

@@ -97,12 +97,12 @@ def export(
 
 def _write_saved_model(exported: _Exported) -> tuple[str, str]:
     centers = exported.checkpoint.variables[KMeansClustering.CLUSTERS]
-    names = exported.columns or [""]
-    receive = (
-        build_columns_serving_input_receiver_fn(names, centers.dtype)
-        if all(names) and len(set(names)) == len(names)
-        else build_raw_serving_input_receiver_fn({"points": centers})
-    )
+    receive = build_raw_serving_input_receiver_fn({"points": centers})
+    if exported.columns is not None:
+        try:
+            receive = build_columns_serving_input_receiver_fn(exported.columns, centers.dtype)
+        except ValueError as error:
+            typer.echo(f"Requests hold points, not columns by name: {error}")
     path = exported.model.export_savedmodel(
         exported.output,
         receive,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,3 +56,26 @@ def _names_of_features(features: Mapping[str, Any]) -> list[Any]:
         width = shape[1] if len(shape) == 2 else 1
         names += [name] if width == 1 else [f"{name}_{index}" for index in range(width)]
     return names
+
+
+def check_argument_names(names: Sequence[str]) -> None:
+    """Raises a ValueError if TensorFlow 2 would not load a SavedModel with inputs of these names.
+
+    It makes arguments of a Python function of them, after it replaced what is no letter or digit
+    by underscores. Two that are then equal are refused, with all of the model; so is `class`.
+
+    >>> check_argument_names(["height", "width (cm)"])
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        argument = "".join(sign if sign.isalnum() else "_" for sign in name)
+        if not argument[:1].isalpha():
+            argument = f"arg_{argument}"
+        if not name or keyword.iskeyword(argument) or not argument.isidentifier():
+            raise ValueError(f"TensorFlow 2 cannot load a model with an input of the name {name!r}")
+        if argument in seen:
+            raise ValueError(
+                f"TensorFlow 2 cannot tell inputs of the names {seen[argument]!r} and {name!r} "
+                "apart"
+            )
+        seen[argument] = name

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from centroids.export.columns import check_columns
+from centroids.export.columns import check_argument_names, check_columns
 from centroids.export.graph import Node, Tensor, constant, placeholder
 from centroids.export.operations import as_columns, concat_columns
 
@@ -199,7 +199,8 @@ def build_columns_serving_input_receiver_fn(
 
     Raises:
         TypeError: If `columns` is no list of strings.
-        ValueError: If it is empty, has an empty name, or a name twice.
+        ValueError: If it is empty, or TensorFlow 2 could not load inputs of these names; see
+            `check_argument_names`.
 
     >>> receiver = build_columns_serving_input_receiver_fn(["height", "width"])()
     >>> list(receiver.named_receivers)
@@ -208,8 +209,9 @@ def build_columns_serving_input_receiver_fn(
     ['height', 'width']
     """
     names = check_columns(columns)
-    if not names or "" in names or len(set(names)) < len(names):
-        raise ValueError(f"columns must be different names, none empty, at least one; got {names}")
+    if not names:
+        raise ValueError("columns must have at least one name, got []")
+    check_argument_names(names)
     kind = np.dtype(dtype)
 
     def serving_input_receiver_fn() -> ServingInputReceiver:
