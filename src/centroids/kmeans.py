@@ -261,6 +261,9 @@ class KMeansClustering(Estimator):
             path = find_tensorflow_checkpoint(self.model_dir) if found is None else None
             if path is None:
                 return found
+        return self._load_tensorflow(path)
+
+    def _load_tensorflow(self, path: str | os.PathLike[str]) -> Checkpoint:
         use_mini_batch = self.params["use_mini_batch"]
         steps = self.params["mini_batch_steps_per_iteration"] if use_mini_batch else 1
         given = TrainingSettings(self.params["distance_metric"], use_mini_batch, steps)

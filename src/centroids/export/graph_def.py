@@ -175,7 +175,8 @@ def _content(node: Node) -> tuple[Any, ...] | None:
     # One that no graph can hold is left to the error that says so.
     if not _LARGE <= array.nbytes <= MAX_CONSTANT_BYTES or not array.flags.c_contiguous:
         return None
-    return array.dtype, array.shape, hashlib.blake2b(array.data).digest()
+    data = array.reshape(-1).view(np.uint8)
+    return array.dtype, array.shape, hashlib.blake2b(data).digest()
 
 
 def walk(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> Iterator[Node]:
