@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from centroids import KMeansClustering
-from centroids.estimator import DamagedCheckpointError
+from centroids.cli.importing import import_model
+from centroids.estimator import DamagedCheckpointError, load_latest
 from centroids.export import load_tensorflow_checkpoint
 from centroids.inputs import limit_epochs
-from tests.cli.test_commands import run
 
 DATA = Path(__file__).parent / "data"
 POINTS = np.load(DATA / "points.npy")
@@ -64,9 +64,6 @@ def once() -> Any:
 def test_the_settings_of_each_model_are_told(
     models: Path, tmp_path: Path, name: str, arguments: dict[str, Any]
 ) -> None:
-    from centroids.cli.importing import import_model
-    from centroids.estimator import load_latest
-
     import_model(models / name, tmp_path / "new", None, None)
     imported = load_latest(str(tmp_path / "new"))
     assert imported is not None and imported.global_step == 6
@@ -116,21 +113,24 @@ def test_a_contradiction_can_be_handed_on(models: Path) -> None:
     assert type(again) is type(got.value) and str(again) == str(got.value)
 
 
-def test_a_contradicting_option_is_an_error(models: Path) -> None:
-    for options, message in [
+@pytest.mark.parametrize(
+    ("metric", "steps", "message"),
+    [
         (
-            ["--distance-metric", "squared_euclidean"],
-            "--distance-metric is squared_euclidean, but 2.15.1/several_cosine/model.ckpt-6 was "
-            "trained with cosine: leave --distance-metric out",
+            "squared_euclidean",
+            None,
+            "--distance-metric is squared_euclidean, but .*several_cosine/model.ckpt-6 was trained "
+            "with cosine: leave --distance-metric out",
         ),
-        (
-            ["--mini-batch-steps-per-iteration", "4"],
-            "was trained with 5: leave --mini-batch-steps-per-iteration out",
-        ),
-    ]:
-        done = run(models, "import", "2.15.1/several_cosine", "never", *options, code=2)
-        assert message in done.stderr
-        assert not (models / "never").exists()
+        (None, 4, "was trained with 5: leave --mini-batch-steps-per-iteration out"),
+    ],
+)
+def test_a_contradicting_option_is_an_error(
+    models: Path, tmp_path: Path, metric: str | None, steps: int | None, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        import_model(models / "2.15.1" / "several_cosine", tmp_path / "never", metric, steps)
+    assert not (tmp_path / "never").exists()
 
 
 def test_training_goes_on_in_the_same_iteration(models: Path, tmp_path: Path) -> None:
@@ -142,22 +142,29 @@ def test_training_goes_on_in_the_same_iteration(models: Path, tmp_path: Path) ->
 
 
 def test_without_a_graph_the_arguments_count_and_that_is_said(
-    models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    models: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    source = models / "1.15.5" / "mini_batch_cosine"
-    folder = tmp_path / "old"
-    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.meta"))
-    kmeans = KMeansClustering(4, model_dir=str(folder))
+    source, old = models / "1.15.5" / "mini_batch_cosine", tmp_path / "old"
+    shutil.copytree(source, old, ignore=shutil.ignore_patterns("*.meta"))
+    kmeans = KMeansClustering(4, model_dir=str(old))
     with caplog.at_level(logging.WARNING, "centroids"):
         kmeans.cluster_centers()
         kmeans.cluster_centers()
     (record,) = caplog.records
     assert "distance_metric='squared_euclidean' is taken from the arguments" in record.getMessage()
-    printed = run(tmp_path, "import", "old", "guessed").stdout
-    assert "The metric is a guess: there is no graph (old/model.ckpt-6.meta)" in printed
-    printed = run(tmp_path, "import", "old", "given", "--distance-metric", "cosine").stdout
-    assert "cosine" in printed and "guess" not in printed
-    assert "guess" not in run(tmp_path, "import", str(source), "told").stdout
+
+    def printed(folder: Path, name: str, metric: str | None) -> str:
+        import_model(folder, tmp_path / name, metric, None)
+        return capsys.readouterr().out
+
+    guessed = printed(old, "guessed", None)
+    assert "The metric is a guess: there is no graph (" in guessed and "ckpt-6.meta)" in guessed
+    given = printed(old, "given", "cosine")
+    assert "cosine" in given and "guess" not in given
+    assert "guess" not in printed(source, "told", None)
 
 
 @pytest.mark.parametrize("content", [b"no graph", b"\x0a\x05"])
