@@ -318,7 +318,7 @@ def export(
     index_only: Annotated[
         bool,
         typer.Option(
-            "--index-only", help="onnx: leave the distances out. Half the time and the memory."
+            "--index-only", help="onnx: leave the distances out, which take most of the memory."
         ),
     ] = False,
     float32: Annotated[

@@ -248,9 +248,14 @@ class _Search:
         )
         sums = graph.node("Add", self._scores, squares, name="distances_by_products")
         bounded = graph.node("Max", sums, self._distance, name="bounded_distances")
-        columns = graph.constant("columns", np.arange(len(self._penalties)), np.int64)
-        own = graph.node("Equal", self._column, columns, name="is_nearest")
-        distances = graph.node("Where", own, self._distance, bounded, name="squared_distances")
+        distances = graph.node(
+            "ScatterElements",
+            bounded,
+            self._column,
+            self._distance,
+            name="squared_distances",
+            axis=1,
+        )
         if len(self._penalties) == len(self._copies):
             return distances
         copies = graph.constant("copies", self._copies, np.int64)
