@@ -324,7 +324,8 @@ def export(
     float32: Annotated[
         bool,
         typer.Option(
-            "--float32", help="onnx: compute in float32, for points of float32. Takes less of both."
+            "--float32",
+            help="onnx: compute in float32, for points of float32. Takes less time and memory.",
         ),
     ] = False,
     check_numerics: Annotated[
