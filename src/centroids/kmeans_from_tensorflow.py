@@ -75,13 +75,15 @@ class ContradictionError(ValueError):
 
 
 def load_kmeans_from_tensorflow(
-    path: str | os.PathLike[str], given: TrainingSettings
+    path: str | os.PathLike[str], given: TrainingSettings | None
 ) -> tuple[Checkpoint, TrainingSettings]:
     """Reads what TensorFlow trained as a checkpoint that training can go on from.
 
     Args:
         path: A model folder of TensorFlow, or the prefix of a checkpoint there.
-        given: The settings of the model as far as the caller knows them.
+        given: The settings of the model as far as the caller knows them. None takes the variables
+            alone, for a model that is trained in its own way: an iteration of several mini-batches
+            is then left where its centers were last put into force.
 
     Returns:
         The checkpoint, and what the graph beside TensorFlow's checkpoint says of the settings:
@@ -99,11 +101,11 @@ def load_kmeans_from_tensorflow(
     centers = _read_centers(source)
     counts = _read_counts(source, len(centers))
     stored = _stored_settings(source, has_counts=counts is not None)
-    settings = _agreed(given, stored, source.path)
+    settings = stored if given is None else _agreed(given, stored, source.path)
     if settings.use_mini_batch is None:
         mode = _mode_of_variables(source, has_counts=counts is not None)
         settings = _agreed(settings, mode, source.path)
-    steps_per_iteration = settings.mini_batch_steps_per_iteration
+    steps_per_iteration = 1 if given is None else settings.mini_batch_steps_per_iteration
     if counts is None:
         counts = initial_state(centers, steps_per_iteration or 1).counts
     updated, steps = _read_iteration(source, centers, counts, steps_per_iteration)

@@ -141,6 +141,29 @@ def test_training_goes_on_in_the_same_iteration(models: Path, tmp_path: Path) ->
     assert kmeans.get_variable_value("update_in_steps") == 5 - remaining
 
 
+@pytest.mark.parametrize("with_graph", [True, False])
+@pytest.mark.parametrize("by_prefix", [True, False])
+def test_a_warm_start_takes_centers_whatever_the_mode(
+    models: Path, tmp_path: Path, with_graph: bool, by_prefix: bool
+) -> None:
+    source = models / "1.15.5" / "several_cosine"
+    if not with_graph:
+        source = tmp_path / "old"
+        shutil.copytree(
+            models / "1.15.5" / "several_cosine", source, ignore=shutil.ignore_patterns("*.meta")
+        )
+    begin = source / "model.ckpt-6" if by_prefix else source
+    kmeans = KMeansClustering(4, use_mini_batch=False, warm_start_from=str(begin))
+    kmeans.train(lambda: POINTS, steps=1)
+    # One iteration of Lloyd's algorithm from TensorFlow's centers.
+    centers = np.load(models / "1.15.5" / "several_cosine" / "predicted.npz")["centers"]
+    distances = ((POINTS[:, np.newaxis].astype(float) - centers) ** 2).sum(axis=2)
+    nearest = distances.argmin(axis=1)
+    for cluster in np.unique(nearest):
+        mean = POINTS[nearest == cluster].astype(float).mean(axis=0)
+        np.testing.assert_allclose(kmeans.cluster_centers()[cluster], mean, rtol=1e-5)
+
+
 def test_without_a_graph_the_arguments_count_and_that_is_said(
     models: Path,
     tmp_path: Path,
