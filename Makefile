@@ -21,7 +21,8 @@ test: $(VENV)/.test ## Run the default test suite (under five minutes)
 test-slow: $(VENV)/.test $(VENV)/.interop ## Run the slow tests, with TensorFlow, ONNX and faiss as readers
 	$(BIN)/python -m pytest tests -m slow
 
-crash: $(VENV)/.test ## Kill thousands of trainings at random instants and compare what they come to (half an hour)
+crash: $(VENV)/.test ## Kill thousands of trainings, let the power fail, and compare what they come to (half an hour)
+	$(BIN)/python -m tests.crash.power_loss --choices $(or $(CHOICES),500)
 	$(BIN)/python -m tests.crash.kills --kills $(or $(KILLS),5000)
 
 fuzz: $(VENV)/.test ## Look for new failures: the tests of random inputs with fresh seeds, ROUNDS times (half an hour each)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from centroids.checkpoint_names import DamagedCheckpointError
+from centroids.files import read_regular
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.graph_pb2 import GraphDef
@@ -72,12 +73,11 @@ def read_graph(checkpoint: str, counter: str) -> GraphSettings | None:
 
 @functools.lru_cache(maxsize=16)
 def _read(path: str, counter: str, modified: int, size: int) -> GraphSettings | None:
-    del modified, size  # they only tell whether the file is still the one that was read
+    del modified  # it tells whether the file is still the one that was read, as its size does
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from tensorboard.compat.proto.meta_graph_pb2 import MetaGraphDef
 
-    with open(path, "rb") as file:
-        data = file.read()
+    data = read_regular(path, size, follow_links=True)
     try:
         graph = MetaGraphDef.FromString(data).graph_def
     except DecodeError as error:

@@ -74,3 +74,16 @@ def test_some_faults_in_an_export() -> None:
 @pytest.mark.slow
 def test_a_fault_at_each_operation_of_an_export() -> None:
     run_module("each_operation", "export", "--seed", SEED)
+
+
+@needs_compiler
+def test_power_failures_after_each_operation() -> None:
+    run_module("power_loss", "--choices", "3", "--seed", "0")
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_many_power_failures(capsys: pytest.CaptureFixture[str]) -> None:
+    output = run_module("power_loss", "--choices", "100", "--seed", SEED)
+    with capsys.disabled():
+        tell(output)

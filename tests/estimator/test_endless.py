@@ -14,6 +14,7 @@ import scipy.sparse
 
 import centroids
 from centroids import KMeansClustering, RunConfig, SessionRunHook
+from tests.estimator.online_mean import model_fn
 
 POINTS = np.array([[0.0, 0.0], [0.0, 2.0], [9.0, 0.0], [9.0, 2.0]], np.float32)
 SILENT = RunConfig(log_step_count_steps=None, save_summary_steps=None)
@@ -158,3 +159,27 @@ def test_one_reading_that_comes_for_ever(
     with pytest.raises(Interrupted):
         list(kmeans.predict(interrupted_after(500, lambda: np.full((1, 2), 3.5))))
     assert len(lines(caplog)) == 1
+
+
+class AtTheEnd(SessionRunHook):
+    """What a model may bring along: it looks at the result."""
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        """Notes where the training starts."""
+        self.first = session.global_step
+
+
+@pytest.mark.parametrize(("hook", "told"), [(AtTheEnd(), 1), (StopSoon(), 0)])
+def test_hooks_of_the_model_count_if_they_take_part_in_steps(
+    hook: SessionRunHook, told: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def with_hook(features: Any, mode: str) -> Any:
+        return model_fn(features, mode)._replace(training_hooks=[hook])
+
+    estimator = centroids.Estimator(with_hook, tmp_path)
+    if told:
+        with pytest.raises(Interrupted):
+            estimator.train(interrupted_after(9, POINTS))
+    else:
+        estimator.train(interrupted_after(9, POINTS))
+    assert len(lines(caplog)) == told

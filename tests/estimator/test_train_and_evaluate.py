@@ -193,7 +193,7 @@ def test_only_the_oldest_exports_go(tmp_path: Path) -> None:
     base = tmp_path / "base"
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    for name in ("mine", "123", "12345678901", "1000000000", "1000000001", "1000000002"):
+    for name in ("mine", "123", "01000000003", "1000000000", "1000000001", "1000000002"):
         (base / name).mkdir(parents=True)
         (base / name / "file").write_text("x")
     (base / "1000000009").symlink_to(elsewhere)
@@ -204,7 +204,7 @@ def test_only_the_oldest_exports_go(tmp_path: Path) -> None:
     assert set(os.listdir(base)) == {
         "mine",
         "123",
-        "12345678901",
+        "01000000003",
         "1000000002",
         "1000000008",
         "1000000009",

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from centroids import __version__
-from centroids.cli import exporting, importing, inference, inspection, training
+from centroids.cli import exporting, importing, inference, inspection, training, verification
 from centroids.cli.errors import end_with, suggesting_options
 
 _DEBUG = "--debug"
@@ -291,6 +291,21 @@ def inspect(
     """
     with suggesting_options(points or model_dir, can_drop=False):
         inspection.inspect(model_dir, points, words, clusters, nearest, _split(columns))
+
+
+@app.command()
+def verify(model_dir: ModelDir) -> None:
+    """Read every file of a model and tell which are whole.
+
+    Checkpoints and event files are compared with their checksums; nothing is changed. The exit code
+    is 1 if something is damaged, missing, or of a newer version.
+
+    
+    Example:
+      centroids verify model
+    """
+    if not verification.verify(model_dir):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """The Estimator runtime: it knows nothing of k-means, and any model can use it."""
 
-from centroids.checkpoint_names import DamagedCheckpointError
+from centroids.checkpoint_names import DamagedCheckpointError, NewerCheckpointError
 from centroids.estimator.checkpoint import Checkpoint
 from centroids.estimator.checkpoint_folder import (
     Saver,
@@ -50,6 +50,7 @@ from centroids.estimator.summary import EventWriter
 from centroids.estimator.summary_hook import SummarySaverHook
 from centroids.estimator.timer import SecondOrStepTimer
 from centroids.estimator.train_and_evaluate import EvalSpec, TrainSpec, train_and_evaluate
+from centroids.estimator.verification import Condition, Verdict, verify_model_dir
 from centroids.estimator.warm_start import WarmStartSettings
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
+    "Condition",
     "Coordinator",
     "DamagedCheckpointError",
     "Estimator",
@@ -77,6 +79,7 @@ __all__ = [
     "ModelDirBusyError",
     "NanLossDuringTrainingError",
     "NanTensorHook",
+    "NewerCheckpointError",
     "ProfilerHook",
     "ProgressBarHook",
     "ProjectorHook",
@@ -96,11 +99,13 @@ __all__ = [
     "TensorSpec",
     "TrainSpec",
     "Variables",
+    "Verdict",
     "WarmStartSettings",
     "describe",
     "latest_checkpoint",
     "load_latest",
     "read_checkpoint",
     "train_and_evaluate",
+    "verify_model_dir",
     "write_projector",
 ]

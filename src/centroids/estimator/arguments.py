@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from centroids.estimator.run_config import RunConfig
+from centroids.files import make_folders
 
 
 def check_count(name: str, value: Any) -> int | None:
@@ -118,7 +119,7 @@ def prepared_model_dir(model_dir: str) -> Iterator[None]:
         created.append(place)
         place = os.path.dirname(place)
     try:
-        os.makedirs(model_dir, exist_ok=True)
+        make_folders(model_dir)
         # Asking for rights is not enough: a mount may be read-only, a disk full.
         with tempfile.TemporaryFile(dir=model_dir):
             pass

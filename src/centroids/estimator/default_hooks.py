@@ -26,6 +26,14 @@ def may_stop(hook: SessionRunHook) -> bool:
     return not vars(type(hook)).get("only_watches", False)
 
 
+def takes_part_in_steps(hook: SessionRunHook) -> bool:
+    """Whether a hook is called around steps; those of a model that are not end no training."""
+    return any(
+        getattr(type(hook), method) is not getattr(SessionRunHook, method)
+        for method in ("before_run", "after_run")
+    )
+
+
 def training_hooks(
     spec: EstimatorSpec,
     config: RunConfig,

@@ -18,6 +18,7 @@ from centroids.estimator.session_run_hook import (
     SessionRunValues,
 )
 from centroids.estimator.timer import SecondOrStepTimer
+from centroids.files import replace_file
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
@@ -203,7 +204,6 @@ class ProfilerHook(SessionRunHook):
             phase = "B" if opens else "E"
             place = {"ph": phase, "ts": nanoseconds / 1000, "pid": process, "tid": 0}
             events.append({"name": name, **place})
-        with open(
-            os.path.join(self._output_dir, f"timeline-{step}.json"), "w", encoding="utf-8"
-        ) as file:
-            json.dump({"traceEvents": events, "displayTimeUnit": "ms"}, file)
+        text = json.dumps({"traceEvents": events, "displayTimeUnit": "ms"})
+        path = os.path.join(self._output_dir, f"timeline-{step}.json")
+        replace_file(path, text.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Generator, Mapping
@@ -66,6 +67,8 @@ def write_evaluation(folder: str, values: Mapping[str, Any]) -> None:
         key: value for key, value in values.items() if key != "global_step" and _is_number(value)
     }
     try:
+        if os.path.islink(folder):  # it leads out of the model folder
+            raise OSError(errno.ELOOP, "it is a symbolic link", folder)
         with EventWriter(folder) as writer:
             writer.add_scalars(scalars, values["global_step"])
     except OSError as error:

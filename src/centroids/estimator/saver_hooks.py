@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from centroids.estimator.arguments import check_exactly_one
-from centroids.estimator.checkpoint_folder import Saver
+from centroids.estimator.checkpoint_folder import Saver, check_basename
 from centroids.estimator.session_run_hook import (
     Coordinator,
     SessionRunContext,
@@ -82,7 +82,8 @@ class CheckpointSaverHook(SessionRunHook):
         listeners: Called before and after each save.
 
     Raises:
-        ValueError: If both or none of the intervals are given, or a scaffold.
+        ValueError: If both or none of the intervals are given, a scaffold is, or the basename has
+            characters that a list cannot hold.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class CheckpointSaverHook(SessionRunHook):
                 "hold; pass saver= or leave it out"
             )
         self._checkpoint_dir = checkpoint_dir
-        self._basename = checkpoint_basename
+        self._basename = check_basename(checkpoint_basename)
         self._given_saver = saver
         self._own_listeners = check_listeners(listeners)
         self._run_listeners: list[CheckpointSaverListener] = []

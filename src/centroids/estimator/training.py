@@ -9,7 +9,7 @@ from typing import Any
 
 from centroids.estimator import endless
 from centroids.estimator.checkpoint import Checkpoint
-from centroids.estimator.default_hooks import may_stop, training_hooks
+from centroids.estimator.default_hooks import may_stop, takes_part_in_steps, training_hooks
 from centroids.estimator.model_function import ModelFunction
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import CheckpointSaverListener
@@ -98,8 +98,9 @@ class Training:
         at_beginning = self.restored is None or self.restored.input_position is None
         if batches.peek() is None and at_beginning:
             logger.warning("input_fn gave no batch (or only empty ones): there is no step to train")
-        own_hooks = [*spec.training_chief_hooks, *self.hooks, *spec.training_hooks]
-        if not self.listeners and not any(map(may_stop, own_hooks)):
+        of_model = [*spec.training_chief_hooks, *spec.training_hooks]
+        hooks = [*self.hooks, *filter(takes_part_in_steps, of_model)]
+        if not self.listeners and not any(map(may_stop, hooks)):
             batches.warn_of_repeats(endless.TRAIN)
         warm = None
         if self.restored is None and self.warm_start is not None and batches.peek() is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.files import write_atomically
+from centroids.files import replace_file
 
 
 def check_destination(path: str | os.PathLike[str]) -> str:
@@ -52,12 +52,12 @@ def as_float32(centers: NDArray[Any], what: str) -> NDArray[np.float32]:
 
 
 def write_whole(path: str, data: bytes) -> None:
-    """Writes a file, whole or not at all.
+    """Writes a file, whole or not at all, and removes what killed writes of it have left.
 
     Raises:
         OSError: If it cannot be written; it names `path`, not the temporary file.
     """
     try:
-        write_atomically(path, data)
+        replace_file(path, data)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), path) from error

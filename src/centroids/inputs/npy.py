@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import os
@@ -57,7 +58,7 @@ def npy_input_fn(
     file = check_file(path)
     reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
     NpySource(file, reading)  # what is wrong with the file shall be told now
-    return lambda: NpySource(file, reading)
+    return functools.partial(NpySource, file, reading)
 
 
 class NpySource(WindowedSource):

@@ -3,6 +3,7 @@
 Everything above this layer is free of pointers; everything below it is free of Python.
 """
 
+from centroids.kernels.build_of_python import check_build_of_python
 from centroids.kernels.dense_or_sparse import Points, check_points, num_rows, result_dtype
 from centroids.kernels.functions import (
     Assignment,
@@ -33,6 +34,7 @@ __all__ = [
     "Seeding",
     "all_distances",
     "assign",
+    "check_build_of_python",
     "check_environment",
     "check_points",
     "default_num_threads",
