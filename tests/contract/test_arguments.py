@@ -39,7 +39,10 @@ def test_arguments_have_the_order_and_defaults_of_the_page() -> None:
         "kmeans_plus_plus_num_retries": 2,
         "relative_tolerance": None,
         "config": None,
+        "warm_start_from": None,
     }
+    keyword_only = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
+    assert keyword_only == ["warm_start_from"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +106,7 @@ def test_properties(tmp_path: Path) -> None:
         ({"initial_clusters": [["a"]]}, "array of numbers"),
         ({"initial_clusters": [[1j]]}, "array of numbers"),
         ({"initial_clusters": [[1.0], [1.0, 2.0]]}, "got rows of different lengths"),
-        ({"random_seed": -1}, "random_seed must be an integer of at least 0"),
+        ({"random_seed": 1.5}, "random_seed must be an integer, got 1.5"),
         ({"mini_batch_steps_per_iteration": 0}, "at least 1, got 0"),
         ({"kmeans_plus_plus_num_retries": 1.5}, "must be an integer, got 1.5"),
         ({"relative_tolerance": -0.1}, "relative_tolerance must be at least 0"),

@@ -10,6 +10,7 @@ deleted. A list that TensorFlow wrote is kept as `checkpoint.tensorflow`, and on
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import time
@@ -136,7 +137,8 @@ class Saver:
         self.directory = directory
         self._basename = check_basename(basename)
         self._keep_max = config.keep_checkpoint_max or None
-        self._keep_seconds = config.keep_checkpoint_every_n_hours * 3600.0
+        hours = config.keep_checkpoint_every_n_hours
+        self._keep_seconds = math.inf if hours is None else hours * 3600.0
         self._entries = _entries_to_keep(directory, basename)
         self._next_preserved = time.time() + self._keep_seconds
         names = rf"{re.escape(basename)}-\d{{1,18}}\.safetensors"

@@ -14,6 +14,7 @@ from centroids.kernels.functions import (
     find_nonfinite,
 )
 from centroids.kernels.machine import (
+    check_environment,
     default_num_threads,
     instruction_set,
     num_threads,
@@ -34,6 +35,7 @@ __all__ = [
     "all_distances",
     "assign",
     "check_build_of_python",
+    "check_environment",
     "check_points",
     "default_num_threads",
     "find_nonfinite",
