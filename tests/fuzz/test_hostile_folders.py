@@ -34,6 +34,7 @@ OURS = [
     "model.ckpt-7.safetensors",
     "projector",
     "projector_config.pbtxt",
+    "settings.json",
 ]
 OTHERS = [
     "checkpoint.txt",
