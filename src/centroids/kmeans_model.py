@@ -193,11 +193,7 @@ class KMeansModel:
         points = batch.get(points_of)
         check_width(points, centers.shape[1], batch.index)
         dtype = kernels.result_dtype(points)
-        with np.errstate(over="ignore"):
-            converted = np.array(centers, dtype)
-        if not np.isfinite(converted).all():
-            raise ValueError(f"initial_clusters has values that overflow {dtype}, the points' type")
-        self._store_initial(batch, converted)
+        self._store_initial(batch, clustering.given_centers(centers, dtype, cosine=self.cosine))
 
     def _store_initial(self, batch: Batch, centers: NDArray[Any]) -> None:
         steps = self.mini_batch_steps_per_iteration if self.use_mini_batch else 1

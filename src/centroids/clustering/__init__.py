@@ -3,6 +3,7 @@
 from centroids.clustering.initialization import (
     InitialCenters,
     choose_initial_centers,
+    given_centers,
     kmeans_plus_plus,
 )
 from centroids.clustering.points import join_columns, locate_bad_points
@@ -19,6 +20,7 @@ __all__ = [
     "InitialCenters",
     "choose_initial_centers",
     "full_batch_update",
+    "given_centers",
     "initial_state",
     "join_columns",
     "kmeans_plus_plus",

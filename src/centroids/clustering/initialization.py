@@ -65,7 +65,7 @@ def choose_initial_centers(
             _check_enough(num_rows(points), num_clusters, method)
         with locate_bad_points(index):
             centers = _choose_from(points, remaining, method, random, cosine, num_retries)
-        chosen.append(l2_normalize(centers).astype(centers.dtype) if cosine else centers)
+        chosen.append(given_centers(centers, result_dtype(points), cosine=cosine))
         remaining -= len(centers)
         if remaining == 0:
             return np.concatenate(chosen)
@@ -78,6 +78,33 @@ def choose_initial_centers(
         f"num_clusters={num_clusters}, but the whole input has only {seen} points; "
         "use fewer clusters or more points"
     )
+
+
+def given_centers(
+    centers: NDArray[Any], dtype: np.dtype[Any], *, cosine: bool = False
+) -> NDArray[Any]:
+    """Centers that were given or chosen, as a training begins with them.
+
+    Args:
+        centers: [k, d], finite, of any real type.
+        dtype: The type that the points are computed in: float32 or float64.
+        cosine: The distance is cosine: they are L2-normalised.
+
+    Raises:
+        ValueError: If a value overflows `dtype`.
+
+    >>> given_centers(np.array([[300, 400]]), np.dtype(np.float32), cosine=True).tolist()
+    [[0.6000000238418579, 0.800000011920929]]
+    """
+    with np.errstate(over="ignore"):
+        converted: NDArray[Any] = (l2_normalize(centers) if cosine else centers).astype(dtype)
+    if not np.isfinite(converted).all():
+        row, column = np.argwhere(~np.isfinite(converted))[0]
+        raise ValueError(
+            f"initial_clusters has {centers[row, column]} at row {row}, column {column}, which "
+            f"overflows {dtype}, the type that the points are computed in"
+        )
+    return converted
 
 
 def kmeans_plus_plus(
@@ -164,7 +191,7 @@ def _check_chosen(centers: Any, points: Points, remaining: int) -> NDArray[Any]:
         raise ValueError(f"{allowed} of real numbers, it returned elements of type {dense.dtype}")
     if not np.isfinite(dense).all():
         raise ValueError("initial_clusters returned a center that is not finite")
-    return dense.astype(result_dtype(points))
+    return dense
 
 
 def _rows(points: Points, rows: NDArray[np.intp], normalize: bool = False) -> NDArray[Any]:
