@@ -20,9 +20,9 @@ from centroids.export.tensorflow_checkpoint import (
     find_tensorflow_checkpoint,
     is_tensorflow_checkpoint,
 )
-from centroids.kernels.dense_or_sparse import is_real, is_sparse
+from centroids.kernels.dense_or_sparse import is_real
 from centroids.kmeans_from_tensorflow import load_kmeans_from_tensorflow
-from centroids.kmeans_model import KMeansModel
+from centroids.kmeans_model import KMeansModel, centers_of
 
 
 class KMeansClustering(Estimator):
@@ -46,9 +46,10 @@ class KMeansClustering(Estimator):
             array.
         model_dir: Where checkpoints and summaries go, and come from. Without a checkpoint of ours
             one that TensorFlow wrote there is taken up. None makes a temporary folder.
-        initial_clusters: `RANDOM_INIT`, `KMEANS_PLUS_PLUS_INIT`, an array or sparse matrix [k, d]
-            of initial centers, or a callable `f(inputs, k)` that returns from 0 to k centers and
-            is invoked on successive batches until all are chosen.
+        initial_clusters: `RANDOM_INIT`, `KMEANS_PLUS_PLUS_INIT`, initial centers [k, d] (an array,
+            a sparse matrix, a table, a tensor or nested lists), or a callable `f(inputs, k)` that
+            returns from 0 to k centers, likewise, and is invoked on successive batches until all
+            are chosen.
         distance_metric: `SQUARED_EUCLIDEAN_DISTANCE` or `COSINE_DISTANCE`.
         random_seed: Seed for choosing the initial centers.
         use_mini_batch: See above.
@@ -309,9 +310,9 @@ def _check_initial_clusters(value: object) -> InitialCenters | NDArray[Any]:
     )
     try:
         # A copy: later changes of the caller's array are not ours.
-        array = value.toarray() if is_sparse(value) else np.array(value)
-    except ValueError:
-        raise ValueError(f"{allowed}; got rows of different lengths") from None
+        array = centers_of(value, "the centers").copy()
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{allowed}; {error}") from None
     if not is_real(array.dtype) or array.ndim != 2 or 0 in array.shape:
         raise ValueError(
             f"{allowed}; got {type(value).__name__} of shape {array.shape} and type {array.dtype}"

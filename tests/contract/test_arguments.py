@@ -104,7 +104,7 @@ def test_properties(tmp_path: Path) -> None:
         ({"initial_clusters": [[1.0, np.nan]]}, "got nan at row 0, column 1"),
         ({"initial_clusters": [["a"]]}, "array of numbers"),
         ({"initial_clusters": [[1j]]}, "array of numbers"),
-        ({"initial_clusters": [[1.0], [1.0, 2.0]]}, "got rows of different lengths"),
+        ({"initial_clusters": [[1.0], [1.0, 2.0]]}, "row 0 has 1 elements, row 1 has 2"),
         ({"random_seed": -1}, "random_seed must be an integer of at least 0"),
         ({"mini_batch_steps_per_iteration": 0}, "at least 1, got 0"),
         ({"kmeans_plus_plus_num_retries": 1.5}, "must be an integer, got 1.5"),

@@ -2,6 +2,7 @@
 
 from centroids.clustering.initialization import (
     InitialCenters,
+    TooFewPointsError,
     choose_initial_centers,
     given_centers,
     kmeans_plus_plus,
@@ -18,6 +19,7 @@ from centroids.kernels import l2_normalize
 __all__ = [
     "ClusterState",
     "InitialCenters",
+    "TooFewPointsError",
     "choose_initial_centers",
     "full_batch_update",
     "given_centers",

@@ -22,11 +22,13 @@ class RawBatch:
         value: Features, or (features, labels).
         position: Where the source stands after it; None if that cannot be saved.
         good: Which of its rows to keep; None: all.
+        epoch: Which pass over the data it is of, counted from 0; None if the source does not tell.
     """
 
     value: Any
     position: Position | None = None
     good: Mask | None = None
+    epoch: int | None = None
 
 
 RawBatches: TypeAlias = Generator[RawBatch]
@@ -158,7 +160,7 @@ def _zip_streams(features: RawBatches, labels: RawBatches) -> RawBatches:
             if batch.position is not None and label.position is not None:
                 position = {"features": batch.position, "labels": label.position}
             good = _both(batch.good, label.good)
-            yield RawBatch((batch.value, label.value), position, good)
+            yield RawBatch((batch.value, label.value), position, good, batch.epoch)
 
 
 def _both(first: Mask | None, second: Mask | None) -> Mask | None:
@@ -176,7 +178,8 @@ def _read_stream(stream: Iterable[Any]) -> RawBatches:
     if isinstance(stream, EpochSource):
         with contextlib.closing(stream.read_marked()) as batches:
             for value, good in batches:
-                yield RawBatch(value, stream.position(), good)
+                position = stream.position()
+                yield RawBatch(value, position, good, position["epoch"])
         return
     source = stream if isinstance(stream, Source) else None
     iterator = iter(stream)

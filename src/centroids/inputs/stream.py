@@ -38,12 +38,14 @@ class InputBatch:
             cannot be saved.
         num_dropped_rows: The bad rows that were left out since the batch before, of this one and
             of those between that had no others; always 0 unless the source drops them.
+        epoch: Which pass over the data it is of, counted from 0; None if the source does not tell.
     """
 
     features: Columns
     labels: Any
     position: Position | None
     num_dropped_rows: int = 0
+    epoch: int | None = None
 
 
 def open_stream(
@@ -192,7 +194,7 @@ def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputB
                 continue
             num_empty = 0
             index += 1
-            yield InputBatch(features, labels, raw.position, num_dropped)
+            yield InputBatch(features, labels, raw.position, num_dropped, raw.epoch)
             num_dropped = 0
     finally:
         raw_batches.close()
