@@ -164,3 +164,12 @@ def test_a_few_other_rows_far_on_in_a_stream_are_found() -> None:
     batches[49][0] = [6.0, 7.0]
     centers = choose_initial_centers(batches, 4, "random")
     assert num_different(centers) == 4
+
+
+def test_plus_plus_draws_by_distance_where_the_sum_overflows() -> None:
+    # Three groups so far apart that the sum of all squared distances is no float64.
+    points = np.repeat([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], 3000, axis=0) * 4e152
+    points += np.random.default_rng(0).normal(size=points.shape) * 1e140
+    for seed in range(5):
+        centers = kmeans_plus_plus(points, 3, np.random.default_rng(seed)) / 4e152
+        assert sorted(np.round(centers).tolist()) == [[0, 0], [0, 1], [1, 0]]

@@ -319,10 +319,15 @@ def _draw_by_weight(
     Returns:
         [count], or None if all weights are 0.
     """
-    block_ends = np.cumsum(block_sums)
+    with np.errstate(over="ignore"):
+        block_ends = np.cumsum(block_sums)
     total = block_ends[-1]
     if not total > 0:
         return None
+    if total == np.inf:
+        weights = weights / weights.max()
+        block_sums = np.add.reduceat(weights, np.arange(0, len(weights), SAMPLING_BLOCK))
+        return _draw_by_weight(weights, block_sums, count, random)
     rows = np.empty(count, np.intp)
     for i, target in enumerate(random.random(count) * total):
         block = min(int(np.searchsorted(block_ends, target, side="right")), len(block_sums) - 1)
