@@ -7,8 +7,12 @@ from centroids.estimator import (
     DamagedCheckpointError,
     Estimator,
     EstimatorSpec,
+    EvalSpec,
+    Exporter,
+    FinalExporter,
     FinalOpsHook,
     GlobalStepWaiterHook,
+    LatestExporter,
     LoggingTensorHook,
     ModeKeys,
     ModelDirBusyError,
@@ -24,22 +28,39 @@ from centroids.estimator import (
     StepCounterHook,
     StopAtStepHook,
     SummarySaverHook,
+    TrainSpec,
+    WarmStartSettings,
+    train_and_evaluate,
 )
 from centroids.inputs import OutOfRangeError
 from centroids.kernels import num_threads, set_num_threads
 from centroids.kmeans import KMeansClustering
+from centroids.kmeans_model import (
+    COSINE_DISTANCE,
+    KMEANS_PLUS_PLUS_INIT,
+    RANDOM_INIT,
+    SQUARED_EUCLIDEAN_DISTANCE,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "COSINE_DISTANCE",
+    "KMEANS_PLUS_PLUS_INIT",
+    "RANDOM_INIT",
+    "SQUARED_EUCLIDEAN_DISTANCE",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
     "DamagedCheckpointError",
     "Estimator",
     "EstimatorSpec",
+    "EvalSpec",
+    "Exporter",
+    "FinalExporter",
     "FinalOpsHook",
     "GlobalStepWaiterHook",
     "KMeansClustering",
+    "LatestExporter",
     "LoggingTensorHook",
     "ModeKeys",
     "ModelDirBusyError",
@@ -56,9 +77,12 @@ __all__ = [
     "StepCounterHook",
     "StopAtStepHook",
     "SummarySaverHook",
+    "TrainSpec",
+    "WarmStartSettings",
     "__version__",
     "export",
     "inputs",
     "num_threads",
     "set_num_threads",
+    "train_and_evaluate",
 ]

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from centroids import kmeans_model, kmeans_variables
 from centroids.clustering import InitialCenters
-from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig
+from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig, WarmStartSettings
 from centroids.estimator.estimator import InputFunction
+from centroids.estimator.other_names import explain_other_names
 from centroids.estimator.session_setup import check_restored
 from centroids.export.tensorflow_checkpoint import (
     find_tensorflow_checkpoint,
@@ -23,6 +24,21 @@ from centroids.export.tensorflow_checkpoint import (
 from centroids.kernels.dense_or_sparse import is_real
 from centroids.kmeans_from_tensorflow import load_kmeans_from_tensorflow
 from centroids.kmeans_model import KMeansModel, centers_of
+
+# Arguments of later versions of TensorFlow, and of scikit-learn.
+_OTHER_NAMES = {
+    "feature_columns": (
+        "leave it out; all columns of the input are used, so let input_fn return those to cluster "
+        "by (an array, a table, or a dict of columns by name)"
+    ),
+    "seed": "use random_seed=",
+    "random_state": "use random_seed=",
+    "n_clusters": "use num_clusters=",
+    "init": "use initial_clusters=",
+    "tol": "use relative_tolerance=, which is relative to 1 + loss",
+    "max_iter": "pass steps= or max_steps= to train",
+    "batch_size": "let input_fn return batches, such as those of centroids.inputs.numpy_input_fn",
+}
 
 
 class KMeansClustering(Estimator):
@@ -51,7 +67,8 @@ class KMeansClustering(Estimator):
             returns from 0 to k centers, likewise, and is invoked on successive batches until all
             are chosen.
         distance_metric: `SQUARED_EUCLIDEAN_DISTANCE` or `COSINE_DISTANCE`.
-        random_seed: Seed for choosing the initial centers.
+        random_seed: Seed for choosing the initial centers, any integer. None chooses others in
+            each training.
         use_mini_batch: See above.
         mini_batch_steps_per_iteration: See above. Used only with `use_mini_batch=True`.
         kmeans_plus_plus_num_retries: Additional candidates drawn for each center of k-means++;
@@ -64,6 +81,9 @@ class KMeansClustering(Estimator):
         loss_tolerance: Stop when a step lowers the loss by no more than this share of it, whatever
             the units of the data; 0 stops when the loss falls no more. Only for full batches, and
             not together with `relative_tolerance`.
+        warm_start_from: Another k-means whose centers are the initial ones as long as `model_dir`
+            has no checkpoint: its folder, a checkpoint of it (ours or TensorFlow's), or a
+            WarmStartSettings. `initial_clusters` then has no effect.
 
     Raises:
         ValueError: If an argument is not what is allowed; the message says what is.
@@ -94,15 +114,17 @@ class KMeansClustering(Estimator):
     SCORE: ClassVar[str] = kmeans_model.SCORE
     CLUSTER_INDEX: ClassVar[str] = kmeans_model.CLUSTER_INDEX
     CLUSTERS: ClassVar[str] = kmeans_variables.CLUSTERS
+    CLUSTER_CENTERS_VAR_NAME: ClassVar[str] = kmeans_variables.CLUSTERS
     ALL_DISTANCES: ClassVar[str] = kmeans_model.ALL_DISTANCES
 
+    @explain_other_names(_OTHER_NAMES)
     def __init__(
         self,
         num_clusters: int,
         model_dir: str | os.PathLike[str] | None = None,
         initial_clusters: str | NDArray[Any] | Callable[[Any, int], Any] = RANDOM_INIT,
         distance_metric: str = SQUARED_EUCLIDEAN_DISTANCE,
-        random_seed: int = 0,
+        random_seed: int | None = 0,
         use_mini_batch: bool = True,
         mini_batch_steps_per_iteration: int = 1,
         kmeans_plus_plus_num_retries: int = 2,
@@ -110,6 +132,7 @@ class KMeansClustering(Estimator):
         config: RunConfig | None = None,
         *,
         loss_tolerance: float | None = None,
+        warm_start_from: str | os.PathLike[str] | WarmStartSettings | None = None,
     ) -> None:
         initial = _check_initial_clusters(initial_clusters)
         if isinstance(initial, np.ndarray):
@@ -122,7 +145,9 @@ class KMeansClustering(Estimator):
                 distance_metric,
                 (self.SQUARED_EUCLIDEAN_DISTANCE, self.COSINE_DISTANCE),
             ),
-            random_seed=_check_integer("random_seed", random_seed, 0),
+            random_seed=(
+                None if random_seed is None else _check_integer("random_seed", random_seed, None)
+            ),
             use_mini_batch=_check_bool("use_mini_batch", use_mini_batch),
             mini_batch_steps_per_iteration=_check_integer(
                 "mini_batch_steps_per_iteration", mini_batch_steps_per_iteration, 1
@@ -136,9 +161,7 @@ class KMeansClustering(Estimator):
         if loss_tolerance is not None:
             _check_loss_tolerance(model)
         self._steps_per_iteration = model.mini_batch_steps_per_iteration if use_mini_batch else 1
-        super().__init__(
-            model_fn=model.model_fn, model_dir=model_dir, config=config, params=model.params
-        )
+        super().__init__(model.model_fn, model_dir, config, model.params, warm_start_from)
 
     def cluster_centers(self) -> NDArray[Any]:
         """Returns the cluster centers.
@@ -236,10 +259,15 @@ class KMeansClustering(Estimator):
     ) -> Checkpoint | None:
         path = checkpoint_path
         if path is None or not is_tensorflow_checkpoint(path):
-            found = super()._load_checkpoint(path)
-            path = find_tensorflow_checkpoint(self.model_dir) if found is None else None
-            if path is None:
-                return found
+            return super()._load_checkpoint(path)
+        return self._load_tensorflow(path)
+
+    def _load_folder(self, folder: str) -> Checkpoint | None:
+        found = super()._load_folder(folder)
+        path = find_tensorflow_checkpoint(folder) if found is None else None
+        return found if path is None else self._load_tensorflow(path)
+
+    def _load_tensorflow(self, path: str | os.PathLike[str]) -> Checkpoint:
         metric = self.params["distance_metric"]
         return load_kmeans_from_tensorflow(path, metric, self._steps_per_iteration)
 

@@ -49,6 +49,7 @@ from centroids.kmeans_hooks import (
 from centroids.kmeans_summaries import CLUSTER_SIZES, TrainingSummaries
 from centroids.kmeans_variables import (
     CLUSTERS,
+    COUNTS,
     INITIALIZED,
     PREVIOUS_LOSS,
     identity_of,
@@ -75,7 +76,7 @@ class KMeansModel:
     num_clusters: int
     initial_clusters: InitialCenters | NDArray[Any]
     distance_metric: str
-    random_seed: int
+    random_seed: int | None
     use_mini_batch: bool
     mini_batch_steps_per_iteration: int
     kmeans_plus_plus_num_retries: int
@@ -110,6 +111,7 @@ class KMeansModel:
             of the distances before the update), the metrics, the update and what event files say.
         """
         del labels
+        kernels.check_environment()  # a wrong choice is an error before anything is written
         training = mode == ModeKeys.TRAIN
         run = _BatchFunctions(self, training)
         batches_per_update = self.mini_batch_steps_per_iteration if self.use_mini_batch else None
@@ -129,6 +131,8 @@ class KMeansModel:
             training_hooks=[EmptyClustersHook(self.params), *_projector_hooks(config)],
             variables=self._variables(features),
             initialize=self._initialize,
+            weights=[CLUSTERS],
+            initialize_warm=self._initialize_warm,
             random_seed=self.random_seed,
             identity=identity_of(self.distance_metric),
             check_variables=lambda restored: self._check_variables(restored, features),
@@ -209,6 +213,18 @@ class KMeansModel:
         check_width(points, centers.shape[1], batch.index)
         dtype = kernels.result_dtype(points)
         self._store_initial(batch, clustering.given_centers(centers, dtype, cosine=self.cosine))
+
+    def _initialize_warm(self, batch: Batch, taken: Mapping[str, NDArray[Any]]) -> None:
+        if CLUSTERS not in taken:
+            raise ValueError(
+                f"a warm start of a k-means must take {CLUSTERS!r}, but it takes "
+                f"{', '.join(map(repr, taken))}"
+            )
+        self._initialize_from_array(batch, taken[CLUSTERS])
+        if COUNTS not in taken:
+            taken = {name: value for name, value in taken.items() if name != CLUSTERS}
+        # With their counts centers go on as they are: those of cosine mini-batches have lengths.
+        batch.variables.update(taken)
 
     def _store_initial(self, batch: Batch, centers: NDArray[Any]) -> None:
         steps = self.mini_batch_steps_per_iteration if self.use_mini_batch else 1

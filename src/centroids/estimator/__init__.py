@@ -10,6 +10,7 @@ from centroids.estimator.checkpoint_folder import (
 )
 from centroids.estimator.display_hooks import ProfilerHook, ProgressBarHook
 from centroids.estimator.estimator import Estimator
+from centroids.estimator.exporters import Exporter, FinalExporter, LatestExporter
 from centroids.estimator.hooks import (
     FinalOpsHook,
     GlobalStepWaiterHook,
@@ -48,6 +49,8 @@ from centroids.estimator.spec import (
 from centroids.estimator.summary import EventWriter
 from centroids.estimator.summary_hook import SummarySaverHook
 from centroids.estimator.timer import SecondOrStepTimer
+from centroids.estimator.train_and_evaluate import EvalSpec, TrainSpec, train_and_evaluate
+from centroids.estimator.warm_start import WarmStartSettings
 
 __all__ = [
     "Batch",
@@ -59,10 +62,14 @@ __all__ = [
     "DamagedCheckpointError",
     "Estimator",
     "EstimatorSpec",
+    "EvalSpec",
     "EventWriter",
+    "Exporter",
+    "FinalExporter",
     "FinalOpsHook",
     "GlobalStepWaiterHook",
     "HParamsHook",
+    "LatestExporter",
     "LoggingTensorHook",
     "Mean",
     "Metric",
@@ -87,10 +94,13 @@ __all__ = [
     "Sum",
     "SummarySaverHook",
     "TensorSpec",
+    "TrainSpec",
     "Variables",
+    "WarmStartSettings",
     "describe",
     "latest_checkpoint",
     "load_latest",
     "read_checkpoint",
+    "train_and_evaluate",
     "write_projector",
 ]

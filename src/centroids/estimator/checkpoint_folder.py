@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 import re
 import time
@@ -139,7 +140,8 @@ class Saver:
         self.directory = directory
         self._basename = basename
         self._keep_max = config.keep_checkpoint_max or None
-        self._keep_seconds = config.keep_checkpoint_every_n_hours * 3600.0
+        hours = config.keep_checkpoint_every_n_hours
+        self._keep_seconds = math.inf if hours is None else hours * 3600.0
         self._entries = _find_entries(directory)
         self._next_preserved = time.time() + self._keep_seconds
         remove_leftovers(directory)

@@ -21,6 +21,11 @@ from centroids.estimator.spec import EstimatorSpec
 from centroids.estimator.summary_hook import SummarySaverHook
 
 
+def may_stop(hook: SessionRunHook) -> bool:
+    """Whether a hook may end a call that has no other end; any of a user may, if derived or not."""
+    return not vars(type(hook)).get("only_watches", False)
+
+
 def training_hooks(
     spec: EstimatorSpec,
     config: RunConfig,

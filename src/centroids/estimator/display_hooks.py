@@ -35,6 +35,8 @@ class ProgressBarHook(SessionRunHook):
         show_after_secs: How long the work must have lasted.
     """
 
+    only_watches = True
+
     _REFRESH_SECONDS = 0.1
 
     def __init__(
@@ -122,17 +124,25 @@ class ProfilerHook(SessionRunHook):
         save_steps: Trace every this many steps, the first of the call included.
         save_secs: Trace every this many seconds. Exactly one of the two must be given.
         output_dir: The folder of the files; created when needed.
+        show_dataflow: Of no effect, as there are no tensors between the calls. Kept for the r1.4
+            signature.
+        show_memory: See `show_dataflow`.
 
     Raises:
         ValueError: If both or none of the intervals are given.
     """
+
+    only_watches = True
 
     def __init__(
         self,
         save_steps: int | None = None,
         save_secs: float | None = None,
         output_dir: str = "",
+        show_dataflow: bool = True,
+        show_memory: bool = False,
     ) -> None:
+        del show_dataflow, show_memory
         check_exactly_one(save_steps=save_steps, save_secs=save_secs)
         self._timer = SecondOrStepTimer(save_secs, save_steps)
         self._output_dir = output_dir or "."

@@ -34,6 +34,8 @@ class ProjectorHook(SessionRunHook):
         columns: Names of values [n] that describe its rows, by the title of their column.
     """
 
+    only_watches = True
+
     def __init__(self, output_dir: str, tensor: str, columns: Mapping[str, str]) -> None:
         self._output_dir, self._tensor, self._columns = output_dir, tensor, dict(columns)
 

@@ -78,10 +78,11 @@ class CheckpointSaverHook(SessionRunHook):
         save_steps: Save every this many steps. Exactly one of the two must be given.
         saver: Writes instead of a Saver with the settings of the run's RunConfig.
         checkpoint_basename: Files are called `<basename>-<step>.safetensors`.
+        scaffold: Must be None: there is no graph. Kept for the r1.4 signature.
         listeners: Called before and after each save.
 
     Raises:
-        ValueError: If both or none of the intervals are given.
+        ValueError: If both or none of the intervals are given, or a scaffold.
     """
 
     def __init__(
@@ -91,9 +92,15 @@ class CheckpointSaverHook(SessionRunHook):
         save_steps: int | None = None,
         saver: Saver | None = None,
         checkpoint_basename: str = "model.ckpt",
+        scaffold: None = None,
         listeners: Sequence[CheckpointSaverListener] | None = None,
     ) -> None:
         check_exactly_one(save_secs=save_secs, save_steps=save_steps)
+        if scaffold is not None:
+            raise ValueError(
+                f"scaffold must be None, not {scaffold!r}: there is no graph whose saver it could "
+                "hold; pass saver= or leave it out"
+            )
         self._checkpoint_dir = checkpoint_dir
         self._basename = checkpoint_basename
         self._given_saver = saver

@@ -19,7 +19,15 @@ from centroids.estimator.session_run_hook import (
     SessionRunHook,
     SessionRunValues,
 )
-from centroids.estimator.spec import Batch, BatchFunction, EstimatorSpec, ModeKeys, Variables
+from centroids.estimator.spec import (
+    Batch,
+    BatchFunction,
+    EstimatorSpec,
+    ModeKeys,
+    Variables,
+    find_name,
+    random_generator,
+)
 from centroids.inputs.convert import num_rows
 from centroids.inputs.errors import OutOfRangeError, ReadingInterrupted
 
@@ -69,7 +77,7 @@ class Session:
         self.run_config = run_config
         self.input_position = input_position
         self.finished = False
-        self.random = random or np.random.default_rng(spec.random_seed)
+        self.random = random or random_generator(spec.random_seed)
         self._batches = batches
         self._metrics = dict(metrics or {})
         self._params = params
@@ -155,17 +163,20 @@ class Session:
         Raises:
             ValueError: If nothing has this name.
         """
-        if name == "global_step":
+        names = {"global_step", *self._functions, *self.variables, *self._metrics}
+        found = find_name(name, names)
+        if found is None:
+            raise ValueError(
+                f"cannot fetch {name!r}: the names here are {', '.join(sorted(names))}"
+            )
+        if found == "global_step":
             return None, lambda: self.global_step
-        function = self._functions.get(name)
-        if function is not None:
-            return function, lambda: self._current_batch(name).get(function)
-        if name in self.variables:
-            return None, lambda: np.array(self.variables[name])
-        if name in self._metrics:
-            return None, self._metrics[name].result
-        names = sorted({"global_step", *self._functions, *self.variables, *self._metrics})
-        raise ValueError(f"cannot fetch {name!r}: the names here are {', '.join(names)}")
+        if found in self._functions:
+            function = self._functions[found]
+            return function, lambda: self._current_batch(found).get(function)
+        if found in self.variables:
+            return None, lambda: np.array(self.variables[found])
+        return None, self._metrics[found].result
 
     def _current_batch(self, name: str) -> Batch:
         if self._batch is None:

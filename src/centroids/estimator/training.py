@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from centroids.estimator import endless
 from centroids.estimator.checkpoint import Checkpoint
-from centroids.estimator.default_hooks import training_hooks
+from centroids.estimator.default_hooks import may_stop, training_hooks
 from centroids.estimator.model_function import ModelFunction
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import CheckpointSaverListener
@@ -17,11 +18,14 @@ from centroids.estimator.session_run_hook import SessionRunArgs, SessionRunHook
 from centroids.estimator.session_setup import BatchQueue, create_session
 from centroids.estimator.spec import ModeKeys
 from centroids.estimator.stop_signals import StopSignals
+from centroids.estimator.warm_start import WarmStartSettings, warm_variables
 from centroids.inputs.errors import PositionError
 from centroids.inputs.source import Position
 from centroids.inputs.stream import BatchStream, open_stream
 
 logger = logging.getLogger(__name__)
+
+WarmStart = tuple[WarmStartSettings, Checkpoint]
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Training:
         hooks: Those of the caller, and the one that stops at a step.
         listeners: Called before and after each checkpoint.
         signals: Ends the loop when SIGINT or SIGTERM has come.
+        warm_start: What a model without a checkpoint begins with, or None: the settings, and the
+            checkpoint that they name.
     """
 
     model_fn: ModelFunction
@@ -45,6 +51,7 @@ class Training:
     hooks: list[SessionRunHook]
     listeners: list[CheckpointSaverListener]
     signals: StopSignals
+    warm_start: WarmStart | None = None
 
     def run(self, position: Position | None) -> Any:
         """Trains from a position of the input to the end of the call.
@@ -91,12 +98,18 @@ class Training:
         at_beginning = self.restored is None or self.restored.input_position is None
         if batches.peek() is None and at_beginning:
             logger.warning("input_fn gave no batch (or only empty ones): there is no step to train")
+        own_hooks = [*spec.training_chief_hooks, *self.hooks, *spec.training_hooks]
+        if not self.listeners and not any(map(may_stop, own_hooks)):
+            batches.warn_of_repeats(endless.TRAIN)
+        warm = None
+        if self.restored is None and self.warm_start is not None and batches.peek() is not None:
+            warm = warm_variables(spec, *self.warm_start)
         loss = None
         params = self.model_fn.params
         args = SessionRunArgs("loss")
         with MonitoredSession(
             training_hooks(spec, self.config, self.hooks, self.listeners, params),
-            lambda: create_session(spec, batches, self.config, self.restored, params),
+            lambda: create_session(spec, batches, self.config, self.restored, params, warm=warm),
         ) as monitored:
             self.signals.in_training = True
             fetches = Fetches(monitored.session, args.fetches)

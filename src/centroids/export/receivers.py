@@ -63,6 +63,24 @@ class ServingInputReceiver:
         return dict(self.receiver_tensors)
 
 
+class TensorServingInputReceiver(ServingInputReceiver):
+    """A ServingInputReceiver whose features are one tensor, as they are in training on arrays.
+
+    Raises:
+        ValueError: As ServingInputReceiver; also if `features` is a dict.
+    """
+
+    features: Tensor
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.features, Tensor):
+            raise ValueError(
+                "features of a TensorServingInputReceiver must be a tensor, got "
+                f"{self.features!r}; use ServingInputReceiver for a dict of them"
+            )
+        super().__post_init__()
+
+
 ServingInputReceiverFunction = Callable[[], ServingInputReceiver]
 
 
@@ -172,23 +190,56 @@ def build_parsing_serving_input_receiver_fn(
     >>> receive().features["x"].shape
     (None, 2)
     """
-    if not isinstance(feature_spec, Mapping) or not feature_spec:
-        raise ValueError(
-            f"feature_spec must be a dict of FixedLenFeature by name, got {feature_spec!r}"
-        )
-    for name, feature in feature_spec.items():
-        if not isinstance(name, str) or not isinstance(feature, FixedLenFeature):
-            raise ValueError(
-                f"feature_spec[{name!r}] must be a FixedLenFeature with a string for a name, got "
-                f"{feature!r}"
-            )
-    spec = dict(feature_spec)
+    spec = _check_feature_spec("feature_spec", feature_spec)
 
     def serving_input_receiver_fn() -> ServingInputReceiver:
         serialized = placeholder(_STRING, (default_batch_size,), "input_example_tensor")
         return ServingInputReceiver(_parse_examples(serialized, spec), {EXAMPLES: serialized})
 
     return serving_input_receiver_fn
+
+
+def parse_example(serialized: Tensor, features: Mapping[str, FixedLenFeature]) -> dict[str, Tensor]:
+    """The features of a batch of serialized tf.Example protos, for receivers of one's own.
+
+    Args:
+        serialized: The protos, [n] of the type "S": a placeholder that requests fill.
+        features: How to parse each feature, by its name in the protos.
+
+    Returns:
+        A tensor [n, *shape] for each feature.
+
+    Raises:
+        ValueError: If `serialized` is no vector of strings, or `features` no dict of
+            FixedLenFeature.
+
+    A receiver whose requests fill the input "rows":
+
+    >>> def receive():
+    ...     rows = placeholder("S", (None,), "rows")
+    ...     return ServingInputReceiver(
+    ...         parse_example(rows, {"x": FixedLenFeature([2], np.float32)}), {"rows": rows}
+    ...     )
+    >>> receive().features["x"].shape
+    (None, 2)
+    """
+    if not isinstance(serialized, Tensor) or serialized.dtype.kind != "S":
+        raise ValueError(f'serialized must be a tensor of the type "S", got {serialized!r}')
+    if len(serialized.shape) != 1:
+        raise ValueError(f"serialized must have one axis, got the shape {serialized.shape}")
+    return _parse_examples(serialized, _check_feature_spec("features", features))
+
+
+def _check_feature_spec(argument: str, spec: Any) -> dict[str, FixedLenFeature]:
+    if not isinstance(spec, Mapping) or not spec:
+        raise ValueError(f"{argument} must be a dict of FixedLenFeature by name, got {spec!r}")
+    for name, feature in spec.items():
+        if not isinstance(name, str) or not isinstance(feature, FixedLenFeature):
+            raise ValueError(
+                f"{argument}[{name!r}] must be a FixedLenFeature with a string for a name, got "
+                f"{feature!r}"
+            )
+    return dict(spec)
 
 
 def _parse_examples(serialized: Tensor, spec: Mapping[str, FixedLenFeature]) -> dict[str, Tensor]:

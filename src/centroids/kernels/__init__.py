@@ -13,6 +13,7 @@ from centroids.kernels.functions import (
     find_nonfinite,
 )
 from centroids.kernels.machine import (
+    check_environment,
     default_num_threads,
     instruction_set,
     num_threads,
@@ -32,6 +33,7 @@ __all__ = [
     "Seeding",
     "all_distances",
     "assign",
+    "check_environment",
     "check_points",
     "default_num_threads",
     "find_nonfinite",
