@@ -9,14 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from centroids import CheckpointSaverListener
 from centroids.files import read_regular, replace_file
 from centroids.inputs import TextFormat, file_input_fn
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.csv_layout import columns_of_words
 from centroids.inputs.file import is_text_file
+from centroids.inputs.npy import NpyFile
 from centroids.kernels import check_points
 
 Columns = Sequence[str | int] | None
@@ -56,7 +55,7 @@ def open_points(
         **dataclasses.asdict(text),
     )
     if path.suffix.lower() == _WITHOUT_COLUMNS:
-        check_points(np.load(path, mmap_mode="r")[:0], str(path))
+        check_points(NpyFile(path).read(0, 0), str(path))
     return input_fn
 
 

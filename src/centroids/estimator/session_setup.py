@@ -83,12 +83,14 @@ class BatchQueue:
         index = 0
         while True:
             if index == len(self._ahead):
+                if self._ahead:
+                    self._ahead[-1] = self._ahead[-1].kept()
                 try:
                     self._ahead.append(next(self._stream))
                 except StopIteration:
                     return
             batch = self._ahead[index]
-            yield Batch(batch.features, batch.labels, index, variables, random)
+            yield Batch(batch.features, batch.labels, index, variables, random, batch.epoch)
             index += 1
 
 
