@@ -21,9 +21,12 @@ test: $(VENV)/.test ## Run the default test suite (under five minutes)
 test-slow: $(VENV)/.test $(VENV)/.interop ## Run the slow tests, with TensorFlow, ONNX and faiss as readers
 	$(BIN)/python -m pytest tests -m slow
 
-crash: $(VENV)/.test ## Kill thousands of trainings, let the power fail, and compare what they come to (half an hour)
+crash: $(VENV)/.test ## Kill thousands of trainings, let the power fail, interrupt each line, fail each allocation (an hour)
 	$(BIN)/python -m tests.crash.power_loss --choices $(or $(CHOICES),500)
 	$(BIN)/python -m tests.crash.kills --kills $(or $(KILLS),5000)
+	$(BIN)/python -m tests.crash.interrupts --lines all --storms 1000
+	$(BIN)/python -m tests.crash.each_allocation kernels
+	$(BIN)/python -m tests.crash.each_allocation training
 
 fuzz: $(VENV)/.test ## Look for new failures: the tests of random inputs with fresh seeds, ROUNDS times (half an hour each)
 	for round in $$(seq $(or $(ROUNDS),1)); do \

@@ -1,9 +1,10 @@
-// The only file that knows Python. Shapes and types are checked in centroids/kernels; what arrives
-// here is trusted. The GIL is released in every kernel.
+// The only file that knows Python, with unlocked.h. Shapes and types are checked in
+// centroids/kernels; what arrives here is trusted. The GIL is released in every kernel.
 #include "centroids/dispatch.h"
 #include "centroids/kmeans.h"
 #include "centroids/seeding.h"
 #include "centroids/thread_pool.h"
+#include "unlocked.h"
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -70,14 +71,14 @@ void bind_seeding(nb::module_& m, const char* name) {
             "__init__",
             [](Bound* self, const AnyArray& points, int type, bool normalize) {
                 const DenseRows rows = dense_rows(points, type, normalize);
-                const nb::gil_scoped_release unlocked;
+                const Unlocked unlocked;
                 new (self) Bound{points, Seeding<T>(rows)};
             },
             "points"_a, "type"_a, "normalize"_a)
         .def(
             "start",
             [](Bound& self, std::size_t center, Out<double> closest, Out<double> block_sums) {
-                const nb::gil_scoped_release unlocked;
+                const Unlocked unlocked;
                 return self.seeding.start(center, closest.data(), block_sums.data());
             },
             "center"_a, "closest"_a.noconvert(), "block_sums"_a.noconvert())
@@ -85,7 +86,7 @@ void bind_seeding(nb::module_& m, const char* name) {
             "add_best",
             [](Bound& self, const In<std::int64_t>& candidates, Out<double> closest,
                Out<double> block_sums) {
-                const nb::gil_scoped_release unlocked;
+                const Unlocked unlocked;
                 return self.seeding.add_best(candidates.data(), candidates.shape(0), closest.data(),
                                              block_sums.data());
             },
@@ -107,7 +108,7 @@ void bind_kernels(nb::module_& m) {
             Report report{};
             std::int64_t bad_row;
             {
-                const nb::gil_scoped_release unlocked;
+                const Unlocked unlocked;
                 bad_row =
                     assign<T>(rows, given, cluster_index ? cluster_index->data() : nullptr, update,
                               Tuning{static_cast<Search>(search), block_rows}, memory, &report);
@@ -124,7 +125,7 @@ void bind_kernels(nb::module_& m) {
            std::optional<In<double>> penalties, Out<T> distances) {
             const DenseRows rows = dense_rows(points, type, normalize);
             const Centers<T> given = make_centers<T>(centers, penalties);
-            const nb::gil_scoped_release unlocked;
+            const Unlocked unlocked;
             return all_distances<T>(rows, given, distances.data());
         },
         "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
@@ -139,7 +140,7 @@ void bind_kernels(nb::module_& m) {
                 sparse_rows(values, columns, row_starts, centers.shape(1), normalize);
             const Centers<T> given = make_centers<T>(centers, penalties);
             const Update update = make_update(sums, counts, inertia);
-            const nb::gil_scoped_release unlocked;
+            const Unlocked unlocked;
             return assign_sparse<T>(rows, given, cluster_index.data(), update);
         },
         "values"_a, "columns"_a, "row_starts"_a, "normalize"_a, "centers"_a.noconvert(),
@@ -153,7 +154,7 @@ void bind_kernels(nb::module_& m) {
             const SparseRows rows =
                 sparse_rows(values, columns, row_starts, centers.shape(1), normalize);
             const Centers<T> given = make_centers<T>(centers, penalties);
-            const nb::gil_scoped_release unlocked;
+            const Unlocked unlocked;
             return all_distances_sparse<T>(rows, given, distances.data());
         },
         "values"_a, "columns"_a, "row_starts"_a, "normalize"_a, "centers"_a.noconvert(),
@@ -174,7 +175,7 @@ NB_MODULE(_native, m) {
            int type) -> std::optional<std::pair<std::int64_t, std::int64_t>> {
             const DenseRows rows = dense_rows(points, type, false);
             std::int64_t row = -1, column = -1;
-            const nb::gil_scoped_release unlocked;
+            const Unlocked unlocked;
             if (!find_nonfinite(rows, &row, &column)) return std::nullopt;
             return std::pair{row, column};
         },

@@ -12,6 +12,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -84,6 +85,7 @@ class Pool {
         try {
             for (; workers_ < wanted; ++workers_) std::thread(&Pool::work, this, workers_).detach();
         } catch (const std::system_error&) {
+        } catch (const std::bad_alloc&) {
         }
     }
 

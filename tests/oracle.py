@@ -38,6 +38,8 @@ class Oracle:
 
     def __post_init__(self) -> None:
         self.centers = np.array(self.centers, np.float64)
+        if self.metric == "cosine":
+            self.centers = unit_rows(self.centers)
         self.gathered = self.centers.copy()
         start = 1 if self.steps_per_iteration == 1 else 0
         self.counts = np.full(len(self.centers), start, np.int64)

@@ -39,6 +39,8 @@ from centroids.export import (
     nearest,
     operations,
 )
+from centroids.inputs.convert import convert_features
+from centroids.kernels.dense_or_sparse import is_sparse
 from centroids.kmeans_hooks import (
     EmptyClustersHook,
     LossToleranceHook,
@@ -178,6 +180,8 @@ class KMeansModel:
 
         def points_of_batches() -> Iterator[kernels.Points]:
             for batch in itertools.chain([first], batches):
+                if not callable(self.initial_clusters) and batch.epoch != first.epoch:
+                    return  # the same points once more
                 points = batch.get(points_of)
                 check_width(points, first.get(points_of).shape[1], batch.index)
                 yield points
@@ -185,23 +189,30 @@ class KMeansModel:
         centers = clustering.choose_initial_centers(
             points_of_batches(),
             self.num_clusters,
-            self.initial_clusters,
+            self._choose if callable(self.initial_clusters) else self.initial_clusters,
             seed=first.random,
             cosine=self.cosine,
             num_retries=self.kmeans_plus_plus_num_retries,
             whole_input_in_batch=not self.use_mini_batch,
+            batches_end=first.epoch is not None,
         )
         self._store_initial(first, centers)
+
+    def _choose(self, points: kernels.Points, remaining: int) -> Any:
+        assert callable(self.initial_clusters)
+        centers = self.initial_clusters(points, remaining)
+        if centers is None:
+            return None
+        try:
+            return centers_of(centers, "what initial_clusters returns")
+        except (TypeError, ValueError) as error:
+            raise ValueError(str(error)) from None
 
     def _initialize_from_array(self, batch: Batch, centers: NDArray[Any]) -> None:
         points = batch.get(points_of)
         check_width(points, centers.shape[1], batch.index)
         dtype = kernels.result_dtype(points)
-        with np.errstate(over="ignore"):
-            converted = np.array(centers, dtype)
-        if not np.isfinite(converted).all():
-            raise ValueError(f"initial_clusters has values that overflow {dtype}, the points' type")
-        self._store_initial(batch, converted)
+        self._store_initial(batch, clustering.given_centers(centers, dtype, cosine=self.cosine))
 
     def _initialize_warm(self, batch: Batch, taken: Mapping[str, NDArray[Any]]) -> None:
         if CLUSTERS not in taken:
@@ -329,6 +340,19 @@ def _export_outputs(cosine: bool) -> dict[str, PredictOutput]:
         CLUSTER_INDEX: index,
         DEFAULT_SERVING_SIGNATURE_DEF_KEY: index,
     }
+
+
+def centers_of(value: Any, name: str) -> NDArray[Any]:
+    """Centers that the user gave, in any form that a batch may have, as an array.
+
+    Raises:
+        TypeError: If they are no numbers.
+        ValueError: If a shape is wrong.
+    """
+    rows = convert_features(value, name)
+    if isinstance(rows, dict):
+        raise TypeError(f"{name} must not be a dict: it says no order of columns")
+    return rows.toarray() if is_sparse(rows) else np.asarray(rows)
 
 
 def points_of(batch: Batch) -> kernels.Points:

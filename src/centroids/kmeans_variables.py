@@ -84,6 +84,7 @@ def has_converged(variables: Mapping[str, NDArray[Any]]) -> bool:
     """Whether the training that left these variables was stopped by its tolerance.
 
     A training that stops for another reason leaves the loss of its last step, for the next one to
-    compare with. Before the first step there is none: then the answer is False.
+    compare with. Before the first step there is none: then the answer is False. Of a model that was
+    imported from TensorFlow, and not trained since, nobody knows: then it is True.
     """
     return bool(np.isnan(variables[PREVIOUS_LOSS])) and int(variables["global_step"]) > 0

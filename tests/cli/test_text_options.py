@@ -99,6 +99,11 @@ def test_a_guess_is_said_once_and_an_option_settles_it(folder: Path, run: Run) -
             "--thousands ,; if the comma is a decimal mark, say --decimal ,\n",
         ),
         (
+            "x|y\n1|1'234\n",
+            "line 2, column 1 ('y'): \"1'234\" is not a number; if \"'\" groups digits, say "
+            "--thousands ''\"'\"''\n",
+        ),
+        (
             "x|y\n1|$5\n",
             "line 2, column 1 ('y'): '$5' is not a number; correct it, or choose other columns "
             "with --columns\n",

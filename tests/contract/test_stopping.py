@@ -138,6 +138,17 @@ def converged(kmeans: KMeansClustering) -> bool:
     return has_converged(dict(zip(names, kmeans.get_variable_value(names), strict=True)))
 
 
+@pytest.mark.parametrize(("tolerance", "expected"), [(1e-2, [4, 6, 8]), (1e-4, [10, 15, 17])])
+def test_calls_stop_where_those_of_tensorflow_stop(tolerance: float, expected: list[int]) -> None:
+    # The steps that TensorFlow 1.15.5 had done after each of three calls of train.
+    random = np.random.RandomState(0)
+    points = random.normal(size=(600, 2)).astype(np.float32)
+    points += random.randint(0, 4, size=(600, 1)).astype(np.float32) * 3
+    kmeans = model(points, relative_tolerance=tolerance)
+    steps = [steps_of(kmeans.train(lambda: points, steps=300)) for _ in expected]
+    assert steps == expected
+
+
 @pytest.mark.parametrize("rule", ["relative_tolerance", "loss_tolerance"])
 def test_a_training_after_one_that_converged_takes_two_steps(rule: str, tmp_path: Path) -> None:
     # So does TensorFlow 1.15.5, of which each call of train forgets the loss of the last one.

@@ -28,6 +28,7 @@ OURS = [
     "checkpoint.damaged",
     "checkpoint.tensorflow",
     "columns.json",
+    "training.lock",
     "eval",
     "model.ckpt-0.safetensors",
     "model.ckpt-1.safetensors",

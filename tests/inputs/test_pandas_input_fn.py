@@ -66,6 +66,14 @@ def test_what_is_refused(arguments: Any, error: type[Exception], message: str) -
         pandas_input_fn(**({} if "explicitly" in message else {"shuffle": False}), **arguments)
 
 
+def test_columns_without_names_keep_their_order() -> None:
+    table = pd.DataFrame(np.arange(24.0).reshape(2, 12))
+    initial = np.zeros((1, 12))
+    model = centroids.KMeansClustering(1, initial_clusters=initial, use_mini_batch=False)
+    centers = model.train(pandas_input_fn(table, shuffle=False)).cluster_centers()
+    assert centers.tolist() == [table.mean().tolist()]
+
+
 def test_missing_numbers_of_pandas_own_types() -> None:
     table = pd.DataFrame({"a": pd.array([1, None, 3], "Int64"), "b": [1.0, 2.0, 3.0]})
     (batch,) = pandas_input_fn(table, shuffle=False)()

@@ -44,11 +44,11 @@ _ARGUMENTS = (
     "relative_tolerance",
     "seed",
 )
-_GIVEN = re.compile(rf"\b({'|'.join(_READING)})=(True|False|\[\.\.\.\]|'[^']*'|[\w.]+)")
+_VALUES = r"""True|False|\[\.\.\.\]|'[^']*'|"[^"]*"|[\w.]+"""
+_GIVEN = re.compile(rf"\b({'|'.join(_READING)})=({_VALUES})")
 # A field that is a number to its reader: dropping its line, and all that are like it, loses data.
-_HAS_DIGITS = re.compile(r"'[^']*\d[^']*' is not a number")
+_HAS_DIGITS = re.compile(r", column [^:]*: .*\d.* is not a number")
 _BOTH_WAYS = "pass restart_input=True to train, or --restart-input on the command line"
-_QUOTES = "'"
 _NAMED = re.compile(rf"(?<![\w'/.-])({'|'.join(_ARGUMENTS)})(?= must be| is for| needs )")
 
 
@@ -85,8 +85,8 @@ def _give(found: re.Match[str]) -> str:
         return name.replace("--", "--no-", 1)
     if value == "True" or value.startswith("["):
         return name
-    # What a shell would not hand over as it is stays in quotation marks.
-    return f"{name} {shlex.quote(value.strip(_QUOTES))}"
+    plain = value[1:-1] if value[0] in "\"'" else value
+    return f"{name} {shlex.quote(plain)}"
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from centroids.inputs import TextFormat, file_input_fn, open_stream
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.csv_layout import columns_of_words, detect_layout
 from centroids.inputs.file import is_text_file
+from centroids.inputs.npy import NpyFile
 from centroids.inputs.stream import BatchStream, check_finite_rows
 from centroids.kernels import check_points
 
@@ -27,6 +28,7 @@ ENDINGS = (".npy", ".csv", ".tsv", ".txt", ".parquet", ".tfrecord")
 _WITHOUT_COLUMNS = ".npy"
 _ALL_COLUMNS = "*"
 _READ_ROWS = 1 << 16
+_LARGE_BYTES = 1 << 30
 _ANY_TEXT = TextFormat()
 
 
@@ -81,11 +83,11 @@ class PointsFile:
             **dataclasses.asdict(self.text),
         )
         if not self.has_columns:
-            check_points(np.load(self.path, mmap_mode="r")[:0], str(self.path))
+            check_points(NpyFile(self.path).read(0, 0), str(self.path))
         return input_fn
 
     def read(self, bad_rows: BadRows = "raise") -> NDArray[Any]:
-        """All points: mapped for .npy if all rows are taken, read into memory otherwise.
+        """All points, read into memory; a .npy file of more than 1 GiB is mapped.
 
         Raises:
             ValueError: If the file has no rows, or cannot be read as points.
@@ -93,7 +95,7 @@ class PointsFile:
         """
         input_fn = self.open(_READ_ROWS, bad_rows=bad_rows)
         if not self.has_columns and bad_rows == "raise":
-            points: NDArray[Any] = np.load(self.path, mmap_mode="r")
+            points = self._read_npy()
         else:
             with open_stream(input_fn) as stream:
                 batches = list(count_rows(_finite(stream), f"reading {self.path.name}"))
@@ -101,6 +103,13 @@ class PointsFile:
         if len(points) == 0:
             raise ValueError(f"{self.path} has no rows")
         return points
+
+    def _read_npy(self) -> NDArray[Any]:
+        if self.path.stat().st_size <= _LARGE_BYTES:
+            array = NpyFile(self.path)
+            return array.read(0, len(array))
+        # It may be larger than the memory. Who cuts it off meanwhile ends the process.
+        return np.asarray(np.load(self.path, mmap_mode="r"))
 
     def width(self) -> int | None:
         """The columns of a point; None if there are no points."""

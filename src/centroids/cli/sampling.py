@@ -16,6 +16,7 @@ from centroids import clustering
 from centroids.cli.points import PointsFile, as_matrix
 from centroids.cli.progress import count_rows, status
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.npy import NpyFile
 
 _READ_ROWS = 1 << 14
 _SAMPLE_ROWS = 1 << 16
@@ -104,10 +105,13 @@ def draw_sample(
     """
     if not file.has_columns and bad_rows == "raise":
         file.open()  # refuses what is no matrix of numbers
-        mapped = np.load(file.path, mmap_mode="r")
-        size = min(_sample_size(mapped, at_least), len(mapped))
-        rows = np.sort(random.choice(len(mapped), size, replace=False))
-        return Sample(_finite(as_matrix(mapped[rows])), len(mapped))
+        array = NpyFile(file.path)
+        size = min(_sample_size(array.row_bytes, at_least), len(array))
+        drawn = np.sort(random.choice(len(array), size, replace=False))
+        rows = array.empty(size)
+        for place, row in enumerate(drawn):
+            array.read_into(rows[place : place + 1], int(row))
+        return Sample(_finite(as_matrix(rows)), len(array))
     with _without_log_of_dropped_rows():
         batches = file.open(_READ_ROWS, bad_rows=bad_rows)()
         text = f"reading {file.path.name} for a sample"
@@ -122,7 +126,7 @@ def _draw_from(
     num_rows = 0
     for batch in map(as_matrix, batches):
         if drawn is None:
-            drawn = _LowestNumbers(_sample_size(batch, at_least))
+            drawn = _LowestNumbers(_sample_size(batch[:1].nbytes, at_least))
         drawn.add(random.random(len(batch)), num_rows, batch)
         num_rows += len(batch)
     if drawn is None:
@@ -160,9 +164,8 @@ class _LowestNumbers:
             self._limit = numbers[lowest[-1]]
 
 
-def _sample_size(rows: NDArray[Any], at_least: int) -> int:
-    row_bytes = max(rows[:1].nbytes, 1)
-    return max(min(_SAMPLE_BYTES // row_bytes, _SAMPLE_ROWS), at_least)
+def _sample_size(row_bytes: int, at_least: int) -> int:
+    return max(min(_SAMPLE_BYTES // max(row_bytes, 1), _SAMPLE_ROWS), at_least)
 
 
 def _finite(rows: NDArray[Any]) -> NDArray[Any]:

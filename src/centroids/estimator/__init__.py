@@ -22,7 +22,7 @@ from centroids.estimator.hooks import (
 )
 from centroids.estimator.hparams import HParamsHook
 from centroids.estimator.metrics import Mean, Metric, Ratio, Sum
-from centroids.estimator.model_dir_lock import ModelDirBusyError
+from centroids.estimator.model_dir_lock import ModelDirBusyError, ModelDirLostError
 from centroids.estimator.projector import ProjectorHook, write_projector
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import (
@@ -46,6 +46,7 @@ from centroids.estimator.spec import (
     Variables,
     describe,
 )
+from centroids.estimator.stop_signals import TrainingInterruptedError
 from centroids.estimator.summary import EventWriter
 from centroids.estimator.summary_hook import SummarySaverHook
 from centroids.estimator.timer import SecondOrStepTimer
@@ -77,6 +78,7 @@ __all__ = [
     "Metric",
     "ModeKeys",
     "ModelDirBusyError",
+    "ModelDirLostError",
     "NanLossDuringTrainingError",
     "NanTensorHook",
     "NewerCheckpointError",
@@ -98,6 +100,7 @@ __all__ = [
     "SummarySaverHook",
     "TensorSpec",
     "TrainSpec",
+    "TrainingInterruptedError",
     "Variables",
     "Verdict",
     "WarmStartSettings",

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from centroids.estimator.model_dir_lock import ModelDirLostError
 from centroids.estimator.run_config import RunConfig
 from centroids.files import make_folders
 
@@ -132,6 +133,8 @@ def prepared_model_dir(model_dir: str) -> Iterator[None]:
         ) from error
     try:
         yield
+    except ModelDirLostError:
+        raise  # a folder of this name is no longer ours
     except BaseException:
         _remove_empty(created)
         raise

@@ -22,11 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.checkpoint_names import DamagedCheckpointError, NewerCheckpointError
+from centroids.estimator.safetensors_file import pack
 
 FORMAT_VERSION = 1
 # One metadata key: safetensors writes several in a random order, and equal models would give
 # different bytes.
 _METADATA_KEY = "centroids"
+# Of 16 bytes, so that the arrays stay aligned.
+_FORMAT = b', "format": "pt"'
 # The checksum comes first in the metadata, which comes first in the file.
 _SEAL = re.compile(rb'\{"__metadata__":\{"centroids":"\{\\"sha256\\": \\"([0-9a-f]{64})\\"')
 # Of an input that cannot tell where it stands: somewhere between its beginning and its end.
@@ -90,13 +93,10 @@ def serialize(checkpoint: Checkpoint) -> bytes:
     Raises:
         TypeError: If a variable has a type that safetensors cannot hold.
     """
-    import safetensors
-    from safetensors.numpy import save
-
     arrays = {}
     for name, value in checkpoint.variables.items():
         array = np.asarray(value, order="C")
-        arrays[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
+        arrays[name] = array.astype(array.dtype.newbyteorder("<"), copy=False)
     metadata = {
         "format_version": FORMAT_VERSION,
         "global_step": checkpoint.global_step,
@@ -109,11 +109,26 @@ def serialize(checkpoint: Checkpoint) -> bytes:
     text = json.dumps(metadata, sort_keys=True)
     text = f'{{"sha256": "{_UNSEALED}", {text[1:]}'
     try:
-        data = save(arrays, {_METADATA_KEY: text})
-    except safetensors.SafetensorError as error:
+        data = pack(arrays, {_METADATA_KEY: text})
+    except TypeError as error:
         types = ", ".join(f"{name}: {array.dtype}" for name, array in arrays.items())
         raise TypeError(f"a variable cannot be saved ({types}): {error}") from error
+    data = _with_format(data, text)
     return data.replace(_UNSEALED.encode(), checksum(data).encode(), 1)
+
+
+def _with_format(data: bytes, text: str) -> bytes:
+    """A file with the metadata `format` behind ours: readers of Hugging Face refuse one without.
+
+    Args:
+        data: The file, whose metadata is nothing but ours.
+        text: Our metadata.
+    """
+    ours = f'{{"__metadata__":{{"{_METADATA_KEY}":{json.dumps(text)}'.encode()
+    assert data.startswith(ours, 8)
+    end = 8 + len(ours)
+    length = int.from_bytes(data[:8], "little") + len(_FORMAT)
+    return b"".join([length.to_bytes(8, "little"), data[8:end], _FORMAT, data[end:]])
 
 
 def checksum(data: bytes) -> str:

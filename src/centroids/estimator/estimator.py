@@ -139,7 +139,8 @@ class Estimator(ModelFolder):
         comes to the same bits as without it. When the input came to its end, it starts over.
 
         Ctrl-C and SIGTERM end training after the current step and its checkpoint; a second one
-        at once. One process at a time can train into a model_dir.
+        at once. No signal is lost, whatever else fails. One process at a time can train into a
+        model_dir.
 
         Args:
             input_fn: Gives the input; called with any of mode, params and config that it takes.
@@ -163,6 +164,10 @@ class Estimator(ModelFolder):
             TypeError: If hooks or listeners are of a wrong type.
             NanLossDuringTrainingError: If the loss becomes NaN.
             ModelDirBusyError: If another process or thread trains into model_dir; an OSError.
+            ModelDirLostError: If model_dir was removed or replaced meanwhile, or this process was
+                forked in the middle of the training; nothing more is written. An OSError.
+            TrainingInterruptedError: If a signal ended the training before its end, and the
+                program's own handler of it returned. What was trained is saved.
             OSError: If model_dir cannot be written.
         """
         steps, max_steps = check_train_steps(steps, max_steps)
@@ -170,31 +175,31 @@ class Estimator(ModelFolder):
         all_hooks = check_hooks(hooks)
         listeners = check_listeners(saving_listeners)
         self._config.check_may_train()
+        if steps is not None or max_steps is not None:
+            all_hooks.append(StopAtStepHook(steps, max_steps))
         folder = self.model_dir
-        with prepared_model_dir(folder), lock_model_dir(folder), StopSignals() as signals:
-            restored = self._load_checkpoint()
-            if max_steps is not None and restored is not None and max_steps <= restored.global_step:
-                logger.info(
-                    "Skipping training: max_steps is %d, and the model has been trained for %d "
-                    "steps.",
-                    max_steps,
-                    restored.global_step,
+
+        def train(signals: StopSignals) -> None:
+            locked = signals.entered(lock_model_dir(folder))
+            with prepared_model_dir(folder), locked as lock:
+                restored = self._load_checkpoint()
+                if _is_reached(max_steps, restored):
+                    return
+                training = Training(
+                    self._model_fn,
+                    self._config,
+                    input_fn,
+                    restored,
+                    all_hooks,
+                    listeners,
+                    signals,
+                    lock,
+                    None if restored is not None else self._load_warm_start(),
                 )
-                return self
-            if steps is not None or max_steps is not None:
-                all_hooks.append(StopAtStepHook(steps, max_steps))
-            training = Training(
-                self._model_fn,
-                self._config,
-                input_fn,
-                restored,
-                all_hooks,
-                listeners,
-                signals,
-                None if restored is not None else self._load_warm_start(),
-            )
-            loss = training.run(position_to_resume(restored, restart_input))
-        logger.info("Loss for final step: %s.", loss)
+                loss = training.run(position_to_resume(restored, restart_input))
+            logger.info("Loss for final step: %s.", loss)
+
+        StopSignals().run(train)
         return self
 
     def evaluate(
@@ -309,6 +314,8 @@ class Estimator(ModelFolder):
         assets_extra: Mapping[str, str | os.PathLike[str]] | None = None,
         as_text: bool = False,
         checkpoint_path: str | os.PathLike[str] | None = None,
+        *,
+        check_numerics: bool = True,
     ) -> str:
         """Writes the trained model as a SavedModel, which TensorFlow and TF Serving load.
 
@@ -324,6 +331,9 @@ class Estimator(ModelFolder):
                 of the copy in it.
             as_text: Write the proto as text.
             checkpoint_path: The checkpoint to export; None takes the latest.
+            check_numerics: Refuse requests with NaN or infinity. False leaves the operation
+                CheckNumerics out, which TensorFlow.js does not have: such requests then get some
+                answer.
 
         Returns:
             The path of the new folder.
@@ -353,6 +363,7 @@ class Estimator(ModelFolder):
             serving_input_receiver_fn,
             assets_extra,
             as_text,
+            check_numerics,
         )
 
     export_saved_model = export_savedmodel
@@ -366,3 +377,14 @@ class Estimator(ModelFolder):
         if found is None:
             raise ValueError(f"cannot warm-start from {path}: the folder has no checkpoint")
         return settings, found
+
+
+def _is_reached(max_steps: int | None, restored: Checkpoint | None) -> bool:
+    if max_steps is None or restored is None or max_steps > restored.global_step:
+        return False
+    logger.info(
+        "Skipping training: max_steps is %d, and the model has been trained for %d steps.",
+        max_steps,
+        restored.global_step,
+    )
+    return True

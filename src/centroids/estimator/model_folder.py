@@ -37,6 +37,9 @@ class ModelFolder:
         self._owns_folder = config.model_dir is None
         if self._owns_folder:
             config = config.replace(model_dir=make_temporary_folder())
+        elif config.model_dir is not None and not os.path.isabs(config.model_dir):
+            # A program that changes its working directory stays with one folder.
+            config = config.replace(model_dir=os.path.join(os.getcwd(), config.model_dir))
         self._config = config
         check_model_dir(self.model_dir)
 

@@ -129,6 +129,7 @@ class CheckpointSaverHook(SessionRunHook):
     def after_create_session(self, session: Session, coord: Coordinator) -> None:
         """Saves the initial or restored variables."""
         config = session.run_config
+        session.check_model_dir()  # what killed processes left there is about to be removed
         self._saver = self._given_saver or Saver(self._checkpoint_dir, self._basename, config)
         self._save(session, session.global_step)
         self._timer.update_last_triggered_step(session.global_step)
@@ -149,14 +150,17 @@ class CheckpointSaverHook(SessionRunHook):
         if step != self._timer.last_triggered_step():
             self._save(session, step)
         elif session.finished != self._saved_as_finished:
+            session.check_model_dir()
             self._saver.save(session.checkpoint())  # listeners have seen this step
         for listener in self._listeners:
             listener.end(session, step)
 
     def _save(self, session: Session, step: int) -> bool:
+        session.check_model_dir()
         logger.info("Saving checkpoints for %d into %s.", step, self._checkpoint_dir)
         for listener in self._listeners:
             listener.before_save(session, step)
+        session.check_model_dir()  # listeners may take their time, or fork
         self._saver.save(session.checkpoint())
         self._saved_as_finished = session.finished
         stop = False

@@ -12,6 +12,7 @@ import numpy as np
 from centroids.bad_row import BadRowError
 from centroids.estimator.checkpoint import Checkpoint
 from centroids.estimator.metrics import Metric
+from centroids.estimator.model_dir_lock import ModelDirLock
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session_run_hook import (
     Coordinator,
@@ -50,6 +51,7 @@ class Session:
         input_position: Where the input stands; see Checkpoint.
         finished: Whether the call of train is at its end.
         random: The model's random generator.
+        lock: That of the model folder that is trained into; None outside of training.
 
     Args:
         spec: The model.
@@ -78,6 +80,7 @@ class Session:
         self.run_config = run_config
         self.input_position = input_position
         self.finished = False
+        self.lock: ModelDirLock | None = None
         self.random = random or random_generator(spec.random_seed)
         self._batches = batches
         self._metrics = dict(metrics or {})
@@ -122,7 +125,7 @@ class Session:
             raise
         labels = given.labels if self._with_labels else None
         batch = self._batch = Batch(
-            given.features, labels, self._num_batches, self.variables, self.random
+            given.features, labels, self._num_batches, self.variables, self.random, given.epoch
         )
         self._num_batches += 1
         self.num_examples += num_rows(given.features)
@@ -154,6 +157,15 @@ class Session:
             finished=self.finished,
             random_state=self.random.bit_generator.state,
         )
+
+    def check_model_dir(self) -> None:
+        """Makes sure that the model folder is still that of this training.
+
+        Raises:
+            ModelDirLostError: If it is not; nothing may be written there then.
+        """
+        if self.lock is not None:
+            self.lock.check()
 
     def describe_moment(self) -> str:
         """Says where the run stands, for the notes of an exception."""
@@ -323,6 +335,7 @@ class MonitoredSession:
         ended = kind is None or issubclass(kind, _ENDS)
         try:
             if ended:
+                self.session.check_model_dir()  # hooks write there at their end
                 for hook in self._hooks:
                     hook.end(self.session)
             elif error is not None:

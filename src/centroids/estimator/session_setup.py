@@ -83,12 +83,14 @@ class BatchQueue:
         index = 0
         while True:
             if index == len(self._ahead):
+                if self._ahead:
+                    self._ahead[-1] = self._ahead[-1].kept()
                 try:
                     self._ahead.append(next(self._stream))
                 except StopIteration:
                     return
             batch = self._ahead[index]
-            yield Batch(batch.features, batch.labels, index, variables, random)
+            yield Batch(batch.features, batch.labels, index, variables, random, batch.epoch)
             index += 1
 
 
@@ -149,7 +151,10 @@ def create_session(
         return session
     variables = {name: np.array(value) for name, value in spec.variables.items()}
     variables["global_step"] = np.array(0, np.int64)
-    _initialize(spec, batches, variables, random, dict(warm or {}))
+    try:
+        _initialize(spec, batches, variables, random, dict(warm or {}))
+    except BadRowError as error:
+        raise batches.locate(error) from None
     return Session(spec, variables, batches, config, metrics, params, random=random)
 
 
@@ -166,10 +171,7 @@ def _initialize(
         return
     everything_is_known = bool(warm) and set(spec.variables) <= set(warm)
     if spec.initialize is not None and not everything_is_known:
-        try:
-            spec.initialize(ahead)
-        except BadRowError as error:
-            raise batches.locate(error) from None
+        spec.initialize(ahead)
     variables.update(warm)
 
 

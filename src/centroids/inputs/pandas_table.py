@@ -31,8 +31,9 @@ def pandas_input_fn(
     shuffled as by `numpy_input_fn`.
 
     Args:
-        x: The DataFrame. Its columns must have different names, which are strings, and hold
-            numbers; a missing number becomes NaN.
+        x: The DataFrame. Its columns must have different names and hold numbers; a missing number
+            becomes NaN. Names are strings; whole numbers, as pandas gives where there are none,
+            become strings of equal length, so that their order stays.
         y: A Series of labels, or a DataFrame of several; None for batches of features alone.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
         num_epochs: How often to go through the data; None: for ever.
@@ -61,7 +62,7 @@ def pandas_input_fn(
     check_different_names(names, "x")
     labels = None if y is None else _labels(x, y, target_column)
     return numpy_input_fn(
-        {name: x[name] for name in names},
+        {key: x[name] for key, name in zip(_keys_of(names), names, strict=True)},
         labels,
         batch_size,
         num_epochs,
@@ -71,6 +72,17 @@ def pandas_input_fn(
         seed=seed,
         bad_rows=bad_rows,
     )
+
+
+def _keys_of(names: list[Any]) -> list[Any]:
+    """What the columns are called in a batch, whose keys are strings.
+
+    >>> _keys_of([0, 5, 10]), _keys_of(["b", "a"])
+    (['00', '05', '10'], ['b', 'a'])
+    """
+    if not all(isinstance(name, (int, np.integer)) and name >= 0 for name in names):
+        return names
+    return [str(name).zfill(max(len(str(each)) for each in names)) for name in names]
 
 
 def _labels(x: Any, y: Any, target_column: str) -> Any:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import dataclasses
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from centroids.inputs.bad_rows import Mask
 from centroids.inputs.convert import is_one_batch, length_of_vector
 from centroids.inputs.errors import PositionError, is_end_of_input
-from centroids.inputs.source import EpochSource, Origin, Position, Source
+from centroids.inputs.source import EpochSource, Origin, Position, Source, copy_position
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +26,16 @@ class RawBatch:
         value: Features, or (features, labels).
         position: Where the source stands after it; None if that cannot be saved.
         good: Which of its rows to keep; None: all.
+        may_change: Whether who gave it may write the next one into the same memory.
+        epoch: Which pass over the data it is of, counted from 0; None if the source does not tell.
         origin: Says where a row of it came from; None if that is not known.
     """
 
     value: Any
     position: Position | None = None
     good: Mask | None = None
+    may_change: bool = True
+    epoch: int | None = None
     origin: Origin | None = None
 
 
@@ -127,7 +135,7 @@ def _restore(returned: Any, position: Position | None) -> None:
             "centroids.inputs.numpy_input_fn"
         )
     try:
-        returned.restore(position)
+        returned.restore(copy.deepcopy(position))  # the source may go on counting in it
     except ValueError as error:
         raise PositionError(str(error)) from error
 
@@ -160,7 +168,9 @@ def _zip_streams(features: RawBatches, labels: RawBatches) -> RawBatches:
             if batch.position is not None and label.position is not None:
                 position = {"features": batch.position, "labels": label.position}
             good = _both(batch.good, label.good)
-            yield RawBatch((batch.value, label.value), position, good, batch.origin)
+            may_change = batch.may_change or label.may_change
+            value = (batch.value, label.value)
+            yield RawBatch(value, position, good, may_change, batch.epoch, batch.origin)
 
 
 def _both(first: Mask | None, second: Mask | None) -> Mask | None:
@@ -188,13 +198,14 @@ def _read_batches(stream: Iterable[Any]) -> RawBatches:
     if isinstance(stream, EpochSource):
         with contextlib.closing(stream.read_marked()) as marked:
             for value, good, origin in marked:
-                yield RawBatch(value, stream.position(), good, origin)
+                position = stream.position()
+                yield RawBatch(value, position, good, False, position["epoch"], origin)
         return
     source = stream if isinstance(stream, Source) else None
     iterator = iter(stream)
     try:
         for value in iterator:
-            yield RawBatch(value, None if source is None else source.position())
+            yield RawBatch(value, None if source is None else copy_position(source.position()))
     except Exception as error:
         if not is_end_of_input(error):
             raise
@@ -213,6 +224,8 @@ def _check_vectors(batches: RawBatches) -> RawBatches:
         return
     length = length_of_vector(first.value)
     if length is not None and length > 1:
+        if isinstance(first.value, np.ndarray):  # the next one may be written over it
+            first = dataclasses.replace(first, value=first.value.copy())
         second = next(batches, None)
         if second is not None and length_of_vector(second.value) == length:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -68,7 +69,7 @@ def tfrecord_input_fn(
     reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
     chosen = _check_names(columns)
     TfrecordSource(files, reading, chosen)  # what is wrong with them shall be told now
-    return lambda: TfrecordSource(files, reading, chosen)
+    return functools.partial(TfrecordSource, files, reading, chosen)
 
 
 class TfrecordSource(WindowedSource):
