@@ -235,3 +235,13 @@ def test_first_centers_that_cannot_be_are_told(folder: Path, text: str, message:
     assert message in told and len(told.splitlines()) == 1
     assert "--bad-rows" not in told and "--columns" not in told
     assert not (folder / "model").exists()
+
+
+@pytest.mark.parametrize("name", ["centers.npy", "centers.csv", "centers.parquet"])
+def test_exported_centers_are_first_centers_again(folder: Path, name: str) -> None:
+    run(folder, "train", "points.csv", "model", "-k", "5")
+    assert "x" in (folder / "model" / "settings.json").read_text()
+    run(folder, "export", "model", name)
+    run(folder, "train", "points.csv", "again", "--initial-clusters", name, "--steps", "1")
+    run(folder, "train", "points.csv", "model", "--steps", "1")
+    np.testing.assert_array_equal(centers_of(folder, "again"), centers_of(folder))
