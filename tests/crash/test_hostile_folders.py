@@ -148,6 +148,24 @@ def test_without_its_list_a_folder_keeps_all_checkpoints(
     assert kept <= names(tmp_path)
 
 
+def test_a_damaged_list_that_cannot_be_put_aside_is_replaced(tmp_path: Path) -> None:
+    train(tmp_path)
+    (tmp_path / "checkpoint").write_bytes(b"torn")
+    (tmp_path / "checkpoint.damaged").mkdir()
+    train(tmp_path)
+    assert (tmp_path / "checkpoint").read_bytes().startswith(b"model_checkpoint_path")
+    assert step_of(tmp_path) == 2
+
+
+def test_a_list_of_tensorflow_that_cannot_be_put_aside_stays(tmp_path: Path) -> None:
+    content = b'model_checkpoint_path: "model.ckpt-7"\n'
+    (tmp_path / "checkpoint").write_bytes(content)
+    (tmp_path / "checkpoint.tensorflow").mkdir()
+    with pytest.raises(OSError, match=r"checkpoint\.tensorflow"):
+        Saver(str(tmp_path), "model.ckpt", RunConfig()).save(state(8))
+    assert (tmp_path / "checkpoint").read_bytes() == content
+
+
 def test_checkpoints_of_another_name_are_known_by_their_bytes(tmp_path: Path) -> None:
     Saver(str(tmp_path), "mine", RunConfig()).save(state(3))
     (tmp_path / "checkpoint").unlink()
@@ -157,6 +175,28 @@ def test_checkpoints_of_another_name_are_known_by_their_bytes(tmp_path: Path) ->
     (tmp_path / "checkpoint").write_bytes(b"torn")
     with pytest.raises(ValueError, match="none of the 1 checkpoints"):
         load_latest(str(tmp_path))
+
+
+def test_names_and_times_that_no_list_can_hold(tmp_path: Path) -> None:
+    """They are not ours, though a copy of one of ours may have them."""
+    Saver(str(tmp_path), "model.ckpt", RunConfig()).save(state(4))
+    (tmp_path / "checkpoint").unlink()
+    whole = (tmp_path / "model.ckpt-4.safetensors").read_bytes()
+    odd = {os.fsdecode(b"caf\xe9-9.safetensors"), 'a"b-9.safetensors', "a\nb-9.safetensors"}
+    for name in odd:
+        (tmp_path / name).write_bytes(whole)
+    (tmp_path / "copy-3.safetensors").write_bytes(whole)
+    os.utime(tmp_path / "copy-3.safetensors", (-5, -5))
+    for step in (5, 6):
+        Saver(str(tmp_path), "model.ckpt", RunConfig(keep_checkpoint_max=1)).save(state(step))
+    assert names(tmp_path) == {
+        *odd,
+        "checkpoint",
+        "copy-3.safetensors",
+        "model.ckpt-4.safetensors",
+        "model.ckpt-6.safetensors",
+    }
+    assert step_of(tmp_path) == 6
 
 
 # Nothing is opened through links, and nothing is written outside

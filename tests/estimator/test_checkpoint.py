@@ -353,3 +353,21 @@ def test_nothing_is_logged_as_a_warning(tmp_path: Path, caplog: pytest.LogCaptur
     caplog.set_level(logging.WARNING)
     Estimator(model_fn, tmp_path).train(batches).train(batches)
     assert caplog.text == ""
+
+
+def test_hugging_face_reads_a_checkpoint(tmp_path: Path) -> None:
+    from safetensors import safe_open
+
+    for count in range(1, 12):  # all alignments of what comes before the arrays
+        arrays = {f"v{'x' * count}": np.arange(count, dtype=np.int8), "global_step": np.array(3)}
+        saved = Checkpoint(arrays, identity={"model": 'a "quoted" \u00e9'})
+        data = checkpoint.serialize(saved)
+        assert data == checkpoint.serialize(saved)
+        file = tmp_path / "model.safetensors"
+        file.write_bytes(data)
+        with safe_open(file, "np") as opened:
+            assert opened.metadata()["format"] == "pt"
+            assert set(opened.metadata()) == {"format", "centroids"}
+            np.testing.assert_array_equal(opened.get_tensor(f"v{'x' * count}"), np.arange(count))
+        assert int.from_bytes(data[:8], "little") % 8 == 0
+        assert checkpoint.deserialize(data, str(file)).identity == saved.identity

@@ -28,12 +28,14 @@ OURS = [
     "checkpoint.damaged",
     "checkpoint.tensorflow",
     "columns.json",
+    "training.lock",
     "eval",
     "model.ckpt-0.safetensors",
     "model.ckpt-1.safetensors",
     "model.ckpt-7.safetensors",
     "projector",
     "projector_config.pbtxt",
+    "settings.json",
 ]
 OTHERS = [
     "checkpoint.txt",

@@ -43,17 +43,16 @@ def check_basename(basename: object) -> str:
         ValueError: If it is empty, no string, or has quotes, slashes or characters that no line of
             text shows.
     """
-    if (
-        not isinstance(basename, str)
-        or not basename.isprintable()
-        or set(basename) & {'"', "/", os.sep}
-        or not basename
-    ):
+    if not isinstance(basename, str) or not _can_be_listed(basename):
         raise ValueError(
             "checkpoint_basename must be a name of printable characters without quotes and "
             f"slashes, got {basename!r}"
         )
     return basename
+
+
+def _can_be_listed(basename: str) -> bool:
+    return bool(basename) and basename.isprintable() and not set(basename) & {'"', "/", os.sep}
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
@@ -298,10 +297,12 @@ def _unlisted(
 
 
 def _names_in(model_dir: str) -> list[str]:
+    """The names that checkpoints of ours can have."""
     try:
-        return list(filter(_NAME.fullmatch, os.listdir(model_dir or ".")))
+        names = os.listdir(model_dir or ".")
     except (FileNotFoundError, NotADirectoryError):
         return []
+    return [name for name in names if _can_be_listed(_basename_of(name) or "")]
 
 
 def _is_ours(path: str, or_damaged: bool = False) -> bool:

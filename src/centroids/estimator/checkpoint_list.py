@@ -45,7 +45,8 @@ class Entry:
     def line(self) -> str:
         """The line, without its end."""
         preserved = " preserved" if self.preserved else ""
-        return f'all_model_checkpoint_paths: "{self.name}"  # time={self.time:.3f}{preserved}'
+        seconds = max(self.time, 0.0)  # a clock or a file may say anything
+        return f'all_model_checkpoint_paths: "{self.name}"  # time={seconds:.3f}{preserved}'
 
 
 def list_of(entries: list[Entry]) -> bytes:
@@ -97,15 +98,23 @@ def set_aside(model_dir: str) -> None:
     """Renames a list that is not ours to replace: one that TensorFlow wrote, or that is damaged.
 
     Raises:
-        OSError: If it cannot be renamed.
+        OSError: If that of TensorFlow cannot be renamed.
     """
     path = os.path.join(model_dir, STATE_FILE)
-    with contextlib.suppress(OSError), open_regular(path) as file:
-        if _FIRST_LINE_OF_TENSORFLOW.match(file.read(1 << 16)):
-            os.replace(path, os.path.join(model_dir, TENSORFLOW_STATE_FILE))
-            return
+    if _is_of_tensorflow(path):
+        os.replace(path, os.path.join(model_dir, TENSORFLOW_STATE_FILE))
+        return
     try:
         read_list(model_dir)
     except (OSError, ValueError):
         if not os.path.isdir(path):
-            os.replace(path, os.path.join(model_dir, DAMAGED_STATE_FILE))
+            with contextlib.suppress(OSError):  # it would only have been of interest
+                os.replace(path, os.path.join(model_dir, DAMAGED_STATE_FILE))
+
+
+def _is_of_tensorflow(path: str) -> bool:
+    try:
+        with open_regular(path) as file:
+            return _FIRST_LINE_OF_TENSORFLOW.match(file.read(1 << 16)) is not None
+    except OSError:
+        return False

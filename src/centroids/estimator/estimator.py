@@ -314,6 +314,8 @@ class Estimator(ModelFolder):
         assets_extra: Mapping[str, str | os.PathLike[str]] | None = None,
         as_text: bool = False,
         checkpoint_path: str | os.PathLike[str] | None = None,
+        *,
+        check_numerics: bool = True,
     ) -> str:
         """Writes the trained model as a SavedModel, which TensorFlow and TF Serving load.
 
@@ -329,6 +331,9 @@ class Estimator(ModelFolder):
                 of the copy in it.
             as_text: Write the proto as text.
             checkpoint_path: The checkpoint to export; None takes the latest.
+            check_numerics: Refuse requests with NaN or infinity. False leaves the operation
+                CheckNumerics out, which TensorFlow.js does not have: such requests then get some
+                answer.
 
         Returns:
             The path of the new folder.
@@ -358,6 +363,7 @@ class Estimator(ModelFolder):
             serving_input_receiver_fn,
             assets_extra,
             as_text,
+            check_numerics,
         )
 
     export_saved_model = export_savedmodel

@@ -6,7 +6,7 @@ import io
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 MAX_ROWS = 10_000
 MAX_VALUES = 4_000_000
 FOLDER = "projector"
+# The format has no quotes: within a value these would begin another column or row.
+_ESCAPES = {ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
 # TensorBoard looks for this name in every folder that has an event file.
 CONFIG_FILE = "projector_config.pbtxt"
 _MAX_CONFIG_BYTES = 1 << 24
@@ -57,10 +59,11 @@ class ProjectorHook(SessionRunHook):
 def write_projector(
     output_dir: str, name: str, rows: ArrayLike, columns: Mapping[str, ArrayLike]
 ) -> None:
-    """Writes `projector/<name>.tsv`, `projector/<name>_metadata.tsv` and projector_config.pbtxt.
+    r"""Writes `projector/<name>.tsv`, `projector/<name>_metadata.tsv` and projector_config.pbtxt.
 
     Each file is replaced as a whole. What projector_config.pbtxt lists already stays; if that file
-    cannot be read it is left as it is, and a warning says so.
+    cannot be read it is left as it is, and a warning says so. Tabs and ends of lines within values
+    and titles are written as \t, \n and \r, a slash in `name` as %2F.
 
     Args:
         output_dir: The folder of the event files.
@@ -89,9 +92,9 @@ def write_projector(
     count = min(len(matrix), MAX_ROWS, MAX_VALUES // max(matrix.shape[1], 1))
     table = io.BytesIO()
     np.savetxt(table, matrix[:count], fmt="%.9g", delimiter="\t")
-    lines = ["\t".join(["index", *values])] if values else []
+    lines = [_line(["index", *values])] if values else []
     for index in range(count):
-        lines.append("\t".join([str(index), *(str(column[index]) for column in values.values())]))
+        lines.append(_line([index, *(column[index] for column in values.values())]))
     folder = os.path.join(output_dir, FOLDER)
     if os.path.islink(folder):
         logger.warning("The projector will not show %s: %s is a symbolic link", name, folder)
@@ -100,8 +103,9 @@ def write_projector(
     config = ProjectorConfig()
     embedding = config.embeddings.add()
     embedding.tensor_name = name
-    embedding.tensor_path = f"{FOLDER}/{name}.tsv"
-    embedding.metadata_path = f"{FOLDER}/{name}_metadata.tsv"
+    file_name = name.replace("%", "%25").replace("/", "%2F")
+    embedding.tensor_path = f"{FOLDER}/{file_name}.tsv"
+    embedding.metadata_path = f"{FOLDER}/{file_name}_metadata.tsv"
     metadata = "\n".join(lines) + "\n"
     replace_file(os.path.join(output_dir, embedding.metadata_path), metadata.encode())
     replace_file(os.path.join(output_dir, embedding.tensor_path), table.getvalue())
@@ -123,3 +127,8 @@ def _read_config(path: str) -> str:
         return read_regular(path, _MAX_CONFIG_BYTES).decode()
     except FileNotFoundError:
         return ""
+
+
+def _line(values: Iterable[object]) -> str:
+    """Values in the columns of one line."""
+    return "\t".join(str(value).translate(_ESCAPES) for value in values)

@@ -124,7 +124,7 @@ class Session:
             raise
         labels = given.labels if self._with_labels else None
         batch = self._batch = Batch(
-            given.features, labels, self._num_batches, self.variables, self.random
+            given.features, labels, self._num_batches, self.variables, self.random, given.epoch
         )
         self._num_batches += 1
         self.num_examples += num_rows(given.features)

@@ -84,7 +84,7 @@ class BatchQueue:
                 except StopIteration:
                     return
             batch = self._ahead[index]
-            yield Batch(batch.features, batch.labels, index, variables, random)
+            yield Batch(batch.features, batch.labels, index, variables, random, batch.epoch)
             index += 1
 
 

@@ -103,9 +103,11 @@ class Batch:
         variables: The variables of the session; `train_op` writes its results here.
         random: The generator of the session, seeded with the spec's `random_seed`. Checkpoints
             hold its state.
+        epoch: Which pass over the data the batch is of, counted from 0, for sources of
+            `centroids.inputs`; None if the input does not tell.
     """
 
-    __slots__ = ("_values", "features", "index", "labels", "random", "variables")
+    __slots__ = ("_values", "epoch", "features", "index", "labels", "random", "variables")
 
     def __init__(
         self,
@@ -114,12 +116,14 @@ class Batch:
         index: int,
         variables: Variables,
         random: np.random.Generator | None = None,
+        epoch: int | None = None,
     ) -> None:
         self.features = features
         self.labels = labels
         self.index = index
         self.variables = variables
         self.random = random or np.random.default_rng(0)
+        self.epoch = epoch
         self._values: dict[Any, Any] = {}
 
     def get(self, function: Callable[[Batch], T]) -> T:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from centroids.files import replace_file
 
@@ -26,6 +30,25 @@ def check_destination(path: str | os.PathLike[str]) -> str:
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"cannot write {text}: there is no folder {folder}")
     return text
+
+
+def as_float32(centers: NDArray[Any], what: str) -> NDArray[np.float32]:
+    """Centers as a format of single precision holds them.
+
+    Args:
+        centers: [k, d].
+        what: What needs float32, for the error.
+
+    Raises:
+        ValueError: If a value overflows.
+    """
+    with np.errstate(over="ignore"):
+        converted = np.ascontiguousarray(centers, np.float32)
+    if not np.isfinite(converted).all():
+        raise ValueError(
+            f"{what}, but the centers reach {np.abs(centers).max():.3g}; export them as npz instead"
+        )
+    return converted
 
 
 def write_whole(path: str, data: bytes) -> None:

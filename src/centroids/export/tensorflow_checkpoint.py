@@ -36,6 +36,8 @@ from centroids.files import open_regular, read_regular
 _LISTS = (STATE_FILE, TENSORFLOW_STATE_FILE)
 _LISTED = re.compile(r'^\s*model_checkpoint_path:\s*"((?:[^"\\]|\\.)*)"', re.MULTILINE)
 _INDEX = ".index"
+# Where a SavedModel has its variables.
+_OF_SAVED_MODEL = os.path.join("variables", "variables")
 # Some hundred bytes a variable, or a line a checkpoint. Torn files may have any size.
 _MAX_INDEX_BYTES = 1 << 28
 _MAX_LIST_BYTES = 1 << 26
@@ -97,10 +99,12 @@ def load_tensorflow_checkpoint(path: str | os.PathLike[str]) -> dict[str, NDArra
 
     Args:
         path: A model folder, whose latest checkpoint is read, or the prefix of a checkpoint, such
-            as `folder/model.ckpt-20`.
+            as `folder/model.ckpt-20`, or the folder of a SavedModel.
 
     Returns:
-        The variables by name, in the order of their names. The arrays are writable.
+        The variables by name, in the order of their names. The arrays are writable. Strings are
+        left out: checkpoints of TensorFlow 2 have one that describes their objects. Those name a
+        variable `layer/kernel/.ATTRIBUTES/VARIABLE_VALUE`, which is `layer/kernel` here.
 
     Raises:
         ValueError: If there is no checkpoint, or a variable is of a kind that cannot be read.
@@ -108,7 +112,8 @@ def load_tensorflow_checkpoint(path: str | os.PathLike[str]) -> dict[str, NDArra
         OSError: If a file cannot be read.
     """
     checkpoint = open_tensorflow_checkpoint(path)
-    return {name: checkpoint.read(name) for name in checkpoint.variables}
+    variables = checkpoint.variables.items()
+    return {name: checkpoint.read(name) for name, variable in variables if not variable.text}
 
 
 def open_tensorflow_checkpoint(path: str | os.PathLike[str]) -> TensorFlowCheckpoint:
@@ -123,7 +128,7 @@ def open_tensorflow_checkpoint(path: str | os.PathLike[str]) -> TensorFlowCheckp
         OSError: If it cannot be read.
     """
     text = os.fspath(path)
-    prefix = find_tensorflow_checkpoint(text) if os.path.isdir(text) else text
+    prefix = _find_in_folder(text) if os.path.isdir(text) else text
     if prefix is None:
         raise ValueError(f"Could not find a checkpoint of TensorFlow in {text}")
     prefix = prefix.removesuffix(_INDEX)
@@ -147,6 +152,11 @@ def open_tensorflow_checkpoint(path: str | os.PathLike[str]) -> TensorFlowCheckp
         raise DamagedCheckpointError(
             f"{prefix}{_INDEX} is no whole index of a checkpoint: {error}"
         ) from error
+
+
+def _find_in_folder(folder: str) -> str | None:
+    variables = os.path.join(folder, _OF_SAVED_MODEL)
+    return variables if os.path.isfile(variables + _INDEX) else find_tensorflow_checkpoint(folder)
 
 
 def is_tensorflow_checkpoint(path: str | os.PathLike[str]) -> bool:

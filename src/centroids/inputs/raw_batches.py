@@ -24,12 +24,14 @@ class RawBatch:
         position: Where the source stands after it; None if that cannot be saved.
         good: Which of its rows to keep; None: all.
         may_change: Whether who gave it may write the next one into the same memory.
+        epoch: Which pass over the data it is of, counted from 0; None if the source does not tell.
     """
 
     value: Any
     position: Position | None = None
     good: Mask | None = None
     may_change: bool = True
+    epoch: int | None = None
 
 
 RawBatches: TypeAlias = Generator[RawBatch]
@@ -162,7 +164,7 @@ def _zip_streams(features: RawBatches, labels: RawBatches) -> RawBatches:
                 position = {"features": batch.position, "labels": label.position}
             good = _both(batch.good, label.good)
             may_change = batch.may_change or label.may_change
-            yield RawBatch((batch.value, label.value), position, good, may_change)
+            yield RawBatch((batch.value, label.value), position, good, may_change, batch.epoch)
 
 
 def _both(first: Mask | None, second: Mask | None) -> Mask | None:
@@ -180,7 +182,8 @@ def _read_stream(stream: Iterable[Any]) -> RawBatches:
     if isinstance(stream, EpochSource):
         with contextlib.closing(stream.read_marked()) as batches:
             for value, good in batches:
-                yield RawBatch(value, stream.position(), good, may_change=False)
+                position = stream.position()
+                yield RawBatch(value, position, good, may_change=False, epoch=position["epoch"])
         return
     source = stream if isinstance(stream, Source) else None
     iterator = iter(stream)

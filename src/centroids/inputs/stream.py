@@ -41,6 +41,7 @@ class InputBatch:
         num_dropped_rows: The bad rows that were left out since the batch before, of this one and
             of those between that had no others; always 0 unless the source drops them.
         may_change: Whether the input may write a later batch into the same memory.
+        epoch: Which pass over the data it is of, counted from 0; None if the source does not tell.
     """
 
     features: Columns
@@ -48,6 +49,7 @@ class InputBatch:
     position: Position | None
     num_dropped_rows: int = 0
     may_change: bool = field(default=False, compare=False)
+    epoch: int | None = None
 
     def kept(self) -> InputBatch:
         """The batch as it is now, for who keeps it while the input goes on."""
@@ -238,7 +240,7 @@ def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputB
                 continue
             num_empty = 0
             index += 1
-            yield InputBatch(features, labels, raw.position, num_dropped, raw.may_change)
+            yield InputBatch(features, labels, raw.position, num_dropped, raw.may_change, raw.epoch)
             num_dropped = 0
     finally:
         raw_batches.close()
