@@ -16,6 +16,9 @@ struct Centers {
     const T* values; // IN [num_centers][dimensions]
     std::size_t num_centers;
     const double* penalties; // IN [num_centers] or null, added to every squared distance
+    // IN [num_centers][dimensions] or null: under cosine, the centers as unit vectors in float64,
+    // zeros for a zero center; null where `values` are as good
+    const double* units = nullptr;
 };
 
 // What an assignment is asked for besides the indices; null: not asked.
@@ -51,7 +54,7 @@ struct Report {
     std::size_t rows, questioned, panels, compared;
 };
 
-// cluster_index: OUT [num_rows], the nearest center, the lowest index on ties; or null
+// cluster_index: OUT [num_rows], the center that exact_order.h puts first; or null
 // memory: IN OUT, or null; report: OUT
 template <class T>
 std::int64_t assign(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
@@ -70,9 +73,14 @@ struct SparseRows { // compressed sparse rows, columns unique within a row
     const void* row_starts;
     bool wide_starts;
     std::size_t num_rows;
+    std::size_t num_values; // and columns
     std::size_t dimensions;
     bool normalize;
 };
+
+// The arrays may change meanwhile: no memory is touched outside them, and what cannot be a matrix
+// throws std::invalid_argument.
+[[noreturn]] void throw_changed();
 
 template <class T>
 std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,

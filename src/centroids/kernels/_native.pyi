@@ -30,6 +30,7 @@ def assign(
     normalize: bool,
     centers: NDArray[Any],
     penalties: NDArray[np.float64] | None,
+    units: NDArray[np.float64] | None,
     cluster_index: NDArray[np.int32] | None,
     sums: NDArray[np.float64] | None,
     counts: NDArray[np.int64] | None,
@@ -44,6 +45,7 @@ def all_distances(
     normalize: bool,
     centers: NDArray[Any],
     penalties: NDArray[np.float64] | None,
+    units: NDArray[np.float64] | None,
     distances: NDArray[Any],
 ) -> int: ...
 def assign_sparse(
@@ -53,6 +55,7 @@ def assign_sparse(
     normalize: bool,
     centers: NDArray[Any],
     penalties: NDArray[np.float64] | None,
+    units: NDArray[np.float64] | None,
     cluster_index: NDArray[np.int32],
     sums: NDArray[np.float64] | None,
     counts: NDArray[np.int64] | None,
@@ -65,6 +68,7 @@ def all_distances_sparse(
     normalize: bool,
     centers: NDArray[Any],
     penalties: NDArray[np.float64] | None,
+    units: NDArray[np.float64] | None,
     distances: NDArray[Any],
 ) -> int: ...
 def find_nonfinite(points: NDArray[Any], type: int) -> tuple[int, int] | None: ...
