@@ -239,9 +239,17 @@ class Assignment {
                 scan_block(block, first, count, cluster_index, sums, scratch);
             if (counts)
                 for (std::size_t i = 0; i < count; ++i) ++counts[cluster_index[i]];
-            if (sums || update_.inertia) inertia.add(first, scratch.distances.data(), count);
+            if (!sums && !update_.inertia) continue;
+            inertia.add(first, scratch.distances.data(), count);
+            if (!std::isfinite(inertia.total())) report_bad(scratch.distances.data(), first, count);
         }
         return inertia.total();
+    }
+
+    void report_bad(const double* distances, std::size_t first, std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i)
+            if (!(distances[i] < std::numeric_limits<double>::infinity()))
+                bad_row_.report(first + i);
     }
 
     // By the filter, with or without bounds.
@@ -251,9 +259,7 @@ class Assignment {
         const bool more = reads_in_place<T>(points_) && first + 2 * count <= points_.num_rows;
         search_->search(block, first, count, cluster_index, distances, scratch.bounded,
                         more ? row_of(block, count) : nullptr);
-        for (std::size_t i = 0; i < count; ++i)
-            if (!(distances[i] < std::numeric_limits<double>::infinity()))
-                bad_row_.report(first + i);
+        report_bad(distances, first, count);
         if (points_.normalize)
             for (std::size_t i = 0; i < count; ++i)
                 distances[i] = cosine_adjusted(distances[i], row_of(block, i));
@@ -281,7 +287,7 @@ class Assignment {
             for (std::size_t i = 0; i < count; ++i)
                 if (is_zero(row_of(block, i), points_.dimensions)) cluster_index[i] = 0;
         if (sums || update_.inertia)
-            update_block(block, first, count, cluster_index, sums, scratch.distances.data());
+            update_block(block, count, cluster_index, sums, scratch.distances.data());
     }
 
     // For a row that the grid leaves open. entry: of its table
@@ -353,14 +359,10 @@ class Assignment {
     }
 
     // sums may be null: then only the distances are wanted.
-    void update_block(const Block<T>& block, std::size_t first, std::size_t count,
-                      const std::int32_t* cluster_index, double* sums, double* distances) {
+    void update_block(const Block<T>& block, std::size_t count, const std::int32_t* cluster_index,
+                      double* sums, double* distances) {
         kernels_.update_rows(block.rows, block.stride, count, cluster_index, centers_.values,
                              points_.dimensions, sums, distances);
-        // Points that another thread changes meanwhile may be anything by now.
-        for (std::size_t i = 0; i < count; ++i)
-            if (!(distances[i] < std::numeric_limits<double>::infinity()))
-                bad_row_.report(first + i);
         if (!points_.normalize) return;
         for (std::size_t i = 0; i < count; ++i) {
             if (centers_.penalties) distances[i] += centers_.penalties[cluster_index[i]];

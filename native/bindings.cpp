@@ -193,6 +193,8 @@ NB_MODULE(_native, m) {
     m.def("supported_levels", &supported_levels);
     m.def("current_level", [] { return std::string(current_level().name); });
     m.def("set_level", &set_level, "name"_a);
+    m.def("enter_float_mode", &FloatMode::enter);
+    m.def("leave_float_mode", &FloatMode::leave, "before"_a);
     m.def("num_threads", &num_threads);
     m.def("default_num_threads", &default_num_threads, "root"_a = "");
     m.def("set_num_threads", &set_num_threads, "count"_a);

@@ -74,7 +74,7 @@ void adjust_for_cosine(const Block<T>& block, std::size_t first, std::size_t cou
         if (centers.penalties)
             for (std::size_t c = 0; c < centers.num_centers; ++c)
                 row[c] += static_cast<T>(centers.penalties[c]);
-        settle_least(dimensions, centers.num_centers, row,
+        settle_least(dimensions, centers.num_centers, row, 0.0,
                      [&](std::size_t c) { return order.cosine(first + i, c, scratch); });
     }
 }

@@ -64,12 +64,13 @@ class EightByColumn {
     double parts_[8] = {0, 0, 0, 0, 0, 0, 0, 0};
 };
 
-// Twice the cosine distance of unit vectors from their product: 2 - 2xc far apart, where it is
-// exact for products of 0; |x - c|^2 near each other, where 2 - 2xc would cancel.
-// squares(): |x - c|^2, asked for where it is needed
-template <class Squares>
-double cosine_distance(double product, const Squares& squares) {
-    return product < 0.5 ? 2 - 2 * product : squares();
+// Twice the cosine distance of unit vectors from their product, with what all_distances rounds to
+// T: 2 - 2xc far apart, where it is exact for products of 0; |x - c|^2 near each other, where 2 -
+// 2xc would cancel. squares(): |x - c|^2, asked for where it is needed
+template <class T, class Squares>
+T cosine_distance(double product, const Squares& squares) {
+    const double twice = product < 0.5 ? 2 - 2 * product : squares();
+    return 2 * static_cast<T>(twice / 2);
 }
 
 inline double squares_of_difference(const double* x, const double* c, std::size_t dimensions) {
@@ -103,8 +104,8 @@ class UnitCenters {
         const double* const c = of(center);
         const double product =
             EightByColumn::of(dimensions_, [&](std::size_t j) { return x[j] * c[j]; });
-        return static_cast<T>(
-            cosine_distance(product, [&] { return squares_of_difference(x, c, dimensions_); }));
+        return cosine_distance<T>(product,
+                                  [&] { return squares_of_difference(x, c, dimensions_); });
     }
 
   private:
@@ -113,22 +114,37 @@ class UnitCenters {
     std::vector<double> own_;
 };
 
+// In lanes, as compilers do by themselves only where no value may be NaN.
+template <class T>
+T least_of(const T* values, std::size_t count) {
+    constexpr std::size_t lanes = 8;
+    T least[lanes];
+    std::fill_n(least, lanes, values[0]);
+    std::size_t i = 0;
+    for (; i + lanes <= count; i += lanes)
+        for (std::size_t lane = 0; lane < lanes; ++lane)
+            least[lane] = values[i + lane] < least[lane] ? values[i + lane] : least[lane];
+    for (; i < count; ++i) least[0] = values[i] < least[0] ? values[i] : least[0];
+    return *std::min_element(least, least + lanes);
+}
+
 // Makes the least of a row's distances what `cosine_distance` says, where more than one may be the
 // least: the arg-min of a row is then its label.
-// distances: IN OUT [num_centers], squared distances of unit vectors; exact(c): what c has
+// distances: IN OUT [num_centers], squared distances of unit vectors, relatively exact but for
+// `absolute`; exact(c): what c has
 template <class T, class Exact>
-void settle_least(std::size_t dimensions, std::size_t num_centers, T* distances,
+void settle_least(std::size_t dimensions, std::size_t num_centers, T* distances, double absolute,
                   const Exact& exact) {
-    const double least = static_cast<double>(*std::min_element(distances, distances + num_centers));
+    const double least = static_cast<double>(least_of(distances, num_centers)) + absolute;
     const double rounding = static_cast<double>(dimensions + 8) *
                             static_cast<double>(std::numeric_limits<T>::epsilon());
     const double margin = cosine_margin<T>(dimensions) + rounding;
     const double root = (std::sqrt(least) + 4 * margin) * (1 + 2 * margin);
-    const T limit = static_cast<T>(root * root * (1 + 4 * rounding));
-    const auto open = [&](T distance) { return distance <= limit; };
-    if (std::count_if(distances, distances + num_centers, open) < 2) return;
-    for (std::size_t c = 0; c < num_centers; ++c)
-        if (open(distances[c])) distances[c] = exact(c);
+    const T limit = static_cast<T>((root * root + absolute) * (1 + 4 * rounding));
+    int open = 0;
+    for (std::size_t c = 0; c < num_centers; ++c) open += distances[c] <= limit ? 1 : 0;
+    for (std::size_t c = 0; open > 1 && c < num_centers; ++c)
+        if (distances[c] <= limit) distances[c] = exact(c);
 }
 
 // For dense points.

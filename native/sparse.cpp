@@ -184,7 +184,7 @@ class SparseOrder {
             const auto column = static_cast<std::size_t>(row.columns[i]);
             sum.add(column, row.unit[i] * c[column]);
         }
-        return static_cast<T>(cosine_distance(sum.total(), [&] {
+        return cosine_distance<T>(sum.total(), [&] {
             dense.resize(points_.dimensions, 0.0);
             for (std::size_t i = 0; i < row.count(); ++i)
                 dense[static_cast<std::size_t>(row.columns[i])] = row.unit[i];
@@ -192,7 +192,7 @@ class SparseOrder {
             for (const std::int64_t column : row.columns)
                 dense[static_cast<std::size_t>(column)] = 0;
             return squares;
-        }));
+        });
     }
 
   private:
@@ -428,9 +428,11 @@ std::int64_t all_distances_sparse(const SparseRows& points, const Centers<T>& ce
                     distance < 0 ? 0 : distance, row.squared_norm, points.normalize));
                 if (!std::isfinite(distances[i * k + c])) bad_row.report(i);
             }
-            if (points.normalize && row.squared_norm != 0)
-                settle_least(points.dimensions, k, distances + i * k,
-                             [&](std::size_t c) { return order.cosine(row, c, dense); });
+            if (!points.normalize || row.squared_norm == 0) continue;
+            // |x|^2 + |c|^2 - 2xc of vectors of about length 1.
+            const double absolute = static_cast<double>(row.count() + 16) * 8 * float64_unit;
+            settle_least(points.dimensions, k, distances + i * k, absolute,
+                         [&](std::size_t c) { return order.cosine(row, c, dense); });
         }
     });
     return bad_row.get();

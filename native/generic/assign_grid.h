@@ -118,60 +118,64 @@ struct AssignGrid {
     typedef std::int64_t FourPlaces __attribute__((vector_size(32)));
     typedef std::int64_t PairOfPlaces __attribute__((vector_size(16)));
 
-    // Place in the list of the least of four distances, that distance, and the second least. All in
-    // vectors: of scalars the compiler makes branches, which no processor can foresee.
+    // Place in the list of the least of four distances, and that distance. All in vectors: of
+    // scalars the compiler makes branches, which no processor can foresee.
     static inline __attribute__((always_inline)) std::int64_t
-    two_least(const Four& distances, const FourPlaces& places, double& least, double& second) {
+    find_least(const Four& distances, const FourPlaces& places, double& least) {
         Pair a = __builtin_shufflevector(distances, distances, 0, 2);
         Pair b = __builtin_shufflevector(distances, distances, 1, 3);
         PairOfPlaces place_a = __builtin_shufflevector(places, places, 0, 2);
         PairOfPlaces place_b = __builtin_shufflevector(places, places, 1, 3);
         PairOfPlaces swap = b < a;
-        const Pair farther = swap ? a : b;
         a = swap ? b : a;
         place_a = swap ? place_b : place_a;
         b = __builtin_shufflevector(a, a, 1, 0);
         place_b = __builtin_shufflevector(place_a, place_a, 1, 0);
         swap = b < a;
-        Pair seconds = swap ? a : b;
-        seconds = farther < seconds ? farther : seconds;
-        const Pair turned = __builtin_shufflevector(farther, farther, 1, 0);
-        seconds = turned < seconds ? turned : seconds;
         a = swap ? b : a;
         place_a = swap ? place_b : place_a;
         least = a[0];
-        second = seconds[0];
         return place_a[0];
     }
 
+    // A bit for each distance that is not above the limit.
+    static inline __attribute__((always_inline)) unsigned within(const Four& distances,
+                                                                 double limit) {
+#ifdef __AVX__
+        return static_cast<unsigned>(_mm256_movemask_pd(_mm256_cmp_pd(
+            reinterpret_cast<const __m256d&>(distances), _mm256_set1_pd(limit), _CMP_NGT_UQ)));
+#else
+        unsigned bits = 0;
+        for (int c = 0; c < 4; ++c) bits |= static_cast<unsigned>(!(distances[c] > limit)) << c;
+        return bits;
+#endif
+    }
+
     // -1 where float64 distances leave it open, and where none is finite.
-    template <int dimensions>
+    template <int dimensions, bool several>
     static inline __attribute__((always_inline)) std::int32_t
     nearest_in_fours(const T* row, const CenterGrid<T>& grid, const std::int32_t* list,
                      std::int64_t fours) {
-        Four nearest, seconds = {infinity, infinity, infinity, infinity};
+        Four nearest, others = {infinity, infinity, infinity, infinity};
         FourPlaces places = {0, 1, 2, 3};
         four_distances<dimensions>(row, grid.centers, list, nearest);
-        for (std::int64_t at = 4; at < 4 * fours; at += 4) {
+        for (std::int64_t at = 4; several && at < 4 * fours; at += 4) {
             Four distances;
             four_distances<dimensions>(row, grid.centers, list + at, distances);
             const FourPlaces here = {at, at + 1, at + 2, at + 3};
             const FourPlaces nearer = distances < nearest;
             const Four farther = nearer ? nearest : distances;
-            seconds = farther < seconds ? farther : seconds;
+            others = farther < others ? farther : others;
             nearest = nearer ? distances : nearest;
             places = nearer ? here : places;
         }
-        double least, second;
-        const std::int64_t place = two_least(nearest, places, least, second);
-        if (fours > 1) {
-            Pair pair = __builtin_shufflevector(seconds, seconds, 0, 1);
-            const Pair others = __builtin_shufflevector(seconds, seconds, 2, 3);
-            pair = others < pair ? others : pair;
-            second = pair[0] < second ? pair[0] : second;
-            second = pair[1] < second ? pair[1] : second;
-        }
-        return second > least * grid.closer + box_underflow ? list[place] : -1;
+        double least;
+        const std::int64_t place = find_least(nearest, places, least);
+        const double limit = least * grid.closer;
+        unsigned open = within(nearest, limit);
+        open &= open - 1; // the nearest itself
+        if (several) open |= within(others, limit);
+        return open == 0 ? list[place] : -1;
     }
 
     // Points of cells with up to four centers, and of the others: each list is searched by one
@@ -195,19 +199,20 @@ struct AssignGrid {
         look_up(grid.table, cells, count, cluster_index, few, num_few, many, num_many);
         std::size_t num_open = 0; // the cells are done with: rows that are open take their place
         const auto take = [&](std::int32_t i, std::int32_t nearest) {
-            cells[num_open] = i;
-            num_open += nearest < 0;
-            cluster_index[i] = nearest < 0 ? cluster_index[i] : nearest;
+            if (nearest < 0) [[unlikely]]
+                cells[num_open++] = i;
+            else
+                cluster_index[i] = nearest;
         };
         for (std::size_t at = 0; at < num_few; ++at) {
             const std::int32_t i = few[at];
             const std::int32_t* const list = grid.lists + (~cluster_index[i] >> 1);
-            take(i, nearest_in_fours<dimensions>(rows + i * stride, grid, list + 1, 1));
+            take(i, nearest_in_fours<dimensions, false>(rows + i * stride, grid, list + 1, 1));
         }
         for (std::size_t at = 0; at < num_many; ++at) {
             const std::int32_t i = many[at];
             const std::int32_t* const list = grid.lists + (~cluster_index[i] >> 1);
-            take(i, nearest_in_fours<dimensions>(rows + i * stride, grid, list + 1, *list));
+            take(i, nearest_in_fours<dimensions, true>(rows + i * stride, grid, list + 1, *list));
         }
         return num_open;
     }

@@ -13,14 +13,20 @@ namespace centroids {
 
 class FloatMode {
   public:
-    FloatMode() : before_(read()) {
-        if (before_ != usual) write(usual);
-    }
-    ~FloatMode() {
-        if (before_ != usual) write(before_);
-    }
+    FloatMode() : before_(enter()) {}
+    ~FloatMode() { leave(before_); }
     FloatMode(const FloatMode&) = delete;
     FloatMode& operator=(const FloatMode&) = delete;
+
+    // For a caller that goes on between two calls: sets the mode and returns that before.
+    static std::uint64_t enter() {
+        const std::uint64_t before = read();
+        if (before != usual) write(usual);
+        return before;
+    }
+    static void leave(std::uint64_t before) {
+        if (before != usual) write(before);
+    }
 
   private:
 #if defined(__x86_64__)

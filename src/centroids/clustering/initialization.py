@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from centroids import kernels
 from centroids.clustering.points import check_finite, locate_bad_points
-from centroids.kernels import SAMPLING_BLOCK, Points, l2_normalize, num_rows, result_dtype
+from centroids.kernels import (
+    SAMPLING_BLOCK,
+    Points,
+    in_usual_float_mode,
+    l2_normalize,
+    num_rows,
+    result_dtype,
+)
 from centroids.kernels.dense_or_sparse import is_real, is_sparse
 
 InitialCenters: TypeAlias = Literal["random", "kmeans_plus_plus"] | Callable[[Any, int], Any]
@@ -80,6 +87,7 @@ def choose_initial_centers(
     )
 
 
+@in_usual_float_mode
 def kmeans_plus_plus(
     points: Points,
     num_clusters: int,

@@ -25,6 +25,7 @@ from centroids.kernels.dense_or_sparse import (
     num_rows,
     result_dtype,
 )
+from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.normalization import l2_normalize
 
 AssignmentMemory = _native.AssignmentMemory
@@ -85,6 +86,7 @@ class Assignment:
     counts: NDArray[np.int64] | None
 
 
+@in_usual_float_mode
 def assign(
     points: Points,
     centers: NDArray[Any],
@@ -174,6 +176,7 @@ def assign(
     return Assignment(cluster_index, float(inertia[0]) * (0.5 if cosine else 1.0), sums, counts)
 
 
+@in_usual_float_mode
 def all_distances(points: Points, centers: NDArray[Any], *, cosine: bool = False) -> NDArray[Any]:
     """The distance of every point to every center: squared Euclidean, or cosine.
 

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.kernels.float_mode import in_usual_float_mode
 
+
+@in_usual_float_mode
 def l2_normalize(vectors: NDArray[Any]) -> NDArray[np.float64]:
     """Each row divided by its Euclidean norm, in float64; a zero row stays zero.
 

@@ -15,6 +15,7 @@ from centroids.kernels.dense_or_sparse import (
     num_rows,
     result_dtype,
 )
+from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.functions import all_distances, dense_parts, raise_if_bad
 
 SAMPLING_BLOCK: int = _native.SAMPLING_BLOCK
@@ -54,6 +55,7 @@ class Seeding:
             kind = _native.SeedingFloat64 if double else _native.SeedingFloat32
             self._native = kind(*dense_parts(self._points), cosine)
 
+    @in_usual_float_mode
     def start(self, center: int) -> None:
         """Takes the first center.
 
@@ -61,15 +63,21 @@ class Seeding:
             center: A row of the points.
 
         Raises:
-            NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
+            NonFiniteError: If a point has a NaN, an infinity, or no finite distance, or if the sum
+                of the distances overflows float64: then it names the largest.
         """
         self._check_rows(np.array([center]))
         if self._native is None:
             self.closest[:] = self._distances(np.array([center]))[:, 0]
             self._add_up()
-            return
-        raise_if_bad(self._points, self._native.start(center, self.closest, self.block_sums))
+        else:
+            raise_if_bad(self._points, self._native.start(center, self.closest, self.block_sums))
+        with np.errstate(over="ignore"):
+            total = self.block_sums.sum()
+        if not np.isfinite(total):  # rows are drawn by their share of it
+            raise_if_bad(self._points, int(self.closest.argmax()))
 
+    @in_usual_float_mode
     def add_best(self, candidates: NDArray[np.integer[Any]]) -> int:
         """Takes the candidate that leaves the smallest sum of `closest`, the first of equals.
 
@@ -102,4 +110,5 @@ class Seeding:
 
     def _add_up(self) -> None:
         starts = np.arange(0, self.closest.size, SAMPLING_BLOCK)
-        self.block_sums[:] = np.add.reduceat(self.closest, starts)
+        with np.errstate(over="ignore"):
+            self.block_sums[:] = np.add.reduceat(self.closest, starts)
