@@ -1,5 +1,6 @@
 // The only file that knows Python. Shapes and types are checked in centroids/kernels; what arrives
 // here is trusted. The GIL is released in every kernel.
+#include "centroids/block_kernels.h"
 #include "centroids/dispatch.h"
 #include "centroids/float_mode.h"
 #include "centroids/kmeans.h"
@@ -193,6 +194,12 @@ NB_MODULE(_native, m) {
     m.def("supported_levels", &supported_levels);
     m.def("current_level", [] { return std::string(current_level().name); });
     m.def("set_level", &set_level, "name"_a);
+    m.def("fingerprint_keys", [] {
+        const FingerprintKeys& keys = fingerprint_keys();
+        std::vector<std::uint64_t> all(std::begin(keys.products), std::end(keys.products));
+        all.push_back(keys.powers);
+        return all;
+    });
     m.def("enter_float_mode", &FloatMode::enter);
     m.def("leave_float_mode", &FloatMode::leave, "before"_a);
     m.def("num_threads", &num_threads);

@@ -20,19 +20,6 @@ constexpr std::size_t bytes_anyway = std::size_t(8) << 20;
 constexpr double room = 1e-6;
 constexpr double squared_room = 1e-9;
 
-// One for the process.
-const FingerprintKeys& fingerprint_keys() {
-    static const FingerprintKeys keys = [] {
-        std::random_device device;
-        FingerprintKeys drawn;
-        for (std::uint32_t& key : drawn.products) key = device();
-        const std::uint64_t upper = device(), lower = device();
-        drawn.powers = (upper << 32 | lower) % ((std::uint64_t(1) << 61) - 1);
-        return drawn;
-    }();
-    return keys;
-}
-
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // Memory is slow and idle while a block is searched: the next block may come meanwhile.
@@ -50,6 +37,18 @@ std::size_t groups_for(std::size_t num_rows, std::size_t row_bytes, std::size_t 
 }
 
 } // namespace
+
+const FingerprintKeys& fingerprint_keys() {
+    static const FingerprintKeys keys = [] {
+        std::random_device device;
+        FingerprintKeys drawn;
+        for (std::uint32_t& key : drawn.products) key = device();
+        const std::uint64_t upper = device(), lower = device();
+        drawn.powers = (upper << 32 | lower) % ((std::uint64_t(1) << 61) - 1);
+        return drawn;
+    }();
+    return keys;
+}
 
 template <class T>
 void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,

@@ -51,7 +51,7 @@ def threads() -> Iterator[None]:
 def test_a_changed_mode_changes_no_bit(dtype: Any, sparse: bool, bits: int) -> None:
     random = np.random.default_rng(0)
     scale = 1e-39 if dtype == np.float32 else 1e-160  # subnormal, or their squares are
-    points: Any = (random.normal(size=(20_000, 24)) * scale).astype(dtype)
+    points: Any = (random.normal(size=(6_000, 24)) * scale).astype(dtype)
     centers = points[:40].copy()
     if sparse:
         points = scipy.sparse.csr_array(points)

@@ -28,6 +28,10 @@ struct Update {
     double* inertia;      // OUT [1], sum of squared distances to the nearest centers
 };
 
+// The keys of the fingerprints of this process, see generic/fingerprint.h.
+struct FingerprintKeys;
+const FingerprintKeys& fingerprint_keys();
+
 enum class Search { automatic, panels, lanes, grid, float_filter, byte_filter };
 
 struct Tuning { // results never depend on it: for tests and measurements
