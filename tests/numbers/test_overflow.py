@@ -51,7 +51,7 @@ def test_a_sum_over_batches_that_overflows_is_an_error() -> None:
 
 @pytest.mark.parametrize("layout", [np.asarray, scipy.sparse.csr_array])
 def test_kmeans_plus_plus_does_not_draw_by_infinite_weights(layout: Any) -> None:
-    points = np.vstack([np.zeros((3, 1)), FAR])
+    points = np.vstack([np.zeros((3, 1)), np.abs(FAR)])
     kmeans = centroids.KMeansClustering(
         2, initial_clusters="kmeans_plus_plus", use_mini_batch=False
     )
