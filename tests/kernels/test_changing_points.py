@@ -17,8 +17,8 @@ from centroids import kernels
 random = np.random.default_rng(0)
 kernels.set_num_threads(2)
 
-# Calls the function while another thread puts values into the array, and takes them out again.
-def call(function, array, values, seconds={seconds}):
+# Calls the function while another thread puts values into the array, and may take them out again.
+def call(function, array, values, restore, seconds={seconds}):
     flat, before = array.reshape(-1), array.reshape(-1).copy()
     until = time.monotonic() + seconds
 
@@ -26,7 +26,8 @@ def call(function, array, values, seconds={seconds}):
         while time.monotonic() < until:
             places = random.integers(flat.size, size=64)
             flat[places] = random.choice(values, 64)
-            flat[places] = before[places]
+            if restore:
+                flat[places] = before[places]
 
     writer = threading.Thread(target=change)
     writer.start()
@@ -57,6 +58,7 @@ for search, d, k in [
                 ),
                 points,
                 np.array(values, dtype),
+                restore=True,
             )
 """
 
@@ -69,7 +71,7 @@ for part in ("indices", "indptr"):
             points = scipy.sparse.random(3000, 200, 0.1, format="csr", dtype="f4", random_state=0)
             array = getattr(points, part)
             values = np.array([-1, -2**31, 0, 199, 200, 10**6, 2**31 - 1], array.dtype)
-            call(lambda: function(points, centers, cosine=cosine), array, values)
+            call(lambda: function(points, centers, cosine=cosine), array, values, restore=False)
 """
 
 
