@@ -6,8 +6,8 @@ docs/semantics.md says why.
 
 from __future__ import annotations
 
-import math
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -21,8 +21,12 @@ SEARCHES: list[Any] = ["automatic", "panels", "lanes", "grid", "float_filter", "
 
 
 def scaled_problem(random: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Points and centers whose columns have any scale from 1e-30 to 1e17, with ties and outliers."""
-    n, d, k = int(random.integers(1, 300)), int(random.integers(1, 70)), int(random.integers(1, 150))
+    """Points and centers with columns of 1e-30 to 1e17, ties, far groups and outliers."""
+    n, d, k = (
+        int(random.integers(1, 300)),
+        int(random.integers(1, 70)),
+        int(random.integers(1, 150)),
+    )
     dtype = random.choice([np.float32, np.float64])
     kind = random.choice(["normal", "integers", "two groups", "subset"])
     points = random.normal(size=(n, d))
@@ -64,7 +68,9 @@ def all_labels(
 
             name = f"{level} {search}"
             found[name] = assign(points)
-            found[f"{name} in halves"] = np.concatenate([assign(points[:half]), assign(points[half:])])
+            found[f"{name} in halves"] = np.concatenate(
+                [assign(points[:half]), assign(points[half:])]
+            )
             found[f"{name} remembered"] = assign(points, memory=memories[search])
         found[f"{level} sparse"] = kernels.assign(sparse, centers, cosine=cosine).cluster_index
         if cosine:

@@ -1,9 +1,9 @@
 """The k-means kernels: assignment, update, and all distances.
 
 Distances are squared Euclidean, or cosine: 1 - cos(x, c), where a zero vector is at distance 1
-from everything. Labels are exact: nearest in exact arithmetic, the lowest index on ties, whatever the
-instruction set, the layout, the batch, the tile sizes and the number of threads. For cosine they are
-those of the distances that `all_distances` gives.
+from everything. Labels are exact: nearest in exact arithmetic, the lowest index on ties, whatever
+the instruction set, the layout, the batch, the tile sizes and the number of threads. For cosine
+they are those of the distances that `all_distances` gives.
 """
 
 from __future__ import annotations
