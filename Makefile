@@ -6,7 +6,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake native src -type f \
   \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' -o -name '*.h' -o -name '*.cmake' -o -name py.typed \))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-slow crash fuzz check format docs bench sanitize clean
+.PHONY: help demo test test-slow crash fuzz check format docs bench sanitize neon clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,14 +15,18 @@ demo: $(VENV)/.demo ## Cluster 400,000 word vectors and show the clusters
 	$(BIN)/python examples/glove_demo.py
 
 test: $(VENV)/.test ## Run the default test suite (under five minutes)
-	$(BIN)/python -m pytest tests -m "not slow"
+	$(BIN)/python -m pytest tests -m "not slow" -n auto
 	$(BIN)/python -m pytest --pyargs centroids -q
 
 test-slow: $(VENV)/.test $(VENV)/.interop ## Run the slow tests, with TensorFlow, ONNX and faiss as readers
 	$(BIN)/python -m pytest tests -m slow
 
-crash: $(VENV)/.test ## Kill thousands of trainings at random instants and compare what they come to (half an hour)
+crash: $(VENV)/.test ## Kill thousands of trainings, let the power fail, interrupt each line, fail each allocation (an hour)
+	$(BIN)/python -m tests.crash.power_loss --choices $(or $(CHOICES),500)
 	$(BIN)/python -m tests.crash.kills --kills $(or $(KILLS),5000)
+	$(BIN)/python -m tests.crash.interrupts --lines all --storms 1000
+	$(BIN)/python -m tests.crash.each_allocation kernels
+	$(BIN)/python -m tests.crash.each_allocation training
 
 fuzz: $(VENV)/.test ## Look for new failures: the tests of random inputs with fresh seeds, ROUNDS times (half an hour each)
 	for round in $$(seq $(or $(ROUNDS),1)); do \
@@ -48,6 +52,9 @@ bench: $(VENV)/.bench ## Time everything against the peers and write docs/benchm
 
 sanitize: $(VENV)/.dev ## Run the native tests under AddressSanitizer, UBSan and ThreadSanitizer
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash native/tests/run_sanitizers.sh
+
+neon: $(VENV)/.dev ## Run the native tests of the NEON kernels, cross-compiled and emulated
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash native/tests/run_neon.sh $(NEON)
 
 clean: ## Remove the environment and everything that was built
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

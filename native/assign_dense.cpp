@@ -31,6 +31,13 @@ struct AssignmentMemory::Content {
         else
             return float64;
     }
+
+    // After a search that was not finished.
+    void forget() {
+        float32 = PointBounds<float>();
+        float64 = PointBounds<double>();
+        experience = Experience();
+    }
 };
 
 AssignmentMemory::AssignmentMemory() : content(std::make_unique<Content>()) {}
@@ -430,9 +437,14 @@ std::int64_t assign(const DenseRows& points, const Centers<T>& centers, std::int
         if (!held) content = nullptr; // another thread's call has it: do without
     }
     Assignment<T> assignment(points, centers, cluster_index, update, tuning, content);
-    const std::int64_t bad_row = assignment.run();
-    if (report) *report = assignment.report();
-    return bad_row;
+    try {
+        const std::int64_t bad_row = assignment.run();
+        if (report) *report = assignment.report();
+        return bad_row;
+    } catch (...) { // no memory left: what is remembered may be half of the old, half of the new
+        if (content) content->forget();
+        throw;
+    }
 }
 
 template std::int64_t assign(const DenseRows&, const Centers<float>&, std::int32_t*, const Update&,

@@ -1,11 +1,12 @@
-// The only file that knows Python. Shapes and types are checked in centroids/kernels; what arrives
-// here is trusted. The GIL is released in every kernel.
+// The only file that knows Python, with unlocked.h. Shapes and types are checked in
+// centroids/kernels; what arrives here is trusted. The GIL is released in every kernel.
 #include "centroids/block_kernels.h"
 #include "centroids/dispatch.h"
 #include "centroids/float_mode.h"
 #include "centroids/kmeans.h"
 #include "centroids/seeding.h"
 #include "centroids/thread_pool.h"
+#include "unlocked.h"
 
 #include <algorithm>
 #include <nanobind/nanobind.h>
@@ -23,7 +24,7 @@ namespace {
 
 // What surrounds each kernel.
 struct KernelCall {
-    nb::gil_scoped_release unlocked;
+    Unlocked unlocked;
     FloatMode mode;
 };
 

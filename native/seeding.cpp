@@ -6,6 +6,9 @@
 // take off the sum is added up on the way; then the winner's points are updated. Reading the
 // prepared points is the limit: in bytes that is a quarter of float32 data.
 //
+// In up to three columns the exact distance costs less than a bound: there it is computed at once,
+// from columns that are kept apart.
+//
 // A point that a candidate does not improve adds nothing to its reduction: which points the bound
 // spares cannot change a bit. centroids/seeding.h says what is added in which order.
 //
@@ -141,14 +144,15 @@ struct Seeding<T>::Content {
 
     explicit Content(const DenseRows& rows)
         : points(rows), kernels(current_kernels<T>()), layout(choose_kernels(rows.dimensions)),
-          in_bytes(layout.value_bytes == 1), rounding(rows.dimensions, in_bytes),
-          chunks(whole_blocks(rows.num_rows)),
+          few_columns(rows.dimensions <= 3), in_bytes(!few_columns && layout.value_bytes == 1),
+          rounding(rows.dimensions, in_bytes), chunks(whole_blocks(rows.num_rows)),
           // Prepared floats of a block should stay in the second-level cache.
           block_rows(std::clamp<std::size_t>(65536 / std::max<std::size_t>(rows.dimensions, 1), 16,
                                              most_rows)),
           shift(mean_of_sample()),
           stride(in_bytes ? (rows.dimensions + 15) / 16 * 16 : layout.row_stride(rows.dimensions)),
-          thresholds(rows.num_rows) {
+          thresholds(few_columns ? 0 : rows.num_rows) {
+        if (few_columns) keep_columns();
         if (!in_bytes) return;
         values.resize(points.num_rows * stride);
         facts.resize(points.num_rows);
@@ -166,7 +170,9 @@ struct Seeding<T>::Content {
         std::vector<float> narrowed, shifted, thresholds;
         AlignedVector<float> values;
         std::vector<RowFacts<float>> facts;
-        std::vector<std::uint16_t> masks; // [panels][most_rows]
+        std::vector<std::uint16_t> masks;  // [panels][most_rows]
+        std::vector<std::uint32_t> nearer; // [most_rows]
+        std::vector<double> centers;       // [num_candidates][dimensions]
     };
 
     static const CandidateKernels<float>& choose_kernels(std::size_t dimensions) {
@@ -175,6 +181,22 @@ struct Seeding<T>::Content {
         return narrow.byte_candidates && dimensions >= 4 && dimensions <= 32768
                    ? *narrow.byte_candidates
                    : narrow.candidates;
+    }
+
+    void keep_columns() {
+        const std::size_t d = points.dimensions;
+        columns.resize(points.num_rows * d);
+        parallel_for(chunks.count(), pass_seconds(1), [&](std::size_t chunk) {
+            Scratch scratch;
+            for_blocks(chunk, [&](std::size_t first, std::size_t count) {
+                const Block<T> block = load_block(first, count, scratch.rows);
+                for (std::size_t i = 0; i < count; ++i)
+                    for (std::size_t j = 0; j < d; ++j)
+                        columns[j * points.num_rows + first + i] =
+                            block.rows[static_cast<std::ptrdiff_t>(i) * block.stride +
+                                       static_cast<std::ptrdiff_t>(j)];
+            });
+        });
     }
 
     // Any point near the middle will do.
@@ -275,6 +297,21 @@ struct Seeding<T>::Content {
     void search_chunk(std::size_t chunk, const Candidates<T>& candidates, const double* closest,
                       Improved* improved, double* reductions) const;
 
+    // The same in up to three columns.
+    void search_columns(std::size_t chunk, const Candidates<T>& candidates, const double* closest,
+                        Improved* improved, double* reductions) const;
+
+    // Compares a row with one candidate.
+    void compare(std::size_t chunk, std::size_t index, const T* row, std::size_t c,
+                 const Candidates<T>& candidates, const double* closest, Improved* improved_rows,
+                 double* reductions) const {
+        const double found =
+            distance(row, candidates.row(c, points.dimensions), candidates.zero[c]);
+        if (!(found < closest[index])) return;
+        improved_rows[c].push_back(static_cast<std::uint32_t>(index - chunks.begin(chunk)));
+        reductions[c] += closest[index] - found;
+    }
+
     // Which of a block's rows may be improved by which candidate.
     // masks: OUT [panels][most_rows] in `scratch`
     void find(std::size_t first, std::size_t count, const Candidates<T>& candidates,
@@ -286,13 +323,14 @@ struct Seeding<T>::Content {
     const DenseRows points;
     const BlockKernels<T>& kernels;
     const CandidateKernels<float>& layout;
-    const bool in_bytes;
+    const bool few_columns, in_bytes;
     const Rounding rounding;
     const Chunks chunks;
     const std::size_t block_rows;
     const AlignedVector<float> shift;
     const std::size_t stride;      // of prepared rows, in values
     std::vector<float> thresholds; // [num_rows]
+    AlignedVector<T> columns;      // [dimensions][num_rows], only where they are few
     // Only in bytes: all rows, prepared once.
     AlignedVector<std::uint8_t> values;
     std::vector<RowFacts<float>> facts;
@@ -351,14 +389,36 @@ void Seeding<T>::Content::search_chunk(std::size_t chunk, const Candidates<T>& c
                 const T* const row = load_rows<T>(points, index, 1, scratch.row.data()).rows;
                 for (; mask != 0; mask &= mask - 1) {
                     const std::size_t c = base + static_cast<std::size_t>(std::countr_zero(mask));
-                    const double found =
-                        distance(row, candidates.row(c, points.dimensions), candidates.zero[c]);
-                    if (!(found < closest[index])) continue;
-                    improved_rows[c].push_back(
-                        static_cast<std::uint32_t>(index - chunks.begin(chunk)));
-                    reductions[c] += closest[index] - found;
+                    compare(chunk, index, row, c, candidates, closest, improved_rows, reductions);
                 }
             }
+        }
+    });
+}
+
+template <class T>
+void Seeding<T>::Content::search_columns(std::size_t chunk, const Candidates<T>& candidates,
+                                         const double* closest, Improved* improved_rows,
+                                         double* reductions) const {
+    static thread_local Scratch scratch;
+    const std::size_t num = candidates.zero.size(), d = points.dimensions;
+    scratch.row.resize(d);
+    scratch.nearer.resize(most_rows);
+    scratch.centers.resize(num * d);
+    for (std::size_t c = 0; c < num; ++c)
+        for (std::size_t j = 0; j < d; ++j)
+            scratch.centers[c * d + j] = static_cast<double>(candidates.row(c, d)[j]);
+    for_blocks(chunk, [&](std::size_t first, std::size_t count) {
+        const std::size_t found = kernels.nearer_rows(columns.data() + first, points.num_rows,
+                                                      count, scratch.centers.data(), num, d,
+                                                      closest + first, scratch.nearer.data());
+        for (std::size_t at = 0; at < found; ++at) {
+            const std::size_t index = first + scratch.nearer[at];
+            for (std::size_t j = 0; j < d; ++j)
+                scratch.row[j] = columns[j * points.num_rows + index];
+            for (std::size_t c = 0; c < num; ++c)
+                compare(chunk, index, scratch.row.data(), c, candidates, closest, improved_rows,
+                        reductions);
         }
     });
 }
@@ -374,7 +434,7 @@ void Seeding<T>::Content::update_chunk(std::size_t chunk, const Improved& rows, 
         const std::size_t row = chunks.begin(chunk) + at;
         closest[row] =
             distance(load_rows<T>(points, row, 1, scratch.row.data()).rows, center, center_is_zero);
-        thresholds[row] = threshold(facts_of(row, scratch), closest[row]);
+        if (!few_columns) thresholds[row] = threshold(facts_of(row, scratch), closest[row]);
         if (row / sampling_block == touched) continue;
         if (touched != none) add_up(touched, closest, block_sums);
         touched = row / sampling_block;
@@ -399,7 +459,7 @@ std::int64_t Seeding<T>::start(std::size_t center, double* closest, double* bloc
         typename Content::Scratch scratch;
         all.for_blocks(chunk, [&](std::size_t first, std::size_t count) {
             const RowFacts<float>* facts = all.facts.data() + (all.in_bytes ? first : 0);
-            if (!all.in_bytes) {
+            if (!all.in_bytes && !all.few_columns) {
                 scratch.values.resize(count * all.stride);
                 scratch.facts.resize(count);
                 all.prepare(first, count, scratch, scratch.values.data(), scratch.facts.data());
@@ -410,12 +470,13 @@ std::int64_t Seeding<T>::start(std::size_t center, double* closest, double* bloc
                 const T* const row = block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
                 const double found = all.distance(row, chosen, chosen_is_zero);
                 if (!(found < infinity)) bad_row.report(first + i);
-                closest[first + i] = found;
-                // A zero vector is as far from everything: no candidate is nearer.
-                all.thresholds[first + i] =
-                    all.points.normalize && is_zero(row, all.points.dimensions)
-                        ? -std::numeric_limits<float>::infinity()
-                        : all.threshold(facts[i], found);
+                // A zero vector is at 2 from everything: no candidate is nearer, and none is to be
+                // drawn from among such.
+                const bool zero = all.points.normalize && is_zero(row, all.points.dimensions);
+                closest[first + i] = zero ? 0.0 : found;
+                if (!all.few_columns)
+                    all.thresholds[first + i] = zero ? -std::numeric_limits<float>::infinity()
+                                                     : all.threshold(facts[i], found);
             }
         });
         for (std::size_t row = all.chunks.begin(chunk); row < all.chunks.end(chunk);
@@ -436,7 +497,11 @@ std::size_t Seeding<T>::add_best(const std::int64_t* rows, std::size_t num, doub
     std::vector<double> reductions(num_chunks * num, 0.0);
     parallel_for(num_chunks, all.pass_seconds(all.in_bytes ? 4 : num), [&](std::size_t chunk) {
         std::vector<double> own(num, 0.0);
-        all.search_chunk(chunk, candidates, closest, all.improved.data() + chunk * num, own.data());
+        Improved* const improved = all.improved.data() + chunk * num;
+        if (all.few_columns)
+            all.search_columns(chunk, candidates, closest, improved, own.data());
+        else
+            all.search_chunk(chunk, candidates, closest, improved, own.data());
         std::copy(own.begin(), own.end(),
                   reductions.begin() + static_cast<std::ptrdiff_t>(chunk * num));
     });

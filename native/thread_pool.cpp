@@ -9,9 +9,13 @@
 #include <cmath>
 #include <condition_variable>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
+#include <stdexcept>
+#include <string>
 #include <system_error>
 #include <thread>
 
@@ -82,6 +86,7 @@ class Pool {
         try {
             for (; workers_ < wanted; ++workers_) std::thread(&Pool::work, this, workers_).detach();
         } catch (const std::system_error&) {
+        } catch (const std::bad_alloc&) {
         }
     }
 
@@ -142,22 +147,43 @@ struct Limit {
 };
 std::atomic<Limit> limit{Limit{0, false}};
 
-// 0 unless the variable begins with a number of threads; OMP_NUM_THREADS may be a list.
-int count_from(const char* variable) {
-    const char* text = std::getenv(variable);
-    if (!text) return 0;
+// The number of threads that a text begins with, up to `ending` or the end; 0 if it does not.
+int leading_count(const char* text, char ending) {
     char* end = nullptr;
     const long value = std::strtol(text, &end, 10);
-    const bool whole = end != text && (*end == '\0' || *end == ',');
+    const bool whole = end != text && (*end == '\0' || *end == ending);
     return whole && value > 0 && value <= max_threads ? static_cast<int>(value) : 0;
 }
 
+// 0 if the variable is unset or empty. It is ours alone: what it does not mean is a mistake.
+int chosen_in_environment() {
+    const char* text = std::getenv("CENTROIDS_NUM_THREADS");
+    if (!text || !*text) return 0;
+    const bool digits = std::strspn(text, "0123456789") == std::strlen(text);
+    if (const int count = digits ? leading_count(text, '\0') : 0) return count;
+    throw std::invalid_argument("the environment variable CENTROIDS_NUM_THREADS must be an integer "
+                                "from 1 to " +
+                                std::to_string(max_threads) + ", got '" + text + "'");
+}
+
+// A list such as 4,2 says how many threads to use at each level; other programs read it too.
+int chosen_for_openmp() {
+    const char* text = std::getenv("OMP_NUM_THREADS");
+    return text ? leading_count(text, ',') : 0;
+}
+
 Limit read_limit(const std::string& root) {
-    if (const int exact = count_from("CENTROIDS_NUM_THREADS")) return {exact, true};
-    const int openmp = count_from("OMP_NUM_THREADS");
+    if (const int exact = chosen_in_environment()) return {exact, true};
+    const int openmp = chosen_for_openmp();
     const double quota = std::ceil(cpu_quota(root));
     const int most = openmp ? openmp : max_threads;
     return {quota < most ? static_cast<int>(quota) : most, false};
+}
+
+Limit known_limit() {
+    Limit known = limit.load();
+    if (known.count == 0) limit.store(known = read_limit(""));
+    return known;
 }
 
 // The affinity may change at any time: it is asked for in every call.
@@ -193,15 +219,15 @@ int default_num_threads(const std::string& root) { return apply(read_limit(root)
 int num_threads() {
     const int chosen = chosen_threads.load();
     if (chosen > 0) return chosen;
-    Limit known = limit.load();
-    if (known.count == 0) limit.store(known = read_limit(""));
-    return apply(known);
+    return apply(known_limit());
 }
 
 void set_num_threads(int count) { chosen_threads.store(count); }
 
 void parallel_for(std::size_t count, double seconds_of_work,
                   const std::function<void(std::size_t)>& task) {
+    // A wrong variable is an error whether or not there is enough work for several threads.
+    if (chosen_threads.load() == 0) known_limit();
     if (count > 1 && seconds_of_work > min_parallel_seconds && !Pool::inside_task()) {
         const int allowed = num_threads();
         const int threads =

@@ -38,6 +38,8 @@ class Oracle:
 
     def __post_init__(self) -> None:
         self.centers = np.array(self.centers, np.float64)
+        if self.metric == "cosine":
+            self.centers = unit_rows(self.centers)
         self.gathered = self.centers.copy()
         start = 1 if self.steps_per_iteration == 1 else 0
         self.counts = np.full(len(self.centers), start, np.int64)
@@ -54,6 +56,8 @@ class Oracle:
                 self.centers[c] = unit_rows(mean[None])[0] if self.metric == "cosine" else mean
             return loss
         target = self.centers if self.steps_per_iteration == 1 else self.gathered
+        if self.steps_per_iteration > 1 and self.steps % self.steps_per_iteration == 0:
+            self.counts = np.zeros_like(self.counts)
         for c in np.unique(index):
             mine = x[index == c]
             self.counts[c] += len(mine)
@@ -62,5 +66,4 @@ class Oracle:
         if self.steps_per_iteration > 1 and self.steps % self.steps_per_iteration == 0:
             self.centers = unit_rows(self.gathered) if self.metric == "cosine" else self.gathered
             self.gathered, self.centers = self.centers.copy(), self.centers.copy()
-            self.counts = np.zeros_like(self.counts)
         return loss

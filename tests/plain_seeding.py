@@ -54,7 +54,7 @@ class PlainSeeding:
         self.chunk = max(math.ceil(len(self.rows) / (64 * BLOCK)), 1) * BLOCK
 
     def start(self, center: int) -> None:
-        self.closest = self._distances(center)
+        self.closest = np.where(self.zero, 0.0, self._distances(center))
         self._add_up()
 
     def add_best(self, candidates: NDArray[np.integer[Any]]) -> int:

@@ -40,6 +40,7 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 #include "filter_boxes.h"
 
 #include "candidate_bounds.h"
+#include "nearer_rows.h"
 
 #include "convert_rows.h"
 #include "sparse_products.h"
@@ -80,6 +81,7 @@ make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr,
             &add_rows<T>,
             &fingerprint<T>,
             &groups_within,
+            &nearer_rows<T>,
             Filter<V, FloatProducts<V, vectors>, rows, vectors>::kernels(),
             CandidateBounds<V, FloatProducts<V, 1>, rows>::kernels(),
             byte_filter,

@@ -6,7 +6,13 @@ SUFFIX = ".safetensors"
 STATE_FILE = "checkpoint"
 # A training of ours keeps TensorFlow's list under this name when it writes its own.
 TENSORFLOW_STATE_FILE = "checkpoint.tensorflow"
+# Likewise a list that is damaged: it may still tell which checkpoints were kept for good.
+DAMAGED_STATE_FILE = "checkpoint.damaged"
 
 
 class DamagedCheckpointError(ValueError):
     """A checkpoint file is torn, altered or no checkpoint at all."""
+
+
+class NewerCheckpointError(ValueError):
+    """A checkpoint was written by a newer version of this package: it is whole, but not for us."""

@@ -1,19 +1,115 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and opening files that may be anything."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import logging
 import os
 import re
-import threading
+import secrets
+import stat
+from collections.abc import Iterator
+from io import BufferedReader
+from typing import IO, BinaryIO
 
-_TEMPORARY = re.compile(r".+\.\d+-\d+\.temporary")
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is locked there, so no leftover is ever taken for one
+    fcntl = None  # type: ignore[assignment]
+
+logger = logging.getLogger(__name__)
+
+# Earlier versions wrote the numbers of process and thread.
+_TOKEN = r"\.(?:[0-9a-f]{16}|\d+-\d+)\.temporary"
+# What systems answer that cannot sync folders, such as some network and FUSE file systems.
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+_refused_devices: set[int] = set()
+
+
+def open_regular(path: str | os.PathLike[str], *, follow_links: bool = False) -> BufferedReader:
+    """Opens a file to read its bytes: a regular one, which neither blocks nor has no end.
+
+    Args:
+        path: The file.
+        follow_links: Whether it may be a symbolic link. In folders that programs write, a link is
+            by somebody else, and may lead anywhere.
+
+    Raises:
+        OSError: If it cannot be opened, or is a link, a pipe or a device; it names the file.
+    """
+    name = os.fspath(path)
+
+    def opener(opened: str, flags: int) -> int:
+        # Without O_NONBLOCK a named pipe would wait for a writer.
+        flags |= getattr(os, "O_NONBLOCK", 0)
+        return os.open(opened, flags | (0 if follow_links else getattr(os, "O_NOFOLLOW", 0)))
+
+    if not follow_links and os.path.islink(name):
+        raise OSError(errno.ELOOP, "is a symbolic link, which is not followed here", name)
+    check_regular(name)
+    file = open(name, "rb", opener=opener)  # noqa: SIM115, the caller closes it
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # it was exchanged just now
+        file.close()
+        check_regular(name)
+        raise OSError(errno.EINVAL, "is no regular file", name)
+    return file
+
+
+def check_regular(path: str | os.PathLike[str]) -> None:
+    """Checks that a path leads to a regular file, without opening it.
+
+    Raises:
+        FileNotFoundError: If there is nothing.
+        IsADirectoryError: If it is a folder.
+        OSError: If it is a pipe, a device or a loop of links.
+    """
+    name = os.fspath(path)
+    mode = os.stat(name).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "expected a file, got a folder", name)
+    if stat.S_ISFIFO(mode):
+        raise OSError(
+            errno.EINVAL, "expected a file, got a pipe; write its bytes to a file first", name
+        )
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "expected a file, got a device or a socket", name)
+
+
+def read_regular(
+    path: str | os.PathLike[str], most_bytes: int, *, follow_links: bool = False
+) -> bytes:
+    """The bytes of a file that should be small; see `open_regular`.
+
+    Raises:
+        OSError: If it cannot be read, or has more than `most_bytes`.
+    """
+    with open_regular(path, follow_links=follow_links) as file:
+        return read_at_most(file, most_bytes)
+
+
+def read_at_most(file: BinaryIO, most_bytes: int) -> bytes:
+    """The bytes of an open file that should be small.
+
+    Raises:
+        OSError: If it cannot be read, or has more than `most_bytes`.
+    """
+    size = os.fstat(file.fileno()).st_size
+    if size <= most_bytes:
+        data = file.read(most_bytes + 1)
+        if len(data) <= most_bytes:
+            return data
+    raise OSError(
+        errno.EFBIG, f"should have {most_bytes} bytes at most, and has {size}", str(file.name)
+    )
 
 
 def write_atomically(path: str, data: bytes) -> None:
     """Makes `path` hold `data`: after a crash at any instant it holds the old or the new bytes.
 
     They are written under a temporary name beside it (which ends in `.temporary` and stays behind
-    only if the process is killed), synced and renamed.
+    only if the process is killed), synced and renamed. Where `path` is a symbolic link, the link
+    is replaced, not what it leads to.
 
     Raises:
         OSError: If the folder cannot be written; `path` is then as it was.
@@ -24,42 +120,180 @@ def write_atomically(path: str, data: bytes) -> None:
     ...     os.listdir(folder)
     ['list']
     """
-    # Two processes or threads may write the same file: each has a temporary name of its own.
-    temporary = f"{path}.{os.getpid()}-{threading.get_ident()}.temporary"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
+    with new_file(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def new_file(path: str) -> Iterator[IO[bytes]]:
+    """Opens a file that takes the place of `path` at the end of the block; see `write_atomically`.
+
+    If the block ends by an exception, `path` stays as it was.
+
+    Raises:
+        OSError: If the folder cannot be written.
+    """
+    with contextlib.ExitStack() as until_renamed:
+        temporary, file = _create(path, until_renamed)
+        try:
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        # A full disk does not say what it has no room for.
-        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
-            error.filename = path
-        if os.path.exists(temporary):
-            os.remove(temporary)
-        raise
+            file.close()
+            os.replace(temporary, path)
+        except BaseException as error:
+            # A full disk does not say what it has no room for.
+            if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+                error.filename = path
+            with contextlib.suppress(OSError):  # what cannot be written would fail once more
+                file.close()
+            if os.path.lexists(temporary):
+                os.remove(temporary)
+            raise
     # The rename itself lives in the folder, which has to reach the disk too.
     sync_folder(os.path.dirname(path) or ".")
 
 
-def remove_leftovers(folder: str) -> None:
+def _create(path: str, stack: contextlib.ExitStack) -> tuple[str, IO[bytes]]:
+    """Opens a temporary file beside `path`: a new one, so it is nobody else's and no link."""
+    while True:
+        # Two processes or threads may write the same file: each has a name of its own.
+        temporary = f"{path}.{secrets.token_hex(8)}.temporary"
+        try:
+            file = stack.enter_context(open(temporary, "xb"))  # noqa: SIM115, the stack closes it
+        except OSError as error:
+            error.filename = path
+            raise
+        if stack.enter_context(holding(file.fileno(), temporary)):
+            return temporary, file
+
+
+def replace_file(path: str, data: bytes) -> None:
+    """As `write_atomically`, and removes what killed writes of the same file have left.
+
+    Raises:
+        OSError: If the folder cannot be written; `path` is then as it was.
+    """
+    folder, name = os.path.split(path)
+    remove_leftovers(folder, re.escape(name))
+    write_atomically(path, data)
+
+
+def remove_leftovers(folder: str, names: str) -> None:
     """Removes what `write_atomically` left in a folder when its process was killed.
 
-    Nobody else may write there meanwhile. The folder need not exist.
+    What another process or thread is writing just now is locked and stays, and so does all where
+    the file system has no locks.
+
+    Args:
+        folder: It need not exist.
+        names: A regular expression of the names of the files that were to be written.
     """
+    leftover = re.compile(f"(?:{names}){_TOKEN}")
     try:
-        names = os.listdir(folder or ".")
+        found = os.listdir(folder or ".")
     except (FileNotFoundError, NotADirectoryError):
         return
-    for name in filter(_TEMPORARY.fullmatch, names):
-        os.remove(os.path.join(folder, name))
+    for name in filter(leftover.fullmatch, found):
+        path = os.path.join(folder, name)
+        with contextlib.suppress(OSError), abandoned(path):
+            os.remove(path)
+
+
+@contextlib.contextmanager
+def holding(descriptor: int, path: str) -> Iterator[bool]:
+    """Marks a new file or folder as in use, until the end of the block or of the process.
+
+    Yields:
+        Whether it is ours. False if another process took it for a leftover before it was marked:
+        make another one then.
+    """
+    held = os.dup(descriptor)
+    try:
+        yield _try_to_lock(held) and os.path.lexists(path)
+    finally:
+        os.close(held)
+
+
+def _try_to_lock(descriptor: int) -> bool:
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks: there `abandoned` finds nothing either
+        return True
+    return True
+
+
+@contextlib.contextmanager
+def abandoned(path: str) -> Iterator[None]:
+    """Holds a file or folder that was `holding` when its process was killed.
+
+    Raises:
+        OSError: If it is in use, a link or a special file, or one cannot tell.
+    """
+    if fcntl is None:
+        raise OSError(errno.ENOLCK, "the system has no locks", path)
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(path, flags)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise OSError(errno.EINVAL, "is a special file", path)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def make_folders(path: str) -> None:
+    """Creates a folder and those above it; the new names reach the disk.
+
+    Raises:
+        OSError: If one cannot be created.
+    """
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path.rstrip(os.sep)) or "."
+    make_folders(parent)
+    os.makedirs(path, exist_ok=True)
+    sync_folder(parent)
 
 
 def sync_folder(path: str) -> None:
-    """Makes the names in a folder reach the disk."""
-    folder = os.open(path, os.O_RDONLY)
+    """Makes the names in a folder reach the disk.
+
+    A file system that cannot do so is told of once in the log: on it a power failure, though no
+    crash of a process, may take back the last files.
+
+    Raises:
+        OSError: If the disk fails.
+    """
+    if os.name == "nt":  # a folder cannot be opened there
+        return
+    try:
+        folder = os.open(path, os.O_RDONLY)
+    except PermissionError as error:  # it may be written, but not read
+        _tell_refused(path, error)
+        return
     try:
         os.fsync(folder)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+        _tell_refused(path, error)
     finally:
         os.close(folder)
+
+
+def _tell_refused(path: str, error: OSError) -> None:
+    device = os.stat(path).st_dev
+    if device not in _refused_devices:
+        _refused_devices.add(device)
+        logger.warning(
+            "The file system of %s cannot sync folders (%s): after a power failure the newest "
+            "files may be missing",
+            path,
+            error.strerror,
+        )

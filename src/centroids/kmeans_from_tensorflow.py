@@ -9,12 +9,16 @@ The names are those of `tf.contrib.factorization` since r1.4 and of
     Variable           int64 [k], the counts of mini-batches; it has no name of its own
     clusters_updated   float32 [k, d]    only with several mini-batches per iteration
     update_in_steps    int64 []          likewise: how many are left of the iteration
+
+`tf.contrib.learn.KMeansClustering`, which came before, has the same variables. What the variables
+do not tell, the graph beside the checkpoint does.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +27,7 @@ from numpy.typing import NDArray
 from centroids.clustering import ClusterState, initial_state
 from centroids.estimator import Checkpoint
 from centroids.export.tensorflow_checkpoint import TensorFlowCheckpoint, open_tensorflow_checkpoint
+from centroids.kmeans_tensorflow_graph import read_graph
 from centroids.kmeans_variables import (
     CLUSTERS,
     INITIALIZED,
@@ -37,39 +42,125 @@ _STEP = "global_step"
 _UNNAMED = re.compile(r"Variable(?:_(\d{1,9}))?")
 
 
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a k-means is trained, by the names of KMeansClustering's arguments; None: not known.
+
+    Attributes:
+        distance_metric: "squared_euclidean" or "cosine".
+        use_mini_batch: Whether mini-batches are trained on, or full batches.
+        mini_batch_steps_per_iteration: Mini-batches per iteration; 1 for full batches.
+    """
+
+    distance_metric: str | None
+    use_mini_batch: bool | None
+    mini_batch_steps_per_iteration: int | None
+
+
+class ContradictionError(ValueError):
+    """An argument says otherwise than the model that TensorFlow trained."""
+
+    def __init__(self, argument: str, given: object, stored: object, path: str) -> None:
+        remedy = "give that"
+        if argument != "distance_metric":
+            remedy += ", or make a folder of it with centroids import, and change the mode there"
+        super().__init__(
+            f"{argument} is {given!r}, but {path} was trained with {argument}={stored!r}; {remedy}"
+        )
+        self.argument, self.given, self.stored, self.path = argument, given, stored, path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For processes that hand errors on."""
+        return type(self), (self.argument, self.given, self.stored, self.path)
+
+
 def load_kmeans_from_tensorflow(
-    path: str | os.PathLike[str], distance_metric: str, steps_per_iteration: int | None
-) -> Checkpoint:
+    path: str | os.PathLike[str], given: TrainingSettings | None
+) -> tuple[Checkpoint, TrainingSettings]:
     """Reads what TensorFlow trained as a checkpoint that training can go on from.
 
     Args:
         path: A model folder of TensorFlow, or the prefix of a checkpoint there.
-        distance_metric: That of the model; TensorFlow's checkpoints do not tell it.
-        steps_per_iteration: Mini-batches per iteration from now on, 1 for full batches. None if
-            that is not known.
+        given: The settings of the model as far as the caller knows them. None takes the variables
+            alone, for a model that is trained in its own way: an iteration of several mini-batches
+            is then left where its centers were last put into force.
+
+    Returns:
+        The checkpoint, and what the graph beside TensorFlow's checkpoint says of the settings:
+        nothing where there is no graph. The checkpoint's identity and params have the given
+        settings where the graph says nothing; the metric is then squared Euclidean by default.
 
     Raises:
-        ValueError: If there is no checkpoint, it is of another model, or it needs another
-            `steps_per_iteration`.
+        ContradictionError: If the graph says otherwise than `given`; a ValueError too.
+        ValueError: If there is no checkpoint, it is of another model, or it needs a number of
+            mini-batches per iteration.
         DamagedCheckpointError: If it is torn or altered; a ValueError too.
         OSError: If it cannot be read.
     """
     source = open_tensorflow_checkpoint(path)
     centers = _read_centers(source)
     counts = _read_counts(source, len(centers))
+    stored = _stored_settings(source, has_counts=counts is not None)
+    settings = stored if given is None else _agreed(given, stored, source.path)
+    if settings.use_mini_batch is None:
+        mode = _mode_of_variables(source, has_counts=counts is not None)
+        settings = _agreed(settings, mode, source.path)
+    steps_per_iteration = 1 if given is None else settings.mini_batch_steps_per_iteration
     if counts is None:
         counts = initial_state(centers, steps_per_iteration or 1).counts
     updated, steps = _read_iteration(source, centers, counts, steps_per_iteration)
     state = ClusterState(centers, counts, updated, steps)
-    return Checkpoint(
+    metric = settings.distance_metric or "squared_euclidean"
+    checkpoint = Checkpoint(
         variables={
             **variables_before_training(state),
             INITIALIZED: np.array(True),
             _STEP: np.array(_read_scalar(source, _STEP), np.int64),
         },
-        identity=identity_of(distance_metric),
+        identity=identity_of(metric),
+        params=_params(len(centers), metric, settings),
         path=source.path,
     )
+    return checkpoint, stored
+
+
+def _stored_settings(source: TensorFlowCheckpoint, *, has_counts: bool) -> TrainingSettings:
+    graph = read_graph(source.path, _REMAINING)
+    if graph is None:
+        return TrainingSettings(None, None, None)
+    mode = _mode_of_variables(source, has_counts=has_counts)
+    steps = graph.steps_per_iteration or mode.mini_batch_steps_per_iteration
+    return replace(
+        mode, distance_metric=graph.distance_metric, mini_batch_steps_per_iteration=steps
+    )
+
+
+def _agreed(given: TrainingSettings, stored: TrainingSettings, path: str) -> TrainingSettings:
+    """What is given or stored. Both must be the same where both are there."""
+    merged: dict[str, Any] = {}
+    for name in ("distance_metric", "use_mini_batch", "mini_batch_steps_per_iteration"):
+        ours, theirs = getattr(given, name), getattr(stored, name)
+        if ours is not None and theirs is not None and ours != theirs:
+            raise ContradictionError(name, ours, theirs, path)
+        merged[name] = ours if theirs is None else theirs
+    return TrainingSettings(**merged)
+
+
+def _mode_of_variables(source: TensorFlowCheckpoint, *, has_counts: bool) -> TrainingSettings:
+    """What the variables alone tell."""
+    several = _REMAINING in source.variables
+    return TrainingSettings(None, has_counts or several, None if several else 1)
+
+
+def _params(num_clusters: int, metric: str, settings: TrainingSettings) -> dict[str, Any]:
+    """The params of an Estimator that would have trained the model, as far as they are known."""
+    params = {
+        "num_clusters": num_clusters,
+        "distance_metric": metric,
+        "use_mini_batch": settings.use_mini_batch,
+        "mini_batch_steps_per_iteration": settings.mini_batch_steps_per_iteration,
+    }
+    return {name: value for name, value in params.items() if value is not None}
 
 
 def _read_centers(source: TensorFlowCheckpoint) -> NDArray[Any]:

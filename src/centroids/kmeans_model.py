@@ -20,17 +20,12 @@ from centroids.clustering import ClusterState, InitialCenters
 from centroids.clustering.points import check_width
 from centroids.estimator import (
     Batch,
-    Coordinator,
     EstimatorSpec,
     ModeKeys,
     ProjectorHook,
     Ratio,
     RunConfig,
-    Session,
-    SessionRunArgs,
-    SessionRunContext,
     SessionRunHook,
-    SessionRunValues,
     Sum,
     TensorSpec,
 )
@@ -45,9 +40,17 @@ from centroids.export import (
     nearest,
     operations,
 )
+from centroids.inputs.convert import convert_features
+from centroids.kernels.dense_or_sparse import is_sparse
+from centroids.kmeans_hooks import (
+    EmptyClustersHook,
+    LossToleranceHook,
+    RelativeToleranceHook,
+)
 from centroids.kmeans_summaries import CLUSTER_SIZES, TrainingSummaries
 from centroids.kmeans_variables import (
     CLUSTERS,
+    COUNTS,
     INITIALIZED,
     PREVIOUS_LOSS,
     identity_of,
@@ -74,16 +77,24 @@ class KMeansModel:
     num_clusters: int
     initial_clusters: InitialCenters | NDArray[Any]
     distance_metric: str
-    random_seed: int
+    random_seed: int | None
     use_mini_batch: bool
     mini_batch_steps_per_iteration: int
     kmeans_plus_plus_num_retries: int
     relative_tolerance: float | None
+    loss_tolerance: float | None
 
     @property
     def cosine(self) -> bool:
         """Whether distances are cosine distances."""
         return self.distance_metric == COSINE_DISTANCE
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The arguments by name, as a checkpoint shows them: JSON cannot hold arrays."""
+        initial = self.initial_clusters
+        shown = initial if isinstance(initial, str) else type(initial).__name__
+        return {**vars(self), "initial_clusters": shown}
 
     def model_fn(
         self, features: FeatureSpec, labels: object, mode: str, config: RunConfig
@@ -101,6 +112,7 @@ class KMeansModel:
             of the distances before the update), the metrics, the update and what event files say.
         """
         del labels
+        kernels.check_environment()  # a wrong choice is an error before anything is written
         training = mode == ModeKeys.TRAIN
         run = _BatchFunctions(self, training)
         batches_per_update = self.mini_batch_steps_per_iteration if self.use_mini_batch else None
@@ -117,9 +129,11 @@ class KMeansModel:
             },
             export_outputs=_export_outputs(self.cosine),
             training_chief_hooks=self._stopping_hooks(),
-            training_hooks=_projector_hooks(config),
+            training_hooks=[EmptyClustersHook(self.params), *_projector_hooks(config)],
             variables=self._variables(features),
             initialize=self._initialize,
+            weights=[CLUSTERS],
+            initialize_warm=self._initialize_warm,
             random_seed=self.random_seed,
             identity=identity_of(self.distance_metric),
             check_variables=lambda restored: self._check_variables(restored, features),
@@ -142,9 +156,13 @@ class KMeansModel:
         )
 
     def _stopping_hooks(self) -> list[SessionRunHook]:
-        if self.relative_tolerance is None:
-            return []
-        return [RelativeToleranceHook(self.relative_tolerance)]
+        hooks: list[SessionRunHook] = []
+        if self.relative_tolerance is not None:
+            full_batch = not self.use_mini_batch
+            hooks.append(RelativeToleranceHook(self.relative_tolerance, full_batch=full_batch))
+        if self.loss_tolerance is not None:
+            hooks.append(LossToleranceHook(self.loss_tolerance))
+        return hooks
 
     def _variables(self, features: FeatureSpec) -> dict[str, NDArray[Any]]:
         if features is None:
@@ -163,6 +181,8 @@ class KMeansModel:
 
         def points_of_batches() -> Iterator[kernels.Points]:
             for batch in itertools.chain([first], batches):
+                if not callable(self.initial_clusters) and batch.epoch != first.epoch:
+                    return  # the same points once more
                 points = batch.get(points_of)
                 check_width(points, first.get(points_of).shape[1], batch.index)
                 yield points
@@ -170,23 +190,42 @@ class KMeansModel:
         centers = clustering.choose_initial_centers(
             points_of_batches(),
             self.num_clusters,
-            self.initial_clusters,
+            self._choose if callable(self.initial_clusters) else self.initial_clusters,
             seed=first.random,
             cosine=self.cosine,
             num_retries=self.kmeans_plus_plus_num_retries,
             whole_input_in_batch=not self.use_mini_batch,
+            batches_end=first.epoch is not None,
         )
         self._store_initial(first, centers)
+
+    def _choose(self, points: kernels.Points, remaining: int) -> Any:
+        assert callable(self.initial_clusters)
+        centers = self.initial_clusters(points, remaining)
+        if centers is None:
+            return None
+        try:
+            return centers_of(centers, "what initial_clusters returns")
+        except (TypeError, ValueError) as error:
+            raise ValueError(str(error)) from None
 
     def _initialize_from_array(self, batch: Batch, centers: NDArray[Any]) -> None:
         points = batch.get(points_of)
         check_width(points, centers.shape[1], batch.index)
         dtype = kernels.result_dtype(points)
-        with np.errstate(over="ignore"):
-            converted = np.array(centers, dtype)
-        if not np.isfinite(converted).all():
-            raise ValueError(f"initial_clusters has values that overflow {dtype}, the points' type")
-        self._store_initial(batch, converted)
+        self._store_initial(batch, clustering.given_centers(centers, dtype, cosine=self.cosine))
+
+    def _initialize_warm(self, batch: Batch, taken: Mapping[str, NDArray[Any]]) -> None:
+        if CLUSTERS not in taken:
+            raise ValueError(
+                f"a warm start of a k-means must take {CLUSTERS!r}, but it takes "
+                f"{', '.join(map(repr, taken))}"
+            )
+        self._initialize_from_array(batch, taken[CLUSTERS])
+        if COUNTS not in taken:
+            taken = {name: value for name, value in taken.items() if name != CLUSTERS}
+        # With their counts centers go on as they are: those of cosine mini-batches have lengths.
+        batch.variables.update(taken)
 
     def _store_initial(self, batch: Batch, centers: NDArray[Any]) -> None:
         steps = self.mini_batch_steps_per_iteration if self.use_mini_batch else 1
@@ -311,32 +350,17 @@ def _export_outputs(cosine: bool) -> dict[str, PredictOutput]:
     }
 
 
-class RelativeToleranceHook(SessionRunHook):
-    """Stops when |loss - previous| / (1 + |previous|) < tolerance.
+def centers_of(value: Any, name: str) -> NDArray[Any]:
+    """Centers that the user gave, in any form that a batch may have, as an array.
 
-    The previous loss may be that of a training that was interrupted.
+    Raises:
+        TypeError: If they are no numbers.
+        ValueError: If a shape is wrong.
     """
-
-    def __init__(self, tolerance: float) -> None:
-        self._tolerance = tolerance
-
-    def after_create_session(self, session: Session, coord: Coordinator) -> None:
-        """Takes up the loss of the last step."""
-        del coord
-        self._previous = float(session.variables[PREVIOUS_LOSS])
-
-    def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
-        """Asks for the loss of the step."""
-        del run_context
-        return SessionRunArgs("loss")
-
-    def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
-        """Compares it with that of the step before."""
-        loss, previous = float(run_values.results), self._previous
-        self._previous = loss
-        # Before the first step the previous loss is NaN, for which this is false.
-        if abs(loss - previous) / (1 + abs(previous)) < self._tolerance:
-            run_context.request_stop()
+    rows = convert_features(value, name)
+    if isinstance(rows, dict):
+        raise TypeError(f"{name} must not be a dict: it says no order of columns")
+    return rows.toarray() if is_sparse(rows) else np.asarray(rows)
 
 
 def points_of(batch: Batch) -> kernels.Points:

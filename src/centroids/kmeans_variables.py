@@ -50,3 +50,41 @@ def variables_before_training(state: ClusterState) -> dict[str, NDArray[Any]]:
         INITIALIZED: np.array(False),
         PREVIOUS_LOSS: np.array(np.nan, np.float64),
     }
+
+
+def num_empty_clusters(
+    variables: Mapping[str, NDArray[Any]], params: Mapping[str, Any]
+) -> int | None:
+    """How many clusters have no points after a training.
+
+    Args:
+        variables: Those of a checkpoint.
+        params: The arguments of the model that trained, as `KMeansClustering.params` or a
+            checkpoint has them.
+
+    Returns:
+        For full batches the clusters that no point of the last step was nearest to; for
+        mini-batches those that have had no point so far; for several mini-batches to an iteration
+        those that had none in it, and None in the middle of one, when nobody knows yet.
+
+    >>> variables = {COUNTS: np.array([7, 0, 1])}
+    >>> num_empty_clusters(variables, {"use_mini_batch": False})
+    1
+    """
+    counts = variables[COUNTS]
+    if not params["use_mini_batch"]:
+        return int((counts == 0).sum())
+    if params["mini_batch_steps_per_iteration"] == 1:
+        # The initial center counts as one point in an update, but it is none.
+        return int((counts <= 1).sum())
+    return None if variables[UPDATE_IN_STEPS] else int((counts == 0).sum())
+
+
+def has_converged(variables: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether the training that left these variables was stopped by its tolerance.
+
+    A training that stops for another reason leaves the loss of its last step, for the next one to
+    compare with. Before the first step there is none: then the answer is False. Of a model that was
+    imported from TensorFlow, and not trained since, nobody knows: then it is True.
+    """
+    return bool(np.isnan(variables[PREVIOUS_LOSS])) and int(variables["global_step"]) > 0

@@ -292,9 +292,14 @@ def test_a_wrong_output_or_width_leaves_no_file(folder: Path) -> None:
     assert not list(folder.glob("labels*"))
     done = run(folder, "predict", "model", "points.npy", "-o", "absent/labels.npy", code=1)
     assert done.stderr == "centroids: cannot write absent/labels.npy: there is no folder absent\n"
-    (folder / "labels.npy.temporary").mkdir()
-    done = run(folder, "predict", "model", "points.npy", "-o", "labels.npy", code=1)
-    assert done.stderr == "centroids: labels.npy: Is a directory\n"
+    long = "l" * 250 + ".npy"  # which leaves no room for the name of a temporary file
+    done = run(folder, "predict", "model", "points.npy", "-o", long, code=1)
+    assert done.stderr == f"centroids: {long}: File name too long\n"
+    # Nothing is written through a link that somebody has put beside the output.
+    (folder / "precious").write_text("mine")
+    (folder / "labels.npy.temporary").symlink_to("precious")
+    run(folder, "predict", "model", "points.npy", "-o", "labels.npy")
+    assert (folder / "precious").read_text() == "mine"
 
 
 def test_more_than_a_sentence_is_shown_on_request(folder: Path) -> None:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from centroids import KMeansClustering
-from centroids.cli.exporting import Format, export
+from centroids.cli.exporting import ExportOptions, Format, export
+from centroids.export.table_files import write_csv, write_parquet
 from tests.cli.test_commands import run
+from tests.export.proto import read_meta_graph
 
 POINTS = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
 
@@ -92,3 +94,127 @@ def test_mistakes_are_told_in_one_sentence(
 
 def test_help_teaches(folder: Path) -> None:
     assert "centroids export model model.onnx" in run(folder, "export", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "name", ["centers.pt", "centers.tflite", "model.onnx.tmp", "centers.txt", "v1.0", "c.npz2"]
+)
+def test_an_unknown_ending_is_an_error_that_lists_the_formats(folder: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=rf"{name} ends in no format that can be written: ") as got:
+        export(folder / "model", folder / name, None, None)
+    for ending in (".onnx", ".npz", ".npy", ".csv", ".parquet", ".faiss", "--format savedmodel"):
+        assert ending in str(got.value)
+    assert [entry.name for entry in folder.iterdir()] == ["model"]
+
+
+def test_a_folder_may_have_an_ending_where_a_savedmodel_is_asked_for(folder: Path) -> None:
+    export(folder / "model", folder / "v1.0", Format.SAVEDMODEL, None)
+    export(folder / "model", folder / "v1.0", None, None)  # it is a folder now
+    assert sum(version.name.isdigit() for version in (folder / "v1.0").iterdir()) == 2
+
+
+# The third in 24 bits, the largest and smallest numbers, and one that needs 17 digits.
+AWKWARD = [
+    [1 / 3, -0.0, 3.4028234e38],
+    [1e-45, 16777217.0, 0.1],
+    [2.5, 1e-300, 123456789.123456789],
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("names", [None, ["a", 'say "b", c', "d\ne"]])
+def test_tables_of_centers_keep_every_digit(
+    tmp_path: Path, dtype: type, names: list[str] | None
+) -> None:
+    import csv
+
+    import pyarrow.parquet
+
+    centers = np.array(AWKWARD, np.float64).astype(dtype)
+    with open(write_csv(tmp_path / "c.csv", centers, names), newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert (rows.pop(0) if names else None) == names
+    np.testing.assert_array_equal(np.array(rows, np.float64).astype(dtype), centers)
+    assert np.signbit(dtype(rows[0][1]))
+    table = pyarrow.parquet.read_table(write_parquet(tmp_path / "c.parquet", centers, names))
+    assert table.column_names == (names or ["0", "1", "2"])
+    read = np.stack([column.to_numpy() for column in table.columns], axis=1)
+    assert read.dtype == dtype
+    np.testing.assert_array_equal(read, centers)
+
+
+def test_centers_become_a_table_or_an_array(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pyarrow.parquet
+
+    centers = KMeansClustering(5, str(folder / "model")).cluster_centers()
+    for name in ("c.npy", "c.CSV", "c.parquet"):
+        export(folder / "model", folder / name, None, None)
+        assert f"Wrote {folder / name}; use it with: " in capsys.readouterr().out
+    array = np.load(folder / "c.npy")
+    assert array.dtype == np.float32
+    np.testing.assert_array_equal(array, centers)
+    np.testing.assert_array_equal(np.loadtxt(folder / "c.CSV", np.float32, delimiter=","), centers)
+    table = pyarrow.parquet.read_table(folder / "c.parquet")
+    np.testing.assert_array_equal(np.stack([c.to_numpy() for c in table.columns], axis=1), centers)
+
+
+def test_a_name_twice_is_no_parquet(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    with pytest.raises(ValueError, match=r"needs different names of columns, got \['a', 'a'\]"):
+        write_parquet(tmp_path / "c.parquet", np.eye(2), ["a", "a"])
+    with pytest.raises(ValueError, match="must name the 2 columns of the points, got 1 names"):
+        write_csv(tmp_path / "c.csv", np.eye(2), ["a"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_of_columns_go_along(tmp_path: Path) -> None:
+    import json
+
+    np.savetxt(tmp_path / "p.csv", POINTS, delimiter=",", header="a,b,c,d", comments="")
+    run(tmp_path, "train", "p.csv", "model", "-k", "3", "--columns", "d,b", "--steps", "2")
+    for name in ("c.csv", "c.npz", "c.parquet", "served"):
+        export(tmp_path / "model", tmp_path / name, None, None)
+    assert (tmp_path / "c.csv").read_text().splitlines()[0] == "d,b"
+    with np.load(tmp_path / "c.npz") as archive:
+        assert archive["columns"].tolist() == ["d", "b"]
+    (version,) = (tmp_path / "served").iterdir()
+    signatures = read_meta_graph(str(version)).signature_def
+    assert list(signatures["serving_default"].inputs) == ["points"]
+    assert sorted(signatures["columns:serving_default"].inputs) == ["b", "d"]
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    export(tmp_path / "model", tmp_path / "m.onnx", None, None)
+    properties = {entry.key: entry.value for entry in onnx.load(tmp_path / "m.onnx").metadata_props}
+    assert json.loads(properties["columns"]) == ["d", "b"]
+
+
+def test_names_that_tensorflow_cannot_take_do_not_spoil_the_model(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from centroids.cli import exporting
+
+    monkeypatch.setattr(exporting, "read_columns", lambda _: ["a", "b", "class", "d"])
+    export(folder / "model", folder / "served", None, None)
+    assert "not columns by name: TensorFlow 2 cannot load" in capsys.readouterr().out
+    (version,) = (folder / "served").iterdir()
+    signatures = read_meta_graph(str(version)).signature_def
+    assert sorted(signatures) == ["all_distances", "cluster_index", "serving_default"]
+
+
+def test_an_option_of_another_format_is_refused(folder: Path) -> None:
+    for name, options, message in [
+        ("c.npz", ExportOptions(index_only=True), "--index-only is for onnx, .* is npz"),
+        ("served", ExportOptions(float32=True), "--float32 is for onnx, .* is savedmodel"),
+        ("m.onnx", ExportOptions(check_numerics=False), "--no-check-numerics is for savedmodel"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            export(folder / "model", folder / name, None, None, options)
+    assert [entry.name for entry in folder.iterdir()] == ["model"]
+
+
+def test_a_savedmodel_without_checks(folder: Path) -> None:
+    run(folder, "export", "model", "served", "--no-check-numerics")
+    (version,) = (folder / "served").iterdir()
+    operations = {node.op for node in read_meta_graph(str(version)).graph_def.node}
+    assert "CheckNumerics" not in operations and "MatMul" in operations

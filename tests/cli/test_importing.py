@@ -40,14 +40,15 @@ def test_a_model_comes_over_and_trains_on(tmp_path: Path, old: Path) -> None:
     assert "made/new holds a model already" in again
 
 
-def test_what_tensorflow_does_not_store_is_given(tmp_path: Path) -> None:
+def test_without_a_graph_the_options_tell_what_the_variables_do_not(tmp_path: Path) -> None:
     old = str(DATA / "in_iteration_cosine" / "model.ckpt-6")
     refused = run(tmp_path, "import", old, "new", "--distance-metric", "cosine", code=2)
-    assert "mini_batch_steps_per_iteration was not given" in refused.stderr
+    assert "--mini-batch-steps-per-iteration was not given" in refused.stderr
     assert not (tmp_path / "new").exists()
     options = ["--distance-metric", "cosine", "--mini-batch-steps-per-iteration", "4"]
     printed = run(tmp_path, "import", old, "new", *options).stdout
-    assert "cosine" in printed and "does not store" not in printed
+    assert "cosine" in printed and "guess" not in printed
+    assert "by iterations of 4 mini-batches" in printed
     model = open_model(tmp_path / "new")
     assert model.params["distance_metric"] == "cosine"
     assert model.get_variable_value("update_in_steps") == 2

@@ -136,7 +136,7 @@ class LeavingHook(centroids.SessionRunHook):
 
 
 @pytest.mark.parametrize(
-    "slow_source, leave", [(False, True), (True, True), (True, False)], ids=str
+    "slow_source, leave", [(False, True), (False, False), (True, True), (True, False)], ids=str
 )
 def test_a_child_can_leave_the_training_that_it_was_forked_in(
     tmp_path: Path, slow_source: bool, leave: bool
@@ -155,12 +155,12 @@ def test_a_child_can_leave_the_training_that_it_was_forked_in(
     try:
         model.train(batches, hooks=[hook])
         status = 0
-    except RuntimeError:
-        status = 3
+    except (RuntimeError, centroids.ModelDirLostError) as error:
+        status = 3 if leave == (type(error) is RuntimeError) else 4
     finally:
         if os.getpid() != parent:
             os._exit(status)
-    # A child that goes on cannot read on: the thread that reads is the parent's.
+    # A child that goes on is told so: the folder and the thread that reads are the parent's.
     assert exit_code_in_time(hook.child) == 3
     alone = centroids.KMeansClustering(5, model_dir=str(tmp_path / "without")).train(batches)
     np.testing.assert_array_equal(model.cluster_centers(), alone.cluster_centers())
@@ -209,3 +209,30 @@ def test_a_worker_forked_during_a_training_can_be_terminated(tmp_path: Path) -> 
     hook = WorkerHook()
     work.train(tmp_path, hooks=[hook])
     assert hook.exit_code == -signal.SIGTERM
+
+
+class SignalledAndForking(LeavingHook):
+    """Forks in a step that a signal waits for."""
+
+    def after_run(
+        self,
+        run_context: centroids.SessionRunContext,
+        run_values: centroids.SessionRunValues,
+    ) -> None:
+        if run_context.session.run("global_step") == 3:
+            signal.raise_signal(signal.SIGTERM)
+        super().after_run(run_context, run_values)
+
+
+def test_a_signal_to_the_training_does_not_end_its_child(tmp_path: Path) -> None:
+    hook, parent, status = SignalledAndForking(leave=True), os.getpid(), 1
+    try:
+        with pytest.raises(SystemExit) as raised:
+            work.train(tmp_path, hooks=[hook])
+    except RuntimeError:
+        status = 3
+    finally:
+        if os.getpid() != parent:
+            os._exit(status)
+    assert exit_code_in_time(hook.child) == 3
+    assert raised.value.code == 143

@@ -39,7 +39,11 @@ def test_arguments_have_the_order_and_defaults_of_the_page() -> None:
         "kmeans_plus_plus_num_retries": 2,
         "relative_tolerance": None,
         "config": None,
+        "loss_tolerance": None,
+        "warm_start_from": None,
     }
+    keyword_only = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
+    assert keyword_only == ["loss_tolerance", "warm_start_from"]  # not on the page
 
 
 @pytest.mark.parametrize(
@@ -102,12 +106,18 @@ def test_properties(tmp_path: Path) -> None:
         ({"initial_clusters": [[1.0, np.nan]]}, "got nan at row 0, column 1"),
         ({"initial_clusters": [["a"]]}, "array of numbers"),
         ({"initial_clusters": [[1j]]}, "array of numbers"),
-        ({"initial_clusters": [[1.0], [1.0, 2.0]]}, "got rows of different lengths"),
-        ({"random_seed": -1}, "random_seed must be an integer of at least 0"),
+        ({"initial_clusters": [[1.0], [1.0, 2.0]]}, "row 0 has 1 elements, row 1 has 2"),
+        ({"random_seed": 1.5}, "random_seed must be an integer, got 1.5"),
         ({"mini_batch_steps_per_iteration": 0}, "at least 1, got 0"),
         ({"kmeans_plus_plus_num_retries": 1.5}, "must be an integer, got 1.5"),
         ({"relative_tolerance": -0.1}, "relative_tolerance must be at least 0"),
         ({"relative_tolerance": "small"}, "relative_tolerance must be a number or None"),
+        ({"loss_tolerance": -1, "use_mini_batch": False}, "loss_tolerance must be at least 0"),
+        ({"loss_tolerance": 1e-4}, "loss_tolerance .* needs use_mini_batch=False"),
+        (
+            {"loss_tolerance": 1e-4, "use_mini_batch": False, "relative_tolerance": 0.5},
+            "relative_tolerance is 0.5 and loss_tolerance is 0.0001, .* give one of them",
+        ),
     ],
 )
 def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
@@ -275,7 +285,7 @@ def test_relative_tolerance_stops_early() -> None:
     straight = KMeansClustering(4, use_mini_batch=False, relative_tolerance=1e-4)
     straight.train(lambda: POINTS, steps=500)
     assert int(straight.get_variable_value("global_step")) < 100
-    never = KMeansClustering(4, use_mini_batch=False, relative_tolerance=0)
+    never = KMeansClustering(4, use_mini_batch=False)
     never.train(lambda: POINTS, steps=60)
     assert int(never.get_variable_value("global_step")) == 60
 

@@ -54,16 +54,18 @@ def compiler() -> str | None:
     return shutil.which("cc") if sys.platform == "linux" else None
 
 
-def is_loaded() -> bool:
-    """Whether this process was started with the library."""
-    return hasattr(ctypes.CDLL(None), "faults_arm")
+def is_loaded(function: str = "faults_arm") -> bool:
+    """Whether this process was started with the library that has a function."""
+    return hasattr(ctypes.CDLL(None), function)
 
 
-def run_with_library(folder: Path) -> int:
-    """Runs this program again, with the library.
+def run_with_library(folder: Path, source: Path = SOURCE, *libraries: str) -> int:
+    """Runs this program again, with a library.
 
     Args:
         folder: Where the library is built.
+        source: What it is built from.
+        libraries: Arguments of the linker; what they name is loaded at once too.
 
     Returns:
         The exit code.
@@ -72,7 +74,7 @@ def run_with_library(folder: Path) -> int:
     if found is None:
         raise SystemExit("faults need Linux and a C compiler")
     library = folder / "faults.so"
-    build = [found, "-shared", "-fPIC", "-O1", "-Wall", "-o", library, SOURCE, "-ldl"]
+    build = [found, "-shared", "-fPIC", "-O1", "-Wall", "-o", library, source, "-ldl", *libraries]
     subprocess.run(build, check=True)
     command = [sys.executable, *sys.orig_argv[1:]]
     return subprocess.run(command, env={**os.environ, "LD_PRELOAD": str(library)}).returncode

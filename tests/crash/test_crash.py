@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 
 import pytest
@@ -74,3 +75,45 @@ def test_some_faults_in_an_export() -> None:
 @pytest.mark.slow
 def test_a_fault_at_each_operation_of_an_export() -> None:
     run_module("each_operation", "export", "--seed", SEED)
+
+
+@needs_compiler
+def test_power_failures_after_each_operation() -> None:
+    run_module("power_loss", "--choices", "3", "--seed", "0")
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_many_power_failures(capsys: pytest.CaptureFixture[str]) -> None:
+    output = run_module("power_loss", "--choices", "100", "--seed", SEED)
+    with capsys.disabled():
+        tell(output)
+
+
+def test_some_interrupts_and_storms() -> None:
+    run_module("interrupts", "--sample", "15", "--storms", "4", "--seed", "0")
+
+
+@pytest.mark.slow
+def test_an_interrupt_at_each_line_and_many_storms(capsys: pytest.CaptureFixture[str]) -> None:
+    output = run_module("interrupts", "--lines", "each", "--storms", "100", "--seed", SEED)
+    with capsys.disabled():
+        tell(output)
+
+
+needs_glibc = pytest.mark.skipif(
+    compiler() is None or platform.libc_ver()[0] != "glibc", reason="needs glibc and a C compiler"
+)
+
+
+@needs_glibc
+@pytest.mark.parametrize("what", ["kernels", "training"])
+def test_some_failures_of_memory(what: str) -> None:
+    run_module("each_allocation", what, "--sample", "5", "--seed", "0")
+
+
+@needs_glibc
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["kernels", "training"])
+def test_a_failure_at_each_allocation(what: str) -> None:
+    run_module("each_allocation", what, "--seed", SEED)

@@ -6,6 +6,7 @@ import contextlib
 import doctest
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+@pytest.fixture(autouse=True)
+def _no_example_leads_to_an_endless_call(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    yield
+    assert "input_fn returned the same batch" not in caplog.text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

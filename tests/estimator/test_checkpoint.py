@@ -21,6 +21,7 @@ from centroids.estimator import (
     Checkpoint,
     DamagedCheckpointError,
     Estimator,
+    NewerCheckpointError,
     RunConfig,
     Saver,
     checkpoint,
@@ -333,14 +334,15 @@ def test_newer_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 2)
     data = checkpoint.serialize(state(1))
     monkeypatch.undo()
-    with pytest.raises(DamagedCheckpointError, match="format version 2; this package reads 1"):
+    # It is whole: who took it for damage would go on from an older one and write over it.
+    with pytest.raises(NewerCheckpointError, match=r"format version 2.*reads formats up to 1"):
         checkpoint.deserialize(data, "file")
 
 
 def test_relative_model_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     estimator = Estimator(model_fn, "here").train(batches)
-    assert estimator.latest_checkpoint() == os.path.join("here", "model.ckpt-5.safetensors")
+    assert estimator.latest_checkpoint() == str(tmp_path / "here" / "model.ckpt-5.safetensors")
     saved = read_checkpoint("here/model.ckpt-5")
     assert saved.identity == {"model": "online mean"}
     monkeypatch.chdir(tmp_path / "here")
@@ -351,3 +353,21 @@ def test_nothing_is_logged_as_a_warning(tmp_path: Path, caplog: pytest.LogCaptur
     caplog.set_level(logging.WARNING)
     Estimator(model_fn, tmp_path).train(batches).train(batches)
     assert caplog.text == ""
+
+
+def test_hugging_face_reads_a_checkpoint(tmp_path: Path) -> None:
+    from safetensors import safe_open
+
+    for count in range(1, 12):  # all alignments of what comes before the arrays
+        arrays = {f"v{'x' * count}": np.arange(count, dtype=np.int8), "global_step": np.array(3)}
+        saved = Checkpoint(arrays, identity={"model": 'a "quoted" \u00e9'})
+        data = checkpoint.serialize(saved)
+        assert data == checkpoint.serialize(saved)
+        file = tmp_path / "model.safetensors"
+        file.write_bytes(data)
+        with safe_open(file, "np") as opened:
+            assert opened.metadata()["format"] == "pt"
+            assert set(opened.metadata()) == {"format", "centroids"}
+            np.testing.assert_array_equal(opened.get_tensor(f"v{'x' * count}"), np.arange(count))
+        assert int.from_bytes(data[:8], "little") % 8 == 0
+        assert checkpoint.deserialize(data, str(file)).identity == saved.identity

@@ -12,10 +12,17 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from centroids import ModelDirBusyError, SessionRunHook
-from centroids.estimator import Estimator
+from centroids import (
+    KMeansClustering,
+    ModelDirBusyError,
+    ModelDirLostError,
+    RunConfig,
+    SessionRunHook,
+)
+from centroids.estimator import Estimator, load_latest
 from tests.estimator.online_mean import batches, model_fn
 
 HOLDER = """
@@ -140,3 +147,144 @@ def test_a_worker_does_not_hold_the_folder_of_a_dead_training(tmp_path: Path) ->
         Estimator(model_fn, tmp_path).train(batches)
     finally:
         end.set()
+
+
+EVERY_STEP = RunConfig(save_checkpoints_steps=1, save_summary_steps=1)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.parametrize("at_each_step", [True, False], ids=["saves often", "saves at the end"])
+def test_a_forked_child_that_goes_on_writes_nothing(tmp_path: Path, at_each_step: bool) -> None:
+    ends: list[int] = []
+    seen: list[Any] = []
+
+    def fork_and_look() -> None:
+        before = contents(tmp_path)
+        child = os.fork()
+        if child != 0:
+            ends.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            seen.extend([before, contents(tmp_path)])
+
+    parent, code = os.getpid(), 1
+    estimator = Estimator(model_fn, tmp_path, EVERY_STEP if at_each_step else None)
+    try:
+        estimator.train(batches, hooks=[During(fork_and_look)])
+    except ModelDirLostError as error:
+        code = 5 if f"that of process {parent}, which forked this one" in str(error) else 6
+    finally:
+        if os.getpid() != parent:
+            os._exit(code)
+    assert ends == [5] and seen[0] == seen[1]
+    assert int(estimator.get_variable_value("global_step")) == 5
+    assert not list(tmp_path.glob("*.lock"))
+
+
+@pytest.mark.parametrize("at_each_step", [True, False], ids=["saves often", "saves at the end"])
+@pytest.mark.parametrize("how", ["removed", "renamed", "made anew"])
+def test_a_training_without_its_folder_ends_and_writes_nothing(
+    tmp_path: Path, how: str, at_each_step: bool
+) -> None:
+    folder = tmp_path / "model"
+
+    def lose() -> None:
+        if how == "renamed":
+            folder.rename(tmp_path / "other")
+        else:
+            shutil.rmtree(folder)
+        if how == "made anew":
+            folder.mkdir()
+
+    estimator = Estimator(model_fn, folder, EVERY_STEP if at_each_step else None)
+    with pytest.raises(ModelDirLostError, match=r"no longer belongs.*training\.lock is gone"):
+        estimator.train(batches, hooks=[During(lose)])
+    assert not folder.exists() if how != "made anew" else not list(folder.iterdir())
+    estimator.train(batches)
+    assert int(estimator.get_variable_value("global_step")) == 5
+
+
+def test_a_training_that_lost_its_folder_leaves_it_to_the_second(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", HOLDER, str(folder)]
+    holders: list[Any] = []
+
+    def hand_over() -> None:
+        shutil.rmtree(folder)
+        holders.append(subprocess.Popen(command, stdout=subprocess.PIPE, env=environment))
+        assert holders[0].stdout.readline() == b"training\n"
+
+    with pytest.raises(ModelDirLostError, match="gone or another one"):
+        Estimator(model_fn, folder).train(batches, hooks=[During(hand_over)])
+    with holders[0] as holder:
+        try:
+            third = Estimator(model_fn, folder)
+            with pytest.raises(ModelDirBusyError, match=f"process {holder.pid} on"):
+                third.train(batches)
+            latest = load_latest(str(folder))
+            assert latest is not None and latest.global_step == 0
+        finally:
+            holder.kill()
+
+
+def test_a_relative_folder_stays_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    estimator = Estimator(model_fn, "model", EVERY_STEP)
+    assert estimator.model_dir == str(tmp_path / "model")
+    leave = During(lambda: os.chdir(tmp_path / "elsewhere"))
+    estimator.train(batches, hooks=[leave]).train(batches)
+    assert int(estimator.get_variable_value("global_step")) == 10
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def _link(lock: Path, other: Path) -> None:
+    lock.symlink_to(other)
+
+
+def _hard_link(lock: Path, other: Path) -> None:
+    lock.hardlink_to(other)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked there")
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (_link, "a link"),
+        (_hard_link, "no lock of a training"),
+        (lambda lock, other: lock.symlink_to(other.with_name("missing")), "a link"),
+        (lambda lock, other: lock.symlink_to(lock), "a link"),
+        (lambda lock, other: lock.symlink_to("/dev/zero"), "a link"),
+        (lambda lock, other: os.mkfifo(lock), "no regular file"),
+        (lambda lock, other: lock.mkdir(), "no regular file"),
+    ],
+    ids=["link", "hard link", "dangling", "loop", "device", "pipe", "folder"],
+)
+def test_a_lock_that_is_not_ours_is_refused_and_not_touched(
+    tmp_path: Path, make: Any, kind: str
+) -> None:
+    other, folder = tmp_path / "thesis.txt", tmp_path / "model"
+    other.write_text("years of work")
+    folder.mkdir()
+    make(folder / "training.lock", other)
+    with pytest.raises(OSError, match=f"locks model_dir is {kind}.*move it away"):
+        Estimator(model_fn, folder).train(batches)
+    assert other.read_text() == "years of work"
+    assert sorted(os.listdir(tmp_path)) == ["model", "thesis.txt"]
+    assert os.listdir(folder) == ["training.lock"]
+
+
+@pytest.mark.parametrize("saves", [1, None], ids=["saved before", "never saves"])
+def test_a_folder_lost_at_the_very_end_is_not_made_anew(tmp_path: Path, saves: int | None) -> None:
+    folder = tmp_path / "model"
+    points = np.arange(8.0).reshape(4, 2)
+    config = RunConfig(save_checkpoints_steps=saves, save_checkpoints_secs=None)
+    model = KMeansClustering(2, str(folder), config=config)
+    with pytest.raises(ModelDirLostError):
+        model.train(lambda: points, max_steps=2, hooks=[During(lambda: shutil.rmtree(folder))])
+    assert not folder.exists()

@@ -35,6 +35,21 @@ def test_a_matrix_and_its_columns(run: Path) -> None:
     ]
 
 
+def test_no_value_begins_another_column_or_row(run: Path) -> None:
+    words = ["a\tb", "c\nd", "e\r\nf", "plain"]
+    write_projector(str(run), "dense/kernel", np.ones((4, 2)), {"the\tword": np.array(words)})
+    projector = Projector(run.parent)
+    assert projector.names("run") == ["dense/kernel"]
+    assert projector.tensor("run", "dense/kernel").shape == (4, 2)
+    assert projector.metadata("run", "dense/kernel") == [
+        ["index", r"the\tword"],
+        ["0", r"a\tb"],
+        ["1", r"c\nd"],
+        ["2", r"e\r\nf"],
+        ["3", "plain"],
+    ]
+
+
 def test_files_are_replaced_and_what_a_config_lists_stays(run: Path) -> None:
     (run / "projector_config.pbtxt").write_text(
         'embeddings { tensor_name: "mine" tensor_path: "projector/a.tsv" }'

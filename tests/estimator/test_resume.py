@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -265,3 +266,71 @@ def test_max_steps_that_are_reached_train_nothing(tmp_path: Path) -> None:
     model = make(tmp_path, "full").train(lambda: POINTS, max_steps=3)
     model.train(lambda: POINTS, max_steps=3)
     assert int(model.get_variable_value("global_step")) == 3
+
+
+class CountsInItsDict:
+    """A source of the user's that counts in the dict that it hands out, with NumPy's integers."""
+
+    def __init__(self) -> None:
+        self.place: dict[str, Any] = {"next": {"row": np.int64(0)}, "passes": (np.int32(0),)}
+
+    def __iter__(self) -> Iterator[Any]:
+        while self.place["next"]["row"] < len(POINTS):
+            time.sleep(0.002)  # slow sources are read ahead by a thread
+            start = self.place["next"]["row"]
+            self.place["next"]["row"] = start + 5
+            yield POINTS[start : start + 5]
+
+    def position(self) -> dict[str, Any]:
+        return self.place
+
+    def restore(self, position: dict[str, Any]) -> None:
+        self.place = position
+
+
+@pytest.mark.parametrize("stops", [[3], [1, 2, 3, 4, 5, 6, 7, 8], [9, 15]], ids=str)
+def test_no_row_is_lost_where_a_source_counts_in_the_dict_it_gave(
+    tmp_path: Path, stops: list[int]
+) -> None:
+    estimator = Estimator(model_fn, tmp_path)
+    for stop in [*stops, 18]:
+        estimator.train(CountsInItsDict, max_steps=stop)
+    assert int(estimator.get_variable_value("count")) == len(POINTS)
+    mean = POINTS.astype(np.float64).mean(axis=0)
+    np.testing.assert_allclose(estimator.get_variable_value("mean"), mean, rtol=1e-12, atol=1e-14)
+
+
+def test_a_source_may_count_in_the_dict_it_was_restored_with(tmp_path: Path) -> None:
+    estimator = Estimator(model_fn, tmp_path).train(CountsInItsDict, max_steps=4)
+    saved = load_latest(str(tmp_path))
+    assert saved is not None and saved.input_position == {"next": {"row": 20}, "passes": [0]}
+
+    class Fail(SessionRunHook):
+        def before_run(self, run_context: Any) -> None:
+            time.sleep(0.05)  # the reader has gone on meanwhile
+            raise Interruption
+
+    with pytest.raises(Interruption):
+        estimator.train(CountsInItsDict, hooks=[Fail()])
+    again = load_latest(str(tmp_path))
+    assert again is not None and again.input_position == saved.input_position
+
+
+@pytest.mark.parametrize(
+    ("position", "message"),
+    [
+        ({"at": {"rows": {1, 2}}}, r"position\['at'\]\['rows'\] must be what JSON can hold.*set"),
+        ({"at": {3: 1}}, r"keys of position\['at'\] must be strings, got 3"),
+        ([1], r"position\(\) of a source must return a dict or None, got list"),
+    ],
+    ids=str,
+)
+def test_a_position_that_cannot_be_saved_is_refused(
+    tmp_path: Path, position: Any, message: str
+) -> None:
+    class Source(CountsInItsDict):
+        def position(self) -> Any:
+            return position
+
+    with pytest.raises(TypeError, match=message):
+        Estimator(model_fn, tmp_path).train(Source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import scipy.sparse
 
 from centroids.estimator import (
     Batch,
+    Estimator,
     EstimatorSpec,
     Mean,
     Metric,
@@ -20,6 +22,7 @@ from centroids.estimator import (
     TensorSpec,
     describe,
 )
+from tests.estimator.online_mean import batches, model_fn
 
 
 def function(batch: Batch) -> Any:
@@ -145,3 +148,14 @@ def test_float32_sums_do_not_lose_digits() -> None:
     for _ in range(4):
         metric.update(Batch(np.float32(1), None, 0, {}))
     assert metric.result() == 2**24 + 4
+
+
+def test_a_spec_is_replaced_as_the_named_tuple_of_r14(tmp_path: Path) -> None:
+    def with_rows(features: Any, mode: str) -> EstimatorSpec:
+        spec = model_fn(features, mode)
+        return spec._replace(predictions={"row": lambda batch: batch.features})
+
+    estimator = Estimator(with_rows, tmp_path).train(batches)
+    assert set(next(estimator.predict(batches))) == {"row"}
+    with pytest.raises(TypeError, match="unheard_of"):
+        model_fn(None, "train")._replace(unheard_of=1)

@@ -93,3 +93,56 @@ def test_values_that_faiss_cannot_hold_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds float32, but the centers reach 1e\\+39"):
         write_faiss(tmp_path / "centers.faiss", np.full((2, 2), 1e39), "squared_euclidean")
     assert not os.listdir(tmp_path)
+
+
+def far_points(offset: float) -> np.ndarray:
+    return (np.random.default_rng(2).normal(size=(20_000, 16)) + offset).astype(np.float32)
+
+
+def exact_labels(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """By differences in float64, a part at a time."""
+    wide = centers.astype(np.float64)
+    parts = np.array_split(points.astype(np.float64), 40)
+    return np.concatenate(
+        [((part[:, np.newaxis] - wide) ** 2).sum(axis=2).argmin(axis=1) for part in parts]
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("offset", [0.0, 10.0, 1e4, 1e6])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_faiss_is_right_far_from_the_origin(tmp_path: Path, offset: float, dtype: Any) -> None:
+    faiss = pytest.importorskip("faiss", reason="faiss is not installed")
+    points = far_points(offset)
+    centers = points[:100].astype(dtype)
+    index = faiss.read_index(write_faiss(tmp_path / "c.faiss", centers, "squared_euclidean"))
+    kind = faiss.IndexFlatL2 if offset == 0 else faiss.IndexPreTransform
+    assert type(index) is kind and index.ntotal == 100
+    distances, labels = index.search(points, 1)
+    np.testing.assert_array_equal(labels[:, 0], exact_labels(points, centers))
+    nearest = kernels.all_distances(points, points[:100]).min(axis=1)
+    np.testing.assert_allclose(distances[:, 0], nearest, atol=1e-4)
+    np.testing.assert_array_equal(index.reconstruct_n(0, 100), points[:100])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["IVFFlat", "IVFPQ"])
+def test_faiss_takes_it_for_a_coarse_quantizer(tmp_path: Path, kind: str) -> None:
+    faiss = pytest.importorskip("faiss", reason="faiss is not installed")
+    points = far_points(1e4)[:5000]
+    path = write_faiss(tmp_path / "c.faiss", points[:100], "squared_euclidean")
+    faiss.omp_set_num_threads(1)  # its training on many small lists waits more than it works
+    quantizer = faiss.read_index(path)
+    more = (8, 8) if kind == "IVFPQ" else ()
+    index = getattr(faiss, f"Index{kind}")(quantizer, 16, 100, *more)
+    index.train(points)
+    index.add(points)
+    lists = np.full(len(points), -1)
+    for number in range(100):
+        size = index.invlists.list_size(number)
+        if size:
+            lists[faiss.rev_swig_ptr(index.invlists.get_ids(number), size)] = number
+    np.testing.assert_array_equal(lists, exact_labels(points, points[:100]))
+    index.nprobe = 10
+    _, found = index.search(points[:500], 5)
+    assert (found == np.arange(500)[:, np.newaxis]).any(axis=1).mean() > 0.99

@@ -12,6 +12,7 @@ from centroids.export import (
     FixedLenFeature,
     PredictOutput,
     ServingInputReceiver,
+    build_columns_serving_input_receiver_fn,
     build_parsing_serving_input_receiver_fn,
     build_raw_serving_input_receiver_fn,
     constant,
@@ -129,3 +130,53 @@ def test_arithmetic_with_arrays_keeps_the_type_of_the_tensor() -> None:
     assert (X @ np.ones((1, 3))).shape == (None, 3)
     with pytest.raises(TypeError, match="one type, got float32 and float64"):
         X + constant(1.0)
+
+
+def test_columns_are_a_matrix_or_apart() -> None:
+    receiver = build_columns_serving_input_receiver_fn(["b", "a"], np.float64)()
+    assert receiver.named_receivers["points"].shape == (None, 2)
+    (name, by_name) = receiver.named_alternatives.popitem()
+    assert name == "columns" and list(by_name.named_receivers) == ["b", "a"]
+    assert by_name.features.shape == (None, 2) and by_name.features.dtype == np.float64
+    assert by_name.named_receivers["a"].shape == (None,)
+
+
+def test_alternatives_lead_to_the_same_features_or_have_their_own() -> None:
+    x, y = placeholder("f4", [None, 2], "x"), placeholder("f4", [None, 2], "y")
+    other = ServingInputReceiver(y, y)
+    receiver = ServingInputReceiver(x * 2, {"x": x}, {"same": x * 2, "own": other})
+    alternatives = receiver.named_alternatives
+    assert alternatives["own"] is other
+    assert alternatives["same"].features is receiver.features
+    assert list(alternatives["same"].named_receivers) == ["input"]
+
+
+def test_columns_and_alternatives_that_cannot_be() -> None:
+    x = placeholder("f4", [None, 2], "x")
+    for names, error, message in [
+        (["a", "a"], ValueError, "cannot tell inputs of the names 'a' and 'a' apart"),
+        (["a b", "c", "a_b"], ValueError, "of the names 'a b' and 'a_b' apart"),
+        (["3", "arg_3"], ValueError, "of the names '3' and 'arg_3' apart"),
+        (["a", ""], ValueError, "an input of the name ''"),
+        (["petal", "class"], ValueError, "an input of the name 'class'"),
+        ([], ValueError, "at least one"),
+        ("ab", TypeError, "columns must be a list of names, got 'ab'"),
+        (["a", 1], TypeError, "got 1 in it"),
+    ]:
+        with pytest.raises(error, match=message):
+            build_columns_serving_input_receiver_fn(names)  # type: ignore[arg-type]
+    for alternatives, message in [
+        ([x], "receiver_tensors_alternatives must be a dict"),
+        ({"": x}, "names of alternatives must be strings, got ''"),
+        ({"a": 3}, r"receiver_tensors_alternatives\['a'\] must be a tensor"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            ServingInputReceiver(x, x, alternatives)  # type: ignore[arg-type]
+
+
+def test_a_large_constant_is_written_once() -> None:
+    writer = GraphWriter()
+    for name in ("x", "y"):
+        writer.add(placeholder(np.float64, (None, 200), name) + np.arange(200.0))
+    kinds = [node.op for node in writer.graph_def.node]
+    assert kinds.count("AddV2") == 2 and kinds.count("Const") == 1

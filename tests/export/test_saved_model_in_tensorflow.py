@@ -27,6 +27,7 @@ pytestmark = [
 ]
 
 SCRIPT = Path(__file__).parent / "answer_with_tensorflow.py"
+C_SCRIPT = Path(__file__).parent / "answer_with_c_library.py"
 NUM_POINTS, WIDTH, NUM_CLUSTERS = 10_000, 12, 60
 
 
@@ -152,6 +153,17 @@ def test_tensorflow_gives_the_same_answers(
     np.testing.assert_allclose(theirs["all_distances"], ours.distances, rtol=1e-5, atol=0)
 
 
+def test_the_c_library_gives_the_same_answers(exported: dict[str, Exported]) -> None:
+    cases = [case for case in CASES if case.receiver != "examples"]
+    run(str(C_SCRIPT), *(str(exported[case.name].path) for case in cases))
+    for case in cases:
+        ours = exported[case.name]
+        theirs = np.load(ours.path / "c.npz")
+        np.testing.assert_array_equal(theirs["serving_default"], ours.index)
+        np.testing.assert_array_equal(theirs["cluster_index"], ours.index)
+        np.testing.assert_allclose(theirs["all_distances"], ours.distances, rtol=1e-5, atol=0)
+
+
 @pytest.mark.parametrize("as_text", [False, True])
 def test_saved_model_cli_shows_and_runs_it(
     tmp_path: Path, exported: dict[str, Exported], as_text: bool
@@ -196,3 +208,27 @@ for bad in (np.nan, np.inf, -np.inf):
 """
     for metric in METRICS:
         run("-c", code, exported[Case("raw", metric, "float32", 0.0).name].model)
+
+
+def test_columns_by_their_names_and_no_checks(tmp_path: Path) -> None:
+    points = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
+    kmeans = centroids.KMeansClustering(7, initial_clusters=points[:7], distance_metric="cosine")
+    kmeans.train(lambda: [points])
+    receive = export.build_columns_serving_input_receiver_fn(["width", "height (cm)"])
+    folder = kmeans.export_savedmodel(tmp_path, receive, check_numerics=False)
+    np.save(tmp_path / "points.npy", points)
+    np.save(tmp_path / "index.npy", list(kmeans.predict_cluster_index(lambda: [points])))
+    code = """
+import numpy as np, sys, tensorflow as tf
+folder, model = sys.argv[1:]
+points, index = np.load(folder + "/points.npy"), np.load(folder + "/index.npy")
+signatures = tf.saved_model.load(model).signatures
+assert len(signatures) == 6, list(signatures)
+whole = signatures["serving_default"](points=tf.constant(points))["output"]
+np.testing.assert_array_equal(whole, index)
+apart = {"height (cm)": tf.constant(points[:, 1]), "width": tf.constant(points[:, 0])}
+np.testing.assert_array_equal(signatures["columns:cluster_index"](**apart)["output"], index)
+points[3] = np.nan
+assert signatures["serving_default"](points=tf.constant(points))["output"].shape == (500,)
+"""
+    run("-c", code, str(tmp_path), folder)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from centroids import KMeansClustering
-from centroids.estimator import RunConfig
+from centroids.estimator import NewerCheckpointError, RunConfig
 from centroids.estimator.checkpoint import (
     Checkpoint,
     DamagedCheckpointError,
@@ -186,7 +186,7 @@ def use(folder: Path, data: bytes) -> None:
         warnings.simplefilter("error")
         try:
             checkpoint = load_latest(str(folder))
-        except DamagedCheckpointError as error:
+        except (DamagedCheckpointError, NewerCheckpointError) as error:
             assert "model.ckpt-3" in str(error)
             return
         assert checkpoint is not None and checkpoint.global_step >= 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 import traceback
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+import centroids
 from centroids.inputs import (
     InputBatch,
     OutOfRangeError,
@@ -21,6 +23,7 @@ from centroids.inputs import (
     numpy_input_fn,
     open_stream,
 )
+from centroids.inputs.read_ahead import ReadAhead
 
 POINTS = np.arange(12, dtype=np.float32).reshape(6, 2)
 
@@ -346,3 +349,110 @@ def test_exception_of_a_call_surfaces_unchanged() -> None:
 def test_order_is_kept_when_the_thread_takes_over() -> None:
     batches = [np.full((1, 1), index) for index in range(200)]
     assert features_of(lambda: iter(batches)) == [[[index]] for index in range(200)]
+
+
+def fill_one_buffer(sparse: bool, labels: bool) -> Iterator[Any]:
+    """Batches 0, 1, ... 29 in one piece of memory, as a reader of a device might give them."""
+    buffer, targets = np.empty((4, 2)), np.empty(4)
+    rows = scipy.sparse.csr_array(np.ones((4, 2)))
+    for number in range(30):
+        buffer[:], targets[:], rows.data[:] = number, number, number + 1
+        features = rows if sparse else buffer
+        yield (features, targets) if labels else {"a": features} if number % 2 else features
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("labels", [False, True])
+def test_a_source_may_write_each_batch_into_the_same_memory(sparse: bool, labels: bool) -> None:
+    with open_stream(lambda: fill_one_buffer(sparse, labels)) as stream:
+        for number, batch in enumerate(stream):
+            time.sleep(0.002)  # the reader goes on meanwhile
+            features: Any = batch.features
+            features = features["a"] if isinstance(features, dict) else features
+            values = features.data - 1 if sparse else features
+            assert np.all(np.asarray(values) == number)
+            assert not labels or np.all(batch.labels == number)
+    assert number == 29
+
+
+def test_batches_of_the_initial_centers_may_share_their_memory(tmp_path: Any) -> None:
+    def input_fn() -> Iterator[Any]:
+        return fill_one_buffer(sparse=False, labels=True)
+
+    def first_rows(rows: Any, k: int) -> Any:
+        return rows[:1]
+
+    model = centroids.KMeansClustering(6, str(tmp_path), initial_clusters=first_rows)
+    model.train(input_fn, steps=5)
+    # Each of the first five batches is at one of the centers: none moves.
+    expected = np.repeat(np.arange(6.0), 2).reshape(6, 2)
+    np.testing.assert_array_equal(model.cluster_centers(), expected)
+    assert model.get_variable_value("cluster_counts").tolist() == [5, 5, 5, 5, 5, 1]
+
+
+class NoRoom(queue.SimpleQueue[Any]):
+    """What the reader's answers go through when there is no memory for a third one."""
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        if self.qsize() == 2:
+            raise MemoryError
+        super().put(item)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_reader_that_cannot_even_say_that_it_ends_is_noticed() -> None:
+    ahead = ReadAhead(iter(range(9)), depth=3)
+    ahead._shared.answers = NoRoom()
+    ahead.start()
+    deadline = time.monotonic() + 60
+    while reader_threads() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert next(ahead) == 0 and next(ahead) == 1
+    with pytest.raises(MemoryError, match="the thread that reads the input has died"):
+        next(ahead)
+    assert ahead.close()
+    with pytest.raises(StopIteration):
+        next(ahead)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_system_without_room_for_a_thread_reads_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    batches = [np.full((1, 1), index) for index in range(20)]
+    assert features_of(lambda: iter(batches)) == [[[index]] for index in range(20)]
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_stream_that_nobody_knows_any_more_ends_its_thread() -> None:
+    stream = open_stream(lambda: iter([POINTS] * 9))
+    for _ in range(3):
+        next(stream)
+    assert reader_threads()
+    del stream
+    deadline = time.monotonic() + 60
+    while reader_threads() and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+@pytest.mark.usefixtures("eager")
+def test_an_interrupt_does_not_wait_for_a_source_that_blocks() -> None:
+    never = threading.Event()
+
+    def generate() -> Iterator[Any]:
+        for _ in range(4):
+            yield POINTS
+        never.wait(60)
+
+    stream = open_stream(generate)
+    with pytest.raises(KeyboardInterrupt), stream:
+        next(stream), next(stream), next(stream)
+        raise KeyboardInterrupt
+    assert not never.is_set()  # and yet this line is reached
+    never.set()
+    deadline = time.monotonic() + 60
+    while reader_threads() and time.monotonic() < deadline:
+        time.sleep(0.001)

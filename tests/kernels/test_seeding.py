@@ -28,6 +28,10 @@ SHAPES = [
     (2049, 65, 8),
     (4100, 129, 33),
     (40, 4097, 3),
+    # Up to three dimensions are compared eight rows at a time, without a bound.
+    (2049, 1, 3),
+    (4103, 2, 5),
+    (1031, 3, 20),
 ]
 
 
@@ -101,6 +105,18 @@ def test_extreme_scales(level: str, scale: float) -> None:
     check(points * scale, 5)
     check(points * scale**3, 5, rounds=4)
     points[::50] *= scale  # a few of another scale altogether
+    check(points, 5, rounds=30)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_few_columns_at_extreme_scales(level: str, d: int) -> None:
+    points = np.random.default_rng(0).normal(size=(603, d))
+    for scale in (1e-42, 1e-30, 1e17, 1e30):
+        check((points * scale).astype(np.float32), 5)
+        check(points * scale, 5, cosine=True)
+    for scale in (1e-160, 1e150):
+        check(points * scale, 5)
+    points[::50] *= 1e17  # a few of another scale altogether
     check(points, 5, rounds=30)
 
 
@@ -226,6 +242,8 @@ def test_sparse_points_agree_with_the_oracle(cosine: bool) -> None:
     seeding = kernels.Seeding(scipy.sparse.csr_array(dense), cosine=cosine)
     seeding.start(7)
     closest = oracle.distances(dense, dense[[7]], metric)[:, 0] * factor
+    if cosine:
+        closest[~dense.any(axis=1)] = 0  # zero vectors are not to be drawn
     for _ in range(12):
         np.testing.assert_allclose(seeding.closest, closest, atol=1e-9)
         np.testing.assert_allclose(

@@ -39,10 +39,23 @@ class Input:
 
 @dataclass(frozen=True)
 class History:
-    """The input that a model was initialised from, and the (input, batch) of each of its steps."""
+    """The input that a model was initialised from, and the (input, batch) of each of its steps.
+
+    `converged_at` is the number of steps when the tolerance last ended a training.
+    """
 
     started_from: Input
     steps: tuple[tuple[Input, int], ...] = ()
+    converged_at: int = 0
+
+    @property
+    def has_converged(self) -> bool:
+        """Whether the last step ended a training by the tolerance."""
+        return 0 < self.converged_at == len(self.steps)
+
+    def converge(self) -> History:
+        """Ended by the tolerance: the next training compares no loss with those of this one."""
+        return replace(self, converged_at=len(self.steps))
 
     def after(self, source: Input, index: int) -> History:
         """One step more."""
@@ -64,7 +77,12 @@ class Truth:
         )
         if key not in self.known:
             self.known[key] = self._compute(history)
-        return self.known[key]
+        variables = self.known[key]
+        return (
+            variables | {"previous_loss": np.array(math.nan)}
+            if history.has_converged
+            else variables
+        )
 
     def _compute(self, history: History) -> Variables:
         if not history.steps:
@@ -114,6 +132,8 @@ class Truth:
         if tolerance is None:
             return False
         before = replace(history, steps=history.steps[:-1])
+        if before.has_converged:
+            return False
         loss, previous = (
             float(self.variables(each)["previous_loss"]) for each in (history, before)
         )
@@ -261,7 +281,9 @@ def train(
         offset += 1
         place_after = Place(source, offset) if source.kind == "positions" else None
         now = Saved(now.history.after(source, index), place_after, finished=False)
-        if now.step == last or truth.tolerance_reached(now.history):
+        if truth.tolerance_reached(now.history):
+            now = replace(now, history=now.history.converge(), finished=True)
+        if now.step == last:
             now = replace(now, finished=True)  # the checkpoint of the last step says that it is
         if now.step >= saved_at + save_every:
             save()

@@ -216,6 +216,13 @@ struct BlockKernels {
     std::uint64_t (*groups_within)(const std::uint16_t* lower, const float* drift,
                                    std::size_t groups, std::uint32_t offset, float reach);
 
+    // The rows, of at most three columns, that one of the centers is nearer to than `closest`.
+    // columns: IN [dimensions][column_stride], of which [count] are looked at; centers: IN
+    // [num_centers][dimensions]; closest: IN [count]; rows: OUT [count]. Returns how many.
+    std::size_t (*nearer_rows)(const T* columns, std::size_t column_stride, std::size_t count,
+                               const double* centers, std::size_t num_centers,
+                               std::size_t dimensions, const double* closest, std::uint32_t* rows);
+
     FilterKernels<T> filter;
     CandidateKernels<T> candidates;
     // Null where the instruction set has no products of bytes that gain anything.

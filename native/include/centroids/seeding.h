@@ -14,7 +14,8 @@ constexpr std::size_t sampling_block = 2048;
 // What every number is, whatever the instruction set and the number of threads:
 //   distance    squared_distance in float64 of two rows as T (L2-normalised first if the points ask
 //               for it); then 2 where either is zero, which is cosine distance 1 from everything
-//   closest     the least of the distances of a row to the centers so far
+//   closest     the least of the distances of a row to the centers so far; 0 for a zero row if the
+//               points are normalised, as it has no direction and nothing is near to it
 //   block_sums  sums of `closest` over blocks of rows, in the eight parts of EightSums
 //   reduction   what a candidate would take off the sum of `closest`: closest - distance where that
 //               is positive, added in row order in each chunk of whole sampling blocks, the chunks

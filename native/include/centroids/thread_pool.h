@@ -10,7 +10,8 @@ namespace centroids {
 
 // CENTROIDS_NUM_THREADS; else the smallest of the calling thread's CPU affinity, the container's
 // CPU quota and OMP_NUM_THREADS, which joblib and others set for the workers they start. `root`:
-// see cpu_quota.
+// see cpu_quota. All throw std::invalid_argument if CENTROIDS_NUM_THREADS is set to no number of
+// threads, unless set_num_threads chose: parallel_for too, so that no computation begins.
 int default_num_threads(const std::string& root = "");
 int num_threads();
 void set_num_threads(int count); // 0: back to the default

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from centroids import __version__
-from centroids.cli import exporting, importing, inference, inspection, training
+from centroids.cli import exporting, importing, inference, inspection, training, verification
 from centroids.cli.errors import end_with, suggesting_options
 
 _DEBUG = "--debug"
@@ -294,6 +294,21 @@ def inspect(
 
 
 @app.command()
+def verify(model_dir: ModelDir) -> None:
+    """Read every file of a model and tell which are whole.
+
+    Checkpoints and event files are compared with their checksums; nothing is changed. The exit code
+    is 1 if something is damaged, missing, or of a newer version.
+
+    
+    Example:
+      centroids verify model
+    """
+    if not verification.verify(model_dir):
+        raise typer.Exit(1)
+
+
+@app.command()
 def export(
     model_dir: ModelDir,
     output: Annotated[
@@ -306,27 +321,52 @@ def export(
     ],
     format: Annotated[
         exporting.Format | None,
-        typer.Option(help="Default: as OUTPUT ends (.onnx, .npz, .faiss), else savedmodel."),
+        typer.Option(
+            help="Default: as OUTPUT ends (.onnx, .npz, .npy, .csv, .parquet, .faiss); savedmodel "
+            "for a name without an ending."
+        ),
     ] = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(help="A checkpoint of MODEL_DIR to export. Default: the latest."),
     ] = None,
+    index_only: Annotated[
+        bool,
+        typer.Option(
+            "--index-only", help="onnx: leave the distances out, which take most of the memory."
+        ),
+    ] = False,
+    float32: Annotated[
+        bool,
+        typer.Option(
+            "--float32",
+            help="onnx: compute in float32, for points of float32. Takes less time and memory.",
+        ),
+    ] = False,
+    check_numerics: Annotated[
+        bool,
+        typer.Option(
+            "--check-numerics/--no-check-numerics",
+            help="savedmodel: refuse NaN and infinity. TensorFlow.js cannot do so.",
+        ),
+    ] = True,
 ) -> None:
     """Write a model as a file that other programs use.
 
-    savedmodel is for TensorFlow Serving, onnx for onnxruntime and other runtimes, npz for NumPy
-    and faiss for faiss. A file that exists is replaced. The first two find the nearest clusters
-    as `centroids predict` does; the others hold the centers.
+    savedmodel is for TensorFlow Serving, onnx for onnxruntime and other runtimes, npz, npy, csv and
+    parquet for tables and programs of all kinds, and faiss for faiss. A file that exists is
+    replaced. The first two find the nearest clusters as `centroids predict` does; the others hold
+    the centers. Names of columns that the model was trained with go along.
 
     
     Examples:
       centroids export model served
       centroids export model model.onnx
-      centroids export model centers.npz
+      centroids export model centers.csv
       centroids export model old.onnx --checkpoint model/model.ckpt-10
     """
-    exporting.export(model_dir, output, format, checkpoint)
+    options = exporting.ExportOptions(index_only, float32, check_numerics)
+    exporting.export(model_dir, output, format, checkpoint, options)
 
 
 @app.command("import")
@@ -346,14 +386,15 @@ def import_(
     distance_metric: Annotated[
         Metric | None,
         typer.Option(
-            help="That of the old model: TensorFlow does not store it. "
-            "Default: squared_euclidean, as in TensorFlow."
+            help="That of the old model. Default: read from the graph beside the checkpoint (its "
+            ".meta file); without one squared_euclidean, as in TensorFlow."
         ),
     ] = None,
     mini_batch_steps_per_iteration: Annotated[
         int | None,
         typer.Option(
-            help="That of the old model, if it was more than 1: TensorFlow does not store it."
+            help="That of the old model. Default: read from the graph; without one to be given "
+            "if it was more than 1."
         ),
     ] = None,
 ) -> None:

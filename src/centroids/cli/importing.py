@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -11,9 +13,14 @@ from centroids.cli.inference import find_model
 from centroids.estimator import Saver
 from centroids.estimator.model_dir_lock import lock_model_dir
 from centroids.export.tensorflow_checkpoint import find_tensorflow_checkpoint
-from centroids.kmeans_from_tensorflow import load_kmeans_from_tensorflow
-from centroids.kmeans_model import SQUARED_EUCLIDEAN_DISTANCE
+from centroids.kmeans_from_tensorflow import (
+    ContradictionError,
+    TrainingSettings,
+    load_kmeans_from_tensorflow,
+)
 from centroids.kmeans_variables import CLUSTERS
+
+_STEPS_OPTION = "--mini-batch-steps-per-iteration"
 
 
 def import_model(
@@ -26,11 +33,21 @@ def import_model(
         OSError: If a folder cannot be read or written.
     """
     if steps_per_iteration is not None and steps_per_iteration < 1:
+        raise ValueError(f"{_STEPS_OPTION} must be at least 1, got {steps_per_iteration}")
+    given = TrainingSettings(distance_metric, None, steps_per_iteration)
+    try:
+        model, stored = load_kmeans_from_tensorflow(old, given)
+    except ContradictionError as error:
+        option = f"--{error.argument.replace('_', '-')}"
         raise ValueError(
-            f"--mini-batch-steps-per-iteration must be at least 1, got {steps_per_iteration}"
-        )
-    metric = distance_metric or SQUARED_EUCLIDEAN_DISTANCE
-    model = load_kmeans_from_tensorflow(old, metric, steps_per_iteration)
+            f"{option} is {error.given}, but {error.path} was trained with {error.stored}: leave "
+            f"{option} out"
+        ) from error
+    except ValueError as error:
+        argument = "mini_batch_steps_per_iteration"
+        if not str(error).startswith(argument):
+            raise
+        raise ValueError(str(error).replace(argument, _STEPS_OPTION, 1)) from error
     _check_free(new)
     new.mkdir(parents=True, exist_ok=True)
     with lock_model_dir(str(new)):
@@ -39,15 +56,24 @@ def import_model(
     centers = model.variables[CLUSTERS]
     typer.echo(
         f"Imported {len(centers):,} clusters of {centers.shape[1]:,} dimensions, "
-        f"{centers.dtype}, {metric}; trained for {model.global_step:,} steps in {model.path}"
+        f"{centers.dtype}, {model.identity['distance_metric']}; trained for "
+        f"{model.global_step:,} steps in {model.path}, {_mode(model.params)}"
     )
-    if distance_metric is None:
+    if stored.distance_metric is None and distance_metric is None:
         typer.echo(
-            "TensorFlow does not store the metric: if it was another, remove "
-            f"{new} and import again with --distance-metric cosine"
+            f"The metric is a guess: there is no graph ({model.path}.meta) to read it from. If it "
+            "was another, import into another folder with --distance-metric cosine"
         )
     typer.echo(f"Go on training with: centroids train FILE {new}")
     typer.echo(f"See it with: centroids inspect {new}")
+
+
+def _mode(params: Mapping[str, Any]) -> str:
+    """How a model was trained, in words."""
+    if not params["use_mini_batch"]:
+        return "by full batches"
+    steps = params.get("mini_batch_steps_per_iteration", 1)
+    return "by mini-batches" if steps == 1 else f"by iterations of {steps} mini-batches"
 
 
 def _check_free(new: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import io
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,6 +18,7 @@ from centroids.cli.points import choose_columns, open_points
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.export.destination import check_destination
 from centroids.export.tensorflow_checkpoint import find_tensorflow_checkpoint
+from centroids.files import new_file, remove_leftovers
 from centroids.inputs.bad_rows import BadRows
 
 _BATCH_SIZE = 1 << 14
@@ -140,23 +141,14 @@ def write_rows(path: Path, batches: Iterable[NDArray[Any]]) -> int:
     if ending not in (".npy", ".csv"):
         raise ValueError(f"the output must be a .npy or .csv file or -, got {path}")
     check_destination(path)
-    temporary = path.with_name(path.name + ".temporary")
-    try:
+    remove_leftovers(str(path.parent), re.escape(path.name))
+    with new_file(str(path)) as file:
         if ending == ".npy":
-            with temporary.open("wb") as binary:
-                rows = _write_npy(binary, iter(batches))
-        else:
-            with temporary.open("w", encoding="utf-8") as text:
-                rows = _write_text(text, batches)
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno is not None and error.filename in (None, str(temporary)):
-            raise type(error)(error.errno, error.strerror, str(path)) from error
-        raise
-    finally:
-        with contextlib.suppress(OSError):  # where nothing can be written there is none
-            temporary.unlink(missing_ok=True)
-    return rows
+            return _write_npy(file, iter(batches))
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        rows = _write_text(text, batches)
+        text.detach()
+        return rows
 
 
 def _write_npy(file: IO[bytes], batches: Iterator[NDArray[Any]]) -> int:

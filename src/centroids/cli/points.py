@@ -8,18 +8,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from centroids import CheckpointSaverListener
-from centroids.files import write_atomically
+from centroids.files import read_regular, replace_file
 from centroids.inputs import file_input_fn
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.csv_layout import detect_layout
+from centroids.inputs.npy import NpyFile
 from centroids.kernels import check_points
 
 Columns = Sequence[str | int] | None
 
 _FILE = "columns.json"
+_MAX_BYTES = 1 << 24
 _WITHOUT_COLUMNS = ".npy"
 
 
@@ -44,7 +44,7 @@ def open_points(
         path, batch_size, num_epochs, shuffle, seed, columns=columns, bad_rows=bad_rows
     )
     if path.suffix.lower() == _WITHOUT_COLUMNS:
-        check_points(np.load(path, mmap_mode="r")[:0], str(path))
+        check_points(NpyFile(path).read(0, 0), str(path))
     return input_fn
 
 
@@ -90,7 +90,7 @@ def read_columns(model_dir: Path) -> list[str | int] | None:
     """
     file = model_dir / _FILE
     try:
-        columns = json.loads(file.read_bytes())["columns"]
+        columns = json.loads(read_regular(file, _MAX_BYTES))["columns"]
         if not columns or not all(type(column) in (str, int) for column in columns):
             raise ValueError
     except (FileNotFoundError, NotADirectoryError):
@@ -124,7 +124,7 @@ class ColumnsSaver(CheckpointSaverListener):
                 self._file.unlink()
             return
         text = json.dumps({"columns": list(self._columns)}, ensure_ascii=False)
-        write_atomically(str(self._file), f"{text}\n".encode())
+        replace_file(str(self._file), f"{text}\n".encode())
 
 
 def _numbers_of(points: Path, asked: list[str]) -> list[str | int]:

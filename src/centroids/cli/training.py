@@ -20,6 +20,7 @@ from centroids.cli.inference import find_model
 from centroids.cli.points import Columns, ColumnsSaver, choose_columns, open_points
 from centroids.estimator import load_latest
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.npy import NpyFile
 
 FULL_BATCH_BYTES = 1 << 30
 _FULL_BATCH_STEPS = 100
@@ -204,7 +205,7 @@ def _count_steps(plan: TrainingPlan, limit: int | None) -> int | None:
     """How many mini-batch steps there will be; None if the file would have to be read to tell."""
     if plan.points.suffix.lower() != ".npy":
         return limit
-    rows = len(np.load(plan.points, mmap_mode="r"))
+    rows = len(NpyFile(plan.points))
     steps = -(-rows // _or(plan.batch_size, _BATCH_SIZE)) * _or(plan.epochs, _EPOCHS)
     return steps if limit is None else min(steps, limit)
 
@@ -214,7 +215,7 @@ def _or(given: T | None, default: T) -> T:
 
 
 def read_all(path: Path, columns: Columns, bad_rows: BadRows = "raise") -> NDArray[Any]:
-    """All points of a file: mapped for .npy if all rows are taken, read into memory otherwise.
+    """All points of a file, read into memory; a .npy file of more than 1 GiB is mapped.
 
     Raises:
         ValueError: If the file has no rows, or cannot be read as points.
@@ -222,7 +223,12 @@ def read_all(path: Path, columns: Columns, bad_rows: BadRows = "raise") -> NDArr
     """
     input_fn = open_points(path, 1 << 16, columns=columns, bad_rows=bad_rows)
     if path.suffix.lower() == ".npy" and bad_rows == "raise":
-        points: NDArray[Any] = np.load(path, mmap_mode="r")
+        array = NpyFile(path)
+        if path.stat().st_size <= FULL_BATCH_BYTES:
+            points: NDArray[Any] = array.read(0, len(array))
+        else:
+            # It may be larger than the memory. Who cuts it off meanwhile ends the process.
+            points = np.load(path, mmap_mode="r")
     else:
         batches = list(input_fn())
         points = np.concatenate(batches) if batches else np.empty(0)

@@ -2,7 +2,9 @@
 
 from centroids.clustering.initialization import (
     InitialCenters,
+    TooFewPointsError,
     choose_initial_centers,
+    given_centers,
     kmeans_plus_plus,
 )
 from centroids.clustering.points import join_columns, locate_bad_points
@@ -17,8 +19,10 @@ from centroids.kernels import l2_normalize
 __all__ = [
     "ClusterState",
     "InitialCenters",
+    "TooFewPointsError",
     "choose_initial_centers",
     "full_batch_update",
+    "given_centers",
     "initial_state",
     "join_columns",
     "kmeans_plus_plus",

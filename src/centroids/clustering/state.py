@@ -16,8 +16,8 @@ class ClusterState:
     Attributes:
         centers: [k, d], the centers that points are assigned to.
         counts: [k] int64, how many points each center stands for: all points seen so far for
-            mini-batches, those of this iteration for several mini-batches per iteration, those of
-            the last batch for full batches.
+            mini-batches, those of the iteration (until the next one begins) for several
+            mini-batches per iteration, those of the last batch for full batches.
         updated_centers: [k, d], where an iteration of several mini-batches gathers its updates;
             equal to `centers` otherwise.
         steps_in_iteration: How many mini-batches the current iteration has had.

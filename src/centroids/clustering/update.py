@@ -85,8 +85,8 @@ def multi_step_update(
     """Gathers updates over several mini-batches, then puts them into force together.
 
     Points are assigned to `centers`; `updated_centers` moves. After every `steps_per_iteration`
-    batches it becomes `centers` (L2-normalised for cosine; a center whose points cancel out stays)
-    and the counts return to 0.
+    batches it becomes `centers` (L2-normalised for cosine; a center whose points cancel out stays);
+    the counts stay, to tell the sizes of the clusters, and begin at 0 in the next iteration.
 
     Args:
         state: The state before the batch.
@@ -99,7 +99,7 @@ def multi_step_update(
     """
     if state.steps_in_iteration >= steps_per_iteration:  # TensorFlow stops before it does this
         state = _end_iteration(state, cosine)
-    # A state that was trained in another mode starts its first iteration from nothing.
+    # Every iteration starts from nothing, also that of a state that was trained in another mode.
     counts = state.counts if state.steps_in_iteration else np.zeros_like(state.counts)
     gathered, counts = _move_towards(state.updated_centers, counts, assignment)
     steps = state.steps_in_iteration + 1
@@ -113,7 +113,7 @@ def _end_iteration(state: ClusterState, cosine: bool) -> ClusterState:
         # A center whose points cancel out stays where it was.
         moved = (centers != 0).any(axis=1, keepdims=True)
         centers = np.where(moved, l2_normalize(centers), state.centers).astype(centers.dtype)
-    return ClusterState(centers, np.zeros_like(state.counts), centers, 0)
+    return ClusterState(centers, state.counts, centers, 0)
 
 
 def _move_towards(

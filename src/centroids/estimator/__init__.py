@@ -1,6 +1,6 @@
 """The Estimator runtime: it knows nothing of k-means, and any model can use it."""
 
-from centroids.checkpoint_names import DamagedCheckpointError
+from centroids.checkpoint_names import DamagedCheckpointError, NewerCheckpointError
 from centroids.estimator.checkpoint import Checkpoint
 from centroids.estimator.checkpoint_folder import (
     Saver,
@@ -10,6 +10,7 @@ from centroids.estimator.checkpoint_folder import (
 )
 from centroids.estimator.display_hooks import ProfilerHook, ProgressBarHook
 from centroids.estimator.estimator import Estimator
+from centroids.estimator.exporters import Exporter, FinalExporter, LatestExporter
 from centroids.estimator.hooks import (
     FinalOpsHook,
     GlobalStepWaiterHook,
@@ -21,7 +22,7 @@ from centroids.estimator.hooks import (
 )
 from centroids.estimator.hparams import HParamsHook
 from centroids.estimator.metrics import Mean, Metric, Ratio, Sum
-from centroids.estimator.model_dir_lock import ModelDirBusyError
+from centroids.estimator.model_dir_lock import ModelDirBusyError, ModelDirLostError
 from centroids.estimator.projector import ProjectorHook, write_projector
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import (
@@ -45,9 +46,13 @@ from centroids.estimator.spec import (
     Variables,
     describe,
 )
+from centroids.estimator.stop_signals import TrainingInterruptedError
 from centroids.estimator.summary import EventWriter
 from centroids.estimator.summary_hook import SummarySaverHook
 from centroids.estimator.timer import SecondOrStepTimer
+from centroids.estimator.train_and_evaluate import EvalSpec, TrainSpec, train_and_evaluate
+from centroids.estimator.verification import Condition, Verdict, verify_model_dir
+from centroids.estimator.warm_start import WarmStartSettings
 
 __all__ = [
     "Batch",
@@ -55,21 +60,28 @@ __all__ = [
     "Checkpoint",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
+    "Condition",
     "Coordinator",
     "DamagedCheckpointError",
     "Estimator",
     "EstimatorSpec",
+    "EvalSpec",
     "EventWriter",
+    "Exporter",
+    "FinalExporter",
     "FinalOpsHook",
     "GlobalStepWaiterHook",
     "HParamsHook",
+    "LatestExporter",
     "LoggingTensorHook",
     "Mean",
     "Metric",
     "ModeKeys",
     "ModelDirBusyError",
+    "ModelDirLostError",
     "NanLossDuringTrainingError",
     "NanTensorHook",
+    "NewerCheckpointError",
     "ProfilerHook",
     "ProgressBarHook",
     "ProjectorHook",
@@ -87,10 +99,16 @@ __all__ = [
     "Sum",
     "SummarySaverHook",
     "TensorSpec",
+    "TrainSpec",
+    "TrainingInterruptedError",
     "Variables",
+    "Verdict",
+    "WarmStartSettings",
     "describe",
     "latest_checkpoint",
     "load_latest",
     "read_checkpoint",
+    "train_and_evaluate",
+    "verify_model_dir",
     "write_projector",
 ]

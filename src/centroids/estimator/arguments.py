@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import os
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
+from centroids.estimator.model_dir_lock import ModelDirLostError
 from centroids.estimator.run_config import RunConfig
+from centroids.files import make_folders
 
 
 def check_count(name: str, value: Any) -> int | None:
@@ -97,8 +101,12 @@ def check_model_dir(model_dir: str) -> None:
         )
 
 
-def prepare_model_dir(model_dir: str) -> None:
-    """Creates a model folder and checks that files can be written there.
+@contextlib.contextmanager
+def prepared_model_dir(model_dir: str) -> Iterator[None]:
+    """Creates a model folder for a training and checks that files can be written there.
+
+    Folders that were not there before are removed again if the training is refused, that is, when
+    an exception comes before anything was written.
 
     Raises:
         NotADirectoryError: If it is, or lies below, a file.
@@ -106,17 +114,39 @@ def prepare_model_dir(model_dir: str) -> None:
         OSError: For other reasons of the file system.
     """
     check_model_dir(model_dir)
+    created = []
+    place = os.path.abspath(model_dir)
+    while not os.path.lexists(place):
+        created.append(place)
+        place = os.path.dirname(place)
     try:
-        os.makedirs(model_dir, exist_ok=True)
+        make_folders(model_dir)
         # Asking for rights is not enough: a mount may be read-only, a disk full.
         with tempfile.TemporaryFile(dir=model_dir):
             pass
     except OSError as error:
+        _remove_empty(created)
         raise type(error)(
             error.errno,
             f"model_dir cannot be written ({error.strerror}); training needs a folder that can",
             model_dir,
         ) from error
+    try:
+        yield
+    except ModelDirLostError:
+        raise  # a folder of this name is no longer ours
+    except BaseException:
+        _remove_empty(created)
+        raise
+
+
+def _remove_empty(folders: list[str]) -> None:
+    """Removes folders, the innermost first, as far as they are empty."""
+    for folder in folders:
+        try:
+            os.rmdir(folder)
+        except OSError:
+            return
 
 
 def merge_model_dir(config: RunConfig | None, model_dir: Any) -> RunConfig:
@@ -141,12 +171,17 @@ def merge_model_dir(config: RunConfig | None, model_dir: Any) -> RunConfig:
 
 
 def check_evaluation_name(name: Any) -> None:
-    """Checks that an evaluation's name can be a part of a folder's name.
+    """Checks that an evaluation's name can be the end of a path; "a/b" makes two folders.
 
     Raises:
-        ValueError: If it cannot.
+        ValueError: If it cannot, or leads to another place.
     """
     if name is None:
         return
-    if not isinstance(name, str) or any(sign in name for sign in ("/", os.sep, "\0")):
-        raise ValueError(f"name must be a string without {os.sep!r} or None, not {name!r}")
+    parts = name.replace(os.sep, "/").split("/") if isinstance(name, str) else None
+    # The first part has eval_ before it: it may be empty, and is no step upwards.
+    if parts is None or "\0" in name or any(part in ("", ".", "..") for part in parts[1:]):
+        raise ValueError(
+            "name must be a string or None, with no empty part, '.' or '..' between slashes, not "
+            f"{name!r}"
+        )

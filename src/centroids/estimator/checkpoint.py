@@ -2,31 +2,41 @@
 
 The checksum is the SHA-256 of the file with zeros in place of the checksum. It stands in the
 metadata, so that any safetensors reader can still open the file.
+
+What no later format may change, so that each version knows the files of all others: the first entry
+of the metadata, which comes first in the file, is `centroids`, the text of an object in JSON. The
+first entry of the object is `sha256`, the checksum as above, and another one is `format_version`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.checkpoint_names import DamagedCheckpointError
+from centroids.checkpoint_names import DamagedCheckpointError, NewerCheckpointError
+from centroids.estimator.safetensors_file import pack
 
 FORMAT_VERSION = 1
 # One metadata key: safetensors writes several in a random order, and equal models would give
 # different bytes.
 _METADATA_KEY = "centroids"
+# Of 16 bytes, so that the arrays stay aligned.
+_FORMAT = b', "format": "pt"'
 # The checksum comes first in the metadata, which comes first in the file.
 _SEAL = re.compile(rb'\{"__metadata__":\{"centroids":"\{\\"sha256\\": \\"([0-9a-f]{64})\\"')
 # Of an input that cannot tell where it stands: somewhere between its beginning and its end.
 UNKNOWN_POSITION = {"unknown": True}
 _UNSEALED = "0" * 64
+# Longer headers are refused by readers of safetensors.
+_MAX_HEADER_BYTES = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -83,13 +93,10 @@ def serialize(checkpoint: Checkpoint) -> bytes:
     Raises:
         TypeError: If a variable has a type that safetensors cannot hold.
     """
-    import safetensors
-    from safetensors.numpy import save
-
     arrays = {}
     for name, value in checkpoint.variables.items():
         array = np.asarray(value, order="C")
-        arrays[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
+        arrays[name] = array.astype(array.dtype.newbyteorder("<"), copy=False)
     metadata = {
         "format_version": FORMAT_VERSION,
         "global_step": checkpoint.global_step,
@@ -102,11 +109,26 @@ def serialize(checkpoint: Checkpoint) -> bytes:
     text = json.dumps(metadata, sort_keys=True)
     text = f'{{"sha256": "{_UNSEALED}", {text[1:]}'
     try:
-        data = save(arrays, {_METADATA_KEY: text})
-    except safetensors.SafetensorError as error:
+        data = pack(arrays, {_METADATA_KEY: text})
+    except TypeError as error:
         types = ", ".join(f"{name}: {array.dtype}" for name, array in arrays.items())
         raise TypeError(f"a variable cannot be saved ({types}): {error}") from error
+    data = _with_format(data, text)
     return data.replace(_UNSEALED.encode(), checksum(data).encode(), 1)
+
+
+def _with_format(data: bytes, text: str) -> bytes:
+    """A file with the metadata `format` behind ours: readers of Hugging Face refuse one without.
+
+    Args:
+        data: The file, whose metadata is nothing but ours.
+        text: Our metadata.
+    """
+    ours = f'{{"__metadata__":{{"{_METADATA_KEY}":{json.dumps(text)}'.encode()
+    assert data.startswith(ours, 8)
+    end = 8 + len(ours)
+    length = int.from_bytes(data[:8], "little") + len(_FORMAT)
+    return b"".join([length.to_bytes(8, "little"), data[8:end], _FORMAT, data[end:]])
 
 
 def checksum(data: bytes) -> str:
@@ -120,21 +142,74 @@ def checksum(data: bytes) -> str:
     return digest.hexdigest()
 
 
+def wrote(file: BinaryIO, path: str) -> bool:
+    """Whether a safetensors file is one of ours.
+
+    Raises:
+        DamagedCheckpointError: If it has no whole header.
+        OSError: If it cannot be read.
+    """
+    metadata = _read_header(file, path)[0].get("__metadata__")
+    return isinstance(metadata, dict) and _METADATA_KEY in metadata
+
+
+def read_bytes(file: BinaryIO, path: str) -> bytes:
+    """The bytes of a checkpoint file, whose size is compared with its header before it is read.
+
+    Raises:
+        DamagedCheckpointError: If it is longer or shorter than its header says. A torn file may
+            have any size, more than there is memory for too.
+        OSError: If it cannot be read.
+    """
+    header, length = _read_header(file, path)
+    try:
+        stops = [part["data_offsets"][1] for name, part in header.items() if name != "__metadata__"]
+        expected = 8 + length + max(stops, default=0)
+    except (KeyError, IndexError, TypeError) as error:
+        raise DamagedCheckpointError(f"{path} is not a whole checkpoint: {error!r}") from error
+    size = os.fstat(file.fileno()).st_size
+    if expected != size:
+        raise DamagedCheckpointError(
+            f"{path} is not a whole checkpoint: it has {size} bytes, and by its header {expected}"
+        )
+    file.seek(0)
+    return file.read()
+
+
+def _read_header(file: BinaryIO, path: str) -> tuple[dict[str, Any], int]:
+    """The header of a safetensors file, and how many bytes it takes."""
+    size = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(file.read(8), "little")
+    if length > min(size - 8, _MAX_HEADER_BYTES):
+        raise DamagedCheckpointError(
+            f"{path} is not a whole checkpoint: it has {size} bytes, and should have a header of "
+            f"{length}"
+        )
+    try:
+        header = json.loads(file.read(length))
+        if not isinstance(header, dict):
+            raise ValueError("its header is no object")
+    except (ValueError, RecursionError) as error:
+        raise DamagedCheckpointError(f"{path} is not a whole checkpoint: {error!r}") from error
+    return header, length
+
+
 def deserialize(data: bytes, path: str) -> Checkpoint:
     """Returns the checkpoint whose file holds `data`. The arrays are writable copies.
 
     Raises:
-        DamagedCheckpointError: If the bytes are no checkpoint, were altered, or are of an unknown
-            version.
+        DamagedCheckpointError: If the bytes are no checkpoint, or were altered.
+        NewerCheckpointError: If they are whole, but of a format that this version does not know.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     try:
+        metadata = _metadata_of(data)
+        sealed = metadata.get("sha256") == checksum(data)
+        if sealed:
+            _check_version(metadata["format_version"], path)
         arrays = load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        metadata = json.loads(header["__metadata__"][_METADATA_KEY])
-        version = metadata["format_version"]
         checkpoint = Checkpoint(
             variables={name: np.array(arrays[name]) for name in sorted(arrays)},
             identity=metadata["identity"],
@@ -145,17 +220,34 @@ def deserialize(data: bytes, path: str) -> Checkpoint:
             path=path,
         )
         _check_parts(checkpoint)
+    except NewerCheckpointError:
+        raise
     except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise DamagedCheckpointError(f"{path} is not a whole checkpoint: {error!r}") from error
-    if metadata.get("sha256") != checksum(data):
+    if not sealed:
         raise DamagedCheckpointError(
             f"{path} differs from the checksum that it carries: it is torn or was altered"
         )
-    if version != FORMAT_VERSION:
-        raise DamagedCheckpointError(
-            f"{path} has the format version {version}; this package reads {FORMAT_VERSION}"
-        )
     return checkpoint
+
+
+def _metadata_of(data: bytes) -> dict[str, Any]:
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    metadata = json.loads(header["__metadata__"][_METADATA_KEY])
+    if not isinstance(metadata, dict):
+        raise ValueError("its metadata is no object")
+    return metadata
+
+
+def _check_version(version: Any, path: str) -> None:
+    """Raises a NewerCheckpointError, or a ValueError for what no version has written."""
+    if type(version) is not int or version < 1:
+        raise ValueError(f"its format version is {version!r}")
+    if version > FORMAT_VERSION:
+        raise NewerCheckpointError(
+            f"{path} has the format version {version}, of a newer version of centroids; this one "
+            f"reads formats up to {FORMAT_VERSION}. Use the newer version, or another model_dir"
+        )
 
 
 def _check_parts(checkpoint: Checkpoint) -> None:

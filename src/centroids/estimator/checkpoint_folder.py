@@ -1,65 +1,58 @@
 """The checkpoints of a model folder: which there are, which is the newest whole one, which to keep.
 
-A folder holds `model.ckpt-<step>.safetensors` files and the text file `checkpoint`:
-
-    model_checkpoint_path: "model.ckpt-20.safetensors"  # list sha256=...
-    all_model_checkpoint_paths: "model.ckpt-10.safetensors"  # time=...
-    all_model_checkpoint_paths: "model.ckpt-20.safetensors"  # time=...
-
-which is the layout of r1.4 with comments. The checksum of the list is that of its bytes with zeros
-in its own place. A checkpoint is written first, then old ones are deleted, then the list is
-written: so no file is forgotten when the process dies in between. A list that TensorFlow wrote is
-kept as `checkpoint.tensorflow`.
+A folder holds `model.ckpt-<step>.safetensors` files and the list `checkpoint`, whose layout is in
+checkpoint_list.py. A checkpoint is written first, then old ones are deleted, then the list is
+written: so no file is forgotten when the process dies in between. Only what the list names is ever
+deleted. A list that TensorFlow wrote is kept as `checkpoint.tensorflow`, and one that is damaged as
+`checkpoint.damaged`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import math
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 
-from centroids.checkpoint_names import (
-    STATE_FILE,
-    SUFFIX,
-    TENSORFLOW_STATE_FILE,
-    DamagedCheckpointError,
+from centroids.checkpoint_names import STATE_FILE, SUFFIX, DamagedCheckpointError
+from centroids.estimator.checkpoint import (
+    Checkpoint,
+    deserialize,
+    read_bytes,
+    serialize,
+    wrote,
 )
-from centroids.estimator.checkpoint import Checkpoint, deserialize, serialize
+from centroids.estimator.checkpoint_list import Entry, list_of, read_list, set_aside
 from centroids.estimator.run_config import RunConfig
-from centroids.files import remove_leftovers, write_atomically
+from centroids.files import make_folders, open_regular, remove_leftovers, write_atomically
 
 logger = logging.getLogger(__name__)
 
-_NAME = re.compile(r"(?P<basename>.+)-(?P<step>\d{1,18})\.safetensors")
-_FIRST_LINE = re.compile(
-    rb'model_checkpoint_path: "[^"/\0\n]+"(?: *# list sha256=(?P<sha256>[0-9a-f]{64}))? *(?:\n|$)'
-)
-_FIRST_LINE_OF_TENSORFLOW = re.compile(
-    rb'model_checkpoint_path: "(?![^\n]*\.safetensors")[^\n]*"[ \t\r]*(?:\n|$)'
-)
-# Only names of ours count: what is listed is deleted one day.
-_STATE_LINE = re.compile(
-    r'all_model_checkpoint_paths: "(?P<name>[^"/\0]+-\d{1,18}\.safetensors)"(?:\s*#\s*'
-    r"time=(?P<time>\d{1,15}(?:\.\d{1,9})?)(?P<preserved> preserved)?)?\s*"
-)
+DEFAULT_BASENAME = "model.ckpt"
+_NAME = re.compile(r"(?P<basename>.+)-(?P<step>\d{1,18})\.safetensors", re.DOTALL)
 # A training that deletes what another process is about to read: it has written a newer one.
 _MAX_RACES = 100
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """One line of the state file. `preserved` files are never deleted."""
+def check_basename(basename: object) -> str:
+    """Returns the first part of the names of checkpoints, which the list has to hold.
 
-    name: str
-    time: float
-    preserved: bool = False
+    Raises:
+        ValueError: If it is empty, no string, or has quotes, slashes or characters that no line of
+            text shows.
+    """
+    if not isinstance(basename, str) or not _can_be_listed(basename):
+        raise ValueError(
+            "checkpoint_basename must be a name of printable characters without quotes and "
+            f"slashes, got {basename!r}"
+        )
+    return basename
 
-    def line(self) -> str:
-        preserved = " preserved" if self.preserved else ""
-        return f'all_model_checkpoint_paths: "{self.name}"  # time={self.time:.3f}{preserved}'
+
+def _can_be_listed(basename: str) -> bool:
+    return bool(basename) and basename.isprintable() and not set(basename) & {'"', "/", os.sep}
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
@@ -71,6 +64,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     Raises:
         ValueError: If there is no such file.
         DamagedCheckpointError: If it is torn or altered; a ValueError too.
+        NewerCheckpointError: If a newer version wrote it; a ValueError too.
     """
     text = os.fspath(path)
     if not text:
@@ -78,7 +72,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     file = text if text.endswith(SUFFIX) else text + SUFFIX
     if not os.path.isfile(file):
         raise ValueError(f"Could not find trained model in checkpoint_path: {file} is no file")
-    return _read(file)
+    return _read(file, follow_links=True)  # the caller has named it
 
 
 def load_latest(model_dir: str) -> Checkpoint | None:
@@ -95,8 +89,9 @@ def load_latest(model_dir: str) -> Checkpoint | None:
 
     Raises:
         DamagedCheckpointError: If the folder has checkpoints but none of them is whole.
+        NewerCheckpointError: If a newer version of this package wrote the latest.
     """
-    entries = _find_entries(model_dir, to_load=True)
+    entries = find_entries(model_dir)
     for _ in range(_MAX_RACES):
         problems: list[tuple[str, Exception]] = []
         for entry in reversed(entries):
@@ -108,7 +103,7 @@ def load_latest(model_dir: str) -> Checkpoint | None:
             else:
                 _warn(problems)
                 return found
-        earlier, entries = entries, _find_entries(model_dir, to_load=True)
+        earlier, entries = entries, find_entries(model_dir)
         if entries == earlier:
             break
     if not entries:
@@ -133,16 +128,21 @@ class Saver:
         directory: The folder; created when needed.
         basename: Files are called `<basename>-<step>.safetensors`.
         config: For keep_checkpoint_max and keep_checkpoint_every_n_hours.
+
+    Raises:
+        ValueError: If `basename` is no name that the list can hold.
     """
 
     def __init__(self, directory: str, basename: str, config: RunConfig) -> None:
         self.directory = directory
-        self._basename = basename
+        self._basename = check_basename(basename)
         self._keep_max = config.keep_checkpoint_max or None
-        self._keep_seconds = config.keep_checkpoint_every_n_hours * 3600.0
-        self._entries = _find_entries(directory)
+        hours = config.keep_checkpoint_every_n_hours
+        self._keep_seconds = math.inf if hours is None else hours * 3600.0
+        self._entries = _entries_to_keep(directory, basename)
         self._next_preserved = time.time() + self._keep_seconds
-        remove_leftovers(directory)
+        names = rf"{re.escape(basename)}-\d{{1,18}}\.safetensors"
+        remove_leftovers(directory, f"{STATE_FILE}|{names}")
 
     def save(self, checkpoint: Checkpoint) -> str:
         """Writes a checkpoint, deletes those that are too many, and writes the list.
@@ -153,29 +153,34 @@ class Saver:
         Raises:
             OSError: If the folder cannot be written.
         """
-        os.makedirs(self.directory, exist_ok=True)
+        make_folders(self.directory)
         data = serialize(checkpoint)
         name = f"{self._basename}-{checkpoint.global_step}{SUFFIX}"
         path = os.path.join(self.directory, name)
         write_atomically(path, data)
-        entry = _Entry(name, time.time())
+        entry = Entry(name, time.time())
         entries = [known for known in self._entries if known.name != name]
         entries.append(entry)
         self._entries, removed = self._split(entries)
         for old in removed:
-            try:
-                os.remove(os.path.join(self.directory, old.name))
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                logger.warning("Cannot delete the old checkpoint %s: %s", old.name, error)
-        state_file = os.path.join(self.directory, STATE_FILE)
-        if _is_of_tensorflow(state_file):
-            os.replace(state_file, os.path.join(self.directory, TENSORFLOW_STATE_FILE))
-        write_atomically(state_file, _list_of(self._entries))
+            self._delete(old.name)
+        set_aside(self.directory)
+        write_atomically(os.path.join(self.directory, STATE_FILE), list_of(self._entries))
         return path
 
-    def _split(self, entries: list[_Entry]) -> tuple[list[_Entry], list[_Entry]]:
+    def _delete(self, name: str) -> None:
+        path = os.path.join(self.directory, name)
+        # Versions before the first release took files of other programs into their lists.
+        if _basename_of(name) not in (self._basename, DEFAULT_BASENAME) and not _is_ours(path):
+            return
+        try:
+            os.remove(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            logger.warning("Cannot delete the old checkpoint %s: %s", name, error)
+
+    def _split(self, entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
         """Returns the entries to keep and those to delete."""
         rotating = [entry for entry in entries if not entry.preserved]
         excess = len(rotating) - self._keep_max if self._keep_max is not None else 0
@@ -184,27 +189,10 @@ class Saver:
             position = kept.index(entry)
             if entry.time > self._next_preserved:
                 self._next_preserved += self._keep_seconds
-                kept[position] = _Entry(entry.name, entry.time, preserved=True)
+                kept[position] = replace(entry, preserved=True)
             else:
                 removed.append(kept.pop(position))
         return kept, removed
-
-
-def _is_of_tensorflow(state_file: str) -> bool:
-    try:
-        with open(state_file, "rb") as file:
-            return _FIRST_LINE_OF_TENSORFLOW.match(file.read()) is not None
-    except OSError:
-        return False
-
-
-def _list_of(entries: list[_Entry]) -> bytes:
-    """The bytes of the state file."""
-    first = f'model_checkpoint_path: "{entries[-1].name}"  # list sha256={"0" * 64}'
-    data = "\n".join([first, *(entry.line() for entry in entries), ""]).encode()
-    seal = _FIRST_LINE.match(data)
-    assert seal is not None
-    return data.replace(seal["sha256"], hashlib.sha256(data).hexdigest().encode(), 1)
 
 
 def _warn(problems: list[tuple[str, Exception]]) -> None:
@@ -212,84 +200,122 @@ def _warn(problems: list[tuple[str, Exception]]) -> None:
         logger.warning("Skipping the damaged checkpoint %s: %s", path, error)
 
 
-def _read(path: str) -> Checkpoint:
-    with open(path, "rb") as file:
-        return deserialize(file.read(), path)
+def _read(path: str, *, follow_links: bool = False) -> Checkpoint:
+    with open_regular(path, follow_links=follow_links) as file:
+        return deserialize(read_bytes(file, path), path)
 
 
-def _find_entries(model_dir: str, *, to_load: bool = False) -> list[_Entry]:
+def read_entry(model_dir: str, entry: Entry) -> Checkpoint:
+    """Reads one of `find_entries`.
+
+    Raises:
+        DamagedCheckpointError: If it is torn or altered.
+        NewerCheckpointError: If a newer version wrote it.
+        OSError: If it cannot be read, is gone, or is no regular file.
+    """
+    return _read(os.path.join(model_dir, entry.name))
+
+
+def find_entries(model_dir: str, *, warn: bool = True) -> list[Entry]:
     """The checkpoints of a folder, the latest last: those listed, then those not yet listed.
 
-    Without a list that is whole, all files count, by their steps. To load one, files that the list
-    has left out count too, before all others; and a warning tells of a damaged list.
+    Files that the list has left out come before all others. Without a list that is whole, all
+    files count, by their steps, and a warning tells of a damaged list.
+
+    Args:
+        model_dir: The folder; it need not exist.
+        warn: Whether to tell.
     """
+    lost = False
     try:
-        listed, time_of_list = _read_list(model_dir)
+        listed, time_of_list = read_list(model_dir)
     except (OSError, ValueError) as error:
-        listed, time_of_list = [], 0.0
-        if to_load:
+        listed, time_of_list, lost = [], 0.0, True
+        if warn:
             path = os.path.join(model_dir, STATE_FILE)
             logger.warning("Skipping the damaged list of checkpoints %s: %s", path, error)
     newest = _step_of(listed[-1].name) if listed else -1
-    known = {entry.name for entry in listed}
-    older: list[_Entry] = []
-    newer: list[_Entry] = []
-    for entry in _unlisted(model_dir):
+    older: list[Entry] = []
+    newer: list[Entry] = []
+    for entry in _unlisted(model_dir, listed, or_damaged=lost):
         # A run that was killed between its two writes left a file that is newer than the list.
         is_newer = _step_of(entry.name) > newest and entry.time >= time_of_list
-        if entry.name not in known:
-            (newer if is_newer else older).append(entry)
-    return [*(older if to_load else []), *listed, *newer]
+        (newer if is_newer else older).append(entry)
+    return [*older, *listed, *newer]
 
 
-def _read_list(model_dir: str) -> tuple[list[_Entry], float]:
-    """The entries of the state file and when it was written; none if there is no list of ours.
+def _entries_to_keep(model_dir: str, basename: str) -> list[Entry]:
+    """What the next list begins with: the entries of the present one.
 
-    Raises:
-        OSError: If it cannot be read.
-        ValueError: If it is torn or altered. A list that carries no checksum is by another writer.
+    Where that is lost, nothing tells which checkpoints had to be kept: all are, for good.
     """
     try:
-        with open(os.path.join(model_dir, STATE_FILE), "rb") as file:
-            data = file.read()
-            written = os.fstat(file.fileno()).st_mtime
-    except (FileNotFoundError, NotADirectoryError):
-        return [], 0.0
-    if _FIRST_LINE_OF_TENSORFLOW.match(data):
-        return [], 0.0
-    first = _FIRST_LINE.match(data)
-    if first is None:
-        raise ValueError("it does not begin with model_checkpoint_path")
-    if first["sha256"] is not None:
-        unsealed = data.replace(first["sha256"], b"0" * 64, 1)
-        if first["sha256"] != hashlib.sha256(unsealed).hexdigest().encode():
-            raise ValueError(
-                "it differs from the checksum in its first line (who changes it by hand removes it)"
-            )
+        listed, _ = read_list(model_dir)
+    except (OSError, ValueError):
+        listed = []
+    if listed:
+        return listed
+    found = [
+        replace(entry, preserved=True) for entry in _unlisted(model_dir, [], basename=basename)
+    ]
+    if len(found) > 1:
+        logger.warning(
+            "There is no list of the checkpoints of %s that is whole: the %d that are there are "
+            "kept until you delete them",
+            model_dir,
+            len(found),
+        )
+    return found
+
+
+def _unlisted(
+    model_dir: str, listed: list[Entry], *, basename: str | None = None, or_damaged: bool = False
+) -> list[Entry]:
+    """All checkpoints that are not listed, by step, each with the time of its last change.
+
+    Files of other programs have such names too: which are ours is told by the first part of the
+    name or else by their first bytes.
+
+    Args:
+        model_dir: The folder.
+        listed: What its list names.
+        basename: Another first part of ours.
+        or_damaged: Whether a file that has no whole head counts, because it may be ours.
+    """
+    known = {entry.name for entry in listed}
+    basenames = {DEFAULT_BASENAME, basename, *(_basename_of(name) for name in known)}
     entries = []
-    for line in data[first.end() :].decode(errors="replace").splitlines():
-        match = _STATE_LINE.fullmatch(line)
-        if match is None:
-            raise ValueError(f"it has the line {line!r}")
-        saved = float(match["time"] or 0)
-        preserved = match["preserved"] is not None
-        entries.append(_Entry(match["name"], saved, preserved))
-    return entries, written
+    for name in sorted(set(_names_in(model_dir)) - known, key=_step_of):
+        path = os.path.join(model_dir, name)
+        try:
+            time_of_change = os.lstat(path).st_mtime
+        except OSError:
+            continue  # deleted just now by a training
+        if _basename_of(name) in basenames or _is_ours(path, or_damaged):
+            entries.append(Entry(name, time_of_change))
+    return entries
 
 
-def _unlisted(model_dir: str) -> list[_Entry]:
-    """All checkpoint files by step, each with the time of its last change."""
+def _names_in(model_dir: str) -> list[str]:
+    """The names that checkpoints of ours can have."""
     try:
         names = os.listdir(model_dir or ".")
     except (FileNotFoundError, NotADirectoryError):
         return []
-    entries = []
-    for name in sorted(filter(_NAME.fullmatch, names), key=_step_of):
-        try:
-            entries.append(_Entry(name, os.path.getmtime(os.path.join(model_dir, name))))
-        except FileNotFoundError:
-            continue  # deleted just now by a training
-    return entries
+    return [name for name in names if _can_be_listed(_basename_of(name) or "")]
+
+
+def _is_ours(path: str, or_damaged: bool = False) -> bool:
+    try:
+        with open_regular(path) as file:
+            return wrote(file, path)
+    except (OSError, DamagedCheckpointError):
+        return or_damaged
+
+
+def _basename_of(name: str) -> str | None:
+    match = _NAME.fullmatch(name)
+    return None if match is None else match["basename"]
 
 
 def _step_of(name: str) -> int:

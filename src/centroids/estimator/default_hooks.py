@@ -21,6 +21,19 @@ from centroids.estimator.spec import EstimatorSpec
 from centroids.estimator.summary_hook import SummarySaverHook
 
 
+def may_stop(hook: SessionRunHook) -> bool:
+    """Whether a hook may end a call that has no other end; any of a user may, if derived or not."""
+    return not vars(type(hook)).get("only_watches", False)
+
+
+def takes_part_in_steps(hook: SessionRunHook) -> bool:
+    """Whether a hook is called around steps; those of a model that are not end no training."""
+    return any(
+        getattr(type(hook), method) is not getattr(SessionRunHook, method)
+        for method in ("before_run", "after_run")
+    )
+
+
 def training_hooks(
     spec: EstimatorSpec,
     config: RunConfig,

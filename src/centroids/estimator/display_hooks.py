@@ -18,6 +18,7 @@ from centroids.estimator.session_run_hook import (
     SessionRunValues,
 )
 from centroids.estimator.timer import SecondOrStepTimer
+from centroids.files import replace_file
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
@@ -34,6 +35,8 @@ class ProgressBarHook(SessionRunHook):
         value: The name of a number to show, such as "loss", or None.
         show_after_secs: How long the work must have lasted.
     """
+
+    only_watches = True
 
     _REFRESH_SECONDS = 0.1
 
@@ -122,17 +125,25 @@ class ProfilerHook(SessionRunHook):
         save_steps: Trace every this many steps, the first of the call included.
         save_secs: Trace every this many seconds. Exactly one of the two must be given.
         output_dir: The folder of the files; created when needed.
+        show_dataflow: Of no effect, as there are no tensors between the calls. Kept for the r1.4
+            signature.
+        show_memory: See `show_dataflow`.
 
     Raises:
         ValueError: If both or none of the intervals are given.
     """
+
+    only_watches = True
 
     def __init__(
         self,
         save_steps: int | None = None,
         save_secs: float | None = None,
         output_dir: str = "",
+        show_dataflow: bool = True,
+        show_memory: bool = False,
     ) -> None:
+        del show_dataflow, show_memory
         check_exactly_one(save_steps=save_steps, save_secs=save_secs)
         self._timer = SecondOrStepTimer(save_secs, save_steps)
         self._output_dir = output_dir or "."
@@ -193,7 +204,6 @@ class ProfilerHook(SessionRunHook):
             phase = "B" if opens else "E"
             place = {"ph": phase, "ts": nanoseconds / 1000, "pid": process, "tid": 0}
             events.append({"name": name, **place})
-        with open(
-            os.path.join(self._output_dir, f"timeline-{step}.json"), "w", encoding="utf-8"
-        ) as file:
-            json.dump({"traceEvents": events, "displayTimeUnit": "ms"}, file)
+        text = json.dumps({"traceEvents": events, "displayTimeUnit": "ms"})
+        path = os.path.join(self._output_dir, f"timeline-{step}.json")
+        replace_file(path, text.encode())

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Self
 
-from numpy.typing import NDArray
-
+from centroids.estimator import endless
 from centroids.estimator.arguments import (
     check_count,
     check_evaluation_name,
     check_input_fn,
-    check_model_dir,
     check_predict_keys,
     check_train_steps,
     merge_model_dir,
-    prepare_model_dir,
+    prepared_model_dir,
 )
 from centroids.estimator.checkpoint import Checkpoint
-from centroids.estimator.checkpoint_folder import load_latest, read_checkpoint
+from centroids.estimator.default_hooks import may_stop
 from centroids.estimator.exporting import check_receiver_fn, export_saved_model
 from centroids.estimator.hooks import StopAfterNumBatchesHook, StopAtStepHook
-from centroids.estimator.inference import evaluate_batches, predict_batches, write_evaluation
+from centroids.estimator.inference import (
+    evaluate_batches,
+    evaluation_folder,
+    predict_batches,
+    write_evaluation,
+)
 from centroids.estimator.model_dir_lock import lock_model_dir
+from centroids.estimator.model_folder import ModelFolder
 from centroids.estimator.model_function import ModelFunction
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import CheckpointSaverListener, check_listeners
@@ -34,6 +37,7 @@ from centroids.estimator.session_setup import BatchQueue, position_to_resume
 from centroids.estimator.spec import EstimatorSpec, ModeKeys
 from centroids.estimator.stop_signals import StopSignals
 from centroids.estimator.training import Training
+from centroids.estimator.warm_start import WarmStartSettings, check_warm_start
 from centroids.export.receivers import ServingInputReceiver
 from centroids.inputs.stream import open_stream
 
@@ -42,8 +46,12 @@ logger = logging.getLogger(__name__)
 InputFunction = Callable[..., Any]
 
 
-class Estimator:
+class Estimator(ModelFolder):
     """Trains, evaluates and predicts with a model that a function describes.
+
+    A pickled Estimator holds the path of its model folder, not the model: who unpickles it reads
+    what is newest there. Only of a temporary folder, which may be gone by then, the newest
+    checkpoint travels along.
 
     The model function is called once per train, evaluate or predict:
     `model_fn(features, labels, mode, params, config)`, any of these by name, features at least.
@@ -56,6 +64,9 @@ class Estimator:
             new temporary folder, which is logged.
         config: Settings of the runs; None takes the defaults.
         params: Passed to `model_fn` and `input_fn` when they have such an argument.
+        warm_start_from: What the first training begins with, as long as model_dir has no
+            checkpoint: a WarmStartSettings, or the path of another model's folder or checkpoint,
+            of which the weights are taken.
 
     Raises:
         ValueError: If `model_dir` and `config.model_dir` differ, or `model_fn` has arguments that
@@ -77,6 +88,7 @@ class Estimator:
     ...         train_op=update,
     ...         variables={"mean": np.zeros(features.shape[1])},
     ...     )
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as model_dir:
     ...     estimator = Estimator(model_fn, model_dir)
     ...     _ = estimator.train(lambda: [np.array([[1.0], [3.0]]), np.array([[4.0], [6.0]])])
@@ -90,28 +102,14 @@ class Estimator:
         model_dir: str | os.PathLike[str] | None = None,
         config: RunConfig | None = None,
         params: Any = None,
+        warm_start_from: str | os.PathLike[str] | WarmStartSettings | None = None,
     ) -> None:
-        self._config = merge_model_dir(config, model_dir)
-        if self._config.model_dir is None:
-            folder = tempfile.mkdtemp(prefix="centroids-")
-            logger.warning("Using temporary folder as model directory: %s", folder)
-            self._config = self._config.replace(model_dir=folder)
-        check_model_dir(self.model_dir)
+        super().__init__(merge_model_dir(config, model_dir))
+        self._warm_start = check_warm_start(warm_start_from)
         self._model_fn = ModelFunction(model_fn, {} if params is None else params)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(model_dir={self.model_dir!r}, params={self.params!r})"
-
-    @property
-    def config(self) -> RunConfig:
-        """The settings, with `model_dir` filled in."""
-        return self._config
-
-    @property
-    def model_dir(self) -> str:
-        """The folder for checkpoints and event files."""
-        assert self._config.model_dir is not None
-        return self._config.model_dir
 
     @property
     def params(self) -> Any:
@@ -141,14 +139,16 @@ class Estimator:
         comes to the same bits as without it. When the input came to its end, it starts over.
 
         Ctrl-C and SIGTERM end training after the current step and its checkpoint; a second one
-        at once. One process at a time can train into a model_dir.
+        at once. No signal is lost, whatever else fails. One process at a time can train into a
+        model_dir.
 
         Args:
             input_fn: Gives the input; called with any of mode, params and config that it takes.
             hooks: Called around every step.
             steps: How many steps to train in this call. None trains to the end of the input.
             max_steps: At which global step to stop. None trains to the end of the input; a step
-                that is already reached returns at once.
+                that is already reached returns at once. An `input_fn` that returns an array has no
+                end: give it one of the two (the log says so after the first repetition).
             saving_listeners: Called before and after each checkpoint.
             restart_input: Begin the input at its beginning, wherever the last training stood. For
                 an input that is not the one of the last training.
@@ -160,34 +160,46 @@ class Estimator:
             ValueError: If both `steps` and `max_steps` are given, or one is no integer > 0; if
                 the checkpoint is of another model, or its position not of this input; if the
                 input ends before the model is initialised; if there are saving_listeners but no
-                checkpoints are saved.
+                checkpoints are saved; if TF_CONFIG makes this process one of several tasks.
             TypeError: If hooks or listeners are of a wrong type.
             NanLossDuringTrainingError: If the loss becomes NaN.
             ModelDirBusyError: If another process or thread trains into model_dir; an OSError.
+            ModelDirLostError: If model_dir was removed or replaced meanwhile, or this process was
+                forked in the middle of the training; nothing more is written. An OSError.
+            TrainingInterruptedError: If a signal ended the training before its end, and the
+                program's own handler of it returned. What was trained is saved.
             OSError: If model_dir cannot be written.
         """
         steps, max_steps = check_train_steps(steps, max_steps)
         check_input_fn(input_fn)
         all_hooks = check_hooks(hooks)
         listeners = check_listeners(saving_listeners)
-        prepare_model_dir(self.model_dir)
-        with lock_model_dir(self.model_dir), StopSignals() as signals:
-            restored = self._load_checkpoint()
-            if max_steps is not None and restored is not None and max_steps <= restored.global_step:
-                logger.info(
-                    "Skipping training: max_steps is %d, and the model has been trained for %d "
-                    "steps.",
-                    max_steps,
-                    restored.global_step,
+        self._config.check_may_train()
+        if steps is not None or max_steps is not None:
+            all_hooks.append(StopAtStepHook(steps, max_steps))
+        folder = self.model_dir
+
+        def train(signals: StopSignals) -> None:
+            locked = signals.entered(lock_model_dir(folder))
+            with prepared_model_dir(folder), locked as lock:
+                restored = self._load_checkpoint()
+                if _is_reached(max_steps, restored):
+                    return
+                training = Training(
+                    self._model_fn,
+                    self._config,
+                    input_fn,
+                    restored,
+                    all_hooks,
+                    listeners,
+                    signals,
+                    lock,
+                    None if restored is not None else self._load_warm_start(),
                 )
-                return self
-            if steps is not None or max_steps is not None:
-                all_hooks.append(StopAtStepHook(steps, max_steps))
-            training = Training(
-                self._model_fn, self._config, input_fn, restored, all_hooks, listeners, signals
-            )
-            loss = training.run(position_to_resume(restored, restart_input))
-        logger.info("Loss for final step: %s.", loss)
+                loss = training.run(position_to_resume(restored, restart_input))
+            logger.info("Loss for final step: %s.", loss)
+
+        StopSignals().run(train)
         return self
 
     def evaluate(
@@ -205,7 +217,8 @@ class Estimator:
             steps: How many batches to take. None goes to the end of the input.
             hooks: Called around every batch.
             checkpoint_path: The checkpoint to evaluate; None takes the latest.
-            name: The event file goes to `eval_<name>` in model_dir, or `eval` without a name.
+            name: The event file goes to `eval_<name>` in model_dir, or `eval` without a name. A
+                name with slashes makes folders below each other.
 
         Returns:
             The value of each of the model's metrics by name, `loss` (the mean of the losses of
@@ -231,13 +244,15 @@ class Estimator:
             config=self._config,
             read_ahead=steps != 1,
         ) as stream:
-            batches = BatchQueue(stream)
+            batches = BatchQueue(stream, calls_again=stream.calls_again)
+            if not any(map(may_stop, all_hooks)):
+                batches.warn_of_repeats(endless.EVALUATE)
             if batches.peek() is None:
                 raise ValueError("input_fn gave no batch (or only empty ones): nothing to evaluate")
             spec = self._model_fn.for_batches(batches, ModeKeys.EVAL, self._config)
             values = evaluate_batches(spec, batches, restored, all_hooks, self._config)
         logger.info("Evaluation at global step %d: %s", values["global_step"], values)
-        write_evaluation(self.model_dir, values, name)
+        write_evaluation(evaluation_folder(self.model_dir, name), values)
         return values
 
     def predict(
@@ -254,8 +269,11 @@ class Estimator:
         first prediction is asked for.
 
         Args:
-            input_fn: Gives the input; of a tuple, only the first item is used.
+            input_fn: Gives the input; of a tuple, only the first item is used. One that returns an
+                array has no end: return `centroids.inputs.limit_epochs(x, num_epochs=1)` instead
+                (the log says so after the first repetition).
             predict_keys: Which predictions to evaluate, when they have names; None takes all.
+                Those that the model does not have are passed over.
             hooks: Called around every batch.
             checkpoint_path: The checkpoint to use; None takes the latest.
             yield_single_examples: Yield one prediction per row; otherwise one per batch, as
@@ -266,8 +284,8 @@ class Estimator:
 
         Raises:
             ValueError: If there is no trained model or the checkpoint is of another model, if
-                `predict_keys` and the predictions conflict, or if the predictions of a batch
-                differ in length.
+                none of `predict_keys` is a prediction of the model, or if the predictions of a
+                batch differ in length.
             TypeError: If hooks are of a wrong type.
         """
         check_input_fn(input_fn)
@@ -279,7 +297,9 @@ class Estimator:
             with open_stream(
                 input_fn, mode=ModeKeys.PREDICT, params=self.params, config=self._config
             ) as stream:
-                batches = BatchQueue(stream)
+                batches = BatchQueue(stream, calls_again=stream.calls_again)
+                if not any(map(may_stop, all_hooks)):
+                    batches.warn_of_repeats(endless.PREDICT)
                 spec = self._model_fn.for_batches(batches, ModeKeys.PREDICT, self._config)
                 yield from predict_batches(
                     spec, batches, restored, keys, all_hooks, self._config, yield_single_examples
@@ -294,6 +314,8 @@ class Estimator:
         assets_extra: Mapping[str, str | os.PathLike[str]] | None = None,
         as_text: bool = False,
         checkpoint_path: str | os.PathLike[str] | None = None,
+        *,
+        check_numerics: bool = True,
     ) -> str:
         """Writes the trained model as a SavedModel, which TensorFlow and TF Serving load.
 
@@ -309,6 +331,9 @@ class Estimator:
                 of the copy in it.
             as_text: Write the proto as text.
             checkpoint_path: The checkpoint to export; None takes the latest.
+            check_numerics: Refuse requests with NaN or infinity. False leaves the operation
+                CheckNumerics out, which TensorFlow.js does not have: such requests then get some
+                answer.
 
         Returns:
             The path of the new folder.
@@ -321,7 +346,7 @@ class Estimator:
             OSError: If something cannot be read or written. No part of an export stays behind.
 
         >>> import numpy as np
-        >>> import centroids
+        >>> import centroids, tempfile
         >>> points = np.array([[0.0, 1.0], [9.0, 1.0]], np.float32)
         >>> kmeans = centroids.KMeansClustering(2, initial_clusters=points).train(lambda: [points])
         >>> receive = centroids.export.build_raw_serving_input_receiver_fn({"x": points})
@@ -338,64 +363,28 @@ class Estimator:
             serving_input_receiver_fn,
             assets_extra,
             as_text,
+            check_numerics,
         )
 
     export_saved_model = export_savedmodel
 
-    def get_variable_names(self) -> list[str]:
-        """Returns the names of all variables of the latest checkpoint, sorted.
-
-        Raises:
-            ValueError: If there is no checkpoint yet.
-        """
-        return sorted(self._trained(None).variables)
-
-    def get_variable_value(self, name: str | Sequence[str]) -> Any:
-        """Returns the value of a variable in the latest checkpoint.
-
-        Args:
-            name: A name, or a list of names.
-
-        Returns:
-            An array, or a list of arrays.
-
-        Raises:
-            TypeError: If `name` is neither.
-            ValueError: If there is no checkpoint yet, or no variable of this name.
-        """
-        if isinstance(name, bytes) or not isinstance(name, Iterable):
-            raise TypeError(f"name must be a string or a list of strings, got {name!r}")
-        variables = self._trained(None).variables
-        if isinstance(name, str):
-            return _variable(variables, name)
-        return [_variable(variables, entry) for entry in name]
-
-    def latest_checkpoint(self) -> str | None:
-        """Returns the full path of the latest checkpoint, or None when there is none.
-
-        A damaged file is passed over with a warning.
-        """
-        latest = self._load_checkpoint()
-        return None if latest is None else latest.path
-
-    def _load_checkpoint(
-        self, checkpoint_path: str | os.PathLike[str] | None = None
-    ) -> Checkpoint | None:
-        """The given checkpoint or the latest. A subclass may know more formats."""
-        if checkpoint_path is not None:
-            return read_checkpoint(checkpoint_path)
-        return load_latest(self.model_dir)
-
-    def _trained(self, checkpoint_path: str | os.PathLike[str] | None) -> Checkpoint:
-        latest = self._load_checkpoint(checkpoint_path)
-        if latest is None:
-            raise ValueError(
-                f"Could not find trained model in model_dir: {self.model_dir}; call train first"
-            )
-        return latest
+    def _load_warm_start(self) -> tuple[WarmStartSettings, Checkpoint] | None:
+        settings = self._warm_start
+        if settings is None:
+            return None
+        path = os.fspath(settings.ckpt_to_initialize_from)
+        found = self._load_folder(path) if os.path.isdir(path) else self._load_checkpoint(path)
+        if found is None:
+            raise ValueError(f"cannot warm-start from {path}: the folder has no checkpoint")
+        return settings, found
 
 
-def _variable(variables: Mapping[str, NDArray[Any]], name: Any) -> NDArray[Any]:
-    if not isinstance(name, str) or name not in variables:
-        raise ValueError(f"no variable is named {name!r}; there are {', '.join(sorted(variables))}")
-    return variables[name]
+def _is_reached(max_steps: int | None, restored: Checkpoint | None) -> bool:
+    if max_steps is None or restored is None or max_steps > restored.global_step:
+        return False
+    logger.info(
+        "Skipping training: max_steps is %d, and the model has been trained for %d steps.",
+        max_steps,
+        restored.global_step,
+    )
+    return True

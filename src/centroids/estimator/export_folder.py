@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
+import secrets
 import shutil
 import time
-import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from centroids.files import sync_folder
+from centroids.files import abandoned, holding, make_folders, sync_folder
 
 EXTRA_ASSETS = "assets.extra"
+_TEMPORARY = re.compile(r"temp-[0-9a-f]{32}")
+# The numbers that TF Serving reads have 63 bits.
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def check_assets(assets_extra: Any) -> dict[str, str]:
@@ -74,8 +78,9 @@ def write_export_folder(base: str, files: Mapping[str, bytes], copies: Mapping[s
     """Writes files to a new folder, whose name is the time in seconds.
 
     They are written and synced under another name in the base folder, which is then renamed: a
-    folder with a number for a name is whole. If a second is taken, the next free one is the name.
-    So TF Serving, which serves the highest number, serves the newest.
+    folder with a number for a name is whole. If that second or a later one is taken, as after the
+    clock was set back, the number above all others is the name: so TF Serving, which serves the
+    highest number, serves the newest. What killed exports have left there is removed.
 
     Args:
         base: The folder to create it in; created when needed.
@@ -88,44 +93,73 @@ def write_export_folder(base: str, files: Mapping[str, bytes], copies: Mapping[s
     Raises:
         OSError: If something cannot be read or written. Then nothing stays in the base folder.
     """
-    temporary = os.path.join(base, f"temp-{uuid.uuid4().hex}")
     final = None
-    try:
-        _create_temporary(temporary, base)
-        for place, data in files.items():
-            with _create(os.path.join(temporary, place)) as file:
-                file.write(data)
-                _sync(file)
-        for place, source in copies.items():
-            with open(source, "rb") as origin, _create(os.path.join(temporary, place)) as file:
-                shutil.copyfileobj(origin, file)
-                _sync(file)
-        for folder, _, _ in os.walk(temporary, topdown=False):
-            sync_folder(folder)
-        final = _rename_to_time(temporary, base)
-        sync_folder(base)
-    except BaseException:
-        if final is not None:
-            # A failed export is none: readers must not find it, not even in parts.
-            with contextlib.suppress(OSError):
-                os.rename(final, temporary)
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    with _temporary_folder(base) as temporary:
+        try:
+            for place, data in files.items():
+                with _create(os.path.join(temporary, place)) as file:
+                    file.write(data)
+                    _sync(file)
+            for place, source in copies.items():
+                with open(source, "rb") as origin, _create(os.path.join(temporary, place)) as file:
+                    shutil.copyfileobj(origin, file)
+                    _sync(file)
+            for folder, _, _ in os.walk(temporary, topdown=False):
+                sync_folder(folder)
+            final = _rename_to_time(temporary, base)
+            sync_folder(base)
+        except BaseException:
+            if final is not None:
+                # A failed export is none: readers must not find it, not even in parts.
+                with contextlib.suppress(OSError):
+                    os.rename(final, temporary)
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
     return final
 
 
-def _create_temporary(temporary: str, base: str) -> None:
+@contextlib.contextmanager
+def _temporary_folder(base: str) -> Iterator[str]:
+    """A new folder in `base`, known as in use until it has its own name."""
     try:
-        _make_folders(temporary)
+        make_folders(base)
+        _remove_abandoned(base)
     except OSError as error:
-        raise type(error)(
-            error.errno, f"export_dir_base cannot be written ({error.strerror})", base
-        ) from error
+        raise _cannot_write(base, error) from error
+    while True:
+        temporary = os.path.join(base, f"temp-{secrets.token_hex(16)}")
+        try:
+            os.mkdir(temporary)
+        except OSError as error:
+            raise _cannot_write(base, error) from error
+        with contextlib.ExitStack() as stack:
+            try:
+                descriptor = os.open(temporary, os.O_RDONLY)
+            except FileNotFoundError:  # taken for abandoned in this instant
+                continue
+            stack.callback(os.close, descriptor)
+            if stack.enter_context(holding(descriptor, temporary)):
+                yield temporary
+                return
+
+
+def _cannot_write(base: str, error: OSError) -> OSError:
+    told = f"export_dir_base cannot be written ({error.strerror})"
+    return type(error)(error.errno, told, base)
+
+
+def _remove_abandoned(base: str) -> None:
+    """Removes the folders of exports whose process was killed: nobody holds them any more."""
+    for name in filter(_TEMPORARY.fullmatch, os.listdir(base)):
+        path = os.path.join(base, name)
+        with contextlib.suppress(OSError), abandoned(path):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _rename_to_time(temporary: str, base: str) -> str:
-    """Gives a folder the name of the first free second from now on, and returns its path."""
-    second = int(time.time())
+    """Gives a folder the time as its name, or the number after the highest; returns its path."""
+    numbers = [int(name) for name in os.listdir(base) if _NUMBER.fullmatch(name)]
+    second = max([int(time.time()), *(number + 1 for number in numbers)])
     while True:
         path = os.path.join(base, str(second))
         second += 1
@@ -141,18 +175,8 @@ def _rename_to_time(temporary: str, base: str) -> str:
             return path
 
 
-def _make_folders(path: str) -> None:
-    """Creates a folder and those above it; the new names reach the disk."""
-    if os.path.isdir(path):
-        return
-    parent = os.path.dirname(path) or "."
-    _make_folders(parent)
-    os.makedirs(path, exist_ok=True)
-    sync_folder(parent)
-
-
 def _create(path: str) -> IO[bytes]:
-    _make_folders(os.path.dirname(path))
+    make_folders(os.path.dirname(path))
     return open(path, "xb")
 
 

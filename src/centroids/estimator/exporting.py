@@ -44,6 +44,7 @@ def export_saved_model(
     serving_input_receiver_fn: Callable[[], ServingInputReceiver],
     assets_extra: Any,
     as_text: bool,
+    check_numerics: bool,
 ) -> str:
     """Writes the model with the variables of a checkpoint as a SavedModel.
 
@@ -59,14 +60,13 @@ def export_saved_model(
             "serving_input_receiver_fn must return a ServingInputReceiver, but it returned "
             f"{receiver!r}"
         )
-    spec = model_fn(_describe(receiver.features), None, ModeKeys.PREDICT, config)
-    check_restored(spec, restored, with_variables=True)
-    batch = Batch(receiver.features, None, 0, dict(restored.variables))
-    signatures = {
-        key: {name: _tensor(batch.get(function), key, name) for name, function in named.items()}
-        for key, named in _named_outputs(spec).items()
-    }
-    meta_graph = build_meta_graph(receiver.named_receivers, signatures)
+    signatures = {}
+    for prefix, one in {"": receiver, **receiver.named_alternatives}.items():
+        spec = model_fn(_describe(one.features), None, ModeKeys.PREDICT, config)
+        check_restored(spec, restored, with_variables=True)
+        for key, outputs in _outputs(spec, one, restored).items():
+            signatures[f"{prefix}:{key}" if prefix else key] = (one.named_receivers, outputs)
+    meta_graph = build_meta_graph(signatures, check_numerics=check_numerics)
     name = "saved_model.pbtxt" if as_text else "saved_model.pb"
     return write_export_folder(base, {name: serialize(meta_graph, as_text=as_text)}, assets)
 
@@ -82,6 +82,17 @@ def _describe(features: Tensor | Mapping[str, Tensor]) -> Any:
             "the batch must be known"
         )
     return TensorSpec(features.dtype, (None, *shape[1:])[: len(shape)])
+
+
+def _outputs(
+    spec: EstimatorSpec, receiver: ServingInputReceiver, restored: Checkpoint
+) -> dict[str, dict[str, Tensor]]:
+    """What each signature answers, by its name and that of the output."""
+    batch = Batch(receiver.features, None, 0, dict(restored.variables))
+    return {
+        key: {name: _tensor(batch.get(function), key, name) for name, function in named.items()}
+        for key, named in _named_outputs(spec).items()
+    }
 
 
 def _named_outputs(spec: EstimatorSpec) -> dict[str, Mapping[str, Callable[[Batch], Any]]]:

@@ -101,6 +101,8 @@ class LoggingTensorHook(SessionRunHook):
             one is not positive.
     """
 
+    only_watches = True
+
     def __init__(
         self,
         tensors: Mapping[str, str] | Iterable[str],
@@ -170,6 +172,8 @@ class StepCounterHook(SessionRunHook):
         ValueError: If both or none of the intervals are given.
     """
 
+    only_watches = True
+
     def __init__(
         self,
         every_n_steps: int | None = 100,
@@ -224,6 +228,8 @@ class NanTensorHook(SessionRunHook):
         fail_on_nan_loss: Raise NanLossDuringTrainingError; otherwise only stop.
     """
 
+    only_watches = True
+
     def __init__(self, loss_tensor: str = "loss", fail_on_nan_loss: bool = True) -> None:
         self._args = SessionRunArgs(loss_tensor)
         self._fail = fail_on_nan_loss
@@ -256,9 +262,20 @@ class FinalOpsHook(SessionRunHook):
 
     Args:
         final_ops: A name, or a list or dict of names.
+        final_ops_feed_dict: Must be None: there is no graph to feed. Kept for the r1.4 signature.
+
+    Raises:
+        ValueError: If there is something to feed.
     """
 
-    def __init__(self, final_ops: Any) -> None:
+    only_watches = True
+
+    def __init__(self, final_ops: Any, final_ops_feed_dict: None = None) -> None:
+        if final_ops_feed_dict:
+            raise ValueError(
+                "final_ops_feed_dict must be None, as there is no graph to feed, not "
+                f"{final_ops_feed_dict!r}"
+            )
         self._final_ops = final_ops
         self._values: Any = None
 
@@ -282,6 +299,8 @@ class GlobalStepWaiterHook(SessionRunHook):
     Args:
         wait_until_step: The global step to wait for; 0 or less does not wait.
     """
+
+    only_watches = True
 
     _POLL_SECONDS = 0.5
 

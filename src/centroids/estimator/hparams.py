@@ -28,6 +28,8 @@ class HParamsHook(SessionRunHook):
         params: Parameters by name. Numbers, strings, True and False are written.
     """
 
+    only_watches = True
+
     def __init__(self, output_dir: str, params: Mapping[str, Any]) -> None:
         self._output_dir = output_dir
         self._values = hparams(params)

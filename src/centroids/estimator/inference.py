@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Generator, Mapping
@@ -55,20 +56,32 @@ def evaluate_batches(
     return {**values, "global_step": restored.global_step}
 
 
-def write_evaluation(model_dir: str, values: Mapping[str, Any], name: str | None) -> None:
-    """Writes those values of an evaluation that are single numbers into its event file."""
-    folder = os.path.join(model_dir, "eval" if not name else f"eval_{name}")
+def evaluation_folder(model_dir: str, name: str | None) -> str:
+    """Where the event files of the evaluations of this name go."""
+    return os.path.join(model_dir, "eval" if not name else f"eval_{name}")
+
+
+def write_evaluation(folder: str, values: Mapping[str, Any]) -> None:
+    """Writes those values of an evaluation that are single numbers into an event file."""
     scalars = {
-        key: value
-        for key, value in values.items()
-        if key != "global_step" and np.size(value) == 1 and np.asarray(value).dtype.kind in "biuf"
+        key: value for key, value in values.items() if key != "global_step" and _is_number(value)
     }
     try:
+        if os.path.islink(folder):  # it leads out of the model folder
+            raise OSError(errno.ELOOP, "it is a symbolic link", folder)
         with EventWriter(folder) as writer:
             writer.add_scalars(scalars, values["global_step"])
     except OSError as error:
         # A model may be read from where nothing can be written; its values are still good.
         logger.warning("Cannot write the evaluation to %s: %s", folder, error)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):  # rows of different lengths, and the like
+        return False
+    return array.size == 1 and array.dtype.kind in "biuf"
 
 
 def predict_batches(

@@ -7,9 +7,13 @@ import errno
 import logging
 import os
 import socket
+import stat
 import threading
 import time
-from collections.abc import Iterator
+import weakref
+from io import FileIO
+from types import TracebackType
+from typing import Self
 
 try:
     import fcntl
@@ -20,86 +24,201 @@ logger = logging.getLogger(__name__)
 
 LOCK_FILE = "training.lock"
 _BUSY = (errno.EACCES, errno.EAGAIN)
+# What it begins with. It may be empty: its training died early, or the disk is full.
+_BEGINNINGS = (b"", b"process ")
 
 # The locks are those of flock. (One of fcntl is dropped when its process closes any descriptor of
 # the file, as a backup of the folder by a hook does.) A forked worker has a share in them until its
 # handler below has run: who comes in that instant, after the training has died, waits for so long.
 _INSTANT_SECONDS = 0.2
 
-# The open lock files, by device and number.
-_held: dict[tuple[int, int], int] = {}
-_guard = threading.Lock()
+# By device and number of their files. A lock that nobody knows any more lets go of its folder, as
+# an interrupt can hit anywhere: the values are weak.
+_held: weakref.WeakValueDictionary[tuple[int, int], ModelDirLock] = weakref.WeakValueDictionary()
+_guard = threading.RLock()  # a lock that is collected may come while this thread has it
 
 
 class ModelDirBusyError(OSError):
     """Another training holds the model folder."""
 
 
-@contextlib.contextmanager
-def lock_model_dir(model_dir: str) -> Iterator[None]:
-    """Holds a model folder for a training; the system lets go of it when the process dies.
+class ModelDirLostError(OSError):
+    """The model folder no longer belongs to the training: it was removed, or taken by another."""
+
+
+def lock_model_dir(model_dir: str) -> ModelDirLock:
+    """Holds a model folder for a training, as a context manager.
+
+    The system lets go of it when the process dies.
 
     Raises:
         ModelDirBusyError: If another process or thread holds it; the message names the process.
-        OSError: If the folder cannot be written.
+        OSError: If the folder cannot be written, or its lock is a link or no file of ours.
     """
-    if fcntl is None:
-        yield
-        return
-    path = os.path.join(model_dir, LOCK_FILE)
-    key = _wait_and_lock(path, model_dir)
-    try:
-        yield
-    finally:
-        with _guard:
-            # A forked child that comes here holds nothing.
-            if key in _held:
-                with contextlib.suppress(FileNotFoundError):
-                    os.remove(path)
-                os.close(_held.pop(key))
+    return ModelDirLock(model_dir)
 
 
-def _wait_and_lock(path: str, model_dir: str) -> tuple[int, int]:
-    refuse_after = time.monotonic() + _INSTANT_SECONDS
-    while True:
-        try:
-            with _guard:
-                return _lock(path, model_dir)
-        except ModelDirBusyError:
-            if time.monotonic() > refuse_after:
-                raise
-        time.sleep(_INSTANT_SECONDS / 20)
+class ModelDirLock:
+    """The lock of a folder, held between entering and leaving; see `lock_model_dir`.
 
+    Args:
+        model_dir: The folder, which exists.
+    """
 
-def _lock(path: str, model_dir: str) -> tuple[int, int]:
-    while True:
-        if _key_of(path) in _held:
-            raise _busy(model_dir, f"another thread of this process, {os.getpid()}")
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            _lock_file(descriptor, model_dir)
-            key = _key_of(descriptor)
-            # The training that held it may have deleted it after we opened it.
-            if key is not None and key == _key_of(path):
-                _held[key] = descriptor
-                return key
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
+    def __init__(self, model_dir: str) -> None:
+        self._file: FileIO | None = None
+        self._model_dir = model_dir
+        self._path = os.path.join(model_dir, LOCK_FILE)
+        self._process = os.getpid()
+        self._key: tuple[int, int] | None = None
 
+    def __enter__(self) -> Self:
+        if fcntl is not None:
+            self._wait_and_lock()
+        return self
 
-def _lock_file(descriptor: int, model_dir: str) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in _BUSY:
-            logger.warning("%s cannot be locked (%s): train one model at a time", model_dir, error)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def __del__(self) -> None:
+        if "_key" in self.__dict__:  # an interrupt may hit the constructor too
+            self.release()
+
+    def check_process(self) -> None:
+        """Makes sure that this is the process that holds the lock, and no fork of it.
+
+        Raises:
+            ModelDirLostError: If it is not.
+        """
+        if os.getpid() != self._process:
+            raise self._lost(
+                f"it is that of process {self._process}, which forked this one in the middle of it"
+            )
+
+    def check(self) -> None:
+        """Makes sure that the folder still belongs to this training, before it is written.
+
+        Raises:
+            ModelDirLostError: If it does not.
+        """
+        self.check_process()
+        if fcntl is None:
             return
-        holder = os.pread(descriptor, 4096, 0).decode(errors="replace").strip()
-        raise _busy(model_dir, holder or "just started") from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        if self._file is None or self._file.closed or self._key != _key_of(self._path):
+            raise self._lost(
+                f"its {LOCK_FILE} is gone or another one (was the folder removed, renamed or "
+                "replaced?)"
+            )
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # some servers forget locks
+        except OSError as error:
+            if error.errno in _BUSY:
+                raise self._lost("another training has locked it") from None
+
+    def release(self) -> None:
+        """Lets go of the folder; may be called again, also after an interrupt within it."""
+        file = self._file
+        if file is None:
+            return
+        # Not that of the training that has the folder now, nor as the child of who holds it.
+        own = not file.closed and self._process == os.getpid() and self._key is not None
+        if own and self._key == _key_of(self._path):
+            with contextlib.suppress(OSError):
+                os.remove(self._path)
+        file.close()
+
+    def forget(self) -> None:
+        """Closes the file and leaves the lock to the parent of this process."""
+        if self._file is not None:
+            self._file.close()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is locked now."""
+        return self._file is not None and not self._file.closed
+
+    def _wait_and_lock(self) -> None:
+        refuse_after = time.monotonic() + _INSTANT_SECONDS
+        while True:
+            try:
+                with _guard:
+                    return self._lock()
+            except ModelDirBusyError:
+                if time.monotonic() > refuse_after:
+                    raise
+            time.sleep(_INSTANT_SECONDS / 20)
+
+    def _lock(self) -> None:
+        while True:
+            holder = _held.get(_key_of(self._path) or (0, 0))
+            if holder is not None and holder.is_held:
+                raise _busy(self._model_dir, f"another thread of this process, {os.getpid()}")
+            try:
+                self._file = FileIO(self._path, "r+", opener=_open)
+                self._lock_file(self._file)
+                key = _key_of(self._file.fileno())
+                # The training that held it may have deleted it after we opened it.
+                if key is not None and key == _key_of(self._path):
+                    _held[key] = self
+                    self._key = key
+                    return
+            except BaseException:
+                if self._file is not None:
+                    self._file.close()
+                raise
+            self._file.close()
+
+    def _lock_file(self, file: FileIO) -> None:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise _not_ours(self._path, "no regular file")
+        content = os.pread(file.fileno(), 4096, 0)
+        if content[:8] not in _BEGINNINGS:
+            raise _not_ours(self._path, "no lock of a training")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _BUSY:
+                logger.warning(
+                    "%s cannot be locked (%s): train one model at a time", self._model_dir, error
+                )
+                return
+            holder = content.decode(errors="replace").strip()
+            raise _busy(self._model_dir, holder or "just started") from None
+        file.truncate(0)
+        os.pwrite(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+
+    def _lost(self, reason: str) -> ModelDirLostError:
+        return ModelDirLostError(
+            errno.ESTALE,
+            f"model_dir no longer belongs to this training: {reason}; nothing more is written",
+            self._model_dir,
+        )
+
+
+def _open(path: str, flags: int) -> int:
+    """Opens a lock file, and creates it; whose name is a link is not followed to another file."""
+    flags |= os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        return os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR):
+            kind = "a link" if os.path.islink(path) else "no regular file"
+            raise _not_ours(path, kind) from None
+        raise
+
+
+def _not_ours(path: str, kind: str) -> OSError:
+    return OSError(
+        errno.EINVAL,
+        f"the file that locks model_dir is {kind}, so that training would write to what is not its "
+        "own; look at what it is, move it away, or choose another model_dir",
+        path,
+    )
 
 
 def _busy(model_dir: str, holder: str) -> ModelDirBusyError:
@@ -113,18 +232,17 @@ def _busy(model_dir: str, holder: str) -> ModelDirBusyError:
 
 def _key_of(file: str | int) -> tuple[int, int] | None:
     try:
-        status = os.stat(file)
-    except FileNotFoundError:
+        status = os.fstat(file) if isinstance(file, int) else os.lstat(file)
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return status.st_dev, status.st_ino
 
 
 def _forget_in_child() -> None:
     global _guard
-    _guard = threading.Lock()  # another thread of the parent may have held the old one
-    for descriptor in _held.values():
-        os.close(descriptor)
-    _held.clear()
+    _guard = threading.RLock()  # another thread of the parent may have held the old one
+    for lock in list(_held.values()):
+        lock.forget()
 
 
 if hasattr(os, "register_at_fork"):

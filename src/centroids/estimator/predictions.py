@@ -14,7 +14,8 @@ def predictions_to_fetch(spec: EstimatorSpec, keys: list[str] | None) -> Any:
     """Returns what a session has to fetch for these keys.
 
     Raises:
-        ValueError: If the predictions have no names but keys are given, or a key is unknown.
+        ValueError: If the predictions have no names but keys are given, or no key is known. As in
+            r1.4, other unknown keys are passed over.
     """
     if not isinstance(spec.predictions, Mapping):
         if keys is not None:
@@ -23,13 +24,12 @@ def predictions_to_fetch(spec: EstimatorSpec, keys: list[str] | None) -> Any:
                 f"predict_keys is {keys}, but the model has one prediction without a name"
             )
         return "predictions"
-    unknown = [key for key in keys or () if key not in spec.predictions]
-    if unknown:
+    chosen = [key for key in spec.predictions if keys is None or key in keys]
+    if not chosen:
         raise ValueError(
-            f"Expected to run at least one output from {list(spec.predictions)}, and no other, "
-            f"but predict_keys has {', '.join(map(repr, unknown))}"
+            f"Expected to run at least one output from {list(spec.predictions)}, provided {keys}"
         )
-    return {key: key for key in spec.predictions if keys is None or key in keys}
+    return {key: key for key in chosen}
 
 
 def single_examples(values: Any) -> Iterator[Any]:

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from centroids.estimator.session_run_hook import Coordinator, SessionRunHook
-from centroids.files import remove_leftovers, write_atomically
+from centroids.files import make_folders, read_regular, replace_file
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
+
+logger = logging.getLogger(__name__)
 
 # A browser cannot show many more, and every value is written as text.
 MAX_ROWS = 10_000
 MAX_VALUES = 4_000_000
 FOLDER = "projector"
+# The format has no quotes: within a value these would begin another column or row.
+_ESCAPES = {ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
 # TensorBoard looks for this name in every folder that has an event file.
 CONFIG_FILE = "projector_config.pbtxt"
+_MAX_CONFIG_BYTES = 1 << 24
 
 
 class ProjectorHook(SessionRunHook):
@@ -33,6 +39,8 @@ class ProjectorHook(SessionRunHook):
         tensor: The name of a matrix [n, d], such as a variable.
         columns: Names of values [n] that describe its rows, by the title of their column.
     """
+
+    only_watches = True
 
     def __init__(self, output_dir: str, tensor: str, columns: Mapping[str, str]) -> None:
         self._output_dir, self._tensor, self._columns = output_dir, tensor, dict(columns)
@@ -51,9 +59,11 @@ class ProjectorHook(SessionRunHook):
 def write_projector(
     output_dir: str, name: str, rows: ArrayLike, columns: Mapping[str, ArrayLike]
 ) -> None:
-    """Writes `projector/<name>.tsv`, `projector/<name>_metadata.tsv` and projector_config.pbtxt.
+    r"""Writes `projector/<name>.tsv`, `projector/<name>_metadata.tsv` and projector_config.pbtxt.
 
-    Each file is replaced as a whole. What projector_config.pbtxt lists already stays.
+    Each file is replaced as a whole. What projector_config.pbtxt lists already stays; if that file
+    cannot be read it is left as it is, and a warning says so. Tabs and ends of lines within values
+    and titles are written as \t, \n and \r, a slash in `name` as %2F.
 
     Args:
         output_dir: The folder of the event files.
@@ -82,24 +92,43 @@ def write_projector(
     count = min(len(matrix), MAX_ROWS, MAX_VALUES // max(matrix.shape[1], 1))
     table = io.BytesIO()
     np.savetxt(table, matrix[:count], fmt="%.9g", delimiter="\t")
-    lines = ["\t".join(["index", *values])] if values else []
+    lines = [_line(["index", *values])] if values else []
     for index in range(count):
-        lines.append("\t".join([str(index), *(str(column[index]) for column in values.values())]))
-    os.makedirs(os.path.join(output_dir, FOLDER), exist_ok=True)
-    remove_leftovers(os.path.join(output_dir, FOLDER))
+        lines.append(_line([index, *(column[index] for column in values.values())]))
+    folder = os.path.join(output_dir, FOLDER)
+    if os.path.islink(folder):
+        logger.warning("The projector will not show %s: %s is a symbolic link", name, folder)
+        return
+    make_folders(folder)
     config = ProjectorConfig()
     embedding = config.embeddings.add()
     embedding.tensor_name = name
-    embedding.tensor_path = f"{FOLDER}/{name}.tsv"
-    embedding.metadata_path = f"{FOLDER}/{name}_metadata.tsv"
+    file_name = name.replace("%", "%25").replace("/", "%2F")
+    embedding.tensor_path = f"{FOLDER}/{file_name}.tsv"
+    embedding.metadata_path = f"{FOLDER}/{file_name}_metadata.tsv"
     metadata = "\n".join(lines) + "\n"
-    write_atomically(os.path.join(output_dir, embedding.metadata_path), metadata.encode())
-    write_atomically(os.path.join(output_dir, embedding.tensor_path), table.getvalue())
+    replace_file(os.path.join(output_dir, embedding.metadata_path), metadata.encode())
+    replace_file(os.path.join(output_dir, embedding.tensor_path), table.getvalue())
     config_path = os.path.join(output_dir, CONFIG_FILE)
     try:
-        with open(config_path, encoding="utf-8") as file:
-            listed = file.read()
-    except FileNotFoundError:
-        listed = ""
+        listed = _read_config(config_path)
+    except (OSError, ValueError) as error:
+        # A training is worth more than what is shown of it.
+        logger.warning(
+            "The projector will not show %s: cannot read %s: %s", name, config_path, error
+        )
+        return
     if not re.search(rf'tensor_name\s*:\s*"{re.escape(name)}"', listed):
-        write_atomically(config_path, (listed + str(config)).encode())
+        replace_file(config_path, (listed + str(config)).encode())
+
+
+def _read_config(path: str) -> str:
+    try:
+        return read_regular(path, _MAX_CONFIG_BYTES).decode()
+    except FileNotFoundError:
+        return ""
+
+
+def _line(values: Iterable[object]) -> str:
+    """Values in the columns of one line."""
+    return "\t".join(str(value).translate(_ESCAPES) for value in values)

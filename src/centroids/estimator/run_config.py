@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import logging
 import numbers
 import operator
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
+
+from centroids.estimator.cluster import TF_CONFIG, ClusterSpec, Task, task_of_environment
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_SAVE_CHECKPOINTS_SECS: Final = 600
 
@@ -17,6 +24,12 @@ _UNSET: Any = object()
 @dataclass(frozen=True)
 class RunConfig:
     """Settings of an Estimator's runs, with the fields and defaults of r1.4.
+
+    What r1.4 reads from the environment variable TF_CONFIG is read here too, when the object is
+    made: `task_type`, `cluster_spec` and their like say what it holds. But one process trains a
+    model: in a cluster of several tasks `train` is an error.
+
+    A subclass may have fields or attributes of its own; `replace` and Estimator keep them.
 
     Attributes:
         model_dir: The folder for checkpoints and event files, or None.
@@ -28,11 +41,13 @@ class RunConfig:
         session_config: Kept for the r1.4 signature, unused.
         keep_checkpoint_max: How many of the latest checkpoints to keep; None or 0 keeps all.
         keep_checkpoint_every_n_hours: Of the checkpoints that would be deleted, one is kept for
-            good each time this many hours have passed.
+            good each time this many hours have passed; None keeps none so.
         log_step_count_steps: Log loss and steps per second every this many steps; None for never.
 
     Raises:
-        ValueError: If a value is out of its range, or both save_checkpoints_* are given.
+        ValueError: If a value is out of its range, both save_checkpoints_* are given, or TF_CONFIG
+            is wrong.
+        TypeError: If the service in TF_CONFIG is no dict.
 
     >>> RunConfig(save_checkpoints_steps=20).save_checkpoints_secs is None
     True
@@ -41,23 +56,17 @@ class RunConfig:
     """
 
     model_dir: str | None = None
-    tf_random_seed: int | None = 1
+    tf_random_seed: int | None = None
     save_summary_steps: int | None = 100
     save_checkpoints_steps: int | None = _UNSET
     save_checkpoints_secs: float | None = _UNSET
     session_config: Any = None
     keep_checkpoint_max: int | None = 5
-    keep_checkpoint_every_n_hours: float = 10000
+    keep_checkpoint_every_n_hours: float | None = 10000
     log_step_count_steps: int | None = 100
 
-    # One process does all the work, so what r1.4 reads from TF_CONFIG is constant.
-    is_chief: ClassVar[bool] = True
-    task_type: ClassVar[str] = "worker"
-    task_id: ClassVar[int] = 0
-    master: ClassVar[str] = ""
-    evaluation_master: ClassVar[str] = ""
-    num_ps_replicas: ClassVar[int] = 0
-    num_worker_replicas: ClassVar[int] = 1
+    # What TF_CONFIG said when the object was made; no field, as it is not to be replaced.
+    _task: ClassVar[Task] = Task()
 
     def __post_init__(self) -> None:
         steps, seconds = self.save_checkpoints_steps, self.save_checkpoints_secs
@@ -67,13 +76,21 @@ class RunConfig:
             seconds = None
         elif steps is _UNSET:
             steps = None
+        object.__setattr__(self, "save_checkpoints_steps", steps)
+        object.__setattr__(self, "save_checkpoints_secs", seconds)
+        self._check_fields()
+        task = task_of_environment()
+        if os.environ.get(TF_CONFIG):
+            logger.info("%s is set: %s", TF_CONFIG, task)
+        object.__setattr__(self, "_task", task)
+
+    def _check_fields(self) -> None:
+        steps, seconds = self.save_checkpoints_steps, self.save_checkpoints_secs
         if steps is not None and seconds is not None:
             raise ValueError(
                 "save_checkpoints_steps and save_checkpoints_secs cannot be both set, but they are "
                 f"{steps} and {seconds}; set one of them"
             )
-        object.__setattr__(self, "save_checkpoints_steps", steps)
-        object.__setattr__(self, "save_checkpoints_secs", seconds)
         if self.model_dir is not None:
             object.__setattr__(self, "model_dir", _path(self.model_dir))
         for name in ("save_summary_steps", "save_checkpoints_steps", "keep_checkpoint_max"):
@@ -82,12 +99,64 @@ class RunConfig:
         self._check("log_step_count_steps", minimum=1, whole=True)
         self._check("save_checkpoints_secs", minimum=0, whole=False)
         self._check("keep_checkpoint_every_n_hours", minimum=0, whole=False)
-        hours: Any = self.keep_checkpoint_every_n_hours
-        if hours is None or hours == 0:
-            raise ValueError(f"keep_checkpoint_every_n_hours must be > 0, not {hours!r}")
+        if self.keep_checkpoint_every_n_hours == 0:
+            raise ValueError("keep_checkpoint_every_n_hours must be > 0 or None, not 0")
 
-    def replace(self, **changes: Any) -> RunConfig:
-        """Returns a copy with other values.
+    @property
+    def cluster_spec(self) -> ClusterSpec:
+        """The tasks of the cluster; empty when there is none."""
+        return self._task.cluster_spec
+
+    @property
+    def service(self) -> Mapping[str, Any] | None:
+        """The service in TF_CONFIG, or None."""
+        return self._task.service
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process saves the checkpoints."""
+        return self._task.is_chief
+
+    @property
+    def task_type(self) -> str:
+        """The job of this process."""
+        return self._task.task_type
+
+    @property
+    def task_id(self) -> int:
+        """The number of this process within its job."""
+        return self._task.task_id
+
+    @property
+    def master(self) -> str:
+        """The address of this task; "" when there is no cluster."""
+        return self._task.master
+
+    @property
+    def evaluation_master(self) -> str:
+        """Always ""."""
+        return ""
+
+    @property
+    def num_ps_replicas(self) -> int:
+        """The number of parameter servers."""
+        return self._task.num_ps_replicas
+
+    @property
+    def num_worker_replicas(self) -> int:
+        """The number of tasks that train."""
+        return self._task.num_worker_replicas
+
+    def check_may_train(self) -> None:
+        """Checks that this process is no task of a larger cluster.
+
+        Raises:
+            ValueError: If it is.
+        """
+        self._task.check_may_train()
+
+    def replace(self, **changes: Any) -> Self:
+        """Returns a copy with other values, of the same class and with the same attributes.
 
         Setting one of save_checkpoints_steps and save_checkpoints_secs unsets the other.
 
@@ -103,12 +172,16 @@ class RunConfig:
             raise ValueError(
                 f"Replacing {', '.join(unknown)} is not supported; RunConfig has {', '.join(names)}"
             )
-        values = {name: getattr(self, name) for name in names}
         pair = ("save_checkpoints_steps", "save_checkpoints_secs")
         for name, other in (pair, pair[::-1]):
             if changes.get(name) is not None and other not in changes:
-                values[other] = None
-        return RunConfig(**(values | changes))
+                changes = {**changes, other: None}
+        # As r1.4 does it: a subclass may have a constructor that takes other arguments.
+        replaced = copy.copy(self)
+        for name, value in changes.items():
+            object.__setattr__(replaced, name, value)
+        replaced._check_fields()
+        return replaced
 
     def _check(self, name: str, minimum: int | None, whole: bool) -> None:
         value = getattr(self, name)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from centroids.estimator.arguments import check_exactly_one
-from centroids.estimator.checkpoint_folder import Saver
+from centroids.estimator.checkpoint_folder import Saver, check_basename
 from centroids.estimator.session_run_hook import (
     Coordinator,
     SessionRunContext,
@@ -78,10 +78,12 @@ class CheckpointSaverHook(SessionRunHook):
         save_steps: Save every this many steps. Exactly one of the two must be given.
         saver: Writes instead of a Saver with the settings of the run's RunConfig.
         checkpoint_basename: Files are called `<basename>-<step>.safetensors`.
+        scaffold: Must be None: there is no graph. Kept for the r1.4 signature.
         listeners: Called before and after each save.
 
     Raises:
-        ValueError: If both or none of the intervals are given.
+        ValueError: If both or none of the intervals are given, a scaffold is, or the basename has
+            characters that a list cannot hold.
     """
 
     def __init__(
@@ -91,11 +93,17 @@ class CheckpointSaverHook(SessionRunHook):
         save_steps: int | None = None,
         saver: Saver | None = None,
         checkpoint_basename: str = "model.ckpt",
+        scaffold: None = None,
         listeners: Sequence[CheckpointSaverListener] | None = None,
     ) -> None:
         check_exactly_one(save_secs=save_secs, save_steps=save_steps)
+        if scaffold is not None:
+            raise ValueError(
+                f"scaffold must be None, not {scaffold!r}: there is no graph whose saver it could "
+                "hold; pass saver= or leave it out"
+            )
         self._checkpoint_dir = checkpoint_dir
-        self._basename = checkpoint_basename
+        self._basename = check_basename(checkpoint_basename)
         self._given_saver = saver
         self._own_listeners = check_listeners(listeners)
         self._run_listeners: list[CheckpointSaverListener] = []
@@ -121,6 +129,7 @@ class CheckpointSaverHook(SessionRunHook):
     def after_create_session(self, session: Session, coord: Coordinator) -> None:
         """Saves the initial or restored variables."""
         config = session.run_config
+        session.check_model_dir()  # what killed processes left there is about to be removed
         self._saver = self._given_saver or Saver(self._checkpoint_dir, self._basename, config)
         self._save(session, session.global_step)
         self._timer.update_last_triggered_step(session.global_step)
@@ -141,14 +150,17 @@ class CheckpointSaverHook(SessionRunHook):
         if step != self._timer.last_triggered_step():
             self._save(session, step)
         elif session.finished != self._saved_as_finished:
+            session.check_model_dir()
             self._saver.save(session.checkpoint())  # listeners have seen this step
         for listener in self._listeners:
             listener.end(session, step)
 
     def _save(self, session: Session, step: int) -> bool:
+        session.check_model_dir()
         logger.info("Saving checkpoints for %d into %s.", step, self._checkpoint_dir)
         for listener in self._listeners:
             listener.before_save(session, step)
+        session.check_model_dir()  # listeners may take their time, or fork
         self._saver.save(session.checkpoint())
         self._saved_as_finished = session.finished
         stop = False

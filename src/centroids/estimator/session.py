@@ -11,6 +11,7 @@ import numpy as np
 
 from centroids.estimator.checkpoint import Checkpoint
 from centroids.estimator.metrics import Metric
+from centroids.estimator.model_dir_lock import ModelDirLock
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session_run_hook import (
     Coordinator,
@@ -19,7 +20,15 @@ from centroids.estimator.session_run_hook import (
     SessionRunHook,
     SessionRunValues,
 )
-from centroids.estimator.spec import Batch, BatchFunction, EstimatorSpec, ModeKeys, Variables
+from centroids.estimator.spec import (
+    Batch,
+    BatchFunction,
+    EstimatorSpec,
+    ModeKeys,
+    Variables,
+    find_name,
+    random_generator,
+)
 from centroids.inputs.convert import num_rows
 from centroids.inputs.errors import OutOfRangeError, ReadingInterrupted
 
@@ -41,6 +50,7 @@ class Session:
         input_position: Where the input stands; see Checkpoint.
         finished: Whether the call of train is at its end.
         random: The model's random generator.
+        lock: That of the model folder that is trained into; None outside of training.
 
     Args:
         spec: The model.
@@ -69,7 +79,8 @@ class Session:
         self.run_config = run_config
         self.input_position = input_position
         self.finished = False
-        self.random = random or np.random.default_rng(spec.random_seed)
+        self.lock: ModelDirLock | None = None
+        self.random = random or random_generator(spec.random_seed)
         self._batches = batches
         self._metrics = dict(metrics or {})
         self._params = params
@@ -113,7 +124,7 @@ class Session:
             raise
         labels = given.labels if self._with_labels else None
         batch = self._batch = Batch(
-            given.features, labels, self._num_batches, self.variables, self.random
+            given.features, labels, self._num_batches, self.variables, self.random, given.epoch
         )
         self._num_batches += 1
         self.num_examples += num_rows(given.features)
@@ -139,6 +150,15 @@ class Session:
             random_state=self.random.bit_generator.state,
         )
 
+    def check_model_dir(self) -> None:
+        """Makes sure that the model folder is still that of this training.
+
+        Raises:
+            ModelDirLostError: If it is not; nothing may be written there then.
+        """
+        if self.lock is not None:
+            self.lock.check()
+
     def describe_moment(self) -> str:
         """Says where the run stands, for the notes of an exception."""
         return (
@@ -155,17 +175,20 @@ class Session:
         Raises:
             ValueError: If nothing has this name.
         """
-        if name == "global_step":
+        names = {"global_step", *self._functions, *self.variables, *self._metrics}
+        found = find_name(name, names)
+        if found is None:
+            raise ValueError(
+                f"cannot fetch {name!r}: the names here are {', '.join(sorted(names))}"
+            )
+        if found == "global_step":
             return None, lambda: self.global_step
-        function = self._functions.get(name)
-        if function is not None:
-            return function, lambda: self._current_batch(name).get(function)
-        if name in self.variables:
-            return None, lambda: np.array(self.variables[name])
-        if name in self._metrics:
-            return None, self._metrics[name].result
-        names = sorted({"global_step", *self._functions, *self.variables, *self._metrics})
-        raise ValueError(f"cannot fetch {name!r}: the names here are {', '.join(names)}")
+        if found in self._functions:
+            function = self._functions[found]
+            return function, lambda: self._current_batch(found).get(function)
+        if found in self.variables:
+            return None, lambda: np.array(self.variables[found])
+        return None, self._metrics[found].result
 
     def _current_batch(self, name: str) -> Batch:
         if self._batch is None:
@@ -304,6 +327,7 @@ class MonitoredSession:
         ended = kind is None or issubclass(kind, _ENDS)
         try:
             if ended:
+                self.session.check_model_dir()  # hooks write there at their end
                 for hook in self._hooks:
                     hook.end(self.session)
             elif error is not None:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from centroids.estimator.summary import EventWriter
 
@@ -137,7 +137,13 @@ class Coordinator:
 
 
 class SessionRunHook:
-    """Base class of hooks: override what is needed, every method does nothing by default."""
+    """Base class of hooks: override what is needed, every method does nothing by default.
+
+    A class that says `only_watches = True` never ends a call. It is not inherited. The log warns of
+    calls that nothing will end.
+    """
+
+    only_watches: ClassVar[bool] = False
 
     def begin(self) -> None:
         """Called once, before the session exists."""

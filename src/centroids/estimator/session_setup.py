@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from centroids.checkpoint_names import DamagedCheckpointError
 from centroids.estimator.checkpoint import UNKNOWN_POSITION, Checkpoint
+from centroids.estimator.endless import RepeatWatch
 from centroids.estimator.metrics import Metric
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session import Session
-from centroids.estimator.spec import Batch, EstimatorSpec, Variables
+from centroids.estimator.spec import Batch, EstimatorSpec, Variables, random_generator
 
 if TYPE_CHECKING:
     from centroids.inputs.source import Position
@@ -37,12 +38,25 @@ class BatchQueue:
         self._stream = stream
         self._calls_again = calls_again
         self._ahead: collections.deque[InputBatch] = collections.deque()
+        self._watch: RepeatWatch | None = None
 
     def __iter__(self) -> BatchQueue:
         return self
 
     def __next__(self) -> InputBatch:
-        return self._ahead.popleft() if self._ahead else next(self._stream)
+        batch = self._ahead.popleft() if self._ahead else next(self._stream)
+        if self._watch is not None and not self._watch.done:
+            self._watch.see(batch.features)
+        return batch
+
+    def warn_of_repeats(self, consequence: str) -> None:
+        """Makes the log say if the one batch of the input comes again.
+
+        Args:
+            consequence: What that means, and what to do; see `endless`.
+        """
+        if self._calls_again:
+            self._watch = RepeatWatch(consequence)
 
     def peek(self) -> InputBatch | None:
         """Returns the next batch and leaves it in its place; None at the end of the input."""
@@ -63,12 +77,14 @@ class BatchQueue:
         index = 0
         while True:
             if index == len(self._ahead):
+                if self._ahead:
+                    self._ahead[-1] = self._ahead[-1].kept()
                 try:
                     self._ahead.append(next(self._stream))
                 except StopIteration:
                     return
             batch = self._ahead[index]
-            yield Batch(batch.features, batch.labels, index, variables, random)
+            yield Batch(batch.features, batch.labels, index, variables, random, batch.epoch)
             index += 1
 
 
@@ -92,6 +108,7 @@ def create_session(
     restored: Checkpoint | None,
     params: Any = None,
     metrics: Mapping[str, Metric] | None = None,
+    warm: Mapping[str, NDArray[Any]] | None = None,
 ) -> Session:
     """Makes a session whose variables are restored, or initialised when there is no checkpoint.
 
@@ -102,12 +119,14 @@ def create_session(
         restored: The checkpoint to go on from, or None.
         params: Saved in checkpoints as far as JSON goes.
         metrics: Metrics to update with each batch (evaluation), by name.
+        warm: Variables to begin with when there is no checkpoint, of a warm start; the input then
+            has a batch.
 
     Raises:
         ValueError: If the checkpoint is of another model, or the input ends before the model is
             initialised.
     """
-    random = np.random.default_rng(spec.random_seed)
+    random = random_generator(spec.random_seed)
     if restored is not None:
         # A model cannot know its shapes from an empty input, and no step will use them.
         check_restored(spec, restored, with_variables=batches.peek() is not None)
@@ -126,9 +145,25 @@ def create_session(
         return session
     variables = {name: np.array(value) for name, value in spec.variables.items()}
     variables["global_step"] = np.array(0, np.int64)
-    if spec.initialize is not None:
-        spec.initialize(batches.look_ahead(variables, random))
+    _initialize(spec, batches, variables, random, dict(warm or {}))
     return Session(spec, variables, batches, config, metrics, params, random=random)
+
+
+def _initialize(
+    spec: EstimatorSpec,
+    batches: BatchQueue,
+    variables: Variables,
+    random: np.random.Generator,
+    warm: Mapping[str, NDArray[Any]],
+) -> None:
+    ahead = batches.look_ahead(variables, random)
+    if warm and spec.initialize_warm is not None:
+        spec.initialize_warm(next(ahead), warm)
+        return
+    everything_is_known = bool(warm) and set(spec.variables) <= set(warm)
+    if spec.initialize is not None and not everything_is_known:
+        spec.initialize(ahead)
+    variables.update(warm)
 
 
 def check_restored(spec: EstimatorSpec, restored: Checkpoint, with_variables: bool) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+import dataclasses
+from collections.abc import Callable, Container, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,32 @@ def describe(value: Any) -> Any:
     return TensorSpec(np.dtype(array.dtype), (None, *array.shape[1:])[: array.ndim], sparse)
 
 
+def find_name(name: str, names: Container[str]) -> str | None:
+    """Returns the one of `names` that is meant; None if there is none.
+
+    Programs for TensorFlow also give the names of tensors, which end in the number of an output.
+
+    >>> find_name("clusters:0", {"clusters"})
+    'clusters'
+    """
+    if name in names:
+        return name
+    variable = name.removesuffix(":0")
+    return variable if variable in names else None
+
+
+def random_generator(seed: int | None) -> np.random.Generator:
+    """Returns a generator for any seed: negative ones give streams of their own, None a new one.
+
+    >>> draws = [random_generator(seed).integers(2**60) for seed in (1, -1, -1)]
+    >>> bool(draws[0] != draws[1] == draws[2])
+    True
+    """
+    if seed is None or seed >= 0:
+        return np.random.default_rng(seed)
+    return np.random.default_rng([0, -seed])
+
+
 class Batch:
     """One batch, as the functions of an EstimatorSpec get it.
 
@@ -76,9 +103,11 @@ class Batch:
         variables: The variables of the session; `train_op` writes its results here.
         random: The generator of the session, seeded with the spec's `random_seed`. Checkpoints
             hold its state.
+        epoch: Which pass over the data the batch is of, counted from 0, for sources of
+            `centroids.inputs`; None if the input does not tell.
     """
 
-    __slots__ = ("_values", "features", "index", "labels", "random", "variables")
+    __slots__ = ("_values", "epoch", "features", "index", "labels", "random", "variables")
 
     def __init__(
         self,
@@ -87,12 +116,14 @@ class Batch:
         index: int,
         variables: Variables,
         random: np.random.Generator | None = None,
+        epoch: int | None = None,
     ) -> None:
         self.features = features
         self.labels = labels
         self.index = index
         self.variables = variables
         self.random = random or np.random.default_rng(0)
+        self.epoch = epoch
         self._values: dict[Any, Any] = {}
 
     def get(self, function: Callable[[Batch], T]) -> T:
@@ -144,7 +175,7 @@ class EstimatorSpec:
             that it gets, as many as it needs, and writes `batch.variables`; the pulled batches
             are trained on afterwards. Raises ValueError if the input ends too early: then nothing
             is saved.
-        random_seed: Seeds `batch.random` when there is no checkpoint.
+        random_seed: Seeds `batch.random` when there is no checkpoint; None: anew in each run.
         identity: Settings that a checkpoint must agree with, saved in it.
         check_variables: Called with the variables of a checkpoint before their names and shapes
             are compared to `variables`; may raise a ValueError that says more.
@@ -153,6 +184,12 @@ class EstimatorSpec:
             they run after it, as nobody knows before that it is the last. What must be from
             before comes from `batch.get`.
         histograms: Functions that give arrays, whose histograms go to the event file likewise.
+        weights: The names of the variables that a warm start takes when it is told nothing else,
+            those that hold what was learnt; None: all.
+        initialize_warm: Called in the place of `initialize` for a warm start: it gets the first
+            batch and the variables that come from the other checkpoint, and writes
+            `batch.variables`. None: `initialize` is called, and the variables are put in place
+            afterwards.
 
     Raises:
         ValueError: If something that the mode requires is missing, or a name is used twice.
@@ -177,11 +214,17 @@ class EstimatorSpec:
     prediction_hooks: Sequence[SessionRunHook] = ()
     variables: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     initialize: Callable[[Iterator[Batch]], None] | None = None
-    random_seed: int = 0
+    random_seed: int | None = 0
     identity: Mapping[str, str] = field(default_factory=dict)
     check_variables: Callable[[Mapping[str, NDArray[Any]]], None] | None = None
     summaries: Mapping[str, BatchFunction] = field(default_factory=dict)
     histograms: Mapping[str, BatchFunction] = field(default_factory=dict)
+    weights: Sequence[str] | None = None
+    initialize_warm: Callable[[Batch, Mapping[str, NDArray[Any]]], None] | None = None
+
+    def _replace(self, **changes: Any) -> Self:
+        # A spec of r1.4 is a named tuple: functions that wrap another model function change it so.
+        return dataclasses.replace(self, **changes)
 
     def __post_init__(self) -> None:
         if self.mode not in _MODES:
@@ -221,6 +264,7 @@ class EstimatorSpec:
             "loss": self.loss,
             "train_op": self.train_op,
             "initialize": self.initialize,
+            "initialize_warm": self.initialize_warm,
             "check_variables": self.check_variables,
         }
         if not isinstance(self.predictions, Mapping):

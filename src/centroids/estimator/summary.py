@@ -135,6 +135,11 @@ class EventWriter:
     def _write(self, event: Any) -> None:
         if self._records is None:
             self._open()
+        elif self._process != os.getpid():
+            raise RuntimeError(
+                "this event file is written by the process that forked this one; a training cannot "
+                "go on in the child"
+            )
         self._records.write(event.SerializeToString())
         self._records.flush()
 
@@ -142,6 +147,7 @@ class EventWriter:
         from tensorboard.compat.proto.event_pb2 import SessionLog
         from tensorboard.summary.writer.record_writer import RecordWriter
 
+        self._process = os.getpid()
         os.makedirs(self.directory, exist_ok=True)
         # Readers take the files of a folder in the order of their names.
         seconds, nanoseconds = divmod(time.time_ns(), 10**9)

@@ -31,6 +31,7 @@ class SummarySaverHook(SessionRunHook):
         save_secs: Write every this many seconds. Exactly one of the two must be given.
         output_dir: The folder of the event file.
         summary_writer: Writes instead of the writer for `output_dir`.
+        scaffold: Must be None: there is no graph. Kept for the r1.4 signature.
         summary_op: The name of a scalar, a list of names, or a dict of names by tag; a name among
             the histograms of the spec gives a histogram. None takes the loss, the
             summaries and histograms of the spec, and `dropped_rows`, how many bad rows of the input
@@ -39,8 +40,10 @@ class SummarySaverHook(SessionRunHook):
             They are called after a step that is written.
 
     Raises:
-        ValueError: If both or none of the intervals are given, or no place to write.
+        ValueError: If both or none of the intervals are given, no place to write, or a scaffold.
     """
+
+    only_watches = True
 
     def __init__(
         self,
@@ -48,12 +51,18 @@ class SummarySaverHook(SessionRunHook):
         save_secs: float | None = None,
         output_dir: str | None = None,
         summary_writer: EventWriter | None = None,
+        scaffold: None = None,
         summary_op: str | Sequence[str] | Mapping[str, str] | None = None,
         scalars: Mapping[str, Callable[[], float]] | None = None,
     ) -> None:
         check_exactly_one(save_steps=save_steps, save_secs=save_secs)
         if summary_writer is None and not output_dir:
             raise ValueError("one of output_dir and summary_writer must be given")
+        if scaffold is not None:
+            raise ValueError(
+                f"scaffold must be None, not {scaffold!r}: there is no graph whose summaries it "
+                "could hold; name them in summary_op, or leave it out for all"
+            )
         self._timer = SecondOrStepTimer(save_secs, save_steps)
         self._given_writer = summary_writer
         self._output_dir = output_dir

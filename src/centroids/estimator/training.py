@@ -7,21 +7,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from centroids.estimator import endless
 from centroids.estimator.checkpoint import Checkpoint
-from centroids.estimator.default_hooks import training_hooks
+from centroids.estimator.default_hooks import may_stop, takes_part_in_steps, training_hooks
+from centroids.estimator.model_dir_lock import ModelDirLock
 from centroids.estimator.model_function import ModelFunction
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.saver_hooks import CheckpointSaverListener
-from centroids.estimator.session import Fetches, MonitoredSession
+from centroids.estimator.session import Fetches, MonitoredSession, Session
 from centroids.estimator.session_run_hook import SessionRunArgs, SessionRunHook
 from centroids.estimator.session_setup import BatchQueue, create_session
-from centroids.estimator.spec import ModeKeys
+from centroids.estimator.spec import EstimatorSpec, ModeKeys, Variables
 from centroids.estimator.stop_signals import StopSignals
+from centroids.estimator.warm_start import WarmStartSettings, warm_variables
 from centroids.inputs.errors import PositionError
 from centroids.inputs.source import Position
 from centroids.inputs.stream import BatchStream, open_stream
 
 logger = logging.getLogger(__name__)
+
+WarmStart = tuple[WarmStartSettings, Checkpoint]
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,9 @@ class Training:
         hooks: Those of the caller, and the one that stops at a step.
         listeners: Called before and after each checkpoint.
         signals: Ends the loop when SIGINT or SIGTERM has come.
+        lock: Holds the model folder.
+        warm_start: What a model without a checkpoint begins with, or None: the settings, and the
+            checkpoint that they name.
     """
 
     model_fn: ModelFunction
@@ -45,6 +53,8 @@ class Training:
     hooks: list[SessionRunHook]
     listeners: list[CheckpointSaverListener]
     signals: StopSignals
+    lock: ModelDirLock
+    warm_start: WarmStart | None = None
 
     def run(self, position: Position | None) -> Any:
         """Trains from a position of the input to the end of the call.
@@ -65,7 +75,10 @@ class Training:
             # A call that stopped at the very end of its input leaves a whole new pass to this one.
             ended = position is not None and self.restored is not None and self.restored.finished
             if not (ended and batches.peek() is None):
-                return self._run_steps(batches)
+                loss = self._run_steps(batches)
+                if self.signals.received is not None:
+                    stream.interrupt()
+                return loss
         return self.run(None)
 
     def _open(self, position: Position | None) -> BatchStream:
@@ -91,17 +104,35 @@ class Training:
         at_beginning = self.restored is None or self.restored.input_position is None
         if batches.peek() is None and at_beginning:
             logger.warning("input_fn gave no batch (or only empty ones): there is no step to train")
+        of_model = [*spec.training_chief_hooks, *spec.training_hooks]
+        hooks = [*self.hooks, *filter(takes_part_in_steps, of_model)]
+        if not self.listeners and not any(map(may_stop, hooks)):
+            batches.warn_of_repeats(endless.TRAIN)
+        warm = None
+        if self.restored is None and self.warm_start is not None and batches.peek() is not None:
+            warm = warm_variables(spec, *self.warm_start)
         loss = None
         params = self.model_fn.params
         args = SessionRunArgs("loss")
         with MonitoredSession(
             training_hooks(spec, self.config, self.hooks, self.listeners, params),
-            lambda: create_session(spec, batches, self.config, self.restored, params),
+            lambda: self._create_session(spec, batches, warm),
         ) as monitored:
             self.signals.in_training = True
             fetches = Fetches(monitored.session, args.fetches)
             while not monitored.should_stop() and self.signals.received is None:
+                self.lock.check_process()
                 loss = monitored.run(args, fetches)
             if monitored.should_stop() or self.signals.received is None:
                 monitored.session.finished = True
+            else:
+                self.signals.cut_short = True
         return loss
+
+    def _create_session(
+        self, spec: EstimatorSpec, batches: BatchQueue, warm: Variables | None
+    ) -> Session:
+        params = self.model_fn.params
+        session = create_session(spec, batches, self.config, self.restored, params, warm=warm)
+        session.lock = self.lock
+        return session

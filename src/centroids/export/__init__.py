@@ -5,8 +5,11 @@ from centroids.export.outputs import DEFAULT_SERVING_SIGNATURE_DEF_KEY, PredictO
 from centroids.export.receivers import (
     FixedLenFeature,
     ServingInputReceiver,
+    TensorServingInputReceiver,
+    build_columns_serving_input_receiver_fn,
     build_parsing_serving_input_receiver_fn,
     build_raw_serving_input_receiver_fn,
+    parse_example,
 )
 from centroids.export.tensorflow_checkpoint import load_tensorflow_checkpoint
 
@@ -16,6 +19,8 @@ __all__ = [
     "PredictOutput",
     "ServingInputReceiver",
     "Tensor",
+    "TensorServingInputReceiver",
+    "build_columns_serving_input_receiver_fn",
     "build_parsing_serving_input_receiver_fn",
     "build_raw_serving_input_receiver_fn",
     "cast",
@@ -23,5 +28,6 @@ __all__ = [
     "load_tensorflow_checkpoint",
     "matmul",
     "operation",
+    "parse_example",
     "placeholder",
 ]

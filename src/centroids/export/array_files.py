@@ -1,4 +1,4 @@
-"""Trained clusters as plain arrays: a NumPy archive, or a faiss index."""
+"""Trained clusters as plain arrays: NumPy files, or a faiss index."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.export.destination import check_destination, write_whole
+from centroids.export.columns import Columns, check_columns
+from centroids.export.destination import as_float32, check_destination, write_whole
+from centroids.export.shift import shift_of
 from centroids.kernels.functions import prepare_centers
 
 
@@ -19,11 +21,12 @@ def write_npz(
     counts: NDArray[np.int64],
     distance_metric: str,
     global_step: int,
+    columns: Columns | None = None,
 ) -> str:
     """Writes centers and what belongs to them as a NumPy archive, which needs no pickle.
 
     The archive has `clusters`, `cluster_counts`, `distance_metric` and `global_step`, the names
-    that the model's variables and settings have.
+    that the model's variables and settings have, and `columns` if they are given.
 
     Args:
         path: The file. One that exists is replaced, in one step.
@@ -31,11 +34,13 @@ def write_npz(
         counts: [k], the number of points of each center.
         distance_metric: "squared_euclidean" or "cosine".
         global_step: The number of training steps.
+        columns: The names of the d columns.
 
     Returns:
         The path.
 
     Raises:
+        ValueError: If there is another number of columns.
         OSError: If the file cannot be written; nothing is left behind.
 
     >>> import tempfile
@@ -46,15 +51,37 @@ def write_npz(
     [[1.0, 0.0], [0.0, 1.0]] cosine
     """
     file = check_destination(path)
+    arrays: dict[str, NDArray[Any]] = {
+        "clusters": centers,
+        "cluster_counts": counts,
+        "distance_metric": np.array(distance_metric),
+        "global_step": np.array(global_step, np.int64),
+    }
+    if columns is not None:
+        arrays["columns"] = np.array(check_columns(columns, centers.shape[1]))
     archive = io.BytesIO()
-    np.savez(
-        archive,
-        clusters=centers,
-        cluster_counts=counts,
-        distance_metric=np.array(distance_metric),
-        global_step=np.array(global_step, np.int64),
-    )
+    np.savez(archive, **arrays)  # type: ignore[arg-type]  # its own allow_pickle
     write_whole(file, archive.getvalue())
+    return file
+
+
+def write_npy(path: str | os.PathLike[str], centers: NDArray[Any]) -> str:
+    """Writes centers as one array [k, d] in their own type.
+
+    Args:
+        path: The file. One that exists is replaced, in one step.
+        centers: [k, d].
+
+    Returns:
+        The path.
+
+    Raises:
+        OSError: If the file cannot be written; nothing is left behind.
+    """
+    file = check_destination(path)
+    data = io.BytesIO()
+    np.save(data, centers, allow_pickle=False)
+    write_whole(file, data.getvalue())
     return file
 
 
@@ -62,8 +89,9 @@ def write_faiss(path: str | os.PathLike[str], centers: NDArray[Any], distance_me
     """Writes centers as a flat faiss index, whose ids are the indices of the clusters.
 
     It is an IndexFlatL2 of the centers, or for cosine an IndexFlatIP of the centers divided by
-    their norms. faiss works in float32 and does not shift: far from the origin its distances are
-    less exact than ours.
+    their norms. faiss works in float32 and loses distances far from the origin. Centers that lie
+    there are therefore shifted to it: an IndexPreTransform of a CenteringTransform, which shifts
+    each point likewise, and an IndexFlatL2.
 
     Args:
         path: The file. One that exists is replaced, in one step.
@@ -85,18 +113,29 @@ def write_faiss(path: str | os.PathLike[str], centers: NDArray[Any], distance_me
         raise ImportError(
             "writing a faiss index needs faiss; install it with: pip install faiss-cpu"
         ) from error
-    cosine = distance_metric == "cosine"
-    if cosine:
+    if distance_metric == "cosine":
         centers, _ = prepare_centers(centers[:0], centers, cosine=True)
-    with np.errstate(over="ignore"):
-        vectors = np.ascontiguousarray(centers, np.float32)
-    if not np.isfinite(vectors).all():
-        raise ValueError(
-            f"a faiss index holds float32, but the centers reach {np.abs(centers).max():.3g}; "
-            "export them as npz instead"
-        )
-    dimensions = vectors.shape[1]
-    index = faiss.IndexFlatIP(dimensions) if cosine else faiss.IndexFlatL2(dimensions)
-    index.add(vectors)
+        index = faiss.IndexFlatIP(centers.shape[1])
+        index.add(as_float32(centers, "a faiss index holds float32"))
+    else:
+        index = _search_for_nearest(faiss, centers)
     write_whole(file, faiss.serialize_index(index).tobytes())
     return file
+
+
+def _search_for_nearest(faiss: Any, centers: NDArray[Any]) -> Any:
+    """An index of squared distances, which shifts centers and points where that is needed."""
+    dimensions = centers.shape[1]
+    vectors = as_float32(centers, "a faiss index holds float32")
+    shift = shift_of(centers).astype(np.float32)
+    index = faiss.IndexFlatL2(dimensions)
+    if not shift.any():
+        index.add(vectors)
+        return index
+    index.add(np.ascontiguousarray(centers - shift.astype(np.float64), np.float32))
+    centering = faiss.CenteringTransform(dimensions)
+    faiss.copy_array_to_vector(shift, centering.mean)
+    centering.is_trained = True
+    shifted = faiss.IndexPreTransform(index)
+    shifted.prepend_transform(centering)
+    return shifted

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from centroids.files import write_atomically
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.files import replace_file
 
 
 def check_destination(path: str | os.PathLike[str]) -> str:
@@ -28,13 +32,32 @@ def check_destination(path: str | os.PathLike[str]) -> str:
     return text
 
 
+def as_float32(centers: NDArray[Any], what: str) -> NDArray[np.float32]:
+    """Centers as a format of single precision holds them.
+
+    Args:
+        centers: [k, d].
+        what: What needs float32, for the error.
+
+    Raises:
+        ValueError: If a value overflows.
+    """
+    with np.errstate(over="ignore"):
+        converted = np.ascontiguousarray(centers, np.float32)
+    if not np.isfinite(converted).all():
+        raise ValueError(
+            f"{what}, but the centers reach {np.abs(centers).max():.3g}; export them as npz instead"
+        )
+    return converted
+
+
 def write_whole(path: str, data: bytes) -> None:
-    """Writes a file, whole or not at all.
+    """Writes a file, whole or not at all, and removes what killed writes of it have left.
 
     Raises:
         OSError: If it cannot be written; it names `path`, not the temporary file.
     """
     try:
-        write_atomically(path, data)
+        replace_file(path, data)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), path) from error

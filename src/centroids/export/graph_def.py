@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -21,6 +22,7 @@ from centroids.export.graph import Function, Node, Shape, Tensor
 GRAPH_DEF_VERSION = 134
 # A proto holds less than 2 GiB; all but the constants is far below a MiB.
 MAX_CONSTANT_BYTES = 2**31 - 2**20
+_LARGE = 1024  # bytes
 
 _STRING = 7
 _TYPE_CODES = {
@@ -43,6 +45,9 @@ _TYPE_CODES = {
 class GraphWriter:
     """Names nodes and writes them. The graph is that which leads to the added tensors.
 
+    Args:
+        check_numerics: False writes CheckNumerics as Identity, for readers that do not have it.
+
     >>> from centroids.export.graph import placeholder
     >>> writer = GraphWriter()
     >>> writer.add(placeholder(np.float32, (None, 2), "x") * 2)
@@ -51,10 +56,12 @@ class GraphWriter:
     ['x', 'Const', 'Mul']
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, check_numerics: bool = True) -> None:
+        self._check_numerics = check_numerics
         self.graph_def = GraphDef()
         self.graph_def.versions.producer = GRAPH_DEF_VERSION
         self._names: dict[Node, str] = {}
+        self._constants: dict[tuple[Any, ...] | None, str] = {}
         self._used: set[str] = set()
         self._function_names: set[str] = set()
         self._constant_bytes = 0
@@ -66,10 +73,17 @@ class GraphWriter:
             ValueError: If a type is none of TensorFlow's, or the constants exceed 2 GiB together.
         """
         for node in walk([tensor]):
-            if node not in self._names:
-                self._names[node] = _unique(node.name or node.op, self._used)
-                inputs = (self._reference(entry) for entry in node.inputs)
-                self._write(self.graph_def.node.add(), node, self._names[node], inputs)
+            if node in self._names:
+                continue
+            content = _content(node)
+            if content in self._constants:
+                self._names[node] = self._constants[content]
+                continue
+            self._names[node] = _unique(node.name or node.op, self._used)
+            if content is not None:
+                self._constants[content] = self._names[node]
+            inputs = (self._reference(entry) for entry in node.inputs)
+            self._write(self.graph_def.node.add(), node, self._names[node], inputs)
         return f"{self._names[tensor.node]}:{tensor.index}"
 
     def _reference(self, tensor: Tensor) -> str:
@@ -79,7 +93,10 @@ class GraphWriter:
     def _write(self, proto: NodeDef, node: Node, name: str, inputs: Iterable[str]) -> None:
         proto.name, proto.op = name, node.op
         proto.input.extend(inputs)
-        for key, value in node.attributes.items():
+        attributes = node.attributes
+        if node.op == "CheckNumerics" and not self._check_numerics:
+            proto.op, attributes = "Identity", {"T": attributes["T"]}
+        for key, value in attributes.items():
             proto.attr[key].CopyFrom(self._attribute(value))
 
     def _attribute(self, value: Any) -> AttrValue:
@@ -148,6 +165,18 @@ class GraphWriter:
             proto.ret[f"result_{index}"] = reference(result)
         self.graph_def.library.function.append(proto)
         return name
+
+
+def _content(node: Node) -> tuple[Any, ...] | None:
+    """What tells a large constant, such as that of all centers: equal ones are written once."""
+    if node.op != "Const":
+        return None
+    array = node.attributes["value"]
+    # One that no graph can hold is left to the error that says so.
+    if not _LARGE <= array.nbytes <= MAX_CONSTANT_BYTES or not array.flags.c_contiguous:
+        return None
+    data = array.reshape(-1).view(np.uint8)
+    return array.dtype, array.shape, hashlib.blake2b(data).digest()
 
 
 def walk(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> Iterator[Node]:

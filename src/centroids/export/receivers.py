@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from centroids.export.columns import check_argument_names, check_columns
 from centroids.export.graph import Node, Tensor, constant, placeholder
+from centroids.export.operations import as_columns, concat_columns
 
 Tensors = Tensor | Mapping[str, Tensor]
 
 # The names that r1.4 gives to what has none.
 SINGLE_RECEIVER = "input"
 EXAMPLES = "examples"
+POINTS = "points"
+# The name of the requests that hold each column by its own name.
+COLUMNS = "columns"
 _STRING = np.dtype("S")
 
 
@@ -40,6 +45,9 @@ class ServingInputReceiver:
             tensor into a dict; here the model gets what is given, as in training.)
         receiver_tensors: What a request fills: a tensor, which is then called "input", or a dict
             of them by the names that the request uses.
+        receiver_tensors_alternatives: Other requests, by name: each a dict of tensors (or one)
+            that lead to the same features, or a ServingInputReceiver with features of its own.
+            Their signatures are called `name:signature`.
 
     Raises:
         ValueError: If one of them is missing, empty, or holds something else.
@@ -50,10 +58,31 @@ class ServingInputReceiver:
 
     features: Tensors
     receiver_tensors: Tensors
+    receiver_tensors_alternatives: Mapping[str, Tensors | ServingInputReceiver] | None = None
 
     def __post_init__(self) -> None:
         _check_tensors("features", self.features)
         _check_tensors("receiver_tensors", self.receiver_tensors)
+        alternatives = self.receiver_tensors_alternatives
+        if alternatives is None:
+            return
+        if not isinstance(alternatives, Mapping):
+            raise ValueError(f"receiver_tensors_alternatives must be a dict, got {alternatives!r}")
+        for name, alternative in alternatives.items():
+            if not isinstance(name, str) or not name:
+                raise ValueError(f"names of alternatives must be strings, got {name!r}")
+            if not isinstance(alternative, ServingInputReceiver):
+                _check_tensors(f"receiver_tensors_alternatives[{name!r}]", alternative)
+
+    @property
+    def named_alternatives(self) -> dict[str, ServingInputReceiver]:
+        """The alternatives by name."""
+        return {
+            name: other
+            if isinstance(other, ServingInputReceiver)
+            else ServingInputReceiver(self.features, other)
+            for name, other in (self.receiver_tensors_alternatives or {}).items()
+        }
 
     @property
     def named_receivers(self) -> dict[str, Tensor]:
@@ -61,6 +90,24 @@ class ServingInputReceiver:
         if isinstance(self.receiver_tensors, Tensor):
             return {SINGLE_RECEIVER: self.receiver_tensors}
         return dict(self.receiver_tensors)
+
+
+class TensorServingInputReceiver(ServingInputReceiver):
+    """A ServingInputReceiver whose features are one tensor, as they are in training on arrays.
+
+    Raises:
+        ValueError: As ServingInputReceiver; also if `features` is a dict.
+    """
+
+    features: Tensor
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.features, Tensor):
+            raise ValueError(
+                "features of a TensorServingInputReceiver must be a tensor, got "
+                f"{self.features!r}; use ServingInputReceiver for a dict of them"
+            )
+        super().__post_init__()
 
 
 ServingInputReceiverFunction = Callable[[], ServingInputReceiver]
@@ -153,6 +200,48 @@ def build_raw_serving_input_receiver_fn(
     return serving_input_receiver_fn
 
 
+def build_columns_serving_input_receiver_fn(
+    columns: Sequence[str], dtype: DTypeLike = np.float32
+) -> ServingInputReceiverFunction:
+    """Builds a serving_input_receiver_fn for points whose columns have names.
+
+    Requests hold `points`, a matrix [n, d] of the columns in their order. For the signatures that
+    begin with "columns:" they hold each column [n] by its name, in any order.
+
+    Args:
+        columns: The names, in the order in which the model was trained with them.
+        dtype: Their type.
+
+    Returns:
+        A function for `export_savedmodel`.
+
+    Raises:
+        TypeError: If `columns` is no list of strings.
+        ValueError: If it is empty, or TensorFlow 2 could not load inputs of these names; see
+            `check_argument_names`.
+
+    >>> receiver = build_columns_serving_input_receiver_fn(["height", "width"])()
+    >>> list(receiver.named_receivers)
+    ['points']
+    >>> list(receiver.named_alternatives["columns"].named_receivers)
+    ['height', 'width']
+    """
+    names = check_columns(columns)
+    if not names:
+        raise ValueError("columns must have at least one name, got []")
+    check_argument_names(names)
+    kind = np.dtype(dtype)
+
+    def serving_input_receiver_fn() -> ServingInputReceiver:
+        points = placeholder(kind, (None, len(names)), POINTS)
+        each = {name: placeholder(kind, (None,), name) for name in names}
+        joined = concat_columns([as_columns(tensor) for tensor in each.values()])
+        by_name = ServingInputReceiver(joined, each)
+        return ServingInputReceiver(points, {POINTS: points}, {COLUMNS: by_name})
+
+    return serving_input_receiver_fn
+
+
 def build_parsing_serving_input_receiver_fn(
     feature_spec: Mapping[str, FixedLenFeature], default_batch_size: int | None = None
 ) -> ServingInputReceiverFunction:
@@ -172,23 +261,56 @@ def build_parsing_serving_input_receiver_fn(
     >>> receive().features["x"].shape
     (None, 2)
     """
-    if not isinstance(feature_spec, Mapping) or not feature_spec:
-        raise ValueError(
-            f"feature_spec must be a dict of FixedLenFeature by name, got {feature_spec!r}"
-        )
-    for name, feature in feature_spec.items():
-        if not isinstance(name, str) or not isinstance(feature, FixedLenFeature):
-            raise ValueError(
-                f"feature_spec[{name!r}] must be a FixedLenFeature with a string for a name, got "
-                f"{feature!r}"
-            )
-    spec = dict(feature_spec)
+    spec = _check_feature_spec("feature_spec", feature_spec)
 
     def serving_input_receiver_fn() -> ServingInputReceiver:
         serialized = placeholder(_STRING, (default_batch_size,), "input_example_tensor")
         return ServingInputReceiver(_parse_examples(serialized, spec), {EXAMPLES: serialized})
 
     return serving_input_receiver_fn
+
+
+def parse_example(serialized: Tensor, features: Mapping[str, FixedLenFeature]) -> dict[str, Tensor]:
+    """The features of a batch of serialized tf.Example protos, for receivers of one's own.
+
+    Args:
+        serialized: The protos, [n] of the type "S": a placeholder that requests fill.
+        features: How to parse each feature, by its name in the protos.
+
+    Returns:
+        A tensor [n, *shape] for each feature.
+
+    Raises:
+        ValueError: If `serialized` is no vector of strings, or `features` no dict of
+            FixedLenFeature.
+
+    A receiver whose requests fill the input "rows":
+
+    >>> def receive():
+    ...     rows = placeholder("S", (None,), "rows")
+    ...     return ServingInputReceiver(
+    ...         parse_example(rows, {"x": FixedLenFeature([2], np.float32)}), {"rows": rows}
+    ...     )
+    >>> receive().features["x"].shape
+    (None, 2)
+    """
+    if not isinstance(serialized, Tensor) or serialized.dtype.kind != "S":
+        raise ValueError(f'serialized must be a tensor of the type "S", got {serialized!r}')
+    if len(serialized.shape) != 1:
+        raise ValueError(f"serialized must have one axis, got the shape {serialized.shape}")
+    return _parse_examples(serialized, _check_feature_spec("features", features))
+
+
+def _check_feature_spec(argument: str, spec: Any) -> dict[str, FixedLenFeature]:
+    if not isinstance(spec, Mapping) or not spec:
+        raise ValueError(f"{argument} must be a dict of FixedLenFeature by name, got {spec!r}")
+    for name, feature in spec.items():
+        if not isinstance(name, str) or not isinstance(feature, FixedLenFeature):
+            raise ValueError(
+                f"{argument}[{name!r}] must be a FixedLenFeature with a string for a name, got "
+                f"{feature!r}"
+            )
+    return dict(spec)
 
 
 def _parse_examples(serialized: Tensor, spec: Mapping[str, FixedLenFeature]) -> dict[str, Tensor]:

@@ -16,38 +16,44 @@ SCHEMA_VERSION = 1
 # A larger proto can be written but not read.
 _MAX_BYTES = 2**31 - 1
 
-Signatures = Mapping[str, Mapping[str, Tensor]]
+Tensors = Mapping[str, Tensor]
+# The inputs and the outputs by name, of each signature by name.
+Signatures = Mapping[str, tuple[Tensors, Tensors]]
 
 
-def build_meta_graph(receivers: Mapping[str, Tensor], signatures: Signatures) -> MetaGraphDef:
+def build_meta_graph(signatures: Signatures, *, check_numerics: bool = True) -> MetaGraphDef:
     """Builds the graph that answers requests. It has no variables: all values are constants.
 
     Args:
-        receivers: What a request fills, by name; the same for all signatures.
-        signatures: The outputs by name, of each signature by name.
+        signatures: What a request fills and what it gets, by name, of each signature by name.
+        check_numerics: False leaves out what refuses values that are not finite.
 
     Raises:
         ValueError: If outputs need a placeholder that is no receiver, a type is none of
             TensorFlow's, or the constants exceed 2 GiB.
     """
-    outputs = [tensor for named in signatures.values() for tensor in named.values()]
-    for node in walk(outputs, stop=receivers.values()):
+    for receivers, outputs in signatures.values():
+        _check_placeholders(receivers, outputs)
+    meta_graph = MetaGraphDef()
+    meta_graph.meta_info_def.tags.append(SERVING_TAG)
+    writer = GraphWriter(check_numerics=check_numerics)
+    for key, (receivers, outputs) in signatures.items():
+        signature = SignatureDef(method_name=PREDICT_METHOD)
+        for place, named in ((signature.inputs, receivers), (signature.outputs, outputs)):
+            for name, tensor in named.items():
+                place[name].CopyFrom(_tensor_info(writer, tensor))
+        meta_graph.signature_def[key].CopyFrom(signature)
+    meta_graph.graph_def.CopyFrom(writer.graph_def)
+    return meta_graph
+
+
+def _check_placeholders(receivers: Tensors, outputs: Tensors) -> None:
+    for node in walk(outputs.values(), stop=receivers.values()):
         if node.op == "Placeholder":
             raise ValueError(
                 f"the outputs need the placeholder {node.name!r}, which is none of the "
                 f"receiver_tensors {', '.join(map(repr, receivers))}: no request could fill it"
             )
-    meta_graph = MetaGraphDef()
-    meta_graph.meta_info_def.tags.append(SERVING_TAG)
-    writer = GraphWriter()
-    inputs = {name: _tensor_info(writer, tensor) for name, tensor in receivers.items()}
-    for key, named in signatures.items():
-        signature = SignatureDef(inputs=inputs, method_name=PREDICT_METHOD)
-        for name, tensor in named.items():
-            signature.outputs[name].CopyFrom(_tensor_info(writer, tensor))
-        meta_graph.signature_def[key].CopyFrom(signature)
-    meta_graph.graph_def.CopyFrom(writer.graph_def)
-    return meta_graph
 
 
 def serialize(meta_graph: MetaGraphDef, *, as_text: bool = False) -> bytes:

@@ -18,6 +18,8 @@ import numpy as np
 from centroids.export.string_table import DamagedTableError, read_table, read_varint
 
 _READABLE_VERSION = 1
+# What TensorFlow 2 adds to the name of an object's variable in a checkpoint.
+_OBJECT_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 # TensorFlow's DataType numbers.
 _DTYPES: dict[int, np.dtype[Any]] = {
     1: np.dtype("<f4"),
@@ -33,7 +35,8 @@ _DTYPES: dict[int, np.dtype[Any]] = {
     22: np.dtype("<u4"),
     23: np.dtype("<u8"),
 }
-_OTHER_TYPES = {7: "string", 8: "complex64", 14: "bfloat16", 18: "complex128", 20: "resource"}
+_STRING = 7
+_OTHER_TYPES = {_STRING: "string", 8: "complex64", 14: "bfloat16", 18: "complex128", 20: "resource"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class TensorFlowVariable:
         size: How many they are.
         checksum: Their masked CRC-32C.
         sliced: Whether it was saved in several parts, which have entries of their own.
+        text: Whether it holds strings.
     """
 
     dtype: np.dtype[Any] | None
@@ -59,6 +63,7 @@ class TensorFlowVariable:
     size: int
     checksum: int
     sliced: bool
+    text: bool
 
 
 def read_index(data: bytes, prefix: str) -> dict[str, TensorFlowVariable]:
@@ -69,7 +74,8 @@ def read_index(data: bytes, prefix: str) -> dict[str, TensorFlowVariable]:
         prefix: The path of the checkpoint, for the names of the other files.
 
     Returns:
-        The variables by name.
+        The variables by name. Those of objects, as TensorFlow 2 saves them, have the names of the
+        objects: without "/.ATTRIBUTES/VARIABLE_VALUE".
 
     Raises:
         DamagedTableError: If it is torn or altered, or not readable here; the message says why.
@@ -79,12 +85,15 @@ def read_index(data: bytes, prefix: str) -> dict[str, TensorFlowVariable]:
     if key != b"":
         raise DamagedTableError("it has no header")
     num_shards = _check_header(header)
-    return {
+    variables = {
         # Keys that begin with a zero byte are parts of variables, refused with their variable.
         key.decode("utf-8", "backslashreplace"): _read_entry(entry, prefix, num_shards)
         for key, entry in table
         if not key.startswith(b"\0")
     }
+    short = [name.removesuffix(_OBJECT_SUFFIX) for name in variables]
+    unambiguous = len(set(short)) == len(short)
+    return dict(zip(short, variables.values(), strict=True)) if unambiguous else variables
 
 
 def _check_header(header: bytes) -> int:
@@ -113,6 +122,7 @@ def _read_entry(entry: bytes, prefix: str, num_shards: int) -> TensorFlowVariabl
         size=_number(fields.get(5, 0)),
         checksum=_number(fields.get(6, 0)),
         sliced=7 in fields,
+        text=number == _STRING,
     )
 
 

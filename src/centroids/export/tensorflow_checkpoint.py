@@ -30,11 +30,17 @@ from centroids.checkpoint_names import (
 from centroids.export.crc32c import masked_crc32c
 from centroids.export.string_table import DamagedTableError
 from centroids.export.tensor_bundle import TensorFlowVariable, read_index
+from centroids.files import open_regular, read_regular
 
 # Where the list is found.
 _LISTS = (STATE_FILE, TENSORFLOW_STATE_FILE)
 _LISTED = re.compile(r'^\s*model_checkpoint_path:\s*"((?:[^"\\]|\\.)*)"', re.MULTILINE)
 _INDEX = ".index"
+# Where a SavedModel has its variables.
+_OF_SAVED_MODEL = os.path.join("variables", "variables")
+# Some hundred bytes a variable, or a line a checkpoint. Torn files may have any size.
+_MAX_INDEX_BYTES = 1 << 28
+_MAX_LIST_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -93,10 +99,12 @@ def load_tensorflow_checkpoint(path: str | os.PathLike[str]) -> dict[str, NDArra
 
     Args:
         path: A model folder, whose latest checkpoint is read, or the prefix of a checkpoint, such
-            as `folder/model.ckpt-20`.
+            as `folder/model.ckpt-20`, or the folder of a SavedModel.
 
     Returns:
-        The variables by name, in the order of their names. The arrays are writable.
+        The variables by name, in the order of their names. The arrays are writable. Strings are
+        left out: checkpoints of TensorFlow 2 have one that describes their objects. Those name a
+        variable `layer/kernel/.ATTRIBUTES/VARIABLE_VALUE`, which is `layer/kernel` here.
 
     Raises:
         ValueError: If there is no checkpoint, or a variable is of a kind that cannot be read.
@@ -104,7 +112,8 @@ def load_tensorflow_checkpoint(path: str | os.PathLike[str]) -> dict[str, NDArra
         OSError: If a file cannot be read.
     """
     checkpoint = open_tensorflow_checkpoint(path)
-    return {name: checkpoint.read(name) for name in checkpoint.variables}
+    variables = checkpoint.variables.items()
+    return {name: checkpoint.read(name) for name, variable in variables if not variable.text}
 
 
 def open_tensorflow_checkpoint(path: str | os.PathLike[str]) -> TensorFlowCheckpoint:
@@ -119,7 +128,7 @@ def open_tensorflow_checkpoint(path: str | os.PathLike[str]) -> TensorFlowCheckp
         OSError: If it cannot be read.
     """
     text = os.fspath(path)
-    prefix = find_tensorflow_checkpoint(text) if os.path.isdir(text) else text
+    prefix = _find_in_folder(text) if os.path.isdir(text) else text
     if prefix is None:
         raise ValueError(f"Could not find a checkpoint of TensorFlow in {text}")
     prefix = prefix.removesuffix(_INDEX)
@@ -133,14 +142,21 @@ def open_tensorflow_checkpoint(path: str | os.PathLike[str]) -> TensorFlowCheckp
             f"Could not find a checkpoint of TensorFlow: {text} is no folder, and there is no "
             f"{prefix}{_INDEX}"
         )
-    with open(prefix + _INDEX, "rb") as file:
-        data = file.read()
+    size = os.path.getsize(prefix + _INDEX)
     try:
+        if size > _MAX_INDEX_BYTES:
+            raise DamagedTableError(f"it has {size} bytes, more than {_MAX_INDEX_BYTES}")
+        data = read_regular(prefix + _INDEX, _MAX_INDEX_BYTES, follow_links=True)
         return TensorFlowCheckpoint(prefix, read_index(data, prefix))
     except DamagedTableError as error:
         raise DamagedCheckpointError(
             f"{prefix}{_INDEX} is no whole index of a checkpoint: {error}"
         ) from error
+
+
+def _find_in_folder(folder: str) -> str | None:
+    variables = os.path.join(folder, _OF_SAVED_MODEL)
+    return variables if os.path.isfile(variables + _INDEX) else find_tensorflow_checkpoint(folder)
 
 
 def is_tensorflow_checkpoint(path: str | os.PathLike[str]) -> bool:
@@ -160,28 +176,31 @@ def find_tensorflow_checkpoint(model_dir: str) -> str | None:
     """
     listed = _read_list(model_dir)
     if listed is None:
-        return max(
-            _prefixes(model_dir), key=lambda prefix: (_step_of(prefix), prefix), default=None
-        )
+        return next(reversed(list_tensorflow_checkpoints(model_dir)), None)
     places = [os.path.join(model_dir, name) for name in (os.path.basename(listed), listed)]
     for place in places:
         if os.path.isfile(place + _INDEX) or os.path.isfile(place):
             return place
-    others = ", ".join(sorted(_prefixes(model_dir), key=_step_of)) or "none"
+    others = ", ".join(list_tensorflow_checkpoints(model_dir)) or "none"
     raise ValueError(
         f"the list {_LISTS[0]!r} of {model_dir} names the checkpoint {listed}, but there is no "
         f"{places[0]}{_INDEX}; checkpoints that are there: {others}"
     )
 
 
+def list_tensorflow_checkpoints(model_dir: str) -> list[str]:
+    """Returns the prefixes of all checkpoints that TensorFlow wrote into a folder, by steps."""
+    return sorted(_prefixes(model_dir), key=lambda prefix: (_step_of(prefix), prefix))
+
+
 def _read_list(model_dir: str) -> str | None:
     for name in _LISTS:
         try:
-            with open(os.path.join(model_dir, name), "rb") as file:
-                text = file.read().decode("utf-8", "replace")
+            path = os.path.join(model_dir, name)
+            data = read_regular(path, _MAX_LIST_BYTES, follow_links=True)
         except OSError:
             continue
-        match = _LISTED.search(text)
+        match = _LISTED.search(data.decode("utf-8", "replace"))
         if match is not None and not match[1].endswith(SUFFIX):
             return _unescape(match[1])
     return None
@@ -218,7 +237,7 @@ def _step_of(prefix: str) -> int:
 
 def _read_bytes(variable: TensorFlowVariable, what: str) -> bytearray:
     try:
-        with open(variable.file, "rb") as file:
+        with open_regular(variable.file, follow_links=True) as file:
             available = os.fstat(file.fileno()).st_size
             # Compared before memory is taken: a damaged index may name any size.
             if variable.offset + variable.size <= available:

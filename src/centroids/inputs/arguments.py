@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import operator
 import os
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+
+from centroids.files import check_regular
 
 
 def check_positive(name: str, value: object) -> int:
@@ -42,10 +43,10 @@ def check_file(path: str | os.PathLike[str]) -> Path:
         FileNotFoundError: If there is nothing at `path`.
         IsADirectoryError: If it is a folder.
         PermissionError: If it may not be read.
+        OSError: If it is a pipe or a device: a file is read several times, and from any place.
     """
     file = Path(path)
-    if file.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "expected a file, got a folder", str(file))
+    check_regular(file)
     with file.open("rb"):
         return file
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -88,7 +89,7 @@ def csv_input_fn(
         raise ValueError(f"dtype must be a floating-point type, got {element_type}")
     layout = detect_layout(file, delimiter, header)
     chosen = choose_columns(file, layout, columns)
-    return lambda: CsvSource(file, reading, layout, chosen, element_type)
+    return functools.partial(CsvSource, file, reading, layout, chosen, element_type)
 
 
 class CsvSource(WindowedSource):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
@@ -76,8 +77,9 @@ def numpy_input_fn(
     shuffled = check_bool("shuffle", shuffle)
     seed = check_seed(seed)
     drop = check_bad_rows(bad_rows)
-    return lambda: ArraySource(
-        "numpy", features, labels, batch_size, num_epochs, shuffled, seed, drop
+    # No lambda: what can be pickled can be given to another process.
+    return functools.partial(
+        ArraySource, "numpy", features, labels, batch_size, num_epochs, shuffled, seed, drop
     )
 
 

@@ -1,14 +1,20 @@
-"""Batches from a .npy file, which is memory-mapped."""
+"""Batches from a .npy file.
+
+It is read, not mapped: a mapped file that is cut off meanwhile (which is how `numpy.save` to its
+path begins) ends the process with SIGBUS.
+"""
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import os
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +22,9 @@ from numpy.typing import NDArray
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.source import Position
-from centroids.inputs.windows import WINDOW_BYTES, Reading, WindowedSource, Windows, check_reading
+from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading
 
 _BLOCK_BYTES = 1 << 20
-_PAGE_BYTES = 4096
 _MAX_HEADER_BYTES = 12 + 10_000  # more is refused by NumPy, whose parser is slow and deep
 
 
@@ -57,18 +62,18 @@ def npy_input_fn(
     file = check_file(path)
     reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
     NpySource(file, reading)  # what is wrong with the file shall be told now
-    return lambda: NpySource(file, reading)
+    return functools.partial(NpySource, file, reading)
 
 
 class NpySource(WindowedSource):
-    """Rows of a memory-mapped array; see `npy_input_fn`."""
+    """Rows of the array in a file; see `npy_input_fn`."""
 
     def __init__(self, file: Path, reading: Reading) -> None:
-        self._array = _open_array(file)
-        row_bytes = self._array[:1].nbytes
+        self._array = NpyFile(file)
+        self._whole: NDArray[Any] | None = None
         identity = {"shape": list(self._array.shape), "dtype": self._array.dtype.str}
-        super().__init__("npy", file, reading, row_bytes, identity)
-        self._block_rows = max(_BLOCK_BYTES // max(row_bytes, 1), 1)
+        super().__init__("npy", file, reading, self._array.row_bytes, identity)
+        self._block_rows = max(_BLOCK_BYTES // max(self._array.row_bytes, 1), 1)
 
     def _limits_of_window(self) -> Mapping[str, int]:
         return {"offset": len(self._array)}
@@ -90,16 +95,22 @@ class NpySource(WindowedSource):
             if self._reading.shuffle:
                 yield self._gather(blocks.find(start, stop), stop - start), {"offset": stop}
             else:
-                rows = self._array[start:stop]
-                _read_pages(rows)
-                yield rows, {"offset": stop}
+                yield self._read(start, stop), {"offset": stop}
+
+    def _read(self, start: int, stop: int) -> NDArray[Any]:
+        if start > 0 or stop < len(self._array):
+            return self._array.read(start, stop)
+        if self._whole is None:  # a full batch, which comes again in each epoch
+            self._whole = self._array.read(start, stop)
+            self._whole.flags.writeable = False
+        return self._whole
 
     def _gather(self, slices: Iterator[slice], num_rows: int) -> NDArray[Any]:
-        rows = np.empty((num_rows, *self._array.shape[1:]), self._array.dtype)
+        rows = self._array.empty(num_rows)
         start = 0
         for part in slices:
             stop = start + part.stop - part.start
-            rows[start:stop] = self._array[part]
+            self._array.read_into(rows[start:stop], part.start)
             start = stop
         return rows
 
@@ -123,10 +134,103 @@ class _Blocks:
             start, block = start + count, block + 1
 
 
-def _open_array(file: Path) -> NDArray[Any]:
-    with file.open("rb") as handle:
-        start = io.BytesIO(handle.read(_MAX_HEADER_BYTES))
-        num_bytes = handle.seek(0, os.SEEK_END)
+class NpyFile:
+    """The array in a .npy file, read by parts.
+
+    Attributes:
+        shape: Of the array, [n, ...].
+        dtype: Of its elements, numbers.
+        row_bytes: The bytes of a row.
+
+    Args:
+        file: The file; it stays open.
+
+    Raises:
+        OSError: If it cannot be read.
+        TypeError: If it does not hold numbers.
+        ValueError: If it is no .npy file, or a damaged one.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._path = file
+        self._file = file.open("rb", buffering=0)
+        weakref.finalize(self, self._file.close)
+        start = io.BytesIO(self._file.read(_MAX_HEADER_BYTES))
+        self.shape, self._by_column, self.dtype = _read_layout(file, start)
+        self._offset = start.tell()
+        self.row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
+        self._check_size(os.fstat(self._file.fileno()).st_size)
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return self.shape[0]
+
+    def empty(self, num_rows: int) -> NDArray[Any]:
+        """An array for so many rows, in the order of memory that the file has."""
+        order: Literal["F", "C"] = "F" if self._by_column else "C"
+        return np.empty((num_rows, *self.shape[1:]), self.dtype, order)
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Reads the rows from `start` to `stop`.
+
+        Raises:
+            OSError: If they cannot be read.
+            ValueError: If the file has been cut off since it was opened.
+        """
+        rows = self.empty(stop - start)
+        self.read_into(rows, start)
+        return rows
+
+    def read_into(self, rows: NDArray[Any], start: int) -> None:
+        """Reads rows from `start` on.
+
+        Args:
+            rows: OUT [n, ...] of `empty`, or some rows of it.
+            start: The first row.
+
+        Raises:
+            OSError: If they cannot be read.
+            ValueError: If the file has been cut off since it was opened.
+        """
+        if rows.size == 0:
+            return
+        if not self._by_column:
+            self._read_bytes(rows.reshape(-1).view(np.uint8), start * self.row_bytes)
+            return
+        columns = rows.reshape((len(rows), -1), order="F")
+        assert np.shares_memory(columns, rows)
+        for column in range(columns.shape[1]):
+            place = (column * len(self) + start) * self.dtype.itemsize
+            self._read_bytes(columns[:, column].view(np.uint8), place)
+
+    def _read_bytes(self, data: NDArray[np.uint8], place: int) -> None:
+        done = 0
+        while done < len(data):
+            count = _read_at(self._file, data[done:], self._offset + place + done)
+            if count == 0:
+                self._check_size(os.fstat(self._file.fileno()).st_size)
+                raise ValueError(f"{self._path} was cut off while it was read")
+            done += count
+
+    def _check_size(self, num_bytes: int) -> None:
+        needed = self._offset + len(self) * self.row_bytes
+        if needed > num_bytes:
+            raise ValueError(
+                f"{self._path} is cut off: it has {num_bytes} bytes, the shape {self.shape} needs "
+                f"{needed}"
+            )
+
+
+def _read_at(file: io.FileIO, data: NDArray[np.uint8], place: int) -> int:
+    """Reads bytes into `data`, and returns how many; 0 at the end of the file."""
+    if hasattr(os, "preadv"):
+        # A forked process shares the file's own place.
+        return os.preadv(file.fileno(), [data.data], place)
+    file.seek(place)
+    return file.readinto(data.data) or 0
+
+
+def _read_layout(file: Path, start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     if not start.getvalue().startswith(np.lib.format.MAGIC_PREFIX):
         raise ValueError(f"{file} is not a .npy file; write it with numpy.save")
     try:
@@ -139,20 +243,11 @@ def _open_array(file: Path) -> NDArray[Any]:
             f"{file} must hold an array [n, d] or [n] of numbers, got the type {dtype} and the "
             f"shape {shape}"
         )
-    if min(shape) < 0:
-        raise ValueError(f"{file} has a damaged header: no array has the shape {shape}")
-    offset = start.tell()
-    needed = offset + math.prod(shape) * dtype.itemsize
-    if needed > num_bytes:
-        raise ValueError(
-            f"{file} is cut off: it has {num_bytes} bytes, the shape {shape} needs {needed}"
-        )
     try:
-        if 0 in shape:
-            return np.empty(shape, dtype)  # nothing that could be mapped
-        return np.asarray(np.memmap(file, dtype, "r", offset, shape, "F" if by_column else "C"))
+        np.broadcast_to(np.empty((), dtype), shape)  # takes no memory
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{file} has a damaged header: no array has the shape {shape}") from error
+    return shape, by_column, dtype
 
 
 def _read_header(start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -165,9 +260,3 @@ def _read_header(start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any
             return np.lib.format.read_array_header_1_0(start)
         # Version 3 differs in the names of fields alone, which are refused anyway.
         return np.lib.format.read_array_header_2_0(start)
-
-
-def _read_pages(rows: NDArray[Any]) -> None:
-    """Has the system read the rows now: in the thread that reads ahead, not inside a kernel."""
-    if rows.flags.c_contiguous and rows.nbytes <= WINDOW_BYTES:
-        rows.reshape(-1).view(np.uint8)[::_PAGE_BYTES].max(initial=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -63,7 +64,7 @@ def parquet_input_fn(
         raise ValueError(f"columns must be a list of names, got {columns!r}")
     chosen = None if columns is None else list(columns)
     ParquetSource(file, reading, chosen)  # what is wrong with the file shall be told now
-    return lambda: ParquetSource(file, reading, chosen)
+    return functools.partial(ParquetSource, file, reading, chosen)
 
 
 class ParquetSource(WindowedSource):
@@ -168,7 +169,12 @@ def _open_parquet(file: Path) -> Iterator[Any]:
     arrow, parquet = import_arrow(), import_arrow("pyarrow.parquet")
     try:
         # A buffer keeps Arrow from loading whole column chunks.
-        with parquet.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False) as opened:
+        with parquet.ParquetFile(
+            file,
+            buffer_size=_BUFFER_BYTES,
+            pre_buffer=False,
+            page_checksum_verification=True,  # where the writer has put checksums
+        ) as opened:
             yield opened
     except arrow.ArrowException as error:
         raise ValueError(f"{file} is not a Parquet file or damaged: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, TypeAlias
 from centroids.inputs.bad_rows import Mask
 from centroids.inputs.convert import is_one_batch
 from centroids.inputs.errors import PositionError, is_end_of_input
-from centroids.inputs.source import EpochSource, Position, Source
+from centroids.inputs.source import EpochSource, Position, Source, copy_position
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,15 @@ class RawBatch:
         value: Features, or (features, labels).
         position: Where the source stands after it; None if that cannot be saved.
         good: Which of its rows to keep; None: all.
+        may_change: Whether who gave it may write the next one into the same memory.
+        epoch: Which pass over the data it is of, counted from 0; None if the source does not tell.
     """
 
     value: Any
     position: Position | None = None
     good: Mask | None = None
+    may_change: bool = True
+    epoch: int | None = None
 
 
 RawBatches: TypeAlias = Generator[RawBatch]
@@ -125,7 +130,7 @@ def _restore(returned: Any, position: Position | None) -> None:
             "centroids.inputs.numpy_input_fn"
         )
     try:
-        returned.restore(position)
+        returned.restore(copy.deepcopy(position))  # the source may go on counting in it
     except ValueError as error:
         raise PositionError(str(error)) from error
 
@@ -158,7 +163,8 @@ def _zip_streams(features: RawBatches, labels: RawBatches) -> RawBatches:
             if batch.position is not None and label.position is not None:
                 position = {"features": batch.position, "labels": label.position}
             good = _both(batch.good, label.good)
-            yield RawBatch((batch.value, label.value), position, good)
+            may_change = batch.may_change or label.may_change
+            yield RawBatch((batch.value, label.value), position, good, may_change, batch.epoch)
 
 
 def _both(first: Mask | None, second: Mask | None) -> Mask | None:
@@ -176,13 +182,14 @@ def _read_stream(stream: Iterable[Any]) -> RawBatches:
     if isinstance(stream, EpochSource):
         with contextlib.closing(stream.read_marked()) as batches:
             for value, good in batches:
-                yield RawBatch(value, stream.position(), good)
+                position = stream.position()
+                yield RawBatch(value, position, good, may_change=False, epoch=position["epoch"])
         return
     source = stream if isinstance(stream, Source) else None
     iterator = iter(stream)
     try:
         for value in iterator:
-            yield RawBatch(value, None if source is None else source.position())
+            yield RawBatch(value, None if source is None else copy_position(source.position()))
     except Exception as error:
         if not is_end_of_input(error):
             raise

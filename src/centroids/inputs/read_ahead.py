@@ -4,34 +4,49 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
+import time
 from collections.abc import Iterator
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+# How often to look whether a thread is still there that does not answer.
+_LOOK_SECONDS = 0.5
 
 
 class ReadAhead(Generic[T]):
     """Takes items from an iterator in a thread, before they are asked for.
 
     At most `depth` items are read ahead. An exception of the iterator is raised where its item
-    would have been: the same object with its traceback. The thread ends with the items, or with
-    `close`, which waits for the item being read.
+    would have been: the same object with its traceback. The thread ends with the items, with
+    `close`, which waits for the item being read, or when nobody has this object any more.
+
+    An exception such as KeyboardInterrupt may hit any line here, so nothing is waited for with what
+    Python itself has to let go of (a Condition, Thread.join): the two queues are in C.
 
     Args:
-        items: The iterator; only the thread uses it until `close` returns.
+        items: The iterator; from `start` on only the thread uses it, until `close` returns True.
         depth: How many items may wait.
     """
 
     def __init__(self, items: Iterator[T], depth: int = 2) -> None:
-        self._items = items
-        self._depth = depth
-        self._waiting: deque[T] = deque()
-        self._changed = threading.Condition()
-        self._ended = self._closing = False
-        self._error: BaseException | None = None
+        self._shared: _Shared[T] = _Shared(items)
+        for _ in range(depth):
+            self._shared.tickets.put(None)
+        self._ended = False
         self._process = os.getpid()
-        self._thread = threading.Thread(target=self._read, name="centroids-read-ahead", daemon=True)
+        # It has no reference to this object, which may thus be collected while it waits.
+        self._thread = threading.Thread(
+            target=self._shared.read, name="centroids-read-ahead", daemon=True
+        )
+
+    def start(self) -> None:
+        """Starts the thread.
+
+        Raises:
+            RuntimeError: If the system has no room for another one.
+        """
         self._thread.start()
 
     def __iter__(self) -> Iterator[T]:
@@ -45,15 +60,16 @@ class ReadAhead(Generic[T]):
                 "this input is read by a thread of the process that forked this one; open the "
                 "input again in the child"
             )
-        with self._changed:
-            while not self._waiting and not self._ended:
-                self._changed.wait()
-            if self._waiting:
-                item = self._waiting.popleft()
-                self._changed.notify_all()
-                return item
+        if self._ended:
+            raise StopIteration
+        answer = self._wait(None)
+        if not isinstance(answer, _End):
+            self._shared.tickets.put(None)
+            return answer
+        self._ended = True
         self._thread.join()
-        error, self._error = self._error, None
+        error = answer.error
+        del answer
         if error is None:
             raise StopIteration
         try:
@@ -62,7 +78,7 @@ class ReadAhead(Generic[T]):
             del error  # its traceback holds this frame: a cycle would keep batches alive
 
     def close(self, timeout: float | None = None) -> bool:
-        """Ends the thread and forgets what was read ahead.
+        """Ends the thread and forgets what was read ahead; goes on after an interrupt within it.
 
         Args:
             timeout: For how many seconds to wait for the item being read; None: for ever.
@@ -72,33 +88,74 @@ class ReadAhead(Generic[T]):
         """
         if os.getpid() != self._process:
             return False
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        self._thread.join(timeout)
-        self._waiting.clear()
-        self._error = None
-        return not self._thread.is_alive()
+        self._shared.end()
+        if self._thread.ident is None:
+            return True  # it never ran, or will see that there is nothing to do
+        end = None if timeout is None else time.monotonic() + timeout
+        while not self._ended:
+            try:
+                self._ended = isinstance(self._wait(end), _End)
+            except TimeoutError:
+                return False
+        self._thread.join()
+        return True
 
-    def _read(self) -> None:
+    def __del__(self) -> None:
+        if "_shared" in self.__dict__:  # an interrupt may hit the constructor too
+            self._shared.end()
+
+    def _wait(self, end: float | None) -> T | _End:
+        """What the thread has read next.
+
+        Raises:
+            TimeoutError: If nothing has come until the time `end`.
+        """
+        while True:
+            left = _LOOK_SECONDS if end is None else min(end - time.monotonic(), _LOOK_SECONDS)
+            alive = self._thread.is_alive()
+            try:
+                return self._shared.answers.get(timeout=max(left, 0))
+            except Empty:
+                if not alive:  # it had no memory even to say so
+                    return _End(MemoryError("the thread that reads the input has died"))
+                if end is not None and time.monotonic() >= end:
+                    raise TimeoutError from None
+
+
+class _End:
+    """The last answer of the thread: what the iterator raised, or None at its end."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+
+class _Shared(Generic[T]):
+    """What the thread and its owner share. A ticket lets the thread read one more item."""
+
+    def __init__(self, items: Iterator[T]) -> None:
+        self.tickets: SimpleQueue[None] = SimpleQueue()
+        self.answers: SimpleQueue[T | _End] = SimpleQueue()
+        self.ending = False
+        self._items: Iterator[T] | None = items
+
+    def end(self) -> None:
+        """Lets the thread end after the item that it reads."""
+        self.ending = True
+        self.tickets.put(None)
+
+    def read(self) -> None:
+        """The life of the thread."""
+        items, self._items = self._items, None
+        assert items is not None
+        error: BaseException | None = None
         try:
-            while self._wait_for_room():
-                item = next(self._items)
-                with self._changed:
-                    self._waiting.append(item)
-                    self._changed.notify_all()
-                del item
+            while self.tickets.get() is None and not self.ending:
+                self.answers.put(next(items))
         except StopIteration:
             pass
-        except BaseException as error:
-            self._error = error
+        except BaseException as raised:
+            error = raised
         finally:
-            with self._changed:
-                self._ended = True
-                self._changed.notify_all()
-
-    def _wait_for_room(self) -> bool:
-        with self._changed:
-            while len(self._waiting) >= self._depth and not self._closing:
-                self._changed.wait()
-            return not self._closing
+            del items
+            self.answers.put(_End(error))
+            del error

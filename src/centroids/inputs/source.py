@@ -33,8 +33,11 @@ class Source(Protocol):
     def position(self) -> Position | None:
         """Where the source stands after the batch yielded last.
 
+        It is copied at once: a source may return the dict that it counts in.
+
         Returns:
-            A dict that JSON can hold, or None when the position cannot be saved.
+            A dict that JSON can hold (NumPy's numbers count as Python's), or None when the position
+            cannot be saved.
         """
 
     def restore(self, position: Position) -> None:
@@ -43,6 +46,41 @@ class Source(Protocol):
         Raises:
             ValueError: If the source is not the one of `position`; it names both values.
         """
+
+
+def copy_position(position: Any) -> Position | None:
+    """A position as it is now, in the types that JSON gives back.
+
+    Raises:
+        TypeError: If it is neither None nor a dict, or JSON cannot hold it; it names the place.
+
+    >>> copy_position({"row": np.int64(3), "parts": (1, 2)})
+    {'row': 3, 'parts': [1, 2]}
+    """
+    if position is not None and not isinstance(position, Mapping):
+        raise TypeError(
+            f"position() of a source must return a dict or None, got {type(position).__name__}"
+        )
+    copied: Position | None = _copy_part(position, "position")
+    return copied
+
+
+def _copy_part(value: Any, place: str) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_copy_part(part, f"{place}[{index}]") for index, part in enumerate(value)]
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"the keys of {place} must be strings, got {key!r}")
+        return {key: _copy_part(part, f"{place}[{key!r}]") for key, part in value.items()}
+    raise TypeError(
+        f"{place} must be what JSON can hold (numbers, strings, None, and lists and dicts of "
+        f"these), got {type(value).__name__}"
+    )
 
 
 class EpochSource(abc.ABC):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
+
+import numpy as np
 
 from centroids.inputs.bad_rows import keep_rows
 from centroids.inputs.convert import Columns, convert_batch, num_rows
@@ -38,12 +40,23 @@ class InputBatch:
             cannot be saved.
         num_dropped_rows: The bad rows that were left out since the batch before, of this one and
             of those between that had no others; always 0 unless the source drops them.
+        may_change: Whether the input may write a later batch into the same memory.
+        epoch: Which pass over the data it is of, counted from 0; None if the source does not tell.
     """
 
     features: Columns
     labels: Any
     position: Position | None
     num_dropped_rows: int = 0
+    may_change: bool = field(default=False, compare=False)
+    epoch: int | None = None
+
+    def kept(self) -> InputBatch:
+        """The batch as it is now, for who keeps it while the input goes on."""
+        if not self.may_change:
+            return self
+        features, labels = _copy(self.features), _copy(self.labels)
+        return replace(self, features=features, labels=labels, may_change=False)
 
 
 def open_stream(
@@ -123,21 +136,32 @@ class BatchStream:
         except ReadingInterrupted:
             self._interrupted = True
             raise
-        except BaseException:
+        except BaseException as error:
+            self._interrupted = not isinstance(error, Exception)
             self.close()
             raise
+
+    def interrupt(self) -> None:
+        """Lets `close` wait no longer than for an interrupted reading: the program is to end."""
+        self._interrupted = True
 
     def close(self) -> None:
         """Ends the thread, if any, and closes the source's generators. May be called again.
 
         It waits for the batch being read; but only for a second if reading was interrupted.
         """
-        ahead, self._ahead = self._ahead, None
         self._reads_until_ahead = -1
-        timeout = _INTERRUPTED_SECONDS if self._interrupted else None
-        if ahead is not None and not ahead.close(timeout):
-            logger.warning("The input does not answer: its thread is left behind.")
-            self._batches = _no_batches()  # that thread still uses the others
+        if self._ahead is not None:
+            timeout = _INTERRUPTED_SECONDS if self._interrupted else None
+            try:
+                ended = self._ahead.close(timeout)
+            except BaseException:
+                self._interrupted = True
+                raise
+            if not ended:
+                logger.warning("The input does not answer: its thread is left behind.")
+                self._batches = _no_batches()  # that thread still uses the others
+            self._ahead = None
         self._batches.close()
 
     def __enter__(self) -> Self:
@@ -151,7 +175,12 @@ class BatchStream:
         traceback: TracebackType | None,
     ) -> None:
         """Closes the stream."""
-        self.close()
+        if kind is not None and issubclass(kind, (KeyboardInterrupt, SystemExit)):
+            self._interrupted = True
+        try:
+            self.close()
+        finally:
+            self.close()  # an interrupt may have cut the first one short
 
     def _read(self) -> InputBatch:
         if self._reads_until_ahead < 0:
@@ -161,8 +190,27 @@ class BatchStream:
         slow = time.perf_counter() - started > _SLOW_SECONDS
         self._reads_until_ahead = self._reads_until_ahead - 1 if slow else _SLOW_READS_IN_A_ROW
         if self._reads_until_ahead == 0:
-            self._ahead = ReadAhead(self._batches)
+            batch = batch.kept()
+            self._start_reading_ahead()
         return batch
+
+    def _start_reading_ahead(self) -> None:
+        kept = (batch.kept() for batch in self._batches)
+        self._ahead = ReadAhead(kept)  # known before there is a thread to end
+        try:
+            self._ahead.start()
+        except RuntimeError:  # no room for another thread: it is read here
+            self._ahead, self._reads_until_ahead = None, -1
+
+
+def _copy(columns: Any) -> Any:
+    if columns is None:
+        return None
+    if isinstance(columns, dict):
+        return {key: _copy(column) for key, column in columns.items()}
+    if isinstance(columns, np.ndarray):
+        return np.array(columns, order="K")
+    return columns.copy()
 
 
 def _no_batches() -> Generator[InputBatch]:
@@ -192,7 +240,7 @@ def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputB
                 continue
             num_empty = 0
             index += 1
-            yield InputBatch(features, labels, raw.position, num_dropped)
+            yield InputBatch(features, labels, raw.position, num_dropped, raw.may_change, raw.epoch)
             num_dropped = 0
     finally:
         raw_batches.close()

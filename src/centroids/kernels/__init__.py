@@ -3,6 +3,7 @@
 Everything above this layer is free of pointers; everything below it is free of Python.
 """
 
+from centroids.kernels.build_of_python import check_build_of_python
 from centroids.kernels.dense_or_sparse import Points, check_points, num_rows, result_dtype
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.functions import (
@@ -14,6 +15,7 @@ from centroids.kernels.functions import (
     find_nonfinite,
 )
 from centroids.kernels.machine import (
+    check_environment,
     default_num_threads,
     instruction_set,
     num_threads,
@@ -33,6 +35,8 @@ __all__ = [
     "Seeding",
     "all_distances",
     "assign",
+    "check_build_of_python",
+    "check_environment",
     "check_points",
     "default_num_threads",
     "find_nonfinite",

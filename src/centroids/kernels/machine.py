@@ -14,8 +14,25 @@ def num_threads() -> int:
         What `set_num_threads` chose; else `CENTROIDS_NUM_THREADS`; else the smallest of the
         calling thread's CPU affinity, the container's CPU quota and `OMP_NUM_THREADS`. All but the
         affinity are read once in a process.
+
+    Raises:
+        ValueError: If `CENTROIDS_NUM_THREADS` is needed but is no integer from 1 to 4096. Every
+            computation raises it too; the import does not, as a program may choose by
+            `set_num_threads`, and one that computes nothing needs no number.
     """
     return _native.num_threads()
+
+
+def check_environment() -> None:
+    """Checks what the environment chooses: `CENTROIDS_NUM_THREADS` and `CENTROIDS_ISA`.
+
+    Every computation checks it too, but not before it begins.
+
+    Raises:
+        ValueError: If one of them is set to what cannot be, and nothing else was chosen since.
+    """
+    num_threads()
+    instruction_set()
 
 
 def default_num_threads() -> int:

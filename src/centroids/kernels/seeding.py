@@ -25,9 +25,12 @@ class Seeding:
     """How far each point is from the nearest of the centers chosen so far; centers are rows.
 
     Distances are squared Euclidean; for cosine those of L2-normalised vectors, which is twice the
-    cosine distance (a zero vector is at 2 from everything). Of dense points they are sums of
-    squared differences in float64, equal to the bit for every instruction set and number of
-    threads, and so are the choices; `centroids/seeding.h` says which sums are taken in which order.
+    cosine distance (a zero vector is at 2 from everything). Zero vectors themselves count as 0 for
+    cosine: nothing is near to them, and no center should be drawn from among them.
+
+    Of dense points they are sums of squared differences in float64, equal to the bit for every
+    instruction set and number of threads, and so are the choices; `centroids/seeding.h` says which
+    sums are taken in which order.
 
     Args:
         points: [n, d], dense of any real type or compressed sparse rows. They must not change.
@@ -69,6 +72,8 @@ class Seeding:
         self._check_rows(np.array([center]))
         if self._native is None:
             self.closest[:] = self._distances(np.array([center]))[:, 0]
+            if self._cosine:
+                self.closest[_has_zeros_only(self._points)] = 0
             self._add_up()
         else:
             raise_if_bad(self._points, self._native.start(center, self.closest, self.block_sums))
@@ -112,3 +117,9 @@ class Seeding:
         starts = np.arange(0, self.closest.size, SAMPLING_BLOCK)
         with np.errstate(over="ignore"):
             self.block_sums[:] = np.add.reduceat(self.closest, starts)
+
+
+def _has_zeros_only(points: Any) -> NDArray[np.bool_]:
+    """Which compressed sparse rows are zero vectors."""
+    entries = np.concatenate([[0], np.cumsum(points.data != 0)])
+    return np.asarray(entries[points.indptr[1:]] == entries[points.indptr[:-1]])

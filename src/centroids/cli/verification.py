@@ -1,0 +1,80 @@
+"""centroids verify: what of a model folder is whole, and what is damaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import typer
+
+from centroids.cli.inference import model_of
+from centroids.cli.points import describe_columns, read_columns
+from centroids.estimator import (
+    Checkpoint,
+    Condition,
+    ModeKeys,
+    TensorSpec,
+    Verdict,
+    verify_model_dir,
+)
+from centroids.estimator.session_setup import check_restored
+from centroids.kmeans_variables import CLUSTERS
+
+_COLUMNS = "columns.json"
+
+
+def verify(model_dir: Path) -> bool:
+    """Prints a verdict on each file of a model.
+
+    Returns:
+        Whether all is well.
+
+    Raises:
+        ValueError: If there is no model.
+        OSError: If the folder cannot be read.
+    """
+
+    def check(checkpoint: Checkpoint) -> None:
+        if checkpoint.identity.get("model") != "KMeansClustering":
+            return  # another model's variables are its own business
+        centers = checkpoint.variables.get(CLUSTERS)
+        if centers is None or centers.ndim != 2:
+            raise ValueError("it has no centers")
+        if not np.isfinite(centers).all():
+            raise ValueError("its centers are not finite")
+        model = model_of(checkpoint, model_dir)
+        points = TensorSpec(centers.dtype, (None, centers.shape[1]))
+        spec = model.model_fn(points, None, ModeKeys.PREDICT, model.config)
+        check_restored(spec, checkpoint, with_variables=True)
+
+    verdicts = [*verify_model_dir(str(model_dir), check), *_verify_columns(model_dir)]
+    if not verdicts:
+        raise ValueError(f"{model_dir} holds no model: there is nothing to verify")
+    width = max(len(verdict.name) for verdict in verdicts)
+    for verdict in verdicts:
+        typer.echo(f"{verdict.condition:<8}  {verdict.name:<{width}}  {verdict.detail}")
+    bad = [verdict for verdict in verdicts if not verdict.is_good]
+    typer.echo(_summary(verdicts, bad))
+    return not bad
+
+
+def _verify_columns(model_dir: Path) -> list[Verdict]:
+    try:
+        columns = read_columns(model_dir)
+    except (OSError, ValueError) as error:
+        return [Verdict(_COLUMNS, Condition.DAMAGED, str(error))]
+    if columns is None:
+        return []
+    return [Verdict(_COLUMNS, Condition.WHOLE, describe_columns(columns))]
+
+
+def _summary(verdicts: list[Verdict], bad: list[Verdict]) -> str:
+    if not bad:
+        return f"All {len(verdicts)} files are good."
+    found = f"{len(bad)} of {len(verdicts)} files are not: {', '.join(one.name for one in bad)}."
+    if any(verdict.condition is Condition.NEWER for verdict in bad):
+        return f"{found} A newer version of centroids can read what it wrote."
+    steps = [verdict.step for verdict in verdicts if verdict.step is not None]
+    if steps:
+        return f"{found} The newest whole checkpoint is that of step {steps[-1]:,}."
+    return f"{found} No checkpoint is whole."

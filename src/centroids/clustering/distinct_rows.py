@@ -1,0 +1,203 @@
+"""Rows that differ from each other, found by a hash of each row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.kernels import Points, num_rows, result_dtype
+from centroids.kernels.dense_or_sparse import is_sparse
+
+_BLOCK_ELEMENTS = 1 << 18  # in the cache
+_MOST_DRAWS = 64  # for each row that is wanted, before all rows are looked at
+
+
+class DistinctRows:
+    """Takes rows that differ from all that were taken before, over any number of batches.
+
+    Rows are equal if their values are, once converted to the type that they are computed in. For
+    the cosine distance also those of one direction are, and a zero vector, which has none, is never
+    taken. Hashes of 64 bits stand for the values: of a million rows two different ones count as
+    equal with a probability of 3e-8.
+
+    Args:
+        cosine: The distance is cosine.
+
+    >>> rows = DistinctRows()
+    >>> rows.take(np.array([[1.0], [1.0], [2.0]]), 3, np.random.default_rng(0)).tolist()
+    [0, 2]
+    >>> rows.take(np.array([[2.0], [3.0], [2.0]]), 3, np.random.default_rng(0)).tolist()
+    [1]
+    """
+
+    def __init__(self, *, cosine: bool = False) -> None:
+        self._cosine = cosine
+        # A zero vector has the key 0.
+        self._taken = np.zeros(1 if cosine else 0, np.uint64)
+
+    def take(self, points: Points, count: int, random: np.random.Generator) -> NDArray[np.intp]:
+        """Chooses rows at random, without any that are equal.
+
+        Args:
+            points: [n, d], n at least 1.
+            count: How many to choose.
+            random: The generator to draw from.
+
+        Returns:
+            Up to `count` rows; fewer only if there are no more that differ. If `points` has no
+            more than `count` rows, they are those that differ in their order.
+        """
+        n = num_rows(points)
+        if n <= count:
+            return self.keep_new(points, np.arange(n))
+        found = [self.keep_new(points, random.choice(n, count, replace=False))]
+        missing, drawn, more = count - found[0].size, count, count
+        while missing and drawn < min(n, _MOST_DRAWS * count):
+            more = min(2 * more, n)
+            found.append(self.keep_new(points, random.integers(n, size=more), missing))
+            missing, drawn = missing - found[-1].size, drawn + more
+        if missing:
+            found.extend(self._search(points, missing, random))
+        return np.concatenate(found)
+
+    def keep_new(
+        self, points: Points, rows: NDArray[np.intp], most: int | None = None
+    ) -> NDArray[np.intp]:
+        """Takes the given rows, except for those that are equal to one that was taken.
+
+        Args:
+            points: [n, d].
+            rows: The rows to look at, in order of preference.
+            most: How many to take; None: all.
+
+        Returns:
+            Those taken, in their order.
+        """
+        every = self._keys(points, rows)
+        new = np.ones(rows.size, bool)
+        for keys in every:
+            new &= ~_is_among(keys, self._taken)
+        for keys in every:
+            candidates = np.flatnonzero(new)
+            first = np.unique(keys[candidates], return_index=True)[1]
+            new[:] = False
+            new[candidates[first]] = True
+        kept = np.flatnonzero(new)[:most]
+        if kept.size:
+            self._taken = np.sort(np.concatenate([self._taken, *(keys[kept] for keys in every)]))
+        return rows[kept]
+
+    def _search(
+        self, points: Points, missing: int, random: np.random.Generator
+    ) -> list[NDArray[np.intp]]:
+        """Looks at all rows, block by block in random order."""
+        n = num_rows(points)
+        size = _block_rows(points)
+        found = []
+        for block in random.permutation(-(-n // size)):
+            rows = np.arange(block * size, min((block + 1) * size, n))
+            found.append(self.keep_new(points, rows, missing))
+            missing -= found[-1].size
+            if not missing:
+                break
+        return found
+
+    def _keys(self, points: Points, rows: NDArray[np.intp]) -> list[NDArray[np.uint64]]:
+        """Hashes of the rows, [rows.size] each; rows are equal where any of their hashes are."""
+        keys = np.empty((2 if self._cosine else 1, rows.size), np.uint64)
+        size = _block_rows(points)
+        for at in range(0, rows.size, size):
+            keys[:, at : at + size] = self._keys_of_block(points[rows[at : at + size]])
+        return list(keys)
+
+    def _keys_of_block(self, block: Points) -> list[NDArray[np.uint64]]:
+        entries = _SparseEntries(block) if is_sparse(block) else _DenseEntries(block)
+        dtype = result_dtype(block)
+        if not self._cosine:
+            return [entries.hash(entries.values.astype(dtype))]
+        # The quotients of proportional rows are equal numbers, and so is what they are rounded to.
+        wide = entries.values.astype(np.float64)
+        scaled = wide / _not_zero(entries.spread(entries.largest(np.abs(wide))))
+        lengths = np.sqrt(entries.sums(np.square(scaled)))
+        units = (scaled / _not_zero(entries.spread(lengths))).astype(dtype)
+        return [entries.hash(scaled), entries.hash(units)]
+
+
+class _DenseEntries:
+    """The values of dense rows, and what is reduced over each row."""
+
+    def __init__(self, rows: NDArray[Any]) -> None:
+        self.values = rows
+
+    def hash(self, values: NDArray[Any]) -> NDArray[np.uint64]:
+        columns = np.arange(values.shape[1])
+        return np.asarray(_mix(columns, values).sum(axis=1, dtype=np.uint64))
+
+    def largest(self, values: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(values.max(axis=1))
+
+    def sums(self, values: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(values.sum(axis=1))
+
+    def spread(self, of_rows: NDArray[Any]) -> NDArray[Any]:
+        return of_rows[:, None]
+
+
+class _SparseEntries:
+    """The same of compressed sparse rows."""
+
+    def __init__(self, rows: Any) -> None:
+        self.values = rows.data
+        self._columns, self._count = rows.indices, rows.shape[0]
+        self._row_of = np.repeat(np.arange(self._count), np.diff(rows.indptr))
+
+    def hash(self, values: NDArray[Any]) -> NDArray[np.uint64]:
+        keys = np.zeros(self._count, np.uint64)
+        np.add.at(keys, self._row_of, _mix(self._columns, values))
+        return keys
+
+    def largest(self, values: NDArray[Any]) -> NDArray[Any]:
+        largest = np.zeros(self._count)
+        np.maximum.at(largest, self._row_of, values)
+        return largest
+
+    def sums(self, values: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(np.bincount(self._row_of, values, minlength=self._count))
+
+    def spread(self, of_rows: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(of_rows[self._row_of])
+
+
+def _not_zero(divisors: NDArray[Any]) -> NDArray[Any]:
+    return np.where(divisors == 0, 1, divisors)
+
+
+def _block_rows(points: Points) -> int:
+    width = points.nnz // max(num_rows(points), 1) if is_sparse(points) else points.shape[1]
+    return max(_BLOCK_ELEMENTS // max(width, 1), 1)
+
+
+def _is_among(keys: NDArray[np.uint64], sorted_keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    if not sorted_keys.size:
+        return np.zeros(keys.size, bool)
+    places = np.minimum(np.searchsorted(sorted_keys, keys), sorted_keys.size - 1)
+    return np.asarray(sorted_keys[places] == keys)
+
+
+def _mix(columns: NDArray[Any], values: NDArray[Any]) -> NDArray[np.uint64]:
+    """A hash of each value with its column; 0 for 0.
+
+    Source: Steele, Lea and Flood, Fast splittable pseudorandom number generators, OOPSLA 2014, for
+    the constants.
+    """
+    mixed = values.astype(np.float64).view(np.uint64)
+    mixed += (columns.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(30)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(27)
+    mixed *= np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    mixed[values == 0] = 0
+    return mixed

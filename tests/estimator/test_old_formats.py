@@ -1,0 +1,38 @@
+"""Model folders of older formats are read for ever; a newer format is refused untouched."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from centroids import KMeansClustering
+from tests.estimator.data.make_format import CONFIG, END_AT, MODELS
+
+DATA = Path(__file__).with_name("data")
+FOLDERS = sorted(path.parent for path in DATA.glob("format_*/*/checkpoint"))
+
+
+def check(model: KMeansClustering, expected: dict[str, object]) -> None:
+    assert model.get_variable_names() == sorted(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(model.get_variable_value(name), value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_old_folders_are_read_and_trained_on(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    model_dir = shutil.copytree(folder, tmp_path / "model")
+    arguments, input_of = MODELS[folder.name]
+    model = KMeansClustering(model_dir=str(model_dir), config=CONFIG, **arguments)
+    assert model.latest_checkpoint() == str(model_dir / "model.ckpt-5.safetensors")
+    check(model, told["cut"])
+    # The position of the input is an old one too: it goes on in the middle of an epoch.
+    model.train(input_of(tmp_path), max_steps=END_AT)
+    check(model, told["end"])
+    assert caplog.text == ""
