@@ -157,6 +157,7 @@ void test_sparse(const std::string& level, std::size_t n, std::size_t d, std::si
                           starts.data(),
                           false,
                           n,
+                          values.size(),
                           d,
                           n % 2 == 0};
     const Centers<T> centers{problem.centers.data(), k, nullptr};

@@ -49,16 +49,6 @@ def test_a_sum_over_batches_that_overflows_is_an_error() -> None:
         kmeans.evaluate(lambda: iter(batches))
 
 
-@pytest.mark.parametrize("layout", [np.asarray, scipy.sparse.csr_array])
-def test_kmeans_plus_plus_does_not_draw_by_infinite_weights(layout: Any) -> None:
-    points = np.vstack([np.zeros((3, 1)), np.abs(FAR)])
-    kmeans = centroids.KMeansClustering(
-        2, initial_clusters="kmeans_plus_plus", use_mini_batch=False
-    )
-    with pytest.raises(ValueError, match=r"squared distances overflow float64 in batch 0, row"):
-        kmeans.train(lambda: iter([layout(points)]))
-
-
 @pytest.mark.parametrize("search", ["automatic", "panels", "lanes", "grid", "float_filter"])
 @pytest.mark.parametrize("far", ["point", "center"])
 def test_a_distance_that_overflows_is_an_error_in_every_kernel(search: Any, far: str) -> None:

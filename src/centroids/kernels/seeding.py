@@ -66,8 +66,7 @@ class Seeding:
             center: A row of the points.
 
         Raises:
-            NonFiniteError: If a point has a NaN, an infinity, or no finite distance, or if the sum
-                of the distances overflows float64: then it names the largest.
+            NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
         """
         self._check_rows(np.array([center]))
         if self._native is None:
@@ -77,10 +76,6 @@ class Seeding:
             self._add_up()
         else:
             raise_if_bad(self._points, self._native.start(center, self.closest, self.block_sums))
-        with np.errstate(over="ignore"):
-            total = self.block_sums.sum()
-        if not np.isfinite(total):  # rows are drawn by their share of it
-            raise_if_bad(self._points, int(self.closest.argmax()))
 
     @in_usual_float_mode
     def add_best(self, candidates: NDArray[np.integer[Any]]) -> int:
