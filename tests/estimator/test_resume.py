@@ -14,8 +14,15 @@ import scipy.sparse
 
 from centroids import KMeansClustering, RunConfig, SessionRunHook
 from centroids.estimator import Estimator, EstimatorSpec, load_latest
-from centroids.inputs import csv_input_fn, limit_epochs, npy_input_fn, numpy_input_fn
+from centroids.inputs import (
+    csv_input_fn,
+    limit_epochs,
+    npy_input_fn,
+    numpy_input_fn,
+    tfrecord_input_fn,
+)
 from tests.estimator.online_mean import batches, model_fn
+from tests.inputs.tfrecord_writer import write_rows
 
 POINTS = np.random.default_rng(3).normal(size=(90, 4)).astype(np.float32)
 EVERY_STEP = RunConfig(save_checkpoints_steps=1)
@@ -39,6 +46,7 @@ class Interrupt(SessionRunHook):
 def sources(folder: Path) -> dict[str, Callable[[], Any]]:
     np.save(folder / "points.npy", POINTS)
     np.savetxt(folder / "points.csv", POINTS, delimiter=",", fmt="%.9g")
+    records = write_rows(folder / "points.tfrecord", POINTS.tolist(), "GZIP")
     sparse = scipy.sparse.csr_array(np.where(POINTS > 0, POINTS, 0))
     return {
         "array": lambda: POINTS,
@@ -51,10 +59,21 @@ def sources(folder: Path) -> dict[str, Callable[[], Any]]:
         "sparse": numpy_input_fn(sparse, batch_size=16, num_epochs=3, shuffle=True),
         "npy": npy_input_fn(folder / "points.npy", 16, 3, shuffle=True),
         "csv": csv_input_fn(folder / "points.csv", 16, 3),
+        "tfrecord": tfrecord_input_fn(records, 16, 3, shuffle=True),
     }
 
 
-SOURCES = ["array", "limit_epochs", "in order", "shuffled", "dict", "sparse", "npy", "csv"]
+SOURCES = [
+    "array",
+    "limit_epochs",
+    "in order",
+    "shuffled",
+    "dict",
+    "sparse",
+    "npy",
+    "csv",
+    "tfrecord",
+]
 MODES: dict[str, dict[str, Any]] = {
     "full": {"use_mini_batch": False, "initial_clusters": POINTS[:5]},
     "mini": {"kmeans_plus_plus_num_retries": -1},

@@ -14,9 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from centroids import KMeansClustering
+from centroids.crc32c import crc32c, masked_crc32c
 from centroids.estimator import DamagedCheckpointError
 from centroids.export import load_tensorflow_checkpoint
-from centroids.export.crc32c import crc32c, masked_crc32c
 
 DATA = Path(__file__).parent / "data"
 MAGIC = bytes.fromhex("57fb808b247547db")
@@ -313,7 +313,7 @@ def test_crc32c_is_that_of_a_loop_over_bytes(data: bytes) -> None:
 
 
 def test_crc32c_of_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("centroids.export.crc32c._BLOCK", 16)
+    monkeypatch.setattr("centroids.crc32c._BLOCK", 16)
     data = np.random.default_rng(0).bytes(123)
     for size in range(123):
         assert crc32c(data[:size]) == plain_crc32c(data[:size])

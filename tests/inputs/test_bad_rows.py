@@ -26,11 +26,12 @@ from centroids.inputs import (
     open_stream,
     parquet_input_fn,
 )
+from tests.inputs.tfrecord_writer import write_rows
 
 pa: Any = pytest.importorskip("pyarrow")
 pq: Any = pytest.importorskip("pyarrow.parquet")
 
-KINDS = ("numpy", "dict", "sparse", "npy", "csv", "parquet")
+KINDS = ("numpy", "dict", "sparse", "npy", "csv", "parquet", "tfrecord")
 BAD_VALUES = (np.nan, np.inf, -np.inf)
 
 
@@ -60,6 +61,13 @@ def make_input_fn(
         for row in np.flatnonzero(~np.isfinite(rows).all(axis=1))[::2]:
             lines[row] = ("", "7", '"1,2', "1,2,3", "x,1")[row % 5] or "oops,oops"
         (folder / "rows.csv").write_text("\n".join(["a,b", *lines, ""]))
+    elif kind == "tfrecord":
+        # Half of the bad records have too few values.
+        short = set(np.flatnonzero(~np.isfinite(rows).all(axis=1))[1::2].tolist()) - {0}
+        write_rows(
+            folder / "rows.tfrecord",
+            [values[:1] if row in short else values for row, values in enumerate(rows)],
+        )
     else:
         table = pa.table({"a": rows[:, 0], "b": rows[:, 1]})
         pq.write_table(table, folder / "rows.parquet", row_group_size=max(len(rows) // 3, 1))
@@ -137,6 +145,7 @@ def _without_identity(position: dict[str, Any] | None) -> dict[str, Any]:
         ("npy", "rows.npy, of which the first is row 3: column 1 is nan"),
         ("csv", r"rows.csv, of which the first is line 5, column 0 \('a'\): 'x' is not a number;"),
         ("parquet", "rows.parquet, of which the first is row 3: column 1 is nan"),
+        ("tfrecord", "of which the first is .*rows.tfrecord, record 3: column 1 is nan"),
     ],
 )
 def test_log_tells_the_first_and_the_number(
@@ -177,6 +186,8 @@ def test_log_finds_the_place_in_a_shuffled_input(
     source = input_fn()
     assert sum(len(dense(b[0] if isinstance(b, tuple) else b)) for b in source) == 39
     place = f"line {bad_row + 2}" if kind == "csv" else f"row {bad_row}"
+    if kind == "tfrecord":
+        place = f"{tmp_path}/rows.tfrecord, record {bad_row}: column {bad_row % 2} is"
     assert f"the first is {place}" in caplog.records[0].getMessage()
 
 
@@ -306,5 +317,5 @@ def test_training_is_that_of_the_rows_left(mini_batch: bool, tmp_path: Path) -> 
         return model.train(lambda: limit_epochs(x, 3, **arguments)).cluster_centers()
 
     np.testing.assert_array_equal(train(points, bad_rows="drop"), train(left))
-    with pytest.raises(ValueError, match="got nan in batch 0, row 0, column 1"):
+    with pytest.raises(ValueError, match="got nan in x, row 0, column 1"):
         train(points)

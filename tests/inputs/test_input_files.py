@@ -127,13 +127,13 @@ def test_csv_layouts(text: str, arguments: dict[str, Any], tmp_path: Path) -> No
     (tmp_path / "a.csv").write_text(text, encoding="utf-8", newline="")
     batches = list(csv_input_fn(tmp_path / "a.csv", **arguments)())
     assert [batch.tolist() for batch in batches] == [[[1, 2], [3, 4]]]
-    assert batches[0].dtype == np.float32
+    assert batches[0].dtype == np.float64
 
 
 def test_csv_single_column_and_types(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x\n0.1\n1e300\nnan\n")
-    single = read(csv_input_fn(tmp_path / "a.csv")())
-    double = read(csv_input_fn(tmp_path / "a.csv", dtype=np.float64)())
+    single = read(csv_input_fn(tmp_path / "a.csv", dtype=np.float32)())
+    double = read(csv_input_fn(tmp_path / "a.csv")())
     np.testing.assert_array_equal(double, [[0.1], [1e300], [np.nan]])
     np.testing.assert_array_equal(single, np.array([[0.1], [np.inf], [np.nan]], np.float32))
     (tmp_path / "a.csv").write_text("x,y\n")

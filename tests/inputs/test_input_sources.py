@@ -25,13 +25,15 @@ from centroids.inputs import (
     numpy_input_fn,
     open_stream,
     parquet_input_fn,
+    tfrecord_input_fn,
 )
+from tests.inputs.tfrecord_writer import write_rows
 
 pa: Any = pytest.importorskip("pyarrow")
 pq: Any = pytest.importorskip("pyarrow.parquet")
 
 InputFn = Callable[..., Any]
-KINDS = ("numpy", "dict", "sparse", "npy", "csv", "parquet")
+KINDS = ("numpy", "dict", "sparse", "npy", "csv", "parquet", "tfrecord")
 
 
 def rows_of(num_rows: int) -> NDArray[np.float32]:
@@ -52,6 +54,8 @@ def make_input_fn(kind: str, folder: Path, rows: NDArray[Any], **arguments: Any)
     if kind == "csv":
         np.savetxt(folder / "rows.csv", rows, delimiter=",", header="a,b", comments="")
         return csv_input_fn(folder / "rows.csv", **arguments)
+    if kind == "tfrecord":
+        return tfrecord_input_fn(write_rows(folder / "rows.tfrecord", rows), **arguments)
     table = pa.table({"a": rows[:, 0], "b": rows[:, 1]})
     pq.write_table(table, folder / "rows.parquet", row_group_size=max(len(rows) // 3, 1))
     return parquet_input_fn(folder / "rows.parquet", **arguments)
@@ -291,7 +295,7 @@ def test_bad_arguments_of_file_functions(function: InputFn, name: str, tmp_path:
 
 def test_file_input_fn_chooses_by_the_ending(tmp_path: Path) -> None:
     rows = rows_of(5)
-    for kind in ("npy", "csv", "parquet"):
+    for kind in ("npy", "csv", "parquet", "tfrecord"):
         make_input_fn(kind, tmp_path, rows, shuffle=False)
     (tmp_path / "rows.TSV").write_text("a\tb\n1\t2\n")
     (tmp_path / "rows.txt").write_text("1 2\n3 4\n")
@@ -301,10 +305,12 @@ def test_file_input_fn_chooses_by_the_ending(tmp_path: Path) -> None:
 
     assert read("rows.npy") == read("rows.csv") == read("rows.parquet") == rows.tolist()
     assert read("rows.csv", columns=["b"]) == read("rows.parquet", columns=["b"])
+    (tmp_path / "rows.tfrecord").rename(tmp_path / "rows.tfrecord-00000-of-00001")
+    assert read("rows.tfrecord-00000-of-00001") == rows.tolist()
     assert read("rows.TSV") == [[1, 2]]
     assert read("rows.txt") == [[1, 2], [3, 4]]
     (tmp_path / "rows.npz").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"must end in .npy, .csv, .tsv, .txt or .parquet; got"):
+    with pytest.raises(ValueError, match=r"must end in .npy, .csv, .*, .parquet or .tfrecord; got"):
         file_input_fn(tmp_path / "rows.npz")
     with pytest.raises(ValueError, match=r"columns is for files with named columns, .*rows.npy"):
         file_input_fn(tmp_path / "rows.npy", columns=["a"])

@@ -176,9 +176,86 @@ def test_empty_batches_are_skipped() -> None:
 
 
 def test_endless_empty_batches_are_an_error() -> None:
+    batches = iter([POINTS])
     with pytest.raises(ValueError, match=r"10001 batches of 0 rows in a row; raise StopIteration"):
-        features_of(lambda: POINTS[:0])
+        features_of(lambda: next(batches, POINTS[:0]))
+    for empty in (lambda: POINTS[:0], lambda given=POINTS[:0]: given):
+        with pytest.raises(ValueError, match=r"the input has 0 points: what input_fn returns has"):
+            features_of(empty)
     assert features_of(numpy_input_fn(POINTS[:0], num_epochs=None, shuffle=False)) == []
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        lambda: (row for row in POINTS),
+        lambda: iter(POINTS.tolist()),
+        lambda: ((row for row in POINTS), None),
+        lambda: map(tuple, POINTS.tolist()),
+        lambda: ((row, None) for row in POINTS),
+        lambda: iter([np.arange(4), np.arange(4), np.arange(3)]),
+        lambda: iter([scipy.sparse.coo_array(row) for row in POINTS]),
+    ],
+)
+def test_points_and_batches_of_one_column_are_not_mixed_up(vectors: Callable[[], Any]) -> None:
+    calls = []
+
+    def input_fn() -> Any:
+        calls.append(1)
+        return vectors()
+
+    with pytest.raises(ValueError, match=r"of arrays \[\d\]: is .* Yield matrices: array\[None"):
+        features_of(input_fn)
+    kmeans = centroids.KMeansClustering(2)
+    with pytest.raises(ValueError, match=r"Yield matrices"):
+        kmeans.train(input_fn)  # before the first step: the model is as it was
+    assert len(calls) == 2
+
+
+def test_batches_of_one_column() -> None:
+    """[n] counts as [n, 1] where it can be nothing else."""
+    column = np.arange(6.0)
+    want = [[0.0, 1.0, 2.0, 3.0], [4.0, 5.0]]
+    assert features_of(lambda: iter([column[:4], column[4:]])) == want
+    assert features_of(lambda: iter([column])) == [column.tolist()]
+    assert features_of(lambda: iter([[1.0], [2.0], [3.0]])) == [[1.0], [2.0], [3.0]]
+    assert features_of(lambda: iter([column[:0], column[:2]])) == [[0.0, 1.0]]
+    assert features_of(numpy_input_fn(column, batch_size=3, shuffle=False)) == [
+        [0.0, 1.0, 2.0],
+        [3.0, 4.0, 5.0],
+    ]
+    pairs = [({"x": column[:3]}, None), ({"x": column[3:]}, None)]
+    assert features_of_dict(lambda: iter(pairs)) == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+    labelled = [(column[:3], [0, 1, 0]), (column[3:], [1, 1, 0])]
+    assert features_of(lambda: iter(labelled)) == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+
+    class Loader:  # as torch's: what has a batch size makes batches
+        batch_size = 3
+
+        def __iter__(self) -> Iterator[Any]:
+            yield from (column[:3], column[3:])
+
+    assert features_of(Loader) == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+    with open_stream(lambda: column) as stream:  # one batch, asked for again
+        assert [next(stream).features.tolist() for _ in range(2)] == [column.tolist()] * 2
+
+
+def test_a_buffer_that_is_filled_again(eager: None) -> None:
+    """The first batch waits for the second, which may be written over it."""
+    del eager
+    buffer = np.zeros(4)
+
+    def fill() -> Iterator[Any]:
+        for number, length in enumerate((4, 3)):
+            buffer[:] = number
+            yield buffer[:length]
+
+    assert features_of(fill) == [[0.0] * 4, [1.0] * 3]
+
+
+def features_of_dict(input_fn: Callable[..., Any]) -> list[Any]:
+    with open_stream(input_fn) as stream:
+        return [batch.features["x"].tolist() for batch in stream]  # type: ignore[index]
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,16 @@ from centroids.inputs import (
     numpy_input_fn,
     open_stream,
     parquet_input_fn,
+    tfrecord_input_fn,
 )
+from tests.inputs.tfrecord_writer import write_rows
 
 pa: Any = pytest.importorskip("pyarrow")
 pq: Any = pytest.importorskip("pyarrow.parquet")
 
 InputFn = Callable[[], Any]
 MEMORY = ("numpy", "dict", "sparse")
-FILES = ("npy", "csv", "parquet")
+FILES = ("npy", "csv", "parquet", "tfrecord")
 KINDS = (*MEMORY, *FILES, "limit_epochs", "pair")
 
 
@@ -53,6 +55,8 @@ def write(kind: str, folder: Path, rows: NDArray[Any]) -> Path:
         lines = [",".join(map(repr, row)) for row in rows.tolist()]
         lines[6::11] = ["\n" + line for line in lines[6::11]]  # blank lines
         file.write_text("a,b,c\n" + "\n".join(lines) + "\n")
+    elif kind == "tfrecord":
+        write_rows(file, rows, ("", "GZIP", "ZLIB")[len(rows) % 3])
     else:
         table = pa.table({name: rows[:, column] for column, name in enumerate("abc")})
         pq.write_table(table, file, row_group_size=max(len(rows) // 3, 1))
@@ -79,6 +83,7 @@ def make_input_fn(kind: str, folder: Path, rows: NDArray[Any], **arguments: Any)
         "npy": npy_input_fn,
         "csv": csv_input_fn,
         "parquet": parquet_input_fn,
+        "tfrecord": tfrecord_input_fn,
     }
     return functions[kind](file, **arguments)
 
@@ -109,6 +114,7 @@ def small_windows(window_bytes: int) -> Iterator[None]:
         monkeypatch.setitem(windowed, "WINDOW_BYTES", window_bytes)
         monkeypatch.setitem(npy_input_fn.__globals__, "_BLOCK_BYTES", window_bytes // 4)
         monkeypatch.setitem(parquet_input_fn.__globals__, "_PIECE_BYTES", window_bytes // 2)
+        monkeypatch.setitem(tfrecord_input_fn.__globals__, "_PIECE_BYTES", window_bytes // 2)
         monkeypatch.setitem(csv_input_fn.__globals__, "_CHUNK_LINES", 5)
         yield
 
@@ -226,14 +232,16 @@ CHANGES: list[tuple[str, dict[str, Any], str]] = [
     ("npy", {"batch_size": 4}, r"batch_size was 3, now it is 4"),
     ("csv", {"num_rows": 21}, r"bytes was \d+, now it is \d+"),
     ("csv", {"columns": ["a", "c"]}, r"columns was 3, now it is \[0, 2\]"),
-    ("csv", {"element_type": np.float64}, r"dtype was 'float32', now it is 'float64'"),
+    ("csv", {"element_type": np.float32}, r"dtype was 'float64', now it is 'float32'"),
     ("csv", {"batch_size": 4}, r"batch_size was 3, now it is 4"),
     ("parquet", {"num_rows": 21}, r"rows was 20, now it is 21"),
     ("parquet", {"dtype": "<i8"}, r"types was \['double', .*now it is \['int64', "),
     ("parquet", {"columns": ["a", "c"]}, r"columns was \['a', 'b', 'c'\], now it is \['a', 'c'\]"),
     ("parquet", {"batch_size": 4}, r"batch_size was 3, now it is 4"),
-    *((kind, {"shuffle": False}, "shuffle was True, now it is False") for kind in KINDS[:6]),
-    *((kind, {"seed": 6}, "shuffle_seed was 5, now it is 6") for kind in KINDS[:6]),
+    ("tfrecord", {"num_rows": 21}, r"bytes was \d+, now it is \d+"),
+    ("tfrecord", {"batch_size": 4}, r"batch_size was 3, now it is 4"),
+    *((kind, {"shuffle": False}, "shuffle was True, now it is False") for kind in KINDS[:7]),
+    *((kind, {"seed": 6}, "shuffle_seed was 5, now it is 6") for kind in KINDS[:7]),
 ]
 
 

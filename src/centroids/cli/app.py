@@ -11,7 +11,9 @@ import typer
 
 from centroids import __version__
 from centroids.cli import exporting, importing, inference, inspection, training, verification
-from centroids.cli.errors import end_with, suggesting_options
+from centroids.cli.errors import end_with, showing_warnings, suggesting_options
+from centroids.cli.text_options import with_text_format
+from centroids.inputs import TextFormat
 
 _DEBUG = "--debug"
 
@@ -44,7 +46,8 @@ ModelDir = Annotated[
 Input = Annotated[
     Path,
     typer.Argument(
-        help="The points: a .npy, .csv, .tsv, .txt or .parquet file, a row each.", metavar="POINTS"
+        help="The points: a .npy, .csv, .tsv, .txt, .parquet or .tfrecord file, a row each.",
+        metavar="POINTS",
     ),
 ]
 Columns = Annotated[
@@ -97,6 +100,7 @@ def describe(
 
 
 @app.command()
+@with_text_format
 def train(
     points: Input,
     model_dir: Annotated[
@@ -184,6 +188,8 @@ def train(
         ),
     ] = False,
     columns: Columns = None,
+    *,
+    text: TextFormat,
 ) -> None:
     """Train a model, or go on with training one.
 
@@ -199,6 +205,7 @@ def train(
       centroids train words.npy model -k 256 --distance-metric cosine
       centroids train huge.parquet model -k 1000 --mini-batch --epochs 2
       centroids train points.npy model --steps 10
+      centroids train income.csv model -k 5 --columns age,income --thousands ,
     """
     plan = training.TrainingPlan(
         points=points,
@@ -219,12 +226,14 @@ def train(
         bad_rows=bad_rows.value,
         restart_input=restart_input,
         columns=_split(columns),
+        text=text,
     )
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
         training.train(plan)
 
 
 @app.command()
+@with_text_format
 def predict(
     model_dir: ModelDir,
     points: Input,
@@ -236,6 +245,8 @@ def predict(
         bool, typer.Option("--distances", help="Write the distances to all centers instead.")
     ] = False,
     columns: Columns = None,
+    *,
+    text: TextFormat,
 ) -> None:
     """Find the nearest cluster of each point.
 
@@ -248,15 +259,18 @@ def predict(
       centroids predict model points.npy --distances -o distances.csv
     """
     with suggesting_options(points, can_drop=False):
-        inference.predict(model_dir, points, output, distances, _split(columns))
+        inference.predict(model_dir, points, output, distances, _split(columns), text)
 
 
 @app.command()
+@with_text_format
 def evaluate(
     model_dir: ModelDir,
     points: Input,
     columns: Columns = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
+    *,
+    text: TextFormat,
 ) -> None:
     """Measure how well a model fits points.
 
@@ -265,10 +279,11 @@ def evaluate(
       centroids evaluate model held_out.npy
     """
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
-        inference.evaluate(model_dir, points, _split(columns), bad_rows.value)
+        inference.evaluate(model_dir, points, _split(columns), bad_rows.value, text)
 
 
 @app.command()
+@with_text_format
 def inspect(
     model_dir: ModelDir,
     points: Annotated[
@@ -281,6 +296,8 @@ def inspect(
     clusters: Annotated[int, typer.Option(min=1, help="How many clusters to show.")] = 12,
     nearest: Annotated[int, typer.Option(min=1, help="How many points of each to show.")] = 8,
     columns: Columns = None,
+    *,
+    text: TextFormat,
 ) -> None:
     """Show the state of a model, its cluster sizes and examples.
 
@@ -290,7 +307,7 @@ def inspect(
       centroids inspect model --points vectors.npy --words words.txt
     """
     with suggesting_options(points or model_dir, can_drop=False):
-        inspection.inspect(model_dir, points, words, clusters, nearest, _split(columns))
+        inspection.inspect(model_dir, points, words, clusters, nearest, _split(columns), text)
 
 
 @app.command()
@@ -420,7 +437,8 @@ def import_(
 def main() -> None:
     """Runs the command line; mistakes end in one plain sentence, without a traceback."""
     try:
-        app()
+        with showing_warnings():
+            app()
     except Exception as error:
         if _DEBUG in sys.argv[1:]:
             raise

@@ -1,8 +1,14 @@
-"""How a command ends that cannot do what it was asked: one sentence and an exit code."""
+"""How a command ends that cannot do what it was asked: one sentence and an exit code.
+
+The library names arguments (`header=True`); here they become options (`--header`), in errors and in
+warnings alike.
+"""
 
 from __future__ import annotations
 
+import logging
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +20,36 @@ import typer
 _MISTAKE = 2  # a wrong argument, or bad data
 _FAILURE = 1  # a file that cannot be read or written, or anything unforeseen
 
+# Arguments of the library that have another name as options.
+_RENAMED = {"num_epochs": "--epochs"}
+_READING = (
+    "bad_rows",
+    "columns",
+    "decimal",
+    "delimiter",
+    "dtype",
+    "header",
+    "restart_input",
+    "skip_lines",
+    "thousands",
+)
+_ARGUMENTS = (
+    *_READING,
+    "batch_size",
+    "kmeans_plus_plus_num_retries",
+    "mini_batch_steps_per_iteration",
+    "num_clusters",
+    "num_epochs",
+    "relative_tolerance",
+    "seed",
+)
+_VALUES = r"""True|False|\[\.\.\.\]|'[^']*'|"[^"]*"|[\w.]+"""
+_GIVEN = re.compile(rf"\b({'|'.join(_READING)})=({_VALUES})")
+# A field that is a number to its reader: dropping its line, and all that are like it, loses data.
+_HAS_DIGITS = re.compile(r", column [^:]*: .*\d.* is not a number")
+_BOTH_WAYS = "pass restart_input=True to train, or --restart-input on the command line"
+_NAMED = re.compile(rf"(?<![\w'/.-])({'|'.join(_ARGUMENTS)})(?= must be| is for| needs )")
+
 
 def end_with(error: Exception) -> NoReturn:
     """Tells an error on standard error and ends the process."""
@@ -21,8 +57,60 @@ def end_with(error: Exception) -> NoReturn:
     if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
         sys.stderr.close()
     else:
-        typer.echo(f"centroids: {_sentence(error)}", err=True)
+        typer.echo(f"centroids: {with_options(_sentence(error))}", err=True)
     sys.exit(code)
+
+
+def with_options(text: str) -> str:
+    """A message of the library in the words of the command line.
+
+    >>> with_options("if it is a row, say header=False")
+    'if it is a row, say --no-header'
+    >>> with_options("batch_size must be at least 1")
+    '--batch-size must be at least 1'
+    """
+    # The library knows of the one option that goes with an argument of a method.
+    text = text.replace(_BOTH_WAYS, "pass --restart-input")
+    return _NAMED.sub(lambda found: _option(found[1]), _GIVEN.sub(_give, text))
+
+
+def _option(name: str) -> str:
+    return _RENAMED.get(name, "--" + name.replace("_", "-"))
+
+
+def _give(found: re.Match[str]) -> str:
+    name, value = _option(found[1]), found[2]
+    if value == "False":
+        return name.replace("--", "--no-", 1)
+    if value == "True" or value.startswith("["):
+        return name
+    plain = value[1:-1] if value[0] in "\"'" else value
+    return f"{name} {shlex.quote(plain)}"
+
+
+@contextmanager
+def showing_warnings() -> Iterator[None]:
+    """Shows what the library warns of on standard error, once and in the words of options."""
+    logger, handler = logging.getLogger("centroids"), _Warnings(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _Warnings(logging.Handler):
+    """A file is looked at several times in a command: equal warnings are shown once."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._shown: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = with_options(record.getMessage())
+        if text not in self._shown:
+            self._shown.add(text)
+            typer.echo(f"centroids: {text}", err=True)
 
 
 @contextmanager
@@ -45,15 +133,22 @@ def suggesting_options(points: Path, *, can_drop: bool) -> Iterator[None]:
 def _with_options(text: str, points: Path, can_drop: bool) -> str:
     if text.startswith("input_fn gave no batch") or text.endswith("but the input has 0 points"):
         return f"{points} has no rows"
-    text = text.replace("columns=[...]", "--columns")
+    if text.startswith("the input has a saved position"):
+        return (
+            f"the last training stopped within the mini-batches of {points}: go on with the "
+            "options that it had, or begin the file at its beginning with --restart-input"
+        )
+    text = with_options(text)
     if "columns, but the centers of the trained model have" in text:
         more = "" if points.suffix.lower() == ".npy" else "; choose columns with --columns"
         return f"{points}: {text}{more}"
+    if text.startswith("points must be finite"):
+        # A file that is read at once, or mapped, is one batch: its rows are those of the batch.
+        text = text.replace(" in batch 0, row ", f" in {points}, row ")
+        return f"{text}, or leave them out with --bad-rows drop" if can_drop else text
     if not can_drop:
         return text
-    if "remove or replace such rows" in text:
-        return f"{points}: {text}, or leave them out with --bad-rows drop"
-    if re.match(re.escape(str(points)) + r", line \d+[:,]", text):
+    if re.match(re.escape(str(points)) + r", line \d+[:,]", text) and not _HAS_DIGITS.search(text):
         return f"{text}, or leave such lines out with --bad-rows drop"
     return text
 

@@ -19,6 +19,7 @@ from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.export.destination import check_destination
 from centroids.export.tensorflow_checkpoint import find_tensorflow_checkpoint
 from centroids.files import new_file, remove_leftovers
+from centroids.inputs import TextFormat
 from centroids.inputs.bad_rows import BadRows
 
 _BATCH_SIZE = 1 << 14
@@ -91,14 +92,19 @@ def batch_size(model: KMeansClustering, *, distances: bool) -> int:
 
 
 def predict(
-    model_dir: Path, points: Path, output: Path, distances: bool, columns: list[str] | None
+    model_dir: Path,
+    points: Path,
+    output: Path,
+    distances: bool,
+    columns: list[str] | None,
+    text: TextFormat,
 ) -> None:
     """Writes the nearest cluster of each point, or its distances to all centers."""
     model = open_model(model_dir)
     key = model.ALL_DISTANCES if distances else model.CLUSTER_INDEX
-    chosen = choose_columns(points, columns, model_dir)
+    chosen = choose_columns(points, columns, model_dir, text)
     predictions = model.predict(
-        open_points(points, batch_size(model, distances=distances), columns=chosen),
+        open_points(points, batch_size(model, distances=distances), columns=chosen, text=text),
         predict_keys=[key],
         hooks=[ProgressBarHook(description="predicting", value=None)],
         yield_single_examples=False,
@@ -111,12 +117,24 @@ def predict(
     typer.echo(f"Wrote {rows:,} rows to {output}", err=True)
 
 
-def evaluate(model_dir: Path, points: Path, columns: list[str] | None, bad_rows: BadRows) -> None:
+def evaluate(
+    model_dir: Path,
+    points: Path,
+    columns: list[str] | None,
+    bad_rows: BadRows,
+    text: TextFormat,
+) -> None:
     """Prints the metrics of a model on points."""
     model = open_model(model_dir)
-    chosen = choose_columns(points, columns, model_dir)
+    chosen = choose_columns(points, columns, model_dir, text)
     result = model.evaluate(
-        open_points(points, batch_size(model, distances=False), columns=chosen, bad_rows=bad_rows),
+        open_points(
+            points,
+            batch_size(model, distances=False),
+            columns=chosen,
+            bad_rows=bad_rows,
+            text=text,
+        ),
         hooks=[ProgressBarHook(description="evaluating")],
     )
     metric = model.params["distance_metric"]

@@ -22,6 +22,7 @@ from centroids.cli.points import (
     read_columns,
 )
 from centroids.estimator import Checkpoint
+from centroids.inputs import TextFormat
 from centroids.inputs.arrow import import_arrow
 from centroids.kmeans_variables import CLUSTERS, COUNTS
 
@@ -36,6 +37,7 @@ def inspect(
     num_clusters: int,
     num_nearest: int,
     columns: list[str] | None,
+    text: TextFormat,
 ) -> None:
     """Prints the state of a model and, given points, its largest clusters by example."""
     if words is not None and points is None:
@@ -51,8 +53,8 @@ def inspect(
         _show_sizes(console, checkpoint.variables[COUNTS], "points seen")
         return
     names = None if words is None else read_words(words)
-    chosen = choose_columns(points, columns, model_dir)
-    index, distances, nearest = _survey(model, points, num_nearest, chosen)
+    chosen = choose_columns(points, columns, model_dir, text)
+    index, distances, nearest = _survey(model, points, num_nearest, chosen, text)
     if names is not None and len(names) != len(index):
         raise ValueError(f"{words} has {len(names):,} names, {points} has {len(index):,} points")
     sizes = np.bincount(index, minlength=len(nearest))
@@ -110,7 +112,7 @@ def _show_sizes(console: Console, sizes: NDArray[Any], what: str) -> None:
 
 
 def _survey(
-    model: KMeansClustering, points: Path, num_nearest: int, columns: Columns
+    model: KMeansClustering, points: Path, num_nearest: int, columns: Columns, text: TextFormat
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.int64]]:
     """The cluster and distance of each point, and the rows nearest to each center.
 
@@ -119,7 +121,7 @@ def _survey(
         no more rows.
     """
     batches: Iterator[Any] = model.predict(
-        open_points(points, batch_size(model, distances=True), columns=columns),
+        open_points(points, batch_size(model, distances=True), columns=columns, text=text),
         hooks=[ProgressBarHook(description="comparing", value=None)],
         yield_single_examples=False,
     )

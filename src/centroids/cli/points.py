@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 
 from centroids import CheckpointSaverListener
 from centroids.files import read_regular, replace_file
-from centroids.inputs import file_input_fn
+from centroids.inputs import TextFormat, file_input_fn
 from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.csv_layout import detect_layout
+from centroids.inputs.csv_layout import columns_of_words
+from centroids.inputs.file import is_text_file
 from centroids.inputs.npy import NpyFile
 from centroids.kernels import check_points
 
@@ -21,6 +23,7 @@ Columns = Sequence[str | int] | None
 _FILE = "columns.json"
 _MAX_BYTES = 1 << 24
 _WITHOUT_COLUMNS = ".npy"
+ANY_TEXT = TextFormat()
 
 
 def open_points(
@@ -32,6 +35,7 @@ def open_points(
     *,
     columns: Columns,
     bad_rows: BadRows = "raise",
+    text: TextFormat = ANY_TEXT,
 ) -> Callable[[], Any]:
     """As `file_input_fn`, but what is no matrix of real numbers is refused at once, by its name.
 
@@ -41,20 +45,33 @@ def open_points(
         ValueError: If its shape is wrong, or a column is not there.
     """
     input_fn = file_input_fn(
-        path, batch_size, num_epochs, shuffle, seed, columns=columns, bad_rows=bad_rows
+        path,
+        batch_size,
+        num_epochs,
+        shuffle,
+        seed,
+        columns=columns,
+        bad_rows=bad_rows,
+        **dataclasses.asdict(text),
     )
     if path.suffix.lower() == _WITHOUT_COLUMNS:
         check_points(NpyFile(path).read(0, 0), str(path))
     return input_fn
 
 
-def choose_columns(points: Path, asked: list[str] | None, model_dir: Path | None) -> Columns:
+def choose_columns(
+    points: Path,
+    asked: list[str] | None,
+    model_dir: Path | None,
+    text: TextFormat = ANY_TEXT,
+) -> Columns:
     """The columns to take of a file: those asked for, else those that the model was trained with.
 
     Args:
         points: The file. A .npy file has no columns to choose.
         asked: Names, or for a text file numbers from 0; None if the command line has none.
         model_dir: The folder of the model; None if there is none yet.
+        text: How the file is written, if it is text.
 
     Returns:
         Names and numbers; None for all columns.
@@ -64,14 +81,14 @@ def choose_columns(points: Path, asked: list[str] | None, model_dir: Path | None
         ValueError: If it lacks a column that the model was trained with.
     """
     if asked is not None:
-        return _numbers_of(points, asked)
+        return _numbers_of(points, asked, text)
     if model_dir is None or points.suffix.lower() == _WITHOUT_COLUMNS:
         return None
     trained_with = read_columns(model_dir)
     if trained_with is None:
         return None
     try:
-        file_input_fn(points, columns=trained_with)
+        file_input_fn(points, columns=trained_with, **dataclasses.asdict(text))
     except ValueError as error:
         if "has no column" not in str(error):
             raise
@@ -127,9 +144,6 @@ class ColumnsSaver(CheckpointSaverListener):
         replace_file(str(self._file), f"{text}\n".encode())
 
 
-def _numbers_of(points: Path, asked: list[str]) -> list[str | int]:
+def _numbers_of(points: Path, asked: list[str], text: TextFormat) -> list[str | int]:
     """Digits are numbers of columns where a text file has no column of that name."""
-    if points.suffix.lower() in (".parquet", _WITHOUT_COLUMNS):
-        return list(asked)
-    names = detect_layout(points, None, None).names or ()
-    return [int(word) if word.isdecimal() and word not in names else word for word in asked]
+    return columns_of_words(points, asked, text) if is_text_file(points) else list(asked)

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 import centroids
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.inference import find_model
-from centroids.cli.points import Columns, ColumnsSaver, choose_columns, open_points
+from centroids.cli.points import ANY_TEXT, Columns, ColumnsSaver, choose_columns, open_points
 from centroids.estimator import load_latest
+from centroids.inputs import TextFormat, open_stream
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.npy import NpyFile
+from centroids.inputs.stream import check_finite_rows
 
 FULL_BATCH_BYTES = 1 << 30
 _FULL_BATCH_STEPS = 100
@@ -54,6 +56,7 @@ class TrainingPlan:
     bad_rows: BadRows
     restart_input: bool
     columns: list[str] | None
+    text: TextFormat
 
     def check(self) -> None:
         """Raises a ValueError that names an option which cannot be, where its words are not ours.
@@ -91,9 +94,10 @@ def train(plan: TrainingPlan) -> None:
     plan.check()
     trained = _trained_steps(plan)
     is_new, before = trained is None, trained or 0
-    columns = choose_columns(plan.points, plan.columns, None if is_new else plan.model_dir)
+    known = None if is_new else plan.model_dir
+    columns = choose_columns(plan.points, plan.columns, known, plan.text)
     # Opened first: a mistyped name is told before anything is created.
-    open_points(plan.points, columns=columns)
+    open_points(plan.points, columns=columns, text=plan.text)
     full_batch = plan.uses_full_batches
     model = _make_model(plan, full_batch)
     if before:
@@ -188,7 +192,7 @@ def _initial_clusters(given: str) -> str | NDArray[Any]:
 
 def _make_input(plan: TrainingPlan, columns: Columns, full_batch: bool) -> Callable[[], Any]:
     if full_batch:
-        points = read_all(plan.points, columns, plan.bad_rows)
+        points = read_all(plan.points, columns, plan.bad_rows, plan.text)
         return lambda: points
     return open_points(
         plan.points,
@@ -198,6 +202,7 @@ def _make_input(plan: TrainingPlan, columns: Columns, full_batch: bool) -> Calla
         plan.seed,
         columns=columns,
         bad_rows=plan.bad_rows,
+        text=plan.text,
     )
 
 
@@ -214,14 +219,16 @@ def _or(given: T | None, default: T) -> T:
     return default if given is None else given
 
 
-def read_all(path: Path, columns: Columns, bad_rows: BadRows = "raise") -> NDArray[Any]:
+def read_all(
+    path: Path, columns: Columns, bad_rows: BadRows = "raise", text: TextFormat = ANY_TEXT
+) -> NDArray[Any]:
     """All points of a file, read into memory; a .npy file of more than 1 GiB is mapped.
 
     Raises:
         ValueError: If the file has no rows, or cannot be read as points.
         OSError: If it cannot be read at all.
     """
-    input_fn = open_points(path, 1 << 16, columns=columns, bad_rows=bad_rows)
+    input_fn = open_points(path, 1 << 16, columns=columns, bad_rows=bad_rows, text=text)
     if path.suffix.lower() == ".npy" and bad_rows == "raise":
         array = NpyFile(path)
         if path.stat().st_size <= FULL_BATCH_BYTES:
@@ -230,7 +237,11 @@ def read_all(path: Path, columns: Columns, bad_rows: BadRows = "raise") -> NDArr
             # It may be larger than the memory. Who cuts it off meanwhile ends the process.
             points = np.load(path, mmap_mode="r")
     else:
-        batches = list(input_fn())
+        batches: list[Any] = []
+        with open_stream(input_fn) as stream:
+            for batch in stream:
+                check_finite_rows(batch, len(batches))
+                batches.append(batch.features)
         points = np.concatenate(batches) if batches else np.empty(0)
     if len(points) == 0:
         raise ValueError(f"{path} has no rows")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from centroids.bad_row import BadRowError
 from centroids.kernels import NonFiniteError, Points, check_points, find_nonfinite, num_rows
 from centroids.kernels.dense_or_sparse import is_sparse
 
@@ -59,27 +60,32 @@ def check_width(points: Points, dimensions: int, batch: int) -> None:
 
 @contextmanager
 def locate_bad_points(batch: int) -> Iterator[None]:
-    """Turns the kernels' NonFiniteError into a ValueError that also names the batch (from 0)."""
+    """Turns the kernels' NonFiniteError into a BadRowError that also names the batch (from 0)."""
     try:
         yield
     except NonFiniteError as error:
-        raise ValueError(_describe(batch, error)) from None
+        raise _describe(batch, error) from None
 
 
 def check_finite(points: Points, batch: int) -> None:
     """Raises a ValueError that names batch, row and column of the first NaN or infinity."""
     error = find_nonfinite(points)
     if error is not None:
-        raise ValueError(_describe(batch, error)) from None
+        raise _describe(batch, error)
 
 
-def _describe(batch: int, error: NonFiniteError) -> str:
+def _describe(batch: int, error: NonFiniteError) -> BadRowError:
     if error.column is None:
-        return (
-            f"points are too large: squared distances overflow {error.dtype} in "
-            f"batch {batch}, row {error.row}; scale the points down"
+        return BadRowError(
+            f"points are too large: squared distances overflow {error.dtype}",
+            "scale the points down",
+            batch=batch,
+            row=error.row,
         )
-    return (
-        f"points must be finite, got {error.value} in batch {batch}, row {error.row}, "
-        f"column {error.column}; remove or replace such rows"
+    return BadRowError(
+        f"points must be finite, got {error.value}",
+        "remove or replace such rows",
+        batch=batch,
+        row=error.row,
+        column=error.column,
     )

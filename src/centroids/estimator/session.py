@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from centroids.bad_row import BadRowError
 from centroids.estimator.checkpoint import Checkpoint
 from centroids.estimator.metrics import Metric
 from centroids.estimator.model_dir_lock import ModelDirLock
@@ -129,6 +130,15 @@ class Session:
         self._num_batches += 1
         self.num_examples += num_rows(given.features)
         self.num_dropped_rows += given.num_dropped_rows
+        try:
+            self._evaluate(batch, plans)
+        except BadRowError as error:
+            raise error.at_origin(given.origin) from None
+        if self._train_op is not None:
+            self.variables["global_step"] = np.array(self.global_step + 1, np.int64)
+            self.input_position, self.finished = self._batches.position_after(given), False
+
+    def _evaluate(self, batch: Batch, plans: Sequence[Fetches]) -> None:
         for plan in plans:
             for function in plan.functions:
                 batch.get(function)
@@ -136,8 +146,6 @@ class Session:
             metric.update(batch)
         if self._train_op is not None:
             batch.get(self._train_op)
-            self.variables["global_step"] = np.array(self.global_step + 1, np.int64)
-            self.input_position, self.finished = self._batches.position_after(given), False
 
     def checkpoint(self) -> Checkpoint:
         """Returns what a checkpoint of this moment holds. The arrays are not copied."""

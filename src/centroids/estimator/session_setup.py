@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.bad_row import BadRowError
 from centroids.checkpoint_names import DamagedCheckpointError
 from centroids.estimator.checkpoint import UNKNOWN_POSITION, Checkpoint
 from centroids.estimator.endless import RepeatWatch
@@ -71,6 +72,11 @@ class BatchQueue:
         if batch.position is None and not self._calls_again:
             return UNKNOWN_POSITION
         return batch.position
+
+    def locate(self, error: BadRowError) -> ValueError:
+        """The error about a row of a batch that was looked at ahead, with where it came from."""
+        ahead = self._ahead[error.batch] if error.batch < len(self._ahead) else None
+        return error.at_origin(None if ahead is None else ahead.origin)
 
     def look_ahead(self, variables: Variables, random: np.random.Generator) -> Iterator[Batch]:
         """Yields the coming batches and leaves them in their places."""
@@ -145,7 +151,10 @@ def create_session(
         return session
     variables = {name: np.array(value) for name, value in spec.variables.items()}
     variables["global_step"] = np.array(0, np.int64)
-    _initialize(spec, batches, variables, random, dict(warm or {}))
+    try:
+        _initialize(spec, batches, variables, random, dict(warm or {}))
+    except BadRowError as error:
+        raise batches.locate(error) from None
     return Session(spec, variables, batches, config, metrics, params, random=random)
 
 

@@ -11,10 +11,10 @@ from typing import BinaryIO
 import numpy as np
 
 from centroids.checkpoint_names import STATE_FILE, NewerCheckpointError
+from centroids.crc32c import masked_crc32c
 from centroids.estimator.checkpoint import UNKNOWN_POSITION, Checkpoint
 from centroids.estimator.checkpoint_folder import find_entries, read_entry
 from centroids.estimator.checkpoint_list import Entry, read_list
-from centroids.export.crc32c import masked_crc32c
 from centroids.export.tensorflow_checkpoint import (
     list_tensorflow_checkpoints,
     open_tensorflow_checkpoint,

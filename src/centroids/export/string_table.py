@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from centroids.export.crc32c import masked_crc32c
+from centroids.crc32c import masked_crc32c
+from centroids.protobuf import DamagedMessageError, read_varint
 
 _FOOTER_SIZE = 48
 _MAGIC = bytes.fromhex("57fb808b247547db")
@@ -28,8 +29,8 @@ _TRAILER_SIZE = 5
 _MAX_KEY_SIZE = 4096
 
 
-class DamagedTableError(ValueError):
-    """The bytes are no sorted string table, or were altered."""
+# The bytes are no table, or were altered. A table holds messages: their errors are its own.
+DamagedTableError = DamagedMessageError
 
 
 def read_table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -65,34 +66,6 @@ def read_table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
                 raise DamagedTableError("its keys are not in order")
             previous = key
             yield key, value
-
-
-def read_varint(data: bytes, position: int) -> tuple[int, int]:
-    """Reads a number of up to 64 bits: 7 bits a byte, the lowest first, the last byte below 128.
-
-    Returns:
-        The number and the position after it.
-
-    Raises:
-        DamagedTableError: If the data end within it, or it is too large or needlessly long.
-
-    >>> read_varint(bytes([0xAC, 0x02]), 0)
-    (300, 2)
-    """
-    number = 0
-    for shift in range(0, 70, 7):
-        if position >= len(data):
-            raise DamagedTableError("it ends within a number")
-        byte = data[position]
-        position += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            if number >= 1 << 64:
-                break
-            if byte == 0 and shift > 0:
-                raise DamagedTableError("it has a number with needless bytes")
-            return number, position
-    raise DamagedTableError("it has a number of more than 64 bits")
 
 
 def _read_block(data: bytes, offset: int, size: int) -> bytes:

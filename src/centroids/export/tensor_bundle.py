@@ -9,13 +9,15 @@ The values of its table are protocol buffers, of which few fields matter here:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from centroids.export.string_table import DamagedTableError, read_table, read_varint
+from centroids.export.string_table import DamagedTableError, read_table
+from centroids.protobuf import as_message as _message
+from centroids.protobuf import as_number as _number
+from centroids.protobuf import read_fields as _fields
 
 _READABLE_VERSION = 1
 # What TensorFlow 2 adds to the name of an object's variable in a checkpoint.
@@ -130,38 +132,3 @@ def _read_shape(message: bytes) -> tuple[int, ...]:
     """The dimensions of a TensorShapeProto."""
     dimensions = (_message(value) for field, value in _fields(message) if field == 2)
     return tuple(_number(dict(_fields(dimension)).get(1, 0)) for dimension in dimensions)
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The numbers and values of the fields of a protocol buffer."""
-    position = 0
-    while position < len(message):
-        tag, position = read_varint(message, position)
-        kind = tag & 7
-        if kind == 0:
-            value, position = read_varint(message, position)
-            yield tag >> 3, value
-            continue
-        if kind == 2:
-            size, position = read_varint(message, position)
-        elif kind in (1, 5):
-            size = 8 if kind == 1 else 4
-        else:
-            raise DamagedTableError(f"a field has the unknown kind {kind}")
-        piece = message[position : position + size]
-        position += size
-        if position > len(message):
-            raise DamagedTableError("a field does not fit into its message")
-        yield tag >> 3, piece if kind == 2 else int.from_bytes(piece, "little")
-
-
-def _number(value: int | bytes) -> int:
-    if isinstance(value, bytes):
-        raise DamagedTableError("a field should be a number")
-    return value
-
-
-def _message(value: int | bytes) -> bytes:
-    if isinstance(value, int):
-        raise DamagedTableError("a field should be a message")
-    return value

@@ -27,7 +27,7 @@ from centroids.checkpoint_names import (
     TENSORFLOW_STATE_FILE,
     DamagedCheckpointError,
 )
-from centroids.export.crc32c import masked_crc32c
+from centroids.crc32c import masked_crc32c
 from centroids.export.string_table import DamagedTableError
 from centroids.export.tensor_bundle import TensorFlowVariable, read_index
 from centroids.files import open_regular, read_regular

@@ -5,10 +5,13 @@ from centroids.inputs.errors import OutOfRangeError
 from centroids.inputs.file import file_input_fn
 from centroids.inputs.memory import limit_epochs, numpy_input_fn
 from centroids.inputs.npy import npy_input_fn
+from centroids.inputs.pandas_table import pandas_input_fn
 from centroids.inputs.parquet import parquet_input_fn
 from centroids.inputs.source import Source
 from centroids.inputs.sparse import SparseTensorValue
 from centroids.inputs.stream import BatchStream, InputBatch, open_stream
+from centroids.inputs.text_format import TextFormat
+from centroids.inputs.tfrecord import tfrecord_input_fn
 
 __all__ = [
     "BatchStream",
@@ -16,11 +19,14 @@ __all__ = [
     "OutOfRangeError",
     "Source",
     "SparseTensorValue",
+    "TextFormat",
     "csv_input_fn",
     "file_input_fn",
     "limit_epochs",
     "npy_input_fn",
     "numpy_input_fn",
     "open_stream",
+    "pandas_input_fn",
     "parquet_input_fn",
+    "tfrecord_input_fn",
 ]

@@ -17,6 +17,11 @@ def check_positive(name: str, value: object) -> int:
     return _check_integer(name, value, 1)
 
 
+def check_not_negative(name: str, value: object) -> int:
+    """The integer `value`, at least 0; else a ValueError that names it."""
+    return _check_integer(name, value, 0)
+
+
 def check_num_epochs(value: object) -> int | None:
     """None (for ever) or an integer of at least 1; else a ValueError."""
     if value is None:

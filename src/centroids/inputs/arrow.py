@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,15 +34,29 @@ def matrix_of_table(table: Any, name: str, first_row: int = 0) -> NDArray[Any]:
 
     Raises:
         TypeError: If a column holds no numbers.
-        ValueError: If the lists of a column differ in length, or there is no column.
+        ValueError: If the lists of a column differ in length, there is no column, or two have the
+            same name.
     """
     if not table.column_names:
         raise ValueError(f"{name} is a table without columns")
+    check_different_names(table.column_names, name)
     parts = [
         _matrix_of_column(table.column(index), f"{name}[{label!r}]", first_row)
         for index, label in enumerate(table.column_names)
     ]
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def check_different_names(names: Sequence[Any], name: str) -> None:
+    """Raises a ValueError if two columns of a table have the same name; an empty one is none."""
+    seen: set[Any] = set()
+    for each in names:
+        if each in seen and each != "":
+            raise ValueError(
+                f"{name} has {list(names).count(each)} columns called {each!r}; give them "
+                "different names"
+            )
+        seen.add(each)
 
 
 def check_column_type(kind: Any, name: str) -> None:

@@ -73,14 +73,31 @@ def describe_bad_value(features: Columns, row: int) -> str:
     >>> describe_bad_value(np.array([[1.0, 2.0], [3.0, np.nan]]), 1)
     'column 1 is nan'
     """
-    parts = features if isinstance(features, dict) else {"": features}
-    for key, part in parts.items():
+    for key, part in _parts(features).items():
         values = _values_of_row(part, row)
         bad = np.flatnonzero(~np.isfinite(values))
         if bad.size:
             of_key = f" of {key!r}" if key else ""
             return f"column {bad[0]}{of_key} is {values[bad[0]]}"
     return "it is no row of numbers"
+
+
+def find_bad_value(features: Columns, row: int) -> tuple[int, Any]:
+    """The column and the value of the first in a row that is not finite.
+
+    Columns are counted in the matrix that a dict is joined to, in the order of its sorted keys.
+
+    >>> find_bad_value({"b": np.array([np.inf]), "a": np.array([1.0])}, 0)
+    (1, np.float64(inf))
+    """
+    parts = [_values_of_row(part, row) for _, part in sorted(_parts(features).items())]
+    values = np.concatenate(parts)
+    column = int(np.argmin(np.isfinite(values)))
+    return column, values[column]
+
+
+def _parts(features: Columns) -> dict[str, Rows]:
+    return features if isinstance(features, dict) else {"": features}
 
 
 class DroppedRows:

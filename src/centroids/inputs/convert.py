@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import array
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Number
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.inputs.arrow import matrix_of_table
+from centroids.inputs.arrow import check_different_names, matrix_of_table
 from centroids.inputs.sparse import (
     Sparse,
     csr_of_coordinates,
@@ -106,6 +107,26 @@ def num_rows(columns: Columns) -> int:
     if isinstance(columns, dict):
         columns = next(iter(columns.values()))
     return int(columns.shape[0])
+
+
+def length_of_vector(value: Any) -> int | None:
+    """The number of elements of a batch [n] without labels, not yet converted; else None."""
+    if (
+        isinstance(value, tuple)
+        and len(value) in (1, 2)
+        and all(part is None for part in value[1:])
+    ):
+        value = value[0]
+    if isinstance(value, (list, tuple)):
+        return len(value) if value and all(map(_is_scalar, value)) else None
+    if isinstance(value, Mapping) or not hasattr(value, "shape"):
+        return None
+    shape = tuple(value.shape)
+    return int(shape[0]) if len(shape) == 1 else None
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, (Number, np.generic)) or getattr(value, "shape", None) == ()
 
 
 def is_one_batch(value: Any) -> bool:
@@ -211,6 +232,8 @@ def _find_converter(kind: type) -> _Converter | None:
         return matrix_of_table
     if hasattr(kind, "to_numpy") and hasattr(kind, "columns"):
         return _array_of_data_frame
+    if hasattr(kind, "to_numpy") and hasattr(kind, "iloc"):
+        return _array_of_series
     if hasattr(kind, "__array__"):
         return _array_of_any
     return None
@@ -253,16 +276,24 @@ def _rows_of_torch(value: Any, name: str) -> Rows:
     return np.asarray(tensor.numpy())
 
 
+def _array_of_series(value: Any, name: str) -> NDArray[Any]:
+    """A column of pandas, whose own number types would come as objects; a missing one is NaN."""
+    del name
+    array = np.asarray(value.to_numpy())
+    if array.dtype.kind == "O" and getattr(value.dtype, "kind", "O") in "biuf":
+        array = np.asarray(value.to_numpy(dtype=np.float64, na_value=np.nan))
+    return array
+
+
 def _array_of_data_frame(value: Any, name: str) -> NDArray[Any]:
+    check_different_names(list(value.columns), name)
     array = np.asarray(value.to_numpy())
     if array.dtype.kind != "O":
         return array
     # Columns of several kinds, or of pandas' own number types, come as objects.
     columns = []
     for label in value.columns:
-        column = np.asarray(value[label].to_numpy())
-        if column.dtype.kind == "O" and getattr(value[label].dtype, "kind", "O") in "biuf":
-            column = value[label].to_numpy(dtype=np.float64, na_value=np.nan)
+        column = _array_of_series(value[label], name)
         if column.dtype.kind not in "biufc":
             raise TypeError(
                 f"the columns of {name} must hold numbers, but column {label!r} holds "

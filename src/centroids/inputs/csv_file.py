@@ -12,23 +12,24 @@ from typing import IO, Any, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from centroids.inputs.arguments import check_bool, check_file
+from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.csv_fields import is_whole, split_fields
 from centroids.inputs.csv_layout import (
     Layout,
     choose_columns,
     decode_line,
     detect_layout,
-    is_number,
-    is_whole,
     read_line,
-    split_fields,
 )
 from centroids.inputs.source import Position
+from centroids.inputs.text_format import TextFormat, find_remedy
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading
 
 _CHUNK_LINES = 4096
 _CHECKED_BYTES = 64
+# What makes numbers of those with decimal commas, and none of those with points.
+_DECIMAL_COMMAS = str.maketrans({",": ".", ".": "\0"})
 
 
 def csv_input_fn(
@@ -41,15 +42,19 @@ def csv_input_fn(
     columns: Sequence[str | int] | None = None,
     delimiter: str | None = None,
     header: bool | None = None,
-    dtype: DTypeLike = np.float32,
+    dtype: DTypeLike | None = None,
     bad_rows: BadRows = "raise",
+    decimal: str = ".",
+    thousands: str | None = None,
+    skip_lines: int = 0,
 ) -> Callable[[], CsvSource]:
     """Makes an input function that feeds the rows of a CSV file, in bounded memory.
 
     Blank lines, and lines before the first row that begin with #, are skipped. A field may stand in
     quotation marks, except between white space, where they are characters like others; a line with
-    one that is not closed, or with text after the second one, is no row. With `shuffle`, the rows
-    are permuted within windows of 64 MiB; the windows come in the order of the file.
+    one that is not closed, or with text after the second one, is no row. A first line `sep=;`, by
+    which Excel tells the delimiter, is no row either. With `shuffle`, the rows are permuted within
+    windows of 64 MiB; the windows come in the order of the file.
 
     Args:
         path: A text file of numbers in UTF-8, one row a line.
@@ -57,39 +62,37 @@ def csv_input_fn(
         num_epochs: How often to read the file; None: for ever.
         shuffle: Whether to shuffle the rows, in each epoch anew.
         seed: Of the shuffling.
-        columns: The names or numbers (from 0) of the columns to take, in this order; None: all.
+        columns: The names or numbers (from 0) of the columns to take, in this order; None: all, but
+            for an index that was written without a name, which the log tells.
         delimiter: What separates the fields; None finds out by the first line: a tab, a semicolon,
             a comma, or else any white space.
-        header: Whether the first line holds the names of the columns; None finds out.
-        dtype: The floating-point type of the batches.
+        header: Whether the first line holds the names of the columns; None finds out by the columns
+            that are taken. The log tells what it was taken for where that could be wrong.
+        dtype: The floating-point type of the batches; None: float64, which holds the digits of
+            whole numbers up to 2^53. float32 takes half the memory.
         bad_rows: "raise" raises at a line that is no row of numbers (nan and inf count as numbers
             here, but not for who computes with them); "drop" leaves such lines out, and rows with
             NaN or infinity too, and says so in the log.
+        decimal: The decimal mark, "." or ",".
+        thousands: What groups the digits of large numbers, such as ","; None: nothing does.
+        skip_lines: How many lines at the beginning of the file to pass over.
 
     Returns:
         A function that returns a new source at each call. Batches are [n, columns].
 
     Raises:
         OSError: If the file cannot be read; FileNotFoundError if it is not there.
-        ValueError: If the file is empty, a column is not there, the header that there is to be is
-            malformed, or an argument has a value that is not allowed. While reading: if a field is
-            no number; it names file, line and column.
+        ValueError: If the file is empty or no text in UTF-8, a column is not there or two have its
+            name, the header that there is to be is malformed, or an argument has a value that is
+            not allowed. While reading: if a field is no number; it names file, line and column.
     """
     file = check_file(path)
     reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
-    if header is not None:
-        check_bool("header", header)
-    if delimiter is not None and not _is_delimiter(delimiter):
-        raise ValueError(
-            "delimiter must be a single character, no quotation mark or line break, or None; got "
-            f"{delimiter!r}"
-        )
-    element_type = np.dtype(dtype)
-    if element_type.kind != "f":
-        raise ValueError(f"dtype must be a floating-point type, got {element_type}")
-    layout = detect_layout(file, delimiter, header)
+    type_name = None if dtype is None else np.dtype(dtype).name
+    text = TextFormat(header, delimiter, decimal, thousands, skip_lines, type_name)
+    layout = detect_layout(file, text, columns)
     chosen = choose_columns(file, layout, columns)
-    return functools.partial(CsvSource, file, reading, layout, chosen, element_type)
+    return functools.partial(CsvSource, file, reading, layout, chosen)
 
 
 class CsvSource(WindowedSource):
@@ -105,15 +108,17 @@ class CsvSource(WindowedSource):
         reading: Reading,
         layout: Layout,
         columns: tuple[int, ...] | None,
-        dtype: np.dtype[Any],
     ) -> None:
-        self._layout, self._columns, self._dtype = layout, columns, dtype
+        self._layout, self._columns, self._text = layout, columns, layout.text
+        dtype = self._dtype = layout.text.element_type
         self._num_bytes = file.stat().st_size
         self._width = layout.num_fields if columns is None else len(columns)
-        identity = {
+        identity: dict[str, Any] = {
             "columns": self._width if columns is None else list(columns),
             "dtype": dtype.name,
         }
+        if not self._text.has_plain_numbers:
+            identity["numbers"] = [self._text.decimal, self._text.thousands]
         if reading.shuffle:
             identity["bytes"] = self._num_bytes
         super().__init__("csv", file, reading, self._width * dtype.itemsize, identity)
@@ -210,8 +215,12 @@ class CsvSource(WindowedSource):
             unsure = [text for text in texts if '"' in text]
         else:
             unsure = texts
-        if not all(is_whole(text, layout) for text in unsure):
+        if not all(is_whole(text, layout.delimiter, layout.num_fields) for text in unsure):
             raise ValueError(f"a line has not {layout.num_fields} fields")
+        if not self._text.has_plain_numbers:
+            if self._text.thousands is not None or layout.delimiter == self._text.decimal:
+                return self._load_fields(texts)
+            texts = [text.translate(_DECIMAL_COMMAS) for text in texts]
         matrix = np.loadtxt(
             texts,
             dtype=np.float64,
@@ -224,6 +233,17 @@ class CsvSource(WindowedSource):
         if matrix.shape != (len(texts), self._width):
             raise ValueError(f"a line has not {self._width} fields")
         return matrix
+
+    def _load_fields(self, texts: list[str]) -> NDArray[np.float64]:
+        """As `_load`, of numbers that NumPy cannot read."""
+        rows = []
+        for text in texts:
+            fields = split_fields(text, self._layout.delimiter)
+            if len(fields) != self._layout.num_fields:
+                raise ValueError(f"a line has not {self._layout.num_fields} fields")
+            taken = fields if self._columns is None else [fields[each] for each in self._columns]
+            rows.append([self._text.number(field) for field in taken])
+        return np.array(rows)
 
     def _load_good(self, texts: list[str]) -> NDArray[np.float64]:
         """As `_load`, with a row of NaN for each line that is none; by halves to find them."""
@@ -238,13 +258,13 @@ class CsvSource(WindowedSource):
     def _raise_bad_line(self, texts: list[str], first_line: int, error: ValueError) -> NoReturn:
         """Raises a ValueError that names file, line and column of what is no number."""
         for number, text in enumerate(texts, first_line):
-            problem = self._find_problem(text) if text.strip() else None
+            problem = self._find_problem(text, number) if text.strip() else None
             if problem is not None:
                 raise ValueError(f"{self._file}, line {number}{problem}") from error
         last_line = first_line + len(texts) - 1
         raise ValueError(f"{self._file}, lines {first_line} to {last_line}: {error}") from error
 
-    def _find_problem(self, text: str) -> str | None:
+    def _find_problem(self, text: str, number: int) -> str | None:
         """What makes a line no row of numbers, to be read after its place; None if it is one."""
         layout = self._layout
         try:
@@ -254,10 +274,12 @@ class CsvSource(WindowedSource):
         if len(fields) != layout.num_fields:
             return f": {len(fields)} fields, but the first line has {layout.num_fields}"
         for column in range(len(fields)) if self._columns is None else self._columns:
-            if not is_number(fields[column]):
+            if not self._text.is_number(fields[column]):
+                could_be_names = layout.guessed_row and number == layout.first_line
+                remedy = find_remedy(fields[column], self._text, could_be_names)
                 return (
                     f", column {layout.describe(column)}: {_shorten(fields[column])} is not a "
-                    "number; correct it, or choose other columns with columns=[...]"
+                    f"number; {remedy}"
                 )
         try:
             self._load([text])
@@ -265,20 +287,29 @@ class CsvSource(WindowedSource):
             return f": {error}"
         return None
 
+    def _locate_row(self, epoch: int, window: Position, row: int, column: int | None) -> str:
+        number, _ = self._find_line(window, row)
+        if column is None:
+            return f"line {number}"
+        taken = column if self._columns is None else self._columns[column]
+        return f"line {number}, column {self._layout.describe(taken)}"
+
     def _describe_row(self, epoch: int, window: Position, row: int, reason: str) -> str:
+        number, text = self._find_line(window, row)
+        return f"line {number}{self._find_problem(text, number) or f': {reason}'}"
+
+    def _find_line(self, window: Position, row: int) -> tuple[int, str]:
+        """The number and the text of the line that is a row of a window."""
         number = window.get("line", self._layout.first_line) - 1
+        text = ""
         with self._open_at(window) as handle:
             while line := read_line(handle, self._file, number + 1):
                 number, text = number + 1, decode_line(line)
                 if text.strip():
                     if row == 0:
-                        return f"line {number}{self._find_problem(text) or f': {reason}'}"
+                        break
                     row -= 1
-        return reason  # the file was cut off in the meantime
-
-
-def _is_delimiter(value: object) -> bool:
-    return isinstance(value, str) and len(value) == 1 and value not in '"\r\n'
+        return number, text  # the last one, if the file was cut off in the meantime
 
 
 def _read_before(handle: IO[bytes]) -> bytes:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import itertools
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from centroids.inputs.arrow import check_different_names
+from centroids.inputs.csv_fields import empty_quoted_fields, split_fields
+from centroids.inputs.csv_header import guess_header, is_index
+from centroids.inputs.file_kinds import check_is_text
+from centroids.inputs.text_format import TextFormat
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MAX_LINE_BYTES = 64 << 20
 _DELIMITERS = ("\t", ";", ",")  # in this order: decimals and names may have commas
-_QUOTED = r'"[^"]*+(?:""[^"]*+)*+"'
-_QUOTED_FIELD = re.compile(rf"(?<![^\t;,\s]){_QUOTED}")
+_DELIMITER_LINE = re.compile(r"sep=(.)", re.IGNORECASE)
+_LOOKED_AT, _LOOKED_AT_BYTES = 8, 1 << 20  # lines
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -22,71 +31,110 @@ class Layout:
     """Where the rows of a text file begin and how they are split.
 
     Attributes:
+        text: How it is written, as far as it was told.
         delimiter: One character; None: any white space.
         names: The names of the columns; None if the file has none.
         num_fields: The fields of a row.
         first_byte: Where the rows begin.
         first_line: The number of that line, from 1.
+        guessed_row: Whether the first row could also be a header, for all that was told.
+        indices: The numbers of the columns without a name that count the rows.
     """
 
+    text: TextFormat
     delimiter: str | None
     names: tuple[str, ...] | None
     num_fields: int
     first_byte: int
     first_line: int
+    guessed_row: bool = False
+    indices: tuple[int, ...] = ()
 
     def describe(self, column: int) -> str:
         """A column as messages name it: its number from 0, with its name if it has one."""
         return f"{column}" if self.names is None else f"{column} ({self.names[column]!r})"
 
 
-def detect_layout(file: Path, delimiter: str | None, header: bool | None) -> Layout:
+@dataclass(frozen=True)
+class _Start:
+    """The first lines of a file, without blank ones and comments before them.
+
+    Attributes:
+        first_byte: Where the first of them begins.
+        first_line: Its number, from 1.
+        comment: The last comment before them; empty if there is none.
+        delimiter: What the file itself says separates fields; None if it says nothing.
+        lines: The text of each, and its number of bytes.
+        next_byte: Where the second of them begins.
+        next_line: Its number.
+    """
+
+    first_byte: int
+    first_line: int
+    comment: str
+    delimiter: str | None
+    lines: list[str]
+    next_byte: int
+    next_line: int
+
+
+def detect_layout(
+    file: Path, text: TextFormat, columns: Sequence[str | int] | None = None
+) -> Layout:
     """Looks at the first lines of a file.
 
-    The first line is a header if it has no number, or if a field of it is no number where the next
-    line has one; or if it is a comment with as many fields as the rows, as numpy.savetxt writes. A
-    line that is malformed is no header, but a row, which is refused or dropped when it is read.
+    `csv_header` says how a header is told from a row; a guess that could be wrong goes to the log.
+    Names are also taken from a comment with as many fields as the rows, as numpy.savetxt writes.
+    A line that is malformed is no header, but a row, which is refused or dropped when it is read.
+    So is one with a name that is asked for: it is a header.
 
     Args:
         file: The file.
-        delimiter: Given, or None to find out.
-        header: Whether there is a header; None to find out.
+        text: What is known of it.
+        columns: The names or numbers of the columns that are taken; None: all.
 
     Raises:
-        ValueError: If the file has no line, or if the header that there is to be is malformed.
+        ValueError: If the file is no text or has no line, if the header that there is to be is
+            malformed, or two columns of it have one name.
     """
-    first_byte, first_line, comment = 0, 1, ""
-    rows: list[tuple[str, int]] = []
-    with file.open("rb") as handle:
-        while line := read_line(handle, file, first_line):
-            text = decode_line(line).strip()
-            if not rows and (not text or text.startswith("#")):
-                first_byte, first_line = first_byte + len(line), first_line + 1
-                comment = text or comment
-            elif text:
-                rows.append((decode_line(line), len(line)))
-            if len(rows) == 2:
-                break
-    if not rows:
+    check_is_text(file)
+    start = _read_start(file, text)
+    if not start.lines:
         raise ValueError(f"{file} has no rows")
-    first = rows[0][0]
-    if delimiter is None:
-        delimiter = _find_delimiter(first)
+    first = start.lines[0]
+    delimiter = text.delimiter or start.delimiter or _find_delimiter(first, text)
+    if delimiter is None and text.thousands is not None and text.thousands.isspace():
+        raise ValueError(
+            f"thousands={text.thousands!r} needs another delimiter than white space, which is what "
+            f"separates the fields of {file}"
+        )
+    header, certain = text.header, True
     try:
         fields = _split_names(first, delimiter)
     except ValueError as error:
         if header:
-            raise ValueError(f"{file}, line {first_line}: {error}") from None
+            raise ValueError(f"{file}, line {start.first_line}: {error}") from None
         fields, header = first.split(delimiter), False
-    names = _split_names_or_none(comment.lstrip("#").strip(), delimiter) if comment else None
+    following = [row for line in start.lines[1:] if (row := _split_or_none(line, delimiter))]
+    names = _split_or_none(start.comment, delimiter) if start.comment else None
     if header is None:
-        second = _split_names_or_none(rows[-1][0], delimiter)
-        header = _looks_like_header(fields, second or [], len(rows))
+        header, certain = _find_header(fields, following, names, columns, text)
+        if not certain:
+            _tell_guess(file, start, header)
     if header:
         names = fields
-        first_byte, first_line = first_byte + rows[0][1], first_line + 1
-    known = tuple(names) if names is not None and len(names) == len(fields) else None
-    return Layout(delimiter, known, len(fields), first_byte, first_line)
+    elif names is not None and not len(set(names)) == len(names) == len(fields):
+        names = None  # words of a comment that are no names
+    return Layout(
+        text,
+        delimiter,
+        tuple(names) if names is not None else None,
+        len(fields),
+        start.next_byte if header else start.first_byte,
+        start.next_line if header else start.first_line,
+        not header and text.header is None and names is None,
+        _find_indices(names, following if header else [fields, *following]),
+    )
 
 
 def choose_columns(
@@ -94,17 +142,30 @@ def choose_columns(
 ) -> tuple[int, ...] | None:
     """The numbers of the chosen columns; None for all.
 
+    An index without a name is not among them unless it is asked for; that is told in the log.
+
     Raises:
-        ValueError: If a column is not there.
+        ValueError: If a column is not there, or its name is that of two.
     """
     if columns is None:
-        return None
+        check_different_names(layout.names or (), str(file))
+        others = tuple(each for each in range(layout.num_fields) if each not in layout.indices)
+        if not layout.indices or not others:
+            return None
+        logger.warning(
+            "%s: column %s counts the rows, as an index does, and is not taken; to take it, name "
+            "it in columns=[...]",
+            file,
+            " and column ".join(map(layout.describe, layout.indices)),
+        )
+        return others
     if isinstance(columns, str) or not columns:
         raise ValueError(f"columns must be a list of names or numbers, got {columns!r}")
     available = range(layout.num_fields) if layout.names is None else layout.names
     numbers = []
     for column in columns:
         if isinstance(column, str) and layout.names is not None and column in layout.names:
+            check_different_names([each for each in layout.names if each == column], str(file))
             numbers.append(layout.names.index(column))
         elif not isinstance(column, str) and column in range(layout.num_fields):
             numbers.append(int(column))
@@ -115,54 +176,36 @@ def choose_columns(
     return tuple(numbers)
 
 
+def columns_of_words(file: Path, words: Sequence[str], text: TextFormat) -> list[str | int]:
+    """What words mean that may be names of columns or their numbers.
+
+    A word of digits is the number of a column, unless the file has a column of that name.
+
+    Args:
+        file: A text file.
+        words: Such words, as the command line has them.
+        text: How the file is written.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is no text file.
+    """
+    num_fields = detect_layout(file, dataclasses.replace(text, header=False)).num_fields
+    # The number of a column that is not there may be a name of digits, such as a year.
+    numbers = [int(word) if word.isdecimal() and int(word) < num_fields else word for word in words]
+    names = detect_layout(file, text, numbers).names or ()
+    columns = zip(words, numbers, strict=True)
+    chosen = [word if word in names else number for word, number in columns]
+    # What is neither is refused as the number of a column, if it has digits.
+    return [
+        int(word) if isinstance(word, str) and word.isdecimal() and word not in names else word
+        for word in chosen
+    ]
+
+
 def decode_line(line: bytes) -> str:
     """The text of a line; what is not UTF-8 is replaced, as it may be in a column not taken."""
     return line.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", errors="replace").rstrip("\r\n")
-
-
-def split_fields(text: str, delimiter: str | None) -> list[str]:
-    """The fields of a line, without outer white space.
-
-    A field that begins with a quotation mark ends at the next one that is not doubled. Between
-    white space, quotation marks are characters like others: they are words of word vectors.
-
-    >>> split_fields('"1","a ""b"", c", 5', ",")
-    ['1', 'a "b", c', '5']
-    >>> split_fields('" 1 5', None)
-    ['"', '1', '5']
-
-    Raises:
-        ValueError: If a quotation mark has no second one, or if its field goes on after that.
-    """
-    if delimiter is None:
-        return text.split()
-    if '"' not in text:
-        return [field.strip() for field in text.split(delimiter)]
-    if not _has_closed_quotes(text):
-        raise ValueError("a quotation mark is not closed")
-    if not _pattern_of_line(delimiter, "*").fullmatch(text):
-        raise ValueError("a quoted field is not closed, or goes on after its second quotation mark")
-    return [_unquote(field).strip() for field in _pattern_of_field(delimiter).findall(text)]
-
-
-def is_whole(text: str, layout: Layout) -> bool:
-    """Whether a line has the fields of a row, and none of them is malformed."""
-    delimiter, others = layout.delimiter, layout.num_fields - 1
-    if delimiter is None:
-        return len(text.split()) == layout.num_fields
-    if '"' not in text:
-        return text.count(delimiter) == others
-    pattern = _pattern_of_line(delimiter, f"{{{others}}}")
-    return _has_closed_quotes(text) and pattern.fullmatch(text) is not None
-
-
-def is_number(field: str) -> bool:
-    """Whether a field is a number; Python's underscores and other scripts do not count."""
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return "_" not in field and field.strip().isascii()
 
 
 def read_line(handle: IO[bytes], file: Path, number: int) -> bytes:
@@ -179,24 +222,76 @@ def read_line(handle: IO[bytes], file: Path, number: int) -> bytes:
     return line
 
 
-def _looks_like_header(first: list[str], second: list[str], num_rows: int) -> bool:
-    if not any(map(is_number, first)):
-        return True
-    if num_rows < 2:
-        return False
-    return any(
-        not is_number(above) and is_number(below)
-        for above, below in zip(first, second, strict=False)
+def _read_start(file: Path, text: TextFormat) -> _Start:
+    number, place, comment, delimiter = 0, 0, "", None
+    first, second = (0, 1), (0, 1)
+    lines: list[str] = []
+    with file.open("rb") as handle:
+        while line := read_line(handle, file, number + 1):
+            number, begin, place = number + 1, place, place + len(line)
+            content = decode_line(line)
+            if number == 1 and (told := _DELIMITER_LINE.fullmatch(content)):
+                delimiter = told[1]  # a line by which Excel tells the delimiter
+            elif number <= text.skip_lines:
+                pass
+            elif not lines and content.lstrip().startswith("#"):
+                comment = content.strip()
+            elif content.strip():
+                if not lines:
+                    first, second = (begin, number), (place, number + 1)
+                lines.append(content)
+                if len(lines) == _LOOKED_AT or (len(lines) > 1 and place > _LOOKED_AT_BYTES):
+                    break
+    return _Start(*first, comment.lstrip("#").strip(), delimiter, lines, *second)
+
+
+def _find_header(
+    fields: list[str],
+    following: list[list[str]],
+    comment: list[str] | None,
+    columns: Sequence[str | int] | None,
+    text: TextFormat,
+) -> tuple[bool, bool]:
+    """Whether the first line is a header, and whether that is certain."""
+    names = [column for column in columns or () if isinstance(column, str)]
+    if names and comment is not None and set(names) <= set(comment):
+        return False, True
+    if names and set(names) <= set(fields):
+        return True, True
+    numbers = [column for column in columns or () if column in range(len(fields))]
+    guess = guess_header(fields, following, [int(each) for each in numbers] or None, text)
+    return guess.header, guess.certain
+
+
+def _tell_guess(file: Path, start: _Start, header: bool) -> None:
+    line = start.lines[0].strip()
+    logger.warning(
+        "%s: line %d, %s, is taken %s",
+        file,
+        start.first_line,
+        repr(line if len(line) <= 60 else line[:57] + "..."),
+        "for the names of the columns; if it is a row, say header=False"
+        if header
+        else "for a row; if it holds the names of the columns, say header=True",
     )
 
 
-def _find_delimiter(first: str) -> str | None:
+def _find_indices(names: Sequence[str] | None, rows: list[list[str]]) -> tuple[int, ...]:
+    """The columns that are an index; only files with names have one."""
+    return tuple(column for column, name in enumerate(names or ()) if is_index(name, column, rows))
+
+
+def _find_delimiter(first: str, text: TextFormat) -> str | None:
     """What separates the fields of the first line; a comma if it has only one."""
-    outside = _QUOTED_FIELD.sub('""', first)
+    outside = empty_quoted_fields(first)
+    # A decimal comma separates fields only where those that have one are in quotes.
+    is_mark = text.decimal == "," and '"' not in first
     for candidate in _DELIMITERS:
-        if candidate in outside:
+        if candidate in outside and not (is_mark and candidate == ","):
             return candidate
-    return None if re.search(r"\s", outside.strip()) else ","
+    if re.search(r"\s", outside.strip()):
+        return None
+    return ";" if is_mark else ","
 
 
 def _split_names(text: str, delimiter: str | None) -> list[str]:
@@ -205,35 +300,8 @@ def _split_names(text: str, delimiter: str | None) -> list[str]:
     return fields if delimiter is not None else [field.strip('"') for field in fields]
 
 
-def _split_names_or_none(text: str, delimiter: str | None) -> list[str] | None:
+def _split_or_none(text: str, delimiter: str | None) -> list[str] | None:
     try:
         return _split_names(text, delimiter)
     except ValueError:
         return None
-
-
-def _has_closed_quotes(text: str) -> bool:
-    """Whether each quotation mark has its second one: else the text may go on in the next line."""
-    return text.count('"') % 2 == 0
-
-
-@functools.cache
-def _pattern_of_line(delimiter: str, repeat: str) -> re.Pattern[str]:
-    """Of a first field, and others as `repeat` says."""
-    field = _field(delimiter)
-    return re.compile(rf"{field}(?:{re.escape(delimiter)}{field}){repeat}")
-
-
-@functools.cache
-def _pattern_of_field(delimiter: str) -> re.Pattern[str]:
-    """Of a field of a line that is not malformed, with the delimiter before it."""
-    return re.compile(rf"(?:\A|{re.escape(delimiter)})({_field(delimiter)})")
-
-
-def _field(delimiter: str) -> str:
-    mark = re.escape(delimiter)
-    return rf'(?>{_QUOTED}[^\S{mark}]*+|[^"{mark}][^{mark}]*+|)'
-
-
-def _unquote(field: str) -> str:
-    return field.rstrip()[1:-1].replace('""', '"') if field.startswith('"') else field

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import cast
+
+import numpy as np
+from numpy.typing import DTypeLike
 
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
@@ -12,8 +18,11 @@ from centroids.inputs.csv_file import csv_input_fn
 from centroids.inputs.npy import npy_input_fn
 from centroids.inputs.parquet import parquet_input_fn
 from centroids.inputs.source import Source
+from centroids.inputs.text_format import TextFormat
+from centroids.inputs.tfrecord import tfrecord_input_fn
 
 _TEXT_ENDINGS = (".csv", ".tsv", ".txt")
+_TFRECORD = re.compile(r".*\.tfrecords?(\.gz|\.gzip|\.zlib|-\d+-of-\d+)*", re.IGNORECASE)
 
 
 def file_input_fn(
@@ -25,20 +34,33 @@ def file_input_fn(
     *,
     columns: Sequence[str | int] | None = None,
     bad_rows: BadRows = "raise",
+    delimiter: str | None = None,
+    header: bool | None = None,
+    dtype: DTypeLike | None = None,
+    decimal: str = ".",
+    thousands: str | None = None,
+    skip_lines: int = 0,
 ) -> Callable[[], Source]:
     """Makes an input function that feeds the rows of a file, in bounded memory.
 
     Args:
-        path: A file that ends in .npy, .csv, .tsv, .txt or .parquet.
+        path: A file that ends in .npy, .csv, .tsv, .txt, .parquet or .tfrecord (also with .gz or
+            -00000-of-00010 after it; `tfrecord_input_fn` takes several).
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
         num_epochs: How often to read the file; None: for ever.
         shuffle: Whether to shuffle the rows, in each epoch anew; `npy_input_fn`, `csv_input_fn`
             and `parquet_input_fn` say how thoroughly.
         seed: Of the shuffling.
         columns: The names of the columns to take, in this order, or for text their numbers from 0;
-            None: all. Not for .npy.
+            None: all that are no index, or the only one of a TFRecord file. Not for .npy.
         bad_rows: "drop" leaves out rows with NaN or infinity, and lines of text that are no row of
             numbers, and says so in the log; see `numpy_input_fn`.
+        delimiter: For text; see `csv_input_fn`, as for those that follow.
+        header: Whether the first line of a text file holds the names of its columns.
+        dtype: The floating-point type of the numbers of a text file.
+        decimal: The decimal mark of a text file.
+        thousands: What groups the digits of large numbers in a text file.
+        skip_lines: How many lines at the beginning of a text file to pass over.
 
     Returns:
         A function that returns a new source at each call.
@@ -50,11 +72,21 @@ def file_input_fn(
         ValueError: If the ending is another one, or an argument has a value that is not allowed.
     """
     file = check_file(path)
+    type_name = None if dtype is None else np.dtype(dtype).name
+    text = TextFormat(header, delimiter, decimal, thousands, skip_lines, type_name)
     ending = file.suffix.lower()
-    if ending in _TEXT_ENDINGS:
+    if is_text_file(file):
         return csv_input_fn(
-            file, batch_size, num_epochs, shuffle, seed, columns=columns, bad_rows=bad_rows
+            file,
+            batch_size,
+            num_epochs,
+            shuffle,
+            seed,
+            columns=columns,
+            bad_rows=bad_rows,
+            **dataclasses.asdict(text),
         )
+    _refuse_text_format(file, text)
     if ending == ".parquet":
         return parquet_input_fn(
             file,
@@ -65,11 +97,37 @@ def file_input_fn(
             columns=cast("Sequence[str] | None", columns),  # a number is no column of this file
             bad_rows=bad_rows,
         )
+    if is_tfrecord_file(file):
+        names = cast("Sequence[str] | None", columns)
+        return tfrecord_input_fn(
+            file, batch_size, num_epochs, shuffle, seed, columns=names, bad_rows=bad_rows
+        )
     if ending != ".npy":
         raise ValueError(
-            f"the name of a file must end in .npy, .csv, .tsv, .txt or .parquet; got {file}. "
+            "the name of a file must end in .npy, .csv, .tsv, .txt, .parquet or .tfrecord; got "
+            f"{file}. "
             "Convert it, or write an input function that yields batches"
         )
     if columns is not None:
         raise ValueError(f"columns is for files with named columns, {file} has none")
     return npy_input_fn(file, batch_size, num_epochs, shuffle, seed, bad_rows=bad_rows)
+
+
+def is_text_file(path: Path) -> bool:
+    """Whether a file is read as text, by its name."""
+    return path.suffix.lower() in _TEXT_ENDINGS
+
+
+def is_tfrecord_file(path: Path) -> bool:
+    """Whether a file is read as records, by its name."""
+    return _TFRECORD.fullmatch(path.name) is not None
+
+
+def _refuse_text_format(file: Path, text: TextFormat) -> None:
+    for field in dataclasses.fields(TextFormat):
+        value = getattr(text, field.name)
+        if value != field.default:
+            raise ValueError(
+                f"{field.name} is for text files, and {file} is none: leave {field.name}={value!r} "
+                "out"
+            )

@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from centroids.inputs.arguments import check_bool, check_num_epochs, check_positive, check_seed
 from centroids.inputs.bad_rows import BadRows, check_bad_rows, describe_bad_value
@@ -18,7 +17,7 @@ from centroids.inputs.convert import (
     convert_labels,
     num_rows,
 )
-from centroids.inputs.source import EpochSource, Position
+from centroids.inputs.source import BatchPlace, EpochSource, Position
 from centroids.inputs.sparse import check_sparse, is_sparse_type
 
 
@@ -140,23 +139,37 @@ class ArraySource(EpochSource):
         return {"offset": self._num_rows}
 
     def _read_epoch(self, epoch: int, place: Position) -> Generator[tuple[Any, Position]]:
-        order = self._order(epoch) if self._shuffle else None
+        order = None
+        if self._shuffle:
+            order = np.random.default_rng([self._seed, epoch]).permutation(self._num_rows)
         for start in range(place.get("offset", 0), self._num_rows, self._batch_size):
             stop = min(start + self._batch_size, self._num_rows)
             if stop - start == self._num_rows and order is None:
                 batch = (self._features, self._labels)
             else:
-                rows = slice(start, stop) if order is None else order[start:stop]
+                self._order = None if order is None else order[start:stop]
+                rows = slice(start, stop) if self._order is None else self._order
                 batch = (_take(self._features, rows), _take(self._labels, rows))
             yield batch if self._labels is not None else batch[0], {"offset": stop}
 
-    def _order(self, epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng([self._seed, epoch]).permutation(self._num_rows)
+    def _locate(self, at: BatchPlace, row: int, column: int | None) -> str:
+        place = f"row {_row_of(at, row)}"
+        if column is None:
+            return place
+        if isinstance(self._features, dict):
+            for key, part in sorted(self._features.items()):
+                width = int(np.prod(part.shape[1:]))
+                if column < width:
+                    return f"{place}, column {column} of {key!r}"
+                column -= width
+        return f"{place}, column {column}"
 
-    def _describe_bad_row(self, epoch: int, place: Position, features: Columns, row: int) -> str:
-        place_in_epoch = place.get("offset", 0) + row
-        source_row = self._order(epoch)[place_in_epoch] if self._shuffle else place_in_epoch
-        return f"row {source_row}: {describe_bad_value(features, row)}"
+    def _describe_bad_row(self, at: BatchPlace, features: Columns, row: int) -> str:
+        return f"row {_row_of(at, row)}: {describe_bad_value(features, row)}"
+
+
+def _row_of(at: BatchPlace, row: int) -> int:
+    return at.place.get("offset", 0) + row if at.order is None else int(at.order[row])
 
 
 def _take(columns: Any, rows: Any) -> Any:

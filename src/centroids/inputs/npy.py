@@ -78,11 +78,11 @@ class NpySource(WindowedSource):
     def _limits_of_window(self) -> Mapping[str, int]:
         return {"offset": len(self._array)}
 
-    def _describe_row(self, epoch: int, window: Position, row: int, reason: str) -> str:
+    def _locate_row(self, epoch: int, window: Position, row: int, column: int | None) -> str:
         row += window.get("offset", 0)
         if self._reading.shuffle:
             row = next(self._blocks(epoch).find(row, row + 1)).start
-        return f"row {row}: {reason}"
+        return f"row {row}" if column is None else f"row {row}, column {column}"
 
     def _blocks(self, epoch: int) -> _Blocks:
         return _Blocks(len(self._array), self._block_rows, [self._reading.seed, epoch])

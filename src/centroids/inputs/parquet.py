@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
+import logging
 import os
+import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +21,11 @@ from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.source import Position
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading, join_pieces
 
+_INDEX_NAME = re.compile(r"__index_level_\d+__")  # of an index without a name
 _PIECE_BYTES = 4 << 20
 _BUFFER_BYTES = 64 << 10
+
+logger = logging.getLogger(__name__)
 
 
 def parquet_input_fn(
@@ -44,7 +50,8 @@ def parquet_input_fn(
         num_epochs: How often to read the file; None: for ever.
         shuffle: Whether to shuffle the rows, in each epoch anew.
         seed: Of the shuffling.
-        columns: The names of the columns to take, in this order; None: all.
+        columns: The names of the columns to take, in this order; None: all but the index of a
+            pandas table, which the log tells.
         bad_rows: "drop" leaves out rows with a missing number, NaN or infinity and says so in the
             log; see `numpy_input_fn`.
 
@@ -62,7 +69,8 @@ def parquet_input_fn(
     reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
     if columns is not None and (isinstance(columns, str) or not columns):
         raise ValueError(f"columns must be a list of names, got {columns!r}")
-    chosen = None if columns is None else list(columns)
+    with _open_parquet(file) as parquet:
+        chosen = _choose_columns(file, parquet.schema_arrow, columns)
     ParquetSource(file, reading, chosen)  # what is wrong with the file shall be told now
     return functools.partial(ParquetSource, file, reading, chosen)
 
@@ -70,7 +78,7 @@ def parquet_input_fn(
 class ParquetSource(WindowedSource):
     """Rows of a Parquet file; see `parquet_input_fn`."""
 
-    def __init__(self, file: Path, reading: Reading, columns: list[str] | None) -> None:
+    def __init__(self, file: Path, reading: Reading, columns: list[str]) -> None:
         self._file = file
         with _open_parquet(file) as parquet:
             schema = parquet.schema_arrow
@@ -92,14 +100,28 @@ class ParquetSource(WindowedSource):
     def _limits_of_window(self) -> Mapping[str, int]:
         return {"offset": self._num_rows}
 
-    def _describe_row(self, epoch: int, window: Position, row: int, reason: str) -> str:
+    def _locate_row(self, epoch: int, window: Position, row: int, column: int | None) -> str:
         row += window.get("offset", 0)
         for group in self._order_of_groups(epoch):
             if row < self._group_rows[group]:
                 row += sum(self._group_rows[:group])
                 break
             row -= self._group_rows[group]
-        return f"row {row}: {reason}"
+        return f"row {row}" if column is None else f"row {row}, column {self._name_of(column)}"
+
+    def _name_of(self, column: int) -> str:
+        """A column of the matrix by its name in the file, where lists are several of the former."""
+        if self._width == len(self._columns):
+            return repr(self._columns[column])
+        with _open_parquet(self._file) as parquet:
+            groups = (group for group, num_rows in enumerate(self._group_rows) if num_rows)
+            table = next(self._read_tables(parquet, next(groups), 1))
+            for name in self._columns:
+                width = matrix_of_table(table.select([name]), str(self._file)).shape[1]
+                if column < width:
+                    return f"{column} of {name!r}" if width > 1 else repr(name)
+                column -= width
+        return str(column)
 
     def _order_of_groups(self, epoch: int) -> list[int]:
         groups = np.arange(len(self._group_rows))
@@ -184,16 +206,49 @@ def _open_parquet(file: Path) -> Iterator[Any]:
         raise
 
 
-def _check_columns(file: Path, schema: Any, columns: list[str] | None) -> list[str]:
+def _choose_columns(file: Path, schema: Any, columns: Sequence[str] | None) -> list[str]:
+    """The columns that were asked for, or all that are no index."""
+    if columns is not None:
+        return list(columns)
     names: list[str] = list(schema.names)
-    chosen = names if columns is None else columns
-    if not chosen:
+    index = [name for name in names if name in _index_columns(schema)]
+    if not index:
+        return names
+    if len(index) == len(names):
+        raise ValueError(
+            f"{file} has no columns but its index, {', '.join(map(repr, index))}; to take it, name "
+            "it in columns=[...]"
+        )
+    logger.warning(
+        "%s: %s, the index of a pandas table, is not taken; to take it, name it in columns=[...]",
+        file,
+        ", ".join(map(repr, index)),
+    )
+    return [name for name in names if name not in index]
+
+
+def _index_columns(schema: Any) -> set[str]:
+    """The names of the columns that are the index of a pandas table."""
+    index = {name for name in schema.names if _INDEX_NAME.fullmatch(name)}
+    try:
+        told = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
+        # A range is told as a dict, and is no column.
+        return index | {name for name in told if isinstance(name, str)}
+    except (ValueError, AttributeError, TypeError):  # written by something else than pandas
+        return index
+
+
+def _check_columns(file: Path, schema: Any, columns: list[str]) -> list[str]:
+    names: list[str] = list(schema.names)
+    if not columns:
         raise ValueError(f"{file} has no columns")
-    for name in chosen:
+    for name in columns:
         if names.count(name) > 1:
-            raise ValueError(f"{file} has {names.count(name)} columns called {name!r}")
+            raise ValueError(
+                f"{file} has {names.count(name)} columns called {name!r}; give them different names"
+            )
         if name not in names:
             available = ", ".join(map(repr, names[:20])) + (", ..." if len(names) > 20 else "")
             raise ValueError(f"{file} has no column {name!r}; it has the columns {available}")
         check_column_type(schema.field(name).type, f"{file}[{name!r}]")
-    return chosen
+    return columns

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from centroids.inputs.bad_rows import Mask
-from centroids.inputs.convert import is_one_batch
+from centroids.inputs.convert import is_one_batch, length_of_vector
 from centroids.inputs.errors import PositionError, is_end_of_input
-from centroids.inputs.source import EpochSource, Position, Source, copy_position
+from centroids.inputs.source import EpochSource, Origin, Position, Source, copy_position
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class RawBatch:
         good: Which of its rows to keep; None: all.
         may_change: Whether who gave it may write the next one into the same memory.
         epoch: Which pass over the data it is of, counted from 0; None if the source does not tell.
+        origin: Says where a row of it came from; None if that is not known.
     """
 
     value: Any
@@ -32,6 +36,7 @@ class RawBatch:
     good: Mask | None = None
     may_change: bool = True
     epoch: int | None = None
+    origin: Origin | None = None
 
 
 RawBatches: TypeAlias = Generator[RawBatch]
@@ -153,7 +158,7 @@ def _read_pair(features: Any, labels: Any, position: Position | None) -> RawBatc
             )
         _restore(features, position["features"])
         _restore(labels, position["labels"])
-    return _zip_streams(_read_stream(features), _read_stream(labels))
+    return _zip_streams(_read_batches(features), _read_batches(labels))
 
 
 def _zip_streams(features: RawBatches, labels: RawBatches) -> RawBatches:
@@ -164,7 +169,8 @@ def _zip_streams(features: RawBatches, labels: RawBatches) -> RawBatches:
                 position = {"features": batch.position, "labels": label.position}
             good = _both(batch.good, label.good)
             may_change = batch.may_change or label.may_change
-            yield RawBatch((batch.value, label.value), position, good, may_change, batch.epoch)
+            value = (batch.value, label.value)
+            yield RawBatch(value, position, good, may_change, batch.epoch, batch.origin)
 
 
 def _both(first: Mask | None, second: Mask | None) -> Mask | None:
@@ -179,11 +185,21 @@ def _both(first: Mask | None, second: Mask | None) -> Mask | None:
 
 
 def _read_stream(stream: Iterable[Any]) -> RawBatches:
+    """The batches of a stream that has no labels beside it, which would tell how many points."""
+    batches = _read_batches(stream)
+    with contextlib.closing(batches):
+        if isinstance(stream, EpochSource) or _makes_batches(stream):
+            yield from batches
+        else:
+            yield from _check_vectors(batches)
+
+
+def _read_batches(stream: Iterable[Any]) -> RawBatches:
     if isinstance(stream, EpochSource):
-        with contextlib.closing(stream.read_marked()) as batches:
-            for value, good in batches:
+        with contextlib.closing(stream.read_marked()) as marked:
+            for value, good, origin in marked:
                 position = stream.position()
-                yield RawBatch(value, position, good, may_change=False, epoch=position["epoch"])
+                yield RawBatch(value, position, good, False, position["epoch"], origin)
         return
     source = stream if isinstance(stream, Source) else None
     iterator = iter(stream)
@@ -196,6 +212,42 @@ def _read_stream(stream: Iterable[Any]) -> RawBatches:
     finally:
         if isinstance(iterator, Generator):
             iterator.close()
+
+
+def _check_vectors(batches: RawBatches) -> RawBatches:
+    """Passes batches on; refuses them if the first two are [n] with one n above 1.
+
+    These may be n points of one column each, or one point each of n columns: nobody can tell.
+    """
+    first = next(batches, None)
+    if first is None:
+        return
+    length = length_of_vector(first.value)
+    if length is not None and length > 1:
+        if isinstance(first.value, np.ndarray):  # the next one may be written over it
+            first = dataclasses.replace(first, value=first.value.copy())
+        second = next(batches, None)
+        if second is not None and length_of_vector(second.value) == length:
+            raise ValueError(
+                f"the input is a stream of arrays [{length}]: is each of them a point of {length} "
+                f"columns, or a batch of {length} points of one column? Yield matrices: "
+                "array[None, :] for the former (or many at once, with numpy.stack), array[:, None] "
+                "for the latter"
+            )
+        yield first
+        if second is None:
+            return
+        first = second
+    yield first
+    yield from batches
+
+
+def _makes_batches(stream: Any) -> bool:
+    """Whether a stream says of itself that what it yields are batches, not single points."""
+    if getattr(stream, "batch_size", None) is not None:  # a torch DataLoader
+        return True
+    shape = getattr(getattr(stream, "element_spec", None), "shape", None)  # a tf.data.Dataset
+    return shape is not None and getattr(shape, "rank", None) == 1 and shape[0] is None
 
 
 def _call_again(call: Callable[[], Any], first: Any) -> RawBatches:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import functools
 import itertools
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from centroids.inputs.bad_rows import DroppedRows, Mask, find_good_rows, keep_rows
 from centroids.inputs.convert import Columns, num_rows
 
 Position: TypeAlias = dict[str, Any]
+
+# Where a row of a batch came from, by its number and that of a column; None: the whole row.
+Origin: TypeAlias = Callable[[int, int | None], str]
 
 
 @runtime_checkable
@@ -83,6 +89,22 @@ def _copy_part(value: Any, place: str) -> Any:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class BatchPlace:
+    """Which batch of a source it is.
+
+    Attributes:
+        epoch: Its epoch.
+        place: The place within that, before the batch.
+        order: [n], where its rows stand in the window that begins before it, or in the data set;
+            None if they follow each other from the place on.
+    """
+
+    epoch: int
+    place: Position
+    order: NDArray[np.int64] | None
+
+
 class EpochSource(abc.ABC):
     """A data set read epoch after epoch; its position is the epoch and the place within it.
 
@@ -108,6 +130,9 @@ class EpochSource(abc.ABC):
         self._drop_bad_rows = drop_bad_rows
         self._restored: tuple[int, Position] | None = None
         self._place: tuple[int, Position] = (0, {})
+        # Where the rows of the batch that `_read_epoch` yielded last stand, if they are shuffled:
+        # in the window that its place is within, else in the data set.
+        self._order: NDArray[np.int64] | None = None
 
     @abc.abstractmethod
     def _read_epoch(self, epoch: int, place: Position) -> Generator[tuple[Any, Position]]:
@@ -126,30 +151,40 @@ class EpochSource(abc.ABC):
         """
 
     @abc.abstractmethod
-    def _describe_bad_row(self, epoch: int, place: Position, features: Columns, row: int) -> str:
+    def _locate(self, at: BatchPlace, row: int, column: int | None) -> str:
+        """Where a row of a batch is in the data, as messages name it.
+
+        Args:
+            at: The batch.
+            row: The row in it.
+            column: The column of the joined matrix; None: the whole row.
+        """
+
+    @abc.abstractmethod
+    def _describe_bad_row(self, at: BatchPlace, features: Columns, row: int) -> str:
         """Where a row of a batch is in the data, and what is wrong with it.
 
         Args:
-            epoch: The epoch of the batch.
-            place: The place before it.
-            features: The batch, which is the one that `_read_epoch` yielded last.
+            at: The batch.
+            features: Its features.
             row: The row in the batch.
         """
 
     def __iter__(self) -> Iterator[Any]:
         """Yields the batches of the epochs that remain, without the rows that are dropped."""
         with contextlib.closing(self.read_marked()) as batches:
-            for batch, good in batches:
+            for batch, good, _ in batches:
                 if good is None:
                     yield batch
                 elif good.any():
                     yield keep_rows(batch, good)
 
-    def read_marked(self) -> Generator[tuple[Any, Mask | None]]:
+    def read_marked(self) -> Generator[tuple[Any, Mask | None, Origin]]:
         """Yields the batches of the epochs that remain, each with a mark of the rows to keep.
 
         Nothing is left out of the batches; labels from elsewhere can thus be kept in line. The mark
-        is None if all rows are to be kept. Dropped rows are told in the log.
+        is None if all rows are to be kept. Dropped rows are told in the log. The third part says
+        where a row of the batch is in the data.
 
         Raises:
             ValueError: If all rows of a whole epoch are to be dropped.
@@ -164,14 +199,17 @@ class EpochSource(abc.ABC):
             try:
                 with contextlib.closing(self._read_epoch(epoch, place)) as batches:
                     for batch, place_after in batches:
-                        good = self._mark(batch, epoch, dropped) if self._drop_bad_rows else None
+                        before = self._place[1] if self._place[0] == epoch else {}
+                        at = BatchPlace(epoch, before, self._order)
+                        good = self._mark(batch, at, dropped) if self._drop_bad_rows else None
                         self._place, empty = (epoch, place_after), False
-                        yield batch, good
+                        yield batch, good, functools.partial(self._origin, at)
                 complete = begins
                 if complete:
                     dropped.check_some_left()
             finally:
                 dropped.end_epoch(complete)
+            self._order = None
             if begins and empty:
                 return  # no rows at all: endless epochs of them would never return
             place = {}
@@ -219,15 +257,17 @@ class EpochSource(abc.ABC):
                     f"integer of 0 to {limits[key]}"
                 )
 
-    def _mark(self, batch: Any, epoch: int, dropped: DroppedRows) -> Mask | None:
-        """Which rows of the batch after `_place` to keep; None for all."""
+    def _origin(self, at: BatchPlace, row: int, column: int | None) -> str:
+        return f"{self._name}, {self._locate(at, row, column)}"
+
+    def _mark(self, batch: Any, at: BatchPlace, dropped: DroppedRows) -> Mask | None:
+        """Which rows of a batch to keep; None for all."""
         features = batch[0] if isinstance(batch, tuple) else batch
         good = find_good_rows(features)
         bad = np.flatnonzero(~good) if good is not None else np.empty(0, np.int64)
-        before = self._place[1] if self._place[0] == epoch else {}
         dropped.add(
             num_rows(features),
             bad.size,
-            lambda: self._describe_bad_row(epoch, before, features, int(bad[0])),
+            lambda: self._describe_bad_row(at, features, int(bad[0])),
         )
         return good

@@ -11,12 +11,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from centroids.inputs.bad_rows import keep_rows
+from centroids.bad_row import BadRowError
+from centroids.inputs.bad_rows import find_bad_value, find_good_rows, keep_rows
 from centroids.inputs.convert import Columns, convert_batch, num_rows
 from centroids.inputs.errors import ReadingInterrupted
-from centroids.inputs.raw_batches import RawBatches, bind_input_fn, read_raw_batches
+from centroids.inputs.raw_batches import RawBatch, RawBatches, bind_input_fn, read_raw_batches
 from centroids.inputs.read_ahead import ReadAhead
-from centroids.inputs.source import Position
+from centroids.inputs.source import Origin, Position
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class InputBatch:
             of those between that had no others; always 0 unless the source drops them.
         may_change: Whether the input may write a later batch into the same memory.
         epoch: Which pass over the data it is of, counted from 0; None if the source does not tell.
+        origin: Says where a row came from, by its number in the batch and that of a column, if it
+            is one column: "points.csv, line 7, column 1 ('height')". None if that is not known.
     """
 
     features: Columns
@@ -50,6 +53,7 @@ class InputBatch:
     num_dropped_rows: int = 0
     may_change: bool = field(default=False, compare=False)
     epoch: int | None = None
+    origin: Origin | None = field(default=None, compare=False)
 
     def kept(self) -> InputBatch:
         """The batch as it is now, for who keeps it while the input goes on."""
@@ -74,7 +78,8 @@ def open_stream(
     DataLoader, a tf.data.Dataset; also in a tuple with None or with one of labels) is iterated to
     its end. For one batch (an array, a sparse matrix, a table, a dict, or (features, labels)) it
     is called again for each next one, until it raises StopIteration or OutOfRangeError. Batches
-    of 0 rows are skipped.
+    of 0 rows are skipped. A stream whose first two batches are [n], of one n above 1 and without
+    labels, is refused: they could also be single points.
 
     Args:
         input_fn: It is called with those of `mode`, `params` and `config` that it names.
@@ -91,6 +96,8 @@ def open_stream(
     Raises:
         TypeError: If `input_fn` is not callable or returns nothing that can be a batch.
         PositionError: If `position` is not one of this input; a ValueError.
+
+    While reading, the stream raises a ValueError for batches that cannot be such.
 
     >>> with open_stream(lambda: iter([[1, 2], [3]])) as stream:
     ...     [batch.features.tolist() for batch in stream]
@@ -213,12 +220,38 @@ def _copy(columns: Any) -> Any:
     return columns.copy()
 
 
+def check_finite_rows(batch: InputBatch, index: int) -> None:
+    """Refuses a batch with NaN or infinity, before anyone computes with it.
+
+    Args:
+        batch: A batch of a matrix.
+        index: Its number, for batches that don't know where their rows came from.
+
+    Raises:
+        ValueError: If a value is not finite; it names the place.
+    """
+    good = find_good_rows(batch.features)
+    if good is None:
+        return
+    row = int(np.argmin(good))
+    column, value = find_bad_value(batch.features, row)
+    error = BadRowError(
+        f"points must be finite, got {value}",
+        "remove or replace such rows",
+        batch=index,
+        row=row,
+        column=column,
+    )
+    raise error.at_origin(batch.origin)
+
+
 def _no_batches() -> Generator[InputBatch]:
     yield from ()
 
 
 def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputBatch]:
     index = num_empty = num_dropped = 0
+    empty: Any = None
     try:
         for raw in raw_batches:
             try:
@@ -232,15 +265,42 @@ def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputB
                 raise type(error)(f"batch {index}: {error}") from error
             if num_rows(features) == 0:
                 num_empty += 1
-                if endless and num_empty > _MAX_EMPTY_BATCHES:
-                    raise ValueError(
-                        f"input_fn returned {num_empty} batches of 0 rows in a row; raise "
-                        "StopIteration or OutOfRangeError at the end of the input"
-                    )
+                if endless:
+                    _check_not_empty_for_ever(num_empty, index, raw.value is empty)
+                empty = raw.value
                 continue
             num_empty = 0
             index += 1
-            yield InputBatch(features, labels, raw.position, num_dropped, raw.may_change, raw.epoch)
+            yield InputBatch(
+                features,
+                labels,
+                raw.position,
+                num_dropped,
+                raw.may_change,
+                raw.epoch,
+                _origin_of_kept(raw),
+            )
             num_dropped = 0
     finally:
         raw_batches.close()
+
+
+def _check_not_empty_for_ever(num_empty: int, num_batches: int, is_the_same: bool) -> None:
+    """Raises a ValueError if an input function will return batches of no rows for ever."""
+    if num_batches == 0 and (is_the_same or num_empty > _MAX_EMPTY_BATCHES):
+        raise ValueError(
+            "the input has 0 points: what input_fn returns has 0 rows, each time it is called"
+        )
+    if num_empty > _MAX_EMPTY_BATCHES:
+        raise ValueError(
+            f"input_fn returned {num_empty} batches of 0 rows in a row; raise StopIteration or "
+            "OutOfRangeError at the end of the input"
+        )
+
+
+def _origin_of_kept(raw: RawBatch) -> Origin | None:
+    """Where the rows that are left of a batch came from."""
+    origin, good = raw.origin, raw.good
+    if origin is None or good is None:
+        return origin
+    return lambda row, column: origin(int(np.flatnonzero(good)[row]), column)

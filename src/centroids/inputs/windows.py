@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from centroids.inputs.arguments import check_bool, check_num_epochs, check_positive, check_seed
 from centroids.inputs.bad_rows import check_bad_rows, describe_bad_value
 from centroids.inputs.convert import Columns
-from centroids.inputs.source import EpochSource, Position
+from centroids.inputs.source import BatchPlace, EpochSource, Position
 
 Windows: TypeAlias = Generator[tuple[NDArray[Any], Position]]
 
@@ -78,7 +78,6 @@ class WindowedSource(EpochSource):
     ) -> None:
         self._file, self._reading = file, reading
         self._window_rows = reading.batch_size
-        self._window_order: NDArray[np.int64] | None = None
         order: dict[str, Any] = {"shuffle": reading.shuffle}
         if reading.shuffle:
             window_batches = WINDOW_BYTES // max(row_bytes, 1) // reading.batch_size
@@ -107,6 +106,16 @@ class WindowedSource(EpochSource):
         """As `_limits`, of the places that `_read_windows` yields."""
 
     @abc.abstractmethod
+    def _locate_row(self, epoch: int, window: Position, row: int, column: int | None) -> str:
+        """Where a row is in the file, as messages name it.
+
+        Args:
+            epoch: The epoch.
+            window: The place before its window.
+            row: The row in the window.
+            column: The column in the matrix; None: the whole row.
+        """
+
     def _describe_row(self, epoch: int, window: Position, row: int, reason: str) -> str:
         """Where a bad row is in the file, and what is wrong with it.
 
@@ -116,18 +125,18 @@ class WindowedSource(EpochSource):
             row: The row in the window.
             reason: What is wrong, as far as the matrix of numbers tells.
         """
+        return f"{self._locate_row(epoch, window, row, None)}: {reason}"
 
     def _limits(self) -> Mapping[str, int]:
         within = {"rows_of_window": self._window_rows} if self._reading.shuffle else {}
         return {**self._limits_of_window(), **within}
 
-    def _describe_bad_row(self, epoch: int, place: Position, features: Columns, row: int) -> str:
+    def _locate(self, at: BatchPlace, row: int, column: int | None) -> str:
+        return self._locate_row(at.epoch, *_row_of_window(at, row), column)
+
+    def _describe_bad_row(self, at: BatchPlace, features: Columns, row: int) -> str:
         reason = describe_bad_value(features, row)
-        window = dict(place)
-        done = window.pop("rows_of_window", 0)
-        if self._window_order is not None:
-            row = int(self._window_order[done + row])
-        return self._describe_row(epoch, window, row, reason)
+        return self._describe_row(at.epoch, *_row_of_window(at, row), reason)
 
     def _read_epoch(self, epoch: int, place: Position) -> Generator[tuple[Any, Position]]:
         done = place.get("rows_of_window", 0)
@@ -140,13 +149,19 @@ class WindowedSource(EpochSource):
                 # SeedSequence pads with zeros: + 1 tells the first window from the epoch itself.
                 seeds = [self._reading.seed, epoch, start.get("offset", 0) + 1]
                 order = np.random.default_rng(seeds).permutation(len(rows))
-                self._window_order = order
                 for first in range(done, len(rows), self._reading.batch_size):
                     stop = min(first + self._reading.batch_size, len(rows))
+                    self._order = order[first:stop]
                     within = {**start, "rows_of_window": stop}
                     yield rows[order[first:stop]], after if stop == len(rows) else within
                 start, done = after, 0
                 del rows  # the next window is read into memory that this one held
+
+
+def _row_of_window(at: BatchPlace, row: int) -> tuple[Position, int]:
+    """The place before the window of a row of a batch, and the row in the window."""
+    window = {key: value for key, value in at.place.items() if key != "rows_of_window"}
+    return window, row if at.order is None else int(at.order[row])
 
 
 def join_pieces(pieces: Iterable[NDArray[Any]], num_rows: int) -> Generator[NDArray[Any]]:

@@ -12,6 +12,7 @@ joined at once, then all neighbouring pairs, and so on.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,22 +47,54 @@ def masked_crc32c(data: bytes | bytearray | memoryview) -> int:
     >>> hex(masked_crc32c(b"123456789"))
     '0xc78ab0e5'
     """
-    check = crc32c(data)
-    return ((check >> 15 | check << 17) + 0xA282EAD8) & _ALL_ONES
+    return int(_mask(crc32c(data)))
+
+
+def masked_crc32c_of_rows(rows: NDArray[np.uint8]) -> Words:
+    """Returns the masked CRC-32C of each of n pieces of equal length, all of them at once.
+
+    Args:
+        rows: [n, m] bytes.
+
+    >>> pieces = np.frombuffer(b"123456789" * 2, np.uint8).reshape(2, 9)
+    >>> [hex(check) for check in masked_crc32c_of_rows(pieces)]
+    ['0xc78ab0e5', '0xc78ab0e5']
+    """
+    count, length = rows.shape
+    if length == 0 or length > _BLOCK:
+        return np.array([masked_crc32c(row.tobytes()) for row in rows], np.uint32)
+    checks = np.empty(count, np.uint32)
+    step = max(_BLOCK // length, 1)  # temporaries of a few blocks
+    start = _shift(np.array([_ALL_ONES], np.uint32), length)
+    for begin in range(0, count, step):
+        checks[begin : begin + step] = start ^ _check_blocks(rows[begin : begin + step])
+    inverted = (checks ^ np.uint32(_ALL_ONES)).astype(np.uint64)
+    masked: Words = _mask(inverted).astype(np.uint32)
+    return masked
+
+
+def _mask(check: Any) -> Any:
+    """A number, or an array of 64 bits."""
+    return ((check >> 15 | check << 17 & _ALL_ONES) + 0xA282EAD8) & _ALL_ONES
 
 
 def _check_block(block: bytes | bytearray | memoryview) -> Words:
     """[1], the check of at least one byte, without initial value and final inversion."""
+    return _check_blocks(np.frombuffer(block, np.uint8)[None, :])
+
+
+def _check_blocks(blocks: NDArray[np.uint8]) -> Words:
+    """[n], the same of each of [n, m] bytes."""
     length = 4
-    size = max(length, 1 << (len(block) - 1).bit_length())
-    padded = np.zeros(size, np.uint8)
-    padded[size - len(block) :] = np.frombuffer(block, np.uint8)
+    size = max(length, 1 << (blocks.shape[1] - 1).bit_length())
+    padded = np.zeros((len(blocks), size), np.uint8)
+    padded[:, size - blocks.shape[1] :] = blocks
     # A word stands for its bytes before they go through the register; the last line lets them.
     checks = padded.view("<u4").astype(np.uint32, copy=False)
-    while checks.size > 1:
-        checks = _shift(checks[0::2], length) ^ checks[1::2]
+    while checks.shape[1] > 1:
+        checks = _shift(checks[:, 0::2], length) ^ checks[:, 1::2]
         length *= 2
-    return _shift(checks, 4)
+    return _shift(checks[:, 0], 4)
 
 
 def _shift(registers: Words, num_bytes: int) -> Words:

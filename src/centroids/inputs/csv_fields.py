@@ -1,0 +1,76 @@
+"""A line of text to its fields, by quotation marks and delimiters."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+_QUOTED = r'"[^"]*+(?:""[^"]*+)*+"'
+_QUOTED_FIELD = re.compile(rf"(?<![^\t;,\s]){_QUOTED}")
+
+
+def split_fields(text: str, delimiter: str | None) -> list[str]:
+    """The fields of a line, without outer white space.
+
+    A field that begins with a quotation mark ends at the next one that is not doubled. Between
+    white space, quotation marks are characters like others: they are words of word vectors.
+
+    >>> split_fields('"1","a ""b"", c", 5', ",")
+    ['1', 'a "b", c', '5']
+    >>> split_fields('" 1 5', None)
+    ['"', '1', '5']
+
+    Raises:
+        ValueError: If a quotation mark has no second one, or if its field goes on after that.
+    """
+    if delimiter is None:
+        return text.split()
+    if '"' not in text:
+        return [field.strip() for field in text.split(delimiter)]
+    if not _has_closed_quotes(text):
+        raise ValueError("a quotation mark is not closed")
+    if not _pattern_of_line(delimiter, "*").fullmatch(text):
+        raise ValueError("a quoted field is not closed, or goes on after its second quotation mark")
+    return [_unquote(field).strip() for field in _pattern_of_field(delimiter).findall(text)]
+
+
+def is_whole(text: str, delimiter: str | None, num_fields: int) -> bool:
+    """Whether a line has so many fields, and none of them is malformed."""
+    if delimiter is None:
+        return len(text.split()) == num_fields
+    if '"' not in text:
+        return text.count(delimiter) == num_fields - 1
+    pattern = _pattern_of_line(delimiter, f"{{{num_fields - 1}}}")
+    return _has_closed_quotes(text) and pattern.fullmatch(text) is not None
+
+
+def empty_quoted_fields(text: str) -> str:
+    """A line whose quoted fields hold nothing: what is left between them separates fields."""
+    return _QUOTED_FIELD.sub('""', text)
+
+
+def _has_closed_quotes(text: str) -> bool:
+    """Whether each quotation mark has its second one: else the text may go on in the next line."""
+    return text.count('"') % 2 == 0
+
+
+@functools.cache
+def _pattern_of_line(delimiter: str, repeat: str) -> re.Pattern[str]:
+    """Of a first field, and others as `repeat` says."""
+    field = _field(delimiter)
+    return re.compile(rf"{field}(?:{re.escape(delimiter)}{field}){repeat}")
+
+
+@functools.cache
+def _pattern_of_field(delimiter: str) -> re.Pattern[str]:
+    """Of a field of a line that is not malformed, with the delimiter before it."""
+    return re.compile(rf"(?:\A|{re.escape(delimiter)})({_field(delimiter)})")
+
+
+def _field(delimiter: str) -> str:
+    mark = re.escape(delimiter)
+    return rf'(?>{_QUOTED}[^\S{mark}]*+|[^"{mark}][^{mark}]*+|)'
+
+
+def _unquote(field: str) -> str:
+    return field.rstrip()[1:-1].replace('""', '"') if field.startswith('"') else field

@@ -1,0 +1,54 @@
+"""What a file is that is no text in UTF-8, by its first bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_START_BYTES = 1 << 16
+_MANY = 10
+_UNPACK = "; unpack it first"
+_KINDS = {
+    b"\x1f\x8b": "compressed by gzip" + _UNPACK,
+    b"BZh": "compressed by bzip2" + _UNPACK,
+    b"\xfd7zXZ\x00": "compressed by xz" + _UNPACK,
+    b"\x28\xb5\x2f\xfd": "compressed by Zstandard" + _UNPACK,
+    b"\x04\x22\x4d\x18": "compressed by LZ4" + _UNPACK,
+    b"PK\x03\x04": "a zip archive or an Excel workbook; save it as CSV, or unpack it first",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook; save it as CSV",
+    b"PAR1": "a Parquet file; give it a name that ends in .parquet",
+    b"ARROW1": "an Arrow file; save it as Parquet",
+    b"\x93NUMPY": "a .npy file; give it a name that ends in .npy",
+    b"\x89HDF\r\n": "an HDF5 file; save it as .npy or Parquet",
+    b"\xff\xfe": "text in UTF-16; save it as UTF-8",
+    b"\xfe\xff": "text in UTF-16; save it as UTF-8",
+}
+
+
+def check_is_text(file: Path) -> None:
+    """Refuses a file that is something else than text in lines, by what it is.
+
+    Raises:
+        ValueError: If it is; it says what to do.
+    """
+    with file.open("rb") as handle:
+        start = handle.read(_START_BYTES)
+    for magic, kind in _KINDS.items():
+        # Letters could begin a text: of such a file other bytes follow that no text has.
+        if start.startswith(magic) and (not magic.isascii() or b"\0" in start):
+            raise ValueError(f"{file} is no plain text, but {kind}")
+    if start.count(0) > len(start) // _MANY:  # a few are a bad line, as any other
+        raise ValueError(f"{file} is no plain text in UTF-8: it is {_guess_of(start)}")
+    if b"\r" in start.rstrip(b"\r\n") and b"\n" not in start:
+        raise ValueError(
+            f"{file} has lines that end in CR alone, as old Macs wrote them; save it with line "
+            "feeds (tr '\\r' '\\n' < FILE > NEW)"
+        )
+
+
+def _guess_of(start: bytes) -> str:
+    """What a file with many zero bytes is."""
+    halves = sorted((start[0::2].count(0), start[1::2].count(0)))
+    # Of Latin letters in UTF-16 every second byte is zero.
+    if halves[0] == 0 and halves[1] > len(start) // 4:
+        return "text in UTF-16; save it as UTF-8"
+    return "binary data"

@@ -1,0 +1,215 @@
+"""The records of a TFRecord file, compressed or not, with their checksums verified.
+
+    length (8 bytes), its masked CRC-32C (4 bytes), the record, its masked CRC-32C (4 bytes)
+
+and so on to the end of the file, which may be compressed as a whole by gzip or zlib.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import io
+import os
+import zlib
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self, cast
+
+import numpy as np
+
+from centroids.crc32c import masked_crc32c, masked_crc32c_of_rows
+
+_HEADER_BYTES, _LENGTH_BYTES, _FOOTER_BYTES = 12, 8, 4
+_MAX_RECORD_BYTES = 1 << 30
+_CHUNK_BYTES = 1 << 20
+_ENOUGH_BYTES = 8 << 20
+_GZIP = b"\x1f\x8b"
+_ZLIB_DEFLATE = 8
+
+
+class RecordFile:
+    """A file that is read record by record; a context manager.
+
+    Attributes:
+        record: The number of the next record, from 0.
+
+    Args:
+        file: The file.
+        byte: Where to begin, counted without compression; a place after a record.
+        record: The number of the record there.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is no TFRecord file.
+    """
+
+    def __init__(self, file: Path, byte: int = 0, record: int = 0) -> None:
+        self._file, self.record = file, record
+        self._handle = _open(file)
+        self._byte = byte
+        try:
+            self._skip(byte)
+        except BaseException:
+            self._handle.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """The file itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Closes it."""
+        self._handle.close()
+
+    @property
+    def byte(self) -> int:
+        """Where the next record begins, counted without compression."""
+        return self._byte
+
+    def check_place(self) -> None:
+        """Raises a ValueError if no record begins here, and it is not the end."""
+        header = self._read(_HEADER_BYTES, [])
+        if header:
+            self._check_header(header, self.record)
+
+    def read(self, count: int) -> list[bytes]:
+        """The next records, at most `count`, and fewer where they are large; none at the end.
+
+        Raises:
+            ValueError: If one is cut off or differs from its checksum; it names file and record.
+        """
+        records: list[bytes] = []
+        checksums: list[bytes] = []
+        num_bytes = 0
+        while len(records) < count and num_bytes < _ENOUGH_BYTES:
+            header = self._read(_HEADER_BYTES, records)
+            if not header:
+                break
+            length = self._check_header(header, self.record + len(records))
+            body = self._read(length + _FOOTER_BYTES, records, may_end=False)
+            records.append(body[:length])
+            checksums.append(body[length:])
+            num_bytes += length
+        self._check(records, checksums)
+        self.record += len(records)
+        self._byte += sum(len(record) + _HEADER_BYTES + _FOOTER_BYTES for record in records)
+        return records
+
+    def _read(self, count: int, before: list[bytes], may_end: bool = True) -> bytes:
+        """So many bytes; none at the end of the file."""
+        number = self.record + len(before)
+        try:
+            data = self._handle.read(count)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ValueError(f"{self._file} is damaged in record {number}: {error}") from error
+        if len(data) < count and (data or not may_end):
+            raise ValueError(f"{self._file} is cut off in record {number}")
+        return data
+
+    def _check_header(self, header: bytes, number: int) -> int:
+        length = int.from_bytes(header[:_LENGTH_BYTES], "little")
+        if header[_LENGTH_BYTES:] != _checksum_of_length(length):
+            raise ValueError(
+                f"{self._file}, record {number}: its length differs from its checksum; the file is "
+                "damaged there, or no TFRecord file"
+            )
+        if length > _MAX_RECORD_BYTES:
+            raise ValueError(
+                f"{self._file}, record {number} has {length} bytes; a record may have "
+                f"{_MAX_RECORD_BYTES}"
+            )
+        return length
+
+    def _check(self, records: list[bytes], checksums: list[bytes]) -> None:
+        """All records of one length at once: one by one it would take most of the time."""
+        by_length: dict[int, list[int]] = {}
+        for index, record in enumerate(records):
+            by_length.setdefault(len(record), []).append(index)
+        wrong: list[int] = []
+        for length, indices in by_length.items():
+            joined = b"".join(records[index] for index in indices)
+            rows = np.frombuffer(joined, np.uint8).reshape(len(indices), length)
+            found = masked_crc32c_of_rows(rows)
+            told = np.frombuffer(b"".join(checksums[index] for index in indices), "<u4")
+            wrong += [indices[place] for place in np.flatnonzero(found != told)]
+        if wrong:
+            raise ValueError(
+                f"{self._file}, record {self.record + min(wrong)} differs from its checksum: the "
+                "file was altered"
+            )
+
+    def _skip(self, count: int) -> None:
+        if not isinstance(self._handle, gzip.GzipFile) and self._handle.seekable():
+            if count > self._file.stat().st_size:
+                raise ValueError(f"{self._file} is cut off: byte {count} is behind its end")
+            self._handle.seek(count)
+            return
+        while count > 0:
+            data = self._read(min(count, _CHUNK_BYTES), [], may_end=False)
+            count -= len(data)
+
+
+@functools.lru_cache(maxsize=4096)
+def _checksum_of_length(length: int) -> bytes:
+    """Records of one file have few lengths."""
+    checksum = masked_crc32c(length.to_bytes(_LENGTH_BYTES, "little"))
+    return checksum.to_bytes(_FOOTER_BYTES, "little")
+
+
+def _open(file: Path) -> IO[bytes]:
+    """The file without its compression, which the first bytes tell."""
+    handle = file.open("rb", buffering=_CHUNK_BYTES)
+    start = handle.read(_HEADER_BYTES)
+    handle.seek(0)
+    if start.startswith(_GZIP):
+        handle.close()
+        return cast("IO[bytes]", gzip.open(file, "rb"))
+    length = int.from_bytes(start[:_LENGTH_BYTES], "little")
+    # What is too short is told when it is read.
+    if len(start) < _HEADER_BYTES or start[_LENGTH_BYTES:] == _checksum_of_length(length):
+        return handle
+    if start[0] & 0xF == _ZLIB_DEFLATE and int.from_bytes(start[:2], "big") % 31 == 0:
+        return io.BufferedReader(_Inflated(handle), _CHUNK_BYTES)
+    handle.close()
+    raise ValueError(
+        f"{file} is no TFRecord file, nor one that gzip or zlib compressed, or its first record is "
+        "damaged"
+    )
+
+
+class _Inflated(io.RawIOBase):
+    """What zlib compressed into a file."""
+
+    def __init__(self, handle: IO[bytes]) -> None:
+        super().__init__()
+        self._compressed = handle
+        self._zlib = zlib.decompressobj()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._zlib.eof:
+            waiting = self._zlib.unconsumed_tail or self._compressed.read(_CHUNK_BYTES)
+            data = self._zlib.decompress(waiting, len(buffer))
+            if data:
+                buffer[: len(data)] = data
+                return len(data)
+            if not waiting:
+                raise EOFError("the compressed data end too early")
+        return 0
+
+    def close(self) -> None:
+        self._compressed.close()
+        super().close()
+
+
+def num_bytes(files: list[Path]) -> int:
+    """The bytes of all files, as they are on disk."""
+    return sum(os.stat(file).st_size for file in files)

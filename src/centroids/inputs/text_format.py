@@ -1,0 +1,174 @@
+"""How a text file of numbers is written: what is told of it, and its numbers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from centroids.inputs.arguments import check_bool, check_not_negative
+
+# Marks that people group digits with: none of them can be part of a plain number.
+_THOUSANDS = (",", ".", "'", "\u2019", "_", " ", "\u00a0", "\u202f")
+_BEGINS_AS_A_NUMBER = re.compile(r"[-+.,$€£¥~<>=(#\s]*\d")
+_EUROPEAN = r"[-+]?\d{1,3}(?:\.\d{3})+,\d*"
+_DEFAULT_DTYPE = "float64"
+
+
+@dataclass(frozen=True)
+class TextFormat:
+    """How a text file of numbers is written. What is None is found out by its first lines.
+
+    Attributes:
+        header: Whether the first line holds the names of the columns.
+        delimiter: What separates the fields: one character. Found out: a tab, a semicolon, a comma,
+            or else any white space.
+        decimal: The decimal mark, "." or ",".
+        thousands: What groups the digits of large numbers, such as "," in 1,234,567; None: nothing
+            does.
+        skip_lines: How many lines at the beginning to pass over, whatever they hold.
+        dtype: The floating-point type of the points; None: float64, which holds all the digits of
+            whole numbers up to 2^53. float32 takes half the memory.
+
+    Raises:
+        ValueError: If one of them has a value that is not allowed; it names it.
+
+    >>> TextFormat(thousands=",").number("1,234.5")
+    1234.5
+    """
+
+    header: bool | None = None
+    delimiter: str | None = None
+    decimal: str = "."
+    thousands: str | None = None
+    skip_lines: int = 0
+    dtype: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.header is not None:
+            check_bool("header", self.header)
+        if self.delimiter is not None and not _is_delimiter(self.delimiter):
+            raise ValueError(
+                "delimiter must be a single character, no quotation mark or line break, or None; "
+                f"got {self.delimiter!r}"
+            )
+        if self.decimal not in (".", ","):
+            raise ValueError(f"decimal must be '.' or ',', got {self.decimal!r}")
+        if self.thousands is not None and self.thousands not in _THOUSANDS:
+            allowed = ", ".join(map(repr, _THOUSANDS[:6]))
+            raise ValueError(
+                f"thousands must be one of {allowed} or None (or a space that does not break), "
+                f"got {self.thousands!r}"
+            )
+        if self.thousands == self.decimal:
+            raise ValueError(f"decimal and thousands must differ, both are {self.decimal!r}")
+        check_not_negative("skip_lines", self.skip_lines)
+        if self.dtype is not None:
+            object.__setattr__(self, "dtype", _name_of_dtype(self.dtype))
+
+    @property
+    def element_type(self) -> np.dtype[Any]:
+        """The type of the points."""
+        return np.dtype(self.dtype or _DEFAULT_DTYPE)
+
+    @property
+    def has_plain_numbers(self) -> bool:
+        """Whether its numbers are written as Python's are."""
+        return self.decimal == "." and self.thousands is None
+
+    def number(self, field: str) -> float:
+        """The number that a field is.
+
+        Digits are grouped by threes or not at all (the groups before the last may be of two, as in
+        India): so a decimal comma that is called a thousands separator is no number, not another
+        one.
+
+        Raises:
+            ValueError: If it is none.
+        """
+        text = field.strip()
+        if not self.has_plain_numbers:
+            text = self._as_python(text)
+        # Python's underscores and other scripts do not count.
+        if "_" in text or not text.isascii():
+            raise ValueError(f"{field!r} is not a number")
+        return float(text)
+
+    def is_number(self, field: str) -> bool:
+        """Whether a field is a number."""
+        try:
+            self.number(field)
+        except ValueError:
+            return False
+        return True
+
+    def _as_python(self, text: str) -> str:
+        if self.thousands is not None and self.thousands in text:
+            mark, point = re.escape(self.thousands), re.escape(self.decimal)
+            grouped = rf"[-+]?\d{{1,3}}(?:{mark}\d{{2,3}})*{mark}\d{{3}}(?:{point}\d*)?(?:[eE].*)?"
+            if re.fullmatch(grouped, text) is None:
+                raise ValueError(f"{text!r} is not a number")
+            text = text.replace(self.thousands, "")
+        if self.decimal != ".":
+            if "." in text:
+                raise ValueError(f"{text!r} is not a number")
+            text = text.replace(self.decimal, ".")
+        return text
+
+
+def find_remedy(field: str, text: TextFormat, could_be_names: bool) -> str:
+    """What to do about a field that is no number: which arguments could make it one.
+
+    Args:
+        field: The field.
+        text: How the file is written.
+        could_be_names: Whether its line could also hold the names of the columns.
+
+    >>> find_remedy("1,5", TextFormat(), False)
+    "if the comma is a decimal mark, say decimal=','"
+    >>> find_remedy("twelve", TextFormat(), False)
+    'correct it, or choose other columns with columns=[...]'
+    """
+    remedies = []
+    if text.decimal == "." and text.thousands is None and re.fullmatch(_EUROPEAN, field.strip()):
+        remedies.append("if the comma is a decimal mark, say decimal=',' thousands='.'")
+    elif text.thousands is None:
+        for mark in _THOUSANDS:
+            if mark != text.decimal and _is_grouped(field.strip(), mark):
+                remedies.append(f"if {mark!r} groups digits, say thousands={mark!r}")
+    if text.decimal == "." and re.fullmatch(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?", field.strip()):
+        remedies.append("if the comma is a decimal mark, say decimal=','")
+    if could_be_names and not begins_as_a_number(field):
+        remedies.append("if the line holds the names of the columns, say header=True")
+    return "; ".join(remedies) or "correct it, or choose other columns with columns=[...]"
+
+
+def begins_as_a_number(field: str) -> bool:
+    """Whether a field that is no number begins like one, as amounts of money and sizes do.
+
+    >>> begins_as_a_number("$12"), begins_as_a_number("1kg"), begins_as_a_number("x1")
+    (True, True, False)
+    """
+    return _BEGINS_AS_A_NUMBER.match(field) is not None
+
+
+def _is_grouped(text: str, mark: str) -> bool:
+    """Whether a number has digits that are grouped by a mark."""
+    other = "." if mark == "," else ","
+    each = re.escape(mark)
+    pattern = rf"[-+]?\d{{1,3}}(?:{each}\d{{2,3}})*{each}\d{{3}}(?:[.,]\d*)?"
+    return re.fullmatch(pattern, text) is not None and text.count(other) <= 1
+
+
+def _is_delimiter(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 1 and value not in '"\r\n'
+
+
+def _name_of_dtype(dtype: DTypeLike) -> str:
+    element_type = np.dtype(dtype)
+    if element_type.kind != "f":
+        raise ValueError(f"dtype must be a floating-point type, got {element_type}")
+    return element_type.name
