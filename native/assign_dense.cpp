@@ -5,6 +5,7 @@
 #include "centroids/aligned_vector.h"
 #include "centroids/dispatch.h"
 #include "choose_search.h"
+#include "exact_order.h"
 #include "grid_of_centers.h"
 #include "pack_centers.h"
 #include "work_plan.h"
@@ -13,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 
 namespace centroids {
 
@@ -76,16 +78,18 @@ class Assignment {
     Assignment(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
                const Update& update, const Tuning& tuning, AssignmentMemory::Content* memory)
         : kernels_(current_kernels<T>()), points_(points), centers_(centers),
-          cluster_index_(cluster_index), update_(update), memory_(memory),
+          cluster_index_(cluster_index), update_(update), memory_(memory), order_(points, centers),
           choice_(choose(tuning.search)), lanes_(choice_.search == Search::lanes),
           filtered_(choice_.search == Search::float_filter ||
                     choice_.search == Search::byte_filter),
           block_rows_(filtered_ ? BoundedSearch<T>::block_rows(points.dimensions)
                                 : rows_in_block<T>(points.dimensions, tuning.block_rows)) {
         if (filtered_)
-            search_.emplace(points_, centers_, choice_.search == Search::byte_filter, recall());
+            search_.emplace(points_, centers_, order_, choice_.search == Search::byte_filter,
+                            recall());
         else if (!grid_)
-            packed_.emplace(centers, points.dimensions, kernels_.panel_width, !lanes_);
+            packed_.emplace(centers, points.dimensions, kernels_.panel_width, !lanes_,
+                            points.normalize);
     }
 
     std::int64_t run() {
@@ -161,7 +165,7 @@ class Assignment {
     // Tries the filter in bytes on a few blocks of rows: data that it is not for shows there.
     bool sample_approves() {
         passing_.start(points_, centers_, kernels_.panel_width, false);
-        BoundedSearch<T> search(points_, centers_, true, passing_);
+        BoundedSearch<T> search(points_, centers_, order_, true, passing_);
         const std::size_t rows = std::min<std::size_t>(64, points_.num_rows);
         Scratch<T> scratch;
         scratch.rows.resize(reads_in_place<T>(points_) ? 0 : rows * points_.dimensions);
@@ -229,6 +233,7 @@ class Assignment {
         scratch.rows.resize(reads_in_place<T>(points_) ? 0 : block_rows_ * points_.dimensions);
         scratch.distances.resize(block_rows_);
         if (!cluster_index_) scratch.cluster_index.resize(block_rows_);
+        scratch.bounded.exact.forget();
         EightSums inertia;
         for (std::size_t first = begin; first < end; first += block_rows_) {
             const std::size_t count = std::min(block_rows_, end - first);
@@ -241,9 +246,17 @@ class Assignment {
                 scan_block(block, first, count, cluster_index, sums, scratch);
             if (counts)
                 for (std::size_t i = 0; i < count; ++i) ++counts[cluster_index[i]];
-            if (sums || update_.inertia) inertia.add(first, scratch.distances.data(), count);
+            if (!sums && !update_.inertia) continue;
+            inertia.add(first, scratch.distances.data(), count);
+            if (!std::isfinite(inertia.total())) report_bad(scratch.distances.data(), first, count);
         }
         return inertia.total();
+    }
+
+    void report_bad(const double* distances, std::size_t first, std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i)
+            if (!(distances[i] < std::numeric_limits<double>::infinity()))
+                bad_row_.report(first + i);
     }
 
     // By the filter, with or without bounds.
@@ -253,9 +266,7 @@ class Assignment {
         const bool more = reads_in_place<T>(points_) && first + 2 * count <= points_.num_rows;
         search_->search(block, first, count, cluster_index, distances, scratch.bounded,
                         more ? row_of(block, count) : nullptr);
-        for (std::size_t i = 0; i < count; ++i)
-            if (!(distances[i] < std::numeric_limits<double>::infinity()))
-                bad_row_.report(first + i);
+        report_bad(distances, first, count);
         if (points_.normalize)
             for (std::size_t i = 0; i < count; ++i)
                 distances[i] = cosine_adjusted(distances[i], row_of(block, i));
@@ -269,9 +280,12 @@ class Assignment {
                     std::int32_t* cluster_index, double* sums, Scratch<T>& scratch) {
         if (grid_) {
             scratch.cells.resize(3 * block_rows_ + 32);
-            const std::ptrdiff_t bad_row = kernels_.assign_grid(
+            const std::size_t open = kernels_.assign_grid(
                 block.rows, block.stride, count, grid_->view, scratch.cells.data(), cluster_index);
-            if (bad_row >= 0) bad_row_.report(first + static_cast<std::size_t>(bad_row));
+            for (std::size_t at = 0; at < open; ++at) {
+                const auto i = static_cast<std::size_t>(scratch.cells[at]);
+                cluster_index[i] = nearest_in_list(row_of(block, i), first + i, cluster_index[i]);
+            }
         } else {
             compare_all(block, first, count, cluster_index, scratch);
         }
@@ -281,6 +295,39 @@ class Assignment {
                 if (is_zero(row_of(block, i), points_.dimensions)) cluster_index[i] = 0;
         if (sums || update_.inertia)
             update_block(block, count, cluster_index, sums, scratch.distances.data());
+    }
+
+    // For a row that the grid leaves open. entry: of its table
+    std::int32_t nearest_in_list(const T* row, std::size_t index, std::int32_t entry) {
+        const std::int32_t* const list = grid_->view.lists + (~entry >> 1);
+        const std::span<const std::int32_t> centers(list + 1, static_cast<std::size_t>(*list) * 4);
+        Best best;
+        typename ExactOrder<T>::Scratch none; // not of unit vectors
+        for (const std::int32_t c : centers) {
+            const auto center = static_cast<std::size_t>(c);
+            if (center < centers_.num_centers) offer(row, index, center, best, none);
+        }
+        return settled(best, index);
+    }
+
+    // The nearest center of those that were looked at, and its squared distance in float64.
+    struct Best {
+        std::size_t center = 0;
+        double distance = std::numeric_limits<double>::infinity();
+    };
+
+    void offer(const T* row, std::size_t index, std::size_t c, Best& best,
+               typename ExactOrder<T>::Scratch& scratch) const {
+        double distance = kernels_.squared_distance(row, centers_.values + c * points_.dimensions,
+                                                    points_.dimensions);
+        if (centers_.penalties) distance += centers_.penalties[c];
+        if (order_.before(index, row, c, distance, best.center, best.distance, scratch))
+            best = {c, distance};
+    }
+
+    std::int32_t settled(const Best& best, std::size_t index) {
+        if (!(best.distance < std::numeric_limits<double>::infinity())) bad_row_.report(index);
+        return static_cast<std::int32_t>(best.center);
     }
 
     void compare_all(const Block<T>& block, std::size_t first, std::size_t count,
@@ -303,29 +350,19 @@ class Assignment {
         return block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
     }
 
-    // The candidates within reach of the best score, in float64 by direct differences.
+    // The candidates within reach of the best score, by exact_order.h.
     std::int32_t rescore(const T* row, std::size_t index, T threshold, Scratch<T>& scratch) {
-        const std::size_t dimensions = points_.dimensions;
         const PackedCenters<T>& packed = packed_->view;
         if (!lanes_) {
-            scratch.shifted.resize(dimensions);
+            scratch.shifted.resize(points_.dimensions);
             scratch.scores.resize(packed.num_panels * kernels_.panel_width);
             kernels_.score_row(row, packed, scratch.shifted.data(), scratch.scores.data());
         }
-        double best = std::numeric_limits<double>::infinity();
-        std::int32_t nearest = 0;
-        for (std::size_t c = 0; c < packed.num_centers; ++c) {
-            if (!lanes_ && scratch.scores[c] > threshold) continue;
-            double distance =
-                kernels_.squared_distance(row, packed.centers + c * dimensions, dimensions);
-            if (packed.penalties) distance += packed.penalties[c];
-            if (distance < best) {
-                best = distance;
-                nearest = static_cast<std::int32_t>(c);
-            }
-        }
-        if (!(best < std::numeric_limits<double>::infinity())) bad_row_.report(index);
-        return nearest;
+        Best best;
+        for (std::size_t c = 0; c < packed.num_centers; ++c)
+            if (lanes_ || !(scratch.scores[c] > threshold))
+                offer(row, index, c, best, scratch.bounded.exact);
+        return settled(best, index);
     }
 
     // sums may be null: then only the distances are wanted.
@@ -376,6 +413,7 @@ class Assignment {
     std::vector<std::int32_t> own_cluster_index_;
     const Update& update_;
     AssignmentMemory::Content* const memory_;
+    const ExactOrder<T> order_;
     PointBounds<T> passing_; // in place of a memory
     std::unique_ptr<const GridOfCenters<T>> grid_;
     const Choice choice_;

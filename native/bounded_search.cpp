@@ -5,6 +5,7 @@
 #include "zero_rows.h"
 
 #include <cfloat>
+#include <random>
 
 namespace centroids {
 namespace {
@@ -36,6 +37,18 @@ std::size_t groups_for(std::size_t num_rows, std::size_t row_bytes, std::size_t 
 }
 
 } // namespace
+
+const FingerprintKeys& fingerprint_keys() {
+    static const FingerprintKeys keys = [] {
+        std::random_device device;
+        FingerprintKeys drawn;
+        for (std::uint32_t& key : drawn.products) key = device();
+        const std::uint64_t upper = device(), lower = device();
+        drawn.powers = (upper << 32 | lower) % ((std::uint64_t(1) << 61) - 1);
+        return drawn;
+    }();
+    return keys;
+}
 
 template <class T>
 void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
@@ -141,16 +154,16 @@ double share_in_question(const DenseRows& points, const Centers<T>& centers,
             kernels.squared_distance(load_rows<T>(points, row, 1, scratch.data()).rows,
                                      centers.values + own * points.dimensions, points.dimensions);
         if (centers.penalties) distance += centers.penalties[own];
-        in_question +=
-            static_cast<std::size_t>(std::popcount(bounds.groups_within(kernels, row, distance)));
+        in_question += static_cast<std::size_t>(
+            std::popcount(bounds.groups_within(kernels, row, std::sqrt(distance))));
     }
     return static_cast<double>(in_question) / static_cast<double>(rows * bounds.num_groups);
 }
 
 template <class T>
 std::uint64_t PointBounds<T>::groups_within(const BlockKernels<T>& kernels, std::size_t row,
-                                            double distance) const {
-    const auto reach = static_cast<float>(std::sqrt(distance) * (1 + room));
+                                            double root) const {
+    const auto reach = static_cast<float>(root * (1 + room));
     return kernels.groups_within(lower.data() + row * row_groups, drift_up.data(), row_groups,
                                  code.offset, reach);
 }
@@ -161,10 +174,11 @@ std::size_t BoundedSearch<T>::block_rows(std::size_t dimensions) {
 }
 
 template <class T>
-BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& centers, bool in_bytes,
-                                PointBounds<T>& bounds)
+BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& centers,
+                                const ExactOrder<T>& order, bool in_bytes, PointBounds<T>& bounds)
     : kernels_(current_kernels<T>()), filter_(in_bytes ? *kernels_.byte_filter : kernels_.filter),
-      points_(points), centers_(centers), bounds_(bounds), remember_(!bounds.lower.empty()),
+      points_(points), centers_(centers), order_(order), bounds_(bounds),
+      remember_(!bounds.lower.empty()),
       num_panels_((centers.num_centers + kernels_.panel_width - 1) / kernels_.panel_width),
       panels_per_group_(bounds.group_size / kernels_.panel_width),
       packed_(filter_, centers, points.dimensions, bounds.order.data(),
@@ -190,7 +204,9 @@ void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::siz
     std::uint64_t fingerprint = 0, *known = nullptr;
     bool fresh = true;
     if (remember_) {
-        fingerprint = kernels_.fingerprint(block.rows, block.stride, count, dimensions) | 1u;
+        fingerprint =
+            kernels_.fingerprint(block.rows, block.stride, count, dimensions, fingerprint_keys()) +
+            1;
         known = &bounds_.fingerprints[first / block_rows(dimensions)];
         fresh = *known != fingerprint;
         *known = 0; // until the block is done
@@ -227,13 +243,16 @@ void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::siz
                       scratch.bounds.data(), capacity}};
     for (std::size_t i = 0; i < count; ++i) {
         if (ahead) prefetch(ahead + static_cast<std::ptrdiff_t>(i) * block.stride, dimensions);
-        scratch.groups[i] = fresh ? 1 : bounds_.groups_within(kernels_, first + i, distances[i]);
+        scratch.groups[i] =
+            fresh ? 1
+                  : bounds_.groups_within(kernels_, first + i,
+                                          order_.limit_of_root(std::sqrt(distances[i])));
         if (scratch.groups[i] == 0) continue;
         if (prepare(at.row(i), i, scratch)) {
             scratch.listed.push_back(static_cast<std::uint16_t>(i));
             if (!fresh) set_threshold(i, distances[i], scratch);
         } else {
-            search_plainly(at.row(i), first + i, cluster_index[i], distances[i]);
+            search_plainly(at.row(i), first + i, cluster_index[i], distances[i], scratch);
         }
     }
     if (fresh) guess(at, first, cluster_index, distances, scratch);
@@ -335,9 +354,10 @@ void BoundedSearch<T>::guess(const Blocked& at, std::size_t first, std::int32_t*
         panels += run_group(group, run, at);
         for (const std::uint16_t i : run) {
             const auto place =
+                group * bounds_.group_size +
                 static_cast<std::size_t>(scratch.candidates[i * at.outcome.capacity]);
             scratch.num_candidates[i] = 0;
-            cluster_index[i] = bounds_.order[group * bounds_.group_size + place];
+            cluster_index[i] = bounds_.order[std::min(place, bounds_.num_centers - 1)];
             distances[i] = exact_distance(at.row(i), cluster_index[i]);
             set_threshold(i, distances[i], scratch);
         }
@@ -370,8 +390,7 @@ bool BoundedSearch<T>::prepare(const T* row, std::size_t at, Scratch& scratch) c
 // What a candidate's score may be at most.
 template <class T>
 void BoundedSearch<T>::set_threshold(std::size_t at, double distance, Scratch& scratch) const {
-    const double threshold =
-        distance * (1 + squared_room) - static_cast<double>(scratch.offsets[at]);
+    const double threshold = order_.limit(distance) - static_cast<double>(scratch.offsets[at]);
     scratch.thresholds[at] = static_cast<T>(
         threshold + std::fabs(threshold) * static_cast<double>(std::numeric_limits<T>::epsilon()));
 }
@@ -396,17 +415,21 @@ std::size_t BoundedSearch<T>::resolve(const T* row, std::size_t at, std::size_t 
     }
     const double before = distance;
     for (std::size_t i = 0; i < num; ++i) {
-        const std::int32_t c =
-            bounds_.order[group * bounds_.group_size + static_cast<std::size_t>(candidates[i])];
+        const std::size_t place =
+            group * bounds_.group_size + static_cast<std::size_t>(candidates[i]);
+        // A threshold that is no number makes candidates of padding: rows may change meanwhile.
+        if (place >= bounds_.num_centers) continue;
+        const std::int32_t c = bounds_.order[place];
         if (c == nearest) continue;
         const double bound = static_cast<double>(candidate_bounds[i]) + offset;
-        if (bound > distance * (1 + squared_room)) {
+        if (bound > order_.limit(distance)) {
             others = std::min(others, bound);
             continue;
         }
         const double exact = exact_distance(row, c);
         ++compared;
-        if (exact < distance || (exact == distance && c < nearest)) {
+        if (order_.before(index, row, static_cast<std::size_t>(c), exact,
+                          static_cast<std::size_t>(nearest), distance, scratch.exact)) {
             const auto own =
                 remember_ ? static_cast<std::size_t>(bounds_.group_of[nearest]) : group;
             if (own == group)
@@ -421,7 +444,9 @@ std::size_t BoundedSearch<T>::resolve(const T* row, std::size_t at, std::size_t 
     }
     if (distance < before) {
         set_threshold(at, distance, scratch);
-        if (remember_) scratch.groups[at] &= bounds_.groups_within(kernels_, index, distance);
+        if (remember_)
+            scratch.groups[at] &=
+                bounds_.groups_within(kernels_, index, order_.limit_of_root(std::sqrt(distance)));
     }
     if (remember_ && others < infinity) lower_bound(index, group, others);
     return compared;
@@ -430,14 +455,15 @@ std::size_t BoundedSearch<T>::resolve(const T* row, std::size_t at, std::size_t 
 // The way for rows that the filter is not for.
 template <class T>
 void BoundedSearch<T>::search_plainly(const T* row, std::size_t index, std::int32_t& nearest,
-                                      double& distance) {
+                                      double& distance, Scratch& scratch) {
     distance = exact_distance(row, 0);
     nearest = 0;
     // A zero vector has no direction: all centers are equally far, the first is nearest.
     const bool directionless = points_.normalize && is_zero(row, points_.dimensions);
     for (std::size_t c = 1; c < centers_.num_centers && !directionless; ++c) {
         const double exact = exact_distance(row, static_cast<std::int32_t>(c));
-        if (exact < distance || !(distance == distance)) {
+        if (order_.before(index, row, c, exact, static_cast<std::size_t>(nearest), distance,
+                          scratch.exact)) {
             distance = exact;
             nearest = static_cast<std::int32_t>(c);
         }

@@ -20,6 +20,7 @@
 #include "centroids/aligned_vector.h"
 #include "centroids/block_kernels.h"
 #include "centroids/kmeans.h"
+#include "exact_order.h"
 #include "filter_centers.h"
 #include "lower_bounds.h"
 #include "pack_centers.h"
@@ -61,9 +62,9 @@ struct PointBounds {
                bool remember);
     void follow(const Centers<T>& given); // adds what the centers have moved to the drift
     void regroup();                       // centers that move much together; voids all bounds
-    // A bit for every group that may hold a center as near as `distance`, a squared one.
-    std::uint64_t groups_within(const BlockKernels<T>& kernels, std::size_t row,
-                                double distance) const;
+    // A bit for every group that may hold a center as near as that.
+    // root: of a squared distance, and how much further a center may be
+    std::uint64_t groups_within(const BlockKernels<T>& kernels, std::size_t row, double root) const;
 
   private:
     void order_groups();
@@ -95,13 +96,14 @@ class BoundedSearch {
         std::vector<std::uint64_t> groups;
         std::vector<std::uint16_t> listed, in_group;
         std::vector<std::int32_t> candidates, num_candidates;
+        typename ExactOrder<T>::Scratch exact;
     };
 
     // Rows in a block: a fingerprint is of so many, whatever else the call is about.
     static std::size_t block_rows(std::size_t dimensions);
 
-    BoundedSearch(const DenseRows& points, const Centers<T>& centers, bool in_bytes,
-                  PointBounds<T>& bounds);
+    BoundedSearch(const DenseRows& points, const Centers<T>& centers, const ExactOrder<T>& order,
+                  bool in_bytes, PointBounds<T>& bounds);
 
     // cluster_index: OUT [count], the nearest centers
     // distances: OUT [count], the squared distances to them, penalties included; NaN or infinite
@@ -127,7 +129,8 @@ class BoundedSearch {
     void set_threshold(std::size_t at, double distance, Scratch& scratch) const;
     std::size_t resolve(const T* row, std::size_t at, std::size_t index, std::size_t group,
                         std::int32_t& nearest, double& distance, Scratch& scratch);
-    void search_plainly(const T* row, std::size_t index, std::int32_t& nearest, double& distance);
+    void search_plainly(const T* row, std::size_t index, std::int32_t& nearest, double& distance,
+                        Scratch& scratch);
     void lower_bound(std::size_t row, std::size_t group, double squared);
     double exact_distance(const T* row, std::int32_t center) const;
 
@@ -135,6 +138,7 @@ class BoundedSearch {
     const FilterKernels<T>& filter_;
     const DenseRows& points_;
     const Centers<T>& centers_;
+    const ExactOrder<T>& order_;
     PointBounds<T>& bounds_;
     const bool remember_;
     const std::size_t num_panels_, panels_per_group_;

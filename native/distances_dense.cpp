@@ -2,6 +2,7 @@
 // finite.
 #include "centroids/aligned_vector.h"
 #include "centroids/dispatch.h"
+#include "exact_order.h"
 #include "work_plan.h"
 #include "zero_rows.h"
 
@@ -60,15 +61,21 @@ void for_each_block(const DenseRows& points, std::size_t begin, std::size_t end,
 
 // From squared chords to cosine distances times two; 2 where a zero vector is involved.
 template <class T>
-void adjust_for_cosine(const Block<T>& block, std::size_t count, std::size_t dimensions,
-                       const Centers<T>& centers, T* distances) {
+void adjust_for_cosine(const Block<T>& block, std::size_t first, std::size_t count,
+                       std::size_t dimensions, const Centers<T>& centers,
+                       const ExactOrder<T>& order, T* distances) {
+    typename ExactOrder<T>::Scratch scratch;
     for (std::size_t i = 0; i < count; ++i) {
         T* const row = distances + i * centers.num_centers;
-        if (is_zero(block.rows + static_cast<std::ptrdiff_t>(i) * block.stride, dimensions))
+        if (is_zero(block.rows + static_cast<std::ptrdiff_t>(i) * block.stride, dimensions)) {
             std::fill_n(row, centers.num_centers, T(2));
-        else if (centers.penalties)
+            continue;
+        }
+        if (centers.penalties)
             for (std::size_t c = 0; c < centers.num_centers; ++c)
                 row[c] += static_cast<T>(centers.penalties[c]);
+        settle_least(dimensions, centers.num_centers, row, 0.0,
+                     [&](std::size_t c) { return order.cosine(first + i, c, scratch); });
     }
 }
 
@@ -78,6 +85,7 @@ template <class T>
 std::int64_t all_distances(const DenseRows& points, const Centers<T>& centers, T* distances) {
     const DifferencePanels<T> panels(current_kernels<T>(), centers.values, centers.num_centers,
                                      points.dimensions);
+    const ExactOrder<T> order(points, centers);
     const Chunks chunks = cut_rows(points.num_rows, most_chunks);
     FirstBadRow bad_row;
     parallel_for(chunks.count(), pass_seconds(points, centers.num_centers), [&](std::size_t chunk) {
@@ -86,7 +94,8 @@ std::int64_t all_distances(const DenseRows& points, const Centers<T>& centers, T
                               T* const out = distances + first * centers.num_centers;
                               panels.run(block, count, out);
                               if (points.normalize)
-                                  adjust_for_cosine(block, count, points.dimensions, centers, out);
+                                  adjust_for_cosine(block, first, count, points.dimensions, centers,
+                                                    order, out);
                               for (std::size_t at = 0; at < count * centers.num_centers; ++at)
                                   if (!(out[at] <= std::numeric_limits<T>::max())) {
                                       bad_row.report(first + at / centers.num_centers);

@@ -10,6 +10,7 @@
 #include "grid_of_centers.h"
 
 #include "centroids/dispatch.h"
+#include "exact_order.h"
 #include "work_plan.h"
 
 #include <algorithm>
@@ -29,6 +30,8 @@ constexpr double widening = 2e-3;
 constexpr std::int32_t most_across = 2048; // 2 u times this is 2.5e-4 in float32
 // Coordinates above so many cells: an edge would be rounded by more than a tenth of the widening.
 constexpr double most_cells_from_origin = 1e12;
+// Squares of larger coordinates could overflow.
+constexpr double largest_coordinate = 1e150;
 // The outermost cells reach out by this many widths of the box; points beyond are outside.
 constexpr double reach_out = 3;
 // Points that pay for a cell, and cells that stay in the second-level cache.
@@ -107,10 +110,10 @@ class Budget {
 // Fills the cells of one box, with lists of its own.
 class Filler {
   public:
-    Filler(const Cells& cells, const double* centers, FilterBoxes filter_boxes, std::int32_t* table,
-           Budget& budget)
-        : cells_(cells), centers_(centers), filter_boxes_(filter_boxes), table_(table),
-          budget_(budget) {}
+    Filler(const Cells& cells, const double* centers, std::size_t num_centers,
+           FilterBoxes filter_boxes, std::int32_t* table, Budget& budget)
+        : cells_(cells), centers_(centers), nobody_(static_cast<std::int32_t>(num_centers)),
+          filter_boxes_(filter_boxes), table_(table), budget_(budget) {}
 
     std::vector<std::int32_t> lists;
 
@@ -191,12 +194,13 @@ class Filler {
         std::int32_t* const list = lists.data() + start;
         list[0] = static_cast<std::int32_t>(fours);
         for (std::size_t c = 0; c < 4 * fours; ++c)
-            list[1 + c] = candidates[std::min(c, count - 1)];
+            list[1 + c] = c < count ? candidates[c] : nobody_;
         return ~static_cast<std::int32_t>(2 * start + (fours > 1));
     }
 
     const Cells& cells_;
     const double* const centers_;
+    const std::int32_t nobody_; // fills up lists
     const FilterBoxes filter_boxes_;
     std::int32_t* const table_;
     Budget& budget_;
@@ -256,6 +260,7 @@ GridOfCenters<T>::GridOfCenters(const DenseRows& points, const Centers<T>& cente
     view.table = table_.data();
     view.lists = lists_.data();
     view.centers = centers_.data();
+    view.closer = 1 + 2.1 * squared_distance_error(dimensions);
     if (!filled || searching(sampled_fours(cells)) > worth_it * other_cost) table_.clear();
 }
 
@@ -267,12 +272,15 @@ double GridOfCenters<T>::searching(double fours) const {
 template <class T>
 bool GridOfCenters<T>::copy_centers(const Centers<T>& centers) {
     const std::size_t dimensions = points_.dimensions;
-    centers_.assign(4 * num_centers_, 0.0);
+    centers_.assign(4 * (num_centers_ + 1), 0.0);
     for (std::size_t c = 0; c < num_centers_; ++c)
         for (std::size_t j = 0; j < dimensions; ++j)
             centers_[4 * c + j] = static_cast<double>(centers.values[c * dimensions + j]);
-    return std::all_of(centers_.begin(), centers_.end(),
-                       [](double value) { return std::isfinite(value); });
+    const bool all_near = std::all_of(centers_.begin(), centers_.end(), [](double value) {
+        return std::fabs(value) < largest_coordinate;
+    });
+    std::fill_n(centers_.end() - 4, dimensions, std::numeric_limits<double>::infinity());
+    return all_near;
 }
 
 // The box of the sample. False where cells cannot be told apart.
@@ -286,7 +294,8 @@ bool GridOfCenters<T>::place_box(Cells& cells) {
             lowest = std::min(lowest, sample_[at]);
             highest = std::max(highest, sample_[at]);
         }
-        constexpr double limit = static_cast<double>(std::numeric_limits<T>::max()) / 1e3;
+        constexpr double limit =
+            std::min(static_cast<double>(std::numeric_limits<T>::max()) / 1e3, largest_coordinate);
         const double low = static_cast<double>(lowest), high = static_cast<double>(highest);
         const double size = std::fmax(std::fabs(low), std::fabs(high));
         if (!(size < limit / cells.across) || !(high - low > size / limit) ||
@@ -332,7 +341,7 @@ bool GridOfCenters<T>::fill_table(const Cells& cells, double most_tests) {
     std::vector<std::int32_t> all(num_centers_), kept;
     std::iota(all.begin(), all.end(), 0);
     std::vector<Part> parts;
-    Filler whole(cells, centers_.data(), filter_boxes, table_.data(), budget);
+    Filler whole(cells, centers_.data(), num_centers_, filter_boxes, table_.data(), budget);
     whole.for_each_child(
         Place{}, cells.across, all.data(), all.size(), kept,
         [&](const Place& corner, std::int32_t size, const std::int32_t* own, std::size_t count) {
@@ -341,7 +350,8 @@ bool GridOfCenters<T>::fill_table(const Cells& cells, double most_tests) {
     parallel_for(
         parts.size(), seconds_for(static_cast<double>(table_.size()) * 100), [&](std::size_t p) {
             Part& part = parts[p];
-            Filler filler(cells, centers_.data(), filter_boxes, table_.data(), budget);
+            Filler filler(cells, centers_.data(), num_centers_, filter_boxes, table_.data(),
+                          budget);
             filler.fill(part.corner, part.size, part.candidates.data(), part.candidates.size(), 0);
             part.lists = std::move(filler.lists);
         });
@@ -350,7 +360,7 @@ bool GridOfCenters<T>::fill_table(const Cells& cells, double most_tests) {
     table_.back() = num_centers_ > 4 ? ~1 : ~0;
     lists_.push_back(static_cast<std::int32_t>((num_centers_ + 3) / 4));
     lists_.insert(lists_.end(), all.begin(), all.end());
-    while (lists_.size() % 4 != 1) lists_.push_back(lists_.back());
+    while (lists_.size() % 4 != 1) lists_.push_back(static_cast<std::int32_t>(num_centers_));
     for (const Part& part : parts) {
         const auto base = static_cast<std::int32_t>(lists_.size());
         lists_.insert(lists_.end(), part.lists.begin(), part.lists.end());
@@ -373,8 +383,11 @@ void GridOfCenters<T>::sample() {
     for (std::size_t s = 0; s < count; ++s) {
         const std::size_t row = s * points_.num_rows / count;
         const T* const values = load_rows<T>(points_, row, 1, scratch.data()).rows;
-        if (std::all_of(values, values + dimensions, [](T value) { return std::isfinite(value); }))
-            sample_.insert(sample_.end(), values, values + dimensions);
+        // Looked at in the copy: the caller's memory may change meanwhile.
+        sample_.insert(sample_.end(), values, values + dimensions);
+        if (!std::all_of(sample_.end() - static_cast<std::ptrdiff_t>(dimensions), sample_.end(),
+                         [](T value) { return std::isfinite(value); }))
+            sample_.resize(sample_.size() - dimensions);
     }
 }
 

@@ -4,6 +4,7 @@
 #include "centroids/aligned_vector.h"
 #include "centroids/block_kernels.h"
 #include "centroids/kmeans.h"
+#include "exact_order.h"
 
 #include <algorithm>
 #include <cmath>
@@ -16,12 +17,15 @@ namespace centroids {
 // center, of the norm, and two to spare.
 constexpr double extra_roundings = 6;
 
+// Times C^2 + 2 |x| C: a bound of the error of a score. Infinite where there are so many terms that
+// nothing can be said.
 template <class T>
 double score_error_unit(std::size_t terms) {
     constexpr double unit = std::numeric_limits<T>::epsilon() / 2;
-    // Re-scoring float64 points in float64 errs about as much as their scores do: twice the margin.
+    // The norms of float64 centers are summed with as many roundings as the products.
     const double safety = sizeof(T) == 8 ? 2.0 : 1.01;
-    return safety * (static_cast<double>(terms) + extra_roundings) * unit;
+    const double error = safety * (static_cast<double>(terms) + extra_roundings) * unit;
+    return error < 0.25 ? error / (1 - 2 * error) : std::numeric_limits<double>::infinity();
 }
 
 // The point that centers and points are moved by; exact arithmetic is not needed, only one value.
@@ -40,8 +44,9 @@ AlignedVector<T> mean_of_centers(const Centers<T>& centers, std::size_t dimensio
 template <class T>
 class CentersInPanels {
   public:
+    // cosine: of unit vectors, whose distances are those of exact_order.h
     CentersInPanels(const Centers<T>& centers, std::size_t dimensions, std::size_t width,
-                    bool with_panels)
+                    bool with_panels, bool cosine)
         : shift_(mean_of_centers<T>(centers, dimensions)), norms_(centers.num_centers) {
         const std::size_t k = centers.num_centers;
         const std::size_t num_panels = (k + width - 1) / width;
@@ -73,6 +78,7 @@ class CentersInPanels {
             if (with_panels) panel_norms_[c] = norms_[c];
         }
         const double penalty = centers.penalties ? 1.0 : 0.0; // largest penalty there is
+        largest += penalty;
         view = {k,
                 dimensions,
                 num_panels,
@@ -83,13 +89,34 @@ class CentersInPanels {
                 shift_.data(),
                 centers.values,
                 centers.penalties,
-                std::sqrt(largest + penalty),
-                score_error_unit<T>(dimensions)};
+                T(0),
+                T(0),
+                T(0),
+                T(0)};
+        set_reach(largest, cosine ? cosine_margin<T>(dimensions) : 0.0);
     }
 
     PackedCenters<T> view;
 
   private:
+    // square: C^2, the largest |c - shift|^2; margin: what unit vectors of T may differ by from the
+    // distances that are compared, see exact_order.h
+    void set_reach(double square, double margin) {
+        const double norm = std::sqrt(square), error = score_error_unit<T>(view.dimensions);
+        const double underflow = static_cast<double>(view.dimensions + 4) *
+                                 static_cast<double>(std::numeric_limits<T>::min()) * 1.1;
+        view.reach_fixed = static_cast<T>(2 * error * square + underflow + 2 * margin * norm +
+                                          4 * margin * square + 2 * margin * margin);
+        view.reach_by_norm = static_cast<T>(4 * error * norm + 2 * margin);
+        view.reach_by_square = static_cast<T>(4 * margin);
+        // Where float64 distances may overflow, they are looked at.
+        constexpr double most = std::numeric_limits<double>::max() / 8;
+        if constexpr (sizeof(T) == 4)
+            view.largest_square = std::numeric_limits<T>::infinity();
+        else
+            view.largest_square = square < most ? most - square : -1.0;
+    }
+
     AlignedVector<T> shift_, norms_, panels_, panel_norms_, weights_;
 };
 

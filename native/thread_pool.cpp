@@ -1,6 +1,7 @@
 #include "centroids/thread_pool.h"
 
 #include "centroids/cpu_limits.h"
+#include "centroids/float_mode.h"
 
 #include <algorithm>
 #include <atomic>
@@ -106,6 +107,7 @@ class Pool {
     }
 
     void drain() {
+        const FloatMode mode; // a worker has that of the thread that made it
         inside_task() = true;
         try {
             for (std::size_t i = next_++; i < count_; i = next_++) (*task_)(i);
@@ -237,6 +239,7 @@ void parallel_for(std::size_t count, double seconds_of_work,
             return;
         }
     }
+    const FloatMode mode;
     for (std::size_t i = 0; i < count; ++i) task(i);
 }
 

@@ -118,53 +118,72 @@ struct AssignGrid {
     typedef std::int64_t FourPlaces __attribute__((vector_size(32)));
     typedef std::int64_t PairOfPlaces __attribute__((vector_size(16)));
 
-    // Place in the list of the least of four distances, the first of equals, and that distance. All
-    // in vectors: of scalars the compiler makes branches, which no processor can foresee.
+    // Place in the list of the least of four distances, and that distance. All in vectors: of
+    // scalars the compiler makes branches, which no processor can foresee.
     static inline __attribute__((always_inline)) std::int64_t
-    first_least(const Four& distances, const FourPlaces& places, double& least) {
+    find_least(const Four& distances, const FourPlaces& places, double& least) {
         Pair a = __builtin_shufflevector(distances, distances, 0, 2);
         Pair b = __builtin_shufflevector(distances, distances, 1, 3);
         PairOfPlaces place_a = __builtin_shufflevector(places, places, 0, 2);
         PairOfPlaces place_b = __builtin_shufflevector(places, places, 1, 3);
-        PairOfPlaces swap = (b < a) | ((b == a) & (place_b < place_a));
+        PairOfPlaces swap = b < a;
         a = swap ? b : a;
         place_a = swap ? place_b : place_a;
         b = __builtin_shufflevector(a, a, 1, 0);
         place_b = __builtin_shufflevector(place_a, place_a, 1, 0);
-        swap = (b < a) | ((b == a) & (place_b < place_a));
+        swap = b < a;
         a = swap ? b : a;
         place_a = swap ? place_b : place_a;
         least = a[0];
         return place_a[0];
     }
 
-    // -1 where no distance is finite. Lists ascend: the first of equals has the lowest index.
-    template <int dimensions>
+    // A bit for each distance that is not above the limit.
+    static inline __attribute__((always_inline)) unsigned within(const Four& distances,
+                                                                 double limit) {
+#ifdef __AVX__
+        return static_cast<unsigned>(_mm256_movemask_pd(_mm256_cmp_pd(
+            reinterpret_cast<const __m256d&>(distances), _mm256_set1_pd(limit), _CMP_NGT_UQ)));
+#else
+        unsigned bits = 0;
+        for (int c = 0; c < 4; ++c) bits |= static_cast<unsigned>(!(distances[c] > limit)) << c;
+        return bits;
+#endif
+    }
+
+    // -1 where float64 distances leave it open, and where none is finite.
+    template <int dimensions, bool several>
     static inline __attribute__((always_inline)) std::int32_t
-    nearest_in_fours(const T* row, const double* centers, const std::int32_t* list,
+    nearest_in_fours(const T* row, const CenterGrid<T>& grid, const std::int32_t* list,
                      std::int64_t fours) {
-        Four nearest;
+        Four nearest, others = {infinity, infinity, infinity, infinity};
         FourPlaces places = {0, 1, 2, 3};
-        four_distances<dimensions>(row, centers, list, nearest);
-        for (std::int64_t at = 4; at < 4 * fours; at += 4) {
+        four_distances<dimensions>(row, grid.centers, list, nearest);
+        for (std::int64_t at = 4; several && at < 4 * fours; at += 4) {
             Four distances;
-            four_distances<dimensions>(row, centers, list + at, distances);
+            four_distances<dimensions>(row, grid.centers, list + at, distances);
             const FourPlaces here = {at, at + 1, at + 2, at + 3};
             const FourPlaces nearer = distances < nearest;
+            const Four farther = nearer ? nearest : distances;
+            others = farther < others ? farther : others;
             nearest = nearer ? distances : nearest;
             places = nearer ? here : places;
         }
         double least;
-        const std::int64_t place = first_least(nearest, places, least);
-        return least < infinity ? list[place] : -1;
+        const std::int64_t place = find_least(nearest, places, least);
+        const double limit = least * grid.closer;
+        unsigned open = within(nearest, limit);
+        open &= open - 1; // the nearest itself
+        if (several) open |= within(others, limit);
+        return open == 0 ? list[place] : -1;
     }
 
     // Points of cells with up to four centers, and of the others: each list is searched by one
     // loop, so that no branch depends on a point.
     template <int dimensions>
-    static std::ptrdiff_t run(const T* rows, std::ptrdiff_t stride, std::size_t count,
-                              const CenterGrid<T>& grid, std::int32_t* scratch,
-                              std::int32_t* cluster_index) {
+    static std::size_t run(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                           const CenterGrid<T>& grid, std::int32_t* scratch,
+                           std::int32_t* cluster_index) {
         std::int32_t* const cells = scratch;
         std::int32_t* const few = scratch + count;
         std::int32_t* const many = few + count + 16;
@@ -178,27 +197,29 @@ struct AssignGrid {
             __builtin_prefetch(rows + static_cast<std::ptrdiff_t>(count) * stride + at);
         std::size_t num_few = 0, num_many = 0;
         look_up(grid.table, cells, count, cluster_index, few, num_few, many, num_many);
-        std::ptrdiff_t bad_row = -1;
+        std::size_t num_open = 0; // the cells are done with: rows that are open take their place
         const auto take = [&](std::int32_t i, std::int32_t nearest) {
-            cluster_index[i] = nearest < 0 ? 0 : nearest;
-            if (nearest < 0 && (bad_row < 0 || i < bad_row)) bad_row = i;
+            if (nearest < 0) [[unlikely]]
+                cells[num_open++] = i;
+            else
+                cluster_index[i] = nearest;
         };
         for (std::size_t at = 0; at < num_few; ++at) {
             const std::int32_t i = few[at];
             const std::int32_t* const list = grid.lists + (~cluster_index[i] >> 1);
-            take(i, nearest_in_fours<dimensions>(rows + i * stride, grid.centers, list + 1, 1));
+            take(i, nearest_in_fours<dimensions, false>(rows + i * stride, grid, list + 1, 1));
         }
         for (std::size_t at = 0; at < num_many; ++at) {
             const std::int32_t i = many[at];
             const std::int32_t* const list = grid.lists + (~cluster_index[i] >> 1);
-            take(i, nearest_in_fours<dimensions>(rows + i * stride, grid.centers, list + 1, *list));
+            take(i, nearest_in_fours<dimensions, true>(rows + i * stride, grid, list + 1, *list));
         }
-        return bad_row;
+        return num_open;
     }
 
-    static std::ptrdiff_t assign(const T* rows, std::ptrdiff_t stride, std::size_t count,
-                                 const CenterGrid<T>& grid, std::int32_t* scratch,
-                                 std::int32_t* cluster_index) {
+    static std::size_t assign(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                              const CenterGrid<T>& grid, std::int32_t* scratch,
+                              std::int32_t* cluster_index) {
         if (grid.dimensions == 1) return run<1>(rows, stride, count, grid, scratch, cluster_index);
         if (grid.dimensions == 2) return run<2>(rows, stride, count, grid, scratch, cluster_index);
         return run<3>(rows, stride, count, grid, scratch, cluster_index);

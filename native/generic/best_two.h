@@ -24,22 +24,21 @@ struct BestTwo {
 
 // Judges a run of points whose two lowest scores are known.
 //
-// E bounds the rounding error of a score (derivation in docs/decisions/exact-labels.md), so a gap
-// above 2 E proves the arg-min. The comparison is written so that NaN and infinity fail it. Plain
-// loops over arrays: the compiler vectorises them.
+// A gap above the reach proves the arg-min (derivation in docs/decisions/exact-labels.md). The
+// comparison is written so that NaN and infinity fail it. Plain loops over arrays: the compiler
+// vectorises them.
 template <class T>
 static void judge(const T* best, const T* second, const T* squared_norms, std::size_t count,
                   const PackedCenters<T>& centers, std::size_t first, BlockResult<T> out) {
-    const double unit = 2.0 * centers.error_unit * centers.max_norm;
-    const double underflow = static_cast<double>(centers.dimensions + 4) * underflow_unit<T>();
-    const T fixed = static_cast<T>(unit * centers.max_norm + underflow);
-    const T by_norm = static_cast<T>(2.0 * unit);
+    const T fixed = centers.reach_fixed, by_norm = centers.reach_by_norm,
+            by_square = centers.reach_by_square, largest_square = centers.largest_square;
     const T roundoff = static_cast<T>(unit_roundoff<T>());
     T* const threshold = out.threshold + first;
     unsigned char* const uncertain = out.uncertain + first;
     for (std::size_t i = 0; i < count; ++i) {
-        const T reach = fixed + by_norm * square_root(squared_norms[i]);
+        const T reach =
+            fixed + by_norm * square_root(squared_norms[i]) + by_square * squared_norms[i];
         threshold[i] = best[i] + reach + (best[i] < 0 ? -best[i] : best[i]) * roundoff;
-        uncertain[i] = !(second[i] - best[i] > reach);
+        uncertain[i] = !(second[i] - best[i] > reach) | !(squared_norms[i] <= largest_square);
     }
 }

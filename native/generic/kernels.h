@@ -4,16 +4,6 @@
 // No include guard: each instruction set includes it once, in a namespace of its own.
 
 template <class T>
-constexpr double underflow_unit();
-template <>
-constexpr double underflow_unit<float>() {
-    return 1.2e-38; // above FLT_MIN: covers what underflow can lose in one product
-}
-template <>
-constexpr double underflow_unit<double>() {
-    return 2.3e-308;
-}
-template <class T>
 constexpr double unit_roundoff();
 template <>
 constexpr double unit_roundoff<float>() {

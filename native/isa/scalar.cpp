@@ -3,6 +3,10 @@
 #include "centroids/block_kernels.h"
 #include "isa/levels.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h> // for fingerprints of integers
+#endif
+
 namespace centroids {
 namespace scalar {
 

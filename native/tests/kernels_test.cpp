@@ -5,10 +5,12 @@
 #include "centroids/seeding.h"
 #include "centroids/thread_pool.h"
 
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <limits>
 #include <random>
+#include <thread>
 #include <vector>
 
 using namespace centroids;
@@ -155,6 +157,7 @@ void test_sparse(const std::string& level, std::size_t n, std::size_t d, std::si
                           starts.data(),
                           false,
                           n,
+                          values.size(),
                           d,
                           n % 2 == 0};
     const Centers<T> centers{problem.centers.data(), k, nullptr};
@@ -167,6 +170,35 @@ void test_sparse(const std::string& level, std::size_t n, std::size_t d, std::si
            "sparse", level, n, d, k);
     std::vector<T> distances(n * k);
     all_distances_sparse<T>(rows, centers, distances.data());
+}
+
+// Values that another thread makes NaN and takes back: whatever comes out, no memory outside the
+// arrays is touched.
+template <class T>
+void test_changing_points(Search search) {
+    Problem<T> problem(2000, 20, 50);
+    std::atomic<bool> done{false};
+    std::thread writer([&] {
+        std::mt19937 random(1);
+        while (!done) {
+            volatile T& value = problem.points[random() % problem.points.size()];
+            const T before = value;
+            value = std::numeric_limits<T>::quiet_NaN();
+            value = before;
+        }
+    });
+    AssignmentMemory memory;
+    std::vector<std::int32_t> index(problem.n);
+    std::vector<double> sums(problem.k * problem.d);
+    for (int call = 0; call < 60; ++call) {
+        const Centers<T> centers{problem.centers.data(), problem.k, nullptr};
+        assign<T>(problem.rows(call % 2 == 1), centers, index.data(),
+                  {sums.data(), nullptr, nullptr}, {search, 0}, &memory, nullptr);
+        for (const std::int32_t own : index)
+            if (own < 0 || own >= static_cast<std::int32_t>(problem.k)) ++failures;
+    }
+    done = true;
+    writer.join();
 }
 
 template <class T>
@@ -182,6 +214,9 @@ void test_level(const std::string& level) {
                 test_dense<T>(level, n, d, k, Search::grid);
                 test_sparse<T>(level, n, d, k);
             }
+    for (const Search search :
+         {Search::panels, Search::lanes, Search::float_filter, Search::byte_filter})
+        test_changing_points<T>(search);
     test_dense<T>(level, 6000, 9, 12, Search::automatic);
     for (const std::size_t d : {1, 2, 3}) test_dense<T>(level, 9000, d, 60, Search::grid);
     test_dense<T>(level, 600, 60, 2500, Search::automatic); // grouped by cluster

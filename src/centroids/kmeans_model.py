@@ -7,6 +7,7 @@ docs/semantics.md says why.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -287,7 +288,13 @@ class _BatchFunctions:
         return batch.get(self.labelled if self._training else self.assignment).cluster_index
 
     def loss(self, batch: Batch) -> float:
-        return batch.get(self.assignment).inertia
+        loss = batch.get(self.assignment).inertia
+        if not math.isfinite(loss):  # each distance is finite, or the assignment had failed
+            raise ValueError(
+                "points are too large: the sum of their squared distances overflows float64 in "
+                f"batch {batch.index}; scale the points down"
+            )
+        return loss
 
     def num_examples(self, batch: Batch) -> int:
         return kernels.num_rows(batch.get(points_of))
@@ -302,9 +309,10 @@ class _BatchFunctions:
 
     def update(self, batch: Batch) -> None:
         # Everything is computed before the first variable changes: a bad batch changes nothing.
+        loss = self.loss(batch)
         _, after = batch.get(self.states)
         batch.variables.update(variables_of(after))
-        batch.variables[PREVIOUS_LOSS] = np.array(self.loss(batch), np.float64)
+        batch.variables[PREVIOUS_LOSS] = np.array(loss, np.float64)
 
     def _points_and_centers(self, batch: Batch) -> tuple[kernels.Points, NDArray[Any]]:
         points, centers = batch.get(points_of), batch.variables[CLUSTERS]

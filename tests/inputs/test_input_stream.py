@@ -15,7 +15,6 @@ import scipy.sparse
 
 import centroids
 from centroids.inputs import (
-    InputBatch,
     OutOfRangeError,
     Source,
     SparseTensorValue,
@@ -61,7 +60,7 @@ def test_one_batch_is_asked_for_again_at_each_step() -> None:
         batches = [next(stream) for _ in range(3)]
     assert len(calls) == 3
     assert all(batch.features is POINTS for batch in batches)  # neither copied nor converted
-    assert batches[0] == InputBatch(POINTS, None, None)
+    assert batches[0].labels is None and batches[0].position is None
 
 
 @pytest.mark.parametrize("end", [StopIteration, OutOfRangeError])

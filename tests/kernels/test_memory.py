@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from centroids import kernels
 from centroids.clustering import full_batch_update, initial_state
+from centroids.kernels import _native
 from tests.kernels.test_assign import make
 
 Filter = Literal["float_filter", "byte_filter"]
@@ -283,3 +286,34 @@ def test_the_log_says_which_kernel_ran(caplog: pytest.LogCaptureFixture) -> None
     assert float(settled[1]) > 90
     assert "5000 x 2" in third
     assert "bounds" not in third
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+@pytest.mark.parametrize("kind", ["binary", "one-hot", "signs"])
+@pytest.mark.parametrize("strided", [False, True])
+def test_reordered_rows_of_few_values_are_noticed(kind: str, dtype: Any, strided: bool) -> None:
+    # Sums with keys in arithmetic progressions do not see which row of a block is where.
+    random = np.random.default_rng(0)
+    points: NDArray[Any] = random.integers(0, 2, (4096, 32)).astype(dtype)
+    if kind == "one-hot":
+        points = np.eye(32, dtype=dtype)[random.integers(0, 32, 4096)]
+    if kind == "signs" and dtype != np.uint8:
+        points = 2 * points - 1  # two flipped bits of sign cancel in sums modulo 2^64
+    centers = random.random((64, 32)).astype(kernels.result_dtype(points))
+    memory = kernels.AssignmentMemory()
+    for _ in range(6):
+        held = np.repeat(points, 2, axis=0)[::2] if strided else points
+        remembered = kernels.assign(
+            held, centers, update=True, memory=memory, search="float_filter"
+        )
+        assert_same(remembered, kernels.assign(held, centers, update=True, search="panels"))
+        for block in range(0, 4096, 256):
+            points[block : block + 256] = random.permutation(points[block : block + 256])
+
+
+def test_keys_are_drawn_anew_in_each_process() -> None:
+    code = "from centroids.kernels import _native; print(_native.fingerprint_keys()[:4])"
+    seen = {subprocess.check_output([sys.executable, "-c", code]) for _ in range(2)}
+    assert len(seen) == 2
+    keys = _native.fingerprint_keys()
+    assert len(set(keys)) == len(keys) == 1024 + 16 + 1

@@ -91,3 +91,18 @@ def test_sums_are_those_of_exact_arithmetic(num_threads: int) -> None:
         for column in range(3):
             error = abs(result.sums[cluster, column] - exact_sum(own[:, column]))
             assert error <= 1e-13 * np.abs(own[:, column]).sum()
+
+
+@pytest.mark.parametrize("value", [0.1, 7.7])
+@pytest.mark.parametrize("num_clusters", [1, 40])
+def test_sums_of_float64_points_keep_their_bound(value: float, num_clusters: int) -> None:
+    # Equal values are the worst case: their rounding errors do not cancel.
+    points = np.full((2**20, 1), value)
+    points[::3] = -value / 3
+    centers = np.vstack([[[value]], [[-value / 3]], np.arange(2, num_clusters + 1)[:, None] * 1e3])
+    result = kernels.assign(points, centers[:num_clusters], update=True)
+    assert result.sums is not None and result.counts is not None
+    for cluster in range(num_clusters):
+        own = points[result.cluster_index == cluster]
+        error = abs(result.sums[cluster, 0] - exact_sum(own))
+        assert error <= max(len(own) - 1, 0) * 2.0**-53 * np.abs(own).sum()

@@ -24,8 +24,9 @@ struct PackedCenters {
     const T* shift;          // [dimensions]
     const T* centers;        // [num_centers][dimensions], as given
     const double* penalties; // [num_centers], added to a squared distance; null when all are zero
-    double max_norm;         // max |c - shift|
-    double error_unit;       // per-score rounding bound is error_unit (max_norm^2 + 2 |x| max_norm)
+    // Of x = point - shift: the two lowest scores are told apart where their gap is above
+    // reach_fixed + reach_by_norm |x| + reach_by_square |x|^2, and |x|^2 not above largest_square.
+    T reach_fixed, reach_by_norm, reach_by_square, largest_square;
 };
 
 // Per-row outcome of the fast pass over one block.
@@ -131,14 +132,23 @@ struct CenterGrid {
     T middle[3], reach[3];       // points farther than `reach` from `middle` are outside
     const std::int32_t* table; // [cells_across^dimensions + 1], a center, or ~(2 * start of a list
                                // + (more than four))
-    const std::int32_t* lists; // each: how many fours, then the centers, ascending
-    const double* centers;     // [num_centers][4], zeros behind
+    const std::int32_t* lists; // each: how many fours, then the centers, ascending, and in the
+                               // places that are left `num_centers`
+    const double* centers;     // [num_centers + 1][4], zeros behind; the last at infinity
+    double closer;             // relative: a gap that float64 distances can be trusted in
 };
 
 // From how many dimensions on products of bytes beat a plain pass: by themselves, and where bounds
 // leave little to search. Measured.
 struct BytesPay {
     std::size_t alone, with_bounds;
+};
+
+// Random, and drawn anew in each process: see fingerprint.h.
+struct FingerprintKeys {
+    static constexpr std::size_t words = 1024; // of a chunk
+    std::uint32_t products[words + 16];
+    std::uint64_t powers; // below 2^61 - 1
 };
 
 template <class T>
@@ -158,10 +168,12 @@ struct BlockKernels {
     void (*assign_lanes)(const T* rows, std::ptrdiff_t stride, std::size_t count,
                          const PackedCenters<T>& centers, T* scratch, BlockResult<T> out);
 
-    // scratch: [3 * count + 32]. Returns the first row that has no finite distance, or -1.
-    std::ptrdiff_t (*assign_grid)(const T* rows, std::ptrdiff_t stride, std::size_t count,
-                                  const CenterGrid<T>& grid, std::int32_t* scratch,
-                                  std::int32_t* cluster_index);
+    // scratch: [3 * count + 32]. Returns how many rows float64 distances leave open, NaN and
+    // infinity among them: they are the first elements of scratch, and have the table's entry
+    // (which is a list) for an index.
+    std::size_t (*assign_grid)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                               const CenterGrid<T>& grid, std::int32_t* scratch,
+                               std::int32_t* cluster_index);
 
     // Which of the candidates can be nearest in each of boxes_together(dimensions) boxes.
     // centers: IN [num_centers][4]; candidates: IN [count]; middle, half: IN [dimensions][boxes]
@@ -198,7 +210,7 @@ struct BlockKernels {
 
     // A fingerprint of the rows: equal for equal bits, and all but never for others
     std::uint64_t (*fingerprint)(const T* rows, std::ptrdiff_t stride, std::size_t count,
-                                 std::size_t dimensions);
+                                 std::size_t dimensions, const FingerprintKeys& keys);
 
     // Bit g is 0 where decoded(lower[g]) - drift[g] > reach; `groups` a multiple of 4
     std::uint64_t (*groups_within)(const std::uint16_t* lower, const float* drift,

@@ -16,6 +16,9 @@ struct Centers {
     const T* values; // IN [num_centers][dimensions]
     std::size_t num_centers;
     const double* penalties; // IN [num_centers] or null, added to every squared distance
+    // IN [num_centers][dimensions] or null: under cosine, the centers as unit vectors in float64,
+    // zeros for a zero center; null where `values` are as good
+    const double* units = nullptr;
 };
 
 // What an assignment is asked for besides the indices; null: not asked.
@@ -24,6 +27,10 @@ struct Update {
     std::int64_t* counts; // OUT [num_centers]
     double* inertia;      // OUT [1], sum of squared distances to the nearest centers
 };
+
+// The keys of the fingerprints of this process, see generic/fingerprint.h.
+struct FingerprintKeys;
+const FingerprintKeys& fingerprint_keys();
 
 enum class Search { automatic, panels, lanes, grid, float_filter, byte_filter };
 
@@ -51,7 +58,7 @@ struct Report {
     std::size_t rows, questioned, panels, compared;
 };
 
-// cluster_index: OUT [num_rows], the nearest center, the lowest index on ties; or null
+// cluster_index: OUT [num_rows], the center that exact_order.h puts first; or null
 // memory: IN OUT, or null; report: OUT
 template <class T>
 std::int64_t assign(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
@@ -70,9 +77,14 @@ struct SparseRows { // compressed sparse rows, columns unique within a row
     const void* row_starts;
     bool wide_starts;
     std::size_t num_rows;
+    std::size_t num_values; // and columns
     std::size_t dimensions;
     bool normalize;
 };
+
+// The arrays may change meanwhile: no memory is touched outside them, and what cannot be a matrix
+// throws std::invalid_argument.
+[[noreturn]] void throw_changed();
 
 template <class T>
 std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,

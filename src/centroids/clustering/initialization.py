@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from centroids import kernels
 from centroids.clustering.distinct_rows import DistinctRows
 from centroids.clustering.points import check_finite, locate_bad_points
-from centroids.kernels import SAMPLING_BLOCK, Points, l2_normalize, num_rows, result_dtype
+from centroids.kernels import (
+    SAMPLING_BLOCK,
+    Points,
+    in_usual_float_mode,
+    l2_normalize,
+    num_rows,
+    result_dtype,
+)
 from centroids.kernels.dense_or_sparse import is_real, is_sparse
 
 # Random initialisation looks on for rows that differ until so many in a row are all known, or the
@@ -136,6 +143,7 @@ def given_centers(
     return converted
 
 
+@in_usual_float_mode
 def kmeans_plus_plus(
     points: Points,
     num_clusters: int,

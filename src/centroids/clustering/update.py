@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.clustering.state import ClusterState
-from centroids.kernels import Assignment, l2_normalize
+from centroids.kernels import Assignment, in_usual_float_mode, l2_normalize
 
 
+@in_usual_float_mode
 def full_batch_update(
     state: ClusterState, assignment: Assignment, *, cosine: bool = False
 ) -> ClusterState:
@@ -51,6 +52,7 @@ def full_batch_update(
     return ClusterState(centers, counts, centers, 0)
 
 
+@in_usual_float_mode
 def mini_batch_update(state: ClusterState, assignment: Assignment) -> ClusterState:
     """X += (s - m x) / (n + m); n += m: each center becomes the mean of all points it ever had.
 
@@ -76,6 +78,7 @@ def mini_batch_update(state: ClusterState, assignment: Assignment) -> ClusterSta
     return ClusterState(centers, counts, centers, 0)
 
 
+@in_usual_float_mode
 def multi_step_update(
     state: ClusterState, assignment: Assignment, steps_per_iteration: int, *, cosine: bool = False
 ) -> ClusterState:

@@ -25,11 +25,9 @@ from centroids.checkpoint_names import DamagedCheckpointError, NewerCheckpointEr
 from centroids.estimator.safetensors_file import pack
 
 FORMAT_VERSION = 1
-# One metadata key: safetensors writes several in a random order, and equal models would give
-# different bytes.
 _METADATA_KEY = "centroids"
-# Of 16 bytes, so that the arrays stay aligned.
-_FORMAT = b', "format": "pt"'
+# The reader of Hugging Face refuses files that do not say it.
+_FORMAT = {"format": "pt"}
 # The checksum comes first in the metadata, which comes first in the file.
 _SEAL = re.compile(rb'\{"__metadata__":\{"centroids":"\{\\"sha256\\": \\"([0-9a-f]{64})\\"')
 # Of an input that cannot tell where it stands: somewhere between its beginning and its end.
@@ -109,26 +107,11 @@ def serialize(checkpoint: Checkpoint) -> bytes:
     text = json.dumps(metadata, sort_keys=True)
     text = f'{{"sha256": "{_UNSEALED}", {text[1:]}'
     try:
-        data = pack(arrays, {_METADATA_KEY: text})
+        data = pack(arrays, {_METADATA_KEY: text, **_FORMAT})
     except TypeError as error:
         types = ", ".join(f"{name}: {array.dtype}" for name, array in arrays.items())
         raise TypeError(f"a variable cannot be saved ({types}): {error}") from error
-    data = _with_format(data, text)
     return data.replace(_UNSEALED.encode(), checksum(data).encode(), 1)
-
-
-def _with_format(data: bytes, text: str) -> bytes:
-    """A file with the metadata `format` behind ours: readers of Hugging Face refuse one without.
-
-    Args:
-        data: The file, whose metadata is nothing but ours.
-        text: Our metadata.
-    """
-    ours = f'{{"__metadata__":{{"{_METADATA_KEY}":{json.dumps(text)}'.encode()
-    assert data.startswith(ours, 8)
-    end = 8 + len(ours)
-    length = int.from_bytes(data[:8], "little") + len(_FORMAT)
-    return b"".join([length.to_bytes(8, "little"), data[8:end], _FORMAT, data[end:]])
 
 
 def checksum(data: bytes) -> str:

@@ -53,8 +53,20 @@ class Sum:
         self._total: Any = 0
 
     def update(self, batch: Batch) -> None:
-        """Adds the value of the function for this batch."""
-        self._total = self._total + _number(batch.get(self._function))
+        """Adds the value of the function for this batch.
+
+        Raises:
+            ValueError: If the sum of finite values is infinite.
+        """
+        value = _number(batch.get(self._function))
+        with np.errstate(over="ignore"):
+            total = self._total + value
+        if np.isinf(total).any() and np.isfinite(value).all() and np.isfinite(self._total).all():
+            raise ValueError(
+                f"values are too large: their sum over the batches overflows float64 in batch "
+                f"{batch.index}; scale them down"
+            )
+        self._total = total
 
     def result(self) -> Any:
         """Returns the sum; 0 when there was no batch."""

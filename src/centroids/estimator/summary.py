@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 _file_numbers = itertools.count()
 
 NUM_BUCKETS = 30
+LARGEST_SIMPLE_VALUE = float(np.finfo(np.float32).max)
 
 
 class EventWriter:
@@ -60,7 +61,11 @@ class EventWriter:
                 raise ValueError(
                     f"the summary {tag!r} must be a single number, not of shape {np.shape(value)}"
                 )
-            event.summary.value.add(tag=tag, simple_value=float(np.asarray(value).reshape(())))
+            number = float(np.asarray(value).reshape(()))
+            if np.isfinite(number) and abs(number) > LARGEST_SIMPLE_VALUE:
+                _add_double(event.summary, tag, number)
+            else:
+                event.summary.value.add(tag=tag, simple_value=number)
         self._write(event)
 
     def add_histograms(self, values: Mapping[str, Any], step: int) -> None:
@@ -159,6 +164,16 @@ class EventWriter:
             start = self._new_event(self._first_step)
             start.session_log.status = SessionLog.START
             self._records.write(start.SerializeToString())
+
+
+def _add_double(summary: Any, tag: str, number: float) -> None:
+    # The usual form of a scalar is a float32, in which this would be infinite.
+    from tensorboard.compat.proto.types_pb2 import DT_DOUBLE
+    from tensorboard.plugins.scalar import metadata
+
+    value = summary.value.add(tag=tag, metadata=metadata.create_summary_metadata("", ""))
+    value.tensor.dtype = DT_DOUBLE
+    value.tensor.double_val.append(number)
 
 
 def histogram(tag: str, values: Any) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ Everything above this layer is free of pointers; everything below it is free of 
 
 from centroids.kernels.build_of_python import check_build_of_python
 from centroids.kernels.dense_or_sparse import Points, check_points, num_rows, result_dtype
+from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.functions import (
     Assignment,
     AssignmentMemory,
@@ -39,6 +40,7 @@ __all__ = [
     "check_points",
     "default_num_threads",
     "find_nonfinite",
+    "in_usual_float_mode",
     "instruction_set",
     "l2_normalize",
     "num_rows",

@@ -1,8 +1,9 @@
 """The k-means kernels: assignment, update, and all distances.
 
 Distances are squared Euclidean, or cosine: 1 - cos(x, c), where a zero vector is at distance 1
-from everything. Labels are exact: nearest in exact arithmetic up to float64 rounding, the lowest
-index on ties, whatever the instruction set, the tile sizes and the number of threads.
+from everything. Labels are exact: nearest in exact arithmetic, the lowest index on ties, whatever
+the instruction set, the layout, the batch, the tile sizes and the number of threads. For cosine
+they are those of the distances that `all_distances` gives.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from centroids.kernels.dense_or_sparse import (
     num_rows,
     result_dtype,
 )
+from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.normalization import l2_normalize
 
 AssignmentMemory = _native.AssignmentMemory
@@ -85,6 +87,7 @@ class Assignment:
     counts: NDArray[np.int64] | None
 
 
+@in_usual_float_mode
 def assign(
     points: Points,
     centers: NDArray[Any],
@@ -134,7 +137,7 @@ def assign(
     ([[1.0], [9.0]], [2, 1])
     """
     points = check_points(points)
-    prepared, penalties = prepare_centers(points, centers, cosine)
+    prepared, penalties, units = _centers_of_kernels(points, centers, cosine)
     k, d = prepared.shape
     cluster_index = np.empty(num_rows(points) if labels else 0, np.int32)
     inertia = np.zeros(1)
@@ -146,6 +149,7 @@ def assign(
             cosine,
             prepared,
             penalties,
+            units,
             cluster_index if labels else np.empty(num_rows(points), np.int32),
             sums,
             counts,
@@ -157,6 +161,7 @@ def assign(
             cosine,
             prepared,
             penalties,
+            units,
             cluster_index if labels else None,
             sums,
             counts,
@@ -172,6 +177,7 @@ def assign(
     return Assignment(cluster_index, float(inertia[0]) * (0.5 if cosine else 1.0), sums, counts)
 
 
+@in_usual_float_mode
 def all_distances(points: Points, centers: NDArray[Any], *, cosine: bool = False) -> NDArray[Any]:
     """The distance of every point to every center: squared Euclidean, or cosine.
 
@@ -193,15 +199,15 @@ def all_distances(points: Points, centers: NDArray[Any], *, cosine: bool = False
     [[25.0, 1.0]]
     """
     points = check_points(points)
-    prepared, penalties = prepare_centers(points, centers, cosine)
+    prepared, penalties, units = _centers_of_kernels(points, centers, cosine)
     distances = np.empty((num_rows(points), prepared.shape[0]), prepared.dtype)
     if is_sparse(points):
         bad_row = _native.all_distances_sparse(
-            *_sparse_parts(points), cosine, prepared, penalties, distances
+            *_sparse_parts(points), cosine, prepared, penalties, units, distances
         )
     else:
         bad_row = _native.all_distances(
-            *dense_parts(points), cosine, prepared, penalties, distances
+            *dense_parts(points), cosine, prepared, penalties, units, distances
         )
     raise_if_bad(points, bad_row, distances.dtype.name)
     return np.multiply(distances, 0.5, out=distances) if cosine else distances
@@ -255,6 +261,24 @@ def prepare_centers(
         TypeError: If the elements of the centers are not real numbers.
         ValueError: If the widths differ or there is no center.
     """
+    return _centers_of_kernels(points, centers, cosine)[:2]
+
+
+def _centers_of_kernels(
+    points: Points, centers: NDArray[Any], cosine: bool
+) -> tuple[NDArray[Any], NDArray[np.float64] | None, NDArray[np.float64] | None]:
+    """As `prepare_centers`; and for cosine the unit vectors in float64, which decide on labels."""
+    _check_centers(points, centers)
+    dtype = common_dtype(points, centers)
+    if not cosine:
+        return np.ascontiguousarray(centers, dtype), None, None
+    units = np.ascontiguousarray(l2_normalize(centers))
+    normalized: NDArray[Any] = units.astype(dtype, copy=False)
+    zero = (normalized == 0).all(axis=1)
+    return normalized, zero.astype(np.float64) if zero.any() else None, units
+
+
+def _check_centers(points: Points, centers: NDArray[Any]) -> None:
     if not is_real(centers.dtype):
         raise TypeError(f"centers must hold real numbers, got elements of type {centers.dtype}")
     if centers.ndim != 2 or centers.shape[0] == 0:
@@ -263,12 +287,6 @@ def prepare_centers(
         )
     if points.shape[1] != centers.shape[1]:
         raise ValueError(f"points have {points.shape[1]} columns, centers have {centers.shape[1]}")
-    dtype = common_dtype(points, centers)
-    if not cosine:
-        return np.ascontiguousarray(centers, dtype), None
-    normalized: NDArray[Any] = np.ascontiguousarray(l2_normalize(centers), dtype)
-    zero = (normalized == 0).all(axis=1)
-    return normalized, zero.astype(np.float64) if zero.any() else None
 
 
 def dense_parts(points: NDArray[Any]) -> tuple[NDArray[Any], int]:

@@ -15,6 +15,7 @@ from centroids.kernels.dense_or_sparse import (
     num_rows,
     result_dtype,
 )
+from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.functions import all_distances, dense_parts, raise_if_bad
 
 SAMPLING_BLOCK: int = _native.SAMPLING_BLOCK
@@ -57,6 +58,7 @@ class Seeding:
             kind = _native.SeedingFloat64 if double else _native.SeedingFloat32
             self._native = kind(*dense_parts(self._points), cosine)
 
+    @in_usual_float_mode
     def start(self, center: int) -> None:
         """Takes the first center.
 
@@ -72,9 +74,10 @@ class Seeding:
             if self._cosine:
                 self.closest[_has_zeros_only(self._points)] = 0
             self._add_up()
-            return
-        raise_if_bad(self._points, self._native.start(center, self.closest, self.block_sums))
+        else:
+            raise_if_bad(self._points, self._native.start(center, self.closest, self.block_sums))
 
+    @in_usual_float_mode
     def add_best(self, candidates: NDArray[np.integer[Any]]) -> int:
         """Takes the candidate that leaves the smallest sum of `closest`, the first of equals.
 
@@ -107,7 +110,8 @@ class Seeding:
 
     def _add_up(self) -> None:
         starts = np.arange(0, self.closest.size, SAMPLING_BLOCK)
-        self.block_sums[:] = np.add.reduceat(self.closest, starts)
+        with np.errstate(over="ignore"):
+            self.block_sums[:] = np.add.reduceat(self.closest, starts)
 
 
 def _has_zeros_only(points: Any) -> NDArray[np.bool_]:

@@ -1,0 +1,29 @@
+"""The floating-point mode: whatever another library has set for the thread."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from centroids.kernels import _native
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def in_usual_float_mode(function: Callable[P, R]) -> Callable[P, R]:
+    """A function that computes with subnormal numbers and rounds to nearest, whoever calls it.
+
+    The mode is one of the calling thread: NumPy computes in it too. It is restored at the end.
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        before = _native.enter_float_mode()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _native.leave_float_mode(before)
+
+    return wrapped
