@@ -69,7 +69,7 @@ def read_settings(
         data = read_regular(file, _MAX_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         settings = Settings(columns=_read_old_columns(model_dir) if with_columns else None)
-        return settings if checkpoint is None else _complete(settings, checkpoint.params)
+        return settings if checkpoint is None else _complete(settings, checkpoint)
     try:
         return _parse(data)
     except NewerSettingsError as error:
@@ -105,8 +105,13 @@ def write_settings(model_dir: Path, settings: Settings) -> None:
     (model_dir / OLD_COLUMNS_FILE).unlink(missing_ok=True)
 
 
-def _complete(settings: Settings, params: object) -> Settings:
+def _complete(settings: Settings, checkpoint: Checkpoint) -> Settings:
     """What a checkpoint of the library says of its training, where it is what we know."""
+    position, params = checkpoint.input_position, checkpoint.params
+    if position is not None and position.get("source") == "csv" and "dtype" in position:
+        # Text was float32 once: a training that stands within a file goes on with the same numbers.
+        text = what_was_said(TextFormat(dtype=position["dtype"]))
+        settings = dataclasses.replace(settings, text=text or None)
     if not isinstance(params, Mapping):
         return settings
     names = {

@@ -211,6 +211,7 @@ def _make_model(
         params = model_of(trained, plan.model_dir).params
         num_clusters = _or(num_clusters, params["num_clusters"])
         metric = _or(metric, params["distance_metric"])
+        initial = _initial_clusters_of(trained)
     metric = _or(metric, KMeansClustering.SQUARED_EUCLIDEAN_DISTANCE)
     if trained is None:
         num_clusters, initial = _initial_clusters(plan, settings, points, metric, retries)
@@ -226,6 +227,14 @@ def _make_model(
         kmeans_plus_plus_num_retries=retries,
         loss_tolerance=None if settings.use_mini_batch else settings.relative_tolerance,
     )
+
+
+def _initial_clusters_of(trained: Checkpoint) -> str | NDArray[Any]:
+    """What the params of a trained model go on to say; its first centers are chosen no more."""
+    given = trained.params.get("initial_clusters") if isinstance(trained.params, dict) else None
+    if given in (KMeansClustering.RANDOM_INIT, KMeansClustering.KMEANS_PLUS_PLUS_INIT):
+        return str(given)
+    return trained.variables[KMeansClustering.CLUSTERS]
 
 
 def _initial_clusters(
