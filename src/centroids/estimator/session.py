@@ -62,6 +62,7 @@ class Session:
         params: Saved in checkpoints as far as JSON goes.
         input_position: The position that a restored checkpoint had.
         random: The model's random generator; None for a new one.
+        column_names: The names of the columns that a restored model was trained on.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Session:
         params: Any = None,
         input_position: Mapping[str, Any] | None = None,
         random: np.random.Generator | None = None,
+        column_names: tuple[str, ...] | None = None,
     ) -> None:
         self.spec = spec
         self.variables = variables
@@ -82,6 +84,7 @@ class Session:
         self.finished = False
         self.lock: ModelDirLock | None = None
         self.random = random or random_generator(spec.random_seed)
+        self._column_names = column_names
         self._batches = batches
         self._metrics = dict(metrics or {})
         self._params = params
@@ -135,6 +138,7 @@ class Session:
         except BadRowError as error:
             raise error.at_origin(given.origin) from None
         if self._train_op is not None:
+            self._column_names = given.names or self._column_names
             self.variables["global_step"] = np.array(self.global_step + 1, np.int64)
             self.input_position, self.finished = self._batches.position_after(given), False
 
@@ -156,6 +160,7 @@ class Session:
             input_position=self.input_position,
             finished=self.finished,
             random_state=self.random.bit_generator.state,
+            column_names=self._column_names,
         )
 
     def check_model_dir(self) -> None:
