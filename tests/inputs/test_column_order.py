@@ -12,7 +12,7 @@ import pyarrow
 import pytest
 
 import centroids
-from centroids.inputs import pandas_input_fn
+from centroids.inputs import file_input_fn, pandas_input_fn
 
 # Column b is far larger than the others: where it stands decides what is near.
 FRAME = pandas.DataFrame({"b": [0.0, 100.0, 200.0], "a": [1.0, 2.0, 3.0], "c": [7.0, 8.0, 9.0]})
@@ -66,3 +66,16 @@ def test_other_names_and_none_are_taken_as_they_come() -> None:
     renamed = FRAME.rename(columns={"a": "z"})
     for features in (renamed, FRAME.to_numpy(), np.ascontiguousarray(FRAME)):
         assert kmeans.score(lambda features=features: iter([features])) == 0
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_files_with_names_are_compared_too(ending: str, tmp_path: Path) -> None:
+    write = pandas.DataFrame.to_csv if ending == ".csv" else pandas.DataFrame.to_parquet
+    write(FRAME, tmp_path / f"monday{ending}", index=False)
+    write(FRAME[["c", "a", "b"]], tmp_path / f"tuesday{ending}", index=False)
+    kmeans = centroids.KMeansClustering(3, initial_clusters=FRAME.to_numpy(), use_mini_batch=False)
+    kmeans.train(file_input_fn(tmp_path / f"monday{ending}"), steps=1)
+    with pytest.raises(ValueError, match="in another order: column 0 is 'c', and was 'b'"):
+        kmeans.score(file_input_fn(tmp_path / f"tuesday{ending}"))
+    chosen = file_input_fn(tmp_path / f"tuesday{ending}", columns=["b", "a", "c"])
+    assert kmeans.score(chosen) == 0

@@ -281,7 +281,7 @@ def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputB
                 raw.may_change,
                 raw.epoch,
                 _origin_of_kept(raw),
-                column_names(raw.value) if index == 1 else None,
+                _names_of(raw) if index == 1 else None,
             )
             num_dropped = 0
     finally:
@@ -299,6 +299,10 @@ def _check_not_empty_for_ever(num_empty: int, num_batches: int, is_the_same: boo
             f"input_fn returned {num_empty} batches of 0 rows in a row; raise StopIteration or "
             "OutOfRangeError at the end of the input"
         )
+
+
+def _names_of(raw: RawBatch) -> tuple[str, ...] | None:
+    return column_names(raw.value) if raw.names is None else tuple(raw.names)
 
 
 def _origin_of_kept(raw: RawBatch) -> Origin | None:
