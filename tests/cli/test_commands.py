@@ -147,11 +147,11 @@ def test_lines_that_are_no_rows_are_named_or_left_out(folder: Path) -> None:
     (folder / "lines.csv").write_text("a,b\n1,2\n3,six\n5,6\n7\n")
     told = run(folder, "train", "lines.csv", "model", "-k", "2", code=2).stderr
     assert told == (
-        "centroids: lines.csv, line 3, column 1 ('b'): 'six' is not a number; correct it, or "
+        "centroids: lines.csv, line 3, column 'b': 'six' is not a number; correct it, or "
         "choose other columns with --columns, or leave such lines out with --bad-rows drop\n"
     )
     told = run(folder, "train", "lines.csv", "model", "-k", "2", "--columns", "a", code=2).stderr
-    assert "line 5: 1 fields" in told and told.endswith("out with --bad-rows drop\n")
+    assert "line 5: 1 field," in told and told.endswith("out with --bad-rows drop\n")
     run(folder, "train", "lines.csv", "model", "-k", "2", "--bad-rows", "drop")
 
 

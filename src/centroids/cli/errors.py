@@ -6,6 +6,7 @@ warnings alike.
 
 from __future__ import annotations
 
+import ast
 import logging
 import re
 import shlex
@@ -44,7 +45,7 @@ _ARGUMENTS = (
     "relative_tolerance",
     "seed",
 )
-_VALUES = r"""True|False|\[\.\.\.\]|'[^']*'|"[^"]*"|[\w.]+"""
+_VALUES = r"""True|False|\[[^\]]*\]|'[^']*'|"[^"]*"|[\w.]+"""
 _GIVEN = re.compile(rf"\b({'|'.join(_READING)})=({_VALUES})")
 # A field that is a number to its reader: dropping its line, and all that are like it, loses data.
 _HAS_DIGITS = re.compile(r", column [^:]*: .*\d.* is not a number")
@@ -83,10 +84,24 @@ def _give(found: re.Match[str]) -> str:
     name, value = _option(found[1]), found[2]
     if value == "False":
         return name.replace("--", "--no-", 1)
-    if value == "True" or value.startswith("["):
+    if value.startswith("["):
+        return f"{name} {shlex.quote(words)}" if (words := _join(value)) else name
+    if value == "True":
         return name
     plain = value[1:-1] if value[0] in "\"'" else value
     return f"{name} {shlex.quote(plain)}"
+
+
+def _join(columns: str) -> str:
+    """A list of columns as --columns takes it; empty if it has none, or cannot be said so."""
+    try:
+        given = ast.literal_eval(columns.replace(", ...", ""))
+    except (ValueError, SyntaxError):
+        return ""
+    words = [str(column) for column in given if column is not ...]
+    if any("," in word or word != word.strip() for word in words):
+        return ""
+    return ",".join([*words, *(["..."] if words and ", ..." in columns else [])])
 
 
 @contextmanager
@@ -152,7 +167,7 @@ def _with_options(text: str, points: Path, can_drop: bool) -> str:
         # A file that is read at once, or mapped, is one batch: its rows are those of the batch.
         text = text.replace(" in batch 0, row ", f" in {points}, row ")
         return f"{text}, or leave them out with --bad-rows drop" if can_drop else text
-    if not can_drop:
+    if not can_drop or "--skip-lines" in text:
         return text
     if re.match(re.escape(str(points)) + r", line \d+[:,]", text) and not _HAS_DIGITS.search(text):
         return f"{text}, or leave such lines out with --bad-rows drop"

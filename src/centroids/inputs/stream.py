@@ -44,7 +44,7 @@ class InputBatch:
         may_change: Whether the input may write a later batch into the same memory.
         epoch: Which pass over the data it is of, counted from 0; None if the source does not tell.
         origin: Says where a row came from, by its number in the batch and that of a column, if it
-            is one column: "points.csv, line 7, column 1 ('height')". None if that is not known.
+            is one column: "points.csv, line 7, column 'height'". None if that is not known.
         names: Of the first batch, the names of the columns in their order; None if it has none.
     """
 
