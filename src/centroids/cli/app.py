@@ -216,7 +216,7 @@ def inspect(
     points: Annotated[
         Path | None,
         typer.Option(
-            help="A file of points: shows clusters from the largest to the smallest, each by those "
+            help="A file of points: shows --clusters of them, spread evenly by size, each by those "
             "of its points that are nearest to its center."
         ),
     ] = None,
@@ -233,6 +233,7 @@ def inspect(
     clusters: Annotated[int, typer.Option(min=1, help="How many clusters to show.")] = 12,
     nearest: Annotated[int, typer.Option(min=1, help="How many points of each to show.")] = 8,
     columns: Columns = None,
+    bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     variables: Annotated[
         bool, typer.Option("--variables", help="Show what the checkpoint holds, too.")
     ] = False,
@@ -247,12 +248,13 @@ def inspect(
       centroids inspect model --points vectors.npy --words words.txt
       centroids inspect model --points emb.parquet --columns vector --words emb.parquet
     """
-    with suggesting_options(points or model_dir, can_drop=False):
+    with suggesting_options(points or model_dir, can_drop=bad_rows is BadRowsChoice.RAISE):
         inspection.inspect(
             inspection.Request(
                 model_dir=model_dir,
                 points=points,
                 columns=split_columns(columns),
+                bad_rows=bad_rows.value,
                 text=text,
                 words=words,
                 words_column=words_column,
@@ -265,7 +267,7 @@ def inspect(
 
 @app.command()
 def verify(model_dir: ModelDir) -> None:
-    """Read every file of a model and tell which are whole.
+    """Read every file of a model and report which are intact.
 
     Checkpoints and event files are compared with their checksums; nothing is changed. The exit code
     is 1 if something is damaged, missing, or of a newer version.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.fresh import newest_aside
+from centroids.cli.numbers import format_number
 from centroids.cli.points import find_points
 from centroids.cli.text_options import GivenText
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
@@ -143,8 +144,8 @@ def evaluate(
     total = result["mean_distance"] * result["num_examples"]
     typer.echo(f"points            {int(result['num_examples']):,}")
     typer.echo(f"steps of training {int(result['global_step']):,}")
-    typer.echo(f"mean distance     {result['mean_distance']:.6g} ({metric})")
-    typer.echo(f"sum of distances  {total:.8g}")
+    typer.echo(f"mean distance     {format_number(result['mean_distance'])} ({metric})")
+    typer.echo(f"sum of distances  {format_number(total)}")
 
 
 def write_rows(path: Path, batches: Iterable[NDArray[Any]]) -> int:

@@ -38,7 +38,7 @@ Columns = Annotated[
     typer.Option(
         help="The columns to use, joined by commas: names, or numbers from 0 for a text file "
         "without names; '*' for all. Default: those that the model was trained with, by their "
-        "names if the file has names; for a new model all.",
+        "names if the file has names; else all.",
         metavar="A,B",
     ),
 ]
@@ -46,8 +46,7 @@ BadRowsOption = Annotated[
     BadRowsChoice,
     typer.Option(
         help="Rows with NaN or infinity, and lines that are no row of numbers: stop at the first, "
-        "or leave them out and tell how many. (predict stops: without a label for each row, those "
-        "that follow would shift.)"
+        "or leave them out and tell how many."
     ),
 ]
 ModelToTrain = Annotated[
