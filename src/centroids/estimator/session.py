@@ -147,10 +147,19 @@ class Session:
         if self._train_op is not None:
             batch.get(self._train_op)
 
-    def checkpoint(self) -> Checkpoint:
-        """Returns what a checkpoint of this moment holds. The arrays are not copied."""
+    def checkpoint(self, copies: Variables | None = None) -> Checkpoint:
+        """Returns what a checkpoint of this moment holds.
+
+        Args:
+            copies: Where the arrays are copied to, so that later steps do not change them: into
+                the arrays that are there (memory that was used before is copied to much faster), or
+                into new ones. None: they are not copied. The rest of a checkpoint is made anew by
+                each step, or never changes.
+        """
+        if copies is not None:
+            _copy(self.variables, copies)
         return Checkpoint(
-            variables=self.variables,
+            variables=self.variables if copies is None else copies,
             identity=self.spec.identity,
             params=self._params,
             input_position=self.input_position,
@@ -354,6 +363,17 @@ _NOTHING = SessionRunValues(None)
 
 def _has(hook: SessionRunHook, method: str) -> bool:
     return getattr(getattr(hook, method), "__func__", None) is not getattr(SessionRunHook, method)
+
+
+def _copy(variables: Variables, copies: Variables) -> None:
+    for name, given in variables.items():
+        value, known = np.asarray(given), copies.get(name)
+        if known is None or (known.shape, known.dtype) != (value.shape, value.dtype):
+            copies[name] = np.array(value, order="C")
+        else:
+            np.copyto(known, value)
+    for name in set(copies) - set(variables):
+        del copies[name]
 
 
 def _named_functions(spec: EstimatorSpec) -> dict[str, BatchFunction]:
