@@ -246,10 +246,20 @@ class _Save:
     spare: list[Variables]
 
     def __call__(self) -> None:
-        """Saves, if the model folder is still that of this training."""
+        """Saves, if the model folder is still that of this training.
+
+        Raises:
+            ModelDirLostError: If it is not.
+            OSError: If it cannot be written.
+        """
         if self.lock is not None:
             self.lock.check()
-        self.saver.save(self.checkpoint)
+        try:
+            self.saver.save(self.checkpoint)
+        except OSError:
+            if self.lock is not None:
+                self.lock.check()  # the training went on: the folder may be gone by now
+            raise
         self.give_back()
 
     def give_back(self) -> None:
