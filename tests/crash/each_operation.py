@@ -1,6 +1,6 @@
 """Makes each file operation of a training and of an export go wrong, one after another.
 
-    python -m tests.crash.each_operation training|export [--sample 50] [--seed 7]
+    python -m tests.crash.each_operation training|asynchronous|export [--sample 50] [--seed 7]
 
 All operations are counted in one run; then it is repeated with each fault at each of them.
 Linux only, and it needs a C compiler.
@@ -16,13 +16,14 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import centroids
-from centroids import CheckpointSaverListener
+from centroids import CheckpointSaverListener, SessionRunHook
 from centroids.estimator import Checkpoint, read_checkpoint
 from tests.crash.cases import Case, points, prepare
 from tests.crash.compare import (
@@ -73,6 +74,8 @@ class Training:
 
     folder: Path
     data: Path
+    case: ClassVar[Case] = CASE
+    hooks: ClassVar[list[SessionRunHook]] = []
 
     def prepare(self) -> list[str]:
         outcome = self._train(self.folder / "expected", -1, FAULTS["EIO"])
@@ -112,8 +115,8 @@ class Training:
             self._resume(model_dir)
 
     def _train(self, model_dir: Path, at: int, fault: Fault) -> Outcome:
-        listeners = [_PrintSaves()]
-        work = lambda: CASE.train(model_dir, self.data, saving_listeners=listeners)  # noqa: E731
+        arguments = {"hooks": self.hooks, "saving_listeners": [_PrintSaves()]}
+        work = lambda: self.case.train(model_dir, self.data, **arguments)  # noqa: E731
         return run_with_fault(work, model_dir, at, fault)
 
     def _check_newest(self, model_dir: Path, outcome: Outcome) -> Checkpoint | None:
@@ -148,6 +151,26 @@ class Training:
         names = names_of_checkpoints(model_dir)
         if names != self._names:
             raise CrashFailure(f"the files are {names}, without faults {self._names}")
+
+
+class _WaitForThread(SessionRunHook):
+    """Makes the operations of a training as many as those of another one.
+
+    The thread writes while the others of the step go on: their events, for example.
+    """
+
+    def before_run(self, run_context: Any) -> None:
+        until = time.monotonic() + 60
+        while any(thread.name == "centroids-writer" for thread in threading.enumerate()):
+            assert time.monotonic() < until
+            time.sleep(0.0001)
+
+
+class Asynchronous(Training):
+    """The same while a thread writes the checkpoints."""
+
+    case = replace(CASE, asynchronous=True)
+    hooks: ClassVar[list[SessionRunHook]] = [_WaitForThread()]
 
 
 @dataclass
@@ -234,7 +257,7 @@ def check_all(experiment: Experiment, sample: int | None, seed: int) -> str:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description="Makes each file operation go wrong.")
-    parser.add_argument("what", choices=["training", "export"])
+    parser.add_argument("what", choices=["training", "asynchronous", "export"])
     parser.add_argument("--sample", type=int, help="only so many, drawn at random")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
     arguments = parser.parse_args()
@@ -243,7 +266,11 @@ def main() -> None:
         if not is_loaded():
             sys.exit(run_with_library(folder))
         data = prepare(folder)
-        kinds: dict[str, type[Training] | type[Export]] = {"training": Training, "export": Export}
+        kinds: dict[str, type[Training] | type[Export]] = {
+            "training": Training,
+            "asynchronous": Asynchronous,
+            "export": Export,
+        }
         try:
             print(check_all(kinds[arguments.what](folder, data), arguments.sample, arguments.seed))
         except CrashFailure as failure:

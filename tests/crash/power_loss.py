@@ -1,6 +1,6 @@
 """Lets the power fail after each operation of a training and of exports, and looks at what is left.
 
-    python -m tests.crash.power_loss [training|resumed|export|file ...] [--choices 20] [--seed 7]
+    python -m tests.crash.power_loss [training|asynchronous|resumed|export|file ...] [--choices 20]
 
 What a program does is recorded once. Then, for each operation, `disk.py` works out what the disk
 may hold if the power fails after it: all that was synced, and any of the rest. What must hold: the
@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -66,12 +66,13 @@ class Training:
 
     folder: Path
     data: Path
+    case: ClassVar[Case] = CASE
 
     def __post_init__(self) -> None:
         self._resumed = 0
-        run_forked(lambda: CASE.train(self.folder / "expected", self.data))
+        every = replace(self.case, keep=0, asynchronous=False)
+        run_forked(lambda: replace(every, keep=2).train(self.folder / "expected", self.data))
         self._expected = load(self.folder / "expected")
-        every = replace(CASE, keep=0)
         run_forked(lambda: every.train(self.folder / "every", self.data))
         # The last step is saved twice: on time, and at the end.
         self._known = [self._expected]
@@ -87,7 +88,7 @@ class Training:
                 mark(global_step_value)
 
         model_dir = root / "models" / "model"
-        CASE.train(model_dir, self.data, saving_listeners=[MarkSaves()])
+        self.case.train(model_dir, self.data, saving_listeners=[MarkSaves()])
         mark(self._expected.global_step)
 
     def check(self, root: Path, marks: list[str]) -> None:
@@ -110,9 +111,16 @@ class Training:
         if found.global_step == 0 and self._resumed:
             return
         self._resumed += 1
-        outcome = run_forked(lambda: CASE.train(model_dir, self.data))
+        outcome = run_forked(lambda: self.case.train(model_dir, self.data))
         if outcome.code != 0 or differences(load(model_dir), self._expected):
             raise CrashFailure(f"going on failed:\n{outcome.output}")
+
+
+class Asynchronous(Training):
+    """A training that goes on while a thread writes its checkpoints."""
+
+    # With a last step that is known to be one, so that there is one checkpoint of it.
+    case = replace(CASE, max_steps=9, save_steps=1, asynchronous=True)
 
 
 @dataclass
@@ -215,8 +223,9 @@ class File:
             raise CrashFailure(f"write {len(marks)} had ended, but the file is that of {step}")
 
 
-PROGRAMS: dict[str, type[Training] | type[Resumed] | type[Export] | type[File]] = {
+PROGRAMS: dict[str, type[Training] | type[Export] | type[File]] = {
     "training": Training,
+    "asynchronous": Asynchronous,
     "resumed": Resumed,
     "export": Export,
     "file": File,
