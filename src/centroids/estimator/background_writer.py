@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 # How often to look whether a thread is still there that does not answer.
 _LOOK_SECONDS = 0.5
+_UNKNOWN = -1  # the step of a thread that is gone
 
 _Waiting = deque[tuple[int, Callable[[], object]]]
 
@@ -97,7 +98,7 @@ class BackgroundWriter:
         if threading.current_thread() is self._thread:
             return  # it has let go of the last that held the model folder
         while (answer := self._next_answer(wait=True)) is not None:
-            if answer.error is not None:
+            if answer.error is not None and answer.step != _UNKNOWN:
                 self._waiting.clear()
                 logger.error(
                     "The checkpoint of step %d was not written", answer.step, exc_info=answer.error
@@ -147,9 +148,11 @@ class BackgroundWriter:
             try:
                 return self._answers.get(timeout=_LOOK_SECONDS)
             except Empty:
-                if not alive and not thread.is_alive():  # it had no memory even to say so
+                if not alive and not thread.is_alive():
+                    # It had no memory even to say so; or it did, and an interrupt came just then.
                     self._thread = None
-                    return _Written(-1, MemoryError("the thread that writes checkpoints has died"))
+                    error = MemoryError("the thread that writes checkpoints has died")
+                    return _Written(_UNKNOWN, error)
 
 
 @dataclass(frozen=True)
