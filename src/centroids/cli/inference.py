@@ -14,12 +14,13 @@ import typer
 from numpy.typing import NDArray
 
 from centroids import KMeansClustering, ProgressBarHook
-from centroids.cli.points import choose_columns, open_points
+from centroids.cli.fresh import newest_aside
+from centroids.cli.points import find_points
+from centroids.cli.text_options import GivenText
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.export.destination import check_destination
 from centroids.export.tensorflow_checkpoint import find_tensorflow_checkpoint
 from centroids.files import new_file, remove_leftovers
-from centroids.inputs import TextFormat
 from centroids.inputs.bad_rows import BadRows
 
 _BATCH_SIZE = 1 << 14
@@ -37,7 +38,7 @@ def open_model(model_dir: Path) -> KMeansClustering:
 
 def find_model(model_dir: Path) -> KMeansClustering | None:
     """As `open_model`, or None if the folder holds no trained model at all."""
-    checkpoint = _find_checkpoint(model_dir)
+    checkpoint = find_checkpoint(model_dir)
     return None if checkpoint is None else model_of(checkpoint, model_dir)
 
 
@@ -49,11 +50,13 @@ def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoi
     """
     if checkpoint_path is not None:
         return read_checkpoint(checkpoint_path)
-    checkpoint = _find_checkpoint(model_dir)
+    checkpoint = find_checkpoint(model_dir)
     if checkpoint is None:
+        old = newest_aside(model_dir)
+        aside = f"; an older one is in {old}" if old is not None else ""
         raise ValueError(
-            f"{model_dir} holds no trained model; make one with: centroids train FILE {model_dir} "
-            "--num-clusters K"
+            f"{model_dir} holds no trained model{aside}; make one with: centroids train FILE "
+            f"{model_dir} --num-clusters K"
         )
     return checkpoint
 
@@ -73,7 +76,12 @@ def model_of(checkpoint: Checkpoint, model_dir: Path) -> KMeansClustering:
     )
 
 
-def _find_checkpoint(model_dir: Path) -> Checkpoint | None:
+def find_checkpoint(model_dir: Path) -> Checkpoint | None:
+    """The latest checkpoint of a folder, or None if it holds no trained model at all.
+
+    Raises:
+        ValueError: If it holds a model of TensorFlow, or one of whose checkpoints none is whole.
+    """
     checkpoint = load_latest(str(model_dir))
     if checkpoint is None and find_tensorflow_checkpoint(str(model_dir)) is not None:
         raise ValueError(
@@ -97,14 +105,14 @@ def predict(
     output: Path,
     distances: bool,
     columns: list[str] | None,
-    text: TextFormat,
+    text: GivenText,
 ) -> None:
     """Writes the nearest cluster of each point, or its distances to all centers."""
     model = open_model(model_dir)
     key = model.ALL_DISTANCES if distances else model.CLUSTER_INDEX
-    chosen = choose_columns(points, columns, model_dir, text)
+    file = find_points(points, columns, text, model_dir)
     predictions = model.predict(
-        open_points(points, batch_size(model, distances=distances), columns=chosen, text=text),
+        file.open(batch_size(model, distances=distances)),
         predict_keys=[key],
         hooks=[ProgressBarHook(description="predicting", value=None)],
         yield_single_examples=False,
@@ -122,19 +130,13 @@ def evaluate(
     points: Path,
     columns: list[str] | None,
     bad_rows: BadRows,
-    text: TextFormat,
+    text: GivenText,
 ) -> None:
     """Prints the metrics of a model on points."""
     model = open_model(model_dir)
-    chosen = choose_columns(points, columns, model_dir, text)
+    file = find_points(points, columns, text, model_dir)
     result = model.evaluate(
-        open_points(
-            points,
-            batch_size(model, distances=False),
-            columns=chosen,
-            bad_rows=bad_rows,
-            text=text,
-        ),
+        file.open(batch_size(model, distances=False), bad_rows=bad_rows),
         hooks=[ProgressBarHook(description="evaluating")],
     )
     metric = model.params["distance_metric"]
