@@ -141,13 +141,17 @@ class UnfinishedFile:
         self._stack.close()
 
     def read_journal(self) -> Journal | None:
-        """What the journal of an interrupted process tells; None if there is none.
+        """What the journal of an interrupted process tells; None if nothing is there to go on with.
+
+        That is so, too, if the process died after it had put the file in its place.
 
         Raises:
             DamagedJournalError: If it is damaged.
             OtherWorkError: If it is of a newer version.
             OSError: If it cannot be read, or is a link or no file.
         """
+        if os.fstat(self._file.fileno()).st_size == 0:
+            return None
         try:
             data = read_regular(self._journal, _MAX_JOURNAL_BYTES)
         except FileNotFoundError:
