@@ -160,7 +160,7 @@ def interrupted(job: Job, place: Path, batches: int) -> None:
                 raise OSError(errno.EIO, "the disk fails")
 
     def work() -> None:
-        inference.ProgressBarHook = Fail  # type: ignore[misc, assignment]
+        vars(inference)["ProgressBarHook"] = Fail
         job.run(place)
 
     outcome = run_forked(work)
