@@ -216,8 +216,11 @@ class Trial:
                 break
             self.signals.append((round(signal_after[0], 5), signal_after[1].name))
             before, rows = rows, self._check(outcome, signal_after[1])
-            if rows < before:
+            if rows < before and options:
                 raise CrashFailure(f"{before} rows were saved, now {rows}:\n{outcome.output}")
+            told = "Go on with: centroids predict" in outcome.output
+            if outcome.code == 130 and before < rows < _ROWS and not told:
+                raise CrashFailure(f"it does not say how to go on:\n{outcome.output}")
             span *= 1.0 if rows > before else 1.2
         else:
             outcome = run_forked(lambda: self.job.run(self._place, "--resume"))
@@ -237,8 +240,6 @@ class Trial:
         journal = Path(f"{output}.centroids-journal")
         if output.exists() or not journal.exists():  # all is done, or nothing was
             return _ROWS if output.exists() else 0
-        if outcome.code == 130 and "Go on with: centroids predict" not in outcome.output:
-            raise CrashFailure(f"it does not say how to go on:\n{outcome.output}")
         return int(json.loads(journal.read_text())["content"]["progress"]["rows"])
 
 
