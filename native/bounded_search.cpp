@@ -5,7 +5,9 @@
 #include "zero_rows.h"
 
 #include <cfloat>
-#include <random>
+#include <cerrno>
+#include <sys/random.h>
+#include <system_error>
 
 namespace centroids {
 namespace {
@@ -36,15 +38,23 @@ std::size_t groups_for(std::size_t num_rows, std::size_t row_bytes, std::size_t 
     return std::clamp<std::size_t>(std::min(affordable, num_panels), 1, most_groups);
 }
 
+// By the system: std::random_device asks the processor, and some repeat themselves (seen: one word
+// in 500 was that before it).
+void fill_randomly(void* target, std::size_t bytes) {
+    constexpr std::size_t at_once = 256; // getentropy gives no more
+    for (std::size_t from = 0; from < bytes; from += at_once)
+        if (getentropy(static_cast<char*>(target) + from, std::min(at_once, bytes - from)) != 0)
+            throw std::system_error(errno, std::generic_category(), "no random numbers");
+}
+
 } // namespace
 
 const FingerprintKeys& fingerprint_keys() {
     static const FingerprintKeys keys = [] {
-        std::random_device device;
         FingerprintKeys drawn;
-        for (std::uint32_t& key : drawn.products) key = device();
-        const std::uint64_t upper = device(), lower = device();
-        drawn.powers = (upper << 32 | lower) % ((std::uint64_t(1) << 61) - 1);
+        fill_randomly(drawn.products, sizeof drawn.products);
+        fill_randomly(&drawn.powers, sizeof drawn.powers);
+        drawn.powers %= (std::uint64_t(1) << 61) - 1;
         return drawn;
     }();
     return keys;

@@ -35,6 +35,7 @@ class _StoppingHook(SessionRunHook):
         """Takes up the loss of the last step."""
         del coord
         self._previous = float(session.variables[PREVIOUS_LOSS])
+        self._compares_with_earlier_call = True
         self._centers = session.variables[CLUSTERS]
 
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
@@ -51,6 +52,7 @@ class _StoppingHook(SessionRunHook):
         if not np.isnan(previous) and self._converged(loss, previous, variables[CLUSTERS]):
             variables[PREVIOUS_LOSS] = np.array(np.nan, np.float64)
             run_context.request_stop()
+        self._compares_with_earlier_call = False
 
     @abstractmethod
     def _converged(self, loss: float, previous: float, centers: NDArray[Any]) -> bool:
@@ -79,7 +81,8 @@ class LossToleranceHook(_StoppingHook):
     """Stops when previous - loss <= tolerance * previous, for full batches.
 
     Neither the units of the data nor where its origin is can change when that is. The loss of full
-    batches never rises but by rounding, so one that does not fall has converged.
+    batches never rises but by rounding, so one that does not fall has converged. In the first step
+    of a call one that has risen by more than the tolerance is that of other points.
 
     Args:
         tolerance: At least 0.
@@ -90,7 +93,10 @@ class LossToleranceHook(_StoppingHook):
 
     def _converged(self, loss: float, previous: float, centers: NDArray[Any]) -> bool:
         del centers
-        return previous - loss <= self._tolerance * previous
+        fall = previous - loss
+        if self._compares_with_earlier_call:
+            fall = abs(fall)
+        return fall <= self._tolerance * previous
 
 
 class EmptyClustersHook(SessionRunHook):

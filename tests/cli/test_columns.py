@@ -67,7 +67,8 @@ def test_a_file_that_lacks_them_is_refused(folder: Path, name: str, command: lis
 def test_training_goes_on_with_them(folder: Path) -> None:
     run(folder, "train", "swapped.csv", "model", "--steps", "1")
     assert "columns: b,a\n" in run(folder, "inspect", "model").stdout
-    run(folder, "train", "renamed.csv", "model", "--steps", "1", "--columns", "x,w")
+    told = run(folder, "train", "renamed.csv", "model", "--steps", "1", "--columns", "x,w").stdout
+    assert "From now on: --columns x,w (until now b,a)" in told
     assert "columns: x,w\n" in run(folder, "inspect", "model").stdout
     refused = run(folder, "train", "points.csv", "model", "--steps", "1", "--columns", "a", code=2)
     assert "1 columns" in refused.stderr
@@ -79,13 +80,14 @@ def test_a_new_model_knows_nothing_of_an_old_one(folder: Path) -> None:
         file.unlink()
     (folder / "model" / "checkpoint").unlink()
     run(folder, "train", "renamed.csv", "model", "-k", "3")
-    assert not (folder / "model" / "columns.json").exists()
+    kept = json.loads((folder / "model" / "settings.json").read_text())
+    assert kept["columns"] == ["w", "x", "y", "z"]
     assert len(labels(folder, "renamed.csv")) == 500
 
 
 def test_numbers_stand_for_columns_without_names(folder: Path) -> None:
     run(folder, "train", "unnamed.csv", "other", "-k", "3", "--columns", "1,0")
-    assert json.loads((folder / "other" / "columns.json").read_text()) == {"columns": [1, 0]}
+    assert json.loads((folder / "other" / "settings.json").read_text())["columns"] == [1, 0]
     evaluated = run(folder, "evaluate", "other", "points.csv").stdout
     assert evaluated == run(folder, "evaluate", "other", "points.npy").stdout
     told = run(folder, "evaluate", "other", "points.parquet", code=2).stderr
@@ -93,11 +95,12 @@ def test_numbers_stand_for_columns_without_names(folder: Path) -> None:
     # A name comes before a number.
     (folder / "numbered.csv").write_text("id,1,0\n7,1.5,2.5\n8,3.5,4.5\n")
     run(folder, "train", "numbered.csv", "third", "-k", "2", "--columns", "0,1")
-    assert json.loads((folder / "third" / "columns.json").read_text()) == {"columns": ["0", "1"]}
+    assert json.loads((folder / "third" / "settings.json").read_text())["columns"] == ["0", "1"]
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"columns": 3}', '{"columns": [null]}'])
 def test_a_damaged_file_of_columns_is_told(folder: Path, text: str) -> None:
+    (folder / "model" / "settings.json").unlink()  # a model of an older version
     (folder / "model" / "columns.json").write_text(text)
     told = run(folder, "predict", "model", "points.csv", code=2).stderr
     assert told.startswith("centroids: model/columns.json is damaged: give --columns")

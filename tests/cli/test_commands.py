@@ -1,4 +1,4 @@
-"""The command line as a user meets it: separate processes, real files."""
+"""The command line as a user meets it: real files, and processes of their own where it matters."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 import centroids
 from centroids.cli import app
 from centroids.cli.inference import open_model
+from tests.cli.run_here import Done, run_here
 
 POINTS = np.random.default_rng(0).normal(size=(500, 4)).astype(np.float32)
 
@@ -32,7 +33,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, code: int = 0) -> Done:
+    done = run_here(folder, *arguments, code=code)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def run_apart(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """As a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "centroids", *arguments],
         cwd=folder,
@@ -48,12 +56,12 @@ def run(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedPro
 
 @pytest.mark.parametrize("points", ["points.npy", "points.csv", "points.parquet"])
 def test_from_a_file_to_labels(folder: Path, points: str) -> None:
-    trained = run(folder, "train", points, "model", "-k", "5")
+    trained = run_apart(folder, "train", points, "model", "-k", "5")
     assert "full-batch steps" in trained.stdout and "model is in model" in trained.stdout
     run(folder, "predict", "model", points, "--output", "labels.npy")
     labels = np.load(folder / "labels.npy")
     assert labels.shape == (500,) and set(labels) == set(range(5))
-    printed = run(folder, "predict", "model", points).stdout.split()
+    printed = run_apart(folder, "predict", "model", points).stdout.split()
     assert [int(label) for label in printed] == labels.tolist()
     run(folder, "predict", "model", points, "--distances", "-o", "distances.csv")
     distances = np.loadtxt(folder / "distances.csv", delimiter=",")
@@ -70,7 +78,7 @@ def test_mini_batches_follow_the_options(folder: Path) -> None:
     options += ["--distance-metric", "cosine"]
     done = run(folder, "train", "points.npy", "model", "-k", "3", *options)
     assert "Trained 10 mini-batch steps" in done.stdout
-    state = run(folder, "inspect", "model").stdout
+    state = run(folder, "inspect", "model", "--variables").stdout
     assert "3 clusters of 4 dimensions, float32, cosine; trained for 10 steps" in state
     assert "cluster_counts" in state
 
@@ -183,7 +191,7 @@ def test_another_file_is_refused_or_begun(folder: Path) -> None:
     run(folder, "train", "points.npy", "model", *options)
     refused = run(folder, "train", "more.npy", "model", *options, code=2)
     assert "shape was [500, 4], now it is [300, 4]" in refused.stderr
-    assert "--restart-input" in refused.stderr
+    assert refused.stderr.endswith("at its beginning, pass --restart-input\n")
     run(folder, "train", "more.npy", "model", *options, "--restart-input")
 
 
@@ -239,9 +247,17 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
         (["train", "absent.npy", "model", "-k", "3"], 1, "centroids: absent.npy: No such file"),
         (["train", "words.txt", "model", "-k", "3"], 2, "words.txt"),
         (["train", "points.npy", "model"], 2, "--num-clusters is needed"),
-        (["train", "points.npy", "model", "-k", "3", "--max-steps", "0"], 2, "max_steps > 0"),
-        (["train", "points.npy", "model", "-k", "0"], 2, "--num-clusters must be an integer of"),
-        (["train", "points.npy", "model", "-k", "501"], 2, "num_clusters=501"),
+        (
+            ["train", "points.npy", "model", "-k", "3", "--max-steps", "0"],
+            2,
+            "--max-steps must be at",
+        ),
+        (["train", "points.npy", "model", "-k", "0"], 2, "--num-clusters must be at least 1"),
+        (
+            ["train", "points.npy", "model", "-k", "501"],
+            2,
+            "--num-clusters is 501, but points.npy has only 500 points",
+        ),
         (["train", "points.npy", "words.txt", "-k", "3"], 1, "words.txt"),
         (["train", "points.npy", "model", "-k", "3", "--initial-clusters", "x"], 2, "got 'x'"),
         (
@@ -249,8 +265,19 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
             2,
             "void.npy is not a .npy file",
         ),
-        (["train", "points.npy", "model", "--initial-clusters", "points.csv"], 2, ".npy file, got"),
+        (
+            ["train", "points.npy", "model", "--initial-clusters", "points.json"],
+            2,
+            ".parquet, .tfrecord; got 'points.json'",
+        ),
         (["train", "points.npy", "model", "-k", "3", "--epochs", "0"], 2, "--epochs must be at"),
+        (["train", "points.npy", "model", "-k", "3", "--steps", "0"], 2, "--steps must be at"),
+        (["train", "points.npy", "model", "-k", "3", "--seed", "-1"], 2, "--seed must be at"),
+        (
+            ["train", "points.npy", "model", "-k", "3", "--relative-tolerance", "nan"],
+            2,
+            "--relative-tolerance must be at least 0 and finite, got nan",
+        ),
         (
             ["train", *["points.npy", "model", "-k", "3", "--steps", "1", "--max-steps", "2"]],
             2,
@@ -312,8 +339,42 @@ def test_more_than_a_sentence_is_shown_on_request(folder: Path) -> None:
         timeout=120,
         check=False,
     )
-    assert done.returncode != 0 and "Traceback" in done.stderr
-    assert "absent holds no trained model" in done.stderr
+    assert done.returncode == 2 and "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("centroids: absent holds no trained model")
+
+
+@pytest.mark.parametrize(
+    "command", [["--debug", "inspect", "absent"], ["inspect", "absent", "--debug"]]
+)
+def test_the_place_of_debug_changes_nothing(folder: Path, command: list[str]) -> None:
+    told = run_here(folder, *command, code=2).stderr
+    assert told.startswith("Traceback") and "ValueError: absent holds no trained model" in told
+
+
+def test_another_model_than_there_is_is_refused(folder: Path) -> None:
+    run(folder, "train", "points.npy", "model", "-k", "3")
+    for option, value, has in (
+        ("--num-clusters", "4", "3"),
+        ("--distance-metric", "cosine", "squared_euclidean"),
+    ):
+        done = run(folder, "train", "points.npy", "model", option, value, code=2)
+        assert done.stdout == "" and done.stderr == (
+            f"centroids: {option} is {value}, but the model in model has {has}: leave it out, or "
+            "make a new model with --fresh or in another folder\n"
+        )
+    wide = run(folder, "train", "points.csv", "model", "--columns", "a,b", code=2)
+    assert wide.stdout == "" and "points have 2 columns" in wide.stderr
+
+
+def test_ctrl_c_ends_any_command_with_a_word(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(folder, "train", "points.npy", "model", "-k", "3")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for function in ("predict", "evaluate"):
+        monkeypatch.setattr(app.inference, function, interrupt)
+        assert run(folder, function, "model", "points.npy", code=130).stderr == "Stopped.\n"
 
 
 def test_an_unforeseen_error_is_one_sentence_too(
@@ -333,7 +394,7 @@ def test_an_unforeseen_error_is_one_sentence_too(
 
 
 def test_the_version_is_told(folder: Path) -> None:
-    assert run(folder, "--version").stdout == f"centroids {centroids.__version__}\n"
+    assert run_apart(folder, "--version").stdout == f"centroids {centroids.__version__}\n"
 
 
 def test_help_teaches(folder: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from centroids import KMeansClustering, RunConfig
+from centroids.cli.settings import Settings, write_settings
 from centroids.cli.verification import verify
 from centroids.estimator import (
     Condition,
@@ -186,3 +187,16 @@ def test_exit_codes(folder: Path, tmp_path: Path) -> None:
         command = [sys.executable, "-m", "centroids", "verify", str(place)]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
+
+
+def test_settings_are_verified(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_settings(folder, Settings(use_mini_batch=True, columns=("x", "y")))
+    assert verify(folder)
+    told = capsys.readouterr().out
+    assert "whole     settings.json " in told and "x,y" in told and "columns.json" not in told
+    (folder / "settings.json").write_text('{"version": 99}')
+    assert not verify(folder)
+    assert "newer" in capsys.readouterr().out
+    (folder / "settings.json").write_text("{")
+    assert not verify(folder)
+    assert "damaged   settings.json" in capsys.readouterr().out

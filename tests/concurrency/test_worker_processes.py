@@ -66,12 +66,12 @@ def test_daemon_workers_that_feed_a_training(method: str, tmp_path: Path) -> Non
             while index not in waiting:
                 number, labels = answers.get(timeout=work.DEADLINE)
                 waiting[number] = labels
-            yield waiting.pop(index).astype(np.float32)
+            yield waiting.pop(index).astype(np.float32)[:, None]
 
     def labels_alone() -> Iterator[np.ndarray]:
         for index in range(6):
             x = work.points(index)[:5000]
-            yield kernels.assign(x, x[:30]).cluster_index.astype(np.float32)
+            yield kernels.assign(x, x[:30]).cluster_index.astype(np.float32)[:, None]
 
     try:
         for worker in workers:

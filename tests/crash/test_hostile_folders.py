@@ -343,9 +343,10 @@ def test_an_odd_projector_file_does_not_end_a_training(
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("put", ODD)
-def test_odd_columns_are_an_error(tmp_path: Path, put: Callable[[Path], None]) -> None:
-    put(tmp_path / "columns.json")
-    with pytest.raises(OSError, match=r"columns\.json"):
+@pytest.mark.parametrize("name", ["columns.json", "settings.json"])
+def test_odd_settings_are_an_error(tmp_path: Path, put: Callable[[Path], None], name: str) -> None:
+    put(tmp_path / name)
+    with pytest.raises(OSError, match=name.replace(".", r"\.")):
         read_columns(tmp_path)
 
 

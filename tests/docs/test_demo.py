@@ -31,11 +31,13 @@ def vectors(tmp_path: Path) -> Path:
 
 
 def test_a_second_demo_trains_as_the_first_does(tmp_path: Path, vectors: Path) -> None:
+    path = [vectors, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+
     def demo() -> str:
         return subprocess.run(
             [sys.executable, str(DEMO)],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(vectors)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))},
             capture_output=True,
             text=True,
             timeout=120,

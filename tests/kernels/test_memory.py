@@ -316,4 +316,6 @@ def test_keys_are_drawn_anew_in_each_process() -> None:
     seen = {subprocess.check_output([sys.executable, "-c", code]) for _ in range(2)}
     assert len(seen) == 2
     keys = _native.fingerprint_keys()
-    assert len(set(keys)) == len(keys) == 1024 + 16 + 1
+    assert len(keys) == 1024 + 16 + 1
+    # Two of 1,040 numbers of 32 bits are equal once in 8,000 processes.
+    assert len(set(keys)) >= len(keys) - 2

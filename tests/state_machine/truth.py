@@ -176,6 +176,7 @@ class Saved:
     place: Place | None
     finished: bool
     whole: bool = True
+    kept: bool = False  # for good: it was there when no list told what may go
 
     @property
     def step(self) -> int:
@@ -210,8 +211,15 @@ class Folder:
 
     def add(self, entry: Saved, keep: int) -> Folder:
         """With one more checkpoint, which replaces that of the same step, and not too many."""
-        others = tuple(other for other in self.saved if other.step != entry.step)
-        return Folder((*others, entry)[-keep:], listed=True)
+        others = [
+            other if self.listed else replace(other, kept=True)
+            for other in self.saved
+            if other.step != entry.step
+        ]
+        entries = [*others, replace(entry, kept=False)]
+        rotating = [entry for entry in entries if not entry.kept]
+        gone = rotating[:-keep]
+        return Folder(tuple(entry for entry in entries if entry not in gone), listed=True)
 
     def damage(self, index: int) -> Folder:
         """With a damaged checkpoint."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +12,33 @@ import typer
 from centroids import __version__
 from centroids.cli import exporting, importing, inference, inspection, training, verification
 from centroids.cli.errors import end_with, showing_warnings, suggesting_options
-from centroids.cli.text_options import with_text_format
-from centroids.inputs import TextFormat
+from centroids.cli.options import (
+    BadRowsChoice,
+    BadRowsOption,
+    BatchSize,
+    Columns,
+    DistanceMetric,
+    Epochs,
+    Fresh,
+    FullBatch,
+    InitialClusters,
+    Input,
+    KmeansPlusPlusNumRetries,
+    MaxSteps,
+    Metric,
+    MiniBatchStepsPerIteration,
+    ModelDir,
+    ModelToTrain,
+    NumClusters,
+    RelativeTolerance,
+    RestartInput,
+    Seed,
+    Shuffle,
+    Steps,
+    split_columns,
+)
+from centroids.cli.text_options import GivenText, with_text_format
+from centroids.cli.training_plan import TrainingPlan
 
 _DEBUG = "--debug"
 
@@ -24,49 +49,6 @@ app = typer.Typer(
     rich_markup_mode=None,  # its tables cut long option names off
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Metric(StrEnum):
-    """The distances there are."""
-
-    SQUARED_EUCLIDEAN = "squared_euclidean"
-    COSINE = "cosine"
-
-
-class BadRowsChoice(StrEnum):
-    """What to do with rows that are not numbers."""
-
-    RAISE = "raise"
-    DROP = "drop"
-
-
-ModelDir = Annotated[
-    Path, typer.Argument(help="The folder of a trained model.", metavar="MODEL_DIR")
-]
-Input = Annotated[
-    Path,
-    typer.Argument(
-        help="The points: a .npy, .csv, .tsv, .txt, .parquet or .tfrecord file, a row each.",
-        metavar="POINTS",
-    ),
-]
-Columns = Annotated[
-    str | None,
-    typer.Option(
-        help="The columns to use, joined by commas: names, or numbers from 0 for a text file "
-        "without names. Default: those that the model was trained with, if --columns was given "
-        "then, else all.",
-        metavar="A,B",
-    ),
-]
-BadRowsOption = Annotated[
-    BadRowsChoice,
-    typer.Option(
-        help="Rows with NaN or infinity, and lines that are no row of numbers: stop at the first, "
-        "or leave them out and tell how many. (predict stops: without a label for each row, those "
-        "that follow would shift.)"
-    ),
-]
 
 
 def _show_version(wanted: bool) -> None:
@@ -103,98 +85,35 @@ def describe(
 @with_text_format
 def train(
     points: Input,
-    model_dir: Annotated[
-        Path,
-        typer.Argument(
-            help="Where the model is kept. If it holds one, its training goes on.",
-            metavar="MODEL_DIR",
-        ),
-    ],
-    num_clusters: Annotated[
-        int | None,
-        typer.Option(
-            "--num-clusters",
-            "-k",
-            help="How many clusters. Known already if MODEL_DIR holds a model, or from a file of "
-            "initial centers.",
-        ),
-    ] = None,
-    distance_metric: Annotated[
-        Metric | None,
-        typer.Option(
-            help="How distances are measured. Default: as the model in MODEL_DIR does, else "
-            "squared_euclidean."
-        ),
-    ] = None,
-    initial_clusters: Annotated[
-        str,
-        typer.Option(
-            help="random, kmeans_plus_plus, or a .npy file of initial centers.",
-            metavar="random|kmeans_plus_plus|FILE",
-        ),
-    ] = "random",
-    full_batch: Annotated[
-        bool | None,
-        typer.Option(
-            "--full-batch/--mini-batch",
-            help="Whole input in each step, or small batches. Default: full batches for files "
-            "of up to 1 GiB, unless an option for mini-batches is given.",
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Points in a mini-batch. Default: 4096.")
-    ] = None,
-    mini_batch_steps_per_iteration: Annotated[
-        int | None,
-        typer.Option(help="Mini-batches between two updates of the centers. Default: 1."),
-    ] = None,
-    kmeans_plus_plus_num_retries: Annotated[
-        int, typer.Option(help="Additional candidates for each center of k-means++.")
-    ] = 2,
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes of the mini-batches over the file. Default: 5.")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(help="Train at most so many steps more, in place of --max-steps.")
-    ] = None,
-    max_steps: Annotated[
-        int | None,
-        typer.Option(
-            help="Stop at this step, counted from the first training. Default: 100 for full "
-            "batches, else no limit."
-        ),
-    ] = None,
-    relative_tolerance: Annotated[
-        float | None,
-        typer.Option(
-            help="Stop when the loss changes by less than this, relative to itself. "
-            "Default: 1e-4 for full batches, else never."
-        ),
-    ] = None,
-    shuffle: Annotated[
-        bool | None,
-        typer.Option(
-            "--shuffle/--no-shuffle",
-            help="Shuffle the file for mini-batches, anew in each epoch. Default: shuffle.",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of initialisation and shuffling.")] = 0,
+    model_dir: ModelToTrain,
+    num_clusters: NumClusters = None,
+    distance_metric: DistanceMetric = None,
+    initial_clusters: InitialClusters = None,
+    full_batch: FullBatch = None,
+    batch_size: BatchSize = None,
+    mini_batch_steps_per_iteration: MiniBatchStepsPerIteration = None,
+    kmeans_plus_plus_num_retries: KmeansPlusPlusNumRetries = None,
+    epochs: Epochs = None,
+    steps: Steps = None,
+    max_steps: MaxSteps = None,
+    relative_tolerance: RelativeTolerance = None,
+    shuffle: Shuffle = None,
+    seed: Seed = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
-    restart_input: Annotated[
-        bool,
-        typer.Option(
-            "--restart-input",
-            help="Begin the file at its beginning, for another file than in the last training.",
-        ),
-    ] = False,
+    fresh: Fresh = False,
+    restart_input: RestartInput = False,
     columns: Columns = None,
     *,
-    text: TextFormat,
+    text: GivenText,
 ) -> None:
     """Train a model, or go on with training one.
 
     Full batches run exact k-means until the loss settles. Mini-batches read the file in bounded
     memory, whatever its size.
+
+    If MODEL_DIR holds a model, its training goes on with these points, in the mode and with the
+    columns, batch size, tolerance and seed that it was trained with. An option changes such a
+    setting, for later trainings too. --fresh starts anew.
 
     Ctrl-C ends training after its step and saves it. The same command goes on with the next batch
     of the file, and the result is the same as without the interruption.
@@ -206,8 +125,9 @@ def train(
       centroids train huge.parquet model -k 1000 --mini-batch --epochs 2
       centroids train points.npy model --steps 10
       centroids train income.csv model -k 5 --columns age,income --thousands ,
+      centroids train tonight.csv model -k 50 --fresh
     """
-    plan = training.TrainingPlan(
+    plan = TrainingPlan(
         points=points,
         model_dir=model_dir,
         num_clusters=num_clusters,
@@ -225,8 +145,9 @@ def train(
         seed=seed,
         bad_rows=bad_rows.value,
         restart_input=restart_input,
-        columns=_split(columns),
+        columns=split_columns(columns),
         text=text,
+        fresh=fresh,
     )
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
         training.train(plan)
@@ -254,11 +175,13 @@ def predict(
     ] = False,
     columns: Columns = None,
     *,
-    text: TextFormat,
+    text: GivenText,
 ) -> None:
     """Find the nearest cluster of each point.
 
-    With --distances, squared distances are written for the squared Euclidean metric.
+    Writes the number of the cluster, from 0, of each point in the order of the file: a line each,
+    or an array. With --distances, the distances to all centers instead, which are squared for the
+    squared Euclidean metric.
 
     Where Ctrl-C, a kill or a full disk ends it, the same command with --resume goes on.
 
@@ -270,7 +193,9 @@ def predict(
       centroids predict model huge.parquet -o labels.npy --resume
     """
     with suggesting_options(points, can_drop=False):
-        inference.predict(model_dir, points, output, distances, resume, _split(columns), text)
+        inference.predict(
+            model_dir, points, output, distances, resume, split_columns(columns), text
+        )
 
 
 @app.command()
@@ -281,16 +206,20 @@ def evaluate(
     columns: Columns = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     *,
-    text: TextFormat,
+    text: GivenText,
 ) -> None:
     """Measure how well a model fits points.
+
+    Prints the mean and the sum of the distances of the points to their nearest centers: squared
+    distances for the squared Euclidean metric. Of two models with equally many clusters the one
+    with the lower mean fits better.
 
     
     Example:
       centroids evaluate model held_out.npy
     """
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
-        inference.evaluate(model_dir, points, _split(columns), bad_rows.value, text)
+        inference.evaluate(model_dir, points, split_columns(columns), bad_rows.value, text)
 
 
 @app.command()
@@ -298,17 +227,30 @@ def evaluate(
 def inspect(
     model_dir: ModelDir,
     points: Annotated[
-        Path | None, typer.Option(help="Points to show the nearest of, for each cluster.")
+        Path | None,
+        typer.Option(
+            help="A file of points: shows clusters from the largest to the smallest, each by those "
+            "of its points that are nearest to its center."
+        ),
     ] = None,
     words: Annotated[
         Path | None,
         typer.Option(help="A name for each point: a text file, a line each, or a .parquet file."),
     ] = None,
+    words_column: Annotated[
+        str | None,
+        typer.Option(
+            help="The column of a .parquet file of names. Default: the first that holds text."
+        ),
+    ] = None,
     clusters: Annotated[int, typer.Option(min=1, help="How many clusters to show.")] = 12,
     nearest: Annotated[int, typer.Option(min=1, help="How many points of each to show.")] = 8,
     columns: Columns = None,
+    variables: Annotated[
+        bool, typer.Option("--variables", help="Show what the checkpoint holds, too.")
+    ] = False,
     *,
-    text: TextFormat,
+    text: GivenText,
 ) -> None:
     """Show the state of a model, its cluster sizes and examples.
 
@@ -316,9 +258,22 @@ def inspect(
     Examples:
       centroids inspect model
       centroids inspect model --points vectors.npy --words words.txt
+      centroids inspect model --points emb.parquet --columns vector --words emb.parquet
     """
     with suggesting_options(points or model_dir, can_drop=False):
-        inspection.inspect(model_dir, points, words, clusters, nearest, _split(columns), text)
+        inspection.inspect(
+            inspection.Request(
+                model_dir=model_dir,
+                points=points,
+                columns=split_columns(columns),
+                text=text,
+                words=words,
+                words_column=words_column,
+                num_clusters=clusters,
+                num_nearest=nearest,
+                variables=variables,
+            )
+        )
 
 
 @app.command()
@@ -447,14 +402,13 @@ def import_(
 
 def main() -> None:
     """Runs the command line; mistakes end in one plain sentence, without a traceback."""
+    debug = _DEBUG in sys.argv[1:]
+    if debug:  # wherever it stands, also behind the command
+        sys.argv = [word for word in sys.argv if word != _DEBUG]
     try:
         with showing_warnings():
             app()
     except Exception as error:
-        if _DEBUG in sys.argv[1:]:
-            raise
+        if debug:
+            traceback.print_exception(error)
         end_with(error)
-
-
-def _split(columns: str | None) -> list[str] | None:
-    return None if columns is None else [name.strip() for name in columns.split(",")]

@@ -19,6 +19,7 @@ import typer
 
 _MISTAKE = 2  # a wrong argument, or bad data
 _FAILURE = 1  # a file that cannot be read or written, or anything unforeseen
+EXIT_OF_INTERRUPT = 130  # of Ctrl-C
 
 # Arguments of the library that have another name as options.
 _RENAMED = {"num_epochs": "--epochs"}
@@ -117,12 +118,17 @@ class _Warnings(logging.Handler):
 def suggesting_options(points: Path, *, can_drop: bool) -> Iterator[None]:
     """Around what reads points: errors suggest options, where the library suggests arguments.
 
+    Ctrl-C ends the command with one word and the exit code that shells know.
+
     Args:
         points: The file that is read.
         can_drop: Whether --bad-rows drop is there and would help.
     """
     try:
         yield
+    except KeyboardInterrupt:
+        typer.echo("Stopped.", err=True)
+        raise typer.Exit(EXIT_OF_INTERRUPT) from None
     except (TypeError, ValueError) as error:
         told = _with_options(str(error), points, can_drop)
         if told == str(error):

@@ -7,16 +7,17 @@ from pathlib import Path
 import typer
 
 from centroids import KMeansClustering, ProgressBarHook
-from centroids.cli.points import choose_columns, open_points
+from centroids.cli.fresh import newest_aside
+from centroids.cli.points import find_points
 from centroids.cli.predictions import (
     Prediction,
     describe_input,
     print_predictions,
     write_predictions,
 )
+from centroids.cli.text_options import GivenText
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.export.tensorflow_checkpoint import find_tensorflow_checkpoint
-from centroids.inputs import TextFormat
 from centroids.inputs.bad_rows import BadRows
 
 _BATCH_SIZE = 1 << 14
@@ -34,7 +35,7 @@ def open_model(model_dir: Path) -> KMeansClustering:
 
 def find_model(model_dir: Path) -> KMeansClustering | None:
     """As `open_model`, or None if the folder holds no trained model at all."""
-    checkpoint = _find_checkpoint(model_dir)
+    checkpoint = find_checkpoint(model_dir)
     return None if checkpoint is None else model_of(checkpoint, model_dir)
 
 
@@ -46,11 +47,13 @@ def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoi
     """
     if checkpoint_path is not None:
         return read_checkpoint(checkpoint_path)
-    checkpoint = _find_checkpoint(model_dir)
+    checkpoint = find_checkpoint(model_dir)
     if checkpoint is None:
+        old = newest_aside(model_dir)
+        aside = f"; an older one is in {old}" if old is not None else ""
         raise ValueError(
-            f"{model_dir} holds no trained model; make one with: centroids train FILE {model_dir} "
-            "--num-clusters K"
+            f"{model_dir} holds no trained model{aside}; make one with: centroids train FILE "
+            f"{model_dir} --num-clusters K"
         )
     return checkpoint
 
@@ -70,7 +73,12 @@ def model_of(checkpoint: Checkpoint, model_dir: Path) -> KMeansClustering:
     )
 
 
-def _find_checkpoint(model_dir: Path) -> Checkpoint | None:
+def find_checkpoint(model_dir: Path) -> Checkpoint | None:
+    """The latest checkpoint of a folder, or None if it holds no trained model at all.
+
+    Raises:
+        ValueError: If it holds a model of TensorFlow, or one of whose checkpoints none is whole.
+    """
     checkpoint = load_latest(str(model_dir))
     if checkpoint is None and find_tensorflow_checkpoint(str(model_dir)) is not None:
         raise ValueError(
@@ -95,7 +103,7 @@ def predict(
     distances: bool,
     resume: bool,
     columns: list[str] | None,
-    text: TextFormat,
+    text: GivenText,
 ) -> None:
     """Writes the nearest cluster of each point, or its distances to all centers."""
     is_file = str(output) != "-"
@@ -103,12 +111,12 @@ def predict(
         raise ValueError("--resume needs a file to go on with: give --output, too")
     model = open_model(model_dir)
     rows = batch_size(model, distances=distances)
-    chosen = choose_columns(points, columns, model_dir, text)
+    file = find_points(points, columns, text, model_dir)
     prediction = Prediction(
         model,
         key=model.ALL_DISTANCES if distances else model.CLUSTER_INDEX,
-        input=describe_input(points, chosen, text, rows),
-        input_fn=open_points(points, rows, columns=chosen, text=text),
+        input=describe_input(points, file.columns, file.text, rows),
+        input_fn=file.open(rows),
         hooks=[ProgressBarHook(description="predicting", value=None)],
     )
     if not is_file:
@@ -123,19 +131,13 @@ def evaluate(
     points: Path,
     columns: list[str] | None,
     bad_rows: BadRows,
-    text: TextFormat,
+    text: GivenText,
 ) -> None:
     """Prints the metrics of a model on points."""
     model = open_model(model_dir)
-    chosen = choose_columns(points, columns, model_dir, text)
+    file = find_points(points, columns, text, model_dir)
     result = model.evaluate(
-        open_points(
-            points,
-            batch_size(model, distances=False),
-            columns=chosen,
-            bad_rows=bad_rows,
-            text=text,
-        ),
+        file.open(batch_size(model, distances=False), bad_rows=bad_rows),
         hooks=[ProgressBarHook(description="evaluating")],
     )
     metric = model.params["distance_metric"]

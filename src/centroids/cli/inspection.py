@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,91 +12,134 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from centroids import KMeansClustering, ProgressBarHook
-from centroids.cli.inference import batch_size, model_of, read_model
-from centroids.cli.points import (
-    Columns,
-    choose_columns,
-    describe_columns,
-    open_points,
-    read_columns,
-)
+from centroids import KMeansClustering
+from centroids.cli.inference import model_of, read_model
+from centroids.cli.points import describe_columns, find_points
+from centroids.cli.settings import Settings, read_settings
+from centroids.cli.survey import Survey, survey
+from centroids.cli.text_options import GivenText
+from centroids.cli.words import Words
 from centroids.estimator import Checkpoint
-from centroids.inputs import TextFormat
-from centroids.inputs.arrow import import_arrow
-from centroids.kmeans_variables import CLUSTERS, COUNTS
+from centroids.kmeans_variables import CLUSTERS, COUNTS, UPDATE_IN_STEPS
 
 _BAR_WIDTH = 40
 _NUM_BARS = 10
+_MAX_COLUMNS = 20
 
 
-def inspect(
-    model_dir: Path,
-    points: Path | None,
-    words: Path | None,
-    num_clusters: int,
-    num_nearest: int,
-    columns: list[str] | None,
-    text: TextFormat,
-) -> None:
+@dataclass(frozen=True)
+class Request:
+    """What is to be shown of a model.
+
+    Attributes:
+        model_dir: Its folder.
+        points: A file of points to show the clusters by; None for none.
+        columns: The columns to take of it; None for those of the model.
+        text: How it is written, if it is text.
+        words: A file of names for them; None for the numbers of the rows.
+        words_column: Its column; None for the first of text.
+        num_clusters: How many clusters to show by example.
+        num_nearest: How many points of each.
+        variables: Whether to show what the checkpoint holds.
+    """
+
+    model_dir: Path
+    points: Path | None
+    columns: list[str] | None
+    text: GivenText
+    words: Path | None
+    words_column: str | None
+    num_clusters: int
+    num_nearest: int
+    variables: bool
+
+
+def inspect(request: Request) -> None:
     """Prints the state of a model and, given points, its largest clusters by example."""
-    if words is not None and points is None:
+    if request.words is not None and request.points is None:
         raise ValueError("--words names the rows of --points: give both")
-    checkpoint = read_model(model_dir)
-    model = model_of(checkpoint, model_dir)
+    if request.words_column is not None and request.words is None:
+        raise ValueError("--words-column chooses a column of --words: give both")
+    checkpoint = read_model(request.model_dir)
+    model = model_of(checkpoint, request.model_dir)
     # Output that goes to a file is not cut at the width of a terminal.
     # Names are shown as they are: "[/b]" is a word, not markup.
     width = None if sys.stdout.isatty() else 120
     console = Console(highlight=False, markup=False, emoji=False, width=width)
-    _show_state(console, model_dir, checkpoint)
-    if points is None:
-        _show_sizes(console, checkpoint.variables[COUNTS], "points seen")
-        return
-    names = None if words is None else read_words(words)
-    chosen = choose_columns(points, columns, model_dir, text)
-    index, distances, nearest = _survey(model, points, num_nearest, chosen, text)
-    if names is not None and len(names) != len(index):
-        raise ValueError(f"{words} has {len(names):,} names, {points} has {len(index):,} points")
-    sizes = np.bincount(index, minlength=len(nearest))
-    _show_sizes(console, sizes, f"points of {points.name}")
+    words = None if request.words is None else Words(request.words, request.words_column)
+    kept = read_settings(request.model_dir, checkpoint)
+    _show_state(console, request.model_dir, checkpoint, kept)
+    if request.points is None:
+        _show_sizes_of_training(console, checkpoint, kept)
+    else:
+        _show_clusters(console, model, request, request.points, words)
+    if request.variables:
+        _show_variables(console, checkpoint)
+
+
+def _show_clusters(
+    console: Console, model: KMeansClustering, request: Request, points: Path, words: Words | None
+) -> None:
+    file = find_points(points, request.columns, request.text, request.model_dir)
+    found = survey(model, file, request.num_nearest)
+    num_points = int(found.sizes.sum())
+    if words is not None and words.count != num_points:
+        raise ValueError(
+            f"{request.words} has {words.count:,} names, {points} has {num_points:,} points"
+        )
+    _show_sizes(console, found.sizes, f"points of {points.name}")
     console.print(
-        f"score: {distances.sum():,.6g}, the sum of {model.params['distance_metric']} distances; "
-        f"{distances.mean():.6g} a point\n"
+        f"score: {found.total:,.6g}, the sum of {model.params['distance_metric']} distances; "
+        f"{found.total / num_points:.6g} a point\n"
     )
-    _show_examples(console, sizes, nearest, names, num_clusters)
+    chosen = _spread(found.sizes, request.num_clusters)
+    rows = {int(row) for cluster in chosen for row in found.nearest[cluster] if row >= 0}
+    names = {row: f"row {row:,}" for row in rows} if words is None else words.read(rows)
+    _show_examples(console, found, chosen, names)
 
 
-def read_words(path: Path) -> list[str]:
-    """A name for each row: the lines of a text file, or the text column of a Parquet file."""
-    if path.suffix.lower() != ".parquet":
-        # Not splitlines(): it also breaks at characters that words have, such as U+0085.
-        lines = path.read_text(encoding="utf-8").split("\n")
-        return lines if lines[-1] else lines[:-1]
-    types = import_arrow("pyarrow.types")
-    table = import_arrow("pyarrow.parquet").read_table(path)
-    for column in table.columns:
-        if types.is_string(column.type) or types.is_large_string(column.type):
-            return [str(value) for value in column.to_pylist()]
-    raise ValueError(f"{path} has no column of text; its columns are {table.column_names}")
-
-
-def _show_state(console: Console, model_dir: Path, checkpoint: Checkpoint) -> None:
+def _show_state(console: Console, model_dir: Path, checkpoint: Checkpoint, kept: Settings) -> None:
     centers = checkpoint.variables[CLUSTERS]
+    modes = {None: "", False: " in full batches", True: " in mini-batches"}
     console.print(str(model_dir), style="bold")
     console.print(
-        f"{len(centers):,} clusters of {centers.shape[1]:,} dimensions, {centers.dtype}, "
-        f"{checkpoint.identity['distance_metric']}; trained for {checkpoint.global_step:,} steps"
+        f"{_count(len(centers), 'cluster')} of {_count(centers.shape[1], 'dimension')}, "
+        f"{centers.dtype}, "
+        f"{checkpoint.identity['distance_metric']}; trained for "
+        f"{_count(checkpoint.global_step, 'step')}{modes[kept.use_mini_batch]}"
     )
-    columns = read_columns(model_dir)
-    if columns is not None:
-        console.print(f"columns: {describe_columns(columns)}")
+    if kept.columns is not None:
+        more = len(kept.columns) - _MAX_COLUMNS
+        shown = describe_columns(kept.columns[:_MAX_COLUMNS])
+        console.print(f"columns: {shown}{f' and {more:,} more' if more > 0 else ''}")
+    console.print()
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _show_variables(console: Console, checkpoint: Checkpoint) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("variable", "type", "shape"):
         table.add_column(heading)
     for name, value in sorted(checkpoint.variables.items()):
         table.add_row(name, str(value.dtype), str(list(value.shape)))
-    console.print(table)
     console.print()
+    console.print(table)
+
+
+def _show_sizes_of_training(console: Console, checkpoint: Checkpoint, kept: Settings) -> None:
+    """How many points the clusters have had, as far as the model knows."""
+    counts = checkpoint.variables[COUNTS]
+    if kept.use_mini_batch is False:
+        _show_sizes(console, counts, "points of the last step")
+    elif (kept.mini_batch_steps_per_iteration or 1) == 1:
+        # The initial center counts as one point in an update, but it is none.
+        _show_sizes(console, np.maximum(counts - 1, 0), "points seen")
+    elif not checkpoint.variables[UPDATE_IN_STEPS]:
+        _show_sizes(console, counts, "points of the last iteration")
+    console.print("Clusters by example: --points FILE, with --words FILE for names")
 
 
 def _show_sizes(console: Console, sizes: NDArray[Any], what: str) -> None:
@@ -111,60 +154,23 @@ def _show_sizes(console: Console, sizes: NDArray[Any], what: str) -> None:
     console.print()
 
 
-def _survey(
-    model: KMeansClustering, points: Path, num_nearest: int, columns: Columns, text: TextFormat
-) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.int64]]:
-    """The cluster and distance of each point, and the rows nearest to each center.
-
-    Returns:
-        [n] cluster indices, [n] distances, [num_clusters, num_nearest] rows; -1 where there are
-        no more rows.
-    """
-    batches: Iterator[Any] = model.predict(
-        open_points(points, batch_size(model, distances=True), columns=columns, text=text),
-        hooks=[ProgressBarHook(description="comparing", value=None)],
-        yield_single_examples=False,
-    )
-    index, distances = [], []
-    k = model.params["num_clusters"]
-    rows = np.full((k, num_nearest), -1, np.int64)
-    best = np.full((k, num_nearest), np.inf)
-    first = 0
-    for batch in batches:
-        every, chosen = batch[model.ALL_DISTANCES], batch[model.CLUSTER_INDEX]
-        index.append(chosen)
-        distances.append(every[np.arange(len(chosen)), chosen].astype(np.float64))
-        # The few nearest of this batch compete with the few nearest so far.
-        few = min(num_nearest, len(every))
-        local = np.argpartition(every, few - 1, axis=0)[:few].T
-        candidates = np.concatenate([best, np.take_along_axis(every.T, local, axis=1)], axis=1)
-        candidate_rows = np.concatenate([rows, local + first], axis=1)
-        order = np.argsort(candidates, axis=1, kind="stable")[:, :num_nearest]
-        best = np.take_along_axis(candidates, order, axis=1)
-        rows = np.take_along_axis(candidate_rows, order, axis=1)
-        first += len(chosen)
-    if not index:
-        raise ValueError(f"{points} has no rows")
-    return np.concatenate(index), np.concatenate(distances), rows
+def _spread(sizes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Clusters that have points, evenly spread from the largest to the smallest."""
+    order = np.argsort(-sizes, kind="stable")
+    order = order[sizes[order] > 0]
+    places = np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)
+    return np.asarray(order[np.unique(places)])
 
 
 def _show_examples(
-    console: Console,
-    sizes: NDArray[Any],
-    nearest: NDArray[np.int64],
-    names: list[str] | None,
-    num_clusters: int,
+    console: Console, found: Survey, chosen: NDArray[np.int64], names: dict[int, str]
 ) -> None:
-    """Clusters evenly spread from the largest to the smallest, by what is nearest to the center."""
-    order = np.argsort(-sizes, kind="stable")
-    order = order[sizes[order] > 0]
-    places = np.linspace(0, len(order) - 1, min(num_clusters, len(order))).round().astype(int)
+    """Clusters by those of their points that are nearest to the center."""
     table = Table(box=None, pad_edge=False)
     table.add_column("cluster", justify="right")
     table.add_column("size", justify="right")
     table.add_column("nearest to its center")
-    for cluster in order[np.unique(places)]:
-        rows = [int(row) for row in nearest[cluster] if row >= 0]
-        shown = [f"row {row:,}" if names is None else names[row] for row in rows]
-        table.add_row(str(cluster), f"{sizes[cluster]:,}", "  ".join(shown))
+    for cluster in chosen:
+        shown = [names[int(row)] for row in found.nearest[cluster] if row >= 0]
+        table.add_row(str(cluster), f"{found.sizes[cluster]:,}", "  ".join(shown))
     console.print(table)

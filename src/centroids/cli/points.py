@@ -1,120 +1,184 @@
-"""The file of points that a command reads, and the columns of it that the model takes."""
+"""The file of points that a command reads: which columns of it, and how text is written."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from centroids import CheckpointSaverListener
-from centroids.files import read_regular, replace_file
-from centroids.inputs import TextFormat, file_input_fn
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.cli.progress import count_rows
+from centroids.cli.settings import Settings, read_settings
+from centroids.cli.text_options import GivenText
+from centroids.inputs import TextFormat, file_input_fn, open_stream
 from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.csv_layout import columns_of_words
+from centroids.inputs.csv_layout import columns_of_words, detect_layout
 from centroids.inputs.file import is_text_file
 from centroids.inputs.npy import NpyFile
+from centroids.inputs.stream import BatchStream, check_finite_rows
 from centroids.kernels import check_points
 
 Columns = Sequence[str | int] | None
 
-_FILE = "columns.json"
-_MAX_BYTES = 1 << 24
+ENDINGS = (".npy", ".csv", ".tsv", ".txt", ".parquet", ".tfrecord")
 _WITHOUT_COLUMNS = ".npy"
-ANY_TEXT = TextFormat()
+_ALL_COLUMNS = "*"
+_READ_ROWS = 1 << 16
+_LARGE_BYTES = 1 << 30
+_ANY_TEXT = TextFormat()
 
 
-def open_points(
-    path: Path,
-    batch_size: int = 128,
-    num_epochs: int = 1,
-    shuffle: bool = False,
-    seed: int = 0,
-    *,
-    columns: Columns,
-    bad_rows: BadRows = "raise",
-    text: TextFormat = ANY_TEXT,
-) -> Callable[[], Any]:
-    """As `file_input_fn`, but what is no matrix of real numbers is refused at once, by its name.
+@dataclass(frozen=True)
+class PointsFile:
+    """A file of points and how it is read.
 
-    Raises:
-        OSError: If the file cannot be read.
-        TypeError: If it does not hold real numbers.
-        ValueError: If its shape is wrong, or a column is not there.
+    Attributes:
+        path: The file.
+        columns: The names and numbers of the columns to take; None for all.
+        text: How it is written, if it is text.
     """
-    input_fn = file_input_fn(
-        path,
-        batch_size,
-        num_epochs,
-        shuffle,
-        seed,
-        columns=columns,
-        bad_rows=bad_rows,
-        **dataclasses.asdict(text),
-    )
-    if path.suffix.lower() == _WITHOUT_COLUMNS:
-        check_points(NpyFile(path).read(0, 0), str(path))
-    return input_fn
+
+    path: Path
+    columns: Columns = None
+    text: TextFormat = _ANY_TEXT
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a text file, by its name."""
+        return is_text_file(self.path)
+
+    @property
+    def has_columns(self) -> bool:
+        """Whether there are columns to choose from."""
+        return self.path.suffix.lower() != _WITHOUT_COLUMNS
+
+    def open(
+        self,
+        batch_size: int = 128,
+        num_epochs: int = 1,
+        shuffle: bool = False,
+        seed: int = 0,
+        *,
+        bad_rows: BadRows = "raise",
+    ) -> Callable[[], Any]:
+        """As `file_input_fn`; what is no matrix of real numbers is refused at once, by its name.
+
+        Raises:
+            OSError: If the file cannot be read.
+            TypeError: If it does not hold real numbers.
+            ValueError: If its shape is wrong, or a column is not there.
+        """
+        input_fn = file_input_fn(
+            self.path,
+            batch_size,
+            num_epochs,
+            shuffle,
+            seed,
+            columns=self.columns,
+            bad_rows=bad_rows,
+            **dataclasses.asdict(self.text),
+        )
+        if not self.has_columns:
+            check_points(NpyFile(self.path).read(0, 0), str(self.path))
+        return input_fn
+
+    def read(self, bad_rows: BadRows = "raise") -> NDArray[Any]:
+        """All points, read into memory; a .npy file of more than 1 GiB is mapped.
+
+        Raises:
+            ValueError: If the file has no rows, or cannot be read as points.
+            OSError: If it cannot be read at all.
+        """
+        input_fn = self.open(_READ_ROWS, bad_rows=bad_rows)
+        if not self.has_columns and bad_rows == "raise":
+            points = self._read_npy()
+        else:
+            with open_stream(input_fn) as stream:
+                batches = list(count_rows(_finite(stream), f"reading {self.path.name}"))
+            points = np.concatenate(batches) if batches else np.empty(0)
+        if len(points) == 0:
+            raise ValueError(f"{self.path} has no rows")
+        return points
+
+    def _read_npy(self) -> NDArray[Any]:
+        if self.path.stat().st_size <= _LARGE_BYTES:
+            array = NpyFile(self.path)
+            return array.read(0, len(array))
+        # It may be larger than the memory. Who cuts it off meanwhile ends the process.
+        return np.asarray(np.load(self.path, mmap_mode="r"))
+
+    def width(self) -> int | None:
+        """The columns of a point; None if there are no points."""
+        first = next(iter(self.open(1)()), None)
+        return None if first is None else int(as_matrix(first).shape[1])
+
+    def column_names(self) -> list[str] | None:
+        """The names of the columns that are taken; None if the file has no names."""
+        if not self.has_columns:
+            return None
+        return list(names) if (names := getattr(self.open()(), "column_names", None)) else None
+
+    def columns_to_keep(self) -> tuple[str | int, ...] | None:
+        """What a model keeps of its columns: names, where each column has one of its own.
+
+        Returns:
+            Names; numbers for a file without names; None for all columns of such a file.
+        """
+        names = self.column_names()
+        if names is not None and all(names) and len(set(names)) == len(names):
+            return tuple(names)
+        return None if self.columns is None else tuple(self.columns)
 
 
-def choose_columns(
-    points: Path,
+def find_points(
+    path: Path,
     asked: list[str] | None,
+    text: GivenText,
     model_dir: Path | None,
-    text: TextFormat = ANY_TEXT,
-) -> Columns:
-    """The columns to take of a file: those asked for, else those that the model was trained with.
+    kept: Settings | None = None,
+) -> PointsFile:
+    """How to read a file of points: as was asked for, else as the model was trained.
 
     Args:
-        points: The file. A .npy file has no columns to choose.
-        asked: Names, or for a text file numbers from 0; None if the command line has none.
+        path: The file. A .npy file has no columns to choose.
+        asked: Names, or for a text file numbers from 0; ["*"] for all; None if the command line
+            has none.
+        text: How the file is written, as far as the command line says.
         model_dir: The folder of the model; None if there is none yet.
-        text: How the file is written, if it is text.
-
-    Returns:
-        Names and numbers; None for all columns.
+        kept: What the model keeps, if that is read already.
 
     Raises:
         OSError: If the file cannot be read.
         ValueError: If it lacks a column that the model was trained with.
     """
+    if model_dir is None:
+        kept = Settings()
+    elif kept is None:
+        kept = read_settings(model_dir, with_columns=asked is None)
+    file = PointsFile(path)
+    of_model = kept.text or {} if file.is_text else {}
+    file = dataclasses.replace(file, text=TextFormat(**{**of_model, **text}))
+    if asked == [_ALL_COLUMNS]:
+        return file
     if asked is not None:
-        return _numbers_of(points, asked, text)
-    if model_dir is None or points.suffix.lower() == _WITHOUT_COLUMNS:
-        return None
-    trained_with = read_columns(model_dir)
-    if trained_with is None:
-        return None
-    try:
-        file_input_fn(points, columns=trained_with, **dataclasses.asdict(text))
-    except ValueError as error:
-        if "has no column" not in str(error):
-            raise
-        raise ValueError(
-            f"{error}. The model in {model_dir} was trained with the columns "
-            f"{describe_columns(trained_with)}: name those of this file with --columns"
-        ) from error
-    return trained_with
+        return dataclasses.replace(file, columns=_columns_of_words(file, asked))
+    if kept.columns is None or not file.has_columns:
+        return file
+    return _with_columns_of_model(file, kept.columns, str(model_dir))
 
 
-def read_columns(model_dir: Path) -> list[str | int] | None:
-    """The columns that a model was trained with; None if --columns was not given then.
+def read_columns(model_dir: Path) -> tuple[str | int, ...] | None:
+    """The columns that a model was trained with, as far as it keeps them; see `Settings`."""
+    return read_settings(model_dir).columns
 
-    Raises:
-        ValueError: If the file that tells them is damaged.
-    """
-    file = model_dir / _FILE
-    try:
-        columns = json.loads(read_regular(file, _MAX_BYTES))["columns"]
-        if not columns or not all(type(column) in (str, int) for column in columns):
-            raise ValueError
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{file} is damaged: give --columns, or remove it to take all") from None
-    return list(columns)
+
+def as_matrix(rows: NDArray[Any]) -> NDArray[Any]:
+    """[n, d]; [n] counts as [n, 1]."""
+    return rows.reshape(-1, 1) if rows.ndim == 1 else rows
 
 
 def describe_columns(columns: Sequence[str | int]) -> str:
@@ -122,28 +186,43 @@ def describe_columns(columns: Sequence[str | int]) -> str:
     return ",".join(map(str, columns))
 
 
-class ColumnsSaver(CheckpointSaverListener):
-    """Keeps the columns that a model is trained with beside its checkpoints.
-
-    They are written before the first checkpoint is, so that a model never lacks them.
-    """
-
-    def __init__(self, model_dir: Path, columns: Columns) -> None:
-        self._file, self._columns, self._saved = model_dir / _FILE, columns, False
-
-    def before_save(self, session: Any, global_step_value: int) -> None:
-        """Writes them once; all columns need no file."""
-        if self._saved:
-            return
-        self._saved = True
-        if self._columns is None:
-            with contextlib.suppress(FileNotFoundError):
-                self._file.unlink()
-            return
-        text = json.dumps({"columns": list(self._columns)}, ensure_ascii=False)
-        replace_file(str(self._file), f"{text}\n".encode())
+def _finite(stream: BatchStream) -> Iterator[Any]:
+    """The points of batches; bad ones are refused while their place in the file is known."""
+    for number, batch in enumerate(stream):
+        check_finite_rows(batch, number)
+        yield batch.features
 
 
-def _numbers_of(points: Path, asked: list[str], text: TextFormat) -> list[str | int]:
+def _with_columns_of_model(
+    file: PointsFile, columns: tuple[str | int, ...], model_dir: str
+) -> PointsFile:
+    chosen = dataclasses.replace(file, columns=columns)
+    try:
+        chosen.open()
+    except ValueError as error:
+        if "has no column" not in str(error):
+            raise
+        if _has_as_many_without_names(file, columns):
+            return file
+        raise ValueError(
+            f"{error}. The model in {model_dir} was trained with the columns "
+            f"{describe_columns(columns)}: name those of this file with --columns, or take all "
+            "with --columns '*'"
+        ) from error
+    # All columns in the order of the file are no choice: the position of a training says so.
+    if file.is_text and file.column_names() == list(columns):
+        return file
+    return chosen
+
+
+def _has_as_many_without_names(file: PointsFile, columns: tuple[str | int, ...]) -> bool:
+    """Whether a text file without names has just as many columns: it is taken as a .npy file is."""
+    if not file.is_text or not all(isinstance(column, str) for column in columns):
+        return False
+    layout = detect_layout(file.path, file.text)
+    return layout.names is None and layout.num_fields == len(columns)
+
+
+def _columns_of_words(file: PointsFile, words: list[str]) -> list[str | int]:
     """Digits are numbers of columns where a text file has no column of that name."""
-    return columns_of_words(points, asked, text) if is_text_file(points) else list(asked)
+    return columns_of_words(file.path, words, file.text) if file.is_text else list(words)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
 from centroids.inputs import TextFormat
+
+GivenText: TypeAlias = Mapping[str, Any]  # the fields of a TextFormat that the command line says
 
 
 class Element(StrEnum):
@@ -36,7 +38,10 @@ Delimiter = Annotated[
     ),
 ]
 Decimal = Annotated[
-    str, typer.Option(help="The decimal mark of a text file: . or ,", metavar="CHARACTER")
+    str | None,
+    typer.Option(
+        help="The decimal mark of a text file: . or , Default: the point.", metavar="CHARACTER"
+    ),
 ]
 Thousands = Annotated[
     str | None,
@@ -47,7 +52,8 @@ Thousands = Annotated[
     ),
 ]
 SkipLines = Annotated[
-    int, typer.Option(help="How many lines at the beginning of a text file to pass over.")
+    int | None,
+    typer.Option(help="How many lines at the beginning of a text file to pass over. Default: 0."),
 ]
 DType = Annotated[
     Element | None,
@@ -60,10 +66,10 @@ DType = Annotated[
 
 
 def with_text_format(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options above in place of its parameter `text`, a TextFormat.
+    """Gives a command the options above in place of its parameter `text`, a GivenText.
 
     >>> @with_text_format
-    ... def show(path: str, *, text: TextFormat) -> None: ...
+    ... def show(path: str, *, text: GivenText) -> None: ...
     >>> list(inspect.signature(show).parameters)
     ['path', 'header', 'delimiter', 'decimal', 'thousands', 'skip_lines', 'dtype']
     """
@@ -71,11 +77,11 @@ def with_text_format(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         given = {name: kwargs.pop(name) for name in _OPTIONS}
-        command(*args, **kwargs, text=_text_format(**given))
+        command(*args, **kwargs, text=_given_text(**given))
 
     signature = inspect.signature(command, eval_str=True)
     known = [each for each in signature.parameters.values() if each.name != "text"]
-    options = inspect.signature(_text_format, eval_str=True).parameters.values()
+    options = inspect.signature(_given_text, eval_str=True).parameters.values()
     # Typer reads the signature and, for the types, the annotations.
     vars(run)["__signature__"] = signature.replace(parameters=[*known, *options])
     run.__annotations__ = {each.name: each.annotation for each in [*known, *options]}
@@ -83,23 +89,26 @@ def with_text_format(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _text_format(
+def _given_text(
     *,
     header: Header = None,
     delimiter: Delimiter = None,
-    decimal: Decimal = ".",
+    decimal: Decimal = None,
     thousands: Thousands = None,
-    skip_lines: SkipLines = 0,
+    skip_lines: SkipLines = None,
     dtype: DType = None,
-) -> TextFormat:
-    return TextFormat(
-        header=header,
-        delimiter="\t" if delimiter == "\\t" else delimiter,
-        decimal=decimal,
-        thousands=thousands,
-        skip_lines=skip_lines,
-        dtype=None if dtype is None else dtype.value,
-    )
+) -> GivenText:
+    fields: dict[str, Any] = {
+        "header": header,
+        "delimiter": "\t" if delimiter == "\\t" else delimiter,
+        "decimal": decimal,
+        "thousands": thousands,
+        "skip_lines": skip_lines,
+        "dtype": None if dtype is None else dtype.value,
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    TextFormat(**given)  # refuses what cannot be
+    return given
 
 
-_OPTIONS = tuple(inspect.signature(_text_format).parameters)
+_OPTIONS = tuple(inspect.signature(_given_text).parameters)

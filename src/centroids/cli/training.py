@@ -2,269 +2,388 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import logging
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import typer
 from numpy.typing import NDArray
 
-import centroids
-from centroids import KMeansClustering, ProgressBarHook
-from centroids.cli.inference import find_model
-from centroids.cli.points import ANY_TEXT, Columns, ColumnsSaver, choose_columns, open_points
-from centroids.estimator import load_latest
-from centroids.inputs import TextFormat, open_stream
-from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.npy import NpyFile
-from centroids.inputs.stream import check_finite_rows
-
-FULL_BATCH_BYTES = 1 << 30
-_FULL_BATCH_STEPS = 100
-_FULL_BATCH_TOLERANCE = 1e-4
-_EPOCHS = 5
-_BATCH_SIZE = 4096
-_EXIT_OF_INTERRUPT = 130
+from centroids import CheckpointSaverListener, KMeansClustering, ProgressBarHook, SessionRunHook
+from centroids.cli.errors import EXIT_OF_INTERRUPT
+from centroids.cli.fresh import moved_aside
+from centroids.cli.inference import find_checkpoint, model_of
+from centroids.cli.outcome import Outcome
+from centroids.cli.points import ENDINGS, PointsFile, as_matrix, find_points
+from centroids.cli.progress import Status
+from centroids.cli.sampling import check_enough, choose_from_sample
+from centroids.cli.settings import Settings, read_settings, what_was_said, write_settings
+from centroids.cli.training_plan import EPOCHS, TrainingPlan, describe_changes
+from centroids.estimator import Checkpoint, load_latest
+from centroids.inputs.file import is_tfrecord_file
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """What the command line asked for; None where it left the choice to us."""
-
-    points: Path
-    model_dir: Path
-    num_clusters: int | None
-    distance_metric: str | None
-    initial_clusters: str
-    full_batch: bool | None
-    batch_size: int | None
-    mini_batch_steps_per_iteration: int | None
-    kmeans_plus_plus_num_retries: int
-    epochs: int | None
-    steps: int | None
-    max_steps: int | None
-    relative_tolerance: float | None
-    shuffle: bool | None
-    seed: int
-    bad_rows: BadRows
-    restart_input: bool
-    columns: list[str] | None
-    text: TextFormat
-
-    def check(self) -> None:
-        """Raises a ValueError that names an option which cannot be, where its words are not ours.
-
-        What the model and the input refuse under the same name as here is left to them.
-        """
-        if self.steps is not None and self.max_steps is not None:
-            raise ValueError(
-                f"--steps and --max-steps exclude each other, but they are {self.steps} and "
-                f"{self.max_steps}: leave one out"
-            )
-        if self.epochs is not None and self.epochs < 1:
-            raise ValueError(f"--epochs must be at least 1, got {self.epochs}")
-
-    @property
-    def uses_full_batches(self) -> bool:
-        """Whether each step sees the whole file.
-
-        Raises:
-            ValueError: If full batches and something that mini-batches alone have are both asked
-                for.
-        """
-        names = ("batch_size", "mini_batch_steps_per_iteration", "epochs", "shuffle")
-        given = [name for name in names if getattr(self, name) is not None]
-        if self.full_batch and given:
-            option = "--" + given[0].replace("_", "-")
-            raise ValueError(f"{option} is for mini-batches: leave it or --full-batch out")
-        if self.full_batch is not None or given:
-            return bool(self.full_batch)
-        return self.points.stat().st_size <= FULL_BATCH_BYTES
+_AS_MANY_CANDIDATES_AS_THE_PAPER = -1
 
 
 def train(plan: TrainingPlan) -> None:
     """Trains and reports; goes on where the model in `model_dir` stands."""
-    plan.check()
-    trained = _trained_steps(plan)
-    is_new, before = trained is None, trained or 0
-    known = None if is_new else plan.model_dir
-    columns = choose_columns(plan.points, plan.columns, known, plan.text)
-    # Opened first: a mistyped name is told before anything is created.
-    open_points(plan.points, columns=columns, text=plan.text)
-    full_batch = plan.uses_full_batches
-    model = _make_model(plan, full_batch)
-    if before:
-        typer.echo(f"{plan.model_dir} holds a model of {before:,} steps: going on with it.")
-    max_steps = plan.max_steps
-    if full_batch and plan.steps is None and max_steps is None:
-        max_steps = _FULL_BATCH_STEPS
-    if plan.steps is None and max_steps is not None and 0 < max_steps <= before:
-        typer.echo(f"Its training has reached step {max_steps:,}; --steps trains more.")
-        return
-    # Refuses what cannot be, such as --batch-size 0.
-    input_fn = _make_input(plan, columns, full_batch)
-    limit = plan.steps if max_steps is None else max_steps - before
-    expected = limit if full_batch else _count_steps(plan, limit)
-    hooks = [_InitializationStatus(), ProgressBarHook(expected)]
-    chosen_now = is_new or plan.columns is not None
-    listeners = [ColumnsSaver(plan.model_dir, columns)] if chosen_now else []
     start = time.perf_counter()
-    try:
-        model.train(
-            input_fn,
-            hooks=hooks,
-            steps=plan.steps,
-            max_steps=max_steps,
-            saving_listeners=listeners,
-            restart_input=plan.restart_input,
+    plan.check()
+    holds_model, trained = _find(plan)
+    kept = Settings()
+    if trained is not None:
+        kept = read_settings(plan.model_dir, trained, with_columns=plan.columns is None)
+    known = None if trained is None else plan.model_dir
+    points = find_points(plan.points, plan.columns, plan.text, known, kept)
+    settings = plan.settle(kept)
+    # Opened first: a mistyped name, or --batch-size 0, is told before anything is created.
+    points.open(_or(settings.batch_size, 1))
+    settings = _with_reading(settings, points, plan.columns is not None)
+    ends_at_step = plan.end(not settings.use_mini_batch, trained, kept)
+    settings = dataclasses.replace(settings, ends_at_step=ends_at_step)
+    told: list[str] = []
+    if trained is not None:
+        _check_same_model(plan, trained)
+        told = _describe_model(plan, trained, kept, settings)
+        if plan.max_steps is not None and plan.max_steps <= trained.global_step:
+            typer.echo(told[0])
+            typer.echo(f"Its training has reached step {plan.max_steps:,}; --steps trains more.")
+            return
+    model = _make_model(plan, settings, points, trained)
+    input_fn = _make_input(plan, points, settings)
+    run = _Run(plan, settings, model, input_fn, trained, told)
+    with moved_aside(plan.model_dir) if holds_model and plan.fresh else contextlib.nullcontext():
+        run.train(start)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A training with all that it needs."""
+
+    plan: TrainingPlan
+    settings: Settings
+    model: KMeansClustering
+    input_fn: Callable[[], Any]
+    trained: Checkpoint | None
+    told_at_start: list[str]
+
+    def train(self, start: float) -> None:
+        """Trains, and says what came of it since a time of `time.perf_counter`."""
+        plan, settings = self.plan, self.settings
+        outcome = Outcome(settings, settings.ends_at_step, self._warn_of_other_data)
+        try:
+            with _without_log_of_empty_clusters():
+                self.model.train(
+                    self.input_fn,
+                    hooks=[
+                        _Beginning(self.told_at_start),
+                        ProgressBarHook(self._count_steps()),
+                        outcome,
+                    ],
+                    max_steps=settings.ends_at_step,
+                    saving_listeners=[_SettingsSaver(plan.model_dir, settings)],
+                    restart_input=plan.restart_input,
+                )
+        except KeyboardInterrupt:
+            _tell_how_to_resume(plan, settings)
+            raise typer.Exit(EXIT_OF_INTERRUPT) from None
+        except SystemExit:
+            _tell_how_to_resume(plan, settings)
+            raise
+        seconds = time.perf_counter() - start
+        kind = "mini-batch" if settings.use_mini_batch else "full-batch"
+        typer.echo(
+            f"Trained {outcome.steps:,} {kind} step{'' if outcome.steps == 1 else 's'} in "
+            f"{seconds:.1f} s; the model is in {plan.model_dir}"
         )
-    except KeyboardInterrupt:
-        _tell_how_to_resume(plan)
-        raise typer.Exit(_EXIT_OF_INTERRUPT) from None
-    except SystemExit:
-        _tell_how_to_resume(plan)
-        raise
-    seconds = time.perf_counter() - start
-    steps = (_trained_steps(plan) or 0) - before
-    typer.echo(
-        f"Trained {steps:,} {'full-batch' if full_batch else 'mini-batch'} "
-        f"step{'' if steps == 1 else 's'} "
-        f"in {seconds:.1f} s; the model is in {plan.model_dir}"
-    )
-    typer.echo(f"See it with: centroids inspect {plan.model_dir}")
+        if outcome.steps:
+            typer.echo(outcome.describe_loss(self.model.params["distance_metric"]))
+            typer.echo(outcome.describe_end(_or(plan.epochs, EPOCHS)))
+            typer.echo(f"{outcome.describe_empty()}{self._remedy_for(outcome)}")
+        typer.echo(f"See it with: centroids inspect {shlex.quote(str(plan.model_dir))}")
+
+    def _warn_of_other_data(self, outcome: Outcome) -> None:
+        """At the first step, before others are spent on it."""
+        typer.echo(
+            f"{outcome.describe_empty()} The model in {self.plan.model_dir} was trained on other "
+            f"points than those of {self.plan.points}; --fresh starts anew with these.",
+            err=True,
+        )
+
+    def _remedy_for(self, outcome: Outcome) -> str:
+        if not outcome.num_empty:
+            return ""
+        if self.trained is not None and outcome.most_are_empty:
+            return " If the model was trained on other points before, --fresh starts anew."
+        return " Fewer clusters may do, or another --seed with --fresh."
+
+    def _count_steps(self) -> int | None:
+        """How many steps there will be at most; None if the file would have to be read to tell."""
+        before = 0 if self.trained is None else self.trained.global_step
+        ends_at_step = self.settings.ends_at_step
+        limit = None if ends_at_step is None else ends_at_step - before
+        if not self.settings.use_mini_batch or self.settings.batch_size is None:
+            return limit
+        rows: int | None = getattr(self.input_fn(), "num_rows", None)
+        if rows is None:
+            return limit
+        steps = -(-rows // self.settings.batch_size) * _or(self.plan.epochs, EPOCHS)
+        return steps if limit is None else min(steps, limit)
 
 
-def _tell_how_to_resume(plan: TrainingPlan) -> None:
+def _find(plan: TrainingPlan) -> tuple[bool, Checkpoint | None]:
+    """Whether the folder holds a model, and the checkpoint to go on from."""
+    if not plan.fresh:
+        found = find_checkpoint(plan.model_dir)
+        return found is not None, found
+    try:
+        return find_checkpoint(plan.model_dir) is not None, None
+    except ValueError:  # one that is damaged, or another program's, is moved aside too
+        return True, None
+
+
+def _check_same_model(plan: TrainingPlan, trained: Checkpoint) -> None:
+    """Raises a ValueError if the command line asks for another model than there is."""
+    params = model_of(trained, plan.model_dir).params
+    for option, asked, has in (
+        ("--num-clusters", plan.num_clusters, params["num_clusters"]),
+        ("--distance-metric", plan.distance_metric, params["distance_metric"]),
+    ):
+        if asked not in (None, has):
+            raise ValueError(
+                f"{option} is {asked}, but the model in {plan.model_dir} has {has}: leave it out, "
+                "or make a new model with --fresh or in another folder"
+            )
+
+
+def _describe_model(
+    plan: TrainingPlan, trained: Checkpoint, kept: Settings, settings: Settings
+) -> list[str]:
+    """That there is a model, and what of the command is not as it was, or has no effect."""
+    mode = "mini-batches" if settings.use_mini_batch else "full batches"
+    steps = trained.global_step
+    lines = [
+        f"{plan.model_dir} holds a model of {steps:,} step{'' if steps == 1 else 's'}: going on "
+        f"with it, in {mode}."
+    ]
+    for change in describe_changes(kept, settings):
+        lines.append(f"From now on: {change}.")
+    given = {
+        "--initial-clusters": plan.initial_clusters,
+        "--kmeans-plus-plus-num-retries": plan.kmeans_plus_plus_num_retries,
+    }
+    for option in (name for name, value in given.items() if value is not None and trained.finished):
+        lines.append(f"{option} is for new models: this one goes on from the centers that it has.")
+    return lines
+
+
+def _tell_how_to_resume(plan: TrainingPlan, settings: Settings) -> None:
     """After Ctrl-C or SIGTERM."""
     checkpoint = load_latest(str(plan.model_dir))
     if checkpoint is None:
         typer.echo("Stopped before the first step; nothing was saved.", err=True)
         return
     typer.echo(f"Stopped; {plan.model_dir} holds step {checkpoint.global_step:,}.", err=True)
-    again = [word for word in sys.argv[1:] if word != "--restart-input"]
+    again = [word for word in sys.argv[1:] if word not in ("--restart-input", "--fresh")]
+    if plan.steps is not None:  # so many more would be more than the whole
+        place = next((i for i, word in enumerate(again) if word.startswith("--steps")), len(again))
+        end = place + (1 if "=" in "".join(again[place : place + 1]) else 2)
+        again[place:end] = ["--max-steps", str(settings.ends_at_step)]
     typer.echo(f"Go on with: {shlex.join(['centroids', *again])}", err=True)
 
 
-def _make_model(plan: TrainingPlan, full_batch: bool) -> KMeansClustering:
-    tolerance = plan.relative_tolerance
-    if tolerance is None and full_batch:
-        tolerance = _FULL_BATCH_TOLERANCE
-    initial = _initial_clusters(plan.initial_clusters)
+def _make_model(
+    plan: TrainingPlan, settings: Settings, points: PointsFile, trained: Checkpoint | None
+) -> KMeansClustering:
     num_clusters, metric = plan.num_clusters, plan.distance_metric
-    trained = find_model(plan.model_dir)
+    initial: str | NDArray[Any] = KMeansClustering.RANDOM_INIT
+    retries = _or(plan.kmeans_plus_plus_num_retries, _AS_MANY_CANDIDATES_AS_THE_PAPER)
     if trained is not None:
-        num_clusters = _or(num_clusters, trained.params["num_clusters"])
-        metric = _or(metric, trained.params["distance_metric"])
-    elif isinstance(initial, np.ndarray):
-        num_clusters = len(initial)
-    if num_clusters is None:
-        raise ValueError(f"--num-clusters is needed: {plan.model_dir} holds no model yet")
+        params = model_of(trained, plan.model_dir).params
+        num_clusters = _or(num_clusters, params["num_clusters"])
+        metric = _or(metric, params["distance_metric"])
+        initial = _initial_clusters_of(trained)
+    metric = _or(metric, KMeansClustering.SQUARED_EUCLIDEAN_DISTANCE)
+    if trained is None:
+        num_clusters, initial = _initial_clusters(plan, settings, points, metric, retries)
+    assert num_clusters is not None
     return KMeansClustering(
         num_clusters=num_clusters,
         model_dir=str(plan.model_dir),
         initial_clusters=initial,
-        distance_metric=_or(metric, KMeansClustering.SQUARED_EUCLIDEAN_DISTANCE),
-        random_seed=plan.seed,
-        use_mini_batch=not full_batch,
-        mini_batch_steps_per_iteration=_or(plan.mini_batch_steps_per_iteration, 1),
-        kmeans_plus_plus_num_retries=plan.kmeans_plus_plus_num_retries,
-        relative_tolerance=tolerance,
+        distance_metric=metric,
+        random_seed=_or(settings.seed, 0),
+        use_mini_batch=bool(settings.use_mini_batch),
+        mini_batch_steps_per_iteration=_or(settings.mini_batch_steps_per_iteration, 1),
+        kmeans_plus_plus_num_retries=retries,
+        loss_tolerance=None if settings.use_mini_batch else settings.relative_tolerance,
     )
 
 
-def _initial_clusters(given: str) -> str | NDArray[Any]:
+def _initial_clusters_of(trained: Checkpoint) -> str | NDArray[Any]:
+    """What the params of a trained model go on to say; its first centers are chosen no more."""
+    given = trained.params.get("initial_clusters") if isinstance(trained.params, dict) else None
     if given in (KMeansClustering.RANDOM_INIT, KMeansClustering.KMEANS_PLUS_PLUS_INIT):
-        return given
-    if not given.endswith(".npy"):
-        raise ValueError(
-            "--initial-clusters must be random, kmeans_plus_plus or the name of a .npy file, got "
-            f"{given!r}"
-        )
-    return read_all(Path(given), None)
+        return str(given)
+    return trained.variables[KMeansClustering.CLUSTERS]
 
 
-def _make_input(plan: TrainingPlan, columns: Columns, full_batch: bool) -> Callable[[], Any]:
-    if full_batch:
-        points = read_all(plan.points, columns, plan.bad_rows, plan.text)
-        return lambda: points
-    return open_points(
-        plan.points,
-        _or(plan.batch_size, _BATCH_SIZE),
-        _or(plan.epochs, _EPOCHS),
-        plan.shuffle is not False,
-        plan.seed,
-        columns=columns,
+def _initial_clusters(
+    plan: TrainingPlan, settings: Settings, points: PointsFile, metric: str, retries: int
+) -> tuple[int, str | NDArray[Any]]:
+    """The number of clusters of a new model, and what its first centers are or how they are found.
+
+    Raises:
+        ValueError: If the number is not known, two numbers are given, or there are fewer points.
+    """
+    given = _or(plan.initial_clusters, KMeansClustering.KMEANS_PLUS_PLUS_INIT)
+    if given != "random" and given != "kmeans_plus_plus":
+        centers = read_centers(Path(given), points)
+        if plan.num_clusters not in (None, len(centers)):
+            raise ValueError(
+                f"--num-clusters is {plan.num_clusters}, but {given} holds {len(centers)} initial "
+                "centers: leave --num-clusters out, or give as many centers"
+            )
+        return len(centers), centers
+    k = plan.num_clusters
+    if k is None:
+        why = "--fresh makes a new model" if plan.fresh else f"{plan.model_dir} holds no model yet"
+        raise ValueError(f"--num-clusters is needed: {why}")
+    if k < 1:
+        raise ValueError(f"--num-clusters must be at least 1, got {k}")
+    if not settings.use_mini_batch:
+        return k, given
+    # A batch of the training may be smaller than k, and the first is only a part of the file.
+    return k, choose_from_sample(
+        points,
+        k,
+        "random" if given == "random" else "kmeans_plus_plus",
         bad_rows=plan.bad_rows,
-        text=plan.text,
+        seed=_or(settings.seed, 0),
+        cosine=metric == KMeansClustering.COSINE_DISTANCE,
+        num_retries=retries,
     )
 
 
-def _count_steps(plan: TrainingPlan, limit: int | None) -> int | None:
-    """How many mini-batch steps there will be; None if the file would have to be read to tell."""
-    if plan.points.suffix.lower() != ".npy":
-        return limit
-    rows = len(NpyFile(plan.points))
-    steps = -(-rows // _or(plan.batch_size, _BATCH_SIZE)) * _or(plan.epochs, _EPOCHS)
-    return steps if limit is None else min(steps, limit)
+def read_centers(path: Path, points: PointsFile) -> NDArray[Any]:
+    """Initial centers: the columns of a file that are named as those of the points, else all.
+
+    Raises:
+        ValueError: If it holds no centers, or such as are not as wide as the points, or has another
+            ending than a file of points.
+        OSError: If it cannot be read.
+    """
+    if path.suffix.lower() not in ENDINGS and not is_tfrecord_file(path):
+        raise ValueError(
+            "--initial-clusters must be random, kmeans_plus_plus, or a file that ends in "
+            f"{', '.join(ENDINGS)}; got {str(path)!r}"
+        )
+    try:
+        centers = _read_rows(PointsFile(path), points.column_names())
+    except (TypeError, ValueError) as error:
+        # What it advises is for points: to leave rows out, or to take other columns.
+        reason = str(error).partition("; ")[0]
+        raise ValueError(f"--initial-clusters needs rows of finite numbers: {reason}") from error
+    here, there = centers.shape[1], points.width()
+    if there not in (None, here):
+        raise ValueError(
+            f"{path} has centers of {here} column{'' if here == 1 else 's'}, but the points of "
+            f"{points.path} have {there}: give centers as wide as the points"
+        )
+    return centers
+
+
+def _read_rows(file: PointsFile, names: list[str] | None) -> NDArray[Any]:
+    if names is not None and file.has_columns:
+        try:
+            return as_matrix(dataclasses.replace(file, columns=names).read())
+        except ValueError as error:
+            if "has no column" not in str(error):
+                raise
+    return as_matrix(file.read())
+
+
+def _make_input(plan: TrainingPlan, points: PointsFile, settings: Settings) -> Callable[[], Any]:
+    if not settings.use_mini_batch:
+        rows = points.read(plan.bad_rows)
+        if plan.num_clusters is not None:
+            check_enough(plan.num_clusters, len(rows), plan.points)
+        return lambda: rows
+    return points.open(
+        _or(settings.batch_size, 0),
+        _or(plan.epochs, EPOCHS),
+        _or(settings.shuffle, True),
+        _or(settings.seed, 0),
+        bad_rows=plan.bad_rows,
+    )
+
+
+def _with_reading(settings: Settings, points: PointsFile, chosen: bool) -> Settings:
+    """Settings with the columns and the text format of this training.
+
+    A file that has no names, or is no text, has no say in what the model keeps of others.
+    """
+    columns = points.columns_to_keep()
+    if columns is not None or chosen:
+        settings = dataclasses.replace(settings, columns=columns)
+    if points.is_text:
+        settings = dataclasses.replace(settings, text=what_was_said(points.text) or None)
+    return settings
 
 
 def _or(given: T | None, default: T) -> T:
     return default if given is None else given
 
 
-def read_all(
-    path: Path, columns: Columns, bad_rows: BadRows = "raise", text: TextFormat = ANY_TEXT
-) -> NDArray[Any]:
-    """All points of a file, read into memory; a .npy file of more than 1 GiB is mapped.
+class _SettingsSaver(CheckpointSaverListener):
+    """Writes the settings of a model before its first checkpoint: no model ever lacks them."""
 
-    Raises:
-        ValueError: If the file has no rows, or cannot be read as points.
-        OSError: If it cannot be read at all.
+    def __init__(self, model_dir: Path, settings: Settings) -> None:
+        self._model_dir, self._settings, self._saved = model_dir, settings, False
+
+    def before_save(self, session: Any, global_step_value: int) -> None:
+        """Writes them once."""
+        if not self._saved:
+            write_settings(self._model_dir, self._settings)
+            self._saved = True
+
+
+class _Beginning(SessionRunHook):
+    """Shows that initial centers are being chosen; says some lines when the training begins.
+
+    Args:
+        lines: Said when nothing can be refused any more.
     """
-    input_fn = open_points(path, 1 << 16, columns=columns, bad_rows=bad_rows, text=text)
-    if path.suffix.lower() == ".npy" and bad_rows == "raise":
-        array = NpyFile(path)
-        if path.stat().st_size <= FULL_BATCH_BYTES:
-            points: NDArray[Any] = array.read(0, len(array))
-        else:
-            # It may be larger than the memory. Who cuts it off meanwhile ends the process.
-            points = np.load(path, mmap_mode="r")
-    else:
-        batches: list[Any] = []
-        with open_stream(input_fn) as stream:
-            for batch in stream:
-                check_finite_rows(batch, len(batches))
-                batches.append(batch.features)
-        points = np.concatenate(batches) if batches else np.empty(0)
-    if len(points) == 0:
-        raise ValueError(f"{path} has no rows")
-    return points
 
-
-def _trained_steps(plan: TrainingPlan) -> int | None:
-    """The steps of the model that the folder holds; None if it holds none."""
-    checkpoint = load_latest(str(plan.model_dir))
-    return None if checkpoint is None else checkpoint.global_step
-
-
-class _InitializationStatus(centroids.SessionRunHook):
-    """Shows that initial centers are being chosen: no step has ended yet to show a bar for."""
+    def __init__(self, lines: list[str]) -> None:
+        self._lines, self._status = lines, Status("choosing initial centers")
 
     def begin(self) -> None:
-        self._status: Any = None
-        if sys.stderr.isatty():
-            from rich.console import Console
-
-            self._status = Console(stderr=True).status("choosing initial centers")
-            self._status.start()
+        """Before the first centers are chosen."""
+        self._status.start()
 
     def after_create_session(self, session: Any, coord: Any) -> None:
-        if self._status is not None:
-            self._status.stop()
+        """When they are chosen, or the model is restored."""
+        self._status.stop()
+        for line in self._lines:
+            typer.echo(line)
+
+
+@contextlib.contextmanager
+def _without_log_of_empty_clusters() -> Iterator[None]:
+    """The last lines of the command tell of them."""
+    logger = logging.getLogger("centroids.kmeans_hooks")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import typer
 
 from centroids.cli.inference import model_of
-from centroids.cli.points import describe_columns, read_columns
+from centroids.cli.points import describe_columns
+from centroids.cli.settings import (
+    OLD_COLUMNS_FILE,
+    SETTINGS_FILE,
+    NewerSettingsError,
+    read_settings,
+)
 from centroids.estimator import (
     Checkpoint,
     Condition,
@@ -19,8 +26,6 @@ from centroids.estimator import (
 )
 from centroids.estimator.session_setup import check_restored
 from centroids.kmeans_variables import CLUSTERS
-
-_COLUMNS = "columns.json"
 
 
 def verify(model_dir: Path) -> bool:
@@ -47,7 +52,7 @@ def verify(model_dir: Path) -> bool:
         spec = model.model_fn(points, None, ModeKeys.PREDICT, model.config)
         check_restored(spec, checkpoint, with_variables=True)
 
-    verdicts = [*verify_model_dir(str(model_dir), check), *_verify_columns(model_dir)]
+    verdicts = [*verify_model_dir(str(model_dir), check), *_verify_settings(model_dir)]
     if not verdicts:
         raise ValueError(f"{model_dir} holds no model: there is nothing to verify")
     width = max(len(verdict.name) for verdict in verdicts)
@@ -58,14 +63,21 @@ def verify(model_dir: Path) -> bool:
     return not bad
 
 
-def _verify_columns(model_dir: Path) -> list[Verdict]:
-    try:
-        columns = read_columns(model_dir)
-    except (OSError, ValueError) as error:
-        return [Verdict(_COLUMNS, Condition.DAMAGED, str(error))]
-    if columns is None:
+def _verify_settings(model_dir: Path) -> list[Verdict]:
+    names = [
+        name for name in (SETTINGS_FILE, OLD_COLUMNS_FILE) if os.path.lexists(model_dir / name)
+    ]
+    if not names:
         return []
-    return [Verdict(_COLUMNS, Condition.WHOLE, describe_columns(columns))]
+    name = names[0]
+    try:
+        settings = read_settings(model_dir)
+    except NewerSettingsError as error:
+        return [Verdict(name, Condition.NEWER, str(error))]
+    except (OSError, ValueError) as error:
+        return [Verdict(name, Condition.DAMAGED, str(error))]
+    columns = settings.columns
+    return [Verdict(name, Condition.WHOLE, "" if columns is None else describe_columns(columns))]
 
 
 def _summary(verdicts: list[Verdict], bad: list[Verdict]) -> str:

@@ -123,6 +123,14 @@ class CsvSource(WindowedSource):
             identity["bytes"] = self._num_bytes
         super().__init__("csv", file, reading, self._width * dtype.itemsize, identity)
 
+    @property
+    def column_names(self) -> list[str] | None:
+        """The names of the columns that are taken; None if the file has no names."""
+        names = self._layout.names
+        if names is None:
+            return None
+        return list(names) if self._columns is None else [names[i] for i in self._columns]
+
     def _limits_of_window(self) -> Mapping[str, int]:
         num_bytes = self._num_bytes
         return {

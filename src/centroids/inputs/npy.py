@@ -75,6 +75,11 @@ class NpySource(WindowedSource):
         super().__init__("npy", file, reading, self._array.row_bytes, identity)
         self._block_rows = max(_BLOCK_BYTES // max(self._array.row_bytes, 1), 1)
 
+    @property
+    def num_rows(self) -> int:
+        """The rows of the file."""
+        return len(self._array)
+
     def _limits_of_window(self) -> Mapping[str, int]:
         return {"offset": len(self._array)}
 

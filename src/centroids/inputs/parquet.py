@@ -69,7 +69,7 @@ def parquet_input_fn(
     reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
     if columns is not None and (isinstance(columns, str) or not columns):
         raise ValueError(f"columns must be a list of names, got {columns!r}")
-    with _open_parquet(file) as parquet:
+    with open_parquet(file) as parquet:
         chosen = _choose_columns(file, parquet.schema_arrow, columns)
     ParquetSource(file, reading, chosen)  # what is wrong with the file shall be told now
     return functools.partial(ParquetSource, file, reading, chosen)
@@ -80,7 +80,7 @@ class ParquetSource(WindowedSource):
 
     def __init__(self, file: Path, reading: Reading, columns: list[str]) -> None:
         self._file = file
-        with _open_parquet(file) as parquet:
+        with open_parquet(file) as parquet:
             schema = parquet.schema_arrow
             self._columns = _check_columns(file, schema, columns)
             metadata = parquet.metadata
@@ -96,6 +96,16 @@ class ParquetSource(WindowedSource):
             "bytes": file.stat().st_size,  # another order of the row groups has other bytes too
         }
         super().__init__("parquet", file, reading, row_bytes, identity)
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns that are taken."""
+        return list(self._columns)
+
+    @property
+    def num_rows(self) -> int:
+        """The rows of the file."""
+        return self._num_rows
 
     def _limits_of_window(self) -> Mapping[str, int]:
         return {"offset": self._num_rows}
@@ -113,7 +123,7 @@ class ParquetSource(WindowedSource):
         """A column of the matrix by its name in the file, where lists are several of the former."""
         if self._width == len(self._columns):
             return repr(self._columns[column])
-        with _open_parquet(self._file) as parquet:
+        with open_parquet(self._file) as parquet:
             groups = (group for group, num_rows in enumerate(self._group_rows) if num_rows)
             table = next(self._read_tables(parquet, next(groups), 1))
             for name in self._columns:
@@ -139,7 +149,7 @@ class ParquetSource(WindowedSource):
 
     def _read_pieces(self, groups: list[int], skip: int) -> Generator[NDArray[Any]]:
         """The rows of row groups, without the first `skip`, in arrays of a few MiB."""
-        with _open_parquet(self._file) as parquet:
+        with open_parquet(self._file) as parquet:
             for group in groups:
                 if skip >= self._group_rows[group]:
                     skip -= self._group_rows[group]
@@ -186,7 +196,7 @@ class ParquetSource(WindowedSource):
 
 
 @contextlib.contextmanager
-def _open_parquet(file: Path) -> Iterator[Any]:
+def open_parquet(file: Path) -> Iterator[Any]:
     """A file opened by Arrow, whose errors are turned into such that name the file."""
     arrow, parquet = import_arrow(), import_arrow("pyarrow.parquet")
     try:

@@ -100,6 +100,11 @@ class TfrecordSource(WindowedSource):
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
         super().__init__("tfrecord", Path(f"{files[0]}{more}"), reading, row_bytes, identity)
 
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the features that are taken."""
+        return [column.name for column in self._columns]
+
     def _limits_of_window(self) -> Mapping[str, int]:
         return {"offset": _ANY, "file": len(self._files) - 1, "byte": _ANY, "record": _ANY}
 

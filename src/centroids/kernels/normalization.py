@@ -21,6 +21,8 @@ def l2_normalize(vectors: NDArray[Any]) -> NDArray[np.float64]:
     # Scaled by a power of two first: squares neither overflow nor vanish, and no digit is lost, so
     # that the same values give the same bits in any type.
     largest = np.abs(wide).max(axis=1, keepdims=True, initial=0)
-    wide = np.ldexp(wide, -np.frexp(largest)[1])
+    exponent = -np.frexp(largest)[1]
+    half = exponent // 2  # the power itself may be beyond float64
+    wide = wide * np.ldexp(1.0, half) * np.ldexp(1.0, exponent - half)
     norms = np.linalg.norm(wide, axis=1, keepdims=True)
     return np.asarray(wide / np.where(norms == 0, 1, norms))

@@ -50,7 +50,8 @@ MODELS: dict[str, tuple[dict[str, Any], Callable[[Path], Callable[[], Any]]]] = 
     ),
     "several_mini_batches": (
         {"num_clusters": 3, "mini_batch_steps_per_iteration": 4, "distance_metric": "cosine"},
-        lambda folder: csv_input_fn(write_csv(folder), 7, 3, columns=["z", "x"]),
+        # Without a dtype text was float32 when the first format was new.
+        lambda folder: csv_input_fn(write_csv(folder), 7, 3, columns=["z", "x"], dtype="float32"),
     ),
 }
 

@@ -1,0 +1,170 @@
+"""The arguments and options of the commands that read points, each with its help."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Metric(StrEnum):
+    """The distances there are."""
+
+    SQUARED_EUCLIDEAN = "squared_euclidean"
+    COSINE = "cosine"
+
+
+class BadRowsChoice(StrEnum):
+    """What to do with rows that are not numbers."""
+
+    RAISE = "raise"
+    DROP = "drop"
+
+
+ModelDir = Annotated[
+    Path, typer.Argument(help="The folder of a trained model.", metavar="MODEL_DIR")
+]
+Input = Annotated[
+    Path,
+    typer.Argument(
+        help="The points: a .npy, .csv, .tsv, .txt, .parquet or .tfrecord file, a row each.",
+        metavar="POINTS",
+    ),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        help="The columns to use, joined by commas: names, or numbers from 0 for a text file "
+        "without names; '*' for all. Default: those that the model was trained with, by their "
+        "names if the file has names; for a new model all.",
+        metavar="A,B",
+    ),
+]
+BadRowsOption = Annotated[
+    BadRowsChoice,
+    typer.Option(
+        help="Rows with NaN or infinity, and lines that are no row of numbers: stop at the first, "
+        "or leave them out and tell how many. (predict stops: without a label for each row, those "
+        "that follow would shift.)"
+    ),
+]
+ModelToTrain = Annotated[
+    Path,
+    typer.Argument(
+        help="The folder of the model. If it holds one, the training of that goes on.",
+        metavar="MODEL_DIR",
+    ),
+]
+NumClusters = Annotated[
+    int | None,
+    typer.Option(
+        "--num-clusters",
+        "-k",
+        help="How many clusters. Needed for a new model only, unless --initial-clusters is a file.",
+    ),
+]
+DistanceMetric = Annotated[
+    Metric | None,
+    typer.Option(
+        help="How distances are measured. Cosine compares directions and is for embeddings "
+        "of words or pictures. Default: that of the model, else squared_euclidean."
+    ),
+]
+InitialClusters = Annotated[
+    str | None,
+    typer.Option(
+        help="The first centers of a new model. kmeans_plus_plus spreads them over the points "
+        "(for mini-batches: over a random sample of the file); random takes random points; or "
+        "a .npy, .csv or .parquet file with a center in each row. Default: kmeans_plus_plus.",
+        metavar="kmeans_plus_plus|random|FILE",
+    ),
+]
+FullBatch = Annotated[
+    bool | None,
+    typer.Option(
+        "--full-batch/--mini-batch",
+        help="The whole file in each step, or small batches of it. Default: as the model was "
+        "trained before. For a new model: full batches if the file has up to 1 GiB, unless an "
+        "option for mini-batches is given.",
+    ),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(help="Points in a mini-batch. Default: that of the model, else 4096."),
+]
+MiniBatchStepsPerIteration = Annotated[
+    int | None,
+    typer.Option(
+        help="Mini-batches between two updates of the centers. Default: that of the model, else 1."
+    ),
+]
+KmeansPlusPlusNumRetries = Annotated[
+    int | None,
+    typer.Option(
+        help="Additional candidates for each center of k-means++; -1 for 2 + log(k) candidates "
+        "in all, as its authors propose. Default: -1."
+    ),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(help="Passes of the mini-batches over the file in this call. Default: 5."),
+]
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        help="Train at most so many steps in this call. Default: 100 for full batches, else no "
+        "limit."
+    ),
+]
+MaxSteps = Annotated[
+    int | None,
+    typer.Option(
+        help="Stop at this step of the model, counted over all trainings, in place of --steps."
+    ),
+]
+RelativeTolerance = Annotated[
+    float | None,
+    typer.Option(
+        help="For full batches: stop when a step lowers the loss by no more than this share "
+        "of it. It does not depend on the units of the points. 0 goes on until the loss falls "
+        "no more. Default: that of the model, else 0.0001."
+    ),
+]
+Shuffle = Annotated[
+    bool | None,
+    typer.Option(
+        "--shuffle/--no-shuffle",
+        help="Shuffle the file for mini-batches, anew in each pass. Default: as the model was "
+        "trained before, else shuffle.",
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        help="Of the first centers and of shuffling: equal seeds give equal results. "
+        "Default: that of the model, else 0."
+    ),
+]
+Fresh = Annotated[
+    bool,
+    typer.Option(
+        "--fresh",
+        help="Make a new model, with nothing of the one in MODEL_DIR. The old folder is "
+        "renamed to MODEL_DIR.old-1 (or the next number), never deleted.",
+    ),
+]
+RestartInput = Annotated[
+    bool,
+    typer.Option(
+        "--restart-input",
+        help="For mini-batches: begin the file at its beginning, for another file than in the "
+        "last training.",
+    ),
+]
+
+
+def split_columns(columns: str | None) -> list[str] | None:
+    """The words of --columns."""
+    return None if columns is None else [name.strip() for name in columns.split(",")]

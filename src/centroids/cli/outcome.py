@@ -1,0 +1,120 @@
+"""What a training came to: its loss, why it stopped, and the clusters that stayed empty."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids import SessionRunArgs, SessionRunHook
+from centroids.cli.settings import Settings
+from centroids.kmeans_summaries import CLUSTER_SIZES
+from centroids.kmeans_variables import COUNTS, has_converged
+
+_LAST_BATCHES = 100
+
+
+class Outcome(SessionRunHook):
+    """Gathers it during a training.
+
+    Args:
+        settings: Those of the training.
+        ends_at_step: At which step it ends at the latest; None: at the end of its input.
+        warn: Called with the Outcome after the first step of full batches that go on with a model,
+            if most of its clusters have none of the points.
+
+    Attributes:
+        steps: The steps so far.
+        has_points: [k], which clusters had points: in the last step for full batches, in any step
+            of this call for mini-batches.
+    """
+
+    def __init__(
+        self, settings: Settings, ends_at_step: int | None, warn: Callable[[Outcome], None]
+    ) -> None:
+        self._settings, self._ends_at_step, self._warn = settings, ends_at_step, warn
+        self._full_batch = not settings.use_mini_batch
+        self._cumulative = not self._full_batch and settings.mini_batch_steps_per_iteration == 1
+        self._args = SessionRunArgs("loss" if self._cumulative else ["loss", CLUSTER_SIZES])
+        self._losses: collections.deque[tuple[float, int]] = collections.deque(maxlen=_LAST_BATCHES)
+        self.steps = 0
+        self.has_points = np.ones(0, np.bool_)
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        """Notes where the training begins."""
+        self._session, self._before = session, session.global_step
+        self._counts: NDArray[np.int64] = np.array(session.variables[COUNTS])
+        self._num_examples = session.num_examples
+        self.has_points = np.zeros(len(self._counts), np.bool_)
+
+    def before_run(self, run_context: Any) -> SessionRunArgs:
+        """Asks for the loss and, where the counts of the model do not tell them, for the sizes."""
+        return self._args
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Takes a step into account."""
+        self.steps += 1
+        rows = self._session.num_examples - self._num_examples
+        self._num_examples += rows
+        if self._cumulative:
+            self._losses.append((float(run_values.results), rows))
+            return
+        loss, sizes = run_values.results
+        self._losses.append((float(loss), rows))
+        self.has_points = sizes > 0 if self._full_batch else self.has_points | (sizes > 0)
+        if self._full_batch and self.steps == 1 and self._before and self.most_are_empty:
+            self._warn(self)
+
+    def end(self, session: Any) -> None:
+        """Compares the counts with those before."""
+        if self._cumulative:
+            self.has_points = session.variables[COUNTS] > self._counts
+
+    @property
+    def num_empty(self) -> int:
+        """How many clusters had no point; see `has_points`."""
+        return int((~self.has_points).sum())
+
+    @property
+    def most_are_empty(self) -> bool:
+        """Whether more than half of the clusters had no point."""
+        return 2 * self.num_empty > len(self.has_points)
+
+    def describe_loss(self, metric: str) -> str:
+        """The loss of the last step, or of the last mini-batches."""
+        distances = "squared distances" if metric == "squared_euclidean" else "cosine distances"
+        loss = sum(loss for loss, _ in self._losses)
+        rows = max(sum(rows for _, rows in self._losses), 1)
+        if self._full_batch:
+            loss, rows = self._losses[-1]
+            return (
+                f"Loss {loss:.8g}: the sum of {distances}, {loss / rows:.6g} a point, before the "
+                "last update."
+            )
+        count = len(self._losses)
+        batches = "mini-batch" if count == 1 else f"{count:,} mini-batches"
+        return f"Loss {loss / rows:.6g}: the mean of {distances} over the last {batches}."
+
+    def describe_end(self, epochs: int) -> str:
+        """Why the training stopped."""
+        if has_converged(self._session.variables):
+            tolerance = self._settings.relative_tolerance
+            return (
+                f"It stopped because a step lowered the loss by no more than {tolerance:g} of it."
+            )
+        if self._ends_at_step == self._session.global_step:
+            return "It stopped at its limit of steps; --steps N trains N more."
+        passes = "a pass" if epochs == 1 else f"{epochs:,} passes"
+        return f"It stopped at the end of {passes} over the file; --epochs N makes more."
+
+    def describe_empty(self) -> str:
+        """How many clusters are empty, with what can be done about it."""
+        count, all_of_them = self.num_empty, len(self.has_points)
+        if not count:
+            return "No cluster is empty."
+        are = "is" if count == 1 else "are"
+        why = "empty" if self._full_batch else "without a point of this training"
+        return f"{count:,} of {all_of_them:,} clusters {are} {why}."

@@ -1,0 +1,187 @@
+"""A random sample of the rows of a file, and initial centers that are chosen from it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids import clustering
+from centroids.cli.points import PointsFile, as_matrix
+from centroids.cli.progress import count_rows, status
+from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.npy import NpyFile
+
+_READ_ROWS = 1 << 14
+_SAMPLE_ROWS = 1 << 16
+_SAMPLE_BYTES = 64 << 20
+_SAMPLE_ROWS_PER_CLUSTER = 20
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows drawn without replacement.
+
+    Attributes:
+        points: [m, d], the rows in the order of the file, of those that are finite.
+        num_rows: How many rows the file has.
+    """
+
+    points: NDArray[Any]
+    num_rows: int
+
+
+def choose_from_sample(
+    file: PointsFile,
+    num_clusters: int,
+    method: Literal["random", "kmeans_plus_plus"],
+    *,
+    bad_rows: BadRows,
+    seed: int,
+    cosine: bool,
+    num_retries: int,
+) -> NDArray[Any]:
+    """Initial centers from a random sample of a file, as a full batch has them from all its rows.
+
+    The sample is as large as 64 MiB allow, 65,536 rows at most, but at least 20 rows for each
+    cluster. It depends on the file and the seed alone.
+
+    Returns:
+        [num_clusters, d], rows of the file (L2-normalised for cosine).
+
+    Raises:
+        ValueError: If the file has fewer rows than there are to be clusters.
+        OSError: If it cannot be read.
+    """
+    # Two generators: what a file of another format draws for its sample changes no choice.
+    drawing, choosing = (np.random.default_rng([seed, use]) for use in (0, 1))
+    at_least = _SAMPLE_ROWS_PER_CLUSTER * num_clusters
+    sample = draw_sample(file, at_least, drawing, bad_rows)
+    check_enough(num_clusters, sample.num_rows, file.path)
+    check_enough(num_clusters, len(sample.points), file.path)
+    with status("choosing initial centers"):
+        return clustering.choose_initial_centers(
+            [sample.points],
+            num_clusters,
+            method,
+            seed=choosing,
+            cosine=cosine,
+            num_retries=num_retries,
+            whole_input_in_batch=True,
+        )
+
+
+def check_enough(num_clusters: int, num_rows: int, path: Path) -> None:
+    """Raises a ValueError that names both numbers if there are more clusters than points."""
+    if num_rows == 0:
+        raise ValueError(f"{path} has no rows")
+    if num_rows < num_clusters:
+        raise ValueError(
+            f"--num-clusters is {num_clusters:,}, but {path} has only {num_rows:,} "
+            f"point{'' if num_rows == 1 else 's'}: use fewer clusters or more points"
+        )
+
+
+def draw_sample(
+    file: PointsFile,
+    at_least: int,
+    random: np.random.Generator,
+    bad_rows: BadRows = "raise",
+) -> Sample:
+    """Draws rows of a file, each with the same probability; other files than .npy are read once.
+
+    Args:
+        file: The file.
+        at_least: How many rows to draw at least, as far as there are any; more where 64 MiB hold
+            more, up to 65,536.
+        random: Draws them.
+        bad_rows: "drop" leaves out what is no row of numbers.
+    """
+    if not file.has_columns and bad_rows == "raise":
+        file.open()  # refuses what is no matrix of numbers
+        array = NpyFile(file.path)
+        size = min(_sample_size(array.row_bytes, at_least), len(array))
+        drawn = np.sort(random.choice(len(array), size, replace=False))
+        rows = array.empty(size)
+        for place, row in enumerate(drawn):
+            array.read_into(rows[place : place + 1], int(row))
+        return Sample(_finite(as_matrix(rows)), len(array))
+    with _without_log_of_dropped_rows():
+        batches = file.open(_READ_ROWS, bad_rows=bad_rows)()
+        text = f"reading {file.path.name} for a sample"
+        return _draw_from(count_rows(batches, text), at_least, random)
+
+
+def _draw_from(
+    batches: Iterator[NDArray[Any]], at_least: int, random: np.random.Generator
+) -> Sample:
+    """Each row gets a random number; those with the lowest ones are the sample."""
+    drawn: _LowestNumbers | None = None
+    num_rows = 0
+    for batch in map(as_matrix, batches):
+        if drawn is None:
+            drawn = _LowestNumbers(_sample_size(batch[:1].nbytes, at_least))
+        drawn.add(random.random(len(batch)), num_rows, batch)
+        num_rows += len(batch)
+    if drawn is None:
+        return Sample(np.empty((0, 1)), 0)
+    return Sample(_finite(drawn.rows()), num_rows)
+
+
+class _LowestNumbers:
+    """The rows with the lowest numbers so far; up to as many again wait to be compared."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._limit, self._waiting = size, np.inf, 0
+        self._parts: list[tuple[NDArray[Any], NDArray[np.intp], NDArray[Any]]] = []
+
+    def add(self, numbers: NDArray[np.float64], first_row: int, rows: NDArray[Any]) -> None:
+        """Takes rows in the order of the file."""
+        new = np.flatnonzero(numbers < self._limit)
+        self._parts.append((numbers[new], first_row + new, rows[new]))
+        self._waiting += len(new)
+        if self._waiting > 2 * self._size:
+            self._keep_lowest()
+
+    def rows(self) -> NDArray[Any]:
+        """The sample, in the order of the file."""
+        self._keep_lowest()
+        _, places, rows = self._parts[0]
+        return rows[np.argsort(places)]
+
+    def _keep_lowest(self) -> None:
+        numbers, places, rows = map(np.concatenate, zip(*self._parts, strict=True))
+        lowest = np.argsort(numbers, kind="stable")[: self._size]
+        self._parts = [(numbers[lowest], places[lowest], rows[lowest])]
+        self._waiting = len(lowest)
+        if len(lowest) == self._size:
+            self._limit = numbers[lowest[-1]]
+
+
+def _sample_size(row_bytes: int, at_least: int) -> int:
+    return max(min(_SAMPLE_BYTES // max(row_bytes, 1), _SAMPLE_ROWS), at_least)
+
+
+def _finite(rows: NDArray[Any]) -> NDArray[Any]:
+    """Without rows that training will refuse by their place in the file."""
+    if rows.dtype.kind != "f":
+        return rows
+    good = np.isfinite(rows).all(axis=1)
+    return rows if good.all() else rows[good]
+
+
+@contextmanager
+def _without_log_of_dropped_rows() -> Iterator[None]:
+    """Dropped rows are told when the training reads them, not a second time."""
+    logger = logging.getLogger("centroids.inputs.bad_rows")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before

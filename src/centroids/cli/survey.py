@@ -1,0 +1,128 @@
+"""The points of a file by their clusters: sizes, distances, and the nearest members of each."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids import KMeansClustering, ProgressBarHook
+from centroids.cli.inference import batch_size
+from centroids.cli.points import PointsFile
+from centroids.kernels import l2_normalize
+
+_BLOCK_ELEMENTS = 1 << 18
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a file of points looks like to a model.
+
+    Attributes:
+        sizes: [k], the points of each cluster.
+        total: The sum of the distances of the points to their centers.
+        nearest: [k, m], the rows nearest to each center of those that belong to it, the nearest
+            first; -1 where there are no more.
+    """
+
+    sizes: NDArray[np.int64]
+    total: float
+    nearest: NDArray[np.int64]
+
+
+def survey(model: KMeansClustering, points: PointsFile, num_nearest: int) -> Survey:
+    """Finds the cluster of each point of a file, in bounded memory.
+
+    Raises:
+        ValueError: If the file has no rows, or they are not as wide as the centers.
+        OSError: If it cannot be read.
+    """
+    centers = model.cluster_centers().astype(np.float64)
+    cosine = model.params["distance_metric"] == model.COSINE_DISTANCE
+    centers = l2_normalize(centers) if cosine else centers
+    sizes = np.zeros(len(centers), np.int64)
+    nearest = _Nearest(len(centers), num_nearest)
+    total, first = 0.0, 0
+    for rows, index in _batches_with_index(model, points):
+        distances = _distances(rows, centers, index, cosine)
+        sizes += np.bincount(index, minlength=len(sizes))
+        total += float(distances.sum())
+        nearest.add(index, distances, first)
+        first += len(index)
+    if not first:
+        raise ValueError(f"{points.path} has no rows")
+    return Survey(sizes, total, nearest.rows)
+
+
+def _batches_with_index(
+    model: KMeansClustering, points: PointsFile
+) -> Iterator[tuple[NDArray[Any], NDArray[np.int32]]]:
+    """Batches of points, each with the clusters that the model predicts for it."""
+    input_fn = points.open(batch_size(model, distances=False))
+    read: collections.deque[NDArray[Any]] = collections.deque()  # at most what is read ahead
+
+    def remember() -> Iterator[NDArray[Any]]:
+        for batch in input_fn():
+            if len(batch):
+                read.append(batch)
+                yield batch
+
+    predictions = model.predict(
+        remember,
+        predict_keys=[model.CLUSTER_INDEX],
+        hooks=[ProgressBarHook(description="comparing", value=None)],
+        yield_single_examples=False,
+    )
+    for prediction in predictions:
+        yield read.popleft(), prediction[model.CLUSTER_INDEX]
+
+
+def _distances(
+    rows: NDArray[Any], centers: NDArray[np.float64], index: NDArray[np.int32], cosine: bool
+) -> NDArray[np.float64]:
+    """The distance of each row to its own center, in blocks that leave memory free."""
+    points = rows.reshape(len(rows), -1)
+    distances = np.empty(len(points))
+    count = max(_BLOCK_ELEMENTS // points.shape[1], 1)
+    for start in range(0, len(points), count):
+        part = slice(start, start + count)
+        block, nearest = points[part].astype(np.float64), centers[index[part]]
+        if cosine:
+            distances[part] = 1 - np.einsum("ij,ij->i", l2_normalize(block), nearest)
+        else:
+            distances[part] = np.square(block - nearest).sum(axis=1)
+    return distances
+
+
+class _Nearest:
+    """The nearest members of each cluster so far; of equal distances the first in the file.
+
+    Attributes:
+        rows: [k, m], their rows; -1 where there are no more.
+    """
+
+    def __init__(self, num_clusters: int, count: int) -> None:
+        self.rows = np.full((num_clusters, count), -1, np.int64)
+        self._distances = np.full((num_clusters, count), np.inf)
+
+    def add(self, index: NDArray[np.int32], distances: NDArray[np.float64], first_row: int) -> None:
+        """Takes a batch into account, whose first row has this number."""
+        count = self.rows.shape[1]
+        order = np.lexsort((distances, index))
+        clusters, starts = np.unique(index[order], return_index=True)
+        # Within its cluster each point has a rank; those of the first few compete.
+        ranks = np.arange(len(order)) - np.repeat(starts, np.diff([*starts, len(order)]))
+        order, ranks = order[ranks < count], ranks[ranks < count]
+        places = np.searchsorted(clusters, index[order])
+        new = np.full((len(clusters), count), np.inf)
+        new_rows = np.full((len(clusters), count), -1, np.int64)
+        new[places, ranks], new_rows[places, ranks] = distances[order], order + first_row
+        both = np.concatenate([self._distances[clusters], new], axis=1)
+        rows = np.concatenate([self.rows[clusters], new_rows], axis=1)
+        best = np.argsort(both, axis=1, kind="stable")[:, :count]
+        self._distances[clusters] = np.take_along_axis(both, best, axis=1)
+        self.rows[clusters] = np.take_along_axis(rows, best, axis=1)

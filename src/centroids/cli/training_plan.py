@@ -1,0 +1,170 @@
+"""What a training is to be: what was asked for, what the model keeps, and defaults for the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from centroids import KMeansClustering
+from centroids.cli.settings import Settings
+from centroids.cli.text_options import GivenText
+from centroids.estimator import Checkpoint
+from centroids.inputs.bad_rows import BadRows
+
+FULL_BATCH_BYTES = 1 << 30
+FULL_BATCH_STEPS = 100
+EPOCHS = 5
+_TOLERANCE = 1e-4
+_BATCH_SIZE = 4096
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What the command line asked for; None where it left the choice to us."""
+
+    points: Path
+    model_dir: Path
+    num_clusters: int | None
+    distance_metric: str | None
+    initial_clusters: str | None
+    full_batch: bool | None
+    batch_size: int | None
+    mini_batch_steps_per_iteration: int | None
+    kmeans_plus_plus_num_retries: int | None
+    epochs: int | None
+    steps: int | None
+    max_steps: int | None
+    relative_tolerance: float | None
+    shuffle: bool | None
+    seed: int | None
+    bad_rows: BadRows
+    restart_input: bool
+    columns: list[str] | None
+    text: GivenText
+    fresh: bool
+
+    def check(self) -> None:
+        """Raises a ValueError that names an option which cannot be, where its words are not ours.
+
+        What the model and the input refuse under the same name as here is left to them.
+        """
+        if self.steps is not None and self.max_steps is not None:
+            raise ValueError(
+                f"--steps and --max-steps exclude each other, but they are {self.steps} and "
+                f"{self.max_steps}: leave one out"
+            )
+        for option in ("epochs", "steps", "max_steps", "mini_batch_steps_per_iteration"):
+            value = getattr(self, option)
+            if value is not None and value < 1:
+                raise ValueError(f"{_option(option)} must be at least 1, got {value}")
+        tolerance = self.relative_tolerance
+        if tolerance is not None and not 0 <= tolerance < math.inf:
+            raise ValueError(f"--relative-tolerance must be at least 0 and finite, got {tolerance}")
+        if self.seed is not None and self.seed < 0:
+            raise ValueError(f"--seed must be at least 0, got {self.seed}")
+        by_method = self.initial_clusters in (None, KMeansClustering.KMEANS_PLUS_PLUS_INIT)
+        if self.kmeans_plus_plus_num_retries is not None and not by_method:
+            raise ValueError(
+                "--kmeans-plus-plus-num-retries is for --initial-clusters kmeans_plus_plus, but "
+                f"that is {self.initial_clusters}: leave one out"
+            )
+
+    def settle(self, kept: Settings) -> Settings:
+        """The settings of the training: those asked for, else those of the model, else defaults.
+
+        Args:
+            kept: What the model keeps; nothing for one that is new.
+
+        Raises:
+            ValueError: If an option is for another mode than the one that holds.
+        """
+        use_mini_batch = self._settle_mode(kept.use_mini_batch)
+        if use_mini_batch and self.relative_tolerance is not None:
+            raise ValueError(
+                "--relative-tolerance compares the losses of whole passes, which mini-batches do "
+                "not have: bound them with --epochs or --steps"
+            )
+        settings = dataclasses.replace(
+            kept, use_mini_batch=use_mini_batch, seed=_first(self.seed, kept.seed, 0)
+        )
+        if not use_mini_batch:  # what was kept for the other mode stays
+            tolerance = _first(self.relative_tolerance, kept.relative_tolerance, _TOLERANCE)
+            return dataclasses.replace(settings, relative_tolerance=tolerance)
+        return dataclasses.replace(
+            settings,
+            batch_size=_first(self.batch_size, kept.batch_size, _BATCH_SIZE),
+            shuffle=_first(self.shuffle, kept.shuffle, True),
+            mini_batch_steps_per_iteration=_first(
+                self.mini_batch_steps_per_iteration, kept.mini_batch_steps_per_iteration, 1
+            ),
+        )
+
+    def end(self, full_batch: bool, trained: Checkpoint | None, kept: Settings) -> int | None:
+        """At which step the training ends at the latest; None: at the end of its input.
+
+        A training that was interrupted ends where it was to end.
+        """
+        before = 0 if trained is None else trained.global_step
+        if self.max_steps is not None:
+            return self.max_steps
+        if self.steps is not None:
+            return before + self.steps
+        interrupted = trained is not None and not trained.finished
+        if interrupted and kept.ends_at_step is not None and kept.ends_at_step > before:
+            return kept.ends_at_step
+        return before + FULL_BATCH_STEPS if full_batch else None
+
+    def _settle_mode(self, kept: bool | None) -> bool:
+        names = ("batch_size", "mini_batch_steps_per_iteration", "epochs", "shuffle")
+        given = [_option(name) for name in names if getattr(self, name) is not None]
+        if self.full_batch and given:
+            raise ValueError(f"{given[0]} is for mini-batches: leave it or --full-batch out")
+        if self.full_batch is not None:
+            return not self.full_batch
+        if kept is False and given:
+            raise ValueError(
+                f"{given[0]} is for mini-batches, but the model in {self.model_dir} is trained in "
+                "full batches: leave it out, or ask for the other mode with --mini-batch"
+            )
+        if kept is not None:
+            return kept
+        return bool(given) or self.points.stat().st_size > FULL_BATCH_BYTES
+
+
+def describe_changes(kept: Settings, now: Settings) -> list[str]:
+    """What is no longer as the model was trained until now, in words."""
+    modes = {False: "full batches", True: "mini-batches"}
+    changes = []
+    if kept.use_mini_batch not in (None, now.use_mini_batch):
+        assert kept.use_mini_batch is not None and now.use_mini_batch is not None
+        changes.append(f"{modes[now.use_mini_batch]} (until now {modes[kept.use_mini_batch]})")
+    names = ["batch_size", "shuffle", "mini_batch_steps_per_iteration"]
+    for name in ["seed", *(names if now.use_mini_batch else ["relative_tolerance"])]:
+        old, new = getattr(kept, name), getattr(now, name)
+        if name == "shuffle" and old not in (None, new):
+            changes.append("--shuffle (until now --no-shuffle)" if new else "--no-shuffle")
+        elif old not in (None, new):
+            changes.append(f"{_option(name)} {new} (until now {old})")
+    if kept.columns is not None and now.columns not in (None, kept.columns):
+        changes.append(f"--columns {_join(now.columns)} (until now {_join(kept.columns)})")
+    return changes
+
+
+def _join(columns: Iterable[str | int] | None) -> str:
+    return ",".join(map(str, columns or ()))
+
+
+def _first(asked: T | None, kept: T | None, default: T) -> T:
+    if asked is not None:
+        return asked
+    return default if kept is None else kept
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
