@@ -1,12 +1,14 @@
 """Lets the power fail after each operation of a training and of exports, and looks at what is left.
 
-    python -m tests.crash.power_loss [training|asynchronous|resumed|export|file ...] [--choices 20]
+    python -m tests.crash.power_loss [training|asynchronous|resumed|export|file|prediction ...]
+        [--choices 20]
 
 What a program does is recorded once. Then, for each operation, `disk.py` works out what the disk
 may hold if the power fails after it: all that was synced, and any of the rest. What must hold: the
 newest checkpoint is whole and at least the last one whose saving had ended; exports are whole or
-not there, and there once the call has returned. At last it is made sure that a program that forgets
-to sync would have been found out. Linux only, and it needs a C compiler.
+not there, and there once the call has returned; a prediction that is gone on with comes to its end.
+At last it is made sure that a program that forgets to sync would have been found out. Linux only,
+and it needs a C compiler.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ import centroids
 from centroids import CheckpointSaverListener
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.export.array_files import write_npz
+from tests.crash import predictions
 from tests.crash.cases import Case, points, prepare
 from tests.crash.compare import CrashFailure, differences, load
 from tests.crash.disk import Disk, Operation, State, read_record, read_state, write_state
@@ -223,12 +226,65 @@ class File:
             raise CrashFailure(f"write {len(marks)} had ended, but the file is that of {step}")
 
 
-PROGRAMS: dict[str, type[Training] | type[Export] | type[File]] = {
+@dataclass
+class Prediction:
+    """A prediction in the place of another one that was interrupted.
+
+    The file is whole or not there; --resume goes on with either, and never mixes them.
+
+    Attributes:
+        folder: Where the model and the points go.
+        data: Not used.
+    """
+
+    folder: Path
+    data: Path
+
+    def __post_init__(self) -> None:
+        predictions.prepare(self.folder)
+        predictions.save_often(300, 0.0)
+        self._labels = predictions.Job(self.folder, "points.npy", "out.npy", distances=False)
+        self._distances = replace(self._labels, distances=True)
+        self._whole = {
+            job: job.whole(self.folder / f"whole-{job.distances}")
+            for job in (self._labels, self._distances)
+        }
+
+    def begin(self, root: Path) -> None:
+        predictions.interrupted(self._distances, root, 2)
+
+    def run(self, root: Path, mark: Callable[[object], None]) -> None:
+        self._labels.run(root)
+        mark("done")
+
+    def check(self, root: Path, marks: list[str]) -> None:
+        output = root / self._labels.output
+        if output.exists() and output.read_bytes() != self._whole[self._labels]:
+            raise CrashFailure("the file is not whole")
+        if marks and not output.exists():
+            raise CrashFailure("it had been written, but it is not there")
+        job = self._labels
+        outcome = run_forked(lambda: job.run(root, "--resume"))
+        if outcome.code != 0 and "was 'all_distances as .npy'" in outcome.output:
+            job = self._distances
+            outcome = run_forked(lambda: job.run(root, "--resume"))
+        if outcome.code != 0 or os.listdir(root) != [output.name]:
+            raise CrashFailure(f"going on failed, with {os.listdir(root)}:\n{outcome.output}")
+        if output.read_bytes() != self._whole[job]:
+            raise CrashFailure(f"what went on differs:\n{outcome.output}")
+        if "damaged" in outcome.output:
+            raise CrashFailure(f"rows of a journal were lost:\n{outcome.output}")
+
+
+PROGRAMS: dict[
+    str, type[Training] | type[Resumed] | type[Export] | type[File] | type[Prediction]
+] = {
     "training": Training,
     "asynchronous": Asynchronous,
     "resumed": Resumed,
     "export": Export,
     "file": File,
+    "prediction": Prediction,
 }
 
 

@@ -48,7 +48,8 @@ class Session:
         spec: The spec whose functions run.
         num_examples: How many rows the batches have had so far.
         num_dropped_rows: How many bad rows were left out of them.
-        input_position: Where the input stands; see Checkpoint.
+        input_position: Where the input stands after the batch of the last step; before the first
+            one, where it stood for the restored checkpoint. See Checkpoint.
         finished: Whether the call of train is at its end.
         random: The model's random generator.
         lock: That of the model folder that is trained into; None outside of training.
@@ -134,9 +135,10 @@ class Session:
             self._evaluate(batch, plans)
         except BadRowError as error:
             raise error.at_origin(given.origin) from None
+        self.input_position = self._batches.position_after(given)
         if self._train_op is not None:
             self.variables["global_step"] = np.array(self.global_step + 1, np.int64)
-            self.input_position, self.finished = self._batches.position_after(given), False
+            self.finished = False
 
     def _evaluate(self, batch: Batch, plans: Sequence[Fetches]) -> None:
         for plan in plans:
