@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from centroids.cli.inference import model_of
+from centroids.cli.inference import check_is_folder, model_of
 from centroids.cli.points import describe_columns
 from centroids.cli.settings import (
     OLD_COLUMNS_FILE,
@@ -38,6 +38,7 @@ def verify(model_dir: Path) -> bool:
         ValueError: If there is no model.
         OSError: If the folder cannot be read.
     """
+    check_is_folder(model_dir)
 
     def check(checkpoint: Checkpoint) -> None:
         if checkpoint.identity.get("model") != "KMeansClustering":
