@@ -171,15 +171,16 @@ def test_a_nightly_job_repeats_no_option(nightly: Path) -> None:
 def test_what_is_said_goes_before_what_the_old_model_keeps(nightly: Path) -> None:
     options = ["--columns", "x", "--full-batch", "-k", "4", "--distance-metric"]
     told = run(nightly, "train", "monday.csv", "model", *options, "squared_euclidean", "--fresh")
-    assert (
-        "Taken over from the old model: --relative-tolerance 0.0001 --seed 9 --dec" in told.stdout
-    )
+    assert "Taken over from the old model: --seed 9 --decimal ,\n" in told.stdout
     assert "From now on: full batches (until now mini-batches)." in told.stdout
     assert "From now on: --columns x (until now age,income)." in told.stdout
     assert num_clusters(nightly / "model") == 4
     # An option for mini-batches makes it a model of those, as where there is none.
     told = run(nightly, "train", "monday.csv", "model", "--fresh", "--batch-size", "100")
     assert "Trained 10 mini-batch steps" in told.stdout
+    assert "old model: --num-clusters 4 --distance-metric squared_euclidean --mini" in told.stdout
+    assert "From now on: mini-batches (until now full batches)." in told.stdout
+    assert " --mini-batch " not in told.stdout  # it was asked for
     run(nightly, "train", "monday.csv", "model", "--fresh", "--columns", "*")
     assert settings(nightly / "model")["columns"] == ["id", "age", "income", "x"]
 

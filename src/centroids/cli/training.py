@@ -228,7 +228,7 @@ def _describe_fresh(
     asked: TrainingPlan, plan: TrainingPlan, source: Path, kept: Settings, settings: Settings
 ) -> list[str]:
     """What a new model has of the old one, and what it has not."""
-    taken = describe_taken(asked, plan, settings)
+    taken = describe_taken(asked, plan, kept, settings)
     old = "the old model" if source == plan.model_dir else source.name
     lines = [f"Taken over from {old}: {taken}"] if taken else []
     return [*lines, *(f"From now on: {change}." for change in describe_changes(kept, settings))]

@@ -180,30 +180,37 @@ def describe_changes(kept: Settings, now: Settings) -> list[str]:
     return changes
 
 
-def describe_taken(asked: TrainingPlan, plan: TrainingPlan, now: Settings) -> str:
+def describe_taken(asked: TrainingPlan, plan: TrainingPlan, kept: Settings, now: Settings) -> str:
     """What a new model has from an old one that the command line does not say, as options.
 
     Args:
         asked: The command line.
         plan: That with what was taken over.
-        now: The settings of the new model.
+        kept: The settings of the old model.
+        now: Those of the new one.
     """
-    words = []
-    for name in ("num_clusters", "distance_metric"):
-        if getattr(asked, name) is None and getattr(plan, name) is not None:
-            words.append(f"{_option(name)} {getattr(plan, name)}")
-    if asked.full_batch is None:
+
+    def is_taken(name: str) -> bool:
+        value = getattr(kept, name)
+        return value is not None and value == getattr(now, name)
+
+    words = [
+        f"{_option(name)} {getattr(plan, name)}"
+        for name in ("num_clusters", "distance_metric")
+        if getattr(plan, name) != getattr(asked, name)
+    ]
+    if asked.full_batch is None and kept.use_mini_batch == now.use_mini_batch:
         words.append("--mini-batch" if now.use_mini_batch else "--full-batch")
     names = ["batch_size", "mini_batch_steps_per_iteration"]
     for name in [*(names if now.use_mini_batch else ["relative_tolerance"]), "seed"]:
-        if getattr(asked, name) is None:
+        if getattr(asked, name) is None and is_taken(name):
             words.append(f"{_option(name)} {getattr(now, name)}")
-    if now.use_mini_batch and asked.shuffle is None and now.shuffle is False:
+    if now.use_mini_batch and asked.shuffle is None and kept.shuffle is now.shuffle is False:
         words.append("--no-shuffle")
-    if asked.columns is None and now.columns is not None:
+    if asked.columns is None and is_taken("columns"):
         words.append(f"--columns {shlex.quote(_join(now.columns))}")
-    for name, value in (now.text or {}).items():
-        if name not in asked.text:
+    for name, value in (kept.text or {}).items():
+        if name not in asked.text and (now.text or {}).get(name) == value:
             words.append(with_options(f"{name}={value!r}"))
     return " ".join(words)
 

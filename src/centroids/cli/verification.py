@@ -78,12 +78,13 @@ def _verify_settings(model_dir: Path) -> list[Verdict]:
     except (OSError, ValueError) as error:
         return [Verdict(name, Condition.DAMAGED, str(error))]
     columns = settings.columns
-    return [Verdict(name, Condition.WHOLE, "" if columns is None else describe_columns(columns))]
+    detail = "" if columns is None else f"columns {describe_columns(columns)}"
+    return [Verdict(name, Condition.WHOLE, detail)]
 
 
 def _summary(verdicts: list[Verdict], bad: list[Verdict]) -> str:
     if not bad:
-        return f"All {len(verdicts)} files are good."
+        return f"All {len(verdicts)} files are good." if len(verdicts) > 1 else "This file is good."
     found = f"{len(bad)} of {len(verdicts)} files are not: {', '.join(one.name for one in bad)}."
     if any(verdict.condition is Condition.NEWER for verdict in bad):
         return f"{found} A newer version of centroids can read what it wrote."
