@@ -167,6 +167,14 @@ def predict(
     distances: Annotated[
         bool, typer.Option("--distances", help="Write the distances to all centers instead.")
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the output of a prediction that was interrupted; begin if there is "
+            "none.",
+        ),
+    ] = False,
     columns: Columns = None,
     *,
     text: GivenText,
@@ -177,14 +185,19 @@ def predict(
     or an array. With --distances, the distances to all centers instead, which are squared for the
     squared Euclidean metric.
 
+    Where Ctrl-C, a kill or a full disk ends it, the same command with --resume goes on.
+
     
     Examples:
       centroids predict model points.npy --output labels.npy
       centroids predict model points.csv > labels.txt
       centroids predict model points.npy --distances -o distances.csv
+      centroids predict model huge.parquet -o labels.npy --resume
     """
     with suggesting_options(points, can_drop=False):
-        inference.predict(model_dir, points, output, distances, split_columns(columns), text)
+        inference.predict(
+            model_dir, points, output, distances, resume, split_columns(columns), text
+        )
 
 
 @app.command()
