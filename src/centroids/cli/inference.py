@@ -8,7 +8,7 @@ import typer
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.fresh import newest_aside
-from centroids.cli.points import find_points
+from centroids.cli.points import ENDINGS, find_points
 from centroids.cli.predictions import (
     Prediction,
     describe_input,
@@ -47,6 +47,7 @@ def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoi
     """
     if checkpoint_path is not None:
         return read_checkpoint(checkpoint_path)
+    check_is_folder(model_dir)
     checkpoint = find_checkpoint(model_dir)
     if checkpoint is None:
         old = newest_aside(model_dir)
@@ -56,6 +57,15 @@ def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoi
             f"{model_dir} --num-clusters K"
         )
     return checkpoint
+
+
+def check_is_folder(model_dir: Path) -> None:
+    """Raises a ValueError if it is a file, as where the arguments are the wrong way round."""
+    if not model_dir.is_file():
+        return
+    if model_dir.suffix.lower() in ENDINGS:
+        raise ValueError(f"{model_dir} is a file of points; the model folder comes first")
+    raise ValueError(f"{model_dir} is a file; the folder of a trained model is needed")
 
 
 def model_of(checkpoint: Checkpoint, model_dir: Path) -> KMeansClustering:
