@@ -14,7 +14,7 @@ from rich.table import Table
 
 from centroids import KMeansClustering
 from centroids.cli.inference import model_of, read_model
-from centroids.cli.numbers import format_number
+from centroids.cli.numbers import show_number
 from centroids.cli.points import describe_columns, find_points
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.survey import Survey, survey
@@ -105,8 +105,8 @@ def _show_clusters(
         )
     _show_sizes(console, found.sizes, f"points of {points.name}")
     console.print(
-        f"score: {format_number(found.total)}, the sum of {model.params['distance_metric']} "
-        f"distances; {format_number(found.total / num_points)} per point\n"
+        f"score: {show_number(found.total)}, the sum of {model.params['distance_metric']} "
+        f"distances; {show_number(found.total / num_points)} per point\n"
     )
     chosen = _spread(found.sizes, request.num_clusters)
     rows = {int(row) for cluster in chosen for row in found.nearest[cluster] if row >= 0}
@@ -155,7 +155,7 @@ def _show_centers(console: Console, checkpoint: Checkpoint, kept: Settings) -> N
     for column in columns:
         table.add_column(str(column), justify="right")
     for cluster, center in enumerate(centers):
-        table.add_row(str(cluster), *map(format_number, center.tolist()))
+        table.add_row(str(cluster), *map(show_number, center.tolist()))
     console.print(table)
     console.print()
 

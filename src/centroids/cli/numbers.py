@@ -1,16 +1,17 @@
-"""Numbers as all commands show them."""
+"""How numbers are shown."""
 
 from __future__ import annotations
 
-_LARGEST_IN_FULL = 1e15
+_DIGITS = 6
+_NO_EXPONENT_BELOW = 1e15
 
 
-def format_number(value: float) -> str:
-    """A number with six digits that count, or all of its whole part, grouped by commas.
+def show_number(value: float) -> str:
+    """A number to read: with six digits, or all those before the point, in groups of three.
 
-    >>> [format_number(value) for value in (60076.6462, 19385595.2, 12.0153, 0.5, 4e-7)]
-    ['60,076.6', '19,385,595', '12.0153', '0.5', '4e-07']
+    >>> [show_number(value) for value in (60076.6464, 19385595.4, 0.000012345678, 3)]
+    ['60,076.6', '19,385,595', '1.23457e-05', '3']
     """
-    if not 1e5 <= abs(value) < _LARGEST_IN_FULL:
-        return f"{value:,.6g}"
-    return f"{value:,.0f}"
+    if 10**_DIGITS <= abs(value) < _NO_EXPONENT_BELOW:
+        return f"{value:,.0f}"
+    return f"{value:,.{_DIGITS}g}"
