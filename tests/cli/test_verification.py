@@ -200,3 +200,14 @@ def test_settings_are_verified(folder: Path, capsys: pytest.CaptureFixture[str])
     (folder / "settings.json").write_text("{")
     assert not verify(folder)
     assert "damaged   settings.json" in capsys.readouterr().out
+
+
+def test_an_evaluation_with_a_slash_in_its_name_is_verified(folder: Path) -> None:
+    KMeansClustering(3, str(folder)).evaluate(
+        numpy_input_fn(POINTS, batch_size=10, num_epochs=1, shuffle=False), name="a/b"
+    )
+    (events,) = (folder / "eval_a" / "b").iterdir()
+    data = bytearray(events.read_bytes())
+    data[30] ^= 1
+    events.write_bytes(data)
+    assert bad(folder) == {str(events.relative_to(folder)): "damaged"}
