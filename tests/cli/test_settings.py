@@ -210,3 +210,15 @@ def test_any_damage_of_settings_is_told_or_harmless(tmp_path: Path) -> None:
             read_settings(tmp_path)
         except ValueError as error:
             assert "settings.json" in str(error)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"columns": ["b", "a"]}', '{"columns": ["a"], "of": "another program"}', "[1]"]
+)
+def test_a_file_of_columns_of_another_program_stays(folder: Path, text: str) -> None:
+    """No model was there that it could belong to."""
+    (folder / "model").mkdir()
+    (folder / "model" / "columns.json").write_text(text)
+    for _ in range(2):
+        run(folder, "train", "points.csv", "model", "-k", "3", "--steps", "1")
+    assert (folder / "model" / "columns.json").read_text() == text

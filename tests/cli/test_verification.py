@@ -210,3 +210,14 @@ def test_one_file_and_columns_are_told_in_words(
     assert capsys.readouterr().out == (
         "whole     settings.json  columns age,income\nThis file is good.\n"
     )
+
+
+def test_an_evaluation_with_a_slash_in_its_name_is_verified(folder: Path) -> None:
+    KMeansClustering(3, str(folder)).evaluate(
+        numpy_input_fn(POINTS, batch_size=10, num_epochs=1, shuffle=False), name="a/b"
+    )
+    (events,) = (folder / "eval_a" / "b").iterdir()
+    data = bytearray(events.read_bytes())
+    data[30] ^= 1
+    events.write_bytes(data)
+    assert bad(folder) == {str(events.relative_to(folder)): "damaged"}

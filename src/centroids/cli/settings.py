@@ -13,6 +13,7 @@ from typing import Any
 
 from centroids.cli.input_file import InputFile
 from centroids.estimator import Checkpoint
+from centroids.estimator.checkpoint_folder import find_entries
 from centroids.files import read_regular, replace_file
 from centroids.inputs import TextFormat
 
@@ -104,8 +105,24 @@ def write_settings(model_dir: Path, settings: Settings) -> None:
     values = {"version": _VERSION, **dataclasses.asdict(settings)}
     known = {name: value for name, value in values.items() if value is not None}
     text = json.dumps(known, ensure_ascii=False, indent=1)
+    replaces_columns = _replaces_old_columns(model_dir)
     replace_file(os.path.join(model_dir, SETTINGS_FILE), f"{text}\n".encode())
-    (model_dir / OLD_COLUMNS_FILE).unlink(missing_ok=True)
+    if replaces_columns:
+        (model_dir / OLD_COLUMNS_FILE).unlink(missing_ok=True)
+
+
+def _replaces_old_columns(model_dir: Path) -> bool:
+    """Whether the file of columns is that of the model: other programs have such names too.
+
+    Only a model without settings has one, and it holds nothing but the columns.
+    """
+    if os.path.lexists(model_dir / SETTINGS_FILE) or not find_entries(str(model_dir), warn=False):
+        return False
+    try:
+        held = json.loads(read_regular(model_dir / OLD_COLUMNS_FILE, _MAX_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(held, dict) and set(held) == {"columns"} and _are_columns(held["columns"])
 
 
 def _complete(settings: Settings, checkpoint: Checkpoint) -> Settings:

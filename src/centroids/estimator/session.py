@@ -351,9 +351,10 @@ class MonitoredSession:
         ended = kind is None or issubclass(kind, _ENDS)
         try:
             if ended:
-                self.session.check_model_dir()  # hooks write there at their end
                 for hook in self._hooks:
+                    self.session.check_model_dir()  # it writes there; those before may have lost it
                     hook.end(self.session)
+                self.session.check_model_dir()
             elif error is not None:
                 error.add_note(self.session.describe_moment())
         except BaseException as raised:

@@ -6,7 +6,7 @@ import itertools
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class EventWriter:
         first_step: The step that a training begins with, written at the head of the file:
             TensorBoard then drops what earlier files of the folder have for it and later steps. A
             training that was killed after its last checkpoint takes those steps again.
+        check: Called before the file is created; raises an exception if that must not be.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory, EventWriter(directory) as writer:
@@ -38,9 +39,15 @@ class EventWriter:
     ['tfevents']
     """
 
-    def __init__(self, directory: str, first_step: int | None = None) -> None:
+    def __init__(
+        self,
+        directory: str,
+        first_step: int | None = None,
+        check: Callable[[], object] | None = None,
+    ) -> None:
         self.directory = directory
         self._first_step = first_step
+        self._check = check
         self._records: Any = None
         self._event_type: Any = None
 
@@ -147,6 +154,8 @@ class EventWriter:
         from tensorboard.compat.proto.event_pb2 import SessionLog
         from tensorboard.summary.writer.record_writer import RecordWriter
 
+        if self._check is not None:
+            self._check()
         self._process = os.getpid()
         os.makedirs(self.directory, exist_ok=True)
         # Readers take the files of a folder in the order of their names.
