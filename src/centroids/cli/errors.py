@@ -7,7 +7,9 @@ warnings alike.
 from __future__ import annotations
 
 import ast
+import contextlib
 import logging
+import os
 import re
 import shlex
 import sys
@@ -49,7 +51,7 @@ _VALUES = r"""True|False|\[[^\]]*\]|'[^']*'|"[^"]*"|[\w.]+"""
 _GIVEN = re.compile(rf"\b({'|'.join(_READING)})=({_VALUES})")
 # A field that is a number to its reader: dropping its line, and all that are like it, loses data.
 _HAS_DIGITS = re.compile(r", column [^:]*: .*\d.* is not a number")
-_BOTH_WAYS = "pass restart_input=True to train, or --restart-input on the command line"
+_RESTART = "pass restart_input=True to train"
 _NAMED = re.compile(rf"(?<![\w'/.-])({'|'.join(_ARGUMENTS)})(?= must be| is for| needs )")
 
 
@@ -71,8 +73,7 @@ def with_options(text: str) -> str:
     >>> with_options("batch_size must be at least 1")
     '--batch-size must be at least 1'
     """
-    # The library knows of the one option that goes with an argument of a method.
-    text = text.replace(_BOTH_WAYS, "pass --restart-input")
+    text = text.replace(_RESTART, "pass --restart-input")  # it names the method, too
     return _NAMED.sub(lambda found: _option(found[1]), _GIVEN.sub(_give, text))
 
 
@@ -130,6 +131,16 @@ class _Warnings(logging.Handler):
 
 
 @contextmanager
+def silenced(quiet: bool) -> Iterator[None]:
+    """Lets nothing through to standard output, for a command that only tells of itself there."""
+    with contextlib.ExitStack() as stack:
+        if quiet:
+            nothing = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            stack.enter_context(contextlib.redirect_stdout(nothing))
+        yield
+
+
+@contextmanager
 def suggesting_options(points: Path, *, can_drop: bool) -> Iterator[None]:
     """Around what reads points: errors suggest options, where the library suggests arguments.
 
@@ -154,7 +165,7 @@ def suggesting_options(points: Path, *, can_drop: bool) -> Iterator[None]:
 def _with_options(text: str, points: Path, can_drop: bool) -> str:
     if text.startswith("input_fn gave no batch") or text.endswith("but the input has 0 points"):
         return f"{points} has no rows"
-    if text.startswith("the input has a saved position"):
+    if text.startswith("the last training stopped in the middle of another input"):
         return (
             f"the last training stopped within the mini-batches of {points}: go on with the "
             "options that it had, or begin the file at its beginning with --restart-input"

@@ -132,9 +132,9 @@ def _restore(returned: Any, position: Position | None) -> None:
         return
     if not isinstance(returned, Source):
         raise PositionError(
-            f"the input has a saved position {position}, but input_fn returned "
-            f"{type(returned).__name__}, which cannot go on from there; use a source such as "
-            "centroids.inputs.numpy_input_fn"
+            "the last training stopped in the middle of another input, and input_fn returned "
+            f"{type(returned).__name__}, which cannot go on there (as sources such as "
+            "centroids.inputs.numpy_input_fn can)"
         )
     try:
         returned.restore(copy.deepcopy(position))  # the source may go on counting in it
@@ -155,8 +155,8 @@ def _read_pair(features: Any, labels: Any, position: Position | None) -> RawBatc
     if position is not None:
         if not isinstance(position, Mapping) or set(position) != {"features", "labels"}:
             raise PositionError(
-                f"the input has a saved position {position}, but input_fn returned a stream of "
-                "features with one of labels: each of them needs its own"
+                "the last training stopped in the middle of another input, and input_fn returned a "
+                "stream of features with one of labels, each of which needs a position of its own"
             )
         _restore(features, position["features"])
         _restore(labels, position["labels"])
