@@ -377,7 +377,7 @@ def test_another_model_than_there_is_is_refused(folder: Path) -> None:
 def test_ctrl_c_ends_any_command_with_a_word(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(folder, "train", "points.npy", "model", "-k", "3")
 
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     for function in ("predict", "evaluate"):
@@ -445,6 +445,9 @@ def test_a_quiet_training_says_nothing_but_what_is_wrong(folder: Path) -> None:
     assert (done.stdout, done.stderr) == ("", "")
     done = run(folder, "train", "points.npy", "model", "--fresh", "-q")
     assert (done.stdout, done.stderr) == ("", "")
+    done = run(folder, "predict", "model", "points.npy", "-o", "labels.npy", "-q")
+    assert (done.stdout, done.stderr) == ("", "")
+    assert np.load(folder / "labels.npy").shape == (500,)
     bad = POINTS.copy()
     bad[7, 1] = np.nan
     np.save(folder / "bad.npy", bad)

@@ -176,6 +176,7 @@ def predict(
         ),
     ] = False,
     columns: Columns = None,
+    quiet: Quiet = False,
     *,
     text: GivenText,
 ) -> None:
@@ -195,9 +196,8 @@ def predict(
       centroids predict model huge.parquet -o labels.npy --resume
     """
     with suggesting_options(points, can_drop=False):
-        inference.predict(
-            model_dir, points, output, distances, resume, split_columns(columns), text
-        )
+        names = split_columns(columns)
+        inference.predict(model_dir, points, output, distances, resume, names, text, quiet=quiet)
 
 
 @app.command()

@@ -115,6 +115,8 @@ def predict(
     resume: bool,
     columns: list[str] | None,
     text: GivenText,
+    *,
+    quiet: bool = False,
 ) -> None:
     """Writes the nearest cluster of each point, or its distances to all centers."""
     is_file = str(output) != "-"
@@ -134,7 +136,8 @@ def predict(
         print_predictions(prediction)
         return
     count = write_predictions(prediction, output, resume=resume)
-    typer.echo(f"Wrote {count:,} rows to {output}", err=True)
+    if not quiet:
+        typer.echo(f"Wrote {count:,} rows to {output}", err=True)
 
 
 def evaluate(
