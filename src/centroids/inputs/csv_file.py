@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.csv_comments import is_comment
 from centroids.inputs.csv_doubts import tell_doubts
 from centroids.inputs.csv_fields import is_whole, split_fields
 from centroids.inputs.csv_layout import (
@@ -22,6 +23,7 @@ from centroids.inputs.csv_layout import (
     decode_line,
     detect_layout,
     read_line,
+    tell_layout,
 )
 from centroids.inputs.source import Position
 from centroids.inputs.text_format import TextFormat, find_remedy
@@ -52,7 +54,9 @@ def csv_input_fn(
 ) -> Callable[[], CsvSource]:
     """Makes an input function that feeds the rows of a CSV file, in bounded memory.
 
-    Blank lines, and lines before the first row that begin with #, are skipped. A field may stand in
+    Blank lines are skipped, and so are lines before the first row that begin with #, unless
+    `header` is False or they begin with what spreadsheets write for an error, as #N/A is; the log
+    tells which, where they are not the names of the columns. A field may stand in
     quotation marks, except between white space, where they are characters like others; a line with
     one that is not closed, or with text after the second one, is no row. A first line `sep=;`, by
     which Excel tells the delimiter, is no row either. With `shuffle`, the rows are permuted within
@@ -94,6 +98,7 @@ def csv_input_fn(
     text = TextFormat(header, delimiter, decimal, thousands, skip_lines, type_name)
     layout = detect_layout(file, text, columns)
     chosen = choose_columns(file, layout, columns)
+    tell_layout(file, layout, without_index=columns is None and chosen is not None)
     tell_doubts(file, layout, chosen, asked=columns is not None)
     return functools.partial(CsvSource, file, reading, layout, chosen)
 
@@ -290,6 +295,8 @@ class CsvSource(WindowedSource):
                 remedy = find_remedy(
                     fields[column], self._text, could_be_names, self._other_columns(column)
                 )
+                if self._text.header is False and is_comment(text, layout.delimiter):
+                    remedy = f"if the line is a comment, say skip_lines={number}; else {remedy}"
                 return (
                     f", column {layout.describe(column)}: {_shorten(fields[column])} is not a "
                     f"number; {remedy}"

@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from centroids.inputs.csv_comments import is_error_of_spreadsheet
 from centroids.inputs.text_format import TextFormat, begins_as_a_number
 
 _MISSING = frozenset({"na", "n/a", "#n/a", "nan", "null", "nil", "none", "missing", "nat"})
@@ -60,6 +61,15 @@ def guess_header(
     return Guess(False, not _words_above_numbers(first, following, others, text))
 
 
+def is_unnamed(name: str) -> bool:
+    """Whether a name is none: it is empty, or what pandas calls one that is.
+
+    >>> is_unnamed(""), is_unnamed("Unnamed: 0"), is_unnamed("x")
+    (True, True, False)
+    """
+    return name == "" or re.fullmatch(r"Unnamed: \d+(?:\.\d+)?", name) is not None
+
+
 def is_index(name: str, column: int, following: Sequence[Sequence[str]]) -> bool:
     """Whether a column is an index that was written without a name: whole numbers, each the next.
 
@@ -71,7 +81,7 @@ def is_index(name: str, column: int, following: Sequence[Sequence[str]]) -> bool
     >>> is_index("", 0, [["7", "0.5"], ["8", "0.1"]])
     True
     """
-    if name != "" and re.fullmatch(r"Unnamed: \d+(?:\.\d+)?", name) is None:
+    if not is_unnamed(name):
         return False
     numbers = _column_of_whole_numbers(column, following)
     if not numbers or not _steps_by_one(numbers):
@@ -130,7 +140,7 @@ def _guess_of_numbers(first: list[str], following: list[list[str]], text: TextFo
 
 
 def _is_word(field: str) -> bool:
-    if field.casefold() in _MISSING or begins_as_a_number(field):
+    if field.casefold() in _MISSING or is_error_of_spreadsheet(field) or begins_as_a_number(field):
         return False
     return any(map(str.isalpha, field))
 

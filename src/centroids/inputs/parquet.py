@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import json
 import logging
 import os
@@ -23,6 +24,7 @@ from centroids.inputs.arrow import (
     matrix_of_table,
 )
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.csv_header import is_unnamed
 from centroids.inputs.source import Position
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading, join_pieces
 
@@ -245,6 +247,8 @@ def _choose_columns(file: Path, schema: Any, columns: Sequence[str] | None) -> l
 def _index_columns(schema: Any) -> set[str]:
     """The names of the columns that are the index of a pandas table."""
     index = {name for name in schema.names if _INDEX_NAME.fullmatch(name)}
+    # Of a CSV file that was read with its index.
+    index |= set(itertools.takewhile(is_unnamed, schema.names))
     try:
         told = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
         # A range is told as a dict, and is no column.
