@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.checkpoint_names import DamagedCheckpointError, NewerCheckpointError
-from centroids.estimator.safetensors_file import pack
+from centroids.estimator.safetensors_file import parts_of
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "centroids"
@@ -51,6 +51,8 @@ class Checkpoint:
         finished: Whether the call of train that saved it came to its end, by itself or at its last
             step: it is no checkpoint on the way.
         random_state: The state of the model's random generator (of its bit_generator), or None.
+        column_names: The names of the columns that it was trained on, in the order of the matrix;
+            None if they had none.
         path: The file it was read from, or None.
     """
 
@@ -60,6 +62,7 @@ class Checkpoint:
     input_position: Mapping[str, Any] | None = None
     finished: bool = False
     random_state: Mapping[str, Any] | None = None
+    column_names: tuple[str, ...] | None = None
     path: str | None = None
 
     @property
@@ -104,14 +107,22 @@ def serialize(checkpoint: Checkpoint) -> bytes:
         "finished": checkpoint.finished,
         "random_state": checkpoint.random_state,
     }
+    if checkpoint.column_names is not None:
+        metadata["column_names"] = list(checkpoint.column_names)
     text = json.dumps(metadata, sort_keys=True)
     text = f'{{"sha256": "{_UNSEALED}", {text[1:]}'
     try:
-        data = pack(arrays, {_METADATA_KEY: text, **_FORMAT})
+        parts = parts_of(arrays, {_METADATA_KEY: text, **_FORMAT})
     except TypeError as error:
         types = ", ".join(f"{name}: {array.dtype}" for name, array in arrays.items())
         raise TypeError(f"a variable cannot be saved ({types}): {error}") from error
-    return data.replace(_UNSEALED.encode(), checksum(data).encode(), 1)
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    # Only the header is written anew: replacing in the whole would keep all threads from running.
+    length, header, *rest = parts
+    sealed = bytes(header).replace(_UNSEALED.encode(), digest.hexdigest().encode(), 1)
+    return b"".join([length, sealed, *rest])
 
 
 def checksum(data: bytes) -> str:
@@ -200,6 +211,7 @@ def deserialize(data: bytes, path: str) -> Checkpoint:
             input_position=metadata["input_position"],
             finished=metadata["finished"],
             random_state=metadata["random_state"],
+            column_names=_names_in(metadata),
             path=path,
         )
         _check_parts(checkpoint)
@@ -220,6 +232,15 @@ def _metadata_of(data: bytes) -> dict[str, Any]:
     if not isinstance(metadata, dict):
         raise ValueError("its metadata is no object")
     return metadata
+
+
+def _names_in(metadata: dict[str, Any]) -> tuple[str, ...] | None:
+    names = metadata.get("column_names")
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"its column_names are {names!r}")
+    return tuple(names)
 
 
 def _check_version(version: Any, path: str) -> None:

@@ -95,8 +95,7 @@ class Training:
             )
         except PositionError as error:
             raise ValueError(
-                f"{error}; to begin this input at its beginning, pass restart_input=True to train, "
-                "or --restart-input on the command line"
+                f"{error}; to begin this input at its beginning, pass restart_input=True to train"
             ) from error
         except Exception as error:
             error.add_note("raised before the first step of this call, by input_fn")

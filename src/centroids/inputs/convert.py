@@ -102,6 +102,33 @@ def convert_labels(value: Any, name: str = "labels") -> Any:
     return _convert_rows(value, name)
 
 
+def column_names(raw: Any) -> tuple[str, ...] | None:
+    """The names of the columns of a batch, in the order in which they are joined to a matrix.
+
+    A dict is joined in the order of its sorted keys; a table keeps its own.
+
+    Args:
+        raw: A batch that `convert_batch` takes.
+
+    Returns:
+        None if it has no names.
+
+    >>> column_names({"width": [1.0], "height": [2.0]})
+    ('height', 'width')
+    """
+    features = raw[0] if _is_pair(raw) else raw
+    if _is_dict(features):
+        return tuple(sorted(features))
+    converter = _converter_of(type(features))
+    if converter is matrix_of_table:
+        names = features.column_names
+    elif converter is _array_of_data_frame:
+        names = features.columns
+    else:
+        return None
+    return tuple(names) if all(isinstance(name, str) for name in names) else None
+
+
 def num_rows(columns: Columns) -> int:
     """The number of rows of a converted batch; of a dict, that of its first column."""
     if isinstance(columns, dict):

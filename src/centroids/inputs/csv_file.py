@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.csv_doubts import tell_doubts
 from centroids.inputs.csv_fields import is_whole, split_fields
 from centroids.inputs.csv_layout import (
     Layout,
@@ -28,6 +29,7 @@ from centroids.inputs.windows import Reading, WindowedSource, Windows, check_rea
 
 _CHUNK_LINES = 4096
 _CHECKED_BYTES = 64
+_LINES_OF_A_TITLE = 8
 # What makes numbers of those with decimal commas, and none of those with points.
 _DECIMAL_COMMAS = str.maketrans({",": ".", ".": "\0"})
 
@@ -92,6 +94,7 @@ def csv_input_fn(
     text = TextFormat(header, delimiter, decimal, thousands, skip_lines, type_name)
     layout = detect_layout(file, text, columns)
     chosen = choose_columns(file, layout, columns)
+    tell_doubts(file, layout, chosen, asked=columns is not None)
     return functools.partial(CsvSource, file, reading, layout, chosen)
 
 
@@ -280,11 +283,13 @@ class CsvSource(WindowedSource):
         except ValueError as error:
             return f": {error}"
         if len(fields) != layout.num_fields:
-            return f": {len(fields)} fields, but the first line has {layout.num_fields}"
+            return f": {_count_fields(len(fields))}, but {self._describe_first(number)}"
         for column in range(len(fields)) if self._columns is None else self._columns:
             if not self._text.is_number(fields[column]):
                 could_be_names = layout.guessed_row and number == layout.first_line
-                remedy = find_remedy(fields[column], self._text, could_be_names)
+                remedy = find_remedy(
+                    fields[column], self._text, could_be_names, self._other_columns(column)
+                )
                 return (
                     f", column {layout.describe(column)}: {_shorten(fields[column])} is not a "
                     f"number; {remedy}"
@@ -294,6 +299,24 @@ class CsvSource(WindowedSource):
         except ValueError as error:
             return f": {error}"
         return None
+
+    def _describe_first(self, number: int) -> str:
+        """How many fields the first line has; if no other line near it has, it may be a title."""
+        layout = self._layout
+        has = f"the first line has {layout.num_fields}"
+        if len(layout.sample) > 1 or not 0 <= number - layout.first_line <= _LINES_OF_A_TITLE:
+            return has
+        return (
+            f"{has}; if the table begins at line {number}, below a title, say "
+            f"skip_lines={number - 1}"
+        )
+
+    def _other_columns(self, column: int) -> list[str | int]:
+        """The columns to choose instead of one that holds no numbers at all."""
+        layout = self._layout
+        if any(self._text.is_number(row[column]) for row in layout.sample):
+            return []
+        return layout.columns_of_numbers(self._columns)
 
     def _locate_row(self, epoch: int, window: Position, row: int, column: int | None) -> str:
         number, _ = self._find_line(window, row)
@@ -326,6 +349,10 @@ def _read_before(handle: IO[bytes]) -> bytes:
     count = min(place, _CHECKED_BYTES)
     handle.seek(place - count)
     return handle.read(count)
+
+
+def _count_fields(count: int) -> str:
+    return f"{count} field{'' if count == 1 else 's'}"
 
 
 def _shorten(field: str) -> str:

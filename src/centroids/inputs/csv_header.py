@@ -73,10 +73,20 @@ def is_index(name: str, column: int, following: Sequence[Sequence[str]]) -> bool
     """
     if name != "" and re.fullmatch(r"Unnamed: \d+(?:\.\d+)?", name) is None:
         return False
-    numbers = _whole_numbers([row[column] for row in following if column < len(row)])
+    numbers = _column_of_whole_numbers(column, following)
     if not numbers or not _steps_by_one(numbers):
         return False
     return len(numbers) > 1 or numbers[0] in (0, 1)
+
+
+def counts_up(column: int, rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a column holds whole numbers, each the next of the one before.
+
+    >>> counts_up(0, [["10001", "5"], ["10002", "3"]])
+    True
+    """
+    numbers = _column_of_whole_numbers(column, rows)
+    return numbers is not None and len(numbers) == len(rows) and _steps_by_one(numbers)
 
 
 def _guess(first: list[str], following: list[list[str]], text: TextFormat) -> Guess:
@@ -140,6 +150,10 @@ def _whole_numbers(fields: Sequence[str]) -> list[int] | None:
     if not all(_WHOLE.fullmatch(field) and len(field) < 16 for field in fields):
         return None
     return [int(field) for field in fields]
+
+
+def _column_of_whole_numbers(column: int, rows: Sequence[Sequence[str]]) -> list[int] | None:
+    return _whole_numbers([row[column] for row in rows if column < len(row)])
 
 
 def _increases(numbers: list[int]) -> bool:

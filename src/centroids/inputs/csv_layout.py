@@ -39,6 +39,7 @@ class Layout:
         first_line: The number of that line, from 1.
         guessed_row: Whether the first row could also be a header, for all that was told.
         indices: The numbers of the columns without a name that count the rows.
+        sample: The fields of the first few rows that are well-formed.
     """
 
     text: TextFormat
@@ -49,10 +50,26 @@ class Layout:
     first_line: int
     guessed_row: bool = False
     indices: tuple[int, ...] = ()
+    sample: tuple[tuple[str, ...], ...] = ()
 
     def describe(self, column: int) -> str:
-        """A column as messages name it: its number from 0, with its name if it has one."""
-        return f"{column}" if self.names is None else f"{column} ({self.names[column]!r})"
+        """A column as messages name it: by its name, or else by its number from 0."""
+        return repr(self.names[column]) if self.names and self.names[column] else f"{column}"
+
+    def columns_of_numbers(self, columns: Sequence[int] | None) -> list[str | int]:
+        """Those of the columns (None: of all) that hold numbers in the first rows.
+
+        Returns:
+            Their names, where all of them have names; else their numbers.
+        """
+        taken = range(self.num_fields) if columns is None else columns
+        found = [
+            column
+            for column in (taken if self.sample else ())
+            if all(self.text.is_number(row[column]) for row in self.sample)
+        ]
+        names = [self.names[column] if self.names else "" for column in found]
+        return [*names] if all(names) else [*found]
 
 
 @dataclass(frozen=True)
@@ -133,7 +150,8 @@ def detect_layout(
         start.next_byte if header else start.first_byte,
         start.next_line if header else start.first_line,
         not header and text.header is None and names is None,
-        _find_indices(names, following if header else [fields, *following]),
+        _find_indices(names, rows := following if header else [fields, *following]),
+        tuple(tuple(row) for row in rows if len(row) == len(fields)),
     )
 
 
@@ -172,7 +190,10 @@ def choose_columns(
         else:
             names = ", ".join(map(repr, itertools.islice(available, 20)))
             more = ", ..." if len(available) > 20 else ""
-            raise ValueError(f"{file} has no column {column!r}; it has the columns {names}{more}")
+            encoding = "; it is not in UTF-8: save it as UTF-8" if "\ufffd" in names else ""
+            raise ValueError(
+                f"{file} has no column {column!r}; it has the columns {names}{more}{encoding}"
+            )
     return tuple(numbers)
 
 
