@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from centroids import KMeansClustering
 from centroids.cli.points import ENDINGS, PointsFile, as_matrix
 from centroids.cli.sampling import choose_from_sample
-from centroids.cli.settings import Settings
+from centroids.cli.settings import Settings, shuffling_seed
 from centroids.cli.training_plan import TrainingPlan
 from centroids.inputs.file import is_tfrecord_file
 
