@@ -280,7 +280,6 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
         ),
         (["train", "points.npy", "model", "-k", "3", "--epochs", "0"], 2, "--epochs must be at"),
         (["train", "points.npy", "model", "-k", "3", "--steps", "0"], 2, "--steps must be at"),
-        (["train", "points.npy", "model", "-k", "3", "--seed", "-1"], 2, "--seed must be at"),
         (
             ["train", "points.npy", "model", "-k", "3", "--relative-tolerance", "nan"],
             2,

@@ -153,7 +153,7 @@ def test_how_text_is_written_is_kept(folder: Path) -> None:
         ("", "Expecting value"),
         ("[1]", "it holds no settings"),
         ("{}", "its version is None"),
-        ('{"version": 1, "seed": -1}', "its seed is -1"),
+        ('{"version": 1, "seed": 1.5}', "its seed is 1.5"),
         ('{"version": 1, "use_mini_batch": 1}', "its use_mini_batch is 1"),
         ('{"version": 1, "relative_tolerance": NaN}', "its relative_tolerance is nan"),
         ('{"version": 1, "columns": [null]}', "its columns is [None]"),
@@ -222,3 +222,31 @@ def test_a_file_of_columns_of_another_program_stays(folder: Path, text: str) -> 
     for _ in range(2):
         run(folder, "train", "points.csv", "model", "-k", "3", "--steps", "1")
     assert (folder / "model" / "columns.json").read_text() == text
+
+
+@pytest.mark.parametrize("seed", [-1, -(2**63), 2**70])
+def test_any_seed_of_the_library_is_kept(folder: Path, seed: int) -> None:
+    kmeans = centroids.KMeansClustering(3, folder / "model", random_seed=seed)
+    kmeans.train(centroids.inputs.numpy_input_fn(POINTS, batch_size=100, shuffle=False), steps=4)
+    run(folder, "train", "points.npy", "model", "--epochs", "1")
+    assert kept(folder)["seed"] == seed
+
+
+@pytest.mark.parametrize("mode", ["--mini-batch", "--full-batch"])
+def test_seeds_below_0_are_seeds_of_their_own(folder: Path, mode: str) -> None:
+    centers = []
+    for name, seed in (("a", "-5"), ("b", "-5"), ("c", "5")):
+        run(folder, "train", "points.npy", name, "-k", "3", mode, "--seed", seed, "--steps", "1")
+        centers.append(centroids.KMeansClustering(3, folder / name).cluster_centers())
+    np.testing.assert_array_equal(centers[0], centers[1])
+    assert (centers[0] != centers[2]).any()
+
+
+def test_a_first_training_that_meets_a_bad_row_leaves_nothing(folder: Path) -> None:
+    bad = POINTS.copy()
+    bad[200, 1] = np.nan
+    np.save(folder / "bad.npy", bad)
+    before = sorted(folder.iterdir())
+    run(folder, "train", "bad.npy", "model", "-k", "3", "--mini-batch", code=2)
+    assert sorted(folder.iterdir()) == before
+    assert "full-batch step" in run(folder, "train", "points.npy", "model", "-k", "3").stdout

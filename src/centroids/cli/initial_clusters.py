@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from centroids import KMeansClustering
 from centroids.cli.points import ENDINGS, PointsFile, as_matrix
 from centroids.cli.sampling import choose_from_sample
-from centroids.cli.settings import Settings
+from centroids.cli.settings import Settings, shuffling_seed
 from centroids.cli.training_plan import TrainingPlan
 from centroids.inputs.file import is_tfrecord_file
 
@@ -49,7 +49,7 @@ def initial_clusters_of(
         k,
         "random" if given == "random" else "kmeans_plus_plus",
         bad_rows=plan.bad_rows,
-        seed=settings.seed or 0,
+        seed=shuffling_seed(settings.seed),
         cosine=metric == KMeansClustering.COSINE_DISTANCE,
         num_retries=retries,
     )

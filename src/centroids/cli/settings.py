@@ -33,7 +33,7 @@ class Settings:
         shuffle: Whether the points are shuffled for mini-batches.
         mini_batch_steps_per_iteration: The mini-batches between two updates of the centers.
         relative_tolerance: The share of the loss by which a full-batch step has to lower it.
-        seed: Of initialisation and shuffling.
+        seed: Of initialisation and shuffling; any integer.
         columns: The columns that it was trained with: names, or numbers of a file without names.
         text: How the text file was written that it was trained with, as far as that was said: the
             fields of a TextFormat that were not the default.
@@ -51,6 +51,15 @@ class Settings:
     text: Mapping[str, Any] | None = None
     ends_at_step: int | None = None
     inputs: tuple[InputFile, ...] | None = None
+
+
+def shuffling_seed(seed: int | None) -> int:
+    """The seed of sources and samples, which take none below 0, for that of a model.
+
+    >>> shuffling_seed(7), shuffling_seed(None), shuffling_seed(-1) == 2**64 + 1
+    (7, 0, True)
+    """
+    return 0 if seed is None else seed if seed >= 0 else 2**64 - seed
 
 
 def read_settings(
@@ -235,7 +244,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "shuffle": _is_bool,
     "mini_batch_steps_per_iteration": _is_integer(1),
     "relative_tolerance": _is_tolerance,
-    "seed": _is_integer(0),
+    "seed": lambda value: type(value) is int,
     "columns": _are_columns,
     "text": _is_text_format,
     "ends_at_step": _is_integer(1),

@@ -26,7 +26,14 @@ from centroids.cli.outcome import Outcome
 from centroids.cli.points import PointsFile, find_points
 from centroids.cli.progress import Status
 from centroids.cli.sampling import check_enough
-from centroids.cli.settings import Settings, read_settings, what_was_said, write_settings
+from centroids.cli.settings import (
+    SETTINGS_FILE,
+    Settings,
+    read_settings,
+    shuffling_seed,
+    what_was_said,
+    write_settings,
+)
 from centroids.cli.training_plan import EPOCHS, TrainingPlan, describe_changes, describe_taken
 from centroids.estimator import Checkpoint, load_latest
 
@@ -95,8 +102,9 @@ class _Run:
         """Trains, and says what came of it since a time of `time.perf_counter`."""
         plan, settings = self.plan, self.settings
         outcome = Outcome(settings, settings.ends_at_step, self._warn_of_other_data)
+        saver = _SettingsSaver(plan.model_dir, settings)
         try:
-            with _without_log_of_empty_clusters():
+            with saver, _without_log_of_empty_clusters():
                 self.model.train(
                     self.input_fn,
                     hooks=[
@@ -105,7 +113,7 @@ class _Run:
                         outcome,
                     ],
                     max_steps=settings.ends_at_step,
-                    saving_listeners=[_SettingsSaver(plan.model_dir, settings)],
+                    saving_listeners=[saver],
                     restart_input=plan.restart_input,
                 )
         except KeyboardInterrupt:
@@ -311,7 +319,7 @@ def _make_input(plan: TrainingPlan, points: PointsFile, settings: Settings) -> C
         _or(settings.batch_size, 0),
         _or(plan.epochs, EPOCHS),
         _or(settings.shuffle, True),
-        _or(settings.seed, 0),
+        shuffling_seed(settings.seed),
         bad_rows=plan.bad_rows,
     )
 
@@ -344,6 +352,22 @@ class _SettingsSaver(CheckpointSaverListener):
         if not self._saved:
             write_settings(self._model_dir, self._settings)
             self._saved = True
+
+    def __enter__(self) -> None:
+        folders = [self._model_dir.absolute(), *self._model_dir.absolute().parents]
+        self._new = [folder for folder in folders if not folder.exists()]
+        self._is_new = not (self._model_dir / SETTINGS_FILE).exists()
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        """A training that was refused after all has taken its model back: then they go too."""
+        refused = kind is not None and issubclass(kind, Exception)
+        if not (refused and self._saved and self._is_new):
+            return
+        with contextlib.suppress(OSError, ValueError):
+            if load_latest(str(self._model_dir)) is None:
+                (self._model_dir / SETTINGS_FILE).unlink()
+                for folder in self._new:
+                    folder.rmdir()
 
 
 class _Beginning(SessionRunHook):

@@ -69,8 +69,6 @@ class TrainingPlan:
         tolerance = self.relative_tolerance
         if tolerance is not None and not 0 <= tolerance < math.inf:
             raise ValueError(f"--relative-tolerance must be at least 0 and finite, got {tolerance}")
-        if self.seed is not None and self.seed < 0:
-            raise ValueError(f"--seed must be at least 0, got {self.seed}")
         by_method = self.initial_clusters in (None, KMeansClustering.KMEANS_PLUS_PLUS_INIT)
         if self.kmeans_plus_plus_num_retries is not None and not by_method:
             raise ValueError(

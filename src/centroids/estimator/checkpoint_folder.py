@@ -9,6 +9,7 @@ deleted. A list that TensorFlow wrote is kept as `checkpoint.tensorflow`, and on
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -202,6 +203,27 @@ class Saver:
             else:
                 removed.append(kept.pop(position))
         return kept, removed
+
+
+def remove_beginning(directory: str, before: set[str]) -> None:
+    """Removes what a training of this process wrote that did no step; what cannot be stays.
+
+    Its list goes first: a checkpoint without a list is found, a list without one is damage.
+
+    Args:
+        directory: The folder, in which there was no checkpoint.
+        before: The names that were there before; they stay.
+    """
+    if STATE_FILE in before:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        listed, _ = read_list(directory)
+        names = [entry.name for entry in listed]
+        ours = re.compile(rf"events\.out\.tfevents\.\d+\.\d+\..*\.{os.getpid()}\.\d+", re.DOTALL)
+        events = filter(ours.fullmatch, os.listdir(directory))
+        for name in [STATE_FILE, *names, *events]:
+            if name not in before and (name not in names or _step_of(name) == 0):
+                os.remove(os.path.join(directory, name))
 
 
 def _warn(problems: list[tuple[str, Exception]]) -> None:

@@ -91,7 +91,8 @@ def write_faiss(path: str | os.PathLike[str], centers: NDArray[Any], distance_me
     It is an IndexFlatL2 of the centers, or for cosine an IndexFlatIP of the centers divided by
     their norms. faiss works in float32 and loses distances far from the origin. Centers that lie
     there are therefore shifted to it: an IndexPreTransform of a CenteringTransform, which shifts
-    each point likewise, and an IndexFlatL2.
+    each point likewise, and an IndexFlatL2. For cosine what counts is where the centers of length 1
+    lie; a NormalizationTransform then comes first, and distances are twice those of cosine.
 
     Args:
         path: The file. One that exists is replaced, in one step.
@@ -114,13 +115,24 @@ def write_faiss(path: str | os.PathLike[str], centers: NDArray[Any], distance_me
             "writing a faiss index needs faiss; install it with: pip install faiss-cpu"
         ) from error
     if distance_metric == "cosine":
-        centers, _ = prepare_centers(centers[:0], centers, cosine=True)
-        index = faiss.IndexFlatIP(centers.shape[1])
-        index.add(as_float32(centers, "a faiss index holds float32"))
+        index = _search_for_directions(faiss, centers)
     else:
         index = _search_for_nearest(faiss, centers)
     write_whole(file, faiss.serialize_index(index).tobytes())
     return file
+
+
+def _search_for_directions(faiss: Any, centers: NDArray[Any]) -> Any:
+    """An index of cosines; of squared distances of unit vectors where centers are much alike."""
+    wide = centers.astype(np.float64)
+    units, _ = prepare_centers(wide[:0], wide, cosine=True)
+    if not shift_of(units).any():
+        index = faiss.IndexFlatIP(centers.shape[1])
+        index.add(as_float32(units, "a faiss index holds float32"))
+        return index
+    shifted = _search_for_nearest(faiss, units)
+    shifted.prepend_transform(faiss.NormalizationTransform(centers.shape[1], 2.0))
+    return shifted
 
 
 def _search_for_nearest(faiss: Any, centers: NDArray[Any]) -> Any:

@@ -75,7 +75,7 @@ def pandas_input_fn(
         )
     labels = None if y is None else _labels(x, y, target_column)
     return numpy_input_fn(
-        {key: x[name] for key, name in zip(_keys_of(names), names, strict=True)},
+        {key: x[name] for key, name in zip(keys_of(names), names, strict=True)},
         labels,
         batch_size,
         num_epochs,
@@ -87,10 +87,10 @@ def pandas_input_fn(
     )
 
 
-def _keys_of(names: list[Any]) -> list[Any]:
+def keys_of(names: list[Any]) -> list[Any]:
     """What the columns are called in a batch, whose keys are strings.
 
-    >>> _keys_of([0, 5, 10]), _keys_of(["b", "a"])
+    >>> keys_of([0, 5, 10]), keys_of(["b", "a"])
     (['00', '05', '10'], ['b', 'a'])
     """
     if not all(isinstance(name, (int, np.integer)) and name >= 0 for name in names):
