@@ -310,7 +310,7 @@ class _BatchFunctions:
         return kernels.num_rows(batch.get(points_of))
 
     def mean_distance(self, batch: Batch) -> float:
-        return self.loss(batch) / self.num_examples(batch)
+        return _quotient(self.loss(batch), self.num_examples(batch))
 
     def states(self, batch: Batch) -> tuple[ClusterState, ClusterState]:
         """The states before and after the update of the batch."""
@@ -328,6 +328,11 @@ class _BatchFunctions:
         points, centers = batch.get(points_of), batch.variables[CLUSTERS]
         check_width(points, centers.shape[1], batch.index)
         return points, centers
+
+
+@kernels.in_usual_float_mode
+def _quotient(dividend: float, divisor: int) -> float:
+    return dividend / divisor
 
 
 def _projector_hooks(config: RunConfig) -> list[SessionRunHook]:
@@ -370,6 +375,11 @@ def centers_of(value: Any, name: str) -> NDArray[Any]:
     rows = convert_features(value, name)
     if isinstance(rows, dict):
         raise TypeError(f"{name} must not be a dict: it says no order of columns")
+    return _dense(rows)
+
+
+@kernels.in_usual_float_mode
+def _dense(rows: kernels.Points) -> NDArray[Any]:
     return rows.toarray() if is_sparse(rows) else np.asarray(rows)
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from centroids.checkpoint_names import DamagedCheckpointError, NewerCheckpointError
 from centroids.estimator.safetensors_file import parts_of
+from centroids.kernels.float_mode import in_usual_float_mode
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "centroids"
@@ -88,6 +89,7 @@ def json_part(value: Any) -> Any:
     return None
 
 
+@in_usual_float_mode
 def serialize(checkpoint: Checkpoint) -> bytes:
     """Returns the bytes of a checkpoint file. Equal checkpoints give equal bytes.
 
@@ -188,6 +190,7 @@ def _read_header(file: BinaryIO, path: str) -> tuple[dict[str, Any], int]:
     return header, length
 
 
+@in_usual_float_mode
 def deserialize(data: bytes, path: str) -> Checkpoint:
     """Returns the checkpoint whose file holds `data`. The arrays are writable copies.
 

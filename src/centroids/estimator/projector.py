@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from centroids.estimator.session_run_hook import Coordinator, SessionRunHook
 from centroids.files import absolute, make_folders, read_regular, replace_file
+from centroids.kernels.float_mode import in_usual_float_mode
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
@@ -59,6 +60,7 @@ class ProjectorHook(SessionRunHook):
             write_projector(self._output_dir, self._tensor, rows, columns)
 
 
+@in_usual_float_mode
 def write_projector(
     output_dir: str, name: str, rows: ArrayLike, columns: Mapping[str, ArrayLike]
 ) -> None:

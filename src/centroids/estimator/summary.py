@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.kernels.float_mode import in_usual_float_mode
+
 # Two writers of one process may open files in one folder at the same instant.
 _file_numbers = itertools.count()
 
@@ -51,6 +53,7 @@ class EventWriter:
         self._records: Any = None
         self._event_type: Any = None
 
+    @in_usual_float_mode
     def add_scalars(self, values: Mapping[str, Any], step: int) -> None:
         """Writes one scalar per tag and flushes, so that a live TensorBoard sees them.
 
@@ -75,6 +78,7 @@ class EventWriter:
                 event.summary.value.add(tag=tag, simple_value=number)
         self._write(event)
 
+    @in_usual_float_mode
     def add_histograms(self, values: Mapping[str, Any], step: int) -> None:
         """Writes one histogram per tag, of 30 buckets between its lowest and highest value.
 

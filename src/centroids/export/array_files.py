@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from centroids.export.columns import Columns, check_columns
 from centroids.export.destination import as_float32, check_destination, write_whole
 from centroids.export.shift import shift_of
+from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.functions import prepare_centers
 
 
+@in_usual_float_mode
 def write_npz(
     path: str | os.PathLike[str],
     centers: NDArray[Any],
@@ -65,6 +67,7 @@ def write_npz(
     return file
 
 
+@in_usual_float_mode
 def write_npy(path: str | os.PathLike[str], centers: NDArray[Any]) -> str:
     """Writes centers as one array [k, d] in their own type.
 
@@ -85,6 +88,7 @@ def write_npy(path: str | os.PathLike[str], centers: NDArray[Any]) -> str:
     return file
 
 
+@in_usual_float_mode
 def write_faiss(path: str | os.PathLike[str], centers: NDArray[Any], distance_metric: str) -> str:
     """Writes centers as a flat faiss index, whose ids are the indices of the clusters.
 

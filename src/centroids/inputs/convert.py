@@ -21,6 +21,7 @@ from centroids.inputs.sparse import (
     csr_of_torch,
     is_sparse_type,
 )
+from centroids.kernels.float_mode import in_usual_float_mode
 
 Rows: TypeAlias = NDArray[Any] | Sparse
 Columns: TypeAlias = Rows | dict[str, Rows]
@@ -203,13 +204,21 @@ def _convert_rows(value: Any, name: str) -> Rows:
                 f"{name} must be an array, a sparse matrix, a table, a tensor, a list of numbers "
                 f"or a dict of these; got {_describe(value)}"
             )
-        rows = converter(value, name)
+        if converter is _array_of_any:  # nothing is computed, and `__array__` may be anyone's
+            rows = converter(value, name)
+        else:
+            rows = _convert_by(converter, value, name)
     if rows.ndim == 0:
         raise ValueError(
             f"{name} must have the shape [n, d] or [n], got the single value {value!r}; a batch of "
             "one point is [point]"
         )
     return rows
+
+
+@in_usual_float_mode
+def _convert_by(converter: _Converter, value: Any, name: str) -> Rows:
+    return converter(value, name)
 
 
 def _check_numbers(rows: Rows, name: str) -> Rows:
