@@ -11,6 +11,7 @@ import pytest
 
 import centroids
 from centroids.cli import training_plan
+from centroids.cli.input_file import InputFile
 from centroids.cli.settings import Settings, read_settings, write_settings
 from tests.cli.run_here import run_here as run
 
@@ -38,12 +39,14 @@ def test_a_mini_batch_model_stays_one(folder: Path) -> None:
     options = ["--batch-size", "50", "--no-shuffle", "--seed", "7"]
     run(folder, "train", "points.npy", "model", "-k", "3", *options)
     again = run(folder, "train", "points.npy", "model").stdout
-    assert "holds a model of 30 steps: going on with it, in mini-batches" in again
+    assert "Continuing the model in model (30 steps so far), in mini-batches." in again
     assert "Trained 30 mini-batch steps" in again  # 5 passes of 6 batches, as before
     whole = centroids.KMeansClustering(3, model_dir=str(folder / "model"))
     assert whole.get_variable_value("global_step") == 60
     want = {"version": 1, "use_mini_batch": True, "batch_size": 50, "shuffle": False, "seed": 7}
-    assert kept(folder) == {**want, "mini_batch_steps_per_iteration": 1}
+    found = kept(folder)
+    assert [file["num_bytes"] for file in found.pop("inputs")] == [9728]
+    assert found == {**want, "mini_batch_steps_per_iteration": 1}
 
 
 @pytest.mark.parametrize("mode", ["full-batch", "mini-batch"])
@@ -155,6 +158,7 @@ def test_how_text_is_written_is_kept(folder: Path) -> None:
         ('{"version": 1, "relative_tolerance": NaN}', "its relative_tolerance is nan"),
         ('{"version": 1, "columns": [null]}', "its columns is [None]"),
         ('{"version": 1, "text": {"decimal": "x"}}', "its text is"),
+        ('{"version": 1, "inputs": [{"num_bytes": 1}]}', "its inputs is"),
         ('{"version": 1, "colour": 3}', "unknown setting 'colour'"),
         ("\xff", "is damaged"),
     ],
@@ -187,7 +191,8 @@ def test_options_for_new_models_are_not_ignored_in_silence(folder: Path) -> None
 
 
 def test_any_damage_of_settings_is_told_or_harmless(tmp_path: Path) -> None:
-    settings = Settings(True, 50, False, 2, 0.5, 7, ("a", "b"), {"decimal": ","}, 12)
+    inputs = (InputFile(40, 9, "ab"), InputFile(0, 8, "cd"))
+    settings = Settings(True, 50, False, 2, 0.5, 7, ("a", "b"), {"decimal": ","}, 12, inputs)
     write_settings(tmp_path, settings)
     assert read_settings(tmp_path) == settings
     file = tmp_path / "settings.json"

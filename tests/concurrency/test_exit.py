@@ -48,10 +48,47 @@ def train():
 """
 )
 
+TRAIN_ASYNCHRONOUSLY = (
+    COMPUTE
+    + """
+writing, sync = threading.Event(), os.fsync
+
+def never(descriptor):
+    if not inside.is_set():  # before the first step
+        return sync(descriptor)
+    writing.set()
+    time.sleep(600)
+
+class Inside(centroids.SessionRunHook):
+    def after_run(self, run_context, run_values):
+        inside.set()
+        if run_context.session.global_step == 2:
+            writing.wait()
+
+os.fsync = never
+
+def train():
+    config = centroids.RunConfig(save_checkpoints_steps=1, asynchronous_checkpoints=True)
+    model = centroids.KMeansClustering(
+        300, sys.argv[1], initial_clusters=points[:300], config=config
+    )
+    model.train(lambda: points, hooks=[Inside()])
+
+def when_it_is_written():
+    in_a_thread(train)
+    writing.wait()
+"""
+)
+
 PROGRAMS = {
     "a kernel in a daemon thread": (COMPUTE + "in_a_thread(compute)", 0),
     "kernels in many daemon threads": (COMPUTE + "[in_a_thread(compute) for _ in range(5)]", 0),
     "a training in a daemon thread": (TRAIN + "in_a_thread(train)", 0),
+    "a checkpoint in the background": (TRAIN_ASYNCHRONOUSLY + "when_it_is_written()", 0),
+    "sys.exit while one is written": (
+        TRAIN_ASYNCHRONOUSLY + "when_it_is_written(); sys.exit(6)",
+        6,
+    ),
     "sys.exit": (TRAIN + "in_a_thread(train); sys.exit(5)", 5),
     "an exception": (TRAIN + "in_a_thread(train); raise SystemExit('told')", 1),
     "os._exit": (TRAIN + "in_a_thread(train); os._exit(7)", 7),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -40,6 +42,7 @@ class Case:
         max_steps: Where to stop; None goes to the end of the input.
         save_steps: Steps between two checkpoints.
         keep: How many checkpoints are kept.
+        asynchronous: Whether a thread writes the checkpoints.
     """
 
     model: str
@@ -47,6 +50,7 @@ class Case:
     max_steps: int | None
     save_steps: int
     keep: int
+    asynchronous: bool = False
 
     def __str__(self) -> str:
         """The case as Python code."""
@@ -59,6 +63,7 @@ class Case:
             keep_checkpoint_max=self.keep,
             save_summary_steps=1,
             log_step_count_steps=None,
+            asynchronous_checkpoints=self.asynchronous,
         )
         return KMeansClustering(
             NUM_CLUSTERS, str(model_dir), random_seed=3, config=config, **MODELS[self.model]
@@ -67,7 +72,24 @@ class Case:
     def train(self, model_dir: Path, data: Path, **arguments: Any) -> KMeansClustering:
         """Trains, or goes on with it, as a user's script would that is started again."""
         input_fn = INPUTS[self.input](data)
-        return self.estimator(model_dir).train(input_fn, max_steps=self.max_steps, **arguments)
+        with _slow_disk() if self.asynchronous else contextlib.nullcontext():
+            return self.estimator(model_dir).train(input_fn, max_steps=self.max_steps, **arguments)
+
+
+@contextlib.contextmanager
+def _slow_disk() -> Iterator[None]:
+    """Lets syncs take their time, so that steps go on while a checkpoint is written."""
+    sync = os.fsync
+
+    def slow_sync(descriptor: int) -> None:
+        time.sleep(0.002)
+        sync(descriptor)
+
+    os.fsync = slow_sync
+    try:
+        yield
+    finally:
+        os.fsync = sync
 
 
 def draw_case(generator: random.Random) -> Case:
@@ -84,6 +106,7 @@ def draw_case(generator: random.Random) -> Case:
         max_steps=generator.randint(8, 30) if endless or generator.random() < 0.5 else None,
         save_steps=generator.choice([1, 1, 2, 3]),
         keep=generator.choice([1, 2, 5]),
+        asynchronous=generator.random() < 0.3,
     )
 
 

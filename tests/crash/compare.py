@@ -10,6 +10,7 @@ from pathlib import Path
 from centroids.estimator import Checkpoint, load_latest
 
 _FOR_TENSORBOARD = re.compile(r"tfevents|projector_config\.pbtxt$|\.tsv$")
+_CHECKPOINT = re.compile(r"model\.ckpt-\d+\.safetensors")
 
 
 class CrashFailure(Exception):
@@ -47,6 +48,26 @@ def names_of_checkpoints(model_dir: Path) -> list[str]:
     """The paths of all files but those for TensorBoard."""
     files = [path.relative_to(model_dir) for path in model_dir.rglob("*") if path.is_file()]
     return sorted(str(path) for path in files if not _FOR_TENSORBOARD.search(path.name))
+
+
+def check_names_of_some(names: list[str], expected: list[str], keep: int) -> None:
+    """Checks the files of a training that was interrupted, or whose checkpoints are asynchronous.
+
+    Which of them are written depends on the signals and on the disk, but for the last.
+
+    Args:
+        names: Those of its files.
+        expected: Those of a training that waited for the disk.
+        keep: How many checkpoints are kept.
+
+    Raises:
+        CrashFailure: If there are more checkpoints than are kept, if the last one is missing, or
+            other files are missing or too many.
+    """
+    ours, theirs = (set(filter(_CHECKPOINT.fullmatch, those)) for those in (names, expected))
+    last = max(theirs, key=lambda name: (len(name), name))
+    if len(ours) > keep or last not in ours or set(names) - ours != set(expected) - theirs:
+        raise CrashFailure(f"the files are {names}, and those of another training {expected}")
 
 
 def differences(left: Checkpoint, right: Checkpoint) -> list[str]:

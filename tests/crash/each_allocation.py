@@ -54,16 +54,27 @@ class Kind:
 KINDS = {"C++": Kind(1, 1), "arrays": Kind(0, 70_000)}
 
 
+@dataclass(frozen=True)
 class Large:
-    """A training with arrays that are large enough to count: of points and of centers."""
+    """A training with arrays that are large enough to count: of points and of centers.
+
+    Attributes:
+        asynchronous: Whether a thread writes the checkpoints.
+    """
+
+    asynchronous: bool = False
 
     def __str__(self) -> str:
-        return "large arrays"
+        return "large arrays" + ", asynchronous checkpoints" * self.asynchronous
 
     def train(self, model_dir: Path, data: Path) -> object:
         """Trains, or goes on with it."""
         points = np.random.default_rng(0).normal(size=(4000, 24)).astype(np.float32)
-        config = RunConfig(save_checkpoints_steps=2, log_step_count_steps=None)
+        config = RunConfig(
+            save_checkpoints_steps=1 if self.asynchronous else 2,
+            log_step_count_steps=None,
+            asynchronous_checkpoints=self.asynchronous,
+        )
         model = KMeansClustering(1500, str(model_dir), random_seed=3, config=config)
         input_fn = numpy_input_fn(points, batch_size=2000, num_epochs=2, shuffle=True)
         return model.train(input_fn, max_steps=4)
@@ -71,6 +82,7 @@ class Large:
 
 CASES = (
     Large(),
+    Large(asynchronous=True),
     Case("full batch", "array", max_steps=4, save_steps=2, keep=2),
     Case("k-means++", "epochs", max_steps=4, save_steps=2, keep=2),
     Case("multi-step", "slow", max_steps=6, save_steps=3, keep=2),

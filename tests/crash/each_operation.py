@@ -1,6 +1,7 @@
-"""Makes each file operation of a training and of an export go wrong, one after another.
+"""Makes each file operation of a training, an export or a prediction go wrong, one by one.
 
-    python -m tests.crash.each_operation training|export [--sample 50] [--seed 7]
+    python -m tests.crash.each_operation training|asynchronous|export|prediction [--sample 50]
+        [--seed 7]
 
 All operations are counted in one run; then it is repeated with each fault at each of them.
 Linux only, and it needs a C compiler.
@@ -16,14 +17,16 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import centroids
-from centroids import CheckpointSaverListener
+from centroids import CheckpointSaverListener, SessionRunHook
 from centroids.estimator import Checkpoint, read_checkpoint
+from tests.crash import predictions
 from tests.crash.cases import Case, points, prepare
 from tests.crash.compare import (
     CrashFailure,
@@ -73,6 +76,8 @@ class Training:
 
     folder: Path
     data: Path
+    case: ClassVar[Case] = CASE
+    hooks: ClassVar[list[SessionRunHook]] = []
 
     def prepare(self) -> list[str]:
         outcome = self._train(self.folder / "expected", -1, FAULTS["EIO"])
@@ -112,8 +117,8 @@ class Training:
             self._resume(model_dir)
 
     def _train(self, model_dir: Path, at: int, fault: Fault) -> Outcome:
-        listeners = [_PrintSaves()]
-        work = lambda: CASE.train(model_dir, self.data, saving_listeners=listeners)  # noqa: E731
+        arguments = {"hooks": self.hooks, "saving_listeners": [_PrintSaves()]}
+        work = lambda: self.case.train(model_dir, self.data, **arguments)  # noqa: E731
         return run_with_fault(work, model_dir, at, fault)
 
     def _check_newest(self, model_dir: Path, outcome: Outcome) -> Checkpoint | None:
@@ -148,6 +153,26 @@ class Training:
         names = names_of_checkpoints(model_dir)
         if names != self._names:
             raise CrashFailure(f"the files are {names}, without faults {self._names}")
+
+
+class _WaitForThread(SessionRunHook):
+    """Makes the operations of a training as many as those of another one.
+
+    The thread writes while the others of the step go on: their events, for example.
+    """
+
+    def before_run(self, run_context: Any) -> None:
+        until = time.monotonic() + 60
+        while any(thread.name == "centroids-writer" for thread in threading.enumerate()):
+            assert time.monotonic() < until
+            time.sleep(0.0001)
+
+
+class Asynchronous(Training):
+    """The same while a thread writes the checkpoints."""
+
+    case = replace(CASE, asynchronous=True)
+    hooks: ClassVar[list[SessionRunHook]] = [_WaitForThread()]
 
 
 @dataclass
@@ -196,6 +221,58 @@ class Export:
         return run_with_fault(work, base, at, fault)
 
 
+@dataclass
+class Prediction:
+    """A prediction that goes on with an interrupted one. What is at its place is whole; after any
+    fault --resume comes to the same bits.
+
+    Attributes:
+        folder: Where the outputs go.
+        data: Not used.
+    """
+
+    folder: Path
+    data: Path
+
+    def prepare(self) -> list[str]:
+        predictions.prepare(self.folder)
+        predictions.save_often(300, 0.0)
+        self._job = predictions.Job(self.folder, "points.npy", "out.npy", distances=False)
+        self._whole = self._job.whole(self.folder / "whole")
+        self._begun = self.folder / "begun"
+        self._begun.mkdir()
+        predictions.interrupted(self._job, self._begun, 2)
+        outcome = self._resume(-1, FAULTS["EIO"])
+        if outcome.code != 0 or "Going on after 600 rows" not in outcome.output:
+            raise CrashFailure(f"the prediction without faults failed:\n{outcome.output}")
+        return operations_of(outcome)
+
+    def check(self, at: int, fault: Fault) -> None:
+        outcome = self._resume(at, fault)
+        _check_outcome(outcome, fault)
+        output = self._place / self._job.output
+        if output.exists() and output.read_bytes() != self._whole:
+            raise CrashFailure("the file is not whole")
+        if "\ndone" in outcome.output and not output.exists():
+            raise CrashFailure("it ended, but the file is not there")
+        is_done = output.exists()
+        again = run_forked(lambda: self._job.run(self._place, "--resume"))
+        if again.code != 0 or output.read_bytes() != self._whole:
+            raise CrashFailure(f"going on failed:\n{again.output}")
+        if os.listdir(self._place) != [output.name]:
+            raise CrashFailure(f"these files stay behind: {os.listdir(self._place)}")
+        if not is_done and "Going on after" not in again.output:
+            raise CrashFailure(f"it began anew:\n{again.output}")
+
+    def _resume(self, at: int, fault: Fault) -> Outcome:
+        self._place = self.folder / "place"
+        shutil.rmtree(self._place, ignore_errors=True)
+        shutil.copytree(self._begun, self._place)
+        return run_with_fault(
+            lambda: self._job.run(self._place, "--resume"), self._place, at, fault
+        )
+
+
 def _contents(folder: Path) -> dict[str, bytes]:
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
@@ -231,10 +308,18 @@ def check_all(experiment: Experiment, sample: int | None, seed: int) -> str:
     return f"{len(chosen)} faults at {len(operations)} operations in {seconds:.0f} s, seed {seed}"
 
 
+KINDS: dict[str, type[Training] | type[Export] | type[Prediction]] = {
+    "training": Training,
+    "asynchronous": Asynchronous,
+    "export": Export,
+    "prediction": Prediction,
+}
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description="Makes each file operation go wrong.")
-    parser.add_argument("what", choices=["training", "export"])
+    parser.add_argument("what", choices=list(KINDS))
     parser.add_argument("--sample", type=int, help="only so many, drawn at random")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
     arguments = parser.parse_args()
@@ -243,9 +328,8 @@ def main() -> None:
         if not is_loaded():
             sys.exit(run_with_library(folder))
         data = prepare(folder)
-        kinds: dict[str, type[Training] | type[Export]] = {"training": Training, "export": Export}
         try:
-            print(check_all(kinds[arguments.what](folder, data), arguments.sample, arguments.seed))
+            print(check_all(KINDS[arguments.what](folder, data), arguments.sample, arguments.seed))
         except CrashFailure as failure:
             sys.exit(f"FAILED: {failure}\n  seed {arguments.seed}")
 

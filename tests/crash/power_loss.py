@@ -1,12 +1,14 @@
 """Lets the power fail after each operation of a training and of exports, and looks at what is left.
 
-    python -m tests.crash.power_loss [training|resumed|export|file ...] [--choices 20] [--seed 7]
+    python -m tests.crash.power_loss [training|asynchronous|resumed|export|file|prediction ...]
+        [--choices 20]
 
 What a program does is recorded once. Then, for each operation, `disk.py` works out what the disk
 may hold if the power fails after it: all that was synced, and any of the rest. What must hold: the
 newest checkpoint is whole and at least the last one whose saving had ended; exports are whole or
-not there, and there once the call has returned. At last it is made sure that a program that forgets
-to sync would have been found out. Linux only, and it needs a C compiler.
+not there, and there once the call has returned; a prediction that is gone on with comes to its end.
+At last it is made sure that a program that forgets to sync would have been found out. Linux only,
+and it needs a C compiler.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -31,6 +33,7 @@ import centroids
 from centroids import CheckpointSaverListener
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.export.array_files import write_npz
+from tests.crash import predictions
 from tests.crash.cases import Case, points, prepare
 from tests.crash.compare import CrashFailure, differences, load
 from tests.crash.disk import Disk, Operation, State, read_record, read_state, write_state
@@ -66,12 +69,13 @@ class Training:
 
     folder: Path
     data: Path
+    case: ClassVar[Case] = CASE
 
     def __post_init__(self) -> None:
         self._resumed = 0
-        run_forked(lambda: CASE.train(self.folder / "expected", self.data))
+        every = replace(self.case, keep=0, asynchronous=False)
+        run_forked(lambda: replace(every, keep=2).train(self.folder / "expected", self.data))
         self._expected = load(self.folder / "expected")
-        every = replace(CASE, keep=0)
         run_forked(lambda: every.train(self.folder / "every", self.data))
         # The last step is saved twice: on time, and at the end.
         self._known = [self._expected]
@@ -87,7 +91,7 @@ class Training:
                 mark(global_step_value)
 
         model_dir = root / "models" / "model"
-        CASE.train(model_dir, self.data, saving_listeners=[MarkSaves()])
+        self.case.train(model_dir, self.data, saving_listeners=[MarkSaves()])
         mark(self._expected.global_step)
 
     def check(self, root: Path, marks: list[str]) -> None:
@@ -110,9 +114,16 @@ class Training:
         if found.global_step == 0 and self._resumed:
             return
         self._resumed += 1
-        outcome = run_forked(lambda: CASE.train(model_dir, self.data))
+        outcome = run_forked(lambda: self.case.train(model_dir, self.data))
         if outcome.code != 0 or differences(load(model_dir), self._expected):
             raise CrashFailure(f"going on failed:\n{outcome.output}")
+
+
+class Asynchronous(Training):
+    """A training that goes on while a thread writes its checkpoints."""
+
+    # With a last step that is known to be one, so that there is one checkpoint of it.
+    case = replace(CASE, max_steps=9, save_steps=1, asynchronous=True)
 
 
 @dataclass
@@ -215,11 +226,65 @@ class File:
             raise CrashFailure(f"write {len(marks)} had ended, but the file is that of {step}")
 
 
-PROGRAMS: dict[str, type[Training] | type[Resumed] | type[Export] | type[File]] = {
+@dataclass
+class Prediction:
+    """A prediction in the place of another one that was interrupted.
+
+    The file is whole or not there; --resume goes on with either, and never mixes them.
+
+    Attributes:
+        folder: Where the model and the points go.
+        data: Not used.
+    """
+
+    folder: Path
+    data: Path
+
+    def __post_init__(self) -> None:
+        predictions.prepare(self.folder)
+        predictions.save_often(300, 0.0)
+        self._labels = predictions.Job(self.folder, "points.npy", "out.npy", distances=False)
+        self._distances = replace(self._labels, distances=True)
+        self._whole = {
+            job: job.whole(self.folder / f"whole-{job.distances}")
+            for job in (self._labels, self._distances)
+        }
+
+    def begin(self, root: Path) -> None:
+        predictions.interrupted(self._distances, root, 2)
+
+    def run(self, root: Path, mark: Callable[[object], None]) -> None:
+        self._labels.run(root)
+        mark("done")
+
+    def check(self, root: Path, marks: list[str]) -> None:
+        output = root / self._labels.output
+        if output.exists() and output.read_bytes() != self._whole[self._labels]:
+            raise CrashFailure("the file is not whole")
+        if marks and not output.exists():
+            raise CrashFailure("it had been written, but it is not there")
+        job = self._labels
+        outcome = run_forked(lambda: job.run(root, "--resume"))
+        if outcome.code != 0 and "was 'all_distances as .npy'" in outcome.output:
+            job = self._distances
+            outcome = run_forked(lambda: job.run(root, "--resume"))
+        if outcome.code != 0 or os.listdir(root) != [output.name]:
+            raise CrashFailure(f"going on failed, with {os.listdir(root)}:\n{outcome.output}")
+        if output.read_bytes() != self._whole[job]:
+            raise CrashFailure(f"what went on differs:\n{outcome.output}")
+        if "damaged" in outcome.output:
+            raise CrashFailure(f"rows of a journal were lost:\n{outcome.output}")
+
+
+PROGRAMS: dict[
+    str, type[Training] | type[Resumed] | type[Export] | type[File] | type[Prediction]
+] = {
     "training": Training,
+    "asynchronous": Asynchronous,
     "resumed": Resumed,
     "export": Export,
     "file": File,
+    "prediction": Prediction,
 }
 
 

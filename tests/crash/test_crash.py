@@ -65,6 +65,17 @@ def test_a_fault_at_each_operation_of_a_training() -> None:
 
 
 @needs_compiler
+def test_some_faults_in_a_training_with_asynchronous_checkpoints() -> None:
+    run_module("each_operation", "asynchronous", "--sample", "25", "--seed", "0")
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_a_fault_at_each_operation_of_a_training_with_asynchronous_checkpoints() -> None:
+    run_module("each_operation", "asynchronous", "--seed", SEED)
+
+
+@needs_compiler
 @needs_export
 def test_some_faults_in_an_export() -> None:
     run_module("each_operation", "export", "--sample", "30", "--seed", "0")
@@ -75,6 +86,28 @@ def test_some_faults_in_an_export() -> None:
 @pytest.mark.slow
 def test_a_fault_at_each_operation_of_an_export() -> None:
     run_module("each_operation", "export", "--seed", SEED)
+
+
+def test_some_killed_predictions() -> None:
+    run_module("predictions", "--kills", "8", "--seed", "0")
+
+
+@pytest.mark.slow
+def test_many_killed_predictions(capsys: pytest.CaptureFixture[str]) -> None:
+    output = run_module("predictions", "--kills", KILLS, "--seed", SEED)
+    with capsys.disabled():
+        tell(output)
+
+
+@needs_compiler
+def test_some_faults_in_a_prediction() -> None:
+    run_module("each_operation", "prediction", "--sample", "20", "--seed", "0")
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_a_fault_at_each_operation_of_a_prediction() -> None:
+    run_module("each_operation", "prediction", "--seed", SEED)
 
 
 @needs_compiler

@@ -23,6 +23,7 @@ def test_fields_and_defaults() -> None:
         "save_summary_steps": 100,
         "save_checkpoints_steps": None,
         "save_checkpoints_secs": 600,
+        "asynchronous_checkpoints": False,  # the one that r1.4 does not have
         "session_config": None,
         "keep_checkpoint_max": 5,
         "keep_checkpoint_every_n_hours": 10000,

@@ -6,7 +6,9 @@ warnings alike.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import re
 import shlex
 import sys
@@ -112,6 +114,16 @@ class _Warnings(logging.Handler):
         if text not in self._shown:
             self._shown.add(text)
             typer.echo(f"centroids: {text}", err=True)
+
+
+@contextmanager
+def silenced(quiet: bool) -> Iterator[None]:
+    """Lets nothing through to standard output, for a command that only tells of itself there."""
+    with contextlib.ExitStack() as stack:
+        if quiet:
+            nothing = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            stack.enter_context(contextlib.redirect_stdout(nothing))
+        yield
 
 
 @contextmanager

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import io
-import re
-import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.fresh import newest_aside
-from centroids.cli.points import find_points
+from centroids.cli.points import ENDINGS, find_points
+from centroids.cli.predictions import (
+    Prediction,
+    describe_input,
+    print_predictions,
+    write_predictions,
+)
 from centroids.cli.text_options import GivenText
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
-from centroids.export.destination import check_destination
 from centroids.export.tensorflow_checkpoint import find_tensorflow_checkpoint
-from centroids.files import new_file, remove_leftovers
 from centroids.inputs.bad_rows import BadRows
 
 _BATCH_SIZE = 1 << 14
@@ -50,6 +47,7 @@ def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoi
     """
     if checkpoint_path is not None:
         return read_checkpoint(checkpoint_path)
+    check_is_folder(model_dir)
     checkpoint = find_checkpoint(model_dir)
     if checkpoint is None:
         old = newest_aside(model_dir)
@@ -59,6 +57,15 @@ def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoi
             f"{model_dir} --num-clusters K"
         )
     return checkpoint
+
+
+def check_is_folder(model_dir: Path) -> None:
+    """Raises a ValueError if it is a file, as where the arguments are the wrong way round."""
+    if not model_dir.is_file():
+        return
+    if model_dir.suffix.lower() in ENDINGS:
+        raise ValueError(f"{model_dir} is a file of points; the model folder comes first")
+    raise ValueError(f"{model_dir} is a file; the folder of a trained model is needed")
 
 
 def model_of(checkpoint: Checkpoint, model_dir: Path) -> KMeansClustering:
@@ -104,25 +111,32 @@ def predict(
     points: Path,
     output: Path,
     distances: bool,
+    resume: bool,
     columns: list[str] | None,
     text: GivenText,
+    *,
+    quiet: bool = False,
 ) -> None:
     """Writes the nearest cluster of each point, or its distances to all centers."""
+    is_file = str(output) != "-"
+    if resume and not is_file:
+        raise ValueError("--resume needs a file to go on with: give --output, too")
     model = open_model(model_dir)
-    key = model.ALL_DISTANCES if distances else model.CLUSTER_INDEX
+    rows = batch_size(model, distances=distances)
     file = find_points(points, columns, text, model_dir)
-    predictions = model.predict(
-        file.open(batch_size(model, distances=distances)),
-        predict_keys=[key],
+    prediction = Prediction(
+        model,
+        key=model.ALL_DISTANCES if distances else model.CLUSTER_INDEX,
+        input=describe_input(points, file.columns, file.text, rows),
+        input_fn=file.open(rows),
         hooks=[ProgressBarHook(description="predicting", value=None)],
-        yield_single_examples=False,
     )
-    batches = (batch[key] for batch in predictions)
-    if str(output) == "-":
-        _write_text(sys.stdout, batches)
+    if not is_file:
+        print_predictions(prediction)
         return
-    rows = write_rows(output, batches)
-    typer.echo(f"Wrote {rows:,} rows to {output}", err=True)
+    count = write_predictions(prediction, output, resume=resume)
+    if not quiet:
+        typer.echo(f"Wrote {count:,} rows to {output}", err=True)
 
 
 def evaluate(
@@ -145,64 +159,3 @@ def evaluate(
     typer.echo(f"steps of training {int(result['global_step']):,}")
     typer.echo(f"mean distance     {result['mean_distance']:.6g} ({metric})")
     typer.echo(f"sum of distances  {total:.8g}")
-
-
-def write_rows(path: Path, batches: Iterable[NDArray[Any]]) -> int:
-    """Writes batches into a .npy or .csv file, whole or not at all.
-
-    Returns:
-        The number of rows.
-
-    Raises:
-        ValueError: If the name ends in something else.
-        OSError: If the file cannot be written; it names `path`, not the temporary file.
-    """
-    ending = path.suffix.lower()
-    if ending not in (".npy", ".csv"):
-        raise ValueError(f"the output must be a .npy or .csv file or -, got {path}")
-    check_destination(path)
-    remove_leftovers(str(path.parent), re.escape(path.name))
-    with new_file(str(path)) as file:
-        if ending == ".npy":
-            return _write_npy(file, iter(batches))
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        rows = _write_text(text, batches)
-        text.detach()
-        return rows
-
-
-def _write_npy(file: IO[bytes], batches: Iterator[NDArray[Any]]) -> int:
-    first = next(batches, np.empty(0, np.int32))
-
-    def write_header(rows: int) -> None:
-        file.seek(0)
-        np.lib.format.write_array_header_1_0(
-            file,
-            {
-                "descr": np.lib.format.dtype_to_descr(first.dtype),
-                "fortran_order": False,
-                "shape": (rows, *first.shape[1:]),
-            },
-        )
-
-    # The number of rows is known at the end; NumPy leaves room for it to grow in the header.
-    write_header(0)
-    end_of_header = file.tell()
-    rows = len(first)
-    file.write(np.ascontiguousarray(first).tobytes())
-    for batch in batches:
-        file.write(np.ascontiguousarray(batch).tobytes())
-        rows += len(batch)
-    write_header(rows)
-    if file.tell() != end_of_header:
-        raise OSError(f"cannot write {rows} rows as .npy: the header has no room; use .csv")
-    return rows
-
-
-def _write_text(file: IO[str], batches: Iterable[NDArray[Any]]) -> int:
-    rows = 0
-    for batch in batches:
-        integers = batch.dtype.kind in "iu"
-        np.savetxt(file, batch, delimiter=",", fmt="%d" if integers else "%.9g")
-        rows += len(batch)
-    return rows

@@ -62,7 +62,8 @@ NumClusters = Annotated[
     typer.Option(
         "--num-clusters",
         "-k",
-        help="How many clusters. Needed for a new model only, unless --initial-clusters is a file.",
+        help="How many clusters. Needed for a new model only, unless --initial-clusters is a file "
+        "or --fresh takes the number of the old model.",
     ),
 ]
 DistanceMetric = Annotated[
@@ -128,8 +129,8 @@ RelativeTolerance = Annotated[
     float | None,
     typer.Option(
         help="For full batches: stop when a step lowers the loss by no more than this share "
-        "of it. It does not depend on the units of the points. 0 goes on until the loss falls "
-        "no more. Default: that of the model, else 0.0001."
+        "of it. It does not depend on the units of the points. 0: until the loss stops falling. "
+        "Default: that of the model, else 0.0001."
     ),
 ]
 Shuffle = Annotated[
@@ -143,7 +144,7 @@ Shuffle = Annotated[
 Seed = Annotated[
     int | None,
     typer.Option(
-        help="Of the first centers and of shuffling: equal seeds give equal results. "
+        help="Seed for the initial centers and for shuffling: equal seeds give equal results. "
         "Default: that of the model, else 0."
     ),
 ]
@@ -151,8 +152,9 @@ Fresh = Annotated[
     bool,
     typer.Option(
         "--fresh",
-        help="Make a new model, with nothing of the one in MODEL_DIR. The old folder is "
-        "renamed to MODEL_DIR.old-1 (or the next number), never deleted.",
+        help="Make a new model in place of the one in MODEL_DIR, with its number of clusters, "
+        "metric and settings where the command line has no others. The old folder is renamed to "
+        "MODEL_DIR.old-1 (or the next number), never deleted.",
     ),
 ]
 RestartInput = Annotated[
@@ -161,6 +163,12 @@ RestartInput = Annotated[
         "--restart-input",
         help="For mini-batches: begin the file at its beginning, for another file than in the "
         "last training.",
+    ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="Print errors and warnings only, as for a job of every night."
     ),
 ]
 

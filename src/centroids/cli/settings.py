@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from centroids.cli.input_file import InputFile
 from centroids.estimator import Checkpoint
 from centroids.estimator.checkpoint_folder import find_entries
 from centroids.files import read_regular, replace_file
@@ -37,6 +38,7 @@ class Settings:
         text: How the text file was written that it was trained with, as far as that was said: the
             fields of a TextFormat that were not the default.
         ends_at_step: At which step the last call of train is to end, for one that goes on with it.
+        inputs: The file that its mini-batches are read from, and the one before that, newest first.
     """
 
     use_mini_batch: bool | None = None
@@ -48,6 +50,7 @@ class Settings:
     columns: tuple[str | int, ...] | None = None
     text: Mapping[str, Any] | None = None
     ends_at_step: int | None = None
+    inputs: tuple[InputFile, ...] | None = None
 
 
 def read_settings(
@@ -166,8 +169,11 @@ def _parse(data: bytes) -> Settings:
             raise ValueError(f"it has the unknown setting {name!r}")
         if not _CHECKS[name](value):
             raise ValueError(f"its {name} is {value!r}")
-    columns = values.pop("columns", None)
-    return Settings(**values, columns=None if columns is None else tuple(columns))
+    if "columns" in values:
+        values["columns"] = tuple(values["columns"])
+    if "inputs" in values:
+        values["inputs"] = tuple(InputFile(**file) for file in values["inputs"])
+    return Settings(**values)
 
 
 def _read_old_columns(model_dir: Path) -> tuple[str | int, ...] | None:
@@ -208,6 +214,21 @@ def _are_columns(value: object) -> bool:
     return isinstance(value, list) and value != [] and all(type(v) in (str, int) for v in value)
 
 
+def _are_inputs(value: object) -> bool:
+    return isinstance(value, list) and value != [] and all(map(_is_input, value))
+
+
+def _is_input(value: object) -> bool:
+    is_count = _is_integer(0)
+    return (
+        isinstance(value, dict)
+        and value.keys() == {field.name for field in dataclasses.fields(InputFile)}
+        and is_count(value["after_step"])
+        and is_count(value["num_bytes"])
+        and isinstance(value["digest"], str)
+    )
+
+
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "use_mini_batch": _is_bool,
     "batch_size": _is_integer(1),
@@ -218,4 +239,5 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "columns": _are_columns,
     "text": _is_text_format,
     "ends_at_step": _is_integer(1),
+    "inputs": _are_inputs,
 }

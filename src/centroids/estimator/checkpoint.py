@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.checkpoint_names import DamagedCheckpointError, NewerCheckpointError
-from centroids.estimator.safetensors_file import pack
+from centroids.estimator.safetensors_file import parts_of
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "centroids"
@@ -107,11 +107,17 @@ def serialize(checkpoint: Checkpoint) -> bytes:
     text = json.dumps(metadata, sort_keys=True)
     text = f'{{"sha256": "{_UNSEALED}", {text[1:]}'
     try:
-        data = pack(arrays, {_METADATA_KEY: text, **_FORMAT})
+        parts = parts_of(arrays, {_METADATA_KEY: text, **_FORMAT})
     except TypeError as error:
         types = ", ".join(f"{name}: {array.dtype}" for name, array in arrays.items())
         raise TypeError(f"a variable cannot be saved ({types}): {error}") from error
-    return data.replace(_UNSEALED.encode(), checksum(data).encode(), 1)
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    # Only the header is written anew: replacing in the whole would keep all threads from running.
+    length, header, *rest = parts
+    sealed = bytes(header).replace(_UNSEALED.encode(), digest.hexdigest().encode(), 1)
+    return b"".join([length, sealed, *rest])
 
 
 def checksum(data: bytes) -> str:

@@ -11,6 +11,7 @@ import stat
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from io import FileIO
 from types import TracebackType
 from typing import Self
@@ -71,6 +72,7 @@ class ModelDirLock:
         self._path = os.path.join(model_dir, LOCK_FILE)
         self._process = os.getpid()
         self._key: tuple[int, int] | None = None
+        self._ends_of_writing: list[Callable[[], object]] = []
 
     def __enter__(self) -> Self:
         if fcntl is not None:
@@ -120,11 +122,21 @@ class ModelDirLock:
             if error.errno in _BUSY:
                 raise self._lost("another training has locked it") from None
 
+    def before_release(self, end_writing: Callable[[], object]) -> None:
+        """Registers what waits until something else no longer writes into the folder.
+
+        Args:
+            end_writing: Called by each `release`.
+        """
+        self._ends_of_writing.append(end_writing)
+
     def release(self) -> None:
         """Lets go of the folder; may be called again, also after an interrupt within it."""
         file = self._file
         if file is None:
             return
+        for end_writing in self._ends_of_writing:
+            end_writing()
         # Not that of the training that has the folder now, nor as the child of who holds it.
         own = not file.closed and self._process == os.getpid() and self._key is not None
         if own and self._key == _key_of(self._path):

@@ -9,7 +9,7 @@ import numbers
 import operator
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Self
 
 from centroids.estimator.cluster import TF_CONFIG, ClusterSpec, Task, task_of_environment
@@ -23,7 +23,7 @@ _UNSET: Any = object()
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Settings of an Estimator's runs, with the fields and defaults of r1.4.
+    """Settings of an Estimator's runs, with the fields and defaults of r1.4, and one more.
 
     What r1.4 reads from the environment variable TF_CONFIG is read here too, when the object is
     made: `task_type`, `cluster_spec` and their like say what it holds. But one process trains a
@@ -43,6 +43,9 @@ class RunConfig:
         keep_checkpoint_every_n_hours: Of the checkpoints that would be deleted, one is kept for
             good each time this many hours have passed; None keeps none so.
         log_step_count_steps: Log loss and steps per second every this many steps; None for never.
+        asynchronous_checkpoints: Write the checkpoints that are due between the first step and the
+            last in a background thread: a step then waits for a copy of the variables, not for the
+            disk. Not of r1.4, and only by its name; see CheckpointSaverHook.
 
     Raises:
         ValueError: If a value is out of its range, both save_checkpoints_* are given, or TF_CONFIG
@@ -64,6 +67,7 @@ class RunConfig:
     keep_checkpoint_max: int | None = 5
     keep_checkpoint_every_n_hours: float | None = 10000
     log_step_count_steps: int | None = 100
+    asynchronous_checkpoints: bool = field(default=False, kw_only=True)
 
     # What TF_CONFIG said when the object was made; no field, as it is not to be replaced.
     _task: ClassVar[Task] = Task()
@@ -101,6 +105,11 @@ class RunConfig:
         self._check("keep_checkpoint_every_n_hours", minimum=0, whole=False)
         if self.keep_checkpoint_every_n_hours == 0:
             raise ValueError("keep_checkpoint_every_n_hours must be > 0 or None, not 0")
+        if not isinstance(self.asynchronous_checkpoints, bool):
+            raise ValueError(
+                "asynchronous_checkpoints must be True or False, not "
+                f"{self.asynchronous_checkpoints!r}"
+            )
 
     @property
     def cluster_spec(self) -> ClusterSpec:

@@ -19,8 +19,10 @@ _KINDS = {"u": "U", "i": "I", "f": "F"}
 _ALIGNMENT = 8
 
 
-def pack(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
-    """Returns the bytes of a safetensors file.
+def parts_of(
+    arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]
+) -> list[bytes | memoryview]:
+    """Returns the bytes of a safetensors file in their parts: two of the header, then each array.
 
     Args:
         arrays: By name; numbers or bool, contiguous, little-endian.
@@ -28,9 +30,9 @@ def pack(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> byt
 
     Raises:
         TypeError: If an array has a type that the format does not know.
-        MemoryError: If there is no room for them.
+        MemoryError: If there is no room for the header.
 
-    >>> pack({"a": np.array([1.0])}, {"of": "us"})[8:96].decode().rstrip()
+    >>> b"".join(parts_of({"a": np.array([1.0])}, {"of": "us"}))[8:96].decode().rstrip()
     '{"__metadata__":{"of":"us"},"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}'
     """
     types = {name: _type_of(name, array) for name, array in arrays.items()}
@@ -45,7 +47,7 @@ def pack(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> byt
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
     parts = [arrays[name].reshape(-1).view(np.uint8).data for name in names]
-    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
+    return [len(text).to_bytes(8, "little"), text, *parts]
 
 
 def _type_of(name: str, array: NDArray[Any]) -> str:

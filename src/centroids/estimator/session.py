@@ -48,7 +48,8 @@ class Session:
         spec: The spec whose functions run.
         num_examples: How many rows the batches have had so far.
         num_dropped_rows: How many bad rows were left out of them.
-        input_position: Where the input stands; see Checkpoint.
+        input_position: Where the input stands after the batch of the last step; before the first
+            one, where it stood for the restored checkpoint. See Checkpoint.
         finished: Whether the call of train is at its end.
         random: The model's random generator.
         lock: That of the model folder that is trained into; None outside of training.
@@ -134,9 +135,10 @@ class Session:
             self._evaluate(batch, plans)
         except BadRowError as error:
             raise error.at_origin(given.origin) from None
+        self.input_position = self._batches.position_after(given)
         if self._train_op is not None:
             self.variables["global_step"] = np.array(self.global_step + 1, np.int64)
-            self.input_position, self.finished = self._batches.position_after(given), False
+            self.finished = False
 
     def _evaluate(self, batch: Batch, plans: Sequence[Fetches]) -> None:
         for plan in plans:
@@ -147,10 +149,19 @@ class Session:
         if self._train_op is not None:
             batch.get(self._train_op)
 
-    def checkpoint(self) -> Checkpoint:
-        """Returns what a checkpoint of this moment holds. The arrays are not copied."""
+    def checkpoint(self, copies: Variables | None = None) -> Checkpoint:
+        """Returns what a checkpoint of this moment holds.
+
+        Args:
+            copies: Where the arrays are copied to, so that later steps do not change them: into
+                the arrays that are there (memory that was used before is copied to much faster), or
+                into new ones. None: they are not copied. The rest of a checkpoint is made anew by
+                each step, or never changes.
+        """
+        if copies is not None:
+            _copy(self.variables, copies)
         return Checkpoint(
-            variables=self.variables,
+            variables=self.variables if copies is None else copies,
             identity=self.spec.identity,
             params=self._params,
             input_position=self.input_position,
@@ -355,6 +366,17 @@ _NOTHING = SessionRunValues(None)
 
 def _has(hook: SessionRunHook, method: str) -> bool:
     return getattr(getattr(hook, method), "__func__", None) is not getattr(SessionRunHook, method)
+
+
+def _copy(variables: Variables, copies: Variables) -> None:
+    for name, given in variables.items():
+        value, known = np.asarray(given), copies.get(name)
+        if known is None or (known.shape, known.dtype) != (value.shape, value.dtype):
+            copies[name] = np.array(value, order="C")
+        else:
+            np.copyto(known, value)
+    for name in set(copies) - set(variables):
+        del copies[name]
 
 
 def _named_functions(spec: EstimatorSpec) -> dict[str, BatchFunction]:

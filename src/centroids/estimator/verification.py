@@ -160,8 +160,8 @@ def _place(found: Checkpoint) -> str:
     if position == UNKNOWN_POSITION:
         return "within an input that has no position"
     source, epoch = position.get("source"), position.get("epoch")
-    within = "" if not isinstance(source, str) else f" of {source}"
-    return f"in epoch {epoch}{within}" if isinstance(epoch, int) else f"at a position{within}"
+    within = "" if not isinstance(source, str) else f" over its {source} input"
+    return f"in pass {epoch + 1}{within}" if isinstance(epoch, int) else f"at a position{within}"
 
 
 def _verify_tensorflow(model_dir: str) -> Iterator[Verdict]:

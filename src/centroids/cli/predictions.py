@@ -1,0 +1,306 @@
+"""Writing predictions into a file, which another process can go on with."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import shlex
+import sys
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from centroids import KMeansClustering, SessionRunHook, __version__
+from centroids.cli.unfinished import (
+    DamagedJournalError,
+    OtherWorkError,
+    Progress,
+    UnfinishedFile,
+    Work,
+    check_same,
+)
+from centroids.export.destination import check_destination
+from centroids.inputs import TextFormat
+from centroids.inputs.source import Position
+
+_ENDINGS = (".npy", ".csv")
+_EXIT_OF_INTERRUPT = 130
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is to be predicted.
+
+    Attributes:
+        model: The model.
+        key: Which prediction of it.
+        input_fn: Gives a new source of the points.
+        input: What must be equal for the file of points to be the same; see `describe_input`.
+        hooks: Called around each batch.
+    """
+
+    model: KMeansClustering
+    key: str
+    input_fn: Callable[[], Any]
+    input: Work
+    hooks: list[SessionRunHook]
+
+    def run(self, *more_hooks: SessionRunHook, position: Position | None = None) -> Generator[Any]:
+        """The predictions of each batch.
+
+        Args:
+            more_hooks: Called around each batch, too.
+            position: After which place of the input to begin; None: at its beginning.
+        """
+        predictions = self.model.predict(
+            self.input_fn if position is None else lambda: self._source_after(position),
+            predict_keys=[self.key],
+            hooks=[*self.hooks, *more_hooks],
+            yield_single_examples=False,
+        )
+        with contextlib.closing(predictions):
+            for batch in predictions:
+                yield batch[self.key]
+
+    def _source_after(self, position: Position) -> Any:
+        source = self.input_fn()
+        try:
+            source.restore(position)
+        except ValueError as error:
+            raise OtherWorkError(f"{error}. Leave --resume out to begin anew") from error
+        return source
+
+
+def describe_input(
+    points: Path, columns: Iterable[str | int] | None, text: TextFormat, batch_size: int
+) -> Work:
+    """What must be equal for a file of points to be the same, wherever it lies.
+
+    Args:
+        points: The file.
+        columns: Those that are taken; None: all.
+        text: How it is written, if it is text.
+        batch_size: The rows that are read at once.
+
+    Raises:
+        OSError: If the file is not there.
+    """
+    status = points.stat()
+    seconds, rest = divmod(status.st_mtime_ns, 1_000_000_000)
+    changed = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest:09} UTC"
+    return {
+        "the size of the input in bytes": status.st_size,
+        "its time of change": changed,
+        "the columns": None if columns is None else list(columns),
+        "the format of text": asdict(text),
+        "the rows of a batch": batch_size,
+    }
+
+
+def print_predictions(prediction: Prediction) -> None:
+    """Writes predictions to standard output, as text."""
+    for batch in prediction.run():
+        _write_text(sys.stdout, batch)
+
+
+def write_predictions(prediction: Prediction, output: Path, *, resume: bool) -> int:
+    """Writes predictions into a .npy or .csv file, whole or not at all.
+
+    What has been written when the process is killed or the disk is full stays beside it.
+
+    Args:
+        prediction: What to write.
+        output: The file.
+        resume: Go on with what was written by an earlier process, if there is something.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ValueError: If the name ends in something else, or what is there is of another prediction.
+        OSError: If the file cannot be written, or another process writes it.
+        typer.Exit: After Ctrl-C.
+    """
+    ending = output.suffix.lower()
+    if ending not in _ENDINGS:
+        raise ValueError(f"the output must be a .npy or .csv file or -, got {output}")
+    check_destination(output)
+    work = {"what is written": f"{prediction.key} as {ending}", **prediction.input, **_VERSIONS}
+    with UnfinishedFile(output) as file:
+        begun = _go_on(file, work) if resume else None
+        if not resume:
+            _begin(file)
+        writer = _Writer(file, work, ending, _Watch(begun, file.partial))
+        try:
+            writer.write(prediction)
+        except OtherWorkError:  # what is there is of use for another call
+            raise
+        except KeyboardInterrupt:
+            writer.keep()
+            raise typer.Exit(_EXIT_OF_INTERRUPT) from None
+        except (TypeError, ValueError):  # the points, which must change
+            if begun is None:
+                file.discard()
+            raise
+        except BaseException:
+            writer.keep()
+            raise
+        return file.progress.rows
+
+
+def _begin(file: UnfinishedFile) -> None:
+    try:
+        journal = file.read_journal()
+    except (DamagedJournalError, OtherWorkError):
+        journal = None
+    if journal is not None:
+        typer.echo(
+            f"Beginning anew: {file.partial} held {journal.progress.rows:,} rows of an interrupted "
+            "prediction, which --resume goes on with.",
+            err=True,
+        )
+    file.begin()
+
+
+def _go_on(file: UnfinishedFile, work: Work) -> Work | None:
+    """Goes on with a file if that can be; returns the work that it was begun for."""
+    try:
+        journal = file.read_journal()
+        if journal is None:
+            file.begin()
+            return None
+        check_same(journal.work, work, file.partial)
+        file.go_on(journal.progress)
+    except DamagedJournalError as error:
+        typer.echo(f"Beginning anew: {error}.", err=True)
+        file.begin()
+        return None
+    typer.echo(f"Going on after {journal.progress.rows:,} rows.", err=True)
+    return journal.work
+
+
+class _Watch(SessionRunHook):
+    """Knows the model that predicts, and where the input stands after the batch predicted last.
+
+    Args:
+        expected: The work whose model it must be; None: any.
+        partial: The partial file of that, for messages.
+    """
+
+    position: Position | None = None
+
+    def __init__(self, expected: Work | None, partial: str) -> None:
+        self._expected, self._partial = expected, partial
+        self._model: Work | None = None
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        """Compares the model before anything is predicted."""
+        del coord
+        self._session = session
+        if self._expected is not None:
+            check_same(self._expected, self.model(), self._partial)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Remembers the position."""
+        self.position = run_context.session.input_position
+
+    def model(self) -> Work:
+        """Which model it is. Its checksum takes a while: it is computed when first asked for."""
+        if self._model is None:
+            digest = hashlib.sha256(repr(sorted(self._session.spec.identity.items())).encode())
+            for name, value in sorted(self._session.variables.items()):
+                array = np.ascontiguousarray(value)
+                digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+                digest.update(array.data)
+            self._model = {
+                "the step of the model": self._session.global_step,
+                "its checksum": digest.hexdigest(),
+            }
+        return self._model
+
+
+class _Writer:
+    """Writes the rows of a prediction into an unfinished file."""
+
+    def __init__(self, file: UnfinishedFile, work: Work, ending: str, watch: _Watch) -> None:
+        self._file, self._work, self._watch = file, work, watch
+        self._is_text = ending == ".csv"
+
+    def write(self, prediction: Prediction) -> None:
+        """Writes all that is missing, and puts the file in its place."""
+        file, watch = self._file, self._watch
+        with contextlib.closing(prediction.run(watch, position=file.progress.position)) as batches:
+            for batch in batches:
+                self._check_layout(batch)
+                file.append(self._encode(batch), len(batch), watch.position)
+                file.save_now_and_then(self._describe)
+        file.finish(self._header(file.progress))
+
+    def keep(self) -> None:
+        """Saves what was written before something went wrong, and tells how to go on."""
+        file = self._file
+        if file.progress.rows and not file.is_in_place():
+            with contextlib.suppress(OSError):  # then what was saved before counts
+                file.save(self._describe())
+        if file.saved is None or file.is_in_place():
+            file.discard()
+            return
+        again = [word for word in sys.argv[1:] if word != "--resume"]
+        typer.echo(f"Stopped; {file.partial} holds {file.saved.rows:,} rows.", err=True)
+        typer.echo(f"Go on with: {shlex.join(['centroids', *again, '--resume'])}", err=True)
+
+    def _describe(self) -> Work:
+        return {**self._work, **self._watch.model()}
+
+    def _check_layout(self, batch: NDArray[Any]) -> None:
+        layout = {"dtype": batch.dtype.str, "shape": list(batch.shape[1:])}
+        if self._file.progress.layout is None:
+            header = self._header(Progress(layout=layout))
+            self._file.lay_out(layout, len(header))
+        elif self._file.progress.layout != layout:
+            raise OtherWorkError(
+                f"{self._file.partial} has rows {self._file.progress.layout}, not {layout}"
+            )
+
+    def _encode(self, batch: NDArray[Any]) -> bytes | memoryview:
+        if not self._is_text:
+            return np.ascontiguousarray(batch).data
+        text = io.StringIO()
+        _write_text(text, batch)
+        return text.getvalue().encode()
+
+    def _header(self, progress: Progress) -> bytes:
+        """What stands before the rows; it has one length for all numbers of rows."""
+        if self._is_text:
+            return b""
+        layout = progress.layout or {"dtype": np.dtype(np.int32).str, "shape": []}
+        header = io.BytesIO()
+        # NumPy leaves room for the number of rows to grow in.
+        np.lib.format.write_array_header_1_0(
+            header,
+            {
+                "descr": layout["dtype"],
+                "fortran_order": False,
+                "shape": (progress.rows, *layout["shape"]),
+            },
+        )
+        if progress.rows and header.tell() != progress.first_byte:
+            raise OSError(
+                f"cannot write {progress.rows} rows as .npy: the header has no room; use .csv"
+            )
+        return header.getvalue()
+
+
+def _write_text(file: IO[str], batch: NDArray[Any]) -> None:
+    integers = batch.dtype.kind in "iu"
+    np.savetxt(file, batch, delimiter=",", fmt="%d" if integers else "%.9g")
+
+
+_VERSIONS = {"the version of centroids": __version__, "that of NumPy": np.__version__}
