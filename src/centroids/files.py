@@ -176,7 +176,10 @@ def new_file(path: str) -> Iterator[IO[bytes]]:
 def _rename(temporary: str, path: str) -> None:
     try:
         os.replace(temporary, path)
-    except OSError as error:  # nobody knows the temporary name
+    except OSError as error:
+        if error.filename != temporary:
+            raise
+        # Nobody knows the temporary name.
         raise type(error)(error.errno, error.strerror, path) from error
 
 
