@@ -177,7 +177,7 @@ def _rename(temporary: str, path: str) -> None:
     try:
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno is None:
+        if error.filename != temporary:
             raise
         # Nobody knows the temporary name.
         raise type(error)(error.errno, error.strerror, path) from error
