@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from centroids.cli.progress import count_rows
 from centroids.cli.settings import Settings, read_settings
-from centroids.cli.text_options import GivenText
+from centroids.cli.text_options import GivenText, with_kept
 from centroids.inputs import TextFormat, file_input_fn, open_stream
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
@@ -169,7 +169,7 @@ def find_points(
         kept = read_settings(model_dir, with_columns=asked is None)
     file = PointsFile(path)
     of_model = kept.text or {} if file.is_text else {}
-    file = dataclasses.replace(file, text=TextFormat(**{**of_model, **text}))
+    file = dataclasses.replace(file, text=with_kept(text, of_model))
     if asked == [_ALL_COLUMNS]:
         return file
     if asked is not None:

@@ -1,0 +1,60 @@
+"""Text options that change what a model keeps, and columns that share a name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.run_here import run_here as run
+
+GERMAN = "a;b\n1.000,5;2\n3.000,5;4\n"
+ENGLISH = "a;b\n1000.5;2\n3000.5;4\n"
+
+
+@pytest.fixture
+def german(tmp_path: Path) -> Path:
+    """A folder with a model that keeps a decimal comma and points between groups of digits."""
+    (tmp_path / "german.csv").write_text(GERMAN)
+    (tmp_path / "english.csv").write_text(ENGLISH)
+    told = run(tmp_path, *"train german.csv m -k 2 --decimal , --thousands .".split())
+    assert "From now on" not in told.stdout
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["--decimal .", "--decimal . --thousands none", "--decimal . --thousands None"],
+)
+def test_an_option_wins_over_a_kept_one_that_contradicts_it(german: Path, options: str) -> None:
+    want = run(german, "predict", "m", "german.csv").stdout
+    assert want.split() in (["0", "1"], ["1", "0"])
+    got = run(german, "predict", "m", "english.csv", *options.split())
+    assert (got.stdout, got.stderr) == (want, "")
+
+
+def test_points_group_digits_for_a_model_with_a_decimal_comma(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a;b\n1000,5;2\n3000,5;4\n")
+    (tmp_path / "german.csv").write_text(GERMAN)
+    run(tmp_path, "train", "a.csv", "m", "-k", "2", "--decimal", ",")
+    want = run(tmp_path, "predict", "m", "a.csv").stdout
+    assert run(tmp_path, "predict", "m", "german.csv", "--thousands", ".").stdout == want
+
+
+def test_nothing_groups_digits_any_more(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a b\n1 2\n3 4\n")
+    (tmp_path / "b.csv").write_text("a;b\n1 000;2\n3 000;4\n")
+    run(tmp_path, "train", "b.csv", "m", "-k", "2", "--thousands", " ")
+    told = run(tmp_path, "predict", "m", "a.csv", code=2).stderr
+    assert "--thousands ' ' needs another delimiter" in told
+    run(tmp_path, "predict", "m", "a.csv", "--thousands", "none")
+
+
+def test_errors_of_text_options_have_no_words_of_python(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(ENGLISH)
+    train = ["train", "a.csv", "m", "-k", "1"]
+    for options in ("--thousands x", "--delimiter ab"):
+        told = run(tmp_path, *train, *options.split(), code=2).stderr
+        assert "must be" in told
+        assert "None" not in told
