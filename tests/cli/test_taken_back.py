@@ -18,7 +18,7 @@ def german(tmp_path: Path) -> Path:
     """A folder with a model that keeps a decimal comma and points between groups of digits."""
     (tmp_path / "german.csv").write_text(GERMAN)
     (tmp_path / "english.csv").write_text(ENGLISH)
-    told = run(tmp_path, *"train german.csv m -k 2 --decimal , --thousands .".split())
+    told = run(tmp_path, *["train", "german.csv", "m", "-k", "2", "--decimal", ",", "--thousands", "."])
     assert "From now on" not in told.stdout
     return tmp_path
 
@@ -58,3 +58,22 @@ def test_errors_of_text_options_have_no_words_of_python(tmp_path: Path) -> None:
         told = run(tmp_path, *train, *options.split(), code=2).stderr
         assert "must be" in told
         assert "None" not in told
+
+
+def test_train_tells_each_text_option_that_changes(german: Path) -> None:
+    told = run(german, "train", "german.csv", "m", "--dtype", "float32", "--header").stdout
+    assert "From now on: --header (until now detected).\n" in told
+    assert "From now on: --dtype float32 (until now float64).\n" in told
+    assert told.count("From now on") == 2
+    told = run(german, "train", "english.csv", "m", "--decimal", ".", "--delimiter", ";").stdout
+    assert "From now on: --delimiter ';' (until now detected).\n" in told
+    assert "From now on: --decimal . (until now ,).\n" in told
+    assert "From now on: --thousands none (until now .).\n" in told
+    assert told.count("From now on") == 3
+    settings = json.loads((german / "m" / "settings.json").read_text())
+    assert settings["text"] == {"header": True, "delimiter": ";", "dtype": "float32"}
+    told = run(
+        german, "train", "english.csv", "m", "--dtype", "float64", "--skip-lines", "0"
+    ).stdout
+    assert told.count("From now on") == 1
+    assert "From now on" not in run(german, "train", "english.csv", "m").stdout
