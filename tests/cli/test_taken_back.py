@@ -18,7 +18,9 @@ def german(tmp_path: Path) -> Path:
     """A folder with a model that keeps a decimal comma and points between groups of digits."""
     (tmp_path / "german.csv").write_text(GERMAN)
     (tmp_path / "english.csv").write_text(ENGLISH)
-    told = run(tmp_path, *["train", "german.csv", "m", "-k", "2", "--decimal", ",", "--thousands", "."])
+    told = run(
+        tmp_path, *["train", "german.csv", "m", "-k", "2", "--decimal", ",", "--thousands", "."]
+    )
     assert "From now on" not in told.stdout
     return tmp_path
 
@@ -77,3 +79,51 @@ def test_train_tells_each_text_option_that_changes(german: Path) -> None:
     ).stdout
     assert told.count("From now on") == 1
     assert "From now on" not in run(german, "train", "english.csv", "m").stdout
+
+
+def test_errors_name_what_the_command_line_has(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(ENGLISH)
+    (tmp_path / "file").touch()
+    told = run(tmp_path, "train", "a.csv", "file", "-k", "1", code=1).stderr
+    assert told.startswith("centroids: MODEL_DIR must be a folder, but it is a file")
+    run(tmp_path, "train", "a.csv", "m", "-k", "1")
+    told = run(tmp_path, "export", "m", "file", code=1).stderr
+    assert told == "centroids: file: OUTPUT must be a folder, but it is a file\n"
+    options = ["--decimal", ",", "--thousands", ","]
+    told = run(tmp_path, "predict", "m", "a.csv", *options, code=2).stderr
+    assert told.startswith("centroids: --decimal and --thousands must differ, both are ','; if ")
+
+
+@pytest.mark.parametrize("columns", ["a,a", "0,0", "a,0", "0,b,a"])
+def test_no_column_is_taken_twice(tmp_path: Path, columns: str) -> None:
+    (tmp_path / "a.csv").write_text(ENGLISH)
+    told = run(tmp_path, "train", "a.csv", "m", "-k", "1", "--columns", columns, code=2).stderr
+    assert told.startswith("centroids: --columns takes ")
+    assert " twice" in told
+    assert not (tmp_path / "m").exists()
+
+
+def test_no_column_of_a_parquet_file_is_taken_twice(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pyarrow.table({"a": [1.0, 5.0], "b": [2.0, 2.0]}), tmp_path / "a.parquet")
+    told = run(tmp_path, *["train", "a.parquet", "m", "-k", "1", "--columns", "a,a"], code=2).stderr
+    assert told == "centroids: --columns takes the column 'a' twice: leave one out\n"
+
+
+@pytest.mark.parametrize(
+    ("columns", "kept"),
+    [("0,2", [0, 2]), ("0,1", [0, 1]), ("1,2", [1, 2]), ("1", ["b"]), ("b", ["b"])],
+)
+def test_columns_that_share_a_name_are_kept_by_number(
+    tmp_path: Path, columns: str, kept: list[str | int]
+) -> None:
+    (tmp_path / "dup.csv").write_text("a,b,a\n1,2,3\n2,3,4\n90,80,70\n")
+    run(tmp_path, "train", "dup.csv", "m", "-k", "2", "--columns", columns)
+    settings = json.loads((tmp_path / "m" / "settings.json").read_text())
+    assert settings["columns"] == kept
+    first, second, third = run(tmp_path, "predict", "m", "dup.csv").stdout.split()
+    assert first == second != third
+    run(tmp_path, "evaluate", "m", "dup.csv")
+    run(tmp_path, "inspect", "m", "--points", "dup.csv")
+    assert "From now on" not in run(tmp_path, "train", "dup.csv", "m").stdout
