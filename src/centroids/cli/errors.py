@@ -54,6 +54,7 @@ _GIVEN = re.compile(rf"\b({'|'.join(_READING)})=({_VALUES})")
 # A field that is a number to its reader: dropping its line, and all that are like it, loses data.
 _HAS_DIGITS = re.compile(r", column [^:]*: .*\d.* is not a number")
 _RESTART = "pass restart_input=True to train"
+_OR_NONE = re.compile(r"^(--[a-z-]+ must be [^;]*?),? or None(?=;)")  # an option is left out
 _PAIR = "decimal and thousands must differ"
 _NAMED = re.compile(rf"(?<![\w'/.-])({'|'.join(_ARGUMENTS)})(?= must be| is for| needs )")
 
@@ -78,7 +79,8 @@ def with_options(text: str) -> str:
     """
     text = text.replace(_RESTART, "pass --restart-input")  # it names the method, too
     text = text.replace(_PAIR, "--decimal and --thousands must differ")
-    return _NAMED.sub(lambda found: _option(found[1]), _GIVEN.sub(_give, text))
+    text = _NAMED.sub(lambda found: _option(found[1]), _GIVEN.sub(_give, text))
+    return _OR_NONE.sub(r"\1", text)
 
 
 def _option(name: str) -> str:

@@ -57,7 +57,7 @@ class TextFormat:
             check_bool("header", self.header)
         if self.delimiter is not None and not _is_delimiter(self.delimiter):
             raise ValueError(
-                "delimiter must be a single character, no quotation mark or line break; "
+                "delimiter must be a single character, no quotation mark or line break, or None; "
                 f"got {self.delimiter!r}"
             )
         if self.decimal not in (".", ","):
