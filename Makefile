@@ -19,7 +19,7 @@ test: $(VENV)/.test ## Run the default test suite (under five minutes)
 	$(BIN)/python -m pytest --pyargs centroids -q
 
 test-slow: $(VENV)/.test $(VENV)/.interop ## Run the slow tests, with TensorFlow, ONNX and faiss as readers
-	$(BIN)/python -m pytest tests -m slow
+	$(BIN)/python -m pytest tests -m slow -n auto
 
 crash: $(VENV)/.test ## Kill thousands of trainings and predictions, let the power fail, interrupt each line, fail each allocation (an hour)
 	$(BIN)/python -m tests.crash.power_loss --choices $(or $(CHOICES),500)

@@ -27,6 +27,25 @@ _CANNOT_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 _refused_devices: set[int] = set()
 
 
+def absolute(path: str | os.PathLike[str]) -> str:
+    """A path that stays the same when the program changes its working directory."""
+    return os.path.join(os.getcwd(), path) if not os.path.isabs(path) else os.fspath(path)
+
+
+def find_link(base: str, path: str) -> str | None:
+    """The first symbolic link on the way from a folder to a path below it, or None.
+
+    >>> find_link("model", "model/eval") is None
+    True
+    """
+    place = base
+    for part in os.path.relpath(path, base).split(os.sep):
+        place = os.path.join(place, part)
+        if os.path.islink(place):
+            return place
+    return None
+
+
 def open_regular(path: str | os.PathLike[str], *, follow_links: bool = False) -> BufferedReader:
     """Opens a file to read its bytes: a regular one, which neither blocks nor has no end.
 
@@ -140,7 +159,7 @@ def new_file(path: str) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
             file.close()
-            os.replace(temporary, path)
+            _rename(temporary, path)
         except BaseException as error:
             # A full disk does not say what it has no room for.
             if isinstance(error, OSError) and error.errno is not None and error.filename is None:
@@ -152,6 +171,33 @@ def new_file(path: str) -> Iterator[IO[bytes]]:
             raise
     # The rename itself lives in the folder, which has to reach the disk too.
     sync_folder(os.path.dirname(path) or ".")
+
+
+def _rename(temporary: str, path: str) -> None:
+    try:
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.filename != temporary:
+            raise
+        # Nobody knows the temporary name.
+        raise type(error)(error.errno, error.strerror, path) from error
+
+
+def put_aside(path: str, name: str) -> str:
+    """Renames a file to a name that is free: `name`, or that with -2, -3 and so on behind it.
+
+    Returns:
+        The new path.
+
+    Raises:
+        OSError: If it cannot be renamed.
+    """
+    aside, number = name, 1
+    while os.path.lexists(aside):
+        number += 1
+        aside = f"{name}-{number}"
+    os.rename(path, aside)
+    return aside
 
 
 def _create(path: str, stack: contextlib.ExitStack) -> tuple[str, IO[bytes]]:

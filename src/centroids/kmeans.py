@@ -161,6 +161,7 @@ class KMeansClustering(Estimator):
             ),
             relative_tolerance=_check_tolerance("relative_tolerance", relative_tolerance),
             loss_tolerance=_check_tolerance("loss_tolerance", loss_tolerance),
+            initial_columns=kmeans_model.column_names_of(initial_clusters),
         )
         if loss_tolerance is not None:
             _check_loss_tolerance(model)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from centroids.clustering import ClusterState, initial_state
 from centroids.estimator import Checkpoint
 from centroids.export.tensorflow_checkpoint import TensorFlowCheckpoint, open_tensorflow_checkpoint
+from centroids.kernels import in_usual_float_mode
 from centroids.kmeans_tensorflow_graph import read_graph
 from centroids.kmeans_variables import (
     CLUSTERS,
@@ -74,6 +75,7 @@ class ContradictionError(ValueError):
         return type(self), (self.argument, self.given, self.stored, self.path)
 
 
+@in_usual_float_mode
 def load_kmeans_from_tensorflow(
     path: str | os.PathLike[str], given: TrainingSettings | None
 ) -> tuple[Checkpoint, TrainingSettings]:

@@ -18,6 +18,7 @@ from centroids.estimator import (
     SessionRunHook,
     SessionRunValues,
 )
+from centroids.kernels import in_usual_float_mode
 from centroids.kmeans_variables import CLUSTERS, COUNTS, PREVIOUS_LOSS, num_empty_clusters
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class _StoppingHook(SessionRunHook):
         self._centers = run_context.session.variables[CLUSTERS]
         return SessionRunArgs("loss")
 
+    @in_usual_float_mode
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Compares it with that of the step before."""
         loss, previous = float(run_values.results), self._previous

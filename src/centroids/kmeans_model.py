@@ -41,6 +41,7 @@ from centroids.export import (
     operations,
 )
 from centroids.inputs.convert import convert_features
+from centroids.inputs.pandas_table import keys_of
 from centroids.kernels.dense_or_sparse import is_sparse
 from centroids.kmeans_hooks import (
     EmptyClustersHook,
@@ -83,6 +84,8 @@ class KMeansModel:
     kmeans_plus_plus_num_retries: int
     relative_tolerance: float | None
     loss_tolerance: float | None
+    # The names of the columns of initial_clusters, where that is a table.
+    initial_columns: tuple[str | int, ...] | None = None
 
     @property
     def cosine(self) -> bool:
@@ -94,7 +97,9 @@ class KMeansModel:
         """The arguments by name, as a checkpoint shows them: JSON cannot hold arrays."""
         initial = self.initial_clusters
         shown = initial if isinstance(initial, str) else type(initial).__name__
-        return {**vars(self), "initial_clusters": shown}
+        params = {**vars(self), "initial_clusters": shown}
+        del params["initial_columns"]  # a part of initial_clusters, no argument
+        return params
 
     def model_fn(
         self, features: FeatureSpec, labels: object, mode: str, config: RunConfig
@@ -176,7 +181,8 @@ class KMeansModel:
         if first is None:
             raise ValueError(f"num_clusters={self.num_clusters}, but the input has 0 points")
         if isinstance(self.initial_clusters, np.ndarray):
-            self._initialize_from_array(first, self.initial_clusters)
+            centers = in_order_of(first.features, self.initial_clusters, self.initial_columns)
+            self._initialize_from_array(first, centers)
             return
 
         def points_of_batches() -> Iterator[kernels.Points]:
@@ -187,25 +193,29 @@ class KMeansModel:
                 check_width(points, first.get(points_of).shape[1], batch.index)
                 yield points
 
-        centers = clustering.choose_initial_centers(
+        def choose(points: kernels.Points, remaining: int) -> Any:
+            return self._choose(points, remaining, first.features)
+
+        chosen = clustering.choose_initial_centers(
             points_of_batches(),
             self.num_clusters,
-            self._choose if callable(self.initial_clusters) else self.initial_clusters,
+            choose if callable(self.initial_clusters) else self.initial_clusters,
             seed=first.random,
             cosine=self.cosine,
             num_retries=self.kmeans_plus_plus_num_retries,
             whole_input_in_batch=not self.use_mini_batch,
             batches_end=first.epoch is not None,
         )
-        self._store_initial(first, centers)
+        self._store_initial(first, chosen)
 
-    def _choose(self, points: kernels.Points, remaining: int) -> Any:
+    def _choose(self, points: kernels.Points, remaining: int, features: Any) -> Any:
         assert callable(self.initial_clusters)
         centers = self.initial_clusters(points, remaining)
         if centers is None:
             return None
         try:
-            return centers_of(centers, "what initial_clusters returns")
+            rows = centers_of(centers, "what initial_clusters returns")
+            return in_order_of(features, rows, column_names_of(centers))
         except (TypeError, ValueError) as error:
             raise ValueError(str(error)) from None
 
@@ -300,7 +310,7 @@ class _BatchFunctions:
         return kernels.num_rows(batch.get(points_of))
 
     def mean_distance(self, batch: Batch) -> float:
-        return self.loss(batch) / self.num_examples(batch)
+        return _quotient(self.loss(batch), self.num_examples(batch))
 
     def states(self, batch: Batch) -> tuple[ClusterState, ClusterState]:
         """The states before and after the update of the batch."""
@@ -318,6 +328,11 @@ class _BatchFunctions:
         points, centers = batch.get(points_of), batch.variables[CLUSTERS]
         check_width(points, centers.shape[1], batch.index)
         return points, centers
+
+
+@kernels.in_usual_float_mode
+def _quotient(dividend: float, divisor: int) -> float:
+    return dividend / divisor
 
 
 def _projector_hooks(config: RunConfig) -> list[SessionRunHook]:
@@ -360,7 +375,56 @@ def centers_of(value: Any, name: str) -> NDArray[Any]:
     rows = convert_features(value, name)
     if isinstance(rows, dict):
         raise TypeError(f"{name} must not be a dict: it says no order of columns")
+    return _dense(rows)
+
+
+@kernels.in_usual_float_mode
+def _dense(rows: kernels.Points) -> NDArray[Any]:
     return rows.toarray() if is_sparse(rows) else np.asarray(rows)
+
+
+def column_names_of(value: Any) -> tuple[str | int, ...] | None:
+    """The names of the columns of a table of pandas, polars or Arrow; None for anything else."""
+    names = getattr(value, "column_names", None)  # Arrow's, whose `columns` are the values
+    if names is None and hasattr(value, "to_numpy"):
+        names = getattr(value, "columns", None)
+    if names is None or callable(names):
+        return None
+    return tuple(name if isinstance(name, str) else int(name) for name in names)
+
+
+def in_order_of(
+    features: Any, centers: NDArray[Any], names: tuple[str | int, ...] | None
+) -> NDArray[Any]:
+    """Centers with their columns in the order in which the features of a batch are joined.
+
+    Args:
+        features: Those of a batch. Only a dict has names.
+        centers: [k, d].
+        names: Those of the d columns. Whole numbers, as pandas gives where there are none, may
+            be the names of the features or say nothing; then positions count.
+
+    Raises:
+        ValueError: If both have names, and they differ.
+
+    >>> in_order_of({"b": 0, "a": 0}, np.array([[1, 2]]), ("b", "a")).tolist()
+    [[2, 1]]
+    """
+    if not isinstance(features, Mapping) or names is None:
+        return centers
+    if any(len(getattr(part, "shape", ())) > 1 and part.shape[1] > 1 for part in features.values()):
+        return centers  # a name stands for several columns
+    columns, wanted = keys_of(list(names)), sorted(features)
+    if sorted(map(str, columns)) == wanted:
+        order = {str(name): position for position, name in enumerate(columns)}
+        return centers[:, [order[name] for name in wanted]]
+    if not any(isinstance(name, str) for name in names):
+        return centers
+    raise ValueError(
+        f"initial_clusters has the columns {', '.join(map(repr, names))}, but the points have "
+        f"{', '.join(map(repr, wanted))}; give them the same names, or an array whose columns are "
+        "in the order of the latter"
+    )
 
 
 def points_of(batch: Batch) -> kernels.Points:

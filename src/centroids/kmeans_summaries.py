@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from centroids.clustering import ClusterState
 from centroids.estimator import Batch, BatchFunction
-from centroids.kernels import Assignment
+from centroids.kernels import Assignment, in_usual_float_mode
 
 CLUSTER_SIZES = "cluster_sizes"
 
@@ -64,6 +64,7 @@ class TrainingSummaries:
         return center_shift(*batch.get(self.states))
 
 
+@in_usual_float_mode
 def center_shift(before: ClusterState, after: ClusterState) -> float:
     """sqrt(sum_c |x_c - y_c|^2): how far the centers have moved together.
 

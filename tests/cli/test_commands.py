@@ -86,9 +86,17 @@ def test_mini_batches_follow_the_options(folder: Path) -> None:
 def test_training_goes_on_and_says_so(folder: Path) -> None:
     run(folder, "train", "points.npy", "model", "-k", "3", "--max-steps", "2")
     again = run(folder, "train", "points.npy", "model", "-k", "3", "--max-steps", "4").stdout
-    assert "holds a model of 2 steps: going on" in again and "Trained 2 full-batch" in again
+    assert (
+        "Continuing the model in model (2 steps so far)" in again
+        and "Trained 2 full-batch" in again
+    )
     enough = run(folder, "train", "points.npy", "model", "-k", "3", "--max-steps", "4").stdout
-    assert "has reached step 4" in enough
+    assert enough == (
+        "The model is already at step 4, that of --max-steps; nothing to train. --steps N trains N "
+        "more.\n"
+    )
+    past = run(folder, "train", "points.npy", "model", "--max-steps", "3").stdout
+    assert "The model is already at step 4, past --max-steps 3; nothing to train." in past
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -147,11 +155,11 @@ def test_lines_that_are_no_rows_are_named_or_left_out(folder: Path) -> None:
     (folder / "lines.csv").write_text("a,b\n1,2\n3,six\n5,6\n7\n")
     told = run(folder, "train", "lines.csv", "model", "-k", "2", code=2).stderr
     assert told == (
-        "centroids: lines.csv, line 3, column 1 ('b'): 'six' is not a number; correct it, or "
+        "centroids: lines.csv, line 3, column 'b': 'six' is not a number; correct it, or "
         "choose other columns with --columns, or leave such lines out with --bad-rows drop\n"
     )
     told = run(folder, "train", "lines.csv", "model", "-k", "2", "--columns", "a", code=2).stderr
-    assert "line 5: 1 fields" in told and told.endswith("out with --bad-rows drop\n")
+    assert "line 5: 1 field," in told and told.endswith("out with --bad-rows drop\n")
     run(folder, "train", "lines.csv", "model", "-k", "2", "--bad-rows", "drop")
 
 
@@ -272,7 +280,6 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
         ),
         (["train", "points.npy", "model", "-k", "3", "--epochs", "0"], 2, "--epochs must be at"),
         (["train", "points.npy", "model", "-k", "3", "--steps", "0"], 2, "--steps must be at"),
-        (["train", "points.npy", "model", "-k", "3", "--seed", "-1"], 2, "--seed must be at"),
         (
             ["train", "points.npy", "model", "-k", "3", "--relative-tolerance", "nan"],
             2,
@@ -369,7 +376,7 @@ def test_another_model_than_there_is_is_refused(folder: Path) -> None:
 def test_ctrl_c_ends_any_command_with_a_word(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(folder, "train", "points.npy", "model", "-k", "3")
 
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     for function in ("predict", "evaluate"):
@@ -401,3 +408,48 @@ def test_help_teaches(folder: Path) -> None:
     assert "centroids train points.npy" in run(folder, "--help").stdout
     for command in ("train", "predict", "evaluate", "inspect"):
         assert f"centroids {command} " in run(folder, command, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["predict", "points.npy", "model"],
+        ["evaluate", "points.npy", "model"],
+        ["inspect", "points.npy"],
+        ["export", "points.npy", "centers.csv"],
+        ["verify", "points.npy"],
+    ],
+)
+def test_arguments_the_wrong_way_round_are_told(folder: Path, command: list[str]) -> None:
+    told = run(folder, *command, code=2).stderr
+    assert told == "centroids: points.npy is a file of points; the model folder comes first\n"
+
+
+def test_a_model_folder_before_the_points_is_told(folder: Path) -> None:
+    run(folder, "train", "points.npy", "model", "-k", "3")
+    told = run(folder, "train", "model", "points.npy", "-k", "3", code=2).stderr
+    assert told == (
+        "centroids: points.npy is a file, and model a folder: the points come first, then the "
+        "folder of the model\n"
+    )
+    told = run(folder, "predict", "words.txt.gz", "points.npy", code=2).stderr
+    assert "words.txt.gz holds no trained model" in told
+    (folder / "words.gz").touch()
+    told = run(folder, "inspect", "words.gz", code=2).stderr
+    assert told == "centroids: words.gz is a file; the folder of a trained model is needed\n"
+
+
+def test_a_quiet_training_says_nothing_but_what_is_wrong(folder: Path) -> None:
+    done = run(folder, "train", "points.npy", "model", "-k", "3", "--quiet")
+    assert (done.stdout, done.stderr) == ("", "")
+    done = run(folder, "train", "points.npy", "model", "--fresh", "-q")
+    assert (done.stdout, done.stderr) == ("", "")
+    done = run(folder, "predict", "model", "points.npy", "-o", "labels.npy", "-q")
+    assert (done.stdout, done.stderr) == ("", "")
+    assert np.load(folder / "labels.npy").shape == (500,)
+    bad = POINTS.copy()
+    bad[7, 1] = np.nan
+    np.save(folder / "bad.npy", bad)
+    assert "got nan in bad.npy" in run(folder, "train", "bad.npy", "model", "-q", code=2).stderr
+    warned = run(folder, "train", "bad.npy", "model", "-q", "--bad-rows", "drop")
+    assert warned.stdout == "" and "Dropped 1 of 500 rows" in warned.stderr

@@ -35,7 +35,7 @@ def test_a_model_comes_over_and_trains_on(tmp_path: Path, old: Path) -> None:
     labels = run(tmp_path, "predict", "made/new", points).stdout.split()
     np.testing.assert_array_equal(np.array(labels, int), expected["cluster_index"])
     going_on = run(tmp_path, "train", points, "made/new", "--mini-batch", "--steps", "2").stdout
-    assert "holds a model of 4 steps: going on" in going_on
+    assert "Continuing the model in made/new (4 steps so far)" in going_on
     again = run(tmp_path, "import", "old", "made/new", code=2).stderr
     assert "made/new holds a model already" in again
 

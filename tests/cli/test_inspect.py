@@ -122,3 +122,37 @@ def test_sizes_of_mini_batches_do_not_count_the_first_center(folder: Path) -> No
         "(points seen): 1 to 6, median 2; 0 of 3 are empty"
         in run(folder, "inspect", "small").stdout
     )
+
+
+def test_a_small_model_shows_its_centers_and_sizes(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("age,income\n30,1000\n30,3000\n70,90000\n")
+    (tmp_path / "c.csv").write_text("age,income\n30,2000\n70,90000\n")
+    options = ["--initial-clusters", "c.csv", "--max-steps", "1"]
+    run(tmp_path, "train", "a.csv", "m", *options)
+    lines = [line.split() for line in run(tmp_path, "inspect", "m").stdout.splitlines()]
+    at = lines.index(["center", "age", "income"])
+    assert lines[at + 1 : at + 3] == [["0", "30", "2,000"], ["1", "70", "90,000"]]
+    sizes = [line[1:3] for line in lines if line[:1] == ["cluster"] and line[1].isdecimal()]
+    assert sizes == [["0", "2"], ["1", "1"]]
+
+
+def test_bad_rows_are_left_out_and_the_others_keep_their_numbers(folder: Path) -> None:
+    text = "\n".join(str(x) for (x,) in POINTS.tolist())
+    (folder / "a.csv").write_text("nan\n" + text.replace("9.0\n", "9.0\nbad\n"))
+    told = run(folder, "inspect", "model", "--points", "a.csv", code=2)
+    assert "leave such lines out with --bad-rows drop" in told.stderr and told.stdout == ""
+    options = ["--points", "a.csv", "--bad-rows", "drop"]
+    shown = run(folder, "inspect", "model", *options).stdout.splitlines()
+    (line,) = (line for line in shown if line.split()[:2] == ["1", "2"])
+    assert sorted(line.split()[2:]) == ["7", "9", "row", "row"]  # 9.0 and 9.2
+    (folder / "words.txt").write_text("".join(f"w{i}\n" for i in range(11)))
+    shown = run(folder, "inspect", "model", *options, "--words", "words.txt").stdout.splitlines()
+    (line,) = (line for line in shown if line.split()[:2] == ["1", "2"])
+    assert set(line.split()[2:]) == {"w7", "w9"}
+
+
+def test_a_heading_above_names_is_hinted_at(folder: Path) -> None:
+    (folder / "words.csv").write_text("name\n" + "w\n" * 9)
+    options = ["--points", "points.npy", "--words", "words.csv"]
+    told = run(folder, "inspect", "model", *options, code=2)
+    assert "take out the first one, if it is a heading" in told.stderr and told.stdout == ""

@@ -11,6 +11,7 @@ import pytest
 
 import centroids
 from centroids.cli import training_plan
+from centroids.cli.input_file import InputFile
 from centroids.cli.settings import Settings, read_settings, write_settings
 from tests.cli.run_here import run_here as run
 
@@ -38,12 +39,14 @@ def test_a_mini_batch_model_stays_one(folder: Path) -> None:
     options = ["--batch-size", "50", "--no-shuffle", "--seed", "7"]
     run(folder, "train", "points.npy", "model", "-k", "3", *options)
     again = run(folder, "train", "points.npy", "model").stdout
-    assert "holds a model of 30 steps: going on with it, in mini-batches" in again
+    assert "Continuing the model in model (30 steps so far), in mini-batches." in again
     assert "Trained 30 mini-batch steps" in again  # 5 passes of 6 batches, as before
     whole = centroids.KMeansClustering(3, model_dir=str(folder / "model"))
     assert whole.get_variable_value("global_step") == 60
     want = {"version": 1, "use_mini_batch": True, "batch_size": 50, "shuffle": False, "seed": 7}
-    assert kept(folder) == {**want, "mini_batch_steps_per_iteration": 1}
+    found = kept(folder)
+    assert [file["num_bytes"] for file in found.pop("inputs")] == [9728]
+    assert found == {**want, "mini_batch_steps_per_iteration": 1}
 
 
 @pytest.mark.parametrize("mode", ["full-batch", "mini-batch"])
@@ -150,11 +153,12 @@ def test_how_text_is_written_is_kept(folder: Path) -> None:
         ("", "Expecting value"),
         ("[1]", "it holds no settings"),
         ("{}", "its version is None"),
-        ('{"version": 1, "seed": -1}', "its seed is -1"),
+        ('{"version": 1, "seed": 1.5}', "its seed is 1.5"),
         ('{"version": 1, "use_mini_batch": 1}', "its use_mini_batch is 1"),
         ('{"version": 1, "relative_tolerance": NaN}', "its relative_tolerance is nan"),
         ('{"version": 1, "columns": [null]}', "its columns is [None]"),
         ('{"version": 1, "text": {"decimal": "x"}}', "its text is"),
+        ('{"version": 1, "inputs": [{"num_bytes": 1}]}', "its inputs is"),
         ('{"version": 1, "colour": 3}', "unknown setting 'colour'"),
         ("\xff", "is damaged"),
     ],
@@ -187,7 +191,8 @@ def test_options_for_new_models_are_not_ignored_in_silence(folder: Path) -> None
 
 
 def test_any_damage_of_settings_is_told_or_harmless(tmp_path: Path) -> None:
-    settings = Settings(True, 50, False, 2, 0.5, 7, ("a", "b"), {"decimal": ","}, 12)
+    inputs = (InputFile(40, 9, "ab"), InputFile(0, 8, "cd"))
+    settings = Settings(True, 50, False, 2, 0.5, 7, ("a", "b"), {"decimal": ","}, 12, inputs)
     write_settings(tmp_path, settings)
     assert read_settings(tmp_path) == settings
     file = tmp_path / "settings.json"
@@ -205,3 +210,43 @@ def test_any_damage_of_settings_is_told_or_harmless(tmp_path: Path) -> None:
             read_settings(tmp_path)
         except ValueError as error:
             assert "settings.json" in str(error)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"columns": ["b", "a"]}', '{"columns": ["a"], "of": "another program"}', "[1]"]
+)
+def test_a_file_of_columns_of_another_program_stays(folder: Path, text: str) -> None:
+    """No model was there that it could belong to."""
+    (folder / "model").mkdir()
+    (folder / "model" / "columns.json").write_text(text)
+    for _ in range(2):
+        run(folder, "train", "points.csv", "model", "-k", "3", "--steps", "1")
+    assert (folder / "model" / "columns.json").read_text() == text
+
+
+@pytest.mark.parametrize("seed", [-1, -(2**63), 2**70])
+def test_any_seed_of_the_library_is_kept(folder: Path, seed: int) -> None:
+    kmeans = centroids.KMeansClustering(3, folder / "model", random_seed=seed)
+    kmeans.train(centroids.inputs.numpy_input_fn(POINTS, batch_size=100, shuffle=False), steps=4)
+    run(folder, "train", "points.npy", "model", "--epochs", "1")
+    assert kept(folder)["seed"] == seed
+
+
+@pytest.mark.parametrize("mode", ["--mini-batch", "--full-batch"])
+def test_seeds_below_0_are_seeds_of_their_own(folder: Path, mode: str) -> None:
+    centers = []
+    for name, seed in (("a", "-5"), ("b", "-5"), ("c", "5")):
+        run(folder, "train", "points.npy", name, "-k", "3", mode, "--seed", seed, "--steps", "1")
+        centers.append(centroids.KMeansClustering(3, folder / name).cluster_centers())
+    np.testing.assert_array_equal(centers[0], centers[1])
+    assert (centers[0] != centers[2]).any()
+
+
+def test_a_first_training_that_meets_a_bad_row_leaves_nothing(folder: Path) -> None:
+    bad = POINTS.copy()
+    bad[200, 1] = np.nan
+    np.save(folder / "bad.npy", bad)
+    before = sorted(folder.iterdir())
+    run(folder, "train", "bad.npy", "model", "-k", "3", "--mini-batch", code=2)
+    assert sorted(folder.iterdir()) == before
+    assert "full-batch step" in run(folder, "train", "points.npy", "model", "-k", "3").stdout

@@ -95,30 +95,31 @@ def test_a_guess_is_said_once_and_an_option_settles_it(folder: Path, run: Run) -
     [
         (
             'x|y\n1|"1,234"\n',
-            "line 2, column 1 ('y'): '1,234' is not a number; if ',' groups digits, say "
-            "--thousands ,; if the comma is a decimal mark, say --decimal ,\n",
+            "line 2, column 'y': '1,234' is not a number; if ',' groups digits, say "
+            "--thousands ,; if the comma is a decimal mark, say --decimal , (and --thousands . if "
+            "points group digits)\n",
         ),
         (
             "x|y\n1|1'234\n",
-            "line 2, column 1 ('y'): \"1'234\" is not a number; if \"'\" groups digits, say "
+            "line 2, column 'y': \"1'234\" is not a number; if \"'\" groups digits, say "
             "--thousands ''\"'\"''\n",
         ),
         (
             "x|y\n1|$5\n",
-            "line 2, column 1 ('y'): '$5' is not a number; correct it, or choose other columns "
-            "with --columns\n",
+            "line 2, column 'y': '$5' is not a number; correct it, or choose other columns "
+            "with --columns x\n",
         ),
         (
             "x|y\n1|NA\n",
-            "line 2, column 1 ('y'): 'NA' is not a number; correct it, or choose other columns "
-            "with --columns, or leave such lines out with --bad-rows drop\n",
+            "line 2, column 'y': 'NA' is not a number; correct it, or choose other columns "
+            "with --columns x, or leave such lines out with --bad-rows drop\n",
         ),
         (
             "|2\n3|4\n5|6\n",
             "line 1, column 0: '' is not a number; if the line holds the names of the columns, "
             "say --header, or leave such lines out with --bad-rows drop\n",
         ),
-        ("x|y\n1|2\n3|inf\n", "line 3, column 1 ('y'); remove or replace such rows, or leave"),
+        ("x|y\n1|2\n3|inf\n", "line 3, column 'y'; remove or replace such rows, or leave"),
     ],
 )
 @pytest.mark.parametrize("mode", [[], ["--batch-size", "2"]])

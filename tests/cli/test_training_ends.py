@@ -100,17 +100,21 @@ def _draw(file: PointsFile, seed: int) -> NDArray[Any]:
 
 def test_the_last_lines_say_the_loss_why_it_stopped_and_what_is_empty(folder: Path) -> None:
     told = run(folder, "train", "points.npy", "model", "-k", "5", "--steps", "1").stdout
-    assert "It stopped at its limit of steps; --steps N trains N more.\n" in told
+    assert "Stopped at its limit of steps; --steps N trains N more.\n" in told
     before = centers_of(folder)
     told = run(folder, "train", "points.npy", "model", "--steps", "1").stdout
-    loss = float(re.findall(r"Loss ([\d.]+): the sum of squared distances, ", told)[0])
-    assert loss == pytest.approx(sum_of_squares(POINTS, before), rel=1e-6)
+    loss, mean = re.findall(
+        r"Loss ([\d.,]+) \(sum of squared distances; (.*) per point\), mea", told
+    )[0]
+    want = sum_of_squares(POINTS, before)
+    assert float(loss.replace(",", "")) == pytest.approx(want, rel=5e-6)  # six digits are shown
+    assert float(mean) == pytest.approx(want / 500, rel=5e-6)
     told = run(folder, "train", "points.npy", "model").stdout
-    assert "stopped because a step lowered the loss by no more than 0.0001 of it.\n" in told
+    assert "Converged: the last step lowered the loss by no more than 0.01%.\n" in told
     assert "No cluster is empty.\n" in told
     told = run(folder, "train", "points.npy", "small", "-k", "5", "--mini-batch").stdout
-    assert "Loss " in told and "the mean of squared distances over the last 5 mini-" in told
-    assert "It stopped at the end of 5 passes over the file" in told
+    assert "Loss " in told and "(mean of squared distances over the last 5 mini-" in told
+    assert "Stopped at the end of 5 passes over the file" in told
     assert "No cluster is empty.\n" in told
 
 
@@ -119,7 +123,8 @@ def test_empty_clusters_are_counted(folder: Path, mode: str) -> None:
     np.save(folder / "two.npy", np.repeat(np.eye(2), 50, axis=0))
     np.save(folder / "centers.npy", np.array([[0, 1], [1, 0], [9, 9]]))
     told = run(folder, "train", "two.npy", "model", "--initial-clusters", "centers.npy", mode)
-    assert "1 of 3 clusters is " in told.stdout and "--fresh" in told.stdout
+    is_so = "is empty" if mode == "--full-batch" else "received no points in this training"
+    assert f"1 of 3 clusters {is_so}." in told.stdout and "--fresh" in told.stdout
     assert "empty" not in told.stderr  # not said twice
 
 
@@ -162,10 +167,10 @@ def test_a_training_on_other_points_says_says_what_has_become_empty(folder: Path
     run(folder, "train", "points.npy", "model", "-k", "5")
     np.save(folder / "night.npy", POINTS + 1e4)
     for mode in ("--full-batch", "--mini-batch"):
-        told = run(folder, "train", "night.npy", "model", mode, "--restart-input")
-        assert "4 of 5 clusters are" in told.stdout
-        assert "trained on other points before, --fresh starts anew" in told.stdout
-        assert ("--fresh starts anew with these" in told.stderr) == (mode == "--full-batch")
+        told = run(folder, "train", "night.npy", "model", mode)
+        assert "4 of 5 clusters " in told.stdout
+        assert "trained on other points before, --fresh starts over" in told.stdout
+        assert ("--fresh starts over with these" in told.stderr) == (mode == "--full-batch")
 
 
 def test_an_interrupted_training_ends_where_it_was_to_end(
@@ -218,7 +223,7 @@ def test_first_centers_are_read_from_a_file_of_any_kind(folder: Path, name: str)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x,y\n1,q\n", "needs rows of finite numbers: centers.csv, line 2, column 1 ('y'): 'q'"),
+        ("x,y\n1,q\n", "needs rows of finite numbers: centers.csv, line 2, column 'y': 'q'"),
         ("x,y\n1,nan\n", "needs rows of finite numbers: points must be finite, got nan in cent"),
         (
             "x,z,q\n1,2,3\n",
@@ -245,3 +250,22 @@ def test_exported_centers_are_first_centers_again(folder: Path, name: str) -> No
     run(folder, "train", "points.csv", "again", "--initial-clusters", name, "--steps", "1")
     run(folder, "train", "points.csv", "model", "--steps", "1")
     np.testing.assert_array_equal(centers_of(folder, "again"), centers_of(folder))
+
+
+def test_why_clusters_are_empty_has_two_reasons_after_a_move(folder: Path) -> None:
+    centers = np.array([[0, 0], [100, 0], [0, 100], [1e4, 1e4], [1e4, 0]])
+    np.save(folder / "centers.npy", centers)
+    options = ["--initial-clusters", "centers.npy", "--steps", "1"]
+    new = run(folder, "train", "points.npy", "model", *options).stdout
+    assert "2 of 5 clusters are empty. Fewer clusters may do, or another --seed with --fr" in new
+    again = run(folder, "train", "points.npy", "model", "--steps", "1").stdout
+    assert (
+        "2 of 5 clusters are empty. If the model was trained on other points before, --fresh "
+        "starts over; else fewer clusters may do, or another --seed with --fresh.\n"
+    ) in again
+
+
+def test_a_loss_that_cannot_fall_says_so(folder: Path) -> None:
+    options = ["-k", "5", "--relative-tolerance", "0"]
+    told = run(folder, "train", "points.npy", "model", *options).stdout
+    assert "Converged: the loss no longer falls.\n" in told

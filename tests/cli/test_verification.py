@@ -63,7 +63,7 @@ def test_a_whole_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert contents(folder) == before
     for line in (
         "whole     checkpoint ",
-        "step 5, 7 variables, in epoch 1 of numpy",
+        "step 5, 7 variables, in pass 2 over its numpy input",
         "of TensorFlow, ",
         "whole     columns.json ",
         "All 9 files are good.",
@@ -200,3 +200,24 @@ def test_settings_are_verified(folder: Path, capsys: pytest.CaptureFixture[str])
     (folder / "settings.json").write_text("{")
     assert not verify(folder)
     assert "damaged   settings.json" in capsys.readouterr().out
+
+
+def test_one_file_and_columns_are_told_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "settings.json").write_text('{"version": 1, "columns": ["age", "income"]}')
+    assert verify(tmp_path)
+    assert capsys.readouterr().out == (
+        "whole     settings.json  columns age,income\nThis file is good.\n"
+    )
+
+
+def test_an_evaluation_with_a_slash_in_its_name_is_verified(folder: Path) -> None:
+    KMeansClustering(3, str(folder)).evaluate(
+        numpy_input_fn(POINTS, batch_size=10, num_epochs=1, shuffle=False), name="a/b"
+    )
+    (events,) = (folder / "eval_a" / "b").iterdir()
+    data = bytearray(events.read_bytes())
+    data[30] ^= 1
+    events.write_bytes(data)
+    assert bad(folder) == {str(events.relative_to(folder)): "damaged"}

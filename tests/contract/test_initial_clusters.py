@@ -294,3 +294,43 @@ def test_plus_plus_with_batches_that_are_too_small_names_the_remedy() -> None:
     assert caught.value.batches_too_small
     assert (caught.value.num_clusters, caught.value.num_points) == (200, 64)
     model.train(numpy_input_fn(MANY, batch_size=200, num_epochs=2, shuffle=True), steps=1)
+
+
+# Column w is first in the table and last in a batch, whose columns are sorted.
+TABLE = {"w": [1.0, 2.0, 50.0, 51.0], "h": [100.0, 101.0, 7.0, 8.0]}
+
+
+def _table(library: str, rows: list[int]) -> Any:
+    module = pytest.importorskip(library)
+    columns = {name: [values[row] for row in rows] for name, values in TABLE.items()}
+    return module.table(columns) if library == "pyarrow" else module.DataFrame(columns)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+@pytest.mark.parametrize("kind", ["table", "callable"])
+def test_columns_of_a_table_of_centers_are_matched_by_their_names(library: str, kind: str) -> None:
+    given = _table(library, [0, 2])
+    initial: Any = given if kind == "table" else lambda points, k: given
+    features = {name: np.array(values) for name, values in TABLE.items()}
+    model = KMeansClustering(2, initial_clusters=initial, use_mini_batch=False)
+    model.train(numpy_input_fn(features, batch_size=4, num_epochs=1, shuffle=False))
+    assert model.cluster_centers().tolist() == [[100.5, 1.5], [7.5, 50.5]]
+
+
+def test_other_names_of_centers_are_refused() -> None:
+    centers = _table("pandas", [0, 2]).rename(columns={"w": "width"})
+    model = KMeansClustering(2, initial_clusters=centers, use_mini_batch=False)
+    features = {name: np.array(values) for name, values in TABLE.items()}
+    with pytest.raises(ValueError, match="columns 'width', 'h', but the points have 'h', 'w'"):
+        model.train(numpy_input_fn(features, batch_size=4, num_epochs=1, shuffle=False))
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_positions_count_where_one_side_has_no_names(named: bool) -> None:
+    pandas = pytest.importorskip("pandas")
+    centers = pandas.DataFrame([[100.0, 1.0], [7.0, 50.0]], columns=["w", "h"] if named else [0, 1])
+    points = np.array([TABLE["h"], TABLE["w"]]).T
+    features = points if named else {name: np.array(values) for name, values in TABLE.items()}
+    model = KMeansClustering(2, initial_clusters=centers, use_mini_batch=False)
+    model.train(numpy_input_fn(features, batch_size=4, num_epochs=1, shuffle=False))
+    assert model.cluster_centers().tolist() == [[100.5, 1.5], [7.5, 50.5]]

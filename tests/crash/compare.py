@@ -51,9 +51,9 @@ def names_of_checkpoints(model_dir: Path) -> list[str]:
 
 
 def check_names_of_some(names: list[str], expected: list[str], keep: int) -> None:
-    """Checks the files of a training whose checkpoints are asynchronous.
+    """Checks the files of a training that was interrupted, or whose checkpoints are asynchronous.
 
-    Which of them are written depends on the disk, but for the last.
+    Which of them are written depends on the signals and on the disk, but for the last.
 
     Args:
         names: Those of its files.

@@ -28,7 +28,10 @@ from centroids.cli.points import read_columns
 from centroids.estimator import Checkpoint, Saver, checkpoint, load_latest, read_checkpoint
 from centroids.export import build_raw_serving_input_receiver_fn
 from centroids.export.array_files import write_npz
-from centroids.export.tensorflow_checkpoint import open_tensorflow_checkpoint
+from centroids.export.tensorflow_checkpoint import (
+    find_tensorflow_checkpoint,
+    open_tensorflow_checkpoint,
+)
 from centroids.inputs import limit_epochs
 
 POINTS = np.arange(16, dtype=np.float32).reshape(8, 2)
@@ -157,13 +160,66 @@ def test_a_damaged_list_that_cannot_be_put_aside_is_replaced(tmp_path: Path) -> 
     assert step_of(tmp_path) == 2
 
 
-def test_a_list_of_tensorflow_that_cannot_be_put_aside_stays(tmp_path: Path) -> None:
+def test_a_list_of_tensorflow_that_cannot_be_put_aside_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rename(source: str, target: str) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), source, None, target)
+
     content = b'model_checkpoint_path: "model.ckpt-7"\n'
     (tmp_path / "checkpoint").write_bytes(content)
-    (tmp_path / "checkpoint.tensorflow").mkdir()
+    monkeypatch.setattr(files.os, "rename", rename)
     with pytest.raises(OSError, match=r"checkpoint\.tensorflow"):
         Saver(str(tmp_path), "model.ckpt", RunConfig()).save(state(8))
     assert (tmp_path / "checkpoint").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("ending", "content"),
+    [("damaged", "notes on %d\n"), ("tensorflow", 'model_checkpoint_path: "model.ckpt-%d"\n')],
+)
+def test_what_is_put_aside_overwrites_nothing(tmp_path: Path, ending: str, content: str) -> None:
+    (tmp_path / f"checkpoint.{ending}").write_text("mine")
+    for number in (1, 2):
+        (tmp_path / "checkpoint").write_text(content % number)
+        Saver(str(tmp_path), "model.ckpt", RunConfig()).save(state(number))
+    assert (tmp_path / f"checkpoint.{ending}").read_text() == "mine"
+    assert (tmp_path / f"checkpoint.{ending}-2").read_text() == content % 1
+    assert (tmp_path / f"checkpoint.{ending}-3").read_text() == content % 2
+
+
+def test_of_lists_of_tensorflow_put_aside_the_last_counts(tmp_path: Path) -> None:
+    for number, name in ((3, ""), (5, "-2"), (4, "-10")):
+        text = f'model_checkpoint_path: "model.ckpt-{number}"\n'
+        (tmp_path / f"checkpoint.tensorflow{name}").write_text(text)
+        (tmp_path / f"model.ckpt-{number}.index").write_bytes(b"")
+    assert find_tensorflow_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-4")
+
+
+def test_files_of_another_program_with_our_names_do_not_end_a_training(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").write_text("some notes of mine\n")
+    (tmp_path / "other-5.safetensors").write_bytes(b"xx")
+    train(tmp_path, 2)
+    assert step_of(tmp_path) == 2
+    assert (tmp_path / "checkpoint.damaged").read_text() == "some notes of mine\n"
+    assert (tmp_path / "other-5.safetensors").read_bytes() == b"xx"
+
+
+def test_a_folder_in_the_place_of_the_list_is_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "checkpoint").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"must be a file called 'checkpoint'.*move it"):
+        train(tmp_path)
+    assert names(tmp_path) == {"checkpoint"}
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "list").mkdir()
+    with pytest.raises(IsADirectoryError) as raised:
+        files.write_atomically(str(tmp_path / "list"), b"new")
+    assert raised.value.filename == str(tmp_path / "list")
+    assert "temporary" not in str(raised.value)
 
 
 def test_checkpoints_of_another_name_are_known_by_their_bytes(tmp_path: Path) -> None:
@@ -172,7 +228,7 @@ def test_checkpoints_of_another_name_are_known_by_their_bytes(tmp_path: Path) ->
     assert step_of(tmp_path) == 3
     # With a damaged list one cannot know whose a torn file is: it stops a training.
     (tmp_path / "mine-3.safetensors").write_bytes(b"")
-    (tmp_path / "checkpoint").write_bytes(b"torn")
+    (tmp_path / "checkpoint").write_bytes(b"model_check")
     with pytest.raises(ValueError, match="none of the 1 checkpoints"):
         load_latest(str(tmp_path))
 
@@ -240,6 +296,17 @@ def test_links_in_a_folder_are_not_followed(
     left = {path.name: path.read_bytes() for path in outside.iterdir() if path.is_file()}
     assert left == precious
     assert not any((outside / "eval").iterdir()) and not any((outside / "projector").iterdir())
+
+
+def test_a_link_in_the_name_of_an_evaluation_is_not_followed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, outside = train(tmp_path / "model"), tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "model" / "eval_a").symlink_to(outside)
+    model.evaluate(lambda: limit_epochs(POINTS, num_epochs=1), name="a/b")
+    assert not names(outside)
+    assert "eval_a" in caplog.text and "symbolic link" in caplog.text
 
 
 def test_a_linked_temporary_name_is_not_written_through(
@@ -339,6 +406,33 @@ def test_an_odd_projector_file_does_not_end_a_training(
     assert "The projector will not show clusters" in caplog.text
     after = os.lstat(tmp_path / "projector_config.pbtxt")
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+def _a_projector_file(folder: Path) -> None:
+    (folder / "projector").write_text("mine")
+
+
+def _a_projector_pipe(folder: Path) -> None:
+    os.mkfifo(folder / "projector")
+
+
+def _a_folder_of_the_name_of_the_table(folder: Path) -> None:
+    (folder / "projector" / "clusters.tsv").mkdir(parents=True)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "put", [_a_projector_file, _a_projector_pipe, _a_folder_of_the_name_of_the_table]
+)
+def test_an_odd_projector_does_not_end_a_training(
+    tmp_path: Path, put: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path)
+    for _ in range(2):
+        train(tmp_path, save_summary_steps=100)
+    assert step_of(tmp_path) == 2
+    assert "The projector will not show clusters" in caplog.text
+    assert not (tmp_path / "projector_config.pbtxt").exists()
 
 
 @pytest.mark.timeout(60)

@@ -51,4 +51,4 @@ def test_a_second_demo_trains_as_the_first_does(tmp_path: Path, vectors: Path) -
     )
     steps = [re.findall(r"Trained (\d+) full-batch steps", shown) for shown in (first, second)]
     assert steps[0] == steps[1] != []
-    assert "going on with it" not in second and "word1" in second
+    assert "Continuing" not in second and "word1" in second

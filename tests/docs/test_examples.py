@@ -6,11 +6,14 @@ import contextlib
 import doctest
 import io
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.cli.run_here import run_here
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -40,12 +43,17 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
-def test_the_first_example_of_the_readme_prints_what_it_says() -> None:
+def test_the_first_example_of_the_readme_prints_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # it writes the file of the next block
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(blocks("README.md", "python")[0], {})
     promised = re.search(r"prints `(.*?)`", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert promised is not None and printed.getvalue().strip() == promised[1]
+    for line in blocks("README.md", "bash")[1].splitlines():
+        run_here(tmp_path, *shlex.split(line, comments=True)[1:])
 
 
 def test_the_ported_example_of_the_readme_runs() -> None:

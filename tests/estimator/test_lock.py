@@ -16,11 +16,16 @@ import numpy as np
 import pytest
 
 from centroids import (
+    CheckpointSaverHook,
+    CheckpointSaverListener,
     KMeansClustering,
     ModelDirBusyError,
     ModelDirLostError,
+    ProfilerHook,
     RunConfig,
     SessionRunHook,
+    StepCounterHook,
+    SummarySaverHook,
 )
 from centroids.estimator import Estimator, load_latest
 from tests.estimator.online_mean import batches, model_fn
@@ -288,3 +293,81 @@ def test_a_folder_lost_at_the_very_end_is_not_made_anew(tmp_path: Path, saves: i
     with pytest.raises(ModelDirLostError):
         model.train(lambda: points, max_steps=2, hooks=[During(lambda: shutil.rmtree(folder))])
     assert not folder.exists()
+
+
+class AtTheEnd(SessionRunHook, CheckpointSaverListener):
+    """Does something when the training has ended."""
+
+    def __init__(self, action: Any) -> None:
+        self.action = action
+
+    def begin(self) -> None:
+        """As both have it."""
+
+    def end(self, *arguments: Any) -> None:
+        self.action()
+
+
+@pytest.mark.parametrize("kind", ["hooks", "saving_listeners"])
+def test_a_folder_lost_in_an_end_is_told_and_not_made_anew(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "model"
+    lose = AtTheEnd(lambda: shutil.rmtree(folder))
+    model = KMeansClustering(2, str(folder))
+    arguments: Any = {kind: [lose]}
+    with pytest.raises(ModelDirLostError):
+        model.train(lambda: np.arange(8.0).reshape(4, 2), max_steps=2, **arguments)
+    assert not folder.exists()
+
+
+def test_the_last_hook_may_lose_the_folder_too(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    with pytest.raises(ModelDirLostError):
+        Estimator(model_fn, folder).train(batches, hooks=[AtTheEnd(lambda: shutil.rmtree(folder))])
+    assert not folder.exists()
+
+
+def test_no_event_file_is_opened_in_a_lost_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    config = RunConfig(save_summary_steps=None, log_step_count_steps=None)
+    summaries = SummarySaverHook(save_steps=1, output_dir=str(folder))
+    hooks = [During(lambda: shutil.rmtree(folder)), _FromStep(3, summaries)]
+    with pytest.raises(ModelDirLostError):
+        Estimator(model_fn, folder, config).train(batches, hooks=hooks)
+    assert not folder.exists()
+
+
+class _FromStep(SessionRunHook):
+    """Another hook, whose steps begin late."""
+
+    def __init__(self, step: int, hook: Any) -> None:
+        self.step, self.hook = step, hook
+        self.begin, self.after_create_session = hook.begin, hook.after_create_session
+
+    def before_run(self, run_context: Any) -> Any:
+        if run_context.session.global_step + 1 < self.step:
+            return None
+        return self.hook.before_run(run_context)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        if run_context.session.global_step >= self.step:
+            self.hook.after_run(run_context, run_values)
+
+
+def test_relative_folders_of_hooks_stay_where_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    hooks = [
+        During(lambda: os.chdir(elsewhere)),
+        CheckpointSaverHook("saved", save_steps=1),
+        SummarySaverHook(save_steps=4, output_dir="events"),
+        StepCounterHook(every_n_steps=4, output_dir="rates"),
+        ProfilerHook(save_steps=3, output_dir="traces"),
+    ]
+    Estimator(model_fn, tmp_path / "model").train(batches, hooks=hooks)
+    assert not list(elsewhere.iterdir())
+    assert load_latest(str(tmp_path / "saved")) is not None
+    for folder in ("events", "rates", "traces"):
+        assert list((tmp_path / folder).iterdir())

@@ -141,3 +141,25 @@ def test_a_training_that_began_keeps_its_folder(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="the disk is gone"):
         Estimator(model_fn, tmp_path / "model").train(input_fn)
     assert "model.ckpt-0.safetensors" in os.listdir(tmp_path / "model")
+
+
+def test_a_first_call_that_fails_in_its_first_step_leaves_no_folder(tmp_path: Path) -> None:
+    bad = POINTS.copy()
+    bad[-1] = np.nan
+    first = KMeansClustering(2, tmp_path / "a" / "model", POINTS[[0, 3]])
+    with pytest.raises(ValueError, match="finite"):
+        first.train(lambda: iter([bad]))
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="finite"):
+        KMeansClustering(2, tmp_path / "model", POINTS[[0, 3]]).train(lambda: iter([bad]))
+    assert os.listdir(tmp_path / "model") == ["notes.txt"]
+
+
+def test_a_later_call_that_fails_in_its_first_step_keeps_the_model(tmp_path: Path) -> None:
+    kmeans = trained(tmp_path)
+    latest = kmeans.latest_checkpoint()
+    with pytest.raises(ValueError, match="finite"):
+        kmeans.train(lambda: POINTS * np.nan, steps=1)
+    assert kmeans.latest_checkpoint() == latest

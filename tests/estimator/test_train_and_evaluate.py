@@ -195,7 +195,7 @@ def test_only_the_oldest_exports_go(tmp_path: Path) -> None:
     elsewhere.mkdir()
     for name in ("mine", "123", "01000000003", "1000000000", "1000000001", "1000000002"):
         (base / name).mkdir(parents=True)
-        (base / name / "file").write_text("x")
+        (base / name / "saved_model.pb").write_text("x")
     (base / "1000000009").symlink_to(elsewhere)
     (base / "1000000008").write_text("a file")
     exporter = LatestExporter("l", receive, exports_to_keep=2)
@@ -249,3 +249,37 @@ BAD = [
 def test_bad_arguments(call: Any, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize("link", ["export", "export/e"])
+def test_exporters_do_not_write_or_delete_through_links(tmp_path: Path, link: str) -> None:
+    folder, outside = tmp_path / "model", tmp_path / "outside"
+    old = outside / ("e/1500000000" if link == "export" else "1500000000")
+    old.mkdir(parents=True)
+    (old / "saved_model.pb").write_bytes(b"of another model")
+    (folder / link).parent.mkdir(parents=True)
+    (folder / link).symlink_to(outside)
+    exporter = LatestExporter("e", receive, exports_to_keep=1)
+    with pytest.raises(OSError, match="exporter 'e' would write through this symbolic link"):
+        train_and_evaluate(
+            model(folder),
+            TrainSpec(numpy_fn(None), max_steps=4),
+            EvalSpec(numpy_fn(), exporters=exporter, start_delay_secs=0, throttle_secs=0),
+        )
+    assert [path for path in outside.rglob("*") if path.is_file()] == [old / "saved_model.pb"]
+    assert not list(folder.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("name", ["saved_model.pb", "saved_model.pbtxt"])
+def test_only_exports_are_old_exports(tmp_path: Path, name: str) -> None:
+    kmeans = model(tmp_path / "model").train(numpy_fn())
+    base = tmp_path / "base"
+    for folder, file in (("1500000000", "notes.txt"), ("1500000001", name)):
+        (base / folder).mkdir(parents=True)
+        (base / folder / file).write_text("old")
+    path = kmeans.latest_checkpoint()
+    assert path is not None
+    exporter = LatestExporter("e", receive, exports_to_keep=1)
+    written = exporter.export(kmeans, str(base), path, {}, False)
+    assert written is not None
+    assert {one.name for one in base.iterdir()} == {"1500000000", os.path.basename(written)}

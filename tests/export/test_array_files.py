@@ -146,3 +146,27 @@ def test_faiss_takes_it_for_a_coarse_quantizer(tmp_path: Path, kind: str) -> Non
     index.nprobe = 10
     _, found = index.search(points[:500], 5)
     assert (found == np.arange(500)[:, np.newaxis]).any(axis=1).mean() > 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("offset", [100.0, 1000.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("normalized", [False, True])
+def test_faiss_tells_directions_apart_that_are_much_alike(
+    tmp_path: Path, offset: float, dtype: Any, normalized: bool
+) -> None:
+    faiss = pytest.importorskip("faiss", reason="faiss is not installed")
+    points = far_points(offset)
+    wide = points.astype(np.float64)
+    units = wide / np.linalg.norm(wide, axis=1, keepdims=True)
+    centers = points[:50].astype(dtype)
+    index = faiss.read_index(write_faiss(tmp_path / "c.faiss", centers, "cosine"))
+    assert index.metric_type == faiss.METRIC_L2 and index.ntotal == 50
+    if normalized:
+        faiss.normalize_L2(points)
+    distances, labels = index.search(points, 1)
+    expected = exact_labels(units, units[:50])
+    np.testing.assert_array_equal(labels[:, 0], expected)
+    nearest = ((units - units[expected]) ** 2).sum(axis=1)  # twice the cosine distance
+    np.testing.assert_allclose(distances[:, 0], nearest, rtol=1e-2, atol=1e-9)
+    np.testing.assert_allclose(index.reconstruct_n(0, 50), units[:50], atol=1e-7)

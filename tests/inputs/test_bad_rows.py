@@ -143,7 +143,7 @@ def _without_identity(position: dict[str, Any] | None) -> dict[str, Any]:
         ("dict", "x, of which the first is row 3: column 0 of 'b' is nan"),
         ("sparse", "x, of which the first is row 3: column 1 is nan"),
         ("npy", "rows.npy, of which the first is row 3: column 1 is nan"),
-        ("csv", r"rows.csv, of which the first is line 5, column 0 \('a'\): 'x' is not a number;"),
+        ("csv", r"rows.csv, of which the first is line 5, column 'a': 'x' is not a number;"),
         ("parquet", "rows.parquet, of which the first is row 3: column 1 is nan"),
         ("tfrecord", "of which the first is .*rows.tfrecord, record 3: column 1 is nan"),
     ],

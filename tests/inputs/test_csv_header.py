@@ -88,7 +88,8 @@ def test_a_bad_first_row_is_no_header(bad: str, place: int, tmp_path: Path) -> N
     with pytest.raises(ValueError, match=rf"a.csv, line 1, column {place}: .* is not a number"):
         read(file)
     assert read(file, bad_rows="drop") == [[3, 4], [50, 60], [51, 61]]
-    assert read(file, header=True) == [[3, 4], [50, 60], [51, 61]]
+    index = bad == "" and place == 0  # a first name that is empty is that of an index
+    assert read(file, header=True) == [row[index:] for row in [[3, 4], [50, 60], [51, 61]]]
 
 
 def test_a_word_above_numbers_beside_a_fraction_is_a_bad_row(tmp_path: Path) -> None:
@@ -129,8 +130,14 @@ def test_what_is_told_is_not_guessed(
         (",x,y\n0,5,7\n1,6,8\n", ["", "x"], [[0, 5], [1, 6]]),
         (",x,y\n0,5,7\n1,6,8\n", [0, 2], [[0, 7], [1, 8]]),
         (",Unnamed: 0,x\n0,0,5\n1,1,6\n", None, [[5], [6]]),
-        (",x\n3,5\n9,6\n", None, [[3, 5], [9, 6]]),
-        (",x\n0.5,5\n1.5,6\n", None, [[0.5, 5], [1.5, 6]]),
+        # Of rows that were chosen, shuffled or put together; and of two levels.
+        (",x\n3,5\n9,6\n", None, [[5], [6]]),
+        (",x\n0.5,5\n1.5,6\n", None, [[5], [6]]),
+        (",x,y\n0,5,6\n2,7,8\n5,9,8\n", None, [[5, 6], [7, 8], [9, 8]]),
+        ("Unnamed: 0,x\nb,5\na,6\n", None, [[5], [6]]),
+        (",,x\n3,3,5\n9,1,6\n", None, [[5], [6]]),
+        (",x\n3,5\n9,6\n", [0, 1], [[3, 5], [9, 6]]),
+        ("x,\n5,3\n6,9\n", None, [[5, 3], [6, 9]]),
         ("id,x\n0,5\n1,6\n", None, [[0, 5], [1, 6]]),
     ],
 )
@@ -139,7 +146,11 @@ def test_an_index_without_a_name_is_no_feature(
 ) -> None:
     (tmp_path / "a.csv").write_text(text)
     assert read(tmp_path / "a.csv", columns=columns) == want
-    told = [r for r in caplog.records if "counts the rows, as an index does" in r.getMessage()]
+    told = [
+        r
+        for r in caplog.records
+        if "has no name, as the index of a table, and is not taken" in r.getMessage()
+    ]
     assert len(told) == (columns is None and len(want[0]) < text.split("\n")[0].count(",") + 1)
 
 

@@ -143,16 +143,16 @@ def test_csv_single_column_and_types(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "arguments", "message"),
     [
-        ("x,y\n1,2\n\n3,oops\n", {}, r"a.csv, line 4, column 1 \('y'\): 'oops' is not a number"),
+        ("x,y\n1,2\n\n3,oops\n", {}, r"a.csv, line 4, column 'y': 'oops' is not a number"),
         ("1,2\n3,\n", {}, r"a.csv, line 2, column 1: '' is not a number"),
         ("1,2\n3,1_000\n", {}, r"a.csv, line 2, column 1: '1_000' is not a number"),
-        ("x;y\n1,5;2\n", {}, r"line 2, column 0 \('x'\): '1,5' is not a number"),
-        ("1,2\n3\n", {}, r"a.csv, line 2: 1 fields, but the first line has 2"),
+        ("x;y\n1,5;2\n", {}, r"line 2, column 'x': '1,5' is not a number"),
+        ("1,2\n3\n", {}, r"a.csv, line 2: 1 field, but the first line has 2"),
         ("1,2\n3,4,5\n", {"batch_size": 1}, r"a.csv, line 2: 3 fields, but the first line has 2"),
-        ("1,2,3\n4\n", {"columns": [2]}, r"a.csv, line 2: 1 fields, but the first line has 3"),
-        ("1,2\n# end\n", {}, r"a.csv, line 2: 1 fields"),
+        ("1,2,3\n4\n", {"columns": [2]}, r"a.csv, line 2: 1 field, but the first line has 3"),
+        ("1,2\n# end\n", {}, r"a.csv, line 2: 1 field"),
         ("x,y,z\na,1,2\na,b,1,2\n", {"columns": ["y"]}, r"line 3: 4 fields, but .* first .* 3"),
-        ("x y\na 1\n2\n", {"columns": ["y"]}, r"line 3: 1 fields, but the first line has 2"),
+        ("x y\na 1\n2\n", {"columns": ["y"]}, r"line 3: 1 field, but the first line has 2"),
         ('1,2\n3,"4\n5",6\n', {}, r"a.csv, line 2: a quotation mark is not closed"),
         ('1,"2"\n3,4\n1,"2\n', {}, r"a.csv, line 3: a quotation mark is not closed"),
         ('1,2\na"b,"c\n', {}, r"a.csv, line 2: a quoted field is not closed"),
@@ -162,7 +162,7 @@ def test_csv_single_column_and_types(tmp_path: Path) -> None:
         ('1 "2"\n', {}, r"a.csv, line 1, column 1: '\"2\"' is not a number"),
         ('"1" "2"\n3 4\n', {}, r"a.csv, line 1, column 0: '\"1\"' is not a number"),
         ('1, "2"\n', {}, r"a.csv, line 1, column 1: '\"2\"' is not a number"),
-        ("word,x\nthe,1\n", {}, r"column 0 \('word'\): 'the' is not .* columns with columns=\["),
+        ("word,x\nthe,1\n", {}, r"column 'word': 'the' is not .* columns with columns=\["),
     ],
 )
 def test_csv_bad_lines(text: str, arguments: dict[str, Any], message: str, tmp_path: Path) -> None:

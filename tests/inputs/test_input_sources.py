@@ -312,5 +312,5 @@ def test_file_input_fn_chooses_by_the_ending(tmp_path: Path) -> None:
     (tmp_path / "rows.npz").write_bytes(b"")
     with pytest.raises(ValueError, match=r"must end in .npy, .csv, .*, .parquet or .tfrecord; got"):
         file_input_fn(tmp_path / "rows.npz")
-    with pytest.raises(ValueError, match=r"columns is for files with named columns, .*rows.npy"):
+    with pytest.raises(ValueError, match=r"columns is for files with named columns; .*rows.npy"):
         file_input_fn(tmp_path / "rows.npy", columns=["a"])

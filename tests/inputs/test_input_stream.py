@@ -325,7 +325,9 @@ def test_position_is_that_of_the_delivered_batch() -> None:
 
 
 def test_position_of_what_has_none() -> None:
-    with pytest.raises(ValueError, match=r"saved position {'epoch': 1}, but input_fn returned nda"):
+    with pytest.raises(
+        ValueError, match=r"stopped in the middle of another input, and input_fn returned nda"
+    ):
         open_stream(lambda: POINTS, position={"epoch": 1})
 
 

@@ -65,7 +65,7 @@ def place_of(kind: str, row: int) -> str:
         "dict": f"in x, row {row}, column 0 of 'p'; remove",
         "sparse": f"in x, row {row}, column 1; remove",
         "npy": f"rows.npy, row {row}, column 1; remove",
-        "csv": f"rows.csv, line {row + 2 + row // 10}, column 1 ('b'); remove",
+        "csv": f"rows.csv, line {row + 2 + row // 10}, column 'b'; remove",
         "parquet": f"rows.parquet, row {row}, column 0 of 'p'; remove",
         "tfrecord": f"rows.tfrecord, record {row}, feature 1 of 'x'; remove",
     }[kind]
@@ -125,7 +125,7 @@ def test_a_position_goes_on_to_the_same_place(tmp_path: Path) -> None:
         with open_stream(input_fn, position=batches[start].position) as stream:
             batch = list(stream)[bad - start - 1]
         assert batch.origin is not None
-        assert batch.origin(row, 1).endswith("rows.csv, line 46, column 1 ('b')")
+        assert batch.origin(row, 1).endswith("rows.csv, line 46, column 'b'")
         assert batch.origin(row, None).endswith("rows.csv, line 46")
 
 

@@ -265,7 +265,7 @@ def test_a_position_of_another_structure_is_refused(tmp_path: Path) -> None:
     single = make_input_fn("npy", tmp_path, rows_of(9), **arguments)
     pair = make_input_fn("pair", tmp_path, rows_of(9), **arguments)
     position, position_of_pair = read(single)[0].position, read(pair)[0].position
-    with pytest.raises(ValueError, match=r"a stream of features with one of labels: each of them"):
+    with pytest.raises(ValueError, match=r"a stream of features with one of labels, each of which"):
         read(pair, position)
     with pytest.raises(ValueError, match=r"source was None, now it is 'npy'"):
         read(single, position_of_pair)

@@ -32,6 +32,7 @@ def read(file: Path, **arguments: Any) -> Any:
         ("1.234,5;1\n12.345.678;2\n", {"decimal": ",", "thousands": "."}, None),
         ("1'234;5\n12'345'678.5;-1\n", {"thousands": "'"}, [[1234, 5], [12345678.5, -1]]),
         ("1 234;5\n2 000;6\n", {"thousands": " "}, [[1234, 5], [2000, 6]]),
+        ("1\u00a0234;5\n2\u202f000;6\n", {"thousands": " "}, [[1234, 5], [2000, 6]]),
         ("12,34,567;1\n1,00,000;2\n", {"thousands": ","}, [[1234567, 1], [100000, 2]]),
         ("made by hand\n1,2,3\nx,y\n1,2\n", {"skip_lines": 2}, [[1, 2]]),
         ("sep=;\nx;y\n1;2\n", {}, [[1, 2]]),
@@ -53,7 +54,9 @@ def test_numbers_and_lines(text: str, arguments: dict[str, Any], want: Any, tmp_
     ("field", "arguments", "remedy"),
     [
         ('"1,234"', {}, "if ',' groups digits, say thousands=','; if the comma is a decimal mark"),
-        ('"1,5"', {}, "if the comma is a decimal mark, say decimal=','$"),
+        ('"1,5"', {}, r"say decimal=',' \(and thousands='.' if points group digits\)$"),
+        ("1.234.567", {}, "if points group digits, say decimal=',' thousands='.'$"),
+        ("1\u00a0234", {}, "if ' ' groups digits, say thousands=' '$"),
         ("1.234,5", {}, "if the comma is a decimal mark, say decimal=',' thousands='.'"),
         ("1'234", {}, 'if "\'" groups digits, say thousands="\'"'),
         ('"1,5"', {"thousands": ","}, "decimal mark"),
@@ -67,13 +70,14 @@ def test_what_is_no_number_says_what_would_make_it_one(
     field: str, arguments: dict[str, Any], remedy: str, tmp_path: Path
 ) -> None:
     (tmp_path / "a.csv").write_text(f"a|b\n1|2\n1|{field}\n")
-    with pytest.raises(ValueError, match=rf"line 3, column 1 \('b'\): .* not a number; .*{remedy}"):
+    with pytest.raises(ValueError, match=rf"line 3, column 'b': .* not a number; .*{remedy}"):
         read(tmp_path / "a.csv", delimiter="|", **arguments)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"thousands": "."}, r"both are '.'; if that groups digits, say decimal=',' thousands='.'"),
         ({"decimal": ";"}, r"decimal must be '.' or ',', got ';'"),
         ({"thousands": "x"}, r"thousands must be one of ',', .* got 'x'"),
         ({"thousands": ",", "decimal": ","}, r"decimal and thousands must differ, both are ','"),

@@ -11,7 +11,7 @@ import typer
 
 from centroids import __version__
 from centroids.cli import exporting, importing, inference, inspection, training, verification
-from centroids.cli.errors import end_with, showing_warnings, suggesting_options
+from centroids.cli.errors import end_with, showing_warnings, silenced, suggesting_options
 from centroids.cli.options import (
     BadRowsChoice,
     BadRowsOption,
@@ -30,6 +30,7 @@ from centroids.cli.options import (
     ModelDir,
     ModelToTrain,
     NumClusters,
+    Quiet,
     RelativeTolerance,
     RestartInput,
     Seed,
@@ -103,6 +104,7 @@ def train(
     fresh: Fresh = False,
     restart_input: RestartInput = False,
     columns: Columns = None,
+    quiet: Quiet = False,
     *,
     text: GivenText,
 ) -> None:
@@ -113,10 +115,10 @@ def train(
 
     If MODEL_DIR holds a model, its training goes on with these points, in the mode and with the
     columns, batch size, tolerance and seed that it was trained with. An option changes such a
-    setting, for later trainings too. --fresh starts anew.
+    setting, for later trainings too. --fresh starts over, with the settings of the old model.
 
-    Ctrl-C ends training after its step and saves it. The same command goes on with the next batch
-    of the file, and the result is the same as without the interruption.
+    Ctrl-C ends training after its step, saves it, and prints the command that goes on with the next
+    batch of the file: the result is the same as without the interruption.
 
     
     Examples:
@@ -125,7 +127,7 @@ def train(
       centroids train huge.parquet model -k 1000 --mini-batch --epochs 2
       centroids train points.npy model --steps 10
       centroids train income.csv model -k 5 --columns age,income --thousands ,
-      centroids train tonight.csv model -k 50 --fresh
+      centroids train tonight.csv model --fresh --quiet
     """
     plan = TrainingPlan(
         points=points,
@@ -149,7 +151,7 @@ def train(
         text=text,
         fresh=fresh,
     )
-    with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
+    with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE), silenced(quiet):
         training.train(plan)
 
 
@@ -174,6 +176,7 @@ def predict(
         ),
     ] = False,
     columns: Columns = None,
+    quiet: Quiet = False,
     *,
     text: GivenText,
 ) -> None:
@@ -193,9 +196,8 @@ def predict(
       centroids predict model huge.parquet -o labels.npy --resume
     """
     with suggesting_options(points, can_drop=False):
-        inference.predict(
-            model_dir, points, output, distances, resume, split_columns(columns), text
-        )
+        names = split_columns(columns)
+        inference.predict(model_dir, points, output, distances, resume, names, text, quiet=quiet)
 
 
 @app.command()
@@ -229,7 +231,7 @@ def inspect(
     points: Annotated[
         Path | None,
         typer.Option(
-            help="A file of points: shows clusters from the largest to the smallest, each by those "
+            help="A file of points: shows --clusters of them, spread evenly by size, each by those "
             "of its points that are nearest to its center."
         ),
     ] = None,
@@ -246,6 +248,7 @@ def inspect(
     clusters: Annotated[int, typer.Option(min=1, help="How many clusters to show.")] = 12,
     nearest: Annotated[int, typer.Option(min=1, help="How many points of each to show.")] = 8,
     columns: Columns = None,
+    bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     variables: Annotated[
         bool, typer.Option("--variables", help="Show what the checkpoint holds, too.")
     ] = False,
@@ -260,12 +263,13 @@ def inspect(
       centroids inspect model --points vectors.npy --words words.txt
       centroids inspect model --points emb.parquet --columns vector --words emb.parquet
     """
-    with suggesting_options(points or model_dir, can_drop=False):
+    with suggesting_options(points or model_dir, can_drop=bad_rows is BadRowsChoice.RAISE):
         inspection.inspect(
             inspection.Request(
                 model_dir=model_dir,
                 points=points,
                 columns=split_columns(columns),
+                bad_rows=bad_rows.value,
                 text=text,
                 words=words,
                 words_column=words_column,
@@ -278,7 +282,7 @@ def inspect(
 
 @app.command()
 def verify(model_dir: ModelDir) -> None:
-    """Read every file of a model and tell which are whole.
+    """Read every file of a model and report which are intact.
 
     Checkpoints and event files are compared with their checksums; nothing is changed. The exit code
     is 1 if something is damaged, missing, or of a newer version.

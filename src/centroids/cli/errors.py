@@ -6,7 +6,10 @@ warnings alike.
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import logging
+import os
 import re
 import shlex
 import sys
@@ -44,11 +47,11 @@ _ARGUMENTS = (
     "relative_tolerance",
     "seed",
 )
-_VALUES = r"""True|False|\[\.\.\.\]|'[^']*'|"[^"]*"|[\w.]+"""
+_VALUES = r"""True|False|\[[^\]]*\]|'[^']*'|"[^"]*"|[\w.]+"""
 _GIVEN = re.compile(rf"\b({'|'.join(_READING)})=({_VALUES})")
 # A field that is a number to its reader: dropping its line, and all that are like it, loses data.
 _HAS_DIGITS = re.compile(r", column [^:]*: .*\d.* is not a number")
-_BOTH_WAYS = "pass restart_input=True to train, or --restart-input on the command line"
+_RESTART = "pass restart_input=True to train"
 _NAMED = re.compile(rf"(?<![\w'/.-])({'|'.join(_ARGUMENTS)})(?= must be| is for| needs )")
 
 
@@ -70,8 +73,7 @@ def with_options(text: str) -> str:
     >>> with_options("batch_size must be at least 1")
     '--batch-size must be at least 1'
     """
-    # The library knows of the one option that goes with an argument of a method.
-    text = text.replace(_BOTH_WAYS, "pass --restart-input")
+    text = text.replace(_RESTART, "pass --restart-input")  # it names the method, too
     return _NAMED.sub(lambda found: _option(found[1]), _GIVEN.sub(_give, text))
 
 
@@ -83,10 +85,24 @@ def _give(found: re.Match[str]) -> str:
     name, value = _option(found[1]), found[2]
     if value == "False":
         return name.replace("--", "--no-", 1)
-    if value == "True" or value.startswith("["):
+    if value.startswith("["):
+        return f"{name} {shlex.quote(words)}" if (words := _join(value)) else name
+    if value == "True":
         return name
     plain = value[1:-1] if value[0] in "\"'" else value
     return f"{name} {shlex.quote(plain)}"
+
+
+def _join(columns: str) -> str:
+    """A list of columns as --columns takes it; empty if it has none, or cannot be said so."""
+    try:
+        given = ast.literal_eval(columns.replace(", ...", ""))
+    except (ValueError, SyntaxError):
+        return ""
+    words = [str(column) for column in given if column is not ...]
+    if any("," in word or word != word.strip() for word in words):
+        return ""
+    return ",".join([*words, *(["..."] if words and ", ..." in columns else [])])
 
 
 @contextmanager
@@ -115,6 +131,16 @@ class _Warnings(logging.Handler):
 
 
 @contextmanager
+def silenced(quiet: bool) -> Iterator[None]:
+    """Lets nothing through to standard output, for a command that only tells of itself there."""
+    with contextlib.ExitStack() as stack:
+        if quiet:
+            nothing = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            stack.enter_context(contextlib.redirect_stdout(nothing))
+        yield
+
+
+@contextmanager
 def suggesting_options(points: Path, *, can_drop: bool) -> Iterator[None]:
     """Around what reads points: errors suggest options, where the library suggests arguments.
 
@@ -139,7 +165,7 @@ def suggesting_options(points: Path, *, can_drop: bool) -> Iterator[None]:
 def _with_options(text: str, points: Path, can_drop: bool) -> str:
     if text.startswith("input_fn gave no batch") or text.endswith("but the input has 0 points"):
         return f"{points} has no rows"
-    if text.startswith("the input has a saved position"):
+    if text.startswith("the last training stopped in the middle of another input"):
         return (
             f"the last training stopped within the mini-batches of {points}: go on with the "
             "options that it had, or begin the file at its beginning with --restart-input"
@@ -152,7 +178,7 @@ def _with_options(text: str, points: Path, can_drop: bool) -> str:
         # A file that is read at once, or mapped, is one batch: its rows are those of the batch.
         text = text.replace(" in batch 0, row ", f" in {points}, row ")
         return f"{text}, or leave them out with --bad-rows drop" if can_drop else text
-    if not can_drop:
+    if not can_drop or "--skip-lines" in text:
         return text
     if re.match(re.escape(str(points)) + r", line \d+[:,]", text) and not _HAS_DIGITS.search(text):
         return f"{text}, or leave such lines out with --bad-rows drop"

@@ -44,7 +44,7 @@ def moved_aside(model_dir: Path) -> Iterator[Path]:
     folder.mkdir()
     sync_folder(str(folder.parent))
     shown = old if model_dir.is_absolute() else os.path.relpath(old)
-    typer.echo(f"The old model is now in {shown}; remove it when you need it no more.")
+    typer.echo(f"The old model is now in {shown}; delete it when you no longer need it.")
     try:
         yield old
     except BaseException:

@@ -8,7 +8,8 @@ import typer
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.fresh import newest_aside
-from centroids.cli.points import find_points
+from centroids.cli.numbers import show_number
+from centroids.cli.points import ENDINGS, find_points
 from centroids.cli.predictions import (
     Prediction,
     describe_input,
@@ -47,6 +48,7 @@ def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoi
     """
     if checkpoint_path is not None:
         return read_checkpoint(checkpoint_path)
+    check_is_folder(model_dir)
     checkpoint = find_checkpoint(model_dir)
     if checkpoint is None:
         old = newest_aside(model_dir)
@@ -56,6 +58,15 @@ def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoi
             f"{model_dir} --num-clusters K"
         )
     return checkpoint
+
+
+def check_is_folder(model_dir: Path) -> None:
+    """Raises a ValueError if it is a file, as where the arguments are the wrong way round."""
+    if not model_dir.is_file():
+        return
+    if model_dir.suffix.lower() in ENDINGS:
+        raise ValueError(f"{model_dir} is a file of points; the model folder comes first")
+    raise ValueError(f"{model_dir} is a file; the folder of a trained model is needed")
 
 
 def model_of(checkpoint: Checkpoint, model_dir: Path) -> KMeansClustering:
@@ -104,6 +115,8 @@ def predict(
     resume: bool,
     columns: list[str] | None,
     text: GivenText,
+    *,
+    quiet: bool = False,
 ) -> None:
     """Writes the nearest cluster of each point, or its distances to all centers."""
     is_file = str(output) != "-"
@@ -123,7 +136,8 @@ def predict(
         print_predictions(prediction)
         return
     count = write_predictions(prediction, output, resume=resume)
-    typer.echo(f"Wrote {count:,} rows to {output}", err=True)
+    if not quiet:
+        typer.echo(f"Wrote {count:,} rows to {output}", err=True)
 
 
 def evaluate(
@@ -144,5 +158,5 @@ def evaluate(
     total = result["mean_distance"] * result["num_examples"]
     typer.echo(f"points            {int(result['num_examples']):,}")
     typer.echo(f"steps of training {int(result['global_step']):,}")
-    typer.echo(f"mean distance     {result['mean_distance']:.6g} ({metric})")
-    typer.echo(f"sum of distances  {total:.8g}")
+    typer.echo(f"mean distance     {show_number(result['mean_distance'])} ({metric})")
+    typer.echo(f"sum of distances  {show_number(total)}")

@@ -14,17 +14,22 @@ from rich.table import Table
 
 from centroids import KMeansClustering
 from centroids.cli.inference import model_of, read_model
+from centroids.cli.numbers import show_number
 from centroids.cli.points import describe_columns, find_points
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.survey import Survey, survey
 from centroids.cli.text_options import GivenText
 from centroids.cli.words import Words
 from centroids.estimator import Checkpoint
+from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.file import is_text_file
 from centroids.kmeans_variables import CLUSTERS, COUNTS, UPDATE_IN_STEPS
 
 _BAR_WIDTH = 40
 _NUM_BARS = 10
 _MAX_COLUMNS = 20
+_FEW_CLUSTERS = 20
+_MAX_SHOWN_DIMENSIONS = 8
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Request:
         model_dir: Its folder.
         points: A file of points to show the clusters by; None for none.
         columns: The columns to take of it; None for those of the model.
+        bad_rows: What to do with rows of it that are not numbers.
         text: How it is written, if it is text.
         words: A file of names for them; None for the numbers of the rows.
         words_column: Its column; None for the first of text.
@@ -46,6 +52,7 @@ class Request:
     model_dir: Path
     points: Path | None
     columns: list[str] | None
+    bad_rows: BadRows
     text: GivenText
     words: Path | None
     words_column: str | None
@@ -60,16 +67,24 @@ def inspect(request: Request) -> None:
         raise ValueError("--words names the rows of --points: give both")
     if request.words_column is not None and request.words is None:
         raise ValueError("--words-column chooses a column of --words: give both")
-    checkpoint = read_model(request.model_dir)
-    model = model_of(checkpoint, request.model_dir)
     # Output that goes to a file is not cut at the width of a terminal.
     # Names are shown as they are: "[/b]" is a word, not markup.
     width = None if sys.stdout.isatty() else 120
-    console = Console(highlight=False, markup=False, emoji=False, width=width)
+    terminal = Console(highlight=False, markup=False, emoji=False, width=width)
+    # What fails in the middle shall not leave half an output.
+    with terminal.capture() as shown:
+        _show(request, terminal)
+    sys.stdout.write(shown.get())
+
+
+def _show(request: Request, console: Console) -> None:
+    checkpoint = read_model(request.model_dir)
+    model = model_of(checkpoint, request.model_dir)
     words = None if request.words is None else Words(request.words, request.words_column)
     kept = read_settings(request.model_dir, checkpoint)
     _show_state(console, request.model_dir, checkpoint, kept)
     if request.points is None:
+        _show_centers(console, checkpoint, kept)
         _show_sizes_of_training(console, checkpoint, kept)
     else:
         _show_clusters(console, model, request, request.points, words)
@@ -81,21 +96,33 @@ def _show_clusters(
     console: Console, model: KMeansClustering, request: Request, points: Path, words: Words | None
 ) -> None:
     file = find_points(points, request.columns, request.text, request.model_dir)
-    found = survey(model, file, request.num_nearest)
+    found = survey(model, file, request.num_nearest, request.bad_rows)
     num_points = int(found.sizes.sum())
-    if words is not None and words.count != num_points:
+    if words is not None and words.count != found.num_rows:
         raise ValueError(
-            f"{request.words} has {words.count:,} names, {points} has {num_points:,} points"
+            f"{request.words} has {words.count:,} names, {points} has {found.num_rows:,} points"
+            f"{_hint_for_words(request, words.count - found.num_rows)}"
         )
     _show_sizes(console, found.sizes, f"points of {points.name}")
     console.print(
-        f"score: {found.total:,.6g}, the sum of {model.params['distance_metric']} distances; "
-        f"{found.total / num_points:.6g} a point\n"
+        f"score: {show_number(found.total)}, the sum of {model.params['distance_metric']} "
+        f"distances; {show_number(found.total / num_points)} per point\n"
     )
     chosen = _spread(found.sizes, request.num_clusters)
     rows = {int(row) for cluster in chosen for row in found.nearest[cluster] if row >= 0}
     names = {row: f"row {row:,}" for row in rows} if words is None else words.read(rows)
     _show_examples(console, found, chosen, names)
+
+
+def _hint_for_words(request: Request, num_more: int) -> str:
+    """What may be wrong with a text file of names that has so many more than there are points."""
+    assert request.words is not None
+    if num_more == 1 and is_text_file(request.words):
+        return (
+            "; each line of a text file is a name: take out the first one, if it is a heading. "
+            "For a column of a table give a .parquet file"
+        )
+    return ""
 
 
 def _show_state(console: Console, model_dir: Path, checkpoint: Checkpoint, kept: Settings) -> None:
@@ -112,6 +139,24 @@ def _show_state(console: Console, model_dir: Path, checkpoint: Checkpoint, kept:
         more = len(kept.columns) - _MAX_COLUMNS
         shown = describe_columns(kept.columns[:_MAX_COLUMNS])
         console.print(f"columns: {shown}{f' and {more:,} more' if more > 0 else ''}")
+    console.print()
+
+
+def _show_centers(console: Console, checkpoint: Checkpoint, kept: Settings) -> None:
+    """The centers of a small model, by the names of its columns."""
+    centers = checkpoint.variables[CLUSTERS]
+    if len(centers) > _FEW_CLUSTERS or centers.shape[1] > _MAX_SHOWN_DIMENSIONS:
+        return
+    columns = kept.columns if kept.columns is not None else checkpoint.column_names
+    if columns is None or len(columns) != centers.shape[1]:
+        columns = tuple(range(centers.shape[1]))
+    table = Table(box=None, pad_edge=False)
+    table.add_column("center", justify="right")
+    for column in columns:
+        table.add_column(str(column), justify="right")
+    for cluster, center in enumerate(centers):
+        table.add_row(str(cluster), *map(show_number, center.tolist()))
+    console.print(table)
     console.print()
 
 
@@ -147,6 +192,12 @@ def _show_sizes(console: Console, sizes: NDArray[Any], what: str) -> None:
         f"cluster sizes ({what}): {sizes.min():,} to {sizes.max():,}, median "
         f"{int(np.median(sizes)):,}; {int((sizes == 0).sum()):,} of {len(sizes):,} are empty"
     )
+    if len(sizes) <= _FEW_CLUSTERS:
+        for cluster, size in enumerate(sizes):
+            bar = "█" * round(_BAR_WIDTH * size / max(sizes.max(), 1))
+            console.print(f"{f'cluster {cluster}':>12}  {size:>12,}  {bar}".rstrip())
+        console.print()
+        return
     counts, edges = np.histogram(sizes, bins=min(_NUM_BARS, max(len(np.unique(sizes)), 1)))
     for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True):
         bar = "█" * round(_BAR_WIDTH * count / counts.max())

@@ -38,7 +38,7 @@ Columns = Annotated[
     typer.Option(
         help="The columns to use, joined by commas: names, or numbers from 0 for a text file "
         "without names; '*' for all. Default: those that the model was trained with, by their "
-        "names if the file has names; for a new model all.",
+        "names if the file has names; else all.",
         metavar="A,B",
     ),
 ]
@@ -46,8 +46,7 @@ BadRowsOption = Annotated[
     BadRowsChoice,
     typer.Option(
         help="Rows with NaN or infinity, and lines that are no row of numbers: stop at the first, "
-        "or leave them out and tell how many. (predict stops: without a label for each row, those "
-        "that follow would shift.)"
+        "or leave them out and tell how many."
     ),
 ]
 ModelToTrain = Annotated[
@@ -62,7 +61,8 @@ NumClusters = Annotated[
     typer.Option(
         "--num-clusters",
         "-k",
-        help="How many clusters. Needed for a new model only, unless --initial-clusters is a file.",
+        help="How many clusters. Needed for a new model only, unless --initial-clusters is a file "
+        "or --fresh takes the number of the old model.",
     ),
 ]
 DistanceMetric = Annotated[
@@ -128,8 +128,8 @@ RelativeTolerance = Annotated[
     float | None,
     typer.Option(
         help="For full batches: stop when a step lowers the loss by no more than this share "
-        "of it. It does not depend on the units of the points. 0 goes on until the loss falls "
-        "no more. Default: that of the model, else 0.0001."
+        "of it. It does not depend on the units of the points. 0: until the loss stops falling. "
+        "Default: that of the model, else 0.0001."
     ),
 ]
 Shuffle = Annotated[
@@ -143,7 +143,7 @@ Shuffle = Annotated[
 Seed = Annotated[
     int | None,
     typer.Option(
-        help="Of the first centers and of shuffling: equal seeds give equal results. "
+        help="Seed for the initial centers and for shuffling: equal seeds give equal results. "
         "Default: that of the model, else 0."
     ),
 ]
@@ -151,8 +151,9 @@ Fresh = Annotated[
     bool,
     typer.Option(
         "--fresh",
-        help="Make a new model, with nothing of the one in MODEL_DIR. The old folder is "
-        "renamed to MODEL_DIR.old-1 (or the next number), never deleted.",
+        help="Make a new model in place of the one in MODEL_DIR, with its number of clusters, "
+        "metric and settings where the command line has no others. The old folder is renamed to "
+        "MODEL_DIR.old-1 (or the next number), never deleted.",
     ),
 ]
 RestartInput = Annotated[
@@ -161,6 +162,12 @@ RestartInput = Annotated[
         "--restart-input",
         help="For mini-batches: begin the file at its beginning, for another file than in the "
         "last training.",
+    ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="Print errors and warnings only, as for a job of every night."
     ),
 ]
 

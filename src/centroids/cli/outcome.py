@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids import SessionRunArgs, SessionRunHook
+from centroids.cli.numbers import show_number
 from centroids.cli.settings import Settings
 from centroids.kmeans_summaries import CLUSTER_SIZES
 from centroids.kmeans_variables import COUNTS, has_converged
@@ -91,30 +92,31 @@ class Outcome(SessionRunHook):
         if self._full_batch:
             loss, rows = self._losses[-1]
             return (
-                f"Loss {loss:.8g}: the sum of {distances}, {loss / rows:.6g} a point, before the "
-                "last update."
+                f"Loss {show_number(loss)} (sum of {distances}; {show_number(loss / rows)} per "
+                "point), measured before the last update."
             )
         count = len(self._losses)
         batches = "mini-batch" if count == 1 else f"{count:,} mini-batches"
-        return f"Loss {loss / rows:.6g}: the mean of {distances} over the last {batches}."
+        return f"Loss {show_number(loss / rows)} (mean of {distances} over the last {batches})."
 
     def describe_end(self, epochs: int) -> str:
         """Why the training stopped."""
         if has_converged(self._session.variables):
-            tolerance = self._settings.relative_tolerance
-            return (
-                f"It stopped because a step lowered the loss by no more than {tolerance:g} of it."
-            )
+            if not self._settings.relative_tolerance:
+                return "Converged: the loss no longer falls."
+            percent = show_number(100 * self._settings.relative_tolerance)
+            return f"Converged: the last step lowered the loss by no more than {percent}%."
         if self._ends_at_step == self._session.global_step:
-            return "It stopped at its limit of steps; --steps N trains N more."
+            return "Stopped at its limit of steps; --steps N trains N more."
         passes = "a pass" if epochs == 1 else f"{epochs:,} passes"
-        return f"It stopped at the end of {passes} over the file; --epochs N makes more."
+        return f"Stopped at the end of {passes} over the file; --epochs N makes more."
 
     def describe_empty(self) -> str:
         """How many clusters are empty, with what can be done about it."""
         count, all_of_them = self.num_empty, len(self.has_points)
         if not count:
             return "No cluster is empty."
-        are = "is" if count == 1 else "are"
-        why = "empty" if self._full_batch else "without a point of this training"
-        return f"{count:,} of {all_of_them:,} clusters {are} {why}."
+        of_all = f"{count:,} of {all_of_them:,} clusters"
+        if self._full_batch:
+            return f"{of_all} {'is' if count == 1 else 'are'} empty."
+        return f"{of_all} received no points in this training."

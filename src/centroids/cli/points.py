@@ -15,8 +15,9 @@ from centroids.cli.progress import count_rows
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.text_options import GivenText
 from centroids.inputs import TextFormat, file_input_fn, open_stream
+from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.csv_layout import columns_of_words, detect_layout
+from centroids.inputs.csv_layout import choose_columns, columns_of_words, detect_layout
 from centroids.inputs.file import is_text_file
 from centroids.inputs.npy import NpyFile
 from centroids.inputs.stream import BatchStream, check_finite_rows
@@ -120,6 +121,13 @@ class PointsFile:
         """The names of the columns that are taken; None if the file has no names."""
         if not self.has_columns:
             return None
+        if self.is_text:  # not opened: it may be read otherwise in the end, and the log would tell
+            layout = detect_layout(self.path, self.text, self.columns)
+            chosen = choose_columns(self.path, layout, self.columns)
+            every = layout.names
+            if every is None:
+                return None
+            return list(every) if chosen is None else [every[column] for column in chosen]
         return list(names) if (names := getattr(self.open()(), "column_names", None)) else None
 
     def columns_to_keep(self) -> tuple[str | int, ...] | None:
@@ -198,7 +206,7 @@ def _with_columns_of_model(
 ) -> PointsFile:
     chosen = dataclasses.replace(file, columns=columns)
     try:
-        chosen.open()
+        _check_columns(chosen)
     except ValueError as error:
         if "has no column" not in str(error):
             raise
@@ -213,6 +221,15 @@ def _with_columns_of_model(
     if file.is_text and file.column_names() == list(columns):
         return file
     return chosen
+
+
+def _check_columns(file: PointsFile) -> None:
+    """Raises a ValueError if a column is not there; nothing is told of a file that can be read."""
+    if file.is_text:
+        check_file(file.path)
+        file.column_names()
+    else:
+        file.open()
 
 
 def _has_as_many_without_names(file: PointsFile, columns: tuple[str | int, ...]) -> bool:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from centroids.cli.input_file import InputFile
 from centroids.estimator import Checkpoint
+from centroids.estimator.checkpoint_folder import find_entries
 from centroids.files import read_regular, replace_file
 from centroids.inputs import TextFormat
 
@@ -31,11 +33,12 @@ class Settings:
         shuffle: Whether the points are shuffled for mini-batches.
         mini_batch_steps_per_iteration: The mini-batches between two updates of the centers.
         relative_tolerance: The share of the loss by which a full-batch step has to lower it.
-        seed: Of initialisation and shuffling.
+        seed: Of initialisation and shuffling; any integer.
         columns: The columns that it was trained with: names, or numbers of a file without names.
         text: How the text file was written that it was trained with, as far as that was said: the
             fields of a TextFormat that were not the default.
         ends_at_step: At which step the last call of train is to end, for one that goes on with it.
+        inputs: The file that its mini-batches are read from, and the one before that, newest first.
     """
 
     use_mini_batch: bool | None = None
@@ -47,6 +50,16 @@ class Settings:
     columns: tuple[str | int, ...] | None = None
     text: Mapping[str, Any] | None = None
     ends_at_step: int | None = None
+    inputs: tuple[InputFile, ...] | None = None
+
+
+def shuffling_seed(seed: int | None) -> int:
+    """The seed of sources and samples, which take none below 0, for that of a model.
+
+    >>> shuffling_seed(7), shuffling_seed(None), shuffling_seed(-1) == 2**64 + 1
+    (7, 0, True)
+    """
+    return 0 if seed is None else seed if seed >= 0 else 2**64 - seed
 
 
 def read_settings(
@@ -101,8 +114,24 @@ def write_settings(model_dir: Path, settings: Settings) -> None:
     values = {"version": _VERSION, **dataclasses.asdict(settings)}
     known = {name: value for name, value in values.items() if value is not None}
     text = json.dumps(known, ensure_ascii=False, indent=1)
+    replaces_columns = _replaces_old_columns(model_dir)
     replace_file(os.path.join(model_dir, SETTINGS_FILE), f"{text}\n".encode())
-    (model_dir / OLD_COLUMNS_FILE).unlink(missing_ok=True)
+    if replaces_columns:
+        (model_dir / OLD_COLUMNS_FILE).unlink(missing_ok=True)
+
+
+def _replaces_old_columns(model_dir: Path) -> bool:
+    """Whether the file of columns is that of the model: other programs have such names too.
+
+    Only a model without settings has one, and it holds nothing but the columns.
+    """
+    if os.path.lexists(model_dir / SETTINGS_FILE) or not find_entries(str(model_dir), warn=False):
+        return False
+    try:
+        held = json.loads(read_regular(model_dir / OLD_COLUMNS_FILE, _MAX_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(held, dict) and set(held) == {"columns"} and _are_columns(held["columns"])
 
 
 def _complete(settings: Settings, checkpoint: Checkpoint) -> Settings:
@@ -149,8 +178,11 @@ def _parse(data: bytes) -> Settings:
             raise ValueError(f"it has the unknown setting {name!r}")
         if not _CHECKS[name](value):
             raise ValueError(f"its {name} is {value!r}")
-    columns = values.pop("columns", None)
-    return Settings(**values, columns=None if columns is None else tuple(columns))
+    if "columns" in values:
+        values["columns"] = tuple(values["columns"])
+    if "inputs" in values:
+        values["inputs"] = tuple(InputFile(**file) for file in values["inputs"])
+    return Settings(**values)
 
 
 def _read_old_columns(model_dir: Path) -> tuple[str | int, ...] | None:
@@ -191,14 +223,30 @@ def _are_columns(value: object) -> bool:
     return isinstance(value, list) and value != [] and all(type(v) in (str, int) for v in value)
 
 
+def _are_inputs(value: object) -> bool:
+    return isinstance(value, list) and value != [] and all(map(_is_input, value))
+
+
+def _is_input(value: object) -> bool:
+    is_count = _is_integer(0)
+    return (
+        isinstance(value, dict)
+        and value.keys() == {field.name for field in dataclasses.fields(InputFile)}
+        and is_count(value["after_step"])
+        and is_count(value["num_bytes"])
+        and isinstance(value["digest"], str)
+    )
+
+
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "use_mini_batch": _is_bool,
     "batch_size": _is_integer(1),
     "shuffle": _is_bool,
     "mini_batch_steps_per_iteration": _is_integer(1),
     "relative_tolerance": _is_tolerance,
-    "seed": _is_integer(0),
+    "seed": lambda value: type(value) is int,
     "columns": _are_columns,
     "text": _is_text_format,
     "ends_at_step": _is_integer(1),
+    "inputs": _are_inputs,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.inference import batch_size
 from centroids.cli.points import PointsFile
+from centroids.inputs.bad_rows import BadRows
 from centroids.kernels import l2_normalize
 
 _BLOCK_ELEMENTS = 1 << 18
@@ -23,19 +25,25 @@ class Survey:
     """What a file of points looks like to a model.
 
     Attributes:
+        num_rows: The rows of the file, those that were left out included.
         sizes: [k], the points of each cluster.
         total: The sum of the distances of the points to their centers.
         nearest: [k, m], the rows nearest to each center of those that belong to it, the nearest
             first; -1 where there are no more.
     """
 
+    num_rows: int
     sizes: NDArray[np.int64]
     total: float
     nearest: NDArray[np.int64]
 
 
-def survey(model: KMeansClustering, points: PointsFile, num_nearest: int) -> Survey:
+def survey(
+    model: KMeansClustering, points: PointsFile, num_nearest: int, bad_rows: BadRows = "raise"
+) -> Survey:
     """Finds the cluster of each point of a file, in bounded memory.
+
+    Rows keep their numbers in the file where bad ones are left out.
 
     Raises:
         ValueError: If the file has no rows, or they are not as wide as the centers.
@@ -46,30 +54,54 @@ def survey(model: KMeansClustering, points: PointsFile, num_nearest: int) -> Sur
     centers = l2_normalize(centers) if cosine else centers
     sizes = np.zeros(len(centers), np.int64)
     nearest = _Nearest(len(centers), num_nearest)
-    total, first = 0.0, 0
-    for rows, index in _batches_with_index(model, points):
+    total, read = 0.0, _Read()
+    for rows, numbers, index in _batches_with_index(model, points, bad_rows, read):
         distances = _distances(rows, centers, index, cosine)
         sizes += np.bincount(index, minlength=len(sizes))
         total += float(distances.sum())
-        nearest.add(index, distances, first)
-        first += len(index)
-    if not first:
+        nearest.add(index, distances, numbers)
+    if not read.count:
         raise ValueError(f"{points.path} has no rows")
-    return Survey(sizes, total, nearest.rows)
+    return Survey(read.count, sizes, total, nearest.rows)
+
+
+class _Read:
+    """What was read of a file: its number of rows, and batches that are not surveyed yet.
+
+    Attributes:
+        count: The rows so far, bad ones included.
+        batches: Points, and their numbers in the file; at most those that are read ahead.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.batches: collections.deque[tuple[NDArray[Any], NDArray[np.int64]]] = (
+            collections.deque()
+        )
+
+    def add(self, batch: NDArray[Any], good: NDArray[np.bool_] | None) -> NDArray[Any]:
+        """Takes a batch and returns its good rows."""
+        numbers = np.arange(self.count, self.count + len(batch))
+        self.count += len(batch)
+        if good is not None:
+            batch, numbers = batch[good], numbers[good]
+        if len(batch):
+            self.batches.append((batch, numbers))
+        return batch
 
 
 def _batches_with_index(
-    model: KMeansClustering, points: PointsFile
-) -> Iterator[tuple[NDArray[Any], NDArray[np.int32]]]:
-    """Batches of points, each with the clusters that the model predicts for it."""
-    input_fn = points.open(batch_size(model, distances=False))
-    read: collections.deque[NDArray[Any]] = collections.deque()  # at most what is read ahead
+    model: KMeansClustering, points: PointsFile, bad_rows: BadRows, read: _Read
+) -> Iterator[tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int32]]]:
+    """Batches of points, their numbers, and the clusters that the model predicts for them."""
+    input_fn = points.open(batch_size(model, distances=False), bad_rows=bad_rows)
 
     def remember() -> Iterator[NDArray[Any]]:
-        for batch in input_fn():
-            if len(batch):
-                read.append(batch)
-                yield batch
+        with contextlib.closing(input_fn().read_marked()) as batches:
+            for batch, good, _ in batches:
+                kept = read.add(batch, good)
+                if len(kept):
+                    yield kept
 
     predictions = model.predict(
         remember,
@@ -78,7 +110,7 @@ def _batches_with_index(
         yield_single_examples=False,
     )
     for prediction in predictions:
-        yield read.popleft(), prediction[model.CLUSTER_INDEX]
+        yield *read.batches.popleft(), prediction[model.CLUSTER_INDEX]
 
 
 def _distances(
@@ -109,8 +141,10 @@ class _Nearest:
         self.rows = np.full((num_clusters, count), -1, np.int64)
         self._distances = np.full((num_clusters, count), np.inf)
 
-    def add(self, index: NDArray[np.int32], distances: NDArray[np.float64], first_row: int) -> None:
-        """Takes a batch into account, whose first row has this number."""
+    def add(
+        self, index: NDArray[np.int32], distances: NDArray[np.float64], numbers: NDArray[np.int64]
+    ) -> None:
+        """Takes a batch into account, whose rows have these numbers."""
         count = self.rows.shape[1]
         order = np.lexsort((distances, index))
         clusters, starts = np.unique(index[order], return_index=True)
@@ -120,7 +154,7 @@ class _Nearest:
         places = np.searchsorted(clusters, index[order])
         new = np.full((len(clusters), count), np.inf)
         new_rows = np.full((len(clusters), count), -1, np.int64)
-        new[places, ranks], new_rows[places, ranks] = distances[order], order + first_row
+        new[places, ranks], new_rows[places, ranks] = distances[order], numbers[order]
         both = np.concatenate([self._distances[clusters], new], axis=1)
         rows = np.concatenate([self.rows[clusters], new_rows], axis=1)
         best = np.argsort(both, axis=1, kind="stable")[:, :count]

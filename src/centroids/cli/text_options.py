@@ -27,40 +27,45 @@ Header = Annotated[
     typer.Option(
         "--header/--no-header",
         help="Whether the first line of a text file holds the names of the columns. Default: "
-        "found out, and told where it could be wrong.",
+        "that of the model, else detected; a message tells you when the guess is uncertain.",
     ),
 ]
 Delimiter = Annotated[
     str | None,
     typer.Option(
-        help="What separates the fields of a text file; \\t is a tab. Default: found out.",
+        help="What separates the fields of a text file; \\t is a tab. Default: that of the "
+        "model, else detected.",
         metavar="CHARACTER",
     ),
 ]
 Decimal = Annotated[
     str | None,
     typer.Option(
-        help="The decimal mark of a text file: . or , Default: the point.", metavar="CHARACTER"
+        help="The decimal mark of a text file: . or , Default: that of the model, else the point.",
+        metavar="CHARACTER",
     ),
 ]
 Thousands = Annotated[
     str | None,
     typer.Option(
         help="What groups the digits of large numbers in a text file, as , does in 1,234,567. "
-        "Default: nothing.",
+        "Default: that of the model, else nothing.",
         metavar="CHARACTER",
     ),
 ]
 SkipLines = Annotated[
     int | None,
-    typer.Option(help="How many lines at the beginning of a text file to pass over. Default: 0."),
+    typer.Option(
+        help="How many lines at the beginning of a text file to pass over. Default: as for the "
+        "model, else 0."
+    ),
 ]
 DType = Annotated[
     Element | None,
     typer.Option(
         "--dtype",
         help="The type of the points of a text file. float32 takes half the memory and rounds to 7 "
-        "digits. Default: float64.",
+        "digits. Default: that of the model, else float64.",
     ),
 ]
 

@@ -18,16 +18,24 @@ from numpy.typing import NDArray
 
 from centroids import CheckpointSaverListener, KMeansClustering, ProgressBarHook, SessionRunHook
 from centroids.cli.errors import EXIT_OF_INTERRUPT
-from centroids.cli.fresh import moved_aside
+from centroids.cli.fresh import moved_aside, newest_aside
 from centroids.cli.inference import find_checkpoint, model_of
+from centroids.cli.initial_clusters import initial_clusters_of
+from centroids.cli.input_file import check_same_file, identify_file, passes_before, with_file
 from centroids.cli.outcome import Outcome
-from centroids.cli.points import ENDINGS, PointsFile, as_matrix, find_points
+from centroids.cli.points import PointsFile, find_points
 from centroids.cli.progress import Status
-from centroids.cli.sampling import check_enough, choose_from_sample
-from centroids.cli.settings import Settings, read_settings, what_was_said, write_settings
-from centroids.cli.training_plan import EPOCHS, TrainingPlan, describe_changes
+from centroids.cli.sampling import check_enough
+from centroids.cli.settings import (
+    SETTINGS_FILE,
+    Settings,
+    read_settings,
+    shuffling_seed,
+    what_was_said,
+    write_settings,
+)
+from centroids.cli.training_plan import EPOCHS, TrainingPlan, describe_changes, describe_taken
 from centroids.estimator import Checkpoint, load_latest
-from centroids.inputs.file import is_tfrecord_file
 
 T = TypeVar("T")
 
@@ -38,12 +46,16 @@ def train(plan: TrainingPlan) -> None:
     """Trains and reports; goes on where the model in `model_dir` stands."""
     start = time.perf_counter()
     plan.check()
-    holds_model, trained = _find(plan)
+    _check_order(plan)
+    source, found = _find(plan)
     kept = Settings()
-    if trained is not None:
-        kept = read_settings(plan.model_dir, trained, with_columns=plan.columns is None)
-    known = None if trained is None else plan.model_dir
-    points = find_points(plan.points, plan.columns, plan.text, known, kept)
+    if source is not None:
+        kept = read_settings(source, found, with_columns=plan.columns is None)
+    asked, trained = plan, found
+    if plan.fresh:
+        kept, trained = dataclasses.replace(kept, inputs=None), None
+        plan = plan.as_before(found)
+    points = find_points(plan.points, plan.columns, plan.text, source, kept)
     settings = plan.settle(kept)
     # Opened first: a mistyped name, or --batch-size 0, is told before anything is created.
     points.open(_or(settings.batch_size, 1))
@@ -55,13 +67,23 @@ def train(plan: TrainingPlan) -> None:
         _check_same_model(plan, trained)
         told = _describe_model(plan, trained, kept, settings)
         if plan.max_steps is not None and plan.max_steps <= trained.global_step:
-            typer.echo(told[0])
-            typer.echo(f"Its training has reached step {plan.max_steps:,}; --steps trains more.")
+            typer.echo(_describe_reached(plan.max_steps, trained.global_step))
             return
+    elif source is not None:
+        told = _describe_fresh(asked, plan, source, kept, settings)
     model = _make_model(plan, settings, points, trained)
     input_fn = _make_input(plan, points, settings)
+    if settings.use_mini_batch:
+        file = identify_file(plan.points, 0 if trained is None else trained.global_step)
+        if trained is not None and not plan.restart_input:
+            check_same_file(plan.points, file, kept.inputs, trained, input_fn)
+            if (passes := passes_before(trained, input_fn)) >= _or(plan.epochs, EPOCHS):
+                typer.echo(_describe_passes(plan, passes))
+                return
+        settings = dataclasses.replace(settings, inputs=with_file(kept.inputs, file))
     run = _Run(plan, settings, model, input_fn, trained, told)
-    with moved_aside(plan.model_dir) if holds_model and plan.fresh else contextlib.nullcontext():
+    moves = plan.fresh and source == plan.model_dir
+    with moved_aside(plan.model_dir) if moves else contextlib.nullcontext():
         run.train(start)
 
 
@@ -80,8 +102,9 @@ class _Run:
         """Trains, and says what came of it since a time of `time.perf_counter`."""
         plan, settings = self.plan, self.settings
         outcome = Outcome(settings, settings.ends_at_step, self._warn_of_other_data)
+        saver = _SettingsSaver(plan.model_dir, settings)
         try:
-            with _without_log_of_empty_clusters():
+            with saver, _without_log_of_empty_clusters():
                 self.model.train(
                     self.input_fn,
                     hooks=[
@@ -90,7 +113,7 @@ class _Run:
                         outcome,
                     ],
                     max_steps=settings.ends_at_step,
-                    saving_listeners=[_SettingsSaver(plan.model_dir, settings)],
+                    saving_listeners=[saver],
                     restart_input=plan.restart_input,
                 )
         except KeyboardInterrupt:
@@ -109,22 +132,28 @@ class _Run:
             typer.echo(outcome.describe_loss(self.model.params["distance_metric"]))
             typer.echo(outcome.describe_end(_or(plan.epochs, EPOCHS)))
             typer.echo(f"{outcome.describe_empty()}{self._remedy_for(outcome)}")
+        else:
+            typer.echo(
+                "The last training had come to the end of its passes: --epochs N makes more."
+            )
         typer.echo(f"See it with: centroids inspect {shlex.quote(str(plan.model_dir))}")
 
     def _warn_of_other_data(self, outcome: Outcome) -> None:
         """At the first step, before others are spent on it."""
         typer.echo(
             f"{outcome.describe_empty()} The model in {self.plan.model_dir} was trained on other "
-            f"points than those of {self.plan.points}; --fresh starts anew with these.",
+            f"points than those of {self.plan.points}; --fresh starts over with these.",
             err=True,
         )
 
     def _remedy_for(self, outcome: Outcome) -> str:
         if not outcome.num_empty:
             return ""
-        if self.trained is not None and outcome.most_are_empty:
-            return " If the model was trained on other points before, --fresh starts anew."
-        return " Fewer clusters may do, or another --seed with --fresh."
+        fewer = "ewer clusters may do, or another --seed with --fresh."
+        if self.trained is None:
+            return f" F{fewer}"
+        other = " If the model was trained on other points before, --fresh starts over"
+        return f"{other}." if outcome.most_are_empty else f"{other}; else f{fewer}"
 
     def _count_steps(self) -> int | None:
         """How many steps there will be at most; None if the file would have to be read to tell."""
@@ -140,15 +169,32 @@ class _Run:
         return steps if limit is None else min(steps, limit)
 
 
-def _find(plan: TrainingPlan) -> tuple[bool, Checkpoint | None]:
-    """Whether the folder holds a model, and the checkpoint to go on from."""
+def _check_order(plan: TrainingPlan) -> None:
+    """Raises a ValueError if the two arguments are the wrong way round."""
+    if plan.points.is_dir() and plan.model_dir.is_file():
+        raise ValueError(
+            f"{plan.model_dir} is a file, and {plan.points} a folder: the points come first, then "
+            "the folder of the model"
+        )
+
+
+def _find(plan: TrainingPlan) -> tuple[Path | None, Checkpoint | None]:
+    """Where the settings are that hold, and the checkpoint beside them; None if there are none.
+
+    With --fresh they are those of the old model, also of one that a killed call has moved aside
+    already: it is the command that is given again.
+    """
     if not plan.fresh:
         found = find_checkpoint(plan.model_dir)
-        return found is not None, found
-    try:
-        return find_checkpoint(plan.model_dir) is not None, None
-    except ValueError:  # one that is damaged, or another program's, is moved aside too
-        return True, None
+        return None if found is None else plan.model_dir, found
+    for folder in filter(None, (plan.model_dir, newest_aside(plan.model_dir))):
+        try:
+            found = find_checkpoint(folder)
+        except ValueError:  # one that is damaged, or another program's, is moved aside too
+            return folder, None
+        if found is not None:
+            return folder, found
+    return None, None
 
 
 def _check_same_model(plan: TrainingPlan, trained: Checkpoint) -> None:
@@ -172,8 +218,8 @@ def _describe_model(
     mode = "mini-batches" if settings.use_mini_batch else "full batches"
     steps = trained.global_step
     lines = [
-        f"{plan.model_dir} holds a model of {steps:,} step{'' if steps == 1 else 's'}: going on "
-        f"with it, in {mode}."
+        f"Continuing the model in {plan.model_dir} ({steps:,} step{'' if steps == 1 else 's'} so "
+        f"far), in {mode}."
     ]
     for change in describe_changes(kept, settings):
         lines.append(f"From now on: {change}.")
@@ -184,6 +230,32 @@ def _describe_model(
     for option in (name for name, value in given.items() if value is not None and trained.finished):
         lines.append(f"{option} is for new models: this one goes on from the centers that it has.")
     return lines
+
+
+def _describe_fresh(
+    asked: TrainingPlan, plan: TrainingPlan, source: Path, kept: Settings, settings: Settings
+) -> list[str]:
+    """What a new model has of the old one, and what it has not."""
+    taken = describe_taken(asked, plan, kept, settings)
+    old = "the old model" if source == plan.model_dir else source.name
+    lines = [f"Taken over from {old}: {taken}"] if taken else []
+    return [*lines, *(f"From now on: {change}." for change in describe_changes(kept, settings))]
+
+
+def _describe_reached(max_steps: int, step: int) -> str:
+    past = f"past --max-steps {max_steps:,}" if step > max_steps else "that of --max-steps"
+    return (
+        f"The model is already at step {step:,}, {past}; nothing to train. --steps N trains N more."
+    )
+
+
+def _describe_passes(plan: TrainingPlan, passes: int) -> str:
+    made = "1 pass" if passes == 1 else f"{passes:,} passes"
+    return (
+        f"The interrupted training has already made {made} over {plan.points}, and --epochs is "
+        f"{_or(plan.epochs, EPOCHS):,}: nothing to train. --epochs N with a larger N goes on with "
+        "it; --restart-input begins the file at its beginning."
+    )
 
 
 def _tell_how_to_resume(plan: TrainingPlan, settings: Settings) -> None:
@@ -214,7 +286,7 @@ def _make_model(
         initial = _initial_clusters_of(trained)
     metric = _or(metric, KMeansClustering.SQUARED_EUCLIDEAN_DISTANCE)
     if trained is None:
-        num_clusters, initial = _initial_clusters(plan, settings, points, metric, retries)
+        num_clusters, initial = initial_clusters_of(plan, settings, points, metric, retries)
     assert num_clusters is not None
     return KMeansClustering(
         num_clusters=num_clusters,
@@ -237,81 +309,6 @@ def _initial_clusters_of(trained: Checkpoint) -> str | NDArray[Any]:
     return trained.variables[KMeansClustering.CLUSTERS]
 
 
-def _initial_clusters(
-    plan: TrainingPlan, settings: Settings, points: PointsFile, metric: str, retries: int
-) -> tuple[int, str | NDArray[Any]]:
-    """The number of clusters of a new model, and what its first centers are or how they are found.
-
-    Raises:
-        ValueError: If the number is not known, two numbers are given, or there are fewer points.
-    """
-    given = _or(plan.initial_clusters, KMeansClustering.KMEANS_PLUS_PLUS_INIT)
-    if given != "random" and given != "kmeans_plus_plus":
-        centers = read_centers(Path(given), points)
-        if plan.num_clusters not in (None, len(centers)):
-            raise ValueError(
-                f"--num-clusters is {plan.num_clusters}, but {given} holds {len(centers)} initial "
-                "centers: leave --num-clusters out, or give as many centers"
-            )
-        return len(centers), centers
-    k = plan.num_clusters
-    if k is None:
-        why = "--fresh makes a new model" if plan.fresh else f"{plan.model_dir} holds no model yet"
-        raise ValueError(f"--num-clusters is needed: {why}")
-    if k < 1:
-        raise ValueError(f"--num-clusters must be at least 1, got {k}")
-    if not settings.use_mini_batch:
-        return k, given
-    # A batch of the training may be smaller than k, and the first is only a part of the file.
-    return k, choose_from_sample(
-        points,
-        k,
-        "random" if given == "random" else "kmeans_plus_plus",
-        bad_rows=plan.bad_rows,
-        seed=_or(settings.seed, 0),
-        cosine=metric == KMeansClustering.COSINE_DISTANCE,
-        num_retries=retries,
-    )
-
-
-def read_centers(path: Path, points: PointsFile) -> NDArray[Any]:
-    """Initial centers: the columns of a file that are named as those of the points, else all.
-
-    Raises:
-        ValueError: If it holds no centers, or such as are not as wide as the points, or has another
-            ending than a file of points.
-        OSError: If it cannot be read.
-    """
-    if path.suffix.lower() not in ENDINGS and not is_tfrecord_file(path):
-        raise ValueError(
-            "--initial-clusters must be random, kmeans_plus_plus, or a file that ends in "
-            f"{', '.join(ENDINGS)}; got {str(path)!r}"
-        )
-    try:
-        centers = _read_rows(PointsFile(path), points.column_names())
-    except (TypeError, ValueError) as error:
-        # What it advises is for points: to leave rows out, or to take other columns.
-        reason = str(error).partition("; ")[0]
-        raise ValueError(f"--initial-clusters needs rows of finite numbers: {reason}") from error
-    here, there = centers.shape[1], points.width()
-    if there not in (None, here):
-        raise ValueError(
-            f"{path} has centers of {here} column{'' if here == 1 else 's'}, but the points of "
-            f"{points.path} have {there}: give centers as wide as the points"
-        )
-    return centers
-
-
-def _read_rows(file: PointsFile, names: list[str] | None) -> NDArray[Any]:
-    if names is not None and file.has_columns:
-        try:
-            return as_matrix(dataclasses.replace(file, columns=names).read())
-        except ValueError as error:
-            if "has no column" not in str(error):
-                raise
-    return as_matrix(file.read())
-
-
 def _make_input(plan: TrainingPlan, points: PointsFile, settings: Settings) -> Callable[[], Any]:
     if not settings.use_mini_batch:
         rows = points.read(plan.bad_rows)
@@ -322,7 +319,7 @@ def _make_input(plan: TrainingPlan, points: PointsFile, settings: Settings) -> C
         _or(settings.batch_size, 0),
         _or(plan.epochs, EPOCHS),
         _or(settings.shuffle, True),
-        _or(settings.seed, 0),
+        shuffling_seed(settings.seed),
         bad_rows=plan.bad_rows,
     )
 
@@ -355,6 +352,22 @@ class _SettingsSaver(CheckpointSaverListener):
         if not self._saved:
             write_settings(self._model_dir, self._settings)
             self._saved = True
+
+    def __enter__(self) -> None:
+        folders = [self._model_dir.absolute(), *self._model_dir.absolute().parents]
+        self._new = [folder for folder in folders if not folder.exists()]
+        self._is_new = not (self._model_dir / SETTINGS_FILE).exists()
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        """A training that was refused after all has taken its model back: then they go too."""
+        refused = kind is not None and issubclass(kind, Exception)
+        if not (refused and self._saved and self._is_new):
+            return
+        with contextlib.suppress(OSError, ValueError):
+            if load_latest(str(self._model_dir)) is None:
+                (self._model_dir / SETTINGS_FILE).unlink()
+                for folder in self._new:
+                    folder.rmdir()
 
 
 class _Beginning(SessionRunHook):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from centroids import KMeansClustering
+from centroids.cli.errors import with_options
 from centroids.cli.settings import Settings
 from centroids.cli.text_options import GivenText
 from centroids.estimator import Checkpoint
@@ -20,6 +22,7 @@ FULL_BATCH_STEPS = 100
 EPOCHS = 5
 _TOLERANCE = 1e-4
 _BATCH_SIZE = 4096
+_METHODS = (KMeansClustering.RANDOM_INIT, KMeansClustering.KMEANS_PLUS_PLUS_INIT)
 
 T = TypeVar("T")
 
@@ -66,14 +69,28 @@ class TrainingPlan:
         tolerance = self.relative_tolerance
         if tolerance is not None and not 0 <= tolerance < math.inf:
             raise ValueError(f"--relative-tolerance must be at least 0 and finite, got {tolerance}")
-        if self.seed is not None and self.seed < 0:
-            raise ValueError(f"--seed must be at least 0, got {self.seed}")
         by_method = self.initial_clusters in (None, KMeansClustering.KMEANS_PLUS_PLUS_INIT)
         if self.kmeans_plus_plus_num_retries is not None and not by_method:
             raise ValueError(
                 "--kmeans-plus-plus-num-retries is for --initial-clusters kmeans_plus_plus, but "
                 f"that is {self.initial_clusters}: leave one out"
             )
+
+    def as_before(self, old: Checkpoint | None) -> TrainingPlan:
+        """The plan with the number of clusters and the metric of an old model, if it has none.
+
+        Args:
+            old: A checkpoint of it; None if it cannot be read.
+        """
+        if old is None or old.identity.get("model") != "KMeansClustering":
+            return self
+        by_file = self.initial_clusters not in (None, *_METHODS)
+        k = None if by_file else len(old.variables[KMeansClustering.CLUSTERS])
+        return dataclasses.replace(
+            self,
+            num_clusters=self.num_clusters if self.num_clusters is not None else k,
+            distance_metric=self.distance_metric or old.identity["distance_metric"],
+        )
 
     def settle(self, kept: Settings) -> Settings:
         """The settings of the training: those asked for, else those of the model, else defaults.
@@ -89,6 +106,11 @@ class TrainingPlan:
             raise ValueError(
                 "--relative-tolerance compares the losses of whole passes, which mini-batches do "
                 "not have: bound them with --epochs or --steps"
+            )
+        if self.restart_input and not use_mini_batch:
+            raise ValueError(
+                "--restart-input is for mini-batches: each step of full batches reads the whole "
+                "file anyway; leave it out"
             )
         settings = dataclasses.replace(
             kept, use_mini_batch=use_mini_batch, seed=_first(self.seed, kept.seed, 0)
@@ -127,12 +149,12 @@ class TrainingPlan:
             raise ValueError(f"{given[0]} is for mini-batches: leave it or --full-batch out")
         if self.full_batch is not None:
             return not self.full_batch
-        if kept is False and given:
+        if kept is False and given and not self.fresh:
             raise ValueError(
                 f"{given[0]} is for mini-batches, but the model in {self.model_dir} is trained in "
                 "full batches: leave it out, or ask for the other mode with --mini-batch"
             )
-        if kept is not None:
+        if kept is not None and not (self.fresh and given):
             return kept
         return bool(given) or self.points.stat().st_size > FULL_BATCH_BYTES
 
@@ -154,6 +176,41 @@ def describe_changes(kept: Settings, now: Settings) -> list[str]:
     if kept.columns is not None and now.columns not in (None, kept.columns):
         changes.append(f"--columns {_join(now.columns)} (until now {_join(kept.columns)})")
     return changes
+
+
+def describe_taken(asked: TrainingPlan, plan: TrainingPlan, kept: Settings, now: Settings) -> str:
+    """What a new model has from an old one that the command line does not say, as options.
+
+    Args:
+        asked: The command line.
+        plan: That with what was taken over.
+        kept: The settings of the old model.
+        now: Those of the new one.
+    """
+
+    def is_taken(name: str) -> bool:
+        value = getattr(kept, name)
+        return value is not None and value == getattr(now, name)
+
+    words = [
+        f"{_option(name)} {getattr(plan, name)}"
+        for name in ("num_clusters", "distance_metric")
+        if getattr(plan, name) != getattr(asked, name)
+    ]
+    if asked.full_batch is None and kept.use_mini_batch == now.use_mini_batch:
+        words.append("--mini-batch" if now.use_mini_batch else "--full-batch")
+    names = ["batch_size", "mini_batch_steps_per_iteration"]
+    for name in [*(names if now.use_mini_batch else ["relative_tolerance"]), "seed"]:
+        if getattr(asked, name) is None and is_taken(name):
+            words.append(f"{_option(name)} {getattr(now, name)}")
+    if now.use_mini_batch and asked.shuffle is None and kept.shuffle is now.shuffle is False:
+        words.append("--no-shuffle")
+    if asked.columns is None and is_taken("columns"):
+        words.append(f"--columns {shlex.quote(_join(now.columns))}")
+    for name, value in (kept.text or {}).items():
+        if name not in asked.text and (now.text or {}).get(name) == value:
+            words.append(with_options(f"{name}={value!r}"))
+    return " ".join(words)
 
 
 def _join(columns: Iterable[str | int] | None) -> str:

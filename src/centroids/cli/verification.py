@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from centroids.cli.inference import model_of
+from centroids.cli.inference import check_is_folder, model_of
 from centroids.cli.points import describe_columns
 from centroids.cli.settings import (
     OLD_COLUMNS_FILE,
@@ -38,6 +38,7 @@ def verify(model_dir: Path) -> bool:
         ValueError: If there is no model.
         OSError: If the folder cannot be read.
     """
+    check_is_folder(model_dir)
 
     def check(checkpoint: Checkpoint) -> None:
         if checkpoint.identity.get("model") != "KMeansClustering":
@@ -77,12 +78,13 @@ def _verify_settings(model_dir: Path) -> list[Verdict]:
     except (OSError, ValueError) as error:
         return [Verdict(name, Condition.DAMAGED, str(error))]
     columns = settings.columns
-    return [Verdict(name, Condition.WHOLE, "" if columns is None else describe_columns(columns))]
+    detail = "" if columns is None else f"columns {describe_columns(columns)}"
+    return [Verdict(name, Condition.WHOLE, detail)]
 
 
 def _summary(verdicts: list[Verdict], bad: list[Verdict]) -> str:
     if not bad:
-        return f"All {len(verdicts)} files are good."
+        return f"All {len(verdicts)} files are good." if len(verdicts) > 1 else "This file is good."
     found = f"{len(bad)} of {len(verdicts)} files are not: {', '.join(one.name for one in bad)}."
     if any(verdict.condition is Condition.NEWER for verdict in bad):
         return f"{found} A newer version of centroids can read what it wrote."

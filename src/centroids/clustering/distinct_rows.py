@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.kernels import Points, num_rows, result_dtype
+from centroids.kernels import Points, in_usual_float_mode, num_rows, result_dtype
 from centroids.kernels.dense_or_sparse import is_sparse
 
 _BLOCK_ELEMENTS = 1 << 18  # in the cache
@@ -37,6 +37,7 @@ class DistinctRows:
         # A zero vector has the key 0.
         self._taken = np.zeros(1 if cosine else 0, np.uint64)
 
+    @in_usual_float_mode
     def take(self, points: Points, count: int, random: np.random.Generator) -> NDArray[np.intp]:
         """Chooses rows at random, without any that are equal.
 
@@ -62,6 +63,7 @@ class DistinctRows:
             found.extend(self._search(points, missing, random))
         return np.concatenate(found)
 
+    @in_usual_float_mode
     def keep_new(
         self, points: Points, rows: NDArray[np.intp], most: int | None = None
     ) -> NDArray[np.intp]:

@@ -116,6 +116,7 @@ def choose_initial_centers(
     return given_centers(centers, result_dtype(points), cosine=cosine)
 
 
+@in_usual_float_mode
 def given_centers(
     centers: NDArray[Any], dtype: np.dtype[Any], *, cosine: bool = False
 ) -> NDArray[Any]:
@@ -289,6 +290,7 @@ def _too_few(num_points: int, num_clusters: int) -> TooFewPointsError:
     )
 
 
+@in_usual_float_mode
 def _check_chosen(centers: Any, points: Points, remaining: int) -> NDArray[Any]:
     width = points.shape[1]
     allowed = f"initial_clusters must return from 0 to {remaining} rows of {width} columns"
@@ -309,6 +311,7 @@ def _check_chosen(centers: Any, points: Points, remaining: int) -> NDArray[Any]:
     return dense
 
 
+@in_usual_float_mode
 def _rows(points: Points, rows: NDArray[np.intp], normalize: bool = False) -> NDArray[Any]:
     """Rows as a dense copy in the kernels' type, L2-normalised if asked."""
     chosen: NDArray[Any] = points[rows].toarray() if is_sparse(points) else points[rows]
@@ -362,6 +365,7 @@ class _PointCount:
         self._first: Points | None = None
         self.points_for_sure = self._repeated = 0
 
+    @in_usual_float_mode
     def add(self, points: Points) -> None:
         """Counts a batch."""
         if self._first is None:

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from centroids.bad_row import BadRowError
-from centroids.kernels import NonFiniteError, Points, check_points, find_nonfinite, num_rows
+from centroids.kernels import (
+    NonFiniteError,
+    Points,
+    check_points,
+    find_nonfinite,
+    in_usual_float_mode,
+    num_rows,
+)
 from centroids.kernels.dense_or_sparse import is_sparse
 
 
@@ -38,8 +45,11 @@ def join_columns(features: Points | Mapping[str, Points]) -> Points:
     rows = {name: num_rows(part) for name, part in zip(names, parts, strict=True)}
     if len(set(rows.values())) > 1:
         raise ValueError(f"features must have equal numbers of rows, got {rows}")
-    if len(parts) == 1:
-        return parts[0]
+    return parts[0] if len(parts) == 1 else _side_by_side(parts)
+
+
+@in_usual_float_mode
+def _side_by_side(parts: list[Points]) -> Points:
     dense = [part for part in parts if not is_sparse(part)]
     if len(dense) == len(parts):
         return np.concatenate(dense, axis=1)

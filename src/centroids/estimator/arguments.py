@@ -65,9 +65,15 @@ def check_input_fn(input_fn: Any) -> None:
         TypeError: If it cannot be called.
     """
     if not callable(input_fn):
+        # A lambda around an iterator would give it again, used up, to the next call.
+        remedy = (
+            "give a function that makes a new one at each call"
+            if isinstance(input_fn, Iterator)
+            else "write `lambda: data`"
+        )
         raise TypeError(
             f"input_fn must be a function that returns batches, not {type(input_fn).__name__}; "
-            "write `lambda: data`"
+            f"{remedy}"
         )
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from centroids.checkpoint_names import DamagedCheckpointError, NewerCheckpointError
 from centroids.estimator.safetensors_file import parts_of
+from centroids.kernels.float_mode import in_usual_float_mode
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "centroids"
@@ -51,6 +52,8 @@ class Checkpoint:
         finished: Whether the call of train that saved it came to its end, by itself or at its last
             step: it is no checkpoint on the way.
         random_state: The state of the model's random generator (of its bit_generator), or None.
+        column_names: The names of the columns that it was trained on, in the order of the matrix;
+            None if they had none.
         path: The file it was read from, or None.
     """
 
@@ -60,6 +63,7 @@ class Checkpoint:
     input_position: Mapping[str, Any] | None = None
     finished: bool = False
     random_state: Mapping[str, Any] | None = None
+    column_names: tuple[str, ...] | None = None
     path: str | None = None
 
     @property
@@ -85,6 +89,7 @@ def json_part(value: Any) -> Any:
     return None
 
 
+@in_usual_float_mode
 def serialize(checkpoint: Checkpoint) -> bytes:
     """Returns the bytes of a checkpoint file. Equal checkpoints give equal bytes.
 
@@ -104,6 +109,8 @@ def serialize(checkpoint: Checkpoint) -> bytes:
         "finished": checkpoint.finished,
         "random_state": checkpoint.random_state,
     }
+    if checkpoint.column_names is not None:
+        metadata["column_names"] = list(checkpoint.column_names)
     text = json.dumps(metadata, sort_keys=True)
     text = f'{{"sha256": "{_UNSEALED}", {text[1:]}'
     try:
@@ -183,6 +190,7 @@ def _read_header(file: BinaryIO, path: str) -> tuple[dict[str, Any], int]:
     return header, length
 
 
+@in_usual_float_mode
 def deserialize(data: bytes, path: str) -> Checkpoint:
     """Returns the checkpoint whose file holds `data`. The arrays are writable copies.
 
@@ -206,6 +214,7 @@ def deserialize(data: bytes, path: str) -> Checkpoint:
             input_position=metadata["input_position"],
             finished=metadata["finished"],
             random_state=metadata["random_state"],
+            column_names=_names_in(metadata),
             path=path,
         )
         _check_parts(checkpoint)
@@ -226,6 +235,15 @@ def _metadata_of(data: bytes) -> dict[str, Any]:
     if not isinstance(metadata, dict):
         raise ValueError("its metadata is no object")
     return metadata
+
+
+def _names_in(metadata: dict[str, Any]) -> tuple[str, ...] | None:
+    names = metadata.get("column_names")
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"its column_names are {names!r}")
+    return tuple(names)
 
 
 def _check_version(version: Any, path: str) -> None:

@@ -4,11 +4,12 @@ A folder holds `model.ckpt-<step>.safetensors` files and the list `checkpoint`, 
 checkpoint_list.py. A checkpoint is written first, then old ones are deleted, then the list is
 written: so no file is forgotten when the process dies in between. Only what the list names is ever
 deleted. A list that TensorFlow wrote is kept as `checkpoint.tensorflow`, and one that is damaged as
-`checkpoint.damaged`.
+`checkpoint.damaged`, or with -2, -3 and so on where the name is taken.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -24,9 +25,16 @@ from centroids.estimator.checkpoint import (
     serialize,
     wrote,
 )
-from centroids.estimator.checkpoint_list import Entry, list_of, read_list, set_aside
+from centroids.estimator.checkpoint_list import (
+    Entry,
+    ForeignListError,
+    check_list,
+    list_of,
+    read_list,
+    set_aside,
+)
 from centroids.estimator.run_config import RunConfig
-from centroids.files import make_folders, open_regular, remove_leftovers, write_atomically
+from centroids.files import absolute, make_folders, open_regular, remove_leftovers, write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -131,10 +139,12 @@ class Saver:
 
     Raises:
         ValueError: If `basename` is no name that the list can hold.
+        IsADirectoryError: If a folder has the name of the list.
     """
 
     def __init__(self, directory: str, basename: str, config: RunConfig) -> None:
-        self.directory = directory
+        self.directory = absolute(directory)
+        check_list(self.directory)
         self._basename = check_basename(basename)
         self._keep_max = config.keep_checkpoint_max or None
         hours = config.keep_checkpoint_every_n_hours
@@ -195,6 +205,27 @@ class Saver:
         return kept, removed
 
 
+def remove_beginning(directory: str, before: set[str]) -> None:
+    """Removes what a training of this process wrote that did no step; what cannot be stays.
+
+    Its list goes first: a checkpoint without a list is found, a list without one is damage.
+
+    Args:
+        directory: The folder, in which there was no checkpoint.
+        before: The names that were there before; they stay.
+    """
+    if STATE_FILE in before:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        listed, _ = read_list(directory)
+        names = [entry.name for entry in listed]
+        ours = re.compile(rf"events\.out\.tfevents\.\d+\.\d+\..*\.{os.getpid()}\.\d+", re.DOTALL)
+        events = filter(ours.fullmatch, os.listdir(directory))
+        for name in [STATE_FILE, *names, *events]:
+            if name not in before and (name not in names or _step_of(name) == 0):
+                os.remove(os.path.join(directory, name))
+
+
 def _warn(problems: list[tuple[str, Exception]]) -> None:
     for path, error in problems:
         logger.warning("Skipping the damaged checkpoint %s: %s", path, error)
@@ -230,7 +261,8 @@ def find_entries(model_dir: str, *, warn: bool = True) -> list[Entry]:
     try:
         listed, time_of_list = read_list(model_dir)
     except (OSError, ValueError) as error:
-        listed, time_of_list, lost = [], 0.0, True
+        # Without a list of ours, a torn file of an unknown name is not ours either.
+        listed, time_of_list, lost = [], 0.0, not isinstance(error, ForeignListError)
         if warn:
             path = os.path.join(model_dir, STATE_FILE)
             logger.warning("Skipping the damaged list of checkpoints %s: %s", path, error)

@@ -11,13 +11,19 @@ in its own place.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
 from dataclasses import dataclass
 
-from centroids.checkpoint_names import DAMAGED_STATE_FILE, STATE_FILE, TENSORFLOW_STATE_FILE
-from centroids.files import open_regular, read_at_most
+from centroids.checkpoint_names import (
+    DAMAGED_STATE_FILE,
+    STATE_FILE,
+    SUFFIX,
+    TENSORFLOW_STATE_FILE,
+)
+from centroids.files import open_regular, put_aside, read_at_most
 
 _FIRST_LINE = re.compile(
     rb'model_checkpoint_path: "[^"/\0\n]+"(?: *# list sha256=(?P<sha256>[0-9a-f]{64}))? *(?:\n|$)'
@@ -32,6 +38,13 @@ _STATE_LINE = re.compile(
 )
 # Half a million names. A list that is torn may have any size.
 _MAX_BYTES = 1 << 26
+
+
+_FIRST_WORDS = b'model_checkpoint_path: "'
+
+
+class ForeignListError(ValueError):
+    """A file that is called `checkpoint` has nothing of a list: another program wrote it."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,7 @@ def read_list(model_dir: str) -> tuple[list[Entry], float]:
 
     Raises:
         OSError: If it cannot be read.
+        ForeignListError: If nothing tells that it is a list at all; a ValueError too.
         ValueError: If it is torn or altered. A list that carries no checksum is by another writer.
     """
     path = os.path.join(model_dir, STATE_FILE)
@@ -76,7 +90,8 @@ def read_list(model_dir: str) -> tuple[list[Entry], float]:
         return [], 0.0
     first = _FIRST_LINE.match(data)
     if first is None:
-        raise ValueError("it does not begin with model_checkpoint_path")
+        kind = ValueError if _may_be_ours(data) else ForeignListError
+        raise kind("it does not begin with model_checkpoint_path")
     if first["sha256"] is not None:
         unsealed = data.replace(first["sha256"], b"0" * 64, 1)
         if first["sha256"] != hashlib.sha256(unsealed).hexdigest().encode():
@@ -94,6 +109,31 @@ def read_list(model_dir: str) -> tuple[list[Entry], float]:
     return entries, written
 
 
+def _may_be_ours(data: bytes) -> bool:
+    """Whether this may have been a list: it is cut off, in parts zeros, or has words of one."""
+    return (
+        b"\0" in data
+        or _FIRST_WORDS.startswith(data)
+        or any(word in data for word in (b"checkpoint_path", SUFFIX.encode()))
+    )
+
+
+def check_list(model_dir: str) -> None:
+    """Checks that a list can be written.
+
+    Raises:
+        IsADirectoryError: If a folder has its name.
+    """
+    path = os.path.join(model_dir, STATE_FILE)
+    if os.path.isdir(path) and not os.path.islink(path):
+        raise IsADirectoryError(
+            errno.EISDIR,
+            f"the list of checkpoints must be a file called {STATE_FILE!r}, but that is a folder; "
+            "move it away, or choose another model_dir",
+            path,
+        )
+
+
 def set_aside(model_dir: str) -> None:
     """Renames a list that is not ours to replace: one that TensorFlow wrote, or that is damaged.
 
@@ -102,14 +142,14 @@ def set_aside(model_dir: str) -> None:
     """
     path = os.path.join(model_dir, STATE_FILE)
     if _is_of_tensorflow(path):
-        os.replace(path, os.path.join(model_dir, TENSORFLOW_STATE_FILE))
+        put_aside(path, os.path.join(model_dir, TENSORFLOW_STATE_FILE))
         return
     try:
         read_list(model_dir)
     except (OSError, ValueError):
         if not os.path.isdir(path):
             with contextlib.suppress(OSError):  # it would only have been of interest
-                os.replace(path, os.path.join(model_dir, DAMAGED_STATE_FILE))
+                put_aside(path, os.path.join(model_dir, DAMAGED_STATE_FILE))
 
 
 def _is_of_tensorflow(path: str) -> bool:

@@ -18,7 +18,7 @@ from centroids.estimator.session_run_hook import (
     SessionRunValues,
 )
 from centroids.estimator.timer import SecondOrStepTimer
-from centroids.files import replace_file
+from centroids.files import absolute, replace_file
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
@@ -146,7 +146,7 @@ class ProfilerHook(SessionRunHook):
         del show_dataflow, show_memory
         check_exactly_one(save_steps=save_steps, save_secs=save_secs)
         self._timer = SecondOrStepTimer(save_secs, save_steps)
-        self._output_dir = output_dir or "."
+        self._output_dir = absolute(output_dir or ".")
 
     def begin(self) -> None:
         """Starts anew."""
@@ -173,6 +173,7 @@ class ProfilerHook(SessionRunHook):
         self._count += 1
         if self._tracing:
             self._stop()
+            run_context.session.check_model_dir()  # that may be where it goes
             self._write(run_context.session.global_step)
 
     def _record(self, frame: FrameType, event: str, argument: Any) -> None:

@@ -23,7 +23,6 @@ from centroids.estimator.exporting import check_receiver_fn, export_saved_model
 from centroids.estimator.hooks import StopAfterNumBatchesHook, StopAtStepHook
 from centroids.estimator.inference import (
     evaluate_batches,
-    evaluation_folder,
     predict_batches,
     write_evaluation,
 )
@@ -252,7 +251,7 @@ class Estimator(ModelFolder):
             spec = self._model_fn.for_batches(batches, ModeKeys.EVAL, self._config)
             values = evaluate_batches(spec, batches, restored, all_hooks, self._config)
         logger.info("Evaluation at global step %d: %s", values["global_step"], values)
-        write_evaluation(evaluation_folder(self.model_dir, name), values)
+        write_evaluation(self.model_dir, name, values)
         return values
 
     def predict(

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 # The time in seconds, which names an export.
 _DIGITS_OF_A_VERSION = 10
+# One of them is in each export.
+SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
 
 
 class Exporter(abc.ABC):
@@ -170,13 +172,14 @@ class LatestExporter(_SavedModelExporter):
 
 
 def _keep_newest(base: str, count: int) -> None:
-    """Removes the oldest exports of a folder, and nothing that is not named as they are."""
+    """Removes the oldest exports of a folder, and nothing that only has such a name."""
     versions = sorted(
         entry.name
         for entry in os.scandir(base)
         if entry.name.isdecimal()
         and len(entry.name) == _DIGITS_OF_A_VERSION
         and entry.is_dir(follow_symlinks=False)
+        and any(os.path.isfile(os.path.join(entry.path, name)) for name in SAVED_MODEL_FILES)
     )
     for version in versions[:-count]:
         # A folder with a number for a name is served: it must not be there in parts.

@@ -20,6 +20,7 @@ from centroids.estimator.session_run_hook import (
 from centroids.estimator.spec import ModeKeys
 from centroids.estimator.summary import EventWriter
 from centroids.estimator.timer import SecondOrStepTimer
+from centroids.files import absolute
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
@@ -30,7 +31,8 @@ logger = logging.getLogger(__name__)
 def event_writer(output_dir: str, session: Session, coord: Coordinator) -> EventWriter:
     """Returns the writer of a folder for a run; in training, later steps there are replaced."""
     training = session.spec.mode == ModeKeys.TRAIN
-    return coord.event_writer(output_dir, session.global_step + 1 if training else None)
+    first_step = session.global_step + 1 if training else None
+    return coord.event_writer(output_dir, first_step, session.check_model_dir)
 
 
 class StopAtStepHook(SessionRunHook):
@@ -184,7 +186,7 @@ class StepCounterHook(SessionRunHook):
         check_exactly_one(every_n_steps=every_n_steps, every_n_secs=every_n_secs)
         self._timer = SecondOrStepTimer(every_n_secs, every_n_steps)
         self._given_writer = summary_writer
-        self._output_dir = output_dir
+        self._output_dir = absolute(output_dir) if output_dir else None
 
     def begin(self) -> None:
         """Starts anew."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from centroids.estimator.hooks import event_writer
 from centroids.estimator.session_run_hook import Coordinator, SessionRunHook
+from centroids.files import absolute
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
@@ -31,7 +32,7 @@ class HParamsHook(SessionRunHook):
     only_watches = True
 
     def __init__(self, output_dir: str, params: Mapping[str, Any]) -> None:
-        self._output_dir = output_dir
+        self._output_dir = absolute(output_dir)
         self._values = hparams(params)
 
     def after_create_session(self, session: Session, coord: Coordinator) -> None:

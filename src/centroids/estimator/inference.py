@@ -19,6 +19,7 @@ from centroids.estimator.session_run_hook import SessionRunArgs, SessionRunHook,
 from centroids.estimator.session_setup import BatchQueue, create_session
 from centroids.estimator.spec import EstimatorSpec
 from centroids.estimator.summary import EventWriter
+from centroids.files import find_link
 
 logger = logging.getLogger(__name__)
 
@@ -61,14 +62,16 @@ def evaluation_folder(model_dir: str, name: str | None) -> str:
     return os.path.join(model_dir, "eval" if not name else f"eval_{name}")
 
 
-def write_evaluation(folder: str, values: Mapping[str, Any]) -> None:
+def write_evaluation(model_dir: str, name: str | None, values: Mapping[str, Any]) -> None:
     """Writes those values of an evaluation that are single numbers into an event file."""
+    folder = evaluation_folder(model_dir, name)
     scalars = {
         key: value for key, value in values.items() if key != "global_step" and _is_number(value)
     }
     try:
-        if os.path.islink(folder):  # it leads out of the model folder
-            raise OSError(errno.ELOOP, "it is a symbolic link", folder)
+        link = find_link(model_dir, folder)
+        if link is not None:  # it leads out of the model folder
+            raise OSError(errno.ELOOP, "it is a symbolic link", link)
         with EventWriter(folder) as writer:
             writer.add_scalars(scalars, values["global_step"])
     except OSError as error:

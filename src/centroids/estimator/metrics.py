@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from centroids.kernels.float_mode import in_usual_float_mode
+
 if TYPE_CHECKING:
     from centroids.estimator.spec import Batch
 
@@ -58,13 +60,17 @@ class Sum:
         Raises:
             ValueError: If the sum of finite values is infinite.
         """
-        value = _number(batch.get(self._function))
+        self._add(batch.get(self._function), batch.index)
+
+    @in_usual_float_mode
+    def _add(self, value: Any, batch: int) -> None:
+        value = _number(value)
         with np.errstate(over="ignore"):
             total = self._total + value
         if np.isinf(total).any() and np.isfinite(value).all() and np.isfinite(self._total).all():
             raise ValueError(
                 f"values are too large: their sum over the batches overflows float64 in batch "
-                f"{batch.index}; scale them down"
+                f"{batch}; scale them down"
             )
         self._total = total
 
@@ -97,6 +103,7 @@ class Ratio:
         self._numerator.update(batch)
         self._denominator.update(batch)
 
+    @in_usual_float_mode
     def result(self) -> Any:
         """Returns the ratio; NaN when the denominator is 0."""
         denominator = self._denominator.result()

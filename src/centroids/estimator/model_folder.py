@@ -21,6 +21,7 @@ from centroids.estimator.pickling import (
 )
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.spec import find_name
+from centroids.files import absolute
 
 
 class ModelFolder:
@@ -38,8 +39,7 @@ class ModelFolder:
         if self._owns_folder:
             config = config.replace(model_dir=make_temporary_folder())
         elif config.model_dir is not None and not os.path.isabs(config.model_dir):
-            # A program that changes its working directory stays with one folder.
-            config = config.replace(model_dir=os.path.join(os.getcwd(), config.model_dir))
+            config = config.replace(model_dir=absolute(config.model_dir))
         self._config = config
         check_model_dir(self.model_dir)
 

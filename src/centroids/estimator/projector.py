@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from centroids.estimator.session_run_hook import Coordinator, SessionRunHook
-from centroids.files import make_folders, read_regular, replace_file
+from centroids.files import absolute, make_folders, read_regular, replace_file
+from centroids.kernels.float_mode import in_usual_float_mode
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
@@ -29,6 +30,8 @@ _ESCAPES = {ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
 # TensorBoard looks for this name in every folder that has an event file.
 CONFIG_FILE = "projector_config.pbtxt"
 _MAX_CONFIG_BYTES = 1 << 24
+# A file where a folder should be, or the other way round.
+_TAKEN = (FileExistsError, NotADirectoryError, IsADirectoryError)
 
 
 class ProjectorHook(SessionRunHook):
@@ -43,7 +46,8 @@ class ProjectorHook(SessionRunHook):
     only_watches = True
 
     def __init__(self, output_dir: str, tensor: str, columns: Mapping[str, str]) -> None:
-        self._output_dir, self._tensor, self._columns = output_dir, tensor, dict(columns)
+        self._output_dir = absolute(output_dir)
+        self._tensor, self._columns = tensor, dict(columns)
 
     def after_create_session(self, session: Session, coord: Coordinator) -> None:
         """Notes where the training starts."""
@@ -56,14 +60,16 @@ class ProjectorHook(SessionRunHook):
             write_projector(self._output_dir, self._tensor, rows, columns)
 
 
+@in_usual_float_mode
 def write_projector(
     output_dir: str, name: str, rows: ArrayLike, columns: Mapping[str, ArrayLike]
 ) -> None:
     r"""Writes `projector/<name>.tsv`, `projector/<name>_metadata.tsv` and projector_config.pbtxt.
 
     Each file is replaced as a whole. What projector_config.pbtxt lists already stays; if that file
-    cannot be read it is left as it is, and a warning says so. Tabs and ends of lines within values
-    and titles are written as \t, \n and \r, a slash in `name` as %2F.
+    cannot be read, or one of the names is taken by something else, all is left as it is, and a
+    warning says so. Tabs and ends of lines within values and titles are written as \t, \n and \r,
+    a slash in `name` as %2F.
 
     Args:
         output_dir: The folder of the event files.
@@ -99,7 +105,6 @@ def write_projector(
     if os.path.islink(folder):
         logger.warning("The projector will not show %s: %s is a symbolic link", name, folder)
         return
-    make_folders(folder)
     config = ProjectorConfig()
     embedding = config.embeddings.add()
     embedding.tensor_name = name
@@ -107,8 +112,13 @@ def write_projector(
     embedding.tensor_path = f"{FOLDER}/{file_name}.tsv"
     embedding.metadata_path = f"{FOLDER}/{file_name}_metadata.tsv"
     metadata = "\n".join(lines) + "\n"
-    replace_file(os.path.join(output_dir, embedding.metadata_path), metadata.encode())
-    replace_file(os.path.join(output_dir, embedding.tensor_path), table.getvalue())
+    try:
+        make_folders(folder)
+        replace_file(os.path.join(output_dir, embedding.metadata_path), metadata.encode())
+        replace_file(os.path.join(output_dir, embedding.tensor_path), table.getvalue())
+    except _TAKEN as error:
+        logger.warning("The projector will not show %s: %s", name, error)
+        return
     config_path = os.path.join(output_dir, CONFIG_FILE)
     try:
         listed = _read_config(config_path)

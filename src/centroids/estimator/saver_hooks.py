@@ -20,6 +20,7 @@ from centroids.estimator.session_run_hook import (
 )
 from centroids.estimator.spec import Variables
 from centroids.estimator.timer import SecondOrStepTimer
+from centroids.files import absolute
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
@@ -121,7 +122,7 @@ class CheckpointSaverHook(SessionRunHook):
                 f"scaffold must be None, not {scaffold!r}: there is no graph whose saver it could "
                 "hold; pass saver= or leave it out"
             )
-        self._checkpoint_dir = checkpoint_dir
+        self._checkpoint_dir = absolute(checkpoint_dir)
         self._basename = check_basename(checkpoint_basename)
         self._given_saver = saver
         self._own_listeners = check_listeners(listeners)

@@ -63,6 +63,7 @@ class Session:
         params: Saved in checkpoints as far as JSON goes.
         input_position: The position that a restored checkpoint had.
         random: The model's random generator; None for a new one.
+        column_names: The names of the columns that a restored model was trained on.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Session:
         params: Any = None,
         input_position: Mapping[str, Any] | None = None,
         random: np.random.Generator | None = None,
+        column_names: tuple[str, ...] | None = None,
     ) -> None:
         self.spec = spec
         self.variables = variables
@@ -83,6 +85,7 @@ class Session:
         self.finished = False
         self.lock: ModelDirLock | None = None
         self.random = random or random_generator(spec.random_seed)
+        self._column_names = column_names
         self._batches = batches
         self._metrics = dict(metrics or {})
         self._params = params
@@ -137,6 +140,7 @@ class Session:
             raise error.at_origin(given.origin) from None
         self.input_position = self._batches.position_after(given)
         if self._train_op is not None:
+            self._column_names = given.names or self._column_names
             self.variables["global_step"] = np.array(self.global_step + 1, np.int64)
             self.finished = False
 
@@ -167,6 +171,7 @@ class Session:
             input_position=self.input_position,
             finished=self.finished,
             random_state=self.random.bit_generator.state,
+            column_names=self._column_names,
         )
 
     def check_model_dir(self) -> None:
@@ -346,9 +351,10 @@ class MonitoredSession:
         ended = kind is None or issubclass(kind, _ENDS)
         try:
             if ended:
-                self.session.check_model_dir()  # hooks write there at their end
                 for hook in self._hooks:
+                    self.session.check_model_dir()  # it writes there; those before may have lost it
                     hook.end(self.session)
+                self.session.check_model_dir()
             elif error is not None:
                 error.add_note(self.session.describe_moment())
         except BaseException as raised:

@@ -111,17 +111,23 @@ class Coordinator:
         """Registers `release`, called once when the loop is over for whatever reason."""
         self._releases.append(release)
 
-    def event_writer(self, directory: str, first_step: int | None = None) -> EventWriter:
+    def event_writer(
+        self,
+        directory: str,
+        first_step: int | None = None,
+        check: Callable[[], object] | None = None,
+    ) -> EventWriter:
         """Returns the writer of a folder: all hooks of a run share one, which is closed with it.
 
         Args:
             directory: The folder.
             first_step: See EventWriter.
+            check: See EventWriter.
         """
         # With two files in a folder, the start of one would take away the steps of the other.
         place = os.path.realpath(directory)
         if place not in self._writers:
-            self._writers[place] = EventWriter(directory, first_step)
+            self._writers[place] = EventWriter(directory, first_step, check)
             self.on_close(self._writers[place].close)
         return self._writers[place]
 

@@ -135,7 +135,10 @@ def create_session(
     random = random_generator(spec.random_seed)
     if restored is not None:
         # A model cannot know its shapes from an empty input, and no step will use them.
-        check_restored(spec, restored, with_variables=batches.peek() is not None)
+        first = batches.peek()
+        check_restored(spec, restored, with_variables=first is not None)
+        if first is not None:
+            _check_order(restored.column_names, first.names)
         variables = dict(restored.variables)
         if restored.random_state is not None:
             try:
@@ -145,7 +148,17 @@ def create_session(
                     f"{restored.path} holds no state of a random generator: {error!r}"
                 ) from error
         position = restored.input_position
-        session = Session(spec, variables, batches, config, metrics, params, position, random)
+        session = Session(
+            spec,
+            variables,
+            batches,
+            config,
+            metrics,
+            params,
+            position,
+            random,
+            restored.column_names,
+        )
         # Until the first step nothing has changed: an accident now must not leave another place.
         session.finished = restored.finished
         return session
@@ -211,6 +224,23 @@ def check_restored(spec: EstimatorSpec, restored: Checkpoint, with_variables: bo
                 f"{source} is of another model: {name} has the shape {theirs} there and {ours} "
                 "here; use the same settings and inputs of the same width, or another model_dir"
             )
+
+
+def _check_order(trained: tuple[str, ...] | None, given: tuple[str, ...] | None) -> None:
+    """Raises a ValueError if an input has the columns of the model in another order."""
+    if trained is None or given is None or trained == given or sorted(trained) != sorted(given):
+        return
+    place = next(i for i, names in enumerate(zip(trained, given, strict=True)) if len({*names}) > 1)
+    raise ValueError(
+        f"the columns of the input are those that the model was trained with, in another order: "
+        f"column {place} is {given[place]!r}, and was {trained[place]!r}. A DataFrame keeps the "
+        "order of its columns, while a dict, and so pandas_input_fn, is joined in the order of its "
+        f"sorted names. Give the points as in training, with the columns {_shorten(trained)}"
+    )
+
+
+def _shorten(names: tuple[str, ...]) -> str:
+    return ", ".join(map(repr, names[:20])) + (", ..." if len(names) > 20 else "")
 
 
 def _show(value: str | None) -> str:

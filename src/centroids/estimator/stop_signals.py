@@ -186,7 +186,7 @@ class StopSignals:
             names = " and ".join(number.name for number in pending)
             logger.error("Training failed while %s waited for its step", names, exc_info=error)
         elif self.received is not None:
-            logger.warning("Training was ended by %s.", self.received.name)
+            logger.warning("Training stopped by %s.", self.received.name)
         self._act(pending)
         nested = isinstance(getattr(self._of_received(), "__self__", None), StopSignals)
         if error is None and self.cut_short and self.received is not None and not nested:

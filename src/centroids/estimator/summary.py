@@ -6,11 +6,13 @@ import itertools
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from centroids.kernels.float_mode import in_usual_float_mode
 
 # Two writers of one process may open files in one folder at the same instant.
 _file_numbers = itertools.count()
@@ -30,6 +32,7 @@ class EventWriter:
         first_step: The step that a training begins with, written at the head of the file:
             TensorBoard then drops what earlier files of the folder have for it and later steps. A
             training that was killed after its last checkpoint takes those steps again.
+        check: Called before the file is created; raises an exception if that must not be.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory, EventWriter(directory) as writer:
@@ -38,12 +41,19 @@ class EventWriter:
     ['tfevents']
     """
 
-    def __init__(self, directory: str, first_step: int | None = None) -> None:
+    def __init__(
+        self,
+        directory: str,
+        first_step: int | None = None,
+        check: Callable[[], object] | None = None,
+    ) -> None:
         self.directory = directory
         self._first_step = first_step
+        self._check = check
         self._records: Any = None
         self._event_type: Any = None
 
+    @in_usual_float_mode
     def add_scalars(self, values: Mapping[str, Any], step: int) -> None:
         """Writes one scalar per tag and flushes, so that a live TensorBoard sees them.
 
@@ -68,6 +78,7 @@ class EventWriter:
                 event.summary.value.add(tag=tag, simple_value=number)
         self._write(event)
 
+    @in_usual_float_mode
     def add_histograms(self, values: Mapping[str, Any], step: int) -> None:
         """Writes one histogram per tag, of 30 buckets between its lowest and highest value.
 
@@ -147,6 +158,8 @@ class EventWriter:
         from tensorboard.compat.proto.event_pb2 import SessionLog
         from tensorboard.summary.writer.record_writer import RecordWriter
 
+        if self._check is not None:
+            self._check()
         self._process = os.getpid()
         os.makedirs(self.directory, exist_ok=True)
         # Readers take the files of a folder in the order of their names.

@@ -16,6 +16,7 @@ from centroids.estimator.session_run_hook import (
 )
 from centroids.estimator.summary import EventWriter
 from centroids.estimator.timer import SecondOrStepTimer
+from centroids.files import absolute
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
@@ -65,7 +66,7 @@ class SummarySaverHook(SessionRunHook):
             )
         self._timer = SecondOrStepTimer(save_secs, save_steps)
         self._given_writer = summary_writer
-        self._output_dir = output_dir
+        self._output_dir = absolute(output_dir) if output_dir else None
         self._summary_op = summary_op
         self._scalars = dict(scalars or {})
 

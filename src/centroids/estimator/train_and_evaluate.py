@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import logging
 import os
 import time
@@ -22,6 +23,7 @@ from centroids.estimator.session_run_hook import (
     SessionRunValues,
     check_hooks,
 )
+from centroids.files import find_link
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
@@ -123,6 +125,7 @@ def train_and_evaluate(
     Raises:
         TypeError: If an argument is of another type.
         RuntimeError: If a training made no step, as with an empty input.
+        OSError: If `export`, or the folder of an exporter in it, is a symbolic link.
         Exception: As `train`, `evaluate` and `export_savedmodel` raise.
 
     >>> import numpy as np, centroids
@@ -141,6 +144,8 @@ def train_and_evaluate(
     ):
         if not isinstance(value, kind):
             raise TypeError(f"{name} must have type {kind.__name__}, got {value!r}")
+    for exporter in _check_exporters(eval_spec.exporters):
+        _export_path(estimator, exporter)  # before any time is spent
     evaluated: str | None = None
     told = False
     while True:
@@ -164,7 +169,7 @@ def train_and_evaluate(
         exports = [
             exporter.export(
                 estimator=estimator,
-                export_path=os.path.join(estimator.model_dir, "export", exporter.name),
+                export_path=_export_path(estimator, exporter),
                 checkpoint_path=checkpoint,
                 eval_result=values,
                 is_the_final_export=final,
@@ -179,6 +184,20 @@ def train_and_evaluate(
                 "Without max_steps, train_and_evaluate goes on for ever, as in r1.4; an input that "
                 "has ended begins again. Give TrainSpec max_steps."
             )
+
+
+def _export_path(estimator: Estimator, exporter: Exporter) -> str:
+    """The folder of an exporter; nothing is written, or deleted, through links in model_dir."""
+    path = os.path.join(estimator.model_dir, "export", exporter.name)
+    link = find_link(estimator.model_dir, path)
+    if link is not None:
+        raise OSError(
+            errno.ELOOP,
+            f"the exporter {exporter.name!r} would write through this symbolic link, which leads "
+            "out of model_dir; move it away, or link model_dir itself",
+            link,
+        )
+    return path
 
 
 def _train_for_a_turn(estimator: Estimator, spec: TrainSpec, throttle_secs: float) -> _Turn:

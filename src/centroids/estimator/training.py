@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from centroids.estimator import endless
 from centroids.estimator.checkpoint import Checkpoint
+from centroids.estimator.checkpoint_folder import remove_beginning
 from centroids.estimator.default_hooks import may_stop, takes_part_in_steps, training_hooks
 from centroids.estimator.model_dir_lock import ModelDirLock
 from centroids.estimator.model_function import ModelFunction
@@ -92,8 +95,7 @@ class Training:
             )
         except PositionError as error:
             raise ValueError(
-                f"{error}; to begin this input at its beginning, pass restart_input=True to train, "
-                "or --restart-input on the command line"
+                f"{error}; to begin this input at its beginning, pass restart_input=True to train"
             ) from error
         except Exception as error:
             error.add_note("raised before the first step of this call, by input_fn")
@@ -114,10 +116,11 @@ class Training:
         loss = None
         params = self.model_fn.params
         args = SessionRunArgs("loss")
-        with MonitoredSession(
+        monitored = MonitoredSession(
             training_hooks(spec, self.config, self.hooks, self.listeners, params),
             lambda: self._create_session(spec, batches, warm),
-        ) as monitored:
+        )
+        with self._undone_if_refused(monitored), monitored:
             self.signals.in_training = True
             fetches = Fetches(monitored.session, args.fetches)
             while not monitored.should_stop() and self.signals.received is None:
@@ -128,6 +131,28 @@ class Training:
             else:
                 self.signals.cut_short = True
         return loss
+
+    @contextlib.contextmanager
+    def _undone_if_refused(self, monitored: MonitoredSession) -> Iterator[None]:
+        """Takes back what a first call wrote that fails before its first step is done.
+
+        Otherwise the next call would go on with a model of no steps, which may be another one than
+        that of its arguments.
+        """
+        folder = self.config.model_dir
+        assert folder is not None
+        before = set(os.listdir(folder))
+        try:
+            yield
+        except (OSError, MemoryError):
+            raise  # an accident, or the folder is no longer ours: what was saved stays
+        except Exception:
+            session = getattr(monitored, "session", None)
+            began = session is not None and session.global_step > 0
+            if self.restored is None and not began and self.signals.received is None:
+                self.lock.check()
+                remove_beginning(folder, before)
+            raise
 
     def _create_session(
         self, spec: EstimatorSpec, batches: BatchQueue, warm: Variables | None

@@ -160,8 +160,8 @@ def _place(found: Checkpoint) -> str:
     if position == UNKNOWN_POSITION:
         return "within an input that has no position"
     source, epoch = position.get("source"), position.get("epoch")
-    within = "" if not isinstance(source, str) else f" of {source}"
-    return f"in epoch {epoch}{within}" if isinstance(epoch, int) else f"at a position{within}"
+    within = "" if not isinstance(source, str) else f" over its {source} input"
+    return f"in pass {epoch + 1}{within}" if isinstance(epoch, int) else f"at a position{within}"
 
 
 def _verify_tensorflow(model_dir: str) -> Iterator[Verdict]:
@@ -184,12 +184,22 @@ def _verify_tensorflow(model_dir: str) -> Iterator[Verdict]:
 
 def _verify_events(model_dir: str) -> Iterator[Verdict]:
     """The event files of the folder and of the evaluations in it."""
-    for folder in ("", *sorted(filter(_is_evaluation, os.listdir(model_dir)))):
-        path = os.path.join(model_dir, folder)
-        if not os.path.isdir(path) or (folder and os.path.islink(path)):
+    names = sorted(os.listdir(model_dir))
+    paths = [os.path.join(model_dir, name) for name in names if _EVENTS in name]
+    for name in filter(_is_evaluation, names):
+        top = os.path.join(model_dir, name)
+        if os.path.islink(top) or not os.path.isdir(top):
             continue
-        for name in sorted(name for name in os.listdir(path) if _EVENTS in name):
-            yield _verify_event_file(os.path.join(folder, name), os.path.join(path, name))
+        # The name of an evaluation may have slashes.
+        for folder, below, files in os.walk(top, onerror=_raise):
+            below.sort()
+            paths.extend(os.path.join(folder, file) for file in sorted(files) if _EVENTS in file)
+    for path in paths:
+        yield _verify_event_file(os.path.relpath(path, model_dir), path)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _is_evaluation(name: str) -> bool:

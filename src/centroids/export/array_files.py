@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from centroids.export.columns import Columns, check_columns
 from centroids.export.destination import as_float32, check_destination, write_whole
 from centroids.export.shift import shift_of
+from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.functions import prepare_centers
 
 
+@in_usual_float_mode
 def write_npz(
     path: str | os.PathLike[str],
     centers: NDArray[Any],
@@ -65,6 +67,7 @@ def write_npz(
     return file
 
 
+@in_usual_float_mode
 def write_npy(path: str | os.PathLike[str], centers: NDArray[Any]) -> str:
     """Writes centers as one array [k, d] in their own type.
 
@@ -85,13 +88,15 @@ def write_npy(path: str | os.PathLike[str], centers: NDArray[Any]) -> str:
     return file
 
 
+@in_usual_float_mode
 def write_faiss(path: str | os.PathLike[str], centers: NDArray[Any], distance_metric: str) -> str:
     """Writes centers as a flat faiss index, whose ids are the indices of the clusters.
 
     It is an IndexFlatL2 of the centers, or for cosine an IndexFlatIP of the centers divided by
     their norms. faiss works in float32 and loses distances far from the origin. Centers that lie
     there are therefore shifted to it: an IndexPreTransform of a CenteringTransform, which shifts
-    each point likewise, and an IndexFlatL2.
+    each point likewise, and an IndexFlatL2. For cosine what counts is where the centers of length 1
+    lie; a NormalizationTransform then comes first, and distances are twice those of cosine.
 
     Args:
         path: The file. One that exists is replaced, in one step.
@@ -114,13 +119,24 @@ def write_faiss(path: str | os.PathLike[str], centers: NDArray[Any], distance_me
             "writing a faiss index needs faiss; install it with: pip install faiss-cpu"
         ) from error
     if distance_metric == "cosine":
-        centers, _ = prepare_centers(centers[:0], centers, cosine=True)
-        index = faiss.IndexFlatIP(centers.shape[1])
-        index.add(as_float32(centers, "a faiss index holds float32"))
+        index = _search_for_directions(faiss, centers)
     else:
         index = _search_for_nearest(faiss, centers)
     write_whole(file, faiss.serialize_index(index).tobytes())
     return file
+
+
+def _search_for_directions(faiss: Any, centers: NDArray[Any]) -> Any:
+    """An index of cosines; of squared distances of unit vectors where centers are much alike."""
+    wide = centers.astype(np.float64)
+    units, _ = prepare_centers(wide[:0], wide, cosine=True)
+    if not shift_of(units).any():
+        index = faiss.IndexFlatIP(centers.shape[1])
+        index.add(as_float32(units, "a faiss index holds float32"))
+        return index
+    shifted = _search_for_nearest(faiss, units)
+    shifted.prepend_transform(faiss.NormalizationTransform(centers.shape[1], 2.0))
+    return shifted
 
 
 def _search_for_nearest(faiss: Any, centers: NDArray[Any]) -> Any:

@@ -26,6 +26,7 @@ from centroids.export.operations import (
     slice_rows,
     unpack_pairs,
 )
+from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.functions import prepare_centers
 from centroids.kernels.normalization import l2_normalize
 
@@ -51,6 +52,7 @@ def join_columns(features: Tensor | Mapping[str, Tensor], dtype: np.dtype[Any]) 
     return parts[0] if len(parts) == 1 else concat_columns(parts)
 
 
+@in_usual_float_mode
 def all_distances(points: Tensor, centers: NDArray[Any], *, cosine: bool) -> Tensor:
     """The distance of every point to every center, as `centroids.kernels.all_distances` gives it.
 

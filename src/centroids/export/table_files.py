@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from centroids.export.columns import Columns, check_columns
 from centroids.export.destination import check_destination, write_whole
+from centroids.kernels.float_mode import in_usual_float_mode
 
 
+@in_usual_float_mode
 def write_csv(
     path: str | os.PathLike[str], centers: NDArray[Any], columns: Columns | None = None
 ) -> str:
@@ -50,6 +52,7 @@ def write_csv(
     return file
 
 
+@in_usual_float_mode
 def write_parquet(
     path: str | os.PathLike[str], centers: NDArray[Any], columns: Columns | None = None
 ) -> str:

@@ -32,8 +32,8 @@ from centroids.export.string_table import DamagedTableError
 from centroids.export.tensor_bundle import TensorFlowVariable, read_index
 from centroids.files import open_regular, read_regular
 
-# Where the list is found.
-_LISTS = (STATE_FILE, TENSORFLOW_STATE_FILE)
+# What a list has at the end of its name when another one was put aside before.
+_NUMBERED = re.compile(r"-[1-9][0-9]{0,8}$")
 _LISTED = re.compile(r'^\s*model_checkpoint_path:\s*"((?:[^"\\]|\\.)*)"', re.MULTILINE)
 _INDEX = ".index"
 # Where a SavedModel has its variables.
@@ -183,7 +183,7 @@ def find_tensorflow_checkpoint(model_dir: str) -> str | None:
             return place
     others = ", ".join(list_tensorflow_checkpoints(model_dir)) or "none"
     raise ValueError(
-        f"the list {_LISTS[0]!r} of {model_dir} names the checkpoint {listed}, but there is no "
+        f"the list {STATE_FILE!r} of {model_dir} names the checkpoint {listed}, but there is no "
         f"{places[0]}{_INDEX}; checkpoints that are there: {others}"
     )
 
@@ -194,7 +194,7 @@ def list_tensorflow_checkpoints(model_dir: str) -> list[str]:
 
 
 def _read_list(model_dir: str) -> str | None:
-    for name in _LISTS:
+    for name in _lists_in(model_dir):
         try:
             path = os.path.join(model_dir, name)
             data = read_regular(path, _MAX_LIST_BYTES, follow_links=True)
@@ -204,6 +204,14 @@ def _read_list(model_dir: str) -> str | None:
         if match is not None and not match[1].endswith(SUFFIX):
             return _unescape(match[1])
     return None
+
+
+def _lists_in(model_dir: str) -> list[str]:
+    """The names of lists, the newest first: of those put aside, the last has the highest number."""
+    aside = glob.glob(os.path.join(glob.escape(model_dir), f"{TENSORFLOW_STATE_FILE}-*"))
+    numbers = [int(path.rpartition("-")[2]) for path in aside if _NUMBERED.search(path)]
+    numbered = [f"{TENSORFLOW_STATE_FILE}-{number}" for number in sorted(numbers, reverse=True)]
+    return [STATE_FILE, *numbered, TENSORFLOW_STATE_FILE]
 
 
 def _unescape(text: str) -> str:

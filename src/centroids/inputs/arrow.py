@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.inputs.text_format import say_columns
+
 
 def import_arrow(module: str = "pyarrow") -> Any:
     """Imports pyarrow or a module of it, or raises an ImportError that says how to install it."""
@@ -59,15 +61,28 @@ def check_different_names(names: Sequence[Any], name: str) -> None:
         seen.add(each)
 
 
-def check_column_type(kind: Any, name: str) -> None:
-    """Raises a TypeError unless `kind` is numbers or lists of numbers."""
-    element = kind.value_type if _is_list(kind) else kind
-    types = import_arrow("pyarrow.types")
-    if not (types.is_integer(element) or types.is_floating(element) or types.is_boolean(element)):
+def check_column_type(kind: Any, name: str, others: Sequence[str] = ()) -> None:
+    """Raises a TypeError unless `kind` is numbers or lists of numbers.
+
+    Args:
+        kind: The type of a column.
+        name: What the error calls it.
+        others: The columns to choose in its place; empty: not known.
+    """
+    if not holds_numbers(kind):
         raise TypeError(
             f"{name} must hold numbers or lists of numbers, got {kind}; choose other columns with "
-            "columns=[...]"
+            f"{say_columns(others)}"
         )
+
+
+def holds_numbers(kind: Any) -> bool:
+    """Whether a type is numbers or lists of numbers."""
+    element = kind.value_type if _is_list(kind) else kind
+    types = import_arrow("pyarrow.types")
+    return bool(
+        types.is_integer(element) or types.is_floating(element) or types.is_boolean(element)
+    )
 
 
 def _is_list(kind: Any) -> bool:

@@ -21,6 +21,7 @@ from centroids.inputs.sparse import (
     csr_of_torch,
     is_sparse_type,
 )
+from centroids.kernels.float_mode import in_usual_float_mode
 
 Rows: TypeAlias = NDArray[Any] | Sparse
 Columns: TypeAlias = Rows | dict[str, Rows]
@@ -102,6 +103,33 @@ def convert_labels(value: Any, name: str = "labels") -> Any:
     return _convert_rows(value, name)
 
 
+def column_names(raw: Any) -> tuple[str, ...] | None:
+    """The names of the columns of a batch, in the order in which they are joined to a matrix.
+
+    A dict is joined in the order of its sorted keys; a table keeps its own.
+
+    Args:
+        raw: A batch that `convert_batch` takes.
+
+    Returns:
+        None if it has no names.
+
+    >>> column_names({"width": [1.0], "height": [2.0]})
+    ('height', 'width')
+    """
+    features = raw[0] if _is_pair(raw) else raw
+    if _is_dict(features):
+        return tuple(sorted(features))
+    converter = _converter_of(type(features))
+    if converter is matrix_of_table:
+        names = features.column_names
+    elif converter is _array_of_data_frame:
+        names = features.columns
+    else:
+        return None
+    return tuple(names) if all(isinstance(name, str) for name in names) else None
+
+
 def num_rows(columns: Columns) -> int:
     """The number of rows of a converted batch; of a dict, that of its first column."""
     if isinstance(columns, dict):
@@ -176,13 +204,21 @@ def _convert_rows(value: Any, name: str) -> Rows:
                 f"{name} must be an array, a sparse matrix, a table, a tensor, a list of numbers "
                 f"or a dict of these; got {_describe(value)}"
             )
-        rows = converter(value, name)
+        if converter is _array_of_any:  # nothing is computed, and `__array__` may be anyone's
+            rows = converter(value, name)
+        else:
+            rows = _convert_by(converter, value, name)
     if rows.ndim == 0:
         raise ValueError(
             f"{name} must have the shape [n, d] or [n], got the single value {value!r}; a batch of "
             "one point is [point]"
         )
     return rows
+
+
+@in_usual_float_mode
+def _convert_by(converter: _Converter, value: Any, name: str) -> Rows:
+    return converter(value, name)
 
 
 def _check_numbers(rows: Rows, name: str) -> Rows:

@@ -14,6 +14,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.csv_comments import is_comment
+from centroids.inputs.csv_doubts import tell_doubts
 from centroids.inputs.csv_fields import is_whole, split_fields
 from centroids.inputs.csv_layout import (
     Layout,
@@ -21,6 +23,7 @@ from centroids.inputs.csv_layout import (
     decode_line,
     detect_layout,
     read_line,
+    tell_layout,
 )
 from centroids.inputs.source import Position
 from centroids.inputs.text_format import TextFormat, find_remedy
@@ -28,6 +31,7 @@ from centroids.inputs.windows import Reading, WindowedSource, Windows, check_rea
 
 _CHUNK_LINES = 4096
 _CHECKED_BYTES = 64
+_LINES_OF_A_TITLE = 8
 # What makes numbers of those with decimal commas, and none of those with points.
 _DECIMAL_COMMAS = str.maketrans({",": ".", ".": "\0"})
 
@@ -50,7 +54,9 @@ def csv_input_fn(
 ) -> Callable[[], CsvSource]:
     """Makes an input function that feeds the rows of a CSV file, in bounded memory.
 
-    Blank lines, and lines before the first row that begin with #, are skipped. A field may stand in
+    Blank lines are skipped, and so are lines before the first row that begin with #, unless
+    `header` is False or they begin with what spreadsheets write for an error, as #N/A is; the log
+    tells which, where they are not the names of the columns. A field may stand in
     quotation marks, except between white space, where they are characters like others; a line with
     one that is not closed, or with text after the second one, is no row. A first line `sep=;`, by
     which Excel tells the delimiter, is no row either. With `shuffle`, the rows are permuted within
@@ -92,6 +98,8 @@ def csv_input_fn(
     text = TextFormat(header, delimiter, decimal, thousands, skip_lines, type_name)
     layout = detect_layout(file, text, columns)
     chosen = choose_columns(file, layout, columns)
+    tell_layout(file, layout, without_index=columns is None and chosen is not None)
+    tell_doubts(file, layout, chosen, asked=columns is not None)
     return functools.partial(CsvSource, file, reading, layout, chosen)
 
 
@@ -280,11 +288,15 @@ class CsvSource(WindowedSource):
         except ValueError as error:
             return f": {error}"
         if len(fields) != layout.num_fields:
-            return f": {len(fields)} fields, but the first line has {layout.num_fields}"
+            return f": {_count_fields(len(fields))}, but {self._describe_first(number)}"
         for column in range(len(fields)) if self._columns is None else self._columns:
             if not self._text.is_number(fields[column]):
                 could_be_names = layout.guessed_row and number == layout.first_line
-                remedy = find_remedy(fields[column], self._text, could_be_names)
+                remedy = find_remedy(
+                    fields[column], self._text, could_be_names, self._other_columns(column)
+                )
+                if self._text.header is False and is_comment(text, layout.delimiter):
+                    remedy = f"if the line is a comment, say skip_lines={number}; else {remedy}"
                 return (
                     f", column {layout.describe(column)}: {_shorten(fields[column])} is not a "
                     f"number; {remedy}"
@@ -294,6 +306,24 @@ class CsvSource(WindowedSource):
         except ValueError as error:
             return f": {error}"
         return None
+
+    def _describe_first(self, number: int) -> str:
+        """How many fields the first line has; if no other line near it has, it may be a title."""
+        layout = self._layout
+        has = f"the first line has {layout.num_fields}"
+        if len(layout.sample) > 1 or not 0 <= number - layout.first_line <= _LINES_OF_A_TITLE:
+            return has
+        return (
+            f"{has}; if the table begins at line {number}, below a title, say "
+            f"skip_lines={number - 1}"
+        )
+
+    def _other_columns(self, column: int) -> list[str | int]:
+        """The columns to choose instead of one that holds no numbers at all."""
+        layout = self._layout
+        if any(self._text.is_number(row[column]) for row in layout.sample):
+            return []
+        return layout.columns_of_numbers(self._columns)
 
     def _locate_row(self, epoch: int, window: Position, row: int, column: int | None) -> str:
         number, _ = self._find_line(window, row)
@@ -326,6 +356,10 @@ def _read_before(handle: IO[bytes]) -> bytes:
     count = min(place, _CHECKED_BYTES)
     handle.seek(place - count)
     return handle.read(count)
+
+
+def _count_fields(count: int) -> str:
+    return f"{count} field{'' if count == 1 else 's'}"
 
 
 def _shorten(field: str) -> str:

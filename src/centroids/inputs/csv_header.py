@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from centroids.inputs.csv_comments import is_error_of_spreadsheet
 from centroids.inputs.text_format import TextFormat, begins_as_a_number
 
 _MISSING = frozenset({"na", "n/a", "#n/a", "nan", "null", "nil", "none", "missing", "nat"})
@@ -60,6 +61,15 @@ def guess_header(
     return Guess(False, not _words_above_numbers(first, following, others, text))
 
 
+def is_unnamed(name: str) -> bool:
+    """Whether a name is none: it is empty, or what pandas calls one that is.
+
+    >>> is_unnamed(""), is_unnamed("Unnamed: 0"), is_unnamed("x")
+    (True, True, False)
+    """
+    return name == "" or re.fullmatch(r"Unnamed: \d+(?:\.\d+)?", name) is not None
+
+
 def is_index(name: str, column: int, following: Sequence[Sequence[str]]) -> bool:
     """Whether a column is an index that was written without a name: whole numbers, each the next.
 
@@ -71,12 +81,22 @@ def is_index(name: str, column: int, following: Sequence[Sequence[str]]) -> bool
     >>> is_index("", 0, [["7", "0.5"], ["8", "0.1"]])
     True
     """
-    if name != "" and re.fullmatch(r"Unnamed: \d+(?:\.\d+)?", name) is None:
+    if not is_unnamed(name):
         return False
-    numbers = _whole_numbers([row[column] for row in following if column < len(row)])
+    numbers = _column_of_whole_numbers(column, following)
     if not numbers or not _steps_by_one(numbers):
         return False
     return len(numbers) > 1 or numbers[0] in (0, 1)
+
+
+def counts_up(column: int, rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a column holds whole numbers, each the next of the one before.
+
+    >>> counts_up(0, [["10001", "5"], ["10002", "3"]])
+    True
+    """
+    numbers = _column_of_whole_numbers(column, rows)
+    return numbers is not None and len(numbers) == len(rows) and _steps_by_one(numbers)
 
 
 def _guess(first: list[str], following: list[list[str]], text: TextFormat) -> Guess:
@@ -120,7 +140,7 @@ def _guess_of_numbers(first: list[str], following: list[list[str]], text: TextFo
 
 
 def _is_word(field: str) -> bool:
-    if field.casefold() in _MISSING or begins_as_a_number(field):
+    if field.casefold() in _MISSING or is_error_of_spreadsheet(field) or begins_as_a_number(field):
         return False
     return any(map(str.isalpha, field))
 
@@ -140,6 +160,10 @@ def _whole_numbers(fields: Sequence[str]) -> list[int] | None:
     if not all(_WHOLE.fullmatch(field) and len(field) < 16 for field in fields):
         return None
     return [int(field) for field in fields]
+
+
+def _column_of_whole_numbers(column: int, rows: Sequence[Sequence[str]]) -> list[int] | None:
+    return _whole_numbers([row[column] for row in rows if column < len(row)])
 
 
 def _increases(numbers: list[int]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import logging
 import re
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import IO
 
 from centroids.inputs.arrow import check_different_names
+from centroids.inputs.csv_comments import is_comment, say_lines
 from centroids.inputs.csv_fields import empty_quoted_fields, split_fields
-from centroids.inputs.csv_header import guess_header, is_index
+from centroids.inputs.csv_header import guess_header, is_index, is_unnamed
 from centroids.inputs.file_kinds import check_is_text
 from centroids.inputs.text_format import TextFormat
 
@@ -38,7 +38,9 @@ class Layout:
         first_byte: Where the rows begin.
         first_line: The number of that line, from 1.
         guessed_row: Whether the first row could also be a header, for all that was told.
-        indices: The numbers of the columns without a name that count the rows.
+        indices: The numbers of the columns that are an index, which has no name.
+        sample: The fields of the first few rows that are well-formed.
+        remarks: What the log is to say of it: guesses that could be wrong, lines passed over.
     """
 
     text: TextFormat
@@ -49,10 +51,27 @@ class Layout:
     first_line: int
     guessed_row: bool = False
     indices: tuple[int, ...] = ()
+    sample: tuple[tuple[str, ...], ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def describe(self, column: int) -> str:
-        """A column as messages name it: its number from 0, with its name if it has one."""
-        return f"{column}" if self.names is None else f"{column} ({self.names[column]!r})"
+        """A column as messages name it: by its name, or else by its number from 0."""
+        return repr(self.names[column]) if self.names and self.names[column] else f"{column}"
+
+    def columns_of_numbers(self, columns: Sequence[int] | None) -> list[str | int]:
+        """Those of the columns (None: of all) that hold numbers in the first rows.
+
+        Returns:
+            Their names, where all of them have names; else their numbers.
+        """
+        taken = range(self.num_fields) if columns is None else columns
+        found = [
+            column
+            for column in (taken if self.sample else ())
+            if all(self.text.is_number(row[column]) for row in self.sample)
+        ]
+        names = [self.names[column] if self.names else "" for column in found]
+        return [*names] if all(names) else [*found]
 
 
 @dataclass(frozen=True)
@@ -63,6 +82,7 @@ class _Start:
         first_byte: Where the first of them begins.
         first_line: Its number, from 1.
         comment: The last comment before them; empty if there is none.
+        comments: The numbers of all lines that are such comments.
         delimiter: What the file itself says separates fields; None if it says nothing.
         lines: The text of each, and its number of bytes.
         next_byte: Where the second of them begins.
@@ -72,6 +92,7 @@ class _Start:
     first_byte: int
     first_line: int
     comment: str
+    comments: list[int]
     delimiter: str | None
     lines: list[str]
     next_byte: int
@@ -83,7 +104,7 @@ def detect_layout(
 ) -> Layout:
     """Looks at the first lines of a file.
 
-    `csv_header` says how a header is told from a row; a guess that could be wrong goes to the log.
+    `csv_header` says how a header is told from a row; a guess that could be wrong is remarked.
     Names are also taken from a comment with as many fields as the rows, as numpy.savetxt writes.
     A line that is malformed is no header, but a row, which is refused or dropped when it is read.
     So is one with a name that is asked for: it is a header.
@@ -108,7 +129,7 @@ def detect_layout(
             f"thousands={text.thousands!r} needs another delimiter than white space, which is what "
             f"separates the fields of {file}"
         )
-    header, certain = text.header, True
+    header, remarks = text.header, []
     try:
         fields = _split_names(first, delimiter)
     except ValueError as error:
@@ -120,11 +141,22 @@ def detect_layout(
     if header is None:
         header, certain = _find_header(fields, following, names, columns, text)
         if not certain:
-            _tell_guess(file, start, header)
+            remarks.append(_say_guess(start, header))
+    comments = start.comments
     if header:
         names = fields
     elif names is not None and not len(set(names)) == len(names) == len(fields):
         names = None  # words of a comment that are no names
+    elif names is not None and not any(map(text.is_number, names)):
+        comments = comments[:-1]
+    if comments:
+        remarks.append(
+            f"{say_lines(comments)} with # and is passed over as a comment; if it is a row, say "
+            "header=False"
+            if len(comments) == 1
+            else f"{say_lines(comments)} with # and are passed over as comments; if they are rows, "
+            "say header=False"
+        )
     return Layout(
         text,
         delimiter,
@@ -133,7 +165,9 @@ def detect_layout(
         start.next_byte if header else start.first_byte,
         start.next_line if header else start.first_line,
         not header and text.header is None and names is None,
-        _find_indices(names, following if header else [fields, *following]),
+        _find_indices(names, rows := following if header else [fields, *following]),
+        tuple(tuple(row) for row in rows if len(row) == len(fields)),
+        tuple(remarks),
     )
 
 
@@ -142,7 +176,7 @@ def choose_columns(
 ) -> tuple[int, ...] | None:
     """The numbers of the chosen columns; None for all.
 
-    An index without a name is not among them unless it is asked for; that is told in the log.
+    An index without a name is not among them unless it is asked for.
 
     Raises:
         ValueError: If a column is not there, or its name is that of two.
@@ -150,15 +184,7 @@ def choose_columns(
     if columns is None:
         check_different_names(layout.names or (), str(file))
         others = tuple(each for each in range(layout.num_fields) if each not in layout.indices)
-        if not layout.indices or not others:
-            return None
-        logger.warning(
-            "%s: column %s counts the rows, as an index does, and is not taken; to take it, name "
-            "it in columns=[...]",
-            file,
-            " and column ".join(map(layout.describe, layout.indices)),
-        )
-        return others
+        return others if layout.indices and others else None
     if isinstance(columns, str) or not columns:
         raise ValueError(f"columns must be a list of names or numbers, got {columns!r}")
     available = range(layout.num_fields) if layout.names is None else layout.names
@@ -172,8 +198,30 @@ def choose_columns(
         else:
             names = ", ".join(map(repr, itertools.islice(available, 20)))
             more = ", ..." if len(available) > 20 else ""
-            raise ValueError(f"{file} has no column {column!r}; it has the columns {names}{more}")
+            encoding = "; it is not in UTF-8: save it as UTF-8" if "\ufffd" in names else ""
+            raise ValueError(
+                f"{file} has no column {column!r}; it has the columns {names}{more}{encoding}"
+            )
     return tuple(numbers)
+
+
+def tell_layout(file: Path, layout: Layout, *, without_index: bool) -> None:
+    """Tells in the log what was guessed or passed over; once it is the layout that is used.
+
+    Args:
+        file: The file.
+        layout: What it looks like.
+        without_index: Whether an index is left out.
+    """
+    for remark in layout.remarks:
+        logger.warning("%s: %s", file, remark)
+    if without_index:
+        logger.warning(
+            "%s: column %s has no name, as the index of a table, and is not taken; to take it, "
+            "name it in columns=[...]",
+            file,
+            " and column ".join(map(layout.describe, layout.indices)),
+        )
 
 
 def columns_of_words(file: Path, words: Sequence[str], text: TextFormat) -> list[str | int]:
@@ -190,7 +238,7 @@ def columns_of_words(file: Path, words: Sequence[str], text: TextFormat) -> list
         OSError: If the file cannot be read.
         ValueError: If it is no text file.
     """
-    num_fields = detect_layout(file, dataclasses.replace(text, header=False)).num_fields
+    num_fields = detect_layout(file, text).num_fields
     # The number of a column that is not there may be a name of digits, such as a year.
     numbers = [int(word) if word.isdecimal() and int(word) < num_fields else word for word in words]
     names = detect_layout(file, text, numbers).names or ()
@@ -224,6 +272,7 @@ def read_line(handle: IO[bytes], file: Path, number: int) -> bytes:
 
 def _read_start(file: Path, text: TextFormat) -> _Start:
     number, place, comment, delimiter = 0, 0, "", None
+    comments: list[int] = []
     first, second = (0, 1), (0, 1)
     lines: list[str] = []
     with file.open("rb") as handle:
@@ -234,15 +283,16 @@ def _read_start(file: Path, text: TextFormat) -> _Start:
                 delimiter = told[1]  # a line by which Excel tells the delimiter
             elif number <= text.skip_lines:
                 pass
-            elif not lines and content.lstrip().startswith("#"):
+            elif not (lines or text.header is False) and is_comment(content, text.delimiter):
                 comment = content.strip()
+                comments.append(number)
             elif content.strip():
                 if not lines:
                     first, second = (begin, number), (place, number + 1)
                 lines.append(content)
                 if len(lines) == _LOOKED_AT or (len(lines) > 1 and place > _LOOKED_AT_BYTES):
                     break
-    return _Start(*first, comment.lstrip("#").strip(), delimiter, lines, *second)
+    return _Start(*first, comment.lstrip("#").strip(), comments, delimiter, lines, *second)
 
 
 def _find_header(
@@ -263,22 +313,29 @@ def _find_header(
     return guess.header, guess.certain
 
 
-def _tell_guess(file: Path, start: _Start, header: bool) -> None:
+def _say_guess(start: _Start, header: bool) -> str:
     line = start.lines[0].strip()
-    logger.warning(
-        "%s: line %d, %s, is taken %s",
-        file,
-        start.first_line,
-        repr(line if len(line) <= 60 else line[:57] + "..."),
+    taken = (
         "for the names of the columns; if it is a row, say header=False"
         if header
-        else "for a row; if it holds the names of the columns, say header=True",
+        else "for a row; if it holds the names of the columns, say header=True"
     )
+    shown = repr(line if len(line) <= 60 else line[:57] + "...")
+    return f"line {start.first_line}, {shown}, is taken {taken}"
 
 
 def _find_indices(names: Sequence[str] | None, rows: list[list[str]]) -> tuple[int, ...]:
-    """The columns that are an index; only files with names have one."""
-    return tuple(column for column, name in enumerate(names or ()) if is_index(name, column, rows))
+    """The columns that are an index; only files with names have one.
+
+    The first ones without a name are, whatever they hold: rows that were chosen or shuffled do not
+    count up. Others are if they do.
+    """
+    first = list(itertools.takewhile(is_unnamed, names or ()))
+    return tuple(
+        column
+        for column, name in enumerate(names or ())
+        if column < len(first) or is_index(name, column, rows)
+    )
 
 
 def _find_delimiter(first: str, text: TextFormat) -> str | None:

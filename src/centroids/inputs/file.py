@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.csv_file import csv_input_fn
+from centroids.inputs.file_kinds import packed_kind
 from centroids.inputs.npy import npy_input_fn
 from centroids.inputs.parquet import parquet_input_fn
 from centroids.inputs.source import Source
@@ -103,13 +104,14 @@ def file_input_fn(
             file, batch_size, num_epochs, shuffle, seed, columns=names, bad_rows=bad_rows
         )
     if ending != ".npy":
+        if (kind := packed_kind(file)) is not None:
+            raise ValueError(f"{file} is {kind}")
         raise ValueError(
             "the name of a file must end in .npy, .csv, .tsv, .txt, .parquet or .tfrecord; got "
-            f"{file}. "
-            "Convert it, or write an input function that yields batches"
+            f"{file}. Convert it, or rename it if it is one of these"
         )
     if columns is not None:
-        raise ValueError(f"columns is for files with named columns, {file} has none")
+        raise ValueError(f"columns is for files with named columns; {file} has none")
     return npy_input_fn(file, batch_size, num_epochs, shuffle, seed, bad_rows=bad_rows)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 _START_BYTES = 1 << 16
 _MANY = 10
+_RENAMED = ("a Parquet file;", "a .npy file;")
 _UNPACK = "; unpack it first"
 _KINDS = {
     b"\x1f\x8b": "compressed by gzip" + _UNPACK,
@@ -43,6 +44,19 @@ def check_is_text(file: Path) -> None:
             f"{file} has lines that end in CR alone, as old Macs wrote them; save it with line "
             "feeds (tr '\\r' '\\n' < FILE > NEW)"
         )
+
+
+def packed_kind(file: Path) -> str | None:
+    """What a file is that has to be unpacked or saved as another one before it can be read.
+
+    Returns:
+        What it is and what to do; None if its first bytes are not known.
+    """
+    with file.open("rb") as handle:
+        start = handle.read(max(map(len, _KINDS)))
+    # Letters alone could begin a file of any kind.
+    kinds = (kind for magic, kind in _KINDS.items() if start.startswith(magic))
+    return next((kind for kind in kinds if not kind.startswith(_RENAMED)), None)
 
 
 def _guess_of(start: bytes) -> str:

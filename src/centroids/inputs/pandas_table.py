@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +11,10 @@ import numpy as np
 
 from centroids.inputs.arrow import check_different_names
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.csv_header import is_unnamed
 from centroids.inputs.memory import ArraySource, numpy_input_fn
+
+logger = logging.getLogger(__name__)
 
 
 def pandas_input_fn(
@@ -27,8 +32,9 @@ def pandas_input_fn(
 ) -> Callable[[], ArraySource]:
     """Makes an input function that feeds a pandas DataFrame in batches: dicts of its columns.
 
-    As in TensorFlow, the index is no feature, and that of `y` must be that of `x`. Rows are
-    shuffled as by `numpy_input_fn`.
+    As in TensorFlow, the index is no feature, and that of `y` must be that of `x`. A column
+    "Unnamed: 0", as which pandas reads the index in a CSV file, is a feature; the log says so. Rows
+    are shuffled as by `numpy_input_fn`.
 
     Args:
         x: The DataFrame. Its columns must have different names and hold numbers; a missing number
@@ -60,9 +66,16 @@ def pandas_input_fn(
         raise TypeError(f"target_column must be a string, got {target_column!r}")
     names = list(x.columns)
     check_different_names(names, "x")
+    for name in itertools.takewhile(lambda each: isinstance(each, str) and is_unnamed(each), names):
+        logger.warning(
+            "x has a column %r, which pandas reads where a CSV file has an index; it is taken as a "
+            "feature. If it is none, leave it out: x.drop(columns=[%r])",
+            name,
+            name,
+        )
     labels = None if y is None else _labels(x, y, target_column)
     return numpy_input_fn(
-        {key: x[name] for key, name in zip(_keys_of(names), names, strict=True)},
+        {key: x[name] for key, name in zip(keys_of(names), names, strict=True)},
         labels,
         batch_size,
         num_epochs,
@@ -74,10 +87,10 @@ def pandas_input_fn(
     )
 
 
-def _keys_of(names: list[Any]) -> list[Any]:
+def keys_of(names: list[Any]) -> list[Any]:
     """What the columns are called in a batch, whose keys are strings.
 
-    >>> _keys_of([0, 5, 10]), _keys_of(["b", "a"])
+    >>> keys_of([0, 5, 10]), keys_of(["b", "a"])
     (['00', '05', '10'], ['b', 'a'])
     """
     if not all(isinstance(name, (int, np.integer)) and name >= 0 for name in names):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import json
 import logging
 import os
@@ -16,8 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.inputs.arguments import check_file
-from centroids.inputs.arrow import check_column_type, import_arrow, matrix_of_table
+from centroids.inputs.arrow import (
+    check_column_type,
+    holds_numbers,
+    import_arrow,
+    matrix_of_table,
+)
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.csv_header import is_unnamed
 from centroids.inputs.source import Position
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading, join_pieces
 
@@ -240,6 +247,8 @@ def _choose_columns(file: Path, schema: Any, columns: Sequence[str] | None) -> l
 def _index_columns(schema: Any) -> set[str]:
     """The names of the columns that are the index of a pandas table."""
     index = {name for name in schema.names if _INDEX_NAME.fullmatch(name)}
+    # Of a CSV file that was read with its index.
+    index |= set(itertools.takewhile(is_unnamed, schema.names))
     try:
         told = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
         # A range is told as a dict, and is no column.
@@ -260,5 +269,12 @@ def _check_columns(file: Path, schema: Any, columns: list[str]) -> list[str]:
         if name not in names:
             available = ", ".join(map(repr, names[:20])) + (", ..." if len(names) > 20 else "")
             raise ValueError(f"{file} has no column {name!r}; it has the columns {available}")
-        check_column_type(schema.field(name).type, f"{file}[{name!r}]")
+        kind = schema.field(name).type
+        others = [] if holds_numbers(kind) else _columns_of_numbers(schema, columns)
+        check_column_type(kind, f"{file}[{name!r}]", others)
     return columns
+
+
+def _columns_of_numbers(schema: Any, columns: list[str]) -> list[str]:
+    names = [each for each in columns if schema.names.count(each) == 1]
+    return [each for each in names if holds_numbers(schema.field(each).type)]

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import dataclasses
 import inspect
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -29,6 +29,7 @@ class RawBatch:
         may_change: Whether who gave it may write the next one into the same memory.
         epoch: Which pass over the data it is of, counted from 0; None if the source does not tell.
         origin: Says where a row of it came from; None if that is not known.
+        names: The names of its columns, where the source knows them: a matrix has none.
     """
 
     value: Any
@@ -37,6 +38,7 @@ class RawBatch:
     may_change: bool = True
     epoch: int | None = None
     origin: Origin | None = None
+    names: Sequence[str] | None = None
 
 
 RawBatches: TypeAlias = Generator[RawBatch]
@@ -130,9 +132,9 @@ def _restore(returned: Any, position: Position | None) -> None:
         return
     if not isinstance(returned, Source):
         raise PositionError(
-            f"the input has a saved position {position}, but input_fn returned "
-            f"{type(returned).__name__}, which cannot go on from there; use a source such as "
-            "centroids.inputs.numpy_input_fn"
+            "the last training stopped in the middle of another input, and input_fn returned "
+            f"{type(returned).__name__}, which cannot go on there (as sources such as "
+            "centroids.inputs.numpy_input_fn can)"
         )
     try:
         returned.restore(copy.deepcopy(position))  # the source may go on counting in it
@@ -153,8 +155,8 @@ def _read_pair(features: Any, labels: Any, position: Position | None) -> RawBatc
     if position is not None:
         if not isinstance(position, Mapping) or set(position) != {"features", "labels"}:
             raise PositionError(
-                f"the input has a saved position {position}, but input_fn returned a stream of "
-                "features with one of labels: each of them needs its own"
+                "the last training stopped in the middle of another input, and input_fn returned a "
+                "stream of features with one of labels, each of which needs a position of its own"
             )
         _restore(features, position["features"])
         _restore(labels, position["labels"])
@@ -170,7 +172,9 @@ def _zip_streams(features: RawBatches, labels: RawBatches) -> RawBatches:
             good = _both(batch.good, label.good)
             may_change = batch.may_change or label.may_change
             value = (batch.value, label.value)
-            yield RawBatch(value, position, good, may_change, batch.epoch, batch.origin)
+            yield RawBatch(
+                value, position, good, may_change, batch.epoch, batch.origin, batch.names
+            )
 
 
 def _both(first: Mask | None, second: Mask | None) -> Mask | None:
@@ -196,10 +200,11 @@ def _read_stream(stream: Iterable[Any]) -> RawBatches:
 
 def _read_batches(stream: Iterable[Any]) -> RawBatches:
     if isinstance(stream, EpochSource):
+        names: Sequence[str] | None = getattr(stream, "column_names", None)
         with contextlib.closing(stream.read_marked()) as marked:
             for value, good, origin in marked:
                 position = stream.position()
-                yield RawBatch(value, position, good, False, position["epoch"], origin)
+                yield RawBatch(value, position, good, False, position["epoch"], origin, names)
         return
     source = stream if isinstance(stream, Source) else None
     iterator = iter(stream)

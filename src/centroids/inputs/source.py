@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 
 from centroids.inputs.bad_rows import DroppedRows, Mask, find_good_rows, keep_rows
 from centroids.inputs.convert import Columns, num_rows
+from centroids.kernels.float_mode import in_usual_float_mode
 
 Position: TypeAlias = dict[str, Any]
+
+# All that sources of ours read, convert and parse; who takes the batches goes on in its own mode.
+_next = in_usual_float_mode(next)
 
 # Where a row of a batch came from, by its number and that of a column; None: the whole row.
 Origin: TypeAlias = Callable[[int, int | None], str]
@@ -198,7 +202,8 @@ class EpochSource(abc.ABC):
             begins, empty, complete = not place, True, False
             try:
                 with contextlib.closing(self._read_epoch(epoch, place)) as batches:
-                    for batch, place_after in batches:
+                    while (read := _next(batches, None)) is not None:
+                        batch, place_after = read
                         before = self._place[1] if self._place[0] == epoch else {}
                         at = BatchPlace(epoch, before, self._order)
                         good = self._mark(batch, at, dropped) if self._drop_bad_rows else None
@@ -260,6 +265,7 @@ class EpochSource(abc.ABC):
     def _origin(self, at: BatchPlace, row: int, column: int | None) -> str:
         return f"{self._name}, {self._locate(at, row, column)}"
 
+    @in_usual_float_mode
     def _mark(self, batch: Any, at: BatchPlace, dropped: DroppedRows) -> Mask | None:
         """Which rows of a batch to keep; None for all."""
         features = batch[0] if isinstance(batch, tuple) else batch

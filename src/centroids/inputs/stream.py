@@ -13,7 +13,7 @@ import numpy as np
 
 from centroids.bad_row import BadRowError
 from centroids.inputs.bad_rows import find_bad_value, find_good_rows, keep_rows
-from centroids.inputs.convert import Columns, convert_batch, num_rows
+from centroids.inputs.convert import Columns, column_names, convert_batch, num_rows
 from centroids.inputs.errors import ReadingInterrupted
 from centroids.inputs.raw_batches import RawBatch, RawBatches, bind_input_fn, read_raw_batches
 from centroids.inputs.read_ahead import ReadAhead
@@ -44,7 +44,8 @@ class InputBatch:
         may_change: Whether the input may write a later batch into the same memory.
         epoch: Which pass over the data it is of, counted from 0; None if the source does not tell.
         origin: Says where a row came from, by its number in the batch and that of a column, if it
-            is one column: "points.csv, line 7, column 1 ('height')". None if that is not known.
+            is one column: "points.csv, line 7, column 'height'". None if that is not known.
+        names: Of the first batch, the names of the columns in their order; None if it has none.
     """
 
     features: Columns
@@ -54,6 +55,7 @@ class InputBatch:
     may_change: bool = field(default=False, compare=False)
     epoch: int | None = None
     origin: Origin | None = field(default=None, compare=False)
+    names: tuple[str, ...] | None = None
 
     def kept(self) -> InputBatch:
         """The batch as it is now, for who keeps it while the input goes on."""
@@ -279,6 +281,7 @@ def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputB
                 raw.may_change,
                 raw.epoch,
                 _origin_of_kept(raw),
+                _names_of(raw) if index == 1 else None,
             )
             num_dropped = 0
     finally:
@@ -296,6 +299,10 @@ def _check_not_empty_for_ever(num_empty: int, num_batches: int, is_the_same: boo
             f"input_fn returned {num_empty} batches of 0 rows in a row; raise StopIteration or "
             "OutOfRangeError at the end of the input"
         )
+
+
+def _names_of(raw: RawBatch) -> tuple[str, ...] | None:
+    return column_names(raw.value) if raw.names is None else tuple(raw.names)
 
 
 def _origin_of_kept(raw: RawBatch) -> Origin | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,12 @@ from centroids.inputs.arguments import check_bool, check_not_negative
 
 # Marks that people group digits with: none of them can be part of a plain number.
 _THOUSANDS = (",", ".", "'", "\u2019", "_", " ", "\u00a0", "\u202f")
+# A space stands for those that do not break, too: nobody sees the difference.
+_SPACES = str.maketrans({"\u00a0": " ", "\u202f": " "})
+_MOST_SHOWN = 20
 _BEGINS_AS_A_NUMBER = re.compile(r"[-+.,$€£¥~<>=(#\s]*\d")
 _EUROPEAN = r"[-+]?\d{1,3}(?:\.\d{3})+,\d*"
+_POINTS = re.compile(r"[-+]?\d{1,3}(?:\.\d{3}){2,}")
 _DEFAULT_DTYPE = "float64"
 
 
@@ -28,7 +33,7 @@ class TextFormat:
             or else any white space.
         decimal: The decimal mark, "." or ",".
         thousands: What groups the digits of large numbers, such as "," in 1,234,567; None: nothing
-            does.
+            does. A space stands for spaces that do not break (U+00A0, U+202F), too.
         skip_lines: How many lines at the beginning to pass over, whatever they hold.
         dtype: The floating-point type of the points; None: float64, which holds all the digits of
             whole numbers up to 2^53. float32 takes half the memory.
@@ -58,13 +63,16 @@ class TextFormat:
         if self.decimal not in (".", ","):
             raise ValueError(f"decimal must be '.' or ',', got {self.decimal!r}")
         if self.thousands is not None and self.thousands not in _THOUSANDS:
-            allowed = ", ".join(map(repr, _THOUSANDS[:6]))
+            allowed = ", ".join(map(repr, _THOUSANDS[:5]))
             raise ValueError(
-                f"thousands must be one of {allowed} or None (or a space that does not break), "
-                f"got {self.thousands!r}"
+                f"thousands must be one of {allowed} or {_THOUSANDS[5]!r}, got {self.thousands!r}"
             )
         if self.thousands == self.decimal:
-            raise ValueError(f"decimal and thousands must differ, both are {self.decimal!r}")
+            other = "," if self.decimal == "." else "."
+            raise ValueError(
+                f"decimal and thousands must differ, both are {self.decimal!r}; if that groups "
+                f"digits, say decimal={other!r} thousands={self.decimal!r}"
+            )
         check_not_negative("skip_lines", self.skip_lines)
         if self.dtype is not None:
             object.__setattr__(self, "dtype", _name_of_dtype(self.dtype))
@@ -106,6 +114,8 @@ class TextFormat:
         return True
 
     def _as_python(self, text: str) -> str:
+        if self.thousands == " ":
+            text = text.translate(_SPACES)
         if self.thousands is not None and self.thousands in text:
             mark, point = re.escape(self.thousands), re.escape(self.decimal)
             grouped = rf"[-+]?\d{{1,3}}(?:{mark}\d{{2,3}})*{mark}\d{{3}}(?:{point}\d*)?(?:[eE].*)?"
@@ -119,16 +129,21 @@ class TextFormat:
         return text
 
 
-def find_remedy(field: str, text: TextFormat, could_be_names: bool) -> str:
+def find_remedy(
+    field: str, text: TextFormat, could_be_names: bool, others: Sequence[str | int] = ()
+) -> str:
     """What to do about a field that is no number: which arguments could make it one.
 
     Args:
         field: The field.
         text: How the file is written.
         could_be_names: Whether its line could also hold the names of the columns.
+        others: The columns that hold numbers, to choose in place of its own; empty: not known.
 
     >>> find_remedy("1,5", TextFormat(), False)
-    "if the comma is a decimal mark, say decimal=','"
+    "if the comma is a decimal mark, say decimal=',' (and thousands='.' if points group digits)"
+    >>> find_remedy("Berlin", TextFormat(), False, ["age", "income"])
+    "correct it, or choose other columns with columns=['age', 'income']"
     >>> find_remedy("twelve", TextFormat(), False)
     'correct it, or choose other columns with columns=[...]'
     """
@@ -137,13 +152,28 @@ def find_remedy(field: str, text: TextFormat, could_be_names: bool) -> str:
         remedies.append("if the comma is a decimal mark, say decimal=',' thousands='.'")
     elif text.thousands is None:
         for mark in _THOUSANDS:
+            # A point that groups digits is told below, with the decimal mark that goes with it.
             if mark != text.decimal and _is_grouped(field.strip(), mark):
-                remedies.append(f"if {mark!r} groups digits, say thousands={mark!r}")
+                said = mark.translate(_SPACES)
+                remedies.append(f"if {said!r} groups digits, say thousands={said!r}")
+    if text.decimal == "." and _POINTS.fullmatch(field.strip()) and text.thousands is None:
+        remedies.append("if points group digits, say decimal=',' thousands='.'")
     if text.decimal == "." and re.fullmatch(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?", field.strip()):
-        remedies.append("if the comma is a decimal mark, say decimal=','")
+        more = " (and thousands='.' if points group digits)" if text.thousands is None else ""
+        remedies.append(f"if the comma is a decimal mark, say decimal=','{more}")
     if could_be_names and not begins_as_a_number(field):
         remedies.append("if the line holds the names of the columns, say header=True")
-    return "; ".join(remedies) or "correct it, or choose other columns with columns=[...]"
+    return "; ".join(remedies) or f"correct it, or choose other columns with {say_columns(others)}"
+
+
+def say_columns(columns: Sequence[str | int]) -> str:
+    """An argument that takes these columns; if there are many, the first of them.
+
+    >>> say_columns(["age", "income"]), say_columns([])
+    ("columns=['age', 'income']", 'columns=[...]')
+    """
+    more = [] if 0 < len(columns) <= _MOST_SHOWN else ["..."]
+    return f"columns=[{', '.join([*map(repr, columns[:_MOST_SHOWN]), *more])}]"
 
 
 def begins_as_a_number(field: str) -> bool:

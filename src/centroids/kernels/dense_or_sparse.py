@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.kernels.float_mode import in_usual_float_mode
+
 if TYPE_CHECKING:
     import scipy.sparse
     from typing_extensions import TypeIs
@@ -103,19 +105,25 @@ def check_points(points: Points, name: str = "points") -> Points:
     return _check_sparse(points) if is_sparse(points) else _check_dense(points)
 
 
+@in_usual_float_mode
+def _as_dtype(points: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    return points.astype(dtype)
+
+
 def _check_dense(points: NDArray[Any]) -> NDArray[Any]:
     # Masked arrays, matrices and the like would change the meaning of indexing.
     points = np.asarray(points)
     if points.dtype == np.bool_:
         points = points.view(np.uint8)
     elif element_type(points.dtype) is None:
-        points = points.astype(result_dtype(points))  # long double, foreign byte order
+        points = _as_dtype(points, result_dtype(points))  # long double, foreign byte order
     itemsize = points.dtype.itemsize
     if not points.flags.aligned or any(stride % itemsize for stride in points.strides):
         points = points.copy()
     return points
 
 
+@in_usual_float_mode
 def _check_sparse(points: Sparse) -> Sparse:
     rows = points.tocsr()
     try:

@@ -1,4 +1,9 @@
-"""The floating-point mode: whatever another library has set for the thread."""
+"""The floating-point mode: whatever another library has set for the thread.
+
+Each computation of ours runs in the usual mode, and the code of others (input functions, hooks,
+model functions, what asks for an item of a generator) in the mode of whoever called. So what is
+guarded here is short and calls nobody else.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,8 @@ from centroids.kernels import _native
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_enter, _leave = _native.enter_float_mode, _native.leave_float_mode
+
 
 def in_usual_float_mode(function: Callable[P, R]) -> Callable[P, R]:
     """A function that computes with subnormal numbers and rounds to nearest, whoever calls it.
@@ -20,10 +27,10 @@ def in_usual_float_mode(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        before = _native.enter_float_mode()
+        before = _enter()
         try:
             return function(*args, **kwargs)
         finally:
-            _native.leave_float_mode(before)
+            _leave(before)
 
     return wrapped

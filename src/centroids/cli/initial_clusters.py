@@ -1,0 +1,93 @@
+"""The first centers of a new model: chosen from the points, or read from a file."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from centroids import KMeansClustering
+from centroids.cli.points import ENDINGS, PointsFile, as_matrix
+from centroids.cli.sampling import choose_from_sample
+from centroids.cli.settings import Settings, shuffling_seed
+from centroids.cli.training_plan import TrainingPlan
+from centroids.inputs.file import is_tfrecord_file
+
+
+def initial_clusters_of(
+    plan: TrainingPlan, settings: Settings, points: PointsFile, metric: str, retries: int
+) -> tuple[int, str | NDArray[Any]]:
+    """The number of clusters of a new model, and what its first centers are or how they are found.
+
+    Raises:
+        ValueError: If the number is not known, two numbers are given, or there are fewer points.
+    """
+    given = plan.initial_clusters or KMeansClustering.KMEANS_PLUS_PLUS_INIT
+    if given != "random" and given != "kmeans_plus_plus":
+        centers = read_centers(Path(given), points)
+        if plan.num_clusters not in (None, len(centers)):
+            raise ValueError(
+                f"--num-clusters is {plan.num_clusters:,}, but {given} holds {len(centers):,} "
+                "initial centers: leave --num-clusters out, or give as many centers"
+            )
+        return len(centers), centers
+    k = plan.num_clusters
+    if k is None:
+        why = f"{plan.model_dir} holds no model yet"
+        if plan.fresh:
+            why = f"--fresh makes a new model, and {plan.model_dir} holds none to take it from"
+        raise ValueError(f"--num-clusters is needed: {why}")
+    if k < 1:
+        raise ValueError(f"--num-clusters must be at least 1, got {k}")
+    if not settings.use_mini_batch:
+        return k, given
+    # A batch of the training may be smaller than k, and the first is only a part of the file.
+    return k, choose_from_sample(
+        points,
+        k,
+        "random" if given == "random" else "kmeans_plus_plus",
+        bad_rows=plan.bad_rows,
+        seed=shuffling_seed(settings.seed),
+        cosine=metric == KMeansClustering.COSINE_DISTANCE,
+        num_retries=retries,
+    )
+
+
+def read_centers(path: Path, points: PointsFile) -> NDArray[Any]:
+    """Initial centers: the columns of a file that are named as those of the points, else all.
+
+    Raises:
+        ValueError: If it holds no centers, or such as are not as wide as the points, or has another
+            ending than a file of points.
+        OSError: If it cannot be read.
+    """
+    if path.suffix.lower() not in ENDINGS and not is_tfrecord_file(path):
+        raise ValueError(
+            "--initial-clusters must be random, kmeans_plus_plus, or a file that ends in "
+            f"{', '.join(ENDINGS)}; got {str(path)!r}"
+        )
+    try:
+        centers = _read_rows(PointsFile(path), points.column_names())
+    except (TypeError, ValueError) as error:
+        # What it advises is for points: to leave rows out, or to take other columns.
+        reason = str(error).partition("; ")[0]
+        raise ValueError(f"--initial-clusters needs rows of finite numbers: {reason}") from error
+    here, there = centers.shape[1], points.width()
+    if there not in (None, here):
+        raise ValueError(
+            f"{path} has centers of {here} column{'' if here == 1 else 's'}, but the points of "
+            f"{points.path} have {there}: give centers as wide as the points"
+        )
+    return centers
+
+
+def _read_rows(file: PointsFile, names: list[str] | None) -> NDArray[Any]:
+    if names is not None and file.has_columns:
+        try:
+            return as_matrix(dataclasses.replace(file, columns=names).read())
+        except ValueError as error:
+            if "has no column" not in str(error):
+                raise
+    return as_matrix(file.read())
