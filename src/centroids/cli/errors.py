@@ -25,7 +25,7 @@ _FAILURE = 1  # a file that cannot be read or written, or anything unforeseen
 EXIT_OF_INTERRUPT = 130  # of Ctrl-C
 
 # Arguments of the library that have another name as options.
-_RENAMED = {"num_epochs": "--epochs"}
+_RENAMED = {"export_dir_base": "OUTPUT", "model_dir": "MODEL_DIR", "num_epochs": "--epochs"}
 _READING = (
     "bad_rows",
     "columns",
@@ -40,8 +40,10 @@ _READING = (
 _ARGUMENTS = (
     *_READING,
     "batch_size",
+    "export_dir_base",
     "kmeans_plus_plus_num_retries",
     "mini_batch_steps_per_iteration",
+    "model_dir",
     "num_clusters",
     "num_epochs",
     "relative_tolerance",
@@ -52,6 +54,8 @@ _GIVEN = re.compile(rf"\b({'|'.join(_READING)})=({_VALUES})")
 # A field that is a number to its reader: dropping its line, and all that are like it, loses data.
 _HAS_DIGITS = re.compile(r", column [^:]*: .*\d.* is not a number")
 _RESTART = "pass restart_input=True to train"
+_OR_NONE = re.compile(r"^(--[a-z-]+ must be [^;]*?),? or None(?=;)")  # an option is left out
+_PAIR = "decimal and thousands must differ"
 _NAMED = re.compile(rf"(?<![\w'/.-])({'|'.join(_ARGUMENTS)})(?= must be| is for| needs )")
 
 
@@ -74,7 +78,9 @@ def with_options(text: str) -> str:
     '--batch-size must be at least 1'
     """
     text = text.replace(_RESTART, "pass --restart-input")  # it names the method, too
-    return _NAMED.sub(lambda found: _option(found[1]), _GIVEN.sub(_give, text))
+    text = text.replace(_PAIR, "--decimal and --thousands must differ")
+    text = _NAMED.sub(lambda found: _option(found[1]), _GIVEN.sub(_give, text))
+    return _OR_NONE.sub(r"\1", text)
 
 
 def _option(name: str) -> str:

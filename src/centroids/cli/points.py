@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from centroids.cli.progress import count_rows
 from centroids.cli.settings import Settings, read_settings
-from centroids.cli.text_options import GivenText
+from centroids.cli.text_options import GivenText, with_kept
 from centroids.inputs import TextFormat, file_input_fn, open_stream
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
@@ -137,9 +138,17 @@ class PointsFile:
             Names; numbers for a file without names; None for all columns of such a file.
         """
         names = self.column_names()
-        if names is not None and all(names) and len(set(names)) == len(names):
+        if names is not None and all(names) and not self._share_names(names):
             return tuple(names)
         return None if self.columns is None else tuple(self.columns)
+
+    def _share_names(self, names: list[str]) -> bool:
+        """Whether a column of the file, taken or not, has the name of another that is taken."""
+        every: Sequence[str] = names
+        if self.is_text:
+            every = detect_layout(self.path, self.text, self.columns).names or ()
+        count = Counter(every)
+        return any(count[name] > 1 for name in names)
 
 
 def find_points(
@@ -169,7 +178,7 @@ def find_points(
         kept = read_settings(model_dir, with_columns=asked is None)
     file = PointsFile(path)
     of_model = kept.text or {} if file.is_text else {}
-    file = dataclasses.replace(file, text=TextFormat(**{**of_model, **text}))
+    file = dataclasses.replace(file, text=with_kept(text, of_model))
     if asked == [_ALL_COLUMNS]:
         return file
     if asked is not None:
@@ -218,9 +227,15 @@ def _with_columns_of_model(
             "with --columns '*'"
         ) from error
     # All columns in the order of the file are no choice: the position of a training says so.
-    if file.is_text and file.column_names() == list(columns):
-        return file
-    return chosen
+    return file if _are_all_in_order(file, columns) else chosen
+
+
+def _are_all_in_order(file: PointsFile, columns: tuple[str | int, ...]) -> bool:
+    if not file.is_text:
+        return False
+    named = [name for name in detect_layout(file.path, file.text).names or () if name]
+    # Columns that share a name can only be taken one by one.
+    return len(set(named)) == len(named) and file.column_names() == list(columns)
 
 
 def _check_columns(file: PointsFile) -> None:
@@ -242,4 +257,22 @@ def _has_as_many_without_names(file: PointsFile, columns: tuple[str | int, ...])
 
 def _columns_of_words(file: PointsFile, words: list[str]) -> list[str | int]:
     """Digits are numbers of columns where a text file has no column of that name."""
-    return columns_of_words(file.path, words, file.text) if file.is_text else list(words)
+    if not file.is_text:
+        _check_different(words, words)
+        return list(words)
+    columns = columns_of_words(file.path, words, file.text)
+    layout = detect_layout(file.path, file.text, columns)
+    _check_different(words, choose_columns(file.path, layout, columns) or ())
+    return columns
+
+
+def _check_different(words: list[str], columns: Sequence[str | int]) -> None:
+    for place, column in enumerate(columns):
+        if column in columns[:place]:
+            first = words[columns.index(column)]
+            same = f"{words[place]!r} is the column {first!r} again"
+            raise ValueError(
+                f"--columns takes the column {first!r} twice: leave one out"
+                if words[place] == first
+                else f"--columns takes a column twice: {same}; leave one out"
+            )

@@ -14,6 +14,8 @@ from centroids.inputs import TextFormat
 
 GivenText: TypeAlias = Mapping[str, Any]  # the fields of a TextFormat that the command line says
 
+NOTHING = "none"  # as a mark that groups digits
+
 
 class Element(StrEnum):
     """The types that points of a text file can have."""
@@ -49,8 +51,8 @@ Thousands = Annotated[
     str | None,
     typer.Option(
         help="What groups the digits of large numbers in a text file, as , does in 1,234,567. "
-        "Default: that of the model, else nothing.",
-        metavar="CHARACTER",
+        "none: nothing does. Default: that of the model, else nothing.",
+        metavar="CHARACTER|none",
     ),
 ]
 SkipLines = Annotated[
@@ -112,8 +114,28 @@ def _given_text(
         "dtype": None if dtype is None else dtype.value,
     }
     given = {name: value for name, value in fields.items() if value is not None}
-    TextFormat(**given)  # refuses what cannot be
+    if thousands is not None and thousands.lower() == NOTHING:
+        given["thousands"] = None
+    # Refuses what cannot be. Points may group digits, if the model has the mark that goes with it.
+    TextFormat(**({"decimal": ","} if thousands == "." else {}) | given)
     return given
+
+
+def with_kept(given: GivenText, kept: GivenText) -> TextFormat:
+    """A text format as it is given, else as a model keeps it.
+
+    A mark that is given takes the other role from the mark that is kept.
+
+    >>> with_kept({"decimal": "."}, {"decimal": ",", "thousands": "."}).thousands is None
+    True
+    """
+    others = {"decimal": "thousands", "thousands": "decimal"}
+    held = {
+        name: value
+        for name, value in kept.items()
+        if name not in others or given.get(others[name]) != value
+    }
+    return TextFormat(**{**held, **given})
 
 
 _OPTIONS = tuple(inspect.signature(_given_text).parameters)

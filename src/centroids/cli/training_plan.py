@@ -13,8 +13,9 @@ from typing import TypeVar
 from centroids import KMeansClustering
 from centroids.cli.errors import with_options
 from centroids.cli.settings import Settings
-from centroids.cli.text_options import GivenText
+from centroids.cli.text_options import NOTHING, GivenText
 from centroids.estimator import Checkpoint
+from centroids.inputs import TextFormat
 from centroids.inputs.bad_rows import BadRows
 
 FULL_BATCH_BYTES = 1 << 30
@@ -175,7 +176,28 @@ def describe_changes(kept: Settings, now: Settings) -> list[str]:
             changes.append(f"{_option(name)} {new} (until now {old})")
     if kept.columns is not None and now.columns not in (None, kept.columns):
         changes.append(f"--columns {_join(now.columns)} (until now {_join(kept.columns)})")
+    return [*changes, *_describe_text_changes(kept.text or {}, now.text or {})]
+
+
+def _describe_text_changes(kept: GivenText, now: GivenText) -> list[str]:
+    changes = []
+    for field in dataclasses.fields(TextFormat):
+        old, new = (
+            _say_text(field.name, text.get(field.name, field.default)) for text in (kept, now)
+        )
+        if old != new:
+            option = new if field.name == "header" else f"{_option(field.name)} {new}"
+            changes.append(f"{option} (until now {old})")
     return changes
+
+
+def _say_text(name: str, value: object) -> str:
+    """A field of a text format as its option takes it; what it is by default in a word."""
+    if value is None:
+        return {"thousands": NOTHING, "dtype": str(TextFormat().element_type)}.get(name, "detected")
+    if name == "header":
+        return "--header" if value else "--no-header"
+    return "\\t" if value == "\t" else shlex.quote(str(value))
 
 
 def describe_taken(asked: TrainingPlan, plan: TrainingPlan, kept: Settings, now: Settings) -> str:
