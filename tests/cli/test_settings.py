@@ -250,3 +250,12 @@ def test_a_first_training_that_meets_a_bad_row_leaves_nothing(folder: Path) -> N
     run(folder, "train", "bad.npy", "model", "-k", "3", "--mini-batch", code=2)
     assert sorted(folder.iterdir()) == before
     assert "full-batch step" in run(folder, "train", "points.npy", "model", "-k", "3").stdout
+
+
+def test_settings_of_another_program_stay(folder: Path) -> None:
+    (folder / "model").mkdir()
+    (folder / "model" / "settings.json").write_text('{"theme": "dark"}')
+    told = run(folder, "train", "points.csv", "model", "-k", "3", code=2).stderr
+    assert "settings.json" in told and "Move the file away" in told
+    assert (folder / "model" / "settings.json").read_text() == '{"theme": "dark"}'
+    assert [path.name for path in (folder / "model").iterdir()] == ["settings.json"]

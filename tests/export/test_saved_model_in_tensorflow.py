@@ -17,6 +17,8 @@ import pytest
 import centroids
 from centroids import export
 from centroids.export import FixedLenFeature
+from tests.export.oracle import cosine_distances
+from tests.export.test_onnx import check_rounded_chords
 
 pytestmark = [
     pytest.mark.slow,
@@ -89,7 +91,11 @@ CASES = [
 
 @dataclass(frozen=True)
 class Exported:
-    """An exported model, its folder of requests and its own answers."""
+    """An exported model, its folder of requests and its own answers.
+
+    For cosine of float32 the distances are those of float64: `transform` rounds unit vectors to
+    float32 where that leaves no doubt about the nearest.
+    """
 
     path: Path
     model: str
@@ -114,11 +120,16 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exported]:
         (path / "model.txt").write_text(folder)
         np.savez(path / "inputs", **features)
         once = [features]
+        distances = np.array(list(kmeans.transform(lambda once=once: once)))
+        if case.metric == "cosine" and distances.dtype == np.float32:
+            exact = cosine_distances(case.points(), kmeans.cluster_centers()).astype(np.float32)
+            check_rounded_chords(exact, distances)
+            distances = exact
         models[case.name] = Exported(
             path,
             folder,
             np.array(list(kmeans.predict_cluster_index(lambda once=once: once))),
-            np.array(list(kmeans.transform(lambda once=once: once))),
+            distances,
         )
     return models
 
@@ -208,6 +219,31 @@ for bad in (np.nan, np.inf, -np.inf):
 """
     for metric in METRICS:
         run("-c", code, exported[Case("raw", metric, "float32", 0.0).name].model)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_points_at_right_angles_to_all_centers_are_at_distance_1(
+    tmp_path: Path, dtype: str
+) -> None:
+    random = np.random.default_rng(0)
+    centers = np.pad(random.random((40, 6)), [(0, 0), (0, 5)]).astype(dtype)
+    kmeans = centroids.KMeansClustering(
+        40, initial_clusters=centers, distance_metric="cosine", use_mini_batch=False
+    ).train(lambda: [centers], steps=1)
+    receive = export.build_raw_serving_input_receiver_fn({"x": centers})
+    folder = kmeans.export_savedmodel(tmp_path, receive)
+    np.save(
+        tmp_path / "x.npy", np.pad(random.normal(size=(200, 5)), [(0, 0), (6, 0)]).astype(dtype)
+    )
+    code = """
+import numpy as np, sys, tensorflow as tf
+signatures = tf.saved_model.load(sys.argv[1]).signatures
+points = tf.constant(np.load(sys.argv[2]))
+distances = signatures["all_distances"](x=points)["output"].numpy()
+assert distances.shape == (200, 40) and (distances == 1).all(), distances
+assert not signatures["cluster_index"](x=points)["output"].numpy().any()
+"""
+    run("-c", code, folder, str(tmp_path / "x.npy"))
 
 
 def test_columns_by_their_names_and_no_checks(tmp_path: Path) -> None:

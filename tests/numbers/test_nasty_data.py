@@ -161,6 +161,7 @@ def test_distances_that_their_type_cannot_hold_are_an_error(sparse: bool) -> Non
 def test_sums_that_overflow_are_an_error_that_leaves_the_model_alone() -> None:
     model = centroids.KMeansClustering(1, initial_clusters=np.array([[1.7e308]]))
     points = np.full((3, 1), 1.7e308)
+    model.train(lambda: iter([points[:1]]))
     with pytest.raises(ValueError, match=r"overflows float64 in cluster 0, column 0; scale"):
         model.train(lambda: iter([points]))
     assert model.cluster_centers().tolist() == [[1.7e308]]

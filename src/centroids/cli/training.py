@@ -186,6 +186,9 @@ def _find(plan: TrainingPlan) -> tuple[Path | None, Checkpoint | None]:
     """
     if not plan.fresh:
         found = find_checkpoint(plan.model_dir)
+        if found is None:
+            # A file of that name by another program is refused, and stays.
+            read_settings(plan.model_dir, with_columns=False)
         return None if found is None else plan.model_dir, found
     for folder in filter(None, (plan.model_dir, newest_aside(plan.model_dir))):
         try:

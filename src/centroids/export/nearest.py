@@ -20,7 +20,6 @@ from centroids.export.operations import (
     logical,
     maximum,
     num_rows,
-    pad_column,
     reduce,
     replace_at,
     select,
@@ -29,6 +28,7 @@ from centroids.export.operations import (
 )
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.functions import prepare_centers
+from centroids.kernels.normalization import l2_normalize
 
 # A product below this multiple of its rounding bound is computed again: what remains has a relative
 # error of less than 1e-5.
@@ -62,24 +62,25 @@ def all_distances(points: Tensor, centers: NDArray[Any], *, cosine: bool) -> Ten
         cosine: Cosine distances in place of squared Euclidean ones.
 
     Returns:
-        [n, k] float64. The lowest of a row belongs to the center that the kernels choose.
+        [n, k], float64 for squared Euclidean ones, the type of the points for cosine ones. The
+        lowest of a row, the first on ties, belongs to the center that the kernels choose.
     """
-    empty = np.empty((0, *centers.shape[1:]), points.dtype)
-    prepared, penalties = prepare_centers(empty, centers, cosine)
     if not cosine:
+        prepared, _ = prepare_centers(
+            np.empty((0, *centers.shape[1:]), points.dtype), centers, False
+        )
         return squared_distances(cast(points, np.float64), prepared)
-    units, zero = _unit_rows(cast(points, np.float64))
-    # The kernels keep unit vectors in the type of the points, and so must whoever agrees with them.
-    units = cast(cast(units, points.dtype), np.float64)
-    if penalties is not None:
-        # A zero center is at right angles to everything: it gets an axis of its own.
-        prepared = np.concatenate([prepared, penalties[:, None].astype(prepared.dtype)], axis=1)
-        units = pad_column(units)
-    chords = squared_distances(units, prepared)
-    return select(zero, constant(1.0), chords * 0.5)
+    # Unit vectors are of float64 whatever the type of the points: far from the origin they are so
+    # near each other that float32 cannot tell them apart. A zero vector's products are all 0.
+    units, unit_centers = _unit_rows(cast(points, np.float64)), l2_normalize(centers)
+    tie = 4 * float(np.finfo(points.dtype).eps)
+    chords = squared_distances(units, unit_centers, tie=tie)
+    cosines = matmul(units, constant(unit_centers), transpose_right=True)
+    far = compare("Less", cosines, constant(0.5))
+    return cast(select(far, 1.0 - cosines, chords * 0.5), points.dtype)
 
 
-def squared_distances(points: Tensor, centers: NDArray[Any]) -> Tensor:
+def squared_distances(points: Tensor, centers: NDArray[Any], *, tie: float = 0.0) -> Tensor:
     """|x - c|^2 by |x|^2 - 2xc + |c|^2, and by differences where that is not exact enough.
 
     Points and centers are shifted by the mean of the centers. Then the products are formed, and
@@ -90,6 +91,7 @@ def squared_distances(points: Tensor, centers: NDArray[Any]) -> Tensor:
     Args:
         points: [n, d] float64.
         centers: [k, d].
+        tie: Centers compete too if they are farther than the nearest one by up to this, relatively.
 
     Returns:
         [n, k] float64, with a relative error below 1e-5; the order of the lowest is exact up to
@@ -108,7 +110,8 @@ def squared_distances(points: Tensor, centers: NDArray[Any]) -> Tensor:
     products = matmul(shifted, shifted_centers, transpose_right=True)
     rough = sizes - products * 2.0
     error = sizes * ((centers.shape[1] + 6) * 2.0**-52)
-    nearest = compare("LessEqual", rough - error, reduce("Min", rough + error, keep=True))
+    limit = reduce("Min", rough + error, keep=True) * (1.0 + tie)
+    nearest = compare("LessEqual", rough - error, limit)
     num_nearest = reduce("Sum", cast(nearest, np.int32), keep=True)
     tied = logical("LogicalAnd", nearest, compare("Greater", num_nearest, constant(1, np.int32)))
     unsure = logical("LogicalOr", tied, compare("Less", rough, error * _SURE))
@@ -136,12 +139,15 @@ def _by_differences(distances: Tensor, pairs: Tensor, points: Tensor, centers: T
     return while_loop(unfinished, replace, [first, distances, pairs, points, centers])[1]
 
 
-def _unit_rows(points: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of length 1, rows of zeros as they are; and which these are, [n, 1]."""
+def _unit_rows(points: Tensor) -> Tensor:
+    """Rows of float64 of length 1, rows of zeros as they are."""
     largest = reduce("Max", elementwise("Abs", points), keep=True)
-    zero = compare("LessEqual", largest, constant(0.0))
-    # Squares of float64 can overflow or vanish: hence the division before.
-    scaled = points / select(zero, constant(1.0), largest)
+    # Squares of float64 can overflow or vanish. A power of two changes no other bit.
+    up = select(
+        compare("Less", largest, constant(2.0**-400)), constant(2.0**600), constant([[1.0]])
+    )
+    huge = compare("Greater", largest, constant(2.0**400))
+    scaled = points * select(huge, constant(2.0**-600), up)
     squares = reduce("Sum", scaled * scaled, keep=True)
-    lengths = elementwise("Sqrt", select(zero, constant(1.0), squares))
-    return scaled * (1.0 / lengths), zero
+    zero = compare("LessEqual", squares, constant(0.0))
+    return scaled / elementwise("Sqrt", select(zero, constant(1.0), squares))

@@ -7,6 +7,8 @@ The graph gives the labels and distances of our kernels:
 - The centers of the two lowest scores are compared again by their differences from the point. These
   keep their digits where the scores lose theirs: between groups of points that are far apart, and
   in float32. A point that equals a center is at distance 0.
+- Cosine distances are those of unit vectors of float64: `1 - xc`, or `|x - c|^2 / 2` where the two
+  are near each other. They are compared as rounded to the type of the points.
 - Among centers that are equal the lowest index wins: only the first of them is searched.
 """
 
@@ -68,7 +70,9 @@ def write_onnx(
     if float32:
         centers = as_float32(centers, "float32 was asked for")
     num_clusters, dimensions = centers.shape
-    size = centers.nbytes + 17 * num_clusters + 8 * dimensions
+    cosine = distance_metric == "cosine"
+    itemsize = 8 if cosine else centers.itemsize  # unit vectors are of float64
+    size = centers.size * itemsize + 17 * num_clusters + 8 * dimensions
     if size > _MOST_BYTES:
         raise ValueError(
             f"an ONNX file holds up to 2 GB, but {num_clusters} centers of {dimensions} dimensions "
@@ -83,7 +87,7 @@ def write_onnx(
         metadata["columns"] = json.dumps(check_columns(columns, dimensions), ensure_ascii=False)
     onnx = _import_onnx()
     graph = OnnxGraph(onnx, np.dtype(np.float32 if float32 else np.float64))
-    add = add_cosine if distance_metric == "cosine" else add_squared_euclidean
+    add = add_cosine if cosine else add_squared_euclidean
     add(graph, centers, with_distances=not index_only)
     model = graph.model(centers, metadata, with_distances=not index_only)
     onnx.checker.check_model(model, full_check=True)

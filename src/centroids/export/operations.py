@@ -40,14 +40,6 @@ def as_columns(tensor: Tensor) -> Tensor:
     return operation("ExpandDims", [tensor, axis], tensor.dtype, shape, **attributes)
 
 
-def pad_column(points: Tensor) -> Tensor:
-    """[n, d + 1]: points with a column of zeros."""
-    widths = constant([[0, 0], [0, 1]], np.int32)
-    shape = (points.shape[0], None if points.shape[1] is None else points.shape[1] + 1)
-    attributes: dict[str, Any] = {"T": points.dtype, "Tpaddings": widths.dtype}
-    return operation("Pad", [points, widths], points.dtype, shape, **attributes)
-
-
 def elementwise(op: str, tensor: Tensor) -> Tensor:
     """A function of each element: "Abs", "Sqrt"."""
     return operation(op, [tensor], tensor.dtype, tensor.shape, output="y", T=tensor.dtype)
