@@ -70,7 +70,8 @@ def is_part_in_order(rows: list[Any], every: list[Any]) -> bool:
 def has_index(data: bytes) -> bool:
     """Whether a line begins with a field that is empty: the header of an index without a name."""
     lines = data.decode(errors="replace").removeprefix("\ufeff").split("\n")
-    return any(re.match(r'\s*#?\s*(""\s*)?[\t;,]|.*[\t;,]\s*("")?\s*([\t;,]|$)', x) for x in lines)
+    empty = r'\s*#?\s*(""\s*)?[\t;,]|.*[\t;,]\s*("")?\s*([\t;,]|$)|(.*\s)?#?""(\s|$)'
+    return any(re.match(empty, line) for line in lines)
 
 
 def numbers_without_index(data: bytes, width: int) -> NDArray[np.float64]:
@@ -91,7 +92,7 @@ def numbers_below_no_names(data: bytes, width: int) -> NDArray[np.float64]:
     rows: list[list[float]] = []
     for text in data.decode(errors="replace").split("\n"):
         line = text.removeprefix("\ufeff")
-        for delimiter in "\t;,":
+        for delimiter in "\t;, ":
             try:
                 fields = fields_of(line, delimiter)
                 numbers = [number(field) for field in fields[-width:]]
