@@ -112,6 +112,17 @@ def _join(columns: str) -> str:
 
 
 @contextmanager
+def without_log_of(module: str) -> Iterator[None]:
+    """Nothing that a module logs is shown: the command says it itself, or has said it."""
+    logger = logging.getLogger(module)
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
+@contextmanager
 def showing_warnings() -> Iterator[None]:
     """Shows what the library warns of on standard error, once and in the words of options."""
     logger, handler = logging.getLogger("centroids"), _Warnings(logging.WARNING)

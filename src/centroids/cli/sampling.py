@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids import clustering
+from centroids.cli.errors import without_log_of
 from centroids.cli.points import PointsFile, as_matrix
 from centroids.cli.progress import count_rows, status
 from centroids.inputs.bad_rows import BadRows
@@ -112,7 +111,8 @@ def draw_sample(
         for place, row in enumerate(drawn):
             array.read_into(rows[place : place + 1], int(row))
         return Sample(_finite(as_matrix(rows)), len(array))
-    with _without_log_of_dropped_rows():
+    # Dropped rows are told when the training reads them, not a second time.
+    with without_log_of("centroids.inputs.bad_rows"):
         batches = file.open(_READ_ROWS, bad_rows=bad_rows)()
         text = f"reading {file.path.name} for a sample"
         return _draw_from(count_rows(batches, text), at_least, random)
@@ -174,14 +174,3 @@ def _finite(rows: NDArray[Any]) -> NDArray[Any]:
         return rows
     good = np.isfinite(rows).all(axis=1)
     return rows if good.all() else rows[good]
-
-
-@contextmanager
-def _without_log_of_dropped_rows() -> Iterator[None]:
-    """Dropped rows are told when the training reads them, not a second time."""
-    logger = logging.getLogger("centroids.inputs.bad_rows")
-    before, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = before

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import logging
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +16,7 @@ import typer
 from numpy.typing import NDArray
 
 from centroids import CheckpointSaverListener, KMeansClustering, ProgressBarHook, SessionRunHook
-from centroids.cli.errors import EXIT_OF_INTERRUPT
+from centroids.cli.errors import EXIT_OF_INTERRUPT, without_log_of
 from centroids.cli.fresh import moved_aside, newest_aside
 from centroids.cli.inference import find_checkpoint, model_of
 from centroids.cli.initial_clusters import initial_clusters_of
@@ -104,7 +103,8 @@ class _Run:
         outcome = Outcome(settings, settings.ends_at_step, self._warn_of_other_data)
         saver = _SettingsSaver(plan.model_dir, settings)
         try:
-            with saver, _without_log_of_empty_clusters():
+            # The last lines of the command tell of empty clusters.
+            with saver, without_log_of("centroids.kmeans_hooks"):
                 self.model.train(
                     self.input_fn,
                     hooks=[
@@ -392,14 +392,3 @@ class _Beginning(SessionRunHook):
         self._status.stop()
         for line in self._lines:
             typer.echo(line)
-
-
-@contextlib.contextmanager
-def _without_log_of_empty_clusters() -> Iterator[None]:
-    """The last lines of the command tell of them."""
-    logger = logging.getLogger("centroids.kmeans_hooks")
-    before, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = before
