@@ -154,6 +154,22 @@ def test_an_index_without_a_name_is_no_feature(
     assert len(told) == (columns is None and len(want[0]) < text.split("\n")[0].count(",") + 1)
 
 
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ('"" y\n1 2\n', [[2]]),  # an index, as R writes it
+        ('"x" "y"\n1 2\n', [[1, 2]]),
+        ('" y\n1 2\n', [[1, 2]]),  # one mark alone is a word of word vectors
+        ('" #y#\n1 2\n', [[1, 2]]),
+    ],
+)
+def test_quotation_marks_between_white_space(
+    text: str, want: list[list[float]], tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text(text)
+    assert read(tmp_path / "a.txt", header=True) == want
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt"])
 def test_equal_names_are_refused(name: str, tmp_path: Path) -> None:
     mark = {"a.csv": ",", "a.tsv": "\t", "a.txt": " "}[name]

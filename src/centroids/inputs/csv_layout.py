@@ -354,7 +354,12 @@ def _find_delimiter(first: str, text: TextFormat) -> str | None:
 def _split_names(text: str, delimiter: str | None) -> list[str]:
     """The fields of a line that may be a header; R quotes names between white space too."""
     fields = split_fields(text, delimiter)
-    return fields if delimiter is not None else [field.strip('"') for field in fields]
+    return fields if delimiter is not None else [_without_pair(field) for field in fields]
+
+
+def _without_pair(field: str) -> str:
+    """What is between quotation marks; one alone is a character of a name."""
+    return field[1:-1] if re.fullmatch('".*"', field) else field
 
 
 def _split_or_none(text: str, delimiter: str | None) -> list[str] | None:
