@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from centroids import KMeansClustering, RunConfig
-from centroids.checkpoints import checkpoint
+from centroids.checkpoints import checkpoint, verification
 from centroids.checkpoints.listing import Entry
 from centroids.cli.settings import Settings, write_settings
 from centroids.cli.verification import verify
@@ -20,7 +20,6 @@ from centroids.estimator import (
     Condition,
     Estimator,
     Saver,
-    verification,
     verify_model_dir,
 )
 from centroids.inputs import numpy_input_fn

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from centroids.checkpoints import checkpoint
+from centroids.checkpoints import folder as checkpoint_folder
 from centroids.estimator import (
     Checkpoint,
     DamagedCheckpointError,
@@ -25,7 +26,6 @@ from centroids.estimator import (
     NewerCheckpointError,
     RunConfig,
     Saver,
-    checkpoint_folder,
     latest_checkpoint,
     load_latest,
     read_checkpoint,
