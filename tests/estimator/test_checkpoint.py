@@ -106,7 +106,7 @@ def test_any_damage_is_noticed(tmp_path_factory: pytest.TempPathFactory, data: A
 
 def test_equal_bytes_in_every_process() -> None:
     code = (
-        "import hashlib, numpy as np; from centroids.estimator import Checkpoint, checkpoint;"
+        "import hashlib, numpy as np; from centroids.checkpoints import checkpoint; Checkpoint = checkpoint.Checkpoint; "
         "v = {'b': np.zeros(3), 'a': np.ones(2), 'global_step': np.array(4)};"
         "data = checkpoint.serialize(Checkpoint(v, {'k': 'v', 'l': 'w'}, {'x': 1, 'y': 2}));"
         "print(hashlib.sha256(data).hexdigest())"
