@@ -266,8 +266,12 @@ struct Filter {
     }
 
     static constexpr FilterKernels<T> kernels() {
-        return {{width, sizeof(Value), Products::largest_byte, &Products::row_stride,
-                 &Products::panel_stride, &prepare},
+        return {{.width = width,
+                 .value_bytes = sizeof(Value),
+                 .largest_byte = Products::largest_byte,
+                 .row_stride = &Products::row_stride,
+                 .panel_stride = &Products::panel_stride,
+                 .prepare = &prepare},
                 &run,
                 &store_bounds};
     }

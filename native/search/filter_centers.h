@@ -55,10 +55,13 @@ class CentersInFilter {
             }
         });
         max_norm = std::sqrt(*std::max_element(largest.begin(), largest.end()));
-        view = {dimensions,     in_bytes ? static_cast<const void*>(bytes_.data()) : floats_.data(),
-                norms_.data(),  starts_.data(),
-                scales_.data(), losses_.data(),
-                sizes_.data()};
+        view = {.dimensions = dimensions,
+                .panels = in_bytes ? static_cast<const void*>(bytes_.data()) : floats_.data(),
+                .norms = norms_.data(),
+                .starts = starts_.data(),
+                .scales = scales_.data(),
+                .losses = losses_.data(),
+                .sizes = sizes_.data()};
     }
 
   private:

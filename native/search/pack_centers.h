@@ -79,20 +79,18 @@ class CentersInPanels {
         }
         const double penalty = centers.penalties ? 1.0 : 0.0; // largest penalty there is
         largest += penalty;
-        view = {k,
-                dimensions,
-                num_panels,
-                panels_.data(),
-                panel_norms_.data(),
-                weights_.data(),
-                norms_.data(),
-                shift_.data(),
-                centers.values,
-                centers.penalties,
-                T(0),
-                T(0),
-                T(0),
-                T(0)};
+        view = {.num_centers = k,
+                .dimensions = dimensions,
+                .num_panels = num_panels,
+                .panels = panels_.data(),
+                .panel_norms = panel_norms_.data(),
+                .weights = weights_.data(),
+                .norms = norms_.data(),
+                .shift = shift_.data(),
+                .reach_fixed = 0,
+                .reach_by_norm = 0,
+                .reach_by_square = 0,
+                .largest_square = 0};
         set_reach(largest, cosine ? cosine_margin<T>(dimensions) : 0.0);
     }
 
