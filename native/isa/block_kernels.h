@@ -4,6 +4,7 @@
 #pragma once
 
 #include "api/rows.h"
+#include "runtime/round_up.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -45,7 +45,6 @@ AssignmentMemory::~AssignmentMemory() = default;
 
 namespace {
 
-constexpr std::size_t most_chunks = 64;
 constexpr std::size_t second_level_cache = std::size_t(1) << 20;
 
 template <class T>

@@ -66,12 +66,12 @@ void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
     num_rows = points.num_rows;
     dimensions = points.dimensions;
     num_centers = given.num_centers;
-    const std::size_t num_panels = (num_centers + panel_width - 1) / panel_width;
+    const std::size_t num_panels = groups_of(panel_width, num_centers);
     const std::size_t groups =
         remember ? groups_for(num_rows, dimensions * sizeof(T), num_panels) : num_panels;
-    group_size = (num_panels + groups - 1) / groups * panel_width;
-    num_groups = (num_centers + group_size - 1) / group_size;
-    row_groups = (num_groups + 3) / 4 * 4;
+    group_size = groups_of(groups, num_panels) * panel_width;
+    num_groups = groups_of(group_size, num_centers);
+    row_groups = round_up(num_groups, 4);
     if (!remember) {
         order.resize(num_centers);
         std::iota(order.begin(), order.end(), 0);
@@ -83,7 +83,7 @@ void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
     lower.assign(num_rows * row_groups, BoundCode::highest);
     cluster_index.assign(num_rows, 0);
     const std::size_t block = BoundedSearch<T>::block_rows(dimensions);
-    fingerprints.assign((num_rows + block - 1) / block, 0);
+    fingerprints.assign(groups_of(block, num_rows), 0);
     centers.assign(given.values, given.values + num_centers * dimensions);
     penalties.clear();
     if (given.penalties) penalties.assign(given.penalties, given.penalties + num_centers);
@@ -155,7 +155,7 @@ double share_in_question(const DenseRows& points, const Centers<T>& centers,
                          const PointBounds<T>& bounds) {
     const BlockKernels<T>& kernels = current_kernels<T>();
     constexpr std::size_t sample = 512;
-    const std::size_t stride = (points.num_rows + sample - 1) / sample;
+    const std::size_t stride = groups_of(sample, points.num_rows);
     std::vector<T> scratch(points.dimensions);
     std::size_t rows = 0, in_question = 0;
     for (std::size_t row = 0; row < points.num_rows; row += stride, ++rows) {
@@ -189,7 +189,7 @@ BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& cente
     : kernels_(current_kernels<T>()), filter_(in_bytes ? *kernels_.byte_filter : kernels_.filter),
       points_(points), centers_(centers), order_(order), bounds_(bounds),
       remember_(!bounds.lower.empty()),
-      num_panels_((centers.num_centers + kernels_.panel_width - 1) / kernels_.panel_width),
+      num_panels_(groups_of(kernels_.panel_width, centers.num_centers)),
       panels_per_group_(bounds.group_size / kernels_.panel_width),
       packed_(filter_, centers, points.dimensions, bounds.order.data(),
               mean_of_centers<T>(centers, points.dimensions)),

@@ -49,7 +49,7 @@ class CentersInPanels {
                     bool with_panels, bool cosine)
         : shift_(mean_of_centers<T>(centers, dimensions)), norms_(centers.num_centers) {
         const std::size_t k = centers.num_centers;
-        const std::size_t num_panels = (k + width - 1) / width;
+        const std::size_t num_panels = groups_of(width, k);
         if (with_panels) {
             panels_.assign(num_panels * dimensions * width, T(0));
             panel_norms_.assign(num_panels * width, std::numeric_limits<T>::infinity());

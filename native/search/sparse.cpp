@@ -14,8 +14,6 @@
 namespace centroids {
 namespace {
 
-constexpr std::size_t most_chunks = 64;
-
 template <class T>
 struct SparseRow {
     std::vector<T> values;
@@ -94,8 +92,8 @@ void load_row(const SparseRows& points, std::size_t index, SparseRow<T>& row) {
 template <class T>
 struct TransposedCenters {
     TransposedCenters(const Centers<T>& centers, std::size_t dimensions, std::size_t width)
-        : padded((centers.num_centers + width - 1) / width * width),
-          values(padded * dimensions, T(0)), norms(centers.num_centers) {
+        : padded(round_up(centers.num_centers, width)), values(padded * dimensions, T(0)),
+          norms(centers.num_centers) {
         double largest = 0;
         for (std::size_t c = 0; c < centers.num_centers; ++c) {
             const T* const center = centers.values + c * dimensions;
@@ -373,7 +371,7 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
     const std::size_t dimensions = points.dimensions;
     const TransposedCenters<T> transposed(centers, dimensions, current_kernels<T>().panel_width);
     const SparseOrder<T> order(points, centers, transposed.norms, transposed.max_norm);
-    const Chunks chunks = cut_rows(points.num_rows, most_chunks);
+    const Chunks chunks = cut_rows(points.num_rows);
     std::vector<double> inertia(chunks.count(), 0.0);
     FirstBadRow bad_row;
     parallel_for(chunks.count(), pass_seconds(points, centers.num_centers), [&](std::size_t chunk) {
@@ -424,7 +422,7 @@ std::int64_t all_distances_sparse(const SparseRows& points, const Centers<T>& ce
     const TransposedCenters<double> transposed({wide.data(), k, centers.penalties, nullptr},
                                                points.dimensions, kernels.panel_width);
     const SparseOrder<T> order(points, centers, transposed.norms, transposed.max_norm);
-    const Chunks chunks = cut_rows(points.num_rows, most_chunks);
+    const Chunks chunks = cut_rows(points.num_rows);
     FirstBadRow bad_row;
     parallel_for(chunks.count(), pass_seconds(points, k), [&](std::size_t chunk) {
         SparseRow<T> row;
