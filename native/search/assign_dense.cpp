@@ -81,7 +81,7 @@ class Assignment {
           choice_(choose(tuning.search)), lanes_(choice_.search == Search::lanes),
           filtered_(choice_.search == Search::float_filter ||
                     choice_.search == Search::byte_filter),
-          block_rows_(filtered_ ? BoundedSearch<T>::block_rows(points.dimensions)
+          block_rows_(filtered_ ? PointBounds<T>::block_rows(points.dimensions)
                                 : rows_in_block<T>(points.dimensions, tuning.block_rows)) {
         if (filtered_)
             search_.emplace(points_, centers_, order_, choice_.search == Search::byte_filter,
