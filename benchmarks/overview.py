@@ -86,8 +86,8 @@ def overview(every: dict[str, Results]) -> str:
         "\n".join(
             [
                 "# Benchmarks\n",
-                "`make bench` writes this page; `python -m benchmarks --help` says how to run parts of "
-                "it. The table shows how many times faster than the best peer we are, with our "
+                "`make bench` writes this page. `python -m benchmarks --help` shows how to run "
+                "parts of it. The table shows how many times faster than the best peer we are, with our "
                 "time and the peer's, by the instruction set of the processor:\n",
                 overview_table(every, OVERVIEW_ROWS),
                 "These pages have every task and every peer. They say how each was measured, what "
