@@ -32,7 +32,7 @@ from centroids.kernels.normalization import l2_normalize
 
 # A product below this multiple of its rounding bound is computed again: what remains has a relative
 # error of less than 1e-5.
-_SURE = 2.0**17
+SURE = 2.0**17
 # How many pairs of point and center are compared at a time, if there are not more points.
 _LEAST_PAIRS = 1024
 
@@ -114,7 +114,7 @@ def squared_distances(points: Tensor, centers: NDArray[Any], *, tie: float = 0.0
     nearest = compare("LessEqual", rough - error, limit)
     num_nearest = reduce("Sum", cast(nearest, np.int32), keep=True)
     tied = logical("LogicalAnd", nearest, compare("Greater", num_nearest, constant(1, np.int32)))
-    unsure = logical("LogicalOr", tied, compare("Less", rough, error * _SURE))
+    unsure = logical("LogicalOr", tied, compare("Less", rough, error * SURE))
     return _by_differences(rough, find_true(unsure), points, all_centers)
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from centroids.export.columns import Columns, check_columns
 from centroids.export.destination import as_float32, check_destination, write_whole
-from centroids.export.onnx_graph import OnnxGraph, add_cosine, add_squared_euclidean
+from centroids.export.onnx_graph import OnnxGraph, add_nearest
 from centroids.kernels.float_mode import in_usual_float_mode
 
 _MOST_BYTES = (1 << 31) - (1 << 16)  # protobuf's limit, less room for the graph
@@ -87,8 +87,7 @@ def write_onnx(
         metadata["columns"] = json.dumps(check_columns(columns, dimensions), ensure_ascii=False)
     onnx = _import_onnx()
     graph = OnnxGraph(onnx, np.dtype(np.float32 if float32 else np.float64))
-    add = add_cosine if cosine else add_squared_euclidean
-    add(graph, centers, with_distances=not index_only)
+    add_nearest(graph, centers, cosine=cosine, with_distances=not index_only)
     model = graph.model(centers, metadata, with_distances=not index_only)
     onnx.checker.check_model(model, full_check=True)
     write_whole(file, model.SerializeToString(deterministic=True))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.export.graph import Shape, cast, placeholder
+from centroids.export.nearest import SURE, all_distances
+from centroids.export.operations import arg_min
 from centroids.export.shift import shift_of
 from centroids.kernels.normalization import l2_normalize
 
@@ -14,8 +20,12 @@ from centroids.kernels.normalization import l2_normalize
 # has no Where for float64. Newer opsets have nothing that the graph needs.
 OPSET_VERSION = 13
 IR_VERSION = 7
-# How many of the lowest scores are compared again.
+# How many of the lowest scores are compared again; the next one tells whether that was enough.
 _CANDIDATES = 2
+
+
+# A name, a type and a shape.
+Value = tuple[str, Any, Shape]
 
 
 class OnnxGraph:
@@ -31,6 +41,7 @@ class OnnxGraph:
         self._onnx = onnx
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
+        self._known: dict[Any, str] = {}
 
     def node(self, operator: str, *inputs: str, name: str, **attributes: Any) -> str:
         """Adds a node with one output, and returns its name."""
@@ -46,13 +57,41 @@ class OnnxGraph:
     def constant(self, name: str, value: Any, dtype: Any) -> str:
         """Adds a constant, and returns its name."""
         array = np.array(value, dtype, order="C")
+        self._known.setdefault(_content(array), name)
         self._constants.append(self._onnx.numpy_helper.from_array(array, name))
         return name
+
+    def shared_constant(self, name: str, value: NDArray[Any]) -> str:
+        """The name of a constant of this value: one that is there, or a new one."""
+        return self._known.get(_content(value)) or self.constant(name, value, value.dtype)
 
     def cast(self, value: str, dtype: Any, name: str) -> str:
         """Adds a conversion, and returns the name of its output."""
         to = self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         return self.node("Cast", value, name=name, to=to)
+
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[list[Any]]:
+        """Collects the nodes that are added meanwhile, for a part of the graph such as a loop."""
+        outside, self._nodes = self._nodes, []
+        try:
+            yield self._nodes
+        finally:
+            self._nodes = outside
+
+    def part(self, nodes: list[Any], inputs: list[Value], outputs: list[Value]) -> Any:
+        """A part of the graph, as a GraphProto, from its nodes and its values."""
+        helper = self._onnx.helper
+        infos = [
+            [
+                helper.make_tensor_value_info(
+                    name, helper.np_dtype_to_tensor_dtype(np.dtype(kind)), shape
+                )
+                for name, kind, shape in values
+            ]
+            for values in (inputs, outputs)
+        ]
+        return helper.make_graph(nodes, "part", *infos)
 
     def model(
         self, centers: NDArray[Any], metadata: dict[str, str], *, with_distances: bool
@@ -81,27 +120,63 @@ class OnnxGraph:
         return model
 
 
-def add_squared_euclidean(graph: OnnxGraph, centers: NDArray[Any], *, with_distances: bool) -> None:
-    """Adds what leads from `points` to the outputs, for the squared Euclidean distance."""
-    points = graph.cast("points", graph.work, "work_points")
-    search = _Search(graph, points, graph.work, centers)
-    search.find()
-    graph.node("Identity", search.nearest, name="cluster_index")
-    if with_distances:
-        graph.cast(search.distances(), centers.dtype, "all_distances")
+def _content(array: NDArray[Any]) -> Any:
+    return array.dtype, array.shape, hashlib.blake2b(array.tobytes()).digest()
 
 
-def add_cosine(graph: OnnxGraph, centers: NDArray[Any], *, with_distances: bool) -> None:
-    """Adds what leads from `points` to the outputs, for 1 - cos.
+def add_nearest(
+    graph: OnnxGraph, centers: NDArray[Any], *, cosine: bool, with_distances: bool
+) -> None:
+    """Adds what leads from `points` to the outputs.
+
+    Products find the two centers that come first, and differences decide between them. Points for
+    which that could be wrong, which are few, are then answered by the expression that a SavedModel
+    has for all.
 
     Unit vectors are of float64, whatever the type of the points and of the products: far from the
     origin they are so near each other that no other type can tell them apart.
     """
-    search = _CosineSearch(graph, _add_normalization(graph), l2_normalize(centers), centers.dtype)
+    search: _Search
+    if cosine:
+        units = l2_normalize(centers)
+        search = _CosineSearch(graph, _add_normalization(graph), units, centers.dtype)
+    else:
+        points = graph.cast("points", graph.work, "work_points")
+        search = _Search(graph, points, graph.work, centers)
     search.find()
-    graph.node("Identity", search.nearest, name="cluster_index")
+    answers = {"cluster_index": search.nearest}
     if with_distances:
-        graph.cast(search.distances(), centers.dtype, "all_distances")
+        distances = search.distances()
+        answers["all_distances"] = graph.cast(distances, centers.dtype, "quick_distances")
+    unsure = search.unsure(with_distances=with_distances)
+    if unsure is not None:
+        answers = _answered_again(graph, unsure, answers, centers, cosine)
+    for name, answer in answers.items():
+        graph.node("Identity", answer, name=name)
+
+
+def _answered_again(
+    graph: OnnxGraph, unsure: str, answers: dict[str, str], centers: NDArray[Any], cosine: bool
+) -> dict[str, str]:
+    """The outputs, with those of points that are unsure as `centroids.export.nearest` has them."""
+    # Imported here: the emitter adds to this graph.
+    from centroids.export.onnx_emitter import OnnxEmitter
+
+    row_and_column = graph.node("NonZero", unsure, name="unsure_places")
+    first = graph.constant("first_row", 0, np.int64)
+    rows = graph.node("Gather", row_and_column, first, name="unsure_rows", axis=0)
+    given = placeholder(centers.dtype, (None, centers.shape[1]))
+    exact = all_distances(given, centers, cosine=cosine)
+    points = graph.node("Gather", "points", rows, name="unsure_points", axis=0)
+    emitter = OnnxEmitter(graph, {given: points})
+    index, distances = emitter.add(arg_min(exact), cast(exact, centers.dtype))
+    column = graph.constant("as_column", [-1, 1], np.int64)
+    places = graph.node("Reshape", rows, column, name="unsure_rows_as_places")
+    known = {"cluster_index": index, "all_distances": distances}
+    return {
+        name: graph.node("ScatterND", answer, places, known[name], name=f"exact_{name}")
+        for name, answer in answers.items()
+    }
 
 
 def _add_normalization(graph: OnnxGraph) -> str:
@@ -144,7 +219,8 @@ class _Search:
     def __init__(
         self, graph: OnnxGraph, points: str, dtype: np.dtype[Any], centers: NDArray[Any]
     ) -> None:
-        self.nearest = ""
+        self.nearest = self._point_norms = ""
+        self._tie = 0.0
         self._graph = graph
         self._axis = graph.constant("axis_of_columns", [1], np.int64)
         # Equal centers could take both places of those that are compared again.
@@ -174,9 +250,10 @@ class _Search:
         """Adds the search."""
         graph = self._graph
         self._scores = self._add_scores()
-        count = graph.constant("two_at_most", [min(_CANDIDATES, len(self._values))], np.int64)
-        names = ["lowest_scores", "lowest"]
+        count = graph.constant("three_at_most", [min(_CANDIDATES + 1, len(self._values))], np.int64)
+        names = ["lowest_scores", "lowest_columns"]
         graph.nodes("TopK", self._scores, count, names=names, axis=1, largest=0)
+        self._columns_of("lowest_columns", 0, _CANDIDATES, "lowest")
         # In the order of their indices: of two at one distance the lower index wins.
         lower = graph.node("ReduceMin", "lowest", name="lower", axes=[1], keepdims=1)
         upper = graph.node("ReduceMax", "lowest", name="upper", axes=[1], keepdims=1)
@@ -184,7 +261,7 @@ class _Search:
         closer = graph.node("Less", self._judged(other), self._judged(one), name="upper_is_closer")
         column = graph.node("Where", closer, upper, lower, name="nearest_column")
         self._distance = graph.node("Min", one, other, name="nearest_distance")
-        self._column = self._corrected(column)
+        self._column = column
         nearest = graph.node("Squeeze", self._column, self._axis, name="nearest_row")
         if len(self._values) < len(self._copies):
             nearest = graph.node("Gather", "different_clusters", nearest, name="nearest")
@@ -205,6 +282,55 @@ class _Search:
         x = graph.node("Pad", self._points, pads, ones, name="points_and_one")
         return graph.node("Gemm", x, c, name="scores", alpha=-2.0, transB=1)
 
+    def _columns_of(self, values: str, start: int, end: int, name: str) -> str:
+        bounds = [[start], [end], [1]]
+        places = [
+            self._graph.shared_constant(f"{name}/{at}", np.array(bound, np.int64))
+            for at, bound in enumerate(bounds)
+        ]
+        return self._graph.node("Slice", values, *places, name=name)
+
+    def unsure(self, *, with_distances: bool) -> str | None:
+        """Adds whether more centers than two could be the nearest one, or too near for products.
+
+        Returns:
+            The name of [n, 1] booleans; None if there are no more than two.
+        """
+        if len(self._values) <= _CANDIDATES:
+            return None
+        graph, work = self._graph, self._graph.work
+
+        def number(name: str, value: float) -> str:
+            return graph.constant(name, value, work)
+
+        first = self._columns_of("lowest_scores", 0, 1, "first_score")
+        third = self._columns_of("lowest_scores", 2, 3, "third_score")
+        largest = float(self._norms().max())
+        sizes = graph.node("Add", self._squares(), number("largest_norm", largest), name="sizes_")
+        epsilon = float(np.finfo(work).eps)
+        relative = 2 * (self._values.shape[1] + 6) * epsilon
+        error = graph.node("Mul", sizes, number("twice_relative_error", 2 * relative), name="reach")
+        limit = graph.node("Add", first, error, name="limit_by_error")
+        if self._tie:
+            base = graph.node("Add", first, self._squares(), name="first_distance")
+            tied = graph.node("Mul", base, number("tie", self._tie), name="reach_of_ties")
+            limit = graph.node("Add", limit, tied, name="limit")
+        unsure = graph.node("LessOrEqual", third, limit, name="may_be_third")
+        if not with_distances or work != np.float64:
+            return unsure
+        sure = graph.node("Mul", error, number("sure", SURE / 2), name="sure_distance")
+        distance = graph.node("Add", third, self._squares(), name="third_distance")
+        near = graph.node("Less", distance, sure, name="third_is_near")
+        return graph.node("Or", unsure, near, name="unsure")
+
+    def _squares(self) -> str:
+        """The squares of the shifted points, [n, 1]."""
+        if not self._point_norms:
+            self._point_norms = self._graph.node(
+                "ReduceSumSquare", self._points, name="point_norms", axes=[1], keepdims=1
+            )
+        return self._point_norms
+
     def _norms(self) -> NDArray[np.float64]:
         """The squares of the shifted centers, [k]."""
         dtype = self._shift.dtype
@@ -214,10 +340,6 @@ class _Search:
     def _judged(self, distance: str) -> str:
         """A distance as it is compared."""
         return distance
-
-    def _corrected(self, column: str) -> str:
-        """The column of the nearest center, from that of the nearer one of two."""
-        return column
 
     def _add_distance(self, column: str) -> str:
         """The distance to one center for each point, [n, 1]: here by differences."""
@@ -231,10 +353,7 @@ class _Search:
 
     def _distances_by_products(self) -> str:
         """The distances to all centers, [n, k], less exact than those to the candidates."""
-        squares = self._graph.node(
-            "ReduceSumSquare", self._points, name="point_norms", axes=[1], keepdims=1
-        )
-        return self._graph.node("Add", self._scores, squares, name="distances_by_products")
+        return self._graph.node("Add", self._scores, self._squares(), name="distances_by_products")
 
     def distances(self) -> str:
         """Adds the distances to all centers, [n, k]: none is below the nearest one's."""
@@ -267,6 +386,7 @@ class _CosineSearch(_Search):
     ) -> None:
         super().__init__(graph, points, np.dtype(np.float64), centers)
         self._rounded_to = rounded_to
+        self._tie = 4 * float(np.finfo(rounded_to).eps)
         self._one = graph.constant("unit", 1.0, graph.work)
         self._half = graph.constant("half", 0.5, graph.work)
         self._shifted = bool(self._shift.any())
@@ -302,16 +422,11 @@ class _CosineSearch(_Search):
         far = graph.node("Greater", by_product, self._half, name=f"{name}_is_far")
         return graph.node("Where", far, by_product, by_chord, name=name)
 
-    def _corrected(self, column: str) -> str:
-        # Where all centers are far, scores of shifted points do not tie as distances do.
-        if not self._shifted:
-            return column
-        graph = self._graph
-        far = graph.node("Greater", self._distance, self._half, name="all_are_far")
-        by_products = graph.node("Add", self._products, self._one, name="one_minus_cosines")
-        rounded = self._judged(by_products)
-        lowest = graph.node("ArgMin", rounded, name="lowest_of_far", axis=1, keepdims=1)
-        return graph.node("Where", far, lowest, column, name="corrected_column")
+    def _squares(self) -> str:
+        if self._shifted:
+            return super()._squares()
+        # Scores are then -xc, and 1 - xc is half the square.
+        return self._one
 
     def _distances_by_products(self) -> str:
         if not self._shifted:
