@@ -65,6 +65,15 @@ def all_distances(points: Tensor, centers: NDArray[Any], *, cosine: bool) -> Ten
         [n, k], float64 for squared Euclidean ones, the type of the points for cosine ones. The
         lowest of a row, the first on ties, belongs to the center that the kernels choose.
     """
+    first, place = np.unique(centers + 0, axis=0, return_index=True, return_inverse=True)[1:]
+    if len(first) < len(centers):
+        # Equal distances would not always be equal: the order of sums may follow their place.
+        distances = _distances(points, centers[first], cosine)
+        return gather(distances, constant(place.ravel(), np.int64), 1)
+    return _distances(points, centers, cosine)
+
+
+def _distances(points: Tensor, centers: NDArray[Any], cosine: bool) -> Tensor:
     if not cosine:
         prepared, _ = prepare_centers(
             np.empty((0, *centers.shape[1:]), points.dtype), centers, False

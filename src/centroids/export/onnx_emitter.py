@@ -105,9 +105,10 @@ class OnnxEmitter:
             case "MatMul":
                 return self._node("Gemm", *inputs, transB=int(attributes["transpose_b"]))
             case "GatherV2":
-                return self._node("Gather", inputs[0], inputs[1], axis=0)
+                axis = _value(node.inputs[2])
+                return self._node("Gather", inputs[0], inputs[1], axis=axis)
             case "Where":
-                return self._node("Transpose", self._node("NonZero", inputs[0]), perm=[1, 0])
+                return self._places(inputs[0])
             case "Reshape":
                 shape = self._constant(node.inputs[1].node.attributes["value"].astype(np.int64))
                 return self._node("Reshape", inputs[0], shape)
@@ -117,6 +118,15 @@ class OnnxEmitter:
                 axis = _value(node.inputs[1])
                 return self._node("ArgMin", inputs[0], axis=axis, keepdims=0)
         raise ValueError(f"an ONNX file cannot have the operation {node.op}")
+
+    def _places(self, condition: str) -> str:
+        """Where a matrix is true, [m, 2]. (onnxruntime 1.10 fails to optimise a Transpose here.)"""
+        found, axis = self._node("NonZero", condition), self._constant(np.array([1]))
+        parts = [
+            self._node("Gather", found, self._constant(np.array(index)), axis=0) for index in (0, 1)
+        ]
+        columns = [self._node("Unsqueeze", part, axis) for part in parts]
+        return self._node("Concat", *columns, axis=1)
 
     def _loop(self, node: Node, inputs: list[str]) -> list[str]:
         """A loop; what it does not change is read from outside of it."""

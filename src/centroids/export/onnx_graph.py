@@ -20,8 +20,6 @@ from centroids.kernels.normalization import l2_normalize
 # has no Where for float64. Newer opsets have nothing that the graph needs.
 OPSET_VERSION = 13
 IR_VERSION = 7
-# How many of the lowest scores are compared again; the next one tells whether that was enough.
-_CANDIDATES = 2
 
 
 # A name, a type and a shape.
@@ -129,9 +127,8 @@ def add_nearest(
 ) -> None:
     """Adds what leads from `points` to the outputs.
 
-    Products find the two centers that come first, and differences decide between them. Points for
-    which that could be wrong, which are few, are then answered by the expression that a SavedModel
-    has for all.
+    Products find the nearest center. Points for which they prove too little, which are few, are
+    then answered by the expression that a SavedModel has for all.
 
     Unit vectors are of float64, whatever the type of the points and of the products: far from the
     origin they are so near each other that no other type can tell them apart.
@@ -223,15 +220,10 @@ class _Search:
         self._tie = 0.0
         self._graph = graph
         self._axis = graph.constant("axis_of_columns", [1], np.int64)
-        # Equal centers could take both places of those that are compared again.
-        rows, self._copies = _different_rows(centers)
-        self._values = centers[rows]
+        self._values = centers
         self._shift = shift_of(centers).astype(dtype)
         # The file has the centers as they are; a runtime shifts them once, when it loads the file.
         name = graph.constant("clusters", centers, centers.dtype)
-        if len(rows) < len(centers):
-            chosen = graph.constant("different_clusters", rows, np.int64)
-            name = graph.node("Gather", name, chosen, name="searched_clusters")
         wide = graph.cast(name, dtype, "wide_clusters")
         graph.constant("shift", self._shift, dtype)
         self._centers = self._add_shift(wide, dtype, "shifted_centers")
@@ -250,22 +242,12 @@ class _Search:
         """Adds the search."""
         graph = self._graph
         self._scores = self._add_scores()
-        count = graph.constant("three_at_most", [min(_CANDIDATES + 1, len(self._values))], np.int64)
+        count = graph.constant("two_at_most", [min(2, len(self._values))], np.int64)
         names = ["lowest_scores", "lowest_columns"]
         graph.nodes("TopK", self._scores, count, names=names, axis=1, largest=0)
-        self._columns_of("lowest_columns", 0, _CANDIDATES, "lowest")
-        # In the order of their indices: of two at one distance the lower index wins.
-        lower = graph.node("ReduceMin", "lowest", name="lower", axes=[1], keepdims=1)
-        upper = graph.node("ReduceMax", "lowest", name="upper", axes=[1], keepdims=1)
-        one, other = self._add_distance(lower), self._add_distance(upper)
-        closer = graph.node("Less", self._judged(other), self._judged(one), name="upper_is_closer")
-        column = graph.node("Where", closer, upper, lower, name="nearest_column")
-        self._distance = graph.node("Min", one, other, name="nearest_distance")
-        self._column = column
-        nearest = graph.node("Squeeze", self._column, self._axis, name="nearest_row")
-        if len(self._values) < len(self._copies):
-            nearest = graph.node("Gather", "different_clusters", nearest, name="nearest")
-        self.nearest = nearest
+        self._column = self._add_column("lowest_columns", 0, "nearest_column")
+        self.nearest = graph.node("Squeeze", self._column, self._axis, name="nearest")
+        self._distance = self._add_distance(self._column)
 
     def _add_scores(self) -> str:
         """|c|^2 - 2xc, [n, k].
@@ -282,31 +264,30 @@ class _Search:
         x = graph.node("Pad", self._points, pads, ones, name="points_and_one")
         return graph.node("Gemm", x, c, name="scores", alpha=-2.0, transB=1)
 
-    def _columns_of(self, values: str, start: int, end: int, name: str) -> str:
-        bounds = [[start], [end], [1]]
-        places = [
-            self._graph.shared_constant(f"{name}/{at}", np.array(bound, np.int64))
-            for at, bound in enumerate(bounds)
-        ]
-        return self._graph.node("Slice", values, *places, name=name)
+    def _add_column(self, values: str, column: int, name: str) -> str:
+        """One column of a matrix, [n, 1]."""
+        place = self._graph.shared_constant(f"place_{column}", np.array([column]))
+        return self._graph.node("Gather", values, place, name=name, axis=1)
 
     def unsure(self, *, with_distances: bool) -> str | None:
-        """Adds whether more centers than two could be the nearest one, or too near for products.
+        """Adds whether another center could be the nearest one, or is too near for products.
 
         Returns:
-            The name of [n, 1] booleans; None if there are no more than two.
+            The name of [n, 1] booleans; None if there is one center.
         """
-        if len(self._values) <= _CANDIDATES:
+        if len(self._values) == 1:
             return None
         graph, work = self._graph, self._graph.work
 
         def number(name: str, value: float) -> str:
             return graph.constant(name, value, work)
 
-        first = self._columns_of("lowest_scores", 0, 1, "first_score")
-        third = self._columns_of("lowest_scores", 2, 3, "third_score")
+        first = self._add_column("lowest_scores", 0, "first_score")
+        second = self._add_column("lowest_scores", 1, "second_score")
         largest = float(self._norms().max())
-        sizes = graph.node("Add", self._squares(), number("largest_norm", largest), name="sizes_")
+        sizes = graph.node(
+            "Add", self._squares(), number("largest_norm", largest), name="square_sizes"
+        )
         epsilon = float(np.finfo(work).eps)
         relative = 2 * (self._values.shape[1] + 6) * epsilon
         error = graph.node("Mul", sizes, number("twice_relative_error", 2 * relative), name="reach")
@@ -315,12 +296,12 @@ class _Search:
             base = graph.node("Add", first, self._squares(), name="first_distance")
             tied = graph.node("Mul", base, number("tie", self._tie), name="reach_of_ties")
             limit = graph.node("Add", limit, tied, name="limit")
-        unsure = graph.node("LessOrEqual", third, limit, name="may_be_third")
+        unsure = graph.node("LessOrEqual", second, limit, name="may_be_second")
         if not with_distances or work != np.float64:
             return unsure
         sure = graph.node("Mul", error, number("sure", SURE / 2), name="sure_distance")
-        distance = graph.node("Add", third, self._squares(), name="third_distance")
-        near = graph.node("Less", distance, sure, name="third_is_near")
+        distance = graph.node("Add", second, self._squares(), name="second_distance")
+        near = graph.node("Less", distance, sure, name="second_is_near")
         return graph.node("Or", unsure, near, name="unsure")
 
     def _squares(self) -> str:
@@ -337,22 +318,17 @@ class _Search:
         shifted = (self._values.astype(dtype) - self._shift).astype(np.float64)
         return np.asarray(np.einsum("kd,kd->k", shifted, shifted))
 
-    def _judged(self, distance: str) -> str:
-        """A distance as it is compared."""
-        return distance
-
     def _add_distance(self, column: str) -> str:
         """The distance to one center for each point, [n, 1]: here by differences."""
         graph = self._graph
-        row = graph.node("Squeeze", column, self._axis, name=f"{column}_row")
-        center = graph.node("Gather", self._centers, row, name=f"{column}_center")
+        center = graph.node("Gather", self._centers, self.nearest, name=f"{column}_center")
         difference = graph.node("Sub", self._points, center, name=f"{column}_difference")
         return graph.node(
             "ReduceSumSquare", difference, name=f"{column}_squares", axes=[1], keepdims=1
         )
 
     def _distances_by_products(self) -> str:
-        """The distances to all centers, [n, k], less exact than those to the candidates."""
+        """The distances to all centers, [n, k], less exact than the one to the nearest."""
         return self._graph.node("Add", self._scores, self._squares(), name="distances_by_products")
 
     def distances(self) -> str:
@@ -361,11 +337,7 @@ class _Search:
         sums = self._distances_by_products()
         bounded = graph.node("Max", sums, self._distance, name="bounded_distances")
         names = (bounded, self._column, self._distance)
-        distances = graph.node("ScatterElements", *names, name="distances", axis=1)
-        if len(self._values) == len(self._copies):
-            return distances
-        copies = graph.constant("copies", self._copies, np.int64)
-        return graph.node("Gather", distances, copies, name="distances_of_all", axis=1)
+        return graph.node("ScatterElements", *names, name="distances", axis=1)
 
 
 class _CosineSearch(_Search):
@@ -385,7 +357,6 @@ class _CosineSearch(_Search):
         self, graph: OnnxGraph, points: str, centers: NDArray[np.float64], rounded_to: np.dtype[Any]
     ) -> None:
         super().__init__(graph, points, np.dtype(np.float64), centers)
-        self._rounded_to = rounded_to
         self._tie = 4 * float(np.finfo(rounded_to).eps)
         self._one = graph.constant("unit", 1.0, graph.work)
         self._half = graph.constant("half", 0.5, graph.work)
@@ -403,9 +374,6 @@ class _CosineSearch(_Search):
     def _norms(self) -> NDArray[np.float64]:
         # A zero center is at distance 1, which is a squared chord of 2.
         return np.asarray(super()._norms() + ~self._values.any(axis=1))
-
-    def _judged(self, distance: str) -> str:
-        return self._graph.cast(distance, self._rounded_to, f"{distance}_rounded")
 
     def _add_distance(self, column: str) -> str:
         squares = super()._add_distance(column)
@@ -433,18 +401,3 @@ class _CosineSearch(_Search):
             return self._graph.node("Add", self._products, self._one, name="one_minus_cosines")
         squares = super()._distances_by_products()
         return self._by_angle(self._products, squares, "cosine_distances")
-
-
-def _different_rows(centers: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The lowest index of each different center; and for each center, its place among these.
-
-    >>> _different_rows(np.array([[1.0], [0.0], [1.0], [-0.0], [2.0]]))
-    (array([0, 1, 4]), array([0, 1, 0, 1, 2]))
-    """
-    first: dict[bytes, int] = {}
-    rows = [row.tobytes() for row in centers + 0]  # -0.0 becomes 0.0
-    for index, row in enumerate(rows):
-        first.setdefault(row, index)
-    different = np.array(list(first.values()), np.int64)
-    place = {row: place for place, row in enumerate(first)}
-    return different, np.array([place[row] for row in rows], np.int64)
