@@ -99,9 +99,9 @@ class OnnxEmitter:
             case "Cast":
                 return self._graph.cast(inputs[0], attributes["DstT"], self._name("Cast"))
             case "Sum":
-                axes = self._constant(np.array([_value(node.inputs[1])], np.int64))
+                last = self._constant(np.array([_value(node.inputs[1])], np.int64))
                 keep = int(attributes["keep_dims"])
-                return self._node("ReduceSum", inputs[0], axes, keepdims=keep)
+                return self._node("ReduceSum", inputs[0], last, keepdims=keep)
             case "MatMul":
                 return self._node("Gemm", *inputs, transB=int(attributes["transpose_b"]))
             case "GatherV2":
@@ -120,7 +120,8 @@ class OnnxEmitter:
         raise ValueError(f"an ONNX file cannot have the operation {node.op}")
 
     def _places(self, condition: str) -> str:
-        """Where a matrix is true, [m, 2]. (onnxruntime 1.10 fails to optimise a Transpose here.)"""
+        """Where a matrix is true, [m, 2]."""
+        # No Transpose: onnxruntime 1.10 fails to optimise it where a loop uses it.
         found, axis = self._node("NonZero", condition), self._constant(np.array([1]))
         parts = [
             self._node("Gather", found, self._constant(np.array(index)), axis=0) for index in (0, 1)

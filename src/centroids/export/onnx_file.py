@@ -4,12 +4,11 @@ The graph gives the labels and distances of our kernels:
 
 - Points and centers are shifted by about the mean of the centers before anything is multiplied. The
   scores `|c|^2 - 2xc` then do not cancel, wherever the data sits.
-- The centers of the two lowest scores are compared again by their differences from the point. These
-  keep their digits where the scores lose theirs: between groups of points that are far apart, and
-  in float32. A point that equals a center is at distance 0.
+- Where a second center could be the nearest within what rounding allows, or is too near for
+  products, the point is answered by `centroids.export.nearest`: the expression that a SavedModel
+  has for all points, with differences in float64, and ties as the kernels have them.
 - Cosine distances are those of unit vectors of float64: `1 - xc`, or `|x - c|^2 / 2` where the two
   are near each other. They are compared as rounded to the type of the points.
-- Among centers that are equal the lowest index wins: only the first of them is searched.
 """
 
 from __future__ import annotations
