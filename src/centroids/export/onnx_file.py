@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from centroids.export.columns import Columns, check_columns
 from centroids.export.destination import as_float32, check_destination, write_whole
-from centroids.export.onnx_graph import OnnxGraph, add_nearest
+from centroids.export.onnx_graph import OnnxGraph
+from centroids.export.onnx_search import add_nearest
 from centroids.kernels.float_mode import in_usual_float_mode
 
 _MOST_BYTES = (1 << 31) - (1 << 16)  # protobuf's limit, less room for the graph
