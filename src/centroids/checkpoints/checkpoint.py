@@ -72,6 +72,22 @@ class Checkpoint:
         return int(self.variables["global_step"])
 
 
+def restore_random_state(random: np.random.Generator, checkpoint: Checkpoint) -> None:
+    """Gives a generator the state that a checkpoint holds, if it holds one.
+
+    Raises:
+        DamagedCheckpointError: If it is not a state of such a generator.
+    """
+    if checkpoint.random_state is None:
+        return
+    try:
+        random.bit_generator.state = dict(checkpoint.random_state)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise DamagedCheckpointError(
+            f"{checkpoint.path} does not hold a state of a random generator: {error!r}"
+        ) from error
+
+
 def json_part(value: Any) -> Any:
     """Returns what JSON can hold of `value`; parts of other types become None.
 

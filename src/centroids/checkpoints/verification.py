@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from centroids.checkpoints.checkpoint import UNKNOWN_POSITION, Checkpoint
+from centroids.checkpoints.checkpoint import UNKNOWN_POSITION, Checkpoint, restore_random_state
 from centroids.checkpoints.folder import find_entries, read_entry
 from centroids.checkpoints.listing import Entry, read_list
 from centroids.checkpoints.names import STATE_FILE, NewerCheckpointError
@@ -120,7 +120,7 @@ def _verify_checkpoint(
 ) -> Verdict:
     try:
         found = read_entry(model_dir, entry)
-        _check_random_state(found)
+        restore_random_state(np.random.default_rng(), found)
         _check_position(found)
         if check is not None:
             check(found)
@@ -134,14 +134,6 @@ def _verify_checkpoint(
     kept = ", kept for good" if entry.preserved else ""
     detail = f"step {found.global_step:,}, {len(found.variables)} variables, {_place(found)}{kept}"
     return Verdict(entry.name, Condition.WHOLE, detail, found.global_step)
-
-
-def _check_random_state(found: Checkpoint) -> None:
-    if found.random_state is not None:
-        try:
-            np.random.default_rng().bit_generator.state = dict(found.random_state)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"it holds no state of a random generator: {error!r}") from None
 
 
 def _check_position(found: Checkpoint) -> None:
