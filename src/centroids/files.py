@@ -15,7 +15,7 @@ from typing import IO, BinaryIO
 
 try:
     import fcntl
-except ImportError:  # Windows: nothing is locked there, so no leftover is ever taken for one
+except ImportError:  # Windows: nothing is locked there, and what killed processes left stays
     fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def open_regular(path: str | os.PathLike[str], *, follow_links: bool = False) ->
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # it was exchanged just now
         file.close()
         check_regular(name)
-        raise OSError(errno.EINVAL, "is no regular file", name)
+        raise OSError(errno.EINVAL, "is not a regular file", name)
     return file
 
 
@@ -310,17 +310,15 @@ def make_folders(path: str) -> None:
 def sync_folder(path: str) -> None:
     """Makes the names in a folder reach the disk.
 
-    A file system that cannot do so is told of once in the log: on it a power failure, though no
-    crash of a process, may take back the last files.
+    Where the system or the file system cannot do so (Windows, some network disks), the log says it
+    once: a power failure, though no crash of a process, may take back the last files there.
 
     Raises:
         OSError: If the disk fails.
     """
-    if os.name == "nt":  # a folder cannot be opened there
-        return
     try:
         folder = os.open(path, os.O_RDONLY)
-    except PermissionError as error:  # it may be written, but not read
+    except PermissionError as error:  # it may be written, but not read; any folder on Windows
         _tell_refused(path, error)
         return
     try:
