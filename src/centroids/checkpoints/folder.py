@@ -49,8 +49,8 @@ def check_basename(basename: object) -> str:
     """Returns the first part of the names of checkpoints, which the list has to hold.
 
     Raises:
-        ValueError: If it is empty, not a string, or has quotes, slashes or characters that no line of
-            text shows.
+        ValueError: If it is empty, not a string, or has quotes, slashes or characters that no line
+            of text shows.
     """
     if not isinstance(basename, str) or not _can_be_listed(basename):
         raise ValueError(

@@ -332,8 +332,8 @@ class GlobalStepWaiterHook(SessionRunHook):
             if not others_run:
                 raise RuntimeError(
                     f"GlobalStepWaiterHook({self._wait_until_step}) would wait for ever: the "
-                    f"global step is {step}, and nothing else in this process can advance it; leave the "
-                    "hook out, as a model here is trained by one process"
+                    f"global step is {step}, and nothing else in this process can advance it; "
+                    "leave the hook out, as a model here is trained by one process"
                 )
             time.sleep(self._POLL_SECONDS)
         self._started = True
