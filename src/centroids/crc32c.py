@@ -1,10 +1,17 @@
-"""CRC-32C, the checksum of TensorFlow's files."""
+"""CRC-32C, the checksum of TensorFlow's files, and the records that carry it.
+
+A record of a TFRecord file or an event file is
+
+    length (8 bytes), its masked CRC-32C (4 bytes), the record, its masked CRC-32C (4 bytes)
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from centroids.kernels import _native
+
+RECORD_HEADER_BYTES, RECORD_FOOTER_BYTES = 12, 4
 
 
 def crc32c(data: bytes | bytearray | memoryview) -> int:
@@ -27,3 +34,14 @@ def masked_crc32c(data: bytes | bytearray | memoryview) -> int:
     """
     check = crc32c(data)
     return ((check >> 15 | check << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def record_length(header: bytes) -> int | None:
+    """Returns the length that the header of a record tells; None if its checksum differs."""
+    length, check = header[:8], header[8:]
+    return int.from_bytes(length, "little") if is_record(length, check) else None
+
+
+def is_record(record: bytes, footer: bytes) -> bool:
+    """Says whether the bytes behind a record are its checksum."""
+    return masked_crc32c(record) == int.from_bytes(footer, "little")

@@ -18,7 +18,12 @@ from centroids.checkpoints.tensorflow import (
     list_tensorflow_checkpoints,
     open_tensorflow_checkpoint,
 )
-from centroids.crc32c import masked_crc32c
+from centroids.crc32c import (
+    RECORD_FOOTER_BYTES,
+    RECORD_HEADER_BYTES,
+    is_record,
+    record_length,
+)
 from centroids.files import open_regular
 
 _EVENTS = ".tfevents."
@@ -215,7 +220,7 @@ def _verify_event_file(name: str, path: str) -> Verdict:
 
 
 def _check_record(file: BinaryIO, size: int) -> bool:
-    """Reads a record: its length (8 bytes), a checksum of these, the bytes, and theirs.
+    """Reads a record.
 
     Returns:
         False if the file ends within the record.
@@ -223,15 +228,14 @@ def _check_record(file: BinaryIO, size: int) -> bool:
     Raises:
         ValueError: If a checksum differs.
     """
-    head = file.read(12)
-    if len(head) < 12:
+    header = file.read(RECORD_HEADER_BYTES)
+    if len(header) < RECORD_HEADER_BYTES:
         return False
-    if masked_crc32c(head[:8]) != int.from_bytes(head[8:], "little"):
+    length = record_length(header)
+    if length is None:
         raise ValueError("the length of a record differs from its checksum")
-    length = int.from_bytes(head[:8], "little")
-    if file.tell() + length + 4 > size:
+    if file.tell() + length + RECORD_FOOTER_BYTES > size:
         return False
-    data = file.read(length)
-    if masked_crc32c(data) != int.from_bytes(file.read(4), "little"):
+    if not is_record(file.read(length), file.read(RECORD_FOOTER_BYTES)):
         raise ValueError("a record differs from its checksum")
     return True
