@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.export.columns import Columns, check_columns
-from centroids.export.destination import as_float32, check_destination, write_whole
+from centroids.export.destination import as_float32, check_destination
 from centroids.export.onnx_graph import OnnxGraph
 from centroids.export.onnx_search import add_nearest
+from centroids.files import replace_file
 from centroids.kernels.float_mode import in_usual_float_mode
 
 _MOST_BYTES = (1 << 31) - (1 << 16)  # protobuf's limit, less room for the graph
@@ -90,7 +91,7 @@ def write_onnx(
     add_nearest(graph, centers, cosine=cosine, with_distances=not index_only)
     model = graph.model(centers, metadata, with_distances=not index_only)
     onnx.checker.check_model(model, full_check=True)
-    write_whole(file, model.SerializeToString(deterministic=True))
+    replace_file(file, model.SerializeToString(deterministic=True))
     return file
 
 
