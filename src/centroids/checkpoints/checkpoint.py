@@ -55,6 +55,7 @@ class Checkpoint:
         column_names: The names of the columns that it was trained on, in the order of the matrix;
             None if they had none.
         path: The file it was read from, or None.
+        stamp: What tells that file from another one in its place; None if it was not read.
     """
 
     variables: Mapping[str, NDArray[Any]]
@@ -65,6 +66,7 @@ class Checkpoint:
     random_state: Mapping[str, Any] | None = None
     column_names: tuple[str, ...] | None = None
     path: str | None = None
+    stamp: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
 
     @property
     def global_step(self) -> int:

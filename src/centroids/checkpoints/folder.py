@@ -82,7 +82,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     return _read(file, follow_links=True)  # the caller has named it
 
 
-def load_latest(model_dir: str) -> Checkpoint | None:
+def load_latest(model_dir: str, known: Checkpoint | None = None) -> Checkpoint | None:
     """Reads the latest whole checkpoint of a folder.
 
     A file that is missing, torn or altered is passed over with a warning that names it. Another
@@ -90,6 +90,7 @@ def load_latest(model_dir: str) -> Checkpoint | None:
 
     Args:
         model_dir: The folder; it need not exist.
+        known: One that was read before; it is not read again if its file is the latest still.
 
     Returns:
         The checkpoint, or None when the folder has none.
@@ -104,7 +105,7 @@ def load_latest(model_dir: str) -> Checkpoint | None:
         for entry in reversed(entries):
             path = os.path.join(model_dir, entry.name)
             try:
-                found = _read(path)
+                found = _read(path, known)
             except (OSError, DamagedCheckpointError) as error:
                 problems.append((path, error))
             else:
@@ -237,9 +238,14 @@ def _warn(problems: list[tuple[str, Exception]]) -> None:
         logger.warning("Skipping the damaged checkpoint %s: %s", path, error)
 
 
-def _read(path: str, *, follow_links: bool = False) -> Checkpoint:
+def _read(path: str, known: Checkpoint | None = None, *, follow_links: bool = False) -> Checkpoint:
     with open_regular(path, follow_links=follow_links) as file:
-        return deserialize(read_bytes(file, path), path)
+        # Files of checkpoints are replaced, never written to.
+        status = os.fstat(file.fileno())
+        stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        if known is not None and (known.path, known.stamp) == (path, stamp):
+            return known
+        return replace(deserialize(read_bytes(file, path), path), stamp=stamp)
 
 
 def read_entry(model_dir: str, entry: Entry) -> Checkpoint:

@@ -42,11 +42,6 @@ def import_model(
             f"{option} is {error.given}, but {error.path} was trained with {error.stored}: leave "
             f"{option} out"
         ) from error
-    except ValueError as error:
-        argument = "mini_batch_steps_per_iteration"
-        if not str(error).startswith(argument):
-            raise
-        raise ValueError(str(error).replace(argument, _STEPS_OPTION, 1)) from error
     _check_free(new)
     new.mkdir(parents=True, exist_ok=True)
     with lock_model_dir(str(new)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -23,6 +24,24 @@ from centroids.inputs.bad_rows import BadRows
 
 _BATCH_SIZE = 1 << 14
 _BATCH_DISTANCES = 1 << 24
+
+
+class OpenedModel(KMeansClustering):
+    """A model whose latest checkpoint was read already, and is not read again.
+
+    Args:
+        checkpoint: That; None if there was none.
+        arguments: Those of a KMeansClustering.
+    """
+
+    def __init__(self, checkpoint: Checkpoint | None, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._opened = checkpoint
+
+    def _load_folder(self, folder: str) -> Checkpoint | None:
+        if self._opened is None:
+            return super()._load_folder(folder)
+        return load_latest(folder, self._opened)
 
 
 def open_model(model_dir: Path) -> KMeansClustering:
@@ -77,7 +96,8 @@ def model_of(checkpoint: Checkpoint, model_dir: Path) -> KMeansClustering:
     """
     if checkpoint.identity.get("model") != "KMeansClustering":
         raise ValueError(f"{model_dir} holds a model of another kind: {dict(checkpoint.identity)}")
-    return KMeansClustering(
+    return OpenedModel(
+        checkpoint,
         num_clusters=len(checkpoint.variables[KMeansClustering.CLUSTERS]),
         model_dir=str(model_dir),
         distance_metric=checkpoint.identity["distance_metric"],

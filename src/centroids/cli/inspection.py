@@ -87,15 +87,20 @@ def _show(request: Request, console: Console) -> None:
         _show_centers(console, checkpoint, kept)
         _show_sizes_of_training(console, checkpoint, kept)
     else:
-        _show_clusters(console, model, request, request.points, words)
+        _show_clusters(console, model, request, request.points, words, kept)
     if request.variables:
         _show_variables(console, checkpoint)
 
 
 def _show_clusters(
-    console: Console, model: KMeansClustering, request: Request, points: Path, words: Words | None
+    console: Console,
+    model: KMeansClustering,
+    request: Request,
+    points: Path,
+    words: Words | None,
+    kept: Settings,
 ) -> None:
-    file = find_points(points, request.columns, request.text, request.model_dir)
+    file = find_points(points, request.columns, request.text, request.model_dir, kept)
     found = survey(model, file, request.num_nearest, request.bad_rows)
     num_points = int(found.sizes.sum())
     if words is not None and words.count != found.num_rows:

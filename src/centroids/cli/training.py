@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from centroids import CheckpointSaverListener, KMeansClustering, ProgressBarHook, SessionRunHook
 from centroids.cli.errors import EXIT_OF_INTERRUPT, without_log_of
 from centroids.cli.fresh import moved_aside, newest_aside
-from centroids.cli.inference import find_checkpoint, model_of
+from centroids.cli.inference import OpenedModel, find_checkpoint, model_of
 from centroids.cli.initial_clusters import initial_clusters_of
 from centroids.cli.input_file import check_same_file, identify_file, passes_before, with_file
 from centroids.cli.outcome import Outcome
@@ -291,7 +291,8 @@ def _make_model(
     if trained is None:
         num_clusters, initial = initial_clusters_of(plan, settings, points, metric, retries)
     assert num_clusters is not None
-    return KMeansClustering(
+    return OpenedModel(
+        trained,
         num_clusters=num_clusters,
         model_dir=str(plan.model_dir),
         initial_clusters=initial,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from centroids.bad_row import BadRowError
 from centroids.checkpoints.checkpoint import Checkpoint
 from centroids.checkpoints.lock import ModelDirLock
+from centroids.errors import BadRowError
 from centroids.estimator.hooks.protocol import (
     Coordinator,
     SessionRunArgs,

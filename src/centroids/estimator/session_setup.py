@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.bad_row import BadRowError
 from centroids.checkpoints.checkpoint import UNKNOWN_POSITION, Checkpoint
 from centroids.checkpoints.names import DamagedCheckpointError
+from centroids.errors import BadRowError
 from centroids.estimator.endless import RepeatWatch
 from centroids.estimator.metrics import Metric
 from centroids.estimator.run_config import RunConfig
