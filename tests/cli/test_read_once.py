@@ -67,3 +67,15 @@ def test_a_checkpoint_of_another_process_is_read(tmp_path: Path) -> None:
     model.train(lambda: POINTS, steps=1)
     latest = checkpoints.load_latest(model.model_dir, known)
     assert latest is not None and latest.global_step == 2
+
+
+def test_usage_names_points_as_the_help_does(tmp_path: Path) -> None:
+    for command in ("train", "predict", "evaluate"):
+        shown = run_here(tmp_path, command, "--help").stdout
+        assert "{" not in shown.splitlines()[0] and "POINTS" in shown.splitlines()[0]
+
+
+def test_thousands_may_be_none(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("1,2\n")
+    told = run_here(tmp_path, "train", "a.csv", "m", "-k", "1", "--thousands", "x", code=2).stderr
+    assert told.endswith(" or ' ', or none; got 'x'\n")

@@ -243,8 +243,8 @@ def _read(path: str, known: Checkpoint | None = None, *, follow_links: bool = Fa
         # Files of checkpoints are replaced, never written to.
         status = os.fstat(file.fileno())
         stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        if known is not None and (known.path, known.stamp) == (path, stamp):
-            return known
+        if known is not None and known.stamp == stamp:
+            return known if known.path == path else replace(known, path=path)
         return replace(deserialize(read_bytes(file, path), path), stamp=stamp)
 
 

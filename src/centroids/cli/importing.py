@@ -58,7 +58,7 @@ def import_model(
             f"The metric is a guess: there is no graph ({model.path}.meta) to read it from. If it "
             "was another, import into another folder with --distance-metric cosine"
         )
-    typer.echo(f"Go on training with: centroids train FILE {new}")
+    typer.echo(f"Go on training with: centroids train POINTS {new}")
     typer.echo(f"See it with: centroids inspect {new}")
 
 

@@ -73,7 +73,7 @@ def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoi
         old = newest_aside(model_dir)
         aside = f"; an older one is in {old}" if old is not None else ""
         raise ValueError(
-            f"{model_dir} holds no trained model{aside}; make one with: centroids train FILE "
+            f"{model_dir} holds no trained model{aside}; make one with: centroids train POINTS "
             f"{model_dir} --num-clusters K"
         )
     return checkpoint

@@ -189,7 +189,7 @@ def _show_sizes_of_training(console: Console, checkpoint: Checkpoint, kept: Sett
         _show_sizes(console, np.maximum(counts - 1, 0), "points seen")
     elif not checkpoint.variables[UPDATE_IN_STEPS]:
         _show_sizes(console, counts, "points of the last iteration")
-    console.print("Clusters by example: --points FILE, with --words FILE for names")
+    console.print("Clusters by example: --points POINTS, with --words FILE for names")
 
 
 def _show_sizes(console: Console, sizes: NDArray[Any], what: str) -> None:
