@@ -108,7 +108,8 @@ def test_equal_bytes_in_every_process() -> None:
     code = (
         "import hashlib, numpy as np; from centroids.checkpoints import checkpoint;"
         "v = {'b': np.zeros(3), 'a': np.ones(2), 'global_step': np.array(4)};"
-        "data = checkpoint.serialize(checkpoint.Checkpoint(v, {'k': 'v', 'l': 'w'}, {'x': 1, 'y': 2}));"
+        "state = checkpoint.Checkpoint(v, {'k': 'v', 'l': 'w'}, {'x': 1, 'y': 2});"
+        "data = checkpoint.serialize(state);"
         "print(hashlib.sha256(data).hexdigest())"
     )
     path = os.pathsep.join(entry for entry in sys.path if entry)
