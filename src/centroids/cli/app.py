@@ -121,7 +121,7 @@ def train(
 
     If MODEL_DIR holds a model, its training goes on with these points, in the mode and with the
     columns, batch size, tolerance and seed that it was trained with. An option changes such a
-    setting, for later trainings too. --fresh starts over, with the settings of the old model.
+    setting, for later runs too. --fresh starts over, with the settings of the old model.
 
     Ctrl-C ends training after its step, saves it, and prints the command that goes on with the next
     batch of the file: the result is the same as without the interruption.

@@ -54,14 +54,14 @@ Columns = Annotated[
 BadRowsOption = Annotated[
     BadRowsChoice,
     typer.Option(
-        help="Rows with NaN or infinity, and lines that are no row of numbers: stop at the first, "
+        help="Rows with NaN or infinity, and lines that are not rows of numbers: stop at the first, "
         "or leave them out and tell how many."
     ),
 ]
 ModelToTrain = Annotated[
     Path,
     typer.Argument(
-        help="The folder of the model. If it holds one, the training of that goes on.",
+        help="The folder of the model. If it holds a model, training goes on with that one.",
         metavar="MODEL_DIR",
     ),
 ]
@@ -123,14 +123,14 @@ Epochs = Annotated[
 Steps = Annotated[
     int | None,
     typer.Option(
-        help="Train at most so many steps in this call. Default: 100 for full batches, else no "
+        help="Train at most this many steps in this call. Default: 100 for full batches, else no "
         "limit."
     ),
 ]
 MaxSteps = Annotated[
     int | None,
     typer.Option(
-        help="Stop at this step of the model, counted over all trainings, in place of --steps."
+        help="Stop at this step of the model, counted over all runs, in place of --steps."
     ),
 ]
 RelativeTolerance = Annotated[
