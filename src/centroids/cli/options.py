@@ -54,8 +54,8 @@ Columns = Annotated[
 BadRowsOption = Annotated[
     BadRowsChoice,
     typer.Option(
-        help="Rows with NaN or infinity, and lines that are not rows of numbers: stop at the first, "
-        "or leave them out and tell how many."
+        help="Rows with NaN or infinity, and lines that are not rows of numbers: stop at the first "
+        "one, or leave them out and tell how many."
     ),
 ]
 ModelToTrain = Annotated[
