@@ -17,16 +17,17 @@ from centroids.estimator.metrics import Mean
 from centroids.estimator.predictions import predictions_to_fetch, single_examples
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session import Fetches, MonitoredSession
-from centroids.estimator.session_setup import BatchQueue, create_session
+from centroids.estimator.session_setup import create_session
 from centroids.estimator.spec import EstimatorSpec
 from centroids.files import find_link
+from centroids.inputs.stream import BatchStream
 
 logger = logging.getLogger(__name__)
 
 
 def evaluate_batches(
     spec: EstimatorSpec,
-    batches: BatchQueue,
+    batches: BatchStream,
     restored: Checkpoint,
     hooks: list[SessionRunHook],
     config: RunConfig,
@@ -89,7 +90,7 @@ def _is_number(value: Any) -> bool:
 
 def predict_batches(
     spec: EstimatorSpec,
-    batches: BatchQueue,
+    batches: BatchStream,
     restored: Checkpoint,
     keys: list[str] | None,
     hooks: list[SessionRunHook],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from centroids.bad_row import BadRowError
-from centroids.checkpoints.checkpoint import Checkpoint
+from centroids.checkpoints.checkpoint import UNKNOWN_POSITION, Checkpoint
 from centroids.checkpoints.lock import ModelDirLock
 from centroids.estimator.hooks.protocol import (
     Coordinator,
@@ -22,7 +22,6 @@ from centroids.estimator.hooks.protocol import (
 from centroids.estimator.metrics import Metric
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.spec import (
-    Batch,
     BatchFunction,
     EstimatorSpec,
     ModeKeys,
@@ -30,11 +29,12 @@ from centroids.estimator.spec import (
     find_name,
     random_generator,
 )
+from centroids.inputs.batch import Batch
 from centroids.inputs.convert import num_rows
 from centroids.inputs.errors import OutOfRangeError, ReadingInterrupted
 
 if TYPE_CHECKING:
-    from centroids.estimator.session_setup import BatchQueue
+    from centroids.inputs.stream import BatchStream
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +50,9 @@ class Session:
         num_dropped_rows: How many bad rows were left out of them.
         input_position: Where the input stands after the batch of the last step; before the first
             one, where it stood for the restored checkpoint. See Checkpoint.
-        finished: Whether the call of train is at its end.
         random: The model's random generator.
         lock: That of the model folder that is trained into; None outside of training.
+        coordinator: Knows whether the loop is to stop.
 
     Args:
         spec: The model.
@@ -64,25 +64,29 @@ class Session:
         input_position: The position that a restored checkpoint had.
         random: The model's random generator; None for a new one.
         column_names: The names of the columns that a restored model was trained on.
+        finished: Whether the call that saved a restored checkpoint was at its end. Until the first
+            step that stays so: an accident before it must not make another place of it.
     """
 
     def __init__(
         self,
         spec: EstimatorSpec,
         variables: Variables,
-        batches: BatchQueue,
+        batches: BatchStream,
         run_config: RunConfig,
         metrics: Mapping[str, Metric] | None = None,
         params: Any = None,
         input_position: Mapping[str, Any] | None = None,
         random: np.random.Generator | None = None,
         column_names: tuple[str, ...] | None = None,
+        finished: bool = False,
     ) -> None:
         self.spec = spec
         self.variables = variables
         self.run_config = run_config
         self.input_position = input_position
-        self.finished = False
+        self.coordinator = Coordinator()
+        self._at_end = finished
         self.lock: ModelDirLock | None = None
         self.random = random or random_generator(spec.random_seed)
         self._column_names = column_names
@@ -100,6 +104,11 @@ class Session:
     def global_step(self) -> int:
         """The number of training steps behind the variables."""
         return int(self.variables["global_step"])
+
+    @property
+    def finished(self) -> bool:
+        """Whether the call of train is at its end: that of its input, or as a hook asked for it."""
+        return self._at_end or self.coordinator.should_stop()
 
     def run(self, fetches: Any) -> Any:
         """Reads values outside of a step; no batch is pulled and nothing changes.
@@ -125,12 +134,11 @@ class Session:
         try:
             given = next(self._batches)
         except StopIteration:
-            self.input_position, self.finished = None, True
+            self.input_position, self._at_end = None, True
             raise
-        labels = given.labels if self._with_labels else None
-        batch = self._batch = Batch(
-            given.features, labels, self._num_batches, self.variables, self.random, given.epoch
-        )
+        batch = self._batch = given.for_step(self._num_batches, self.variables, self.random)
+        if not self._with_labels:
+            batch.labels = None
         self._num_batches += 1
         self.num_examples += num_rows(given.features)
         self.num_dropped_rows += given.num_dropped_rows
@@ -138,11 +146,12 @@ class Session:
             self._evaluate(batch, plans)
         except BadRowError as error:
             raise error.at_origin(given.origin) from None
-        self.input_position = self._batches.position_after(given)
+        unknown = None if self._batches.calls_again else UNKNOWN_POSITION
+        self.input_position = unknown if given.position is None else given.position
         if self._train_op is not None:
             self._column_names = given.names or self._column_names
             self.variables["global_step"] = np.array(self.global_step + 1, np.int64)
-            self.finished = False
+            self._at_end = False
 
     def _evaluate(self, batch: Batch, plans: Sequence[Fetches]) -> None:
         for plan in plans:
@@ -256,7 +265,7 @@ class Fetches:
 class MonitoredSession:
     """A session with its hooks, as a context manager around the loop of a call.
 
-    The order of calls, and what ends the loop, is described in session_run_hook.py. The context
+    The order of calls, and what ends the loop, is described in hooks/protocol.py. The context
     ends without an exception at the end of the input.
 
     Args:
@@ -270,7 +279,6 @@ class MonitoredSession:
         self._hooks = hooks
         self._create_session = create_session
         self._coordinator = Coordinator()
-        self._stop = False
         # Methods that a hook does not override are not called at all.
         self._before = [(i, h.before_run) for i, h in enumerate(hooks) if _has(h, "before_run")]
         self._after = [(i, h.after_run) for i, h in enumerate(hooks) if _has(h, "after_run")]
@@ -281,6 +289,7 @@ class MonitoredSession:
             for hook in self._hooks:
                 hook.begin()
             self.session = self._create_session()
+            self.session.coordinator = self._coordinator
             for hook in self._hooks:
                 hook.after_create_session(self.session, self._coordinator)
         except BaseException as error:
@@ -291,7 +300,7 @@ class MonitoredSession:
 
     def should_stop(self) -> bool:
         """Says whether a hook has asked to end the loop."""
-        return self._stop or self._coordinator.should_stop()
+        return self._coordinator.should_stop()
 
     def run(self, args: SessionRunArgs, fetches: Fetches) -> Any:
         """Runs one step with all hooks.
@@ -319,8 +328,6 @@ class MonitoredSession:
         for position, after_run in self._after:
             read = wanted.get(position)
             after_run(context, _NOTHING if read is None else SessionRunValues(read.read()))
-        if context.stop_requested:
-            self._stop = True
         return results
 
     def _resolve(self, position: int, asked: SessionRunArgs) -> Fetches:

@@ -9,11 +9,11 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.inputs.batch import Mask
 from centroids.inputs.convert import Columns, Rows, num_rows
 from centroids.inputs.sparse import check_sparse
 
 BadRows: TypeAlias = Literal["raise", "drop"]
-Mask: TypeAlias = NDArray[np.bool_]
 
 _BLOCK_ELEMENTS = 1 << 20
 

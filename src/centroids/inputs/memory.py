@@ -10,6 +10,7 @@ import numpy as np
 
 from centroids.inputs.arguments import check_bool, check_num_epochs, check_positive, check_seed
 from centroids.inputs.bad_rows import BadRows, check_bad_rows, describe_bad_value
+from centroids.inputs.batch import Position
 from centroids.inputs.convert import (
     Columns,
     convert_batch,
@@ -17,7 +18,7 @@ from centroids.inputs.convert import (
     convert_labels,
     num_rows,
 )
-from centroids.inputs.source import BatchPlace, EpochSource, Position
+from centroids.inputs.epochs import BatchPlace, EpochSource
 from centroids.inputs.sparse import check_sparse, is_sparse_type
 
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from centroids.inputs.arguments import check_bool, check_num_epochs, check_positive, check_seed
 from centroids.inputs.bad_rows import check_bad_rows, describe_bad_value
+from centroids.inputs.batch import Position
 from centroids.inputs.convert import Columns
-from centroids.inputs.source import BatchPlace, EpochSource, Position
+from centroids.inputs.epochs import BatchPlace, EpochSource
 
 Windows: TypeAlias = Generator[tuple[NDArray[Any], Position]]
 

@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.source import Position
+from centroids.inputs.batch import Position
 from centroids.inputs.text.csv_comments import is_comment
 from centroids.inputs.text.csv_doubts import tell_doubts
 from centroids.inputs.text.csv_fields import is_whole, split_fields
