@@ -61,7 +61,7 @@ def test_a_class_of_others_is_served_as_ours_are() -> None:
 
 def test_bad_rows_of_a_class_of_others_take_their_labels_along() -> None:
     labels = [np.array([0, 1]), np.array([2, 3]), np.array([4, 5])]
-    with open_stream(lambda: (Table(), labels)) as stream:
+    with open_stream(lambda: (Table(), iter(labels))) as stream:
         assert [batch.labels.tolist() for batch in stream] == [[0], [2, 3], [5]]
 
 
