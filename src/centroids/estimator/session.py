@@ -30,8 +30,8 @@ from centroids.estimator.spec import (
     random_generator,
 )
 from centroids.inputs.batch import Batch
-from centroids.inputs.convert import num_rows
 from centroids.inputs.errors import OutOfRangeError, ReadingInterrupted
+from centroids.rows import num_rows
 
 if TYPE_CHECKING:
     from centroids.inputs.stream import BatchStream

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from centroids.inputs.bad_rows import DroppedRows, find_good_rows, keep_rows
 from centroids.inputs.batch import Batch, Mask, Position
-from centroids.inputs.convert import Columns, num_rows
+from centroids.inputs.convert import Columns
 from centroids.kernels.float_mode import in_usual_float_mode
+from centroids.rows import num_rows
 
 # All that sources of ours read, convert and parse; who takes the batches goes on in its own mode.
 _next = in_usual_float_mode(next)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from centroids.inputs.convert import num_rows
+from centroids.rows import num_rows
 
 logger = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ from centroids.inputs.convert import (
     convert_batch,
     is_one_batch,
     length_of_vector,
-    num_rows,
 )
 from centroids.inputs.errors import PositionError, is_end_of_input
+from centroids.rows import num_rows
 
 Batches: TypeAlias = Generator[Batch]
 

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import functools
-import sys
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from centroids.kernels.float_mode import in_usual_float_mode
+from centroids.rows import Rows as Points
+from centroids.rows import Sparse, is_sparse, num_rows
 
-if TYPE_CHECKING:
-    import scipy.sparse
-    from typing_extensions import TypeIs
-
-    Sparse: TypeAlias = scipy.sparse.csr_array[Any, tuple[int, int]] | scipy.sparse.csr_matrix[Any]
-    Points: TypeAlias = NDArray[Any] | Sparse
-else:
-    Sparse = Any
-    Points = Any
+__all__ = ["Points", "Sparse", "is_sparse", "num_rows"]
 
 # The order is that of ElementType in native/api/rows.h.
 _ELEMENT_TYPES = {
@@ -49,20 +42,9 @@ def element_type(dtype: np.dtype[Any]) -> int | None:
     return _ELEMENT_TYPES.get(dtype.name) if dtype.isnative else None
 
 
-def is_sparse(points: object) -> TypeIs[Sparse]:
-    """Whether `points` is a scipy sparse container; never imports scipy."""
-    sparse = sys.modules.get("scipy.sparse")
-    return sparse is not None and bool(sparse.issparse(points))
-
-
 def is_real(dtype: np.dtype[Any]) -> bool:
     """Whether elements of this type are real numbers; bfloat16 is no kind that NumPy knows."""
     return dtype.kind in "biuf" or dtype.name == "bfloat16"
-
-
-def num_rows(points: Points) -> int:
-    """The number of points in a batch."""
-    return int(points.shape[0])
 
 
 def result_dtype(points: Points) -> np.dtype[Any]:
