@@ -127,7 +127,7 @@ def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
 
 def test_use_mini_batch_must_be_a_bool() -> None:
     with pytest.raises(ValueError, match="use_mini_batch must be True or False, got 'no'"):
-        KMeansClustering(4, use_mini_batch="no")  # type: ignore[arg-type]
+        KMeansClustering(4, use_mini_batch="no")
 
 
 def test_initial_centers_set_the_number_of_clusters() -> None:

@@ -257,7 +257,7 @@ def test_labels_of_another_stream_stay_aligned(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("".join(f"{row}\n" for row in [*range(9), "oops"]))
 
     def input_fn(labels_drop: str = "drop") -> Any:
-        labels: Any = csv_input_fn(tmp_path / "labels.csv", 2, bad_rows=labels_drop)  # type: ignore[arg-type]
+        labels: Any = csv_input_fn(tmp_path / "labels.csv", 2, bad_rows=labels_drop)
         return numpy_input_fn(points, None, 2, 1, False, bad_rows="drop")(), labels()
 
     with open_stream(input_fn) as stream:

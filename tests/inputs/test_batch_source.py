@@ -38,7 +38,7 @@ class Table:
                 epoch=0,
                 position=self.position(),
                 keep=numbers % 3 != 1,
-                origin=lambda row, column, first=first: f"table, row {first + row}",  # type: ignore[misc]
+                origin=lambda row, column, first=first: f"table, row {first + row}",
                 names=("a", "b"),
             )
 

@@ -119,7 +119,7 @@ def test_a_position_goes_on_to_the_same_place(tmp_path: Path) -> None:
     input_fn = make_input_fn("csv", tmp_path, rows_of(40), batch_size=4, shuffle=True)
     with open_stream(input_fn) as stream:
         batches = list(stream)
-    bad = next(i for i, each in enumerate(batches) if not np.isfinite(each.features).all())  # type: ignore[arg-type]
+    bad = next(i for i, each in enumerate(batches) if not np.isfinite(each.features).all())
     row = int(np.argmax(np.isinf(np.asarray(batches[bad].features)).any(axis=1)))
     for start in range(bad):
         with open_stream(input_fn, position=batches[start].position) as stream:

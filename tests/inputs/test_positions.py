@@ -329,7 +329,7 @@ def test_a_csv_file_may_grow_while_it_is_read_in_order(tmp_path: Path) -> None:
     with file.open("a") as log:
         log.write("7,8\n")
     grown = csv_input_fn(file, 2)
-    assert [batch.features.tolist() for batch in read(grown, position)] == [[[7, 8]]]  # type: ignore[union-attr]
+    assert [batch.features.tolist() for batch in read(grown, position)] == [[[7, 8]]]
 
 
 @pytest.mark.parametrize(
