@@ -21,7 +21,13 @@ from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.file import is_text_file
 from centroids.inputs.npy import NpyFile
 from centroids.inputs.stream import BatchStream, check_finite_rows
-from centroids.inputs.text.csv_layout import choose_columns, columns_of_words, detect_layout
+from centroids.inputs.text.csv_layout import (
+    choose_columns,
+    columns_of_words,
+    detect_layout,
+    find_layout,
+    read_start,
+)
 from centroids.kernels import check_points
 
 Columns = Sequence[str | int] | None
@@ -260,9 +266,9 @@ def _columns_of_words(file: PointsFile, words: list[str]) -> list[str | int]:
     if not file.is_text:
         _check_different(words, words)
         return list(words)
-    columns = columns_of_words(file.path, words, file.text)
-    layout = detect_layout(file.path, file.text, columns)
-    _check_different(words, choose_columns(file.path, layout, columns) or ())
+    start = read_start(file.path, file.text)
+    columns = columns_of_words(start, words)
+    _check_different(words, choose_columns(file.path, find_layout(start, columns), columns) or ())
     return columns
 
 

@@ -75,10 +75,12 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class _Start:
-    """The first lines of a file, without blank ones and comments before them.
+class Start:
+    """The first lines of a text file, without blank ones and comments before them.
 
     Attributes:
+        file: The file.
+        text: What is known of it.
         first_byte: Where the first of them begins.
         first_line: Its number, from 1.
         comment: The last comment before them; empty if there is none.
@@ -89,6 +91,8 @@ class _Start:
         next_line: Its number.
     """
 
+    file: Path
+    text: TextFormat
     first_byte: int
     first_line: int
     comment: str
@@ -102,7 +106,26 @@ class _Start:
 def detect_layout(
     file: Path, text: TextFormat, columns: Sequence[str | int] | None = None
 ) -> Layout:
-    """Looks at the first lines of a file.
+    """Reads the first lines of a file, and finds out what they look like."""
+    return find_layout(read_start(file, text), columns)
+
+
+def read_start(file: Path, text: TextFormat) -> Start:
+    """Reads the first lines of a file: what its layout is found out by, for any columns.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is not a text, or has no line.
+    """
+    check_is_text(file)
+    start = _read_start(file, text)
+    if not start.lines:
+        raise ValueError(f"{file} has no rows")
+    return start
+
+
+def find_layout(start: Start, columns: Sequence[str | int] | None = None) -> Layout:
+    """Finds out what a text file looks like.
 
     `csv_header` says how a header is told from a row; a guess that could be wrong is remarked.
     Names are also taken from a comment with as many fields as the rows, as numpy.savetxt writes.
@@ -110,19 +133,13 @@ def detect_layout(
     So is one with a name that is asked for: it is a header.
 
     Args:
-        file: The file.
-        text: What is known of it.
+        start: Its first lines.
         columns: The names or numbers of the columns that are taken; None: all.
 
     Raises:
-        ValueError: If the file is no text or has no line, if the header that there is to be is
-            malformed, or two columns of it have one name.
+        ValueError: If the line that must be a header is malformed.
     """
-    check_is_text(file)
-    start = _read_start(file, text)
-    if not start.lines:
-        raise ValueError(f"{file} has no rows")
-    first = start.lines[0]
+    file, text, first = start.file, start.text, start.lines[0]
     delimiter = text.delimiter or start.delimiter or _find_delimiter(first, text)
     if delimiter is None and text.thousands is not None and text.thousands.isspace():
         raise ValueError(
@@ -224,24 +241,19 @@ def tell_layout(file: Path, layout: Layout, *, without_index: bool) -> None:
         )
 
 
-def columns_of_words(file: Path, words: Sequence[str], text: TextFormat) -> list[str | int]:
+def columns_of_words(start: Start, words: Sequence[str]) -> list[str | int]:
     """What words mean that may be names of columns or their numbers.
 
     A word of digits is the number of a column, unless the file has a column of that name.
 
     Args:
-        file: A text file.
+        start: The first lines of a text file.
         words: Such words, as the command line has them.
-        text: How the file is written.
-
-    Raises:
-        OSError: If the file cannot be read.
-        ValueError: If it is no text file.
     """
-    num_fields = detect_layout(file, text).num_fields
+    num_fields = find_layout(start).num_fields
     # The number of a column that is not there may be a name of digits, such as a year.
     numbers = [int(word) if word.isdecimal() and int(word) < num_fields else word for word in words]
-    names = detect_layout(file, text, numbers).names or ()
+    names = find_layout(start, numbers).names or ()
     columns = zip(words, numbers, strict=True)
     chosen = [word if word in names else number for word, number in columns]
     # What is neither is refused as the number of a column, if it has digits.
@@ -270,7 +282,7 @@ def read_line(handle: IO[bytes], file: Path, number: int) -> bytes:
     return line
 
 
-def _read_start(file: Path, text: TextFormat) -> _Start:
+def _read_start(file: Path, text: TextFormat) -> Start:
     number, place, comment, delimiter = 0, 0, "", None
     comments: list[int] = []
     first, second = (0, 1), (0, 1)
@@ -292,7 +304,9 @@ def _read_start(file: Path, text: TextFormat) -> _Start:
                 lines.append(content)
                 if len(lines) == _LOOKED_AT or (len(lines) > 1 and place > _LOOKED_AT_BYTES):
                     break
-    return _Start(*first, comment.lstrip("#").strip(), comments, delimiter, lines, *second)
+    return Start(
+        file, text, *first, comment.lstrip("#").strip(), comments, delimiter, lines, *second
+    )
 
 
 def _find_header(
@@ -313,7 +327,7 @@ def _find_header(
     return guess.header, guess.certain
 
 
-def _say_guess(start: _Start, header: bool) -> str:
+def _say_guess(start: Start, header: bool) -> str:
     line = start.lines[0].strip()
     taken = (
         "for the names of the columns; if it is a row, say header=False"
