@@ -105,9 +105,8 @@ def _initialize(
     random: np.random.Generator,
     warm: Mapping[str, NDArray[Any]],
 ) -> None:
-    ahead = (
-        batch.for_step(index, variables, random) for index, batch in enumerate(batches.look_ahead())
-    )
+    coming = enumerate(batches.look_ahead())
+    ahead = (batch.for_step(index, variables, random) for index, batch in coming)
     if warm and spec.initialize_warm is not None:
         spec.initialize_warm(next(ahead), warm)
         return

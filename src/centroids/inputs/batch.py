@@ -44,22 +44,6 @@ class Batch:
         names: Of the first batch, the names of the columns in their order; None if it has none.
     """
 
-    __slots__ = (
-        "_random",
-        "_values",
-        "epoch",
-        "features",
-        "index",
-        "keep",
-        "labels",
-        "may_change",
-        "names",
-        "num_dropped_rows",
-        "origin",
-        "position",
-        "variables",
-    )
-
     def __init__(
         self,
         features: Any,
