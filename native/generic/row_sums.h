@@ -11,10 +11,9 @@ static inline double add_eight(const double (&sums)[8]) {
 
 // Adds values to sums in fixed point. `limbs` is 1 or 2; All is Eight or Two.
 template <int limbs, class Part, class Integers>
-static inline __attribute__((always_inline)) void add_anchored(const Part& values,
-                                                               const Part& anchor,
-                                                               const Part& second_anchor,
-                                                               Integers& first, Integers& second) {
+static inline __attribute__((always_inline)) void
+add_anchored(const Part& values, const Part& anchor, const Part& second_anchor, Integers& first,
+             Integers& second) {
     const Part rounded = values + anchor;
     first += (Integers)rounded;
     if constexpr (limbs == 2) {
@@ -73,9 +72,9 @@ add_eight_squares(const T* row, const T* center, const FixedSums& sums, std::siz
 
 // at: of the row in the sums
 template <class T, int limbs>
-static inline __attribute__((always_inline)) double
-row_sums(const T* row, const T* center, const FixedSums& sums, std::size_t at,
-         std::size_t dimensions) {
+static inline __attribute__((always_inline)) double row_sums(const T* row, const T* center,
+                                                             const FixedSums& sums, std::size_t at,
+                                                             std::size_t dimensions) {
     Eight<double> running = {};
     std::size_t j = 0;
     for (; j + 8 <= dimensions; j += 8)
@@ -86,8 +85,7 @@ row_sums(const T* row, const T* center, const FixedSums& sums, std::size_t at,
         const double value = static_cast<double>(row[j + lane]);
         const double difference = value - static_cast<double>(center[j + lane]);
         squares[lane] += difference * difference;
-        if constexpr (limbs > 0)
-            add_value<limbs>(value, sums, at + j + lane, j + lane, dimensions);
+        if constexpr (limbs > 0) add_value<limbs>(value, sums, at + j + lane, j + lane, dimensions);
     }
     return add_eight(squares);
 }
@@ -189,9 +187,12 @@ short_row_sums(const T* row, const T* center, const FixedSums& sums, std::size_t
         split_eight(running, squares);
     }
     add_two<T, limbs, eights, left>(row, center, sums, at, length, squares[0]);
-    add_two<T, limbs, eights + 2, (left > 2 ? left - 2 : 0)>(row, center, sums, at, length, squares[1]);
-    add_two<T, limbs, eights + 4, (left > 4 ? left - 4 : 0)>(row, center, sums, at, length, squares[2]);
-    add_two<T, limbs, eights + 6, (left > 6 ? left - 6 : 0)>(row, center, sums, at, length, squares[3]);
+    add_two<T, limbs, eights + 2, (left > 2 ? left - 2 : 0)>(row, center, sums, at, length,
+                                                             squares[1]);
+    add_two<T, limbs, eights + 4, (left > 4 ? left - 4 : 0)>(row, center, sums, at, length,
+                                                             squares[2]);
+    add_two<T, limbs, eights + 6, (left > 6 ? left - 6 : 0)>(row, center, sums, at, length,
+                                                             squares[3]);
     // Terms that are zero for every row are left out: no bit changes.
     Two<double> total = squares[0];
     if constexpr (length > 4) total.values += squares[2].values;
@@ -269,5 +270,5 @@ static void add_rows(const T* rows, std::ptrdiff_t stride, std::size_t count,
                      const std::int32_t* cluster_index, std::size_t dimensions,
                      const FixedSums& sums) {
     (sums.second ? add_rows_of<T, 2> : add_rows_of<T, 1>)(rows, stride, count, cluster_index,
-                                                           dimensions, sums);
+                                                          dimensions, sums);
 }

@@ -7,10 +7,8 @@ static inline __attribute__((always_inline)) BitsOf<T> size_bits(T value) {
 
 // Has its highest bit set where a value is outside: sizes have none, so the differences tell.
 template <class T>
-static inline __attribute__((always_inline)) BitsOf<T> outside_bits(const T* values,
-                                                                    std::size_t count,
-                                                                    const BitsOf<T>* least,
-                                                                    const BitsOf<T>* most) {
+static inline __attribute__((always_inline)) BitsOf<T>
+outside_bits(const T* values, std::size_t count, const BitsOf<T>* least, const BitsOf<T>* most) {
     BitsOf<T> outside = 0;
     for (std::size_t i = 0; i < count; ++i) {
         const BitsOf<T> size = size_bits(values[i]);
@@ -23,7 +21,8 @@ template <class T>
 static bool rows_outside(const T* rows, std::ptrdiff_t stride, std::size_t count,
                          std::size_t dimensions, const BitsOf<T>* least, const BitsOf<T>* most,
                          unsigned char* outside) {
-    constexpr BitsOf<T> highest = static_cast<BitsOf<T>>(~(static_cast<BitsOf<T>>(~BitsOf<T>(0)) >> 1));
+    constexpr BitsOf<T> highest =
+        static_cast<BitsOf<T>>(~(static_cast<BitsOf<T>>(~BitsOf<T>(0)) >> 1));
     const std::size_t together = rows_of_bounds(dimensions);
     BitsOf<T> any = 0;
     if (together > 1 && stride == static_cast<std::ptrdiff_t>(dimensions)) {
@@ -34,8 +33,8 @@ static bool rows_outside(const T* rows, std::ptrdiff_t stride, std::size_t count
         if (!(any & highest)) return false;
     }
     for (std::size_t i = 0; i < count; ++i) {
-        const BitsOf<T> own = outside_bits(rows + static_cast<std::ptrdiff_t>(i) * stride,
-                                           dimensions, least, most);
+        const BitsOf<T> own =
+            outside_bits(rows + static_cast<std::ptrdiff_t>(i) * stride, dimensions, least, most);
         outside[i] = (own & highest) != 0;
         any |= own;
     }

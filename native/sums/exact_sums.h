@@ -45,7 +45,8 @@ class ExactSums {
   public:
     ExactSums() = default;
     // Zeros. units: [dimensions], exponents of powers of two; none: 2^0
-    ExactSums(std::size_t num_clusters, std::size_t dimensions, std::vector<std::int32_t> units = {});
+    ExactSums(std::size_t num_clusters, std::size_t dimensions,
+              std::vector<std::int32_t> units = {});
 
     std::size_t num_clusters() const { return num_clusters_; }
     std::size_t dimensions() const { return dimensions_; }

@@ -62,7 +62,8 @@ class RowAdder {
     void make_room();
     void hand_over(std::size_t cluster, std::size_t to_cluster);
     void hand_over_odd(std::size_t first_cluster) {
-        if (!odd_.empty()) shared_.sums.odd().add(odd_, false, first_cluster * window_.dimensions());
+        if (!odd_.empty())
+            shared_.sums.odd().add(odd_, false, first_cluster * window_.dimensions());
         odd_ = {};
     }
 
@@ -82,8 +83,7 @@ class RowAdder {
 
 template <class T>
 void RowAdder<T>::add_some(const Block<T>& block, std::size_t count,
-                           const std::int32_t* cluster_index, const T* centers,
-                           double* distances) {
+                           const std::int32_t* cluster_index, const T* centers, double* distances) {
     if (room_ < count) make_room();
     room_ -= count;
     for (std::size_t i = 0; i < count; ++i) ++pending_[static_cast<std::size_t>(cluster_index[i])];

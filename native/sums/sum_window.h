@@ -1,16 +1,16 @@
 // In which units the columns of some points are added, and which values fit them.
 //
 // A value x goes into a sum by one addition of float64 and one of integers: the anchor
-// A = 1.5 * 2^(52 + u) rounds x + A to a multiple of the unit 2^u, and its bits, read as an integer,
-// are those of A and that multiple. Values below 2^(u + 49) whose last bit is not below the unit lose
-// nothing. Where these are too few, and for float64, what the first anchor has rounded off goes to a
-// second limb, 50 bits below. What does not fit is found by its exponent and added one by one: the
-// window decides on speed alone.
+// A = 1.5 * 2^(52 + u) rounds x + A to a multiple of the unit 2^u, and its bits, read as an
+// integer, are those of A and that multiple. Values below 2^(u + 49) whose last bit is not below
+// the unit lose nothing. Where these are too few, and for float64, what the first anchor has
+// rounded off goes to a second limb, 50 bits below. What does not fit is found by its exponent and
+// added one by one: the window decides on speed alone.
 #pragma once
 
-#include "centroids/aligned_vector.h"
-#include "centroids/block_kernels.h"
-#include "centroids/rows.h"
+#include "runtime/aligned_vector.h"
+#include "isa/block_kernels.h"
+#include "api/rows.h"
 
 #include <algorithm>
 #include <bit>

@@ -1,7 +1,7 @@
 // An exact sum of float64 values for one thread: the inertia.
 #pragma once
 
-#include "centroids/dispatch.h"
+#include "runtime/dispatch.h"
 #include "sums/fixed_point.h"
 #include "sums/sum_window.h"
 
@@ -40,8 +40,8 @@ class TotalAdder {
     bool add_rows(const double* rows, std::size_t count) {
         if (count == 0) return true;
         unsigned char outside[rows_at_once];
-        if (!window_ || kernels_.rows_outside(rows, 8, count, 8, window_->least(), window_->most(),
-                                              outside))
+        if (!window_ ||
+            kernels_.rows_outside(rows, 8, count, 8, window_->least(), window_->most(), outside))
             return add_odd(rows, count);
         add_fitting(rows, count);
         return true;
