@@ -101,13 +101,14 @@ SumWindow<T> SumWindow<T>::of_points(const DenseRows& points, const BlockKernels
     constexpr std::size_t most_rows = 256;
     const std::size_t d = points.dimensions, step = (points.num_rows + most_rows - 1) / most_rows;
     const std::size_t count = step ? (points.num_rows + step - 1) / step : 0;
-    std::vector<T> copied(reads_in_place<T>(points) ? 0 : count * d);
-    Block<T> sample{copied.data(), static_cast<std::ptrdiff_t>(d)};
-    for (std::size_t i = 0; i < count && !copied.empty(); ++i)
+    const bool in_place = reads_in_place<T>(points);
+    std::vector<T> copied(in_place ? 0 : count * d);
+    for (std::size_t i = 0; i < count && !in_place; ++i)
         load_rows<T>(points, i * step, 1, copied.data() + i * d);
-    if (copied.empty())
-        sample = {load_rows<T>(points, 0, 1, nullptr).rows,
-                  points.row_stride * static_cast<std::ptrdiff_t>(step)};
+    const Block<T> sample =
+        in_place ? Block<T>{load_rows<T>(points, 0, 1, nullptr).rows,
+                            points.row_stride * static_cast<std::ptrdiff_t>(step)}
+                 : Block<T>{copied.data(), static_cast<std::ptrdiff_t>(d)};
     std::vector<Word> most(d, 0);
     kernels.largest_bits(sample.rows, sample.stride, count, d, most.data());
     if constexpr (sizeof(T) == 8) return SumWindow(most, 2);

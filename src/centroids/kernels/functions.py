@@ -186,7 +186,7 @@ def _assign(
             *_sparse_parts(points), cosine, prepared, penalties, units, indices, sums, counts
         )
     else:
-        bad_row, inertia, *report = _native.assign(
+        answer = _native.assign(
             *dense_parts(points),
             cosine,
             prepared,
@@ -199,8 +199,9 @@ def _assign(
             block_rows,
             memory,
         )
+        bad_row, inertia = answer[:2]
         if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("%s", _describe_search(points, k, *report))
+            _log.debug("%s", _describe_search(points, k, *answer[2:]))
     raise_if_bad(points, bad_row)
     total = int.from_bytes(inertia, "little", signed=True)
     # The kernels' squared distances of unit vectors are twice the cosine distances; both are
