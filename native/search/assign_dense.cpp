@@ -270,11 +270,6 @@ class Assignment {
         if (update_.counts)
             for (std::size_t c = 0; c < centers_.num_centers; ++c) update_.counts[c] = count(c);
         if (!update_.sums) return;
-        for (std::size_t c = 0; c < centers_.num_centers; ++c)
-            if (window_->limbs() > 1 || count(c) > most_additions) {
-                update_.sums->widen();
-                break;
-            }
         constexpr std::size_t together = 64;
         const std::size_t tasks = (centers_.num_centers + together - 1) / together;
         const double additions =

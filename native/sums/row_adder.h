@@ -12,8 +12,9 @@ namespace centroids {
 
 // The sums of a call, to which its threads hand over theirs.
 struct SharedSums {
+    explicit SharedSums(ExactSums& target) : sums(target) {}
     ExactSums& sums;
-    std::mutex in_use;
+    std::mutex in_use, odd_in_use;
 };
 
 template <class T>
@@ -113,9 +114,7 @@ void RowAdder<T>::add_odd_row(const T* row, std::int32_t cluster) {
         if (window_.holds(row[j], j)) continue;
         fitting_[j] = T(0);
         if (!std::isfinite(row[j])) continue; // refused elsewhere
-        const Parts parts(static_cast<double>(row[j]));
-        odd_.add(static_cast<std::size_t>(cluster) * dimensions + j, parts.mantissa, parts.exponent,
-                 parts.negative);
+        odd_.add(static_cast<std::size_t>(cluster) * dimensions + j, static_cast<double>(row[j]));
     }
     kernels_.add_rows(fitting_.data(), 0, 1, &cluster, dimensions, fixed_);
 }
@@ -127,7 +126,6 @@ void RowAdder<T>::make_room() {
     for (std::size_t c = 0; c < pending_.size(); ++c) {
         if (pending_[c] > most_additions / 2) {
             const std::lock_guard<std::mutex> lock(shared_.in_use);
-            shared_.sums.widen();
             hand_over(c);
         }
         most = std::max(most, pending_[c]);
@@ -149,7 +147,7 @@ void RowAdder<T>::hand_over(std::size_t cluster, std::size_t to_cluster) {
     };
     take_off(first, window_.anchors());
     if (second) take_off(second, window_.anchors() + dimensions);
-    shared_.sums.collect(to_cluster, first, second, limb_distance);
+    shared_.sums.collect(to_cluster, pending_[cluster], first, second, shared_.odd_in_use);
     std::fill_n(first, dimensions, 0);
     if (second) std::fill_n(second, dimensions, 0);
     counts_[cluster] += pending_[cluster];
