@@ -50,7 +50,9 @@ class Assignment {
           chosen_(points, centers, order_, tuning.search, memory), grid_(chosen_.grid()),
           lanes_(chosen_.choice().search == Search::lanes), filtered_(chosen_.filters()),
           block_rows_(filtered_ ? PointBounds<T>::block_rows(points.dimensions)
-                                : rows_in_block<T>(points.dimensions, tuning.block_rows)) {
+                                : rows_in_block<T>(points.dimensions, tuning.block_rows)),
+          in_threads_(
+              sums_fit_threads(centers.num_centers * points.dimensions * sizeof(std::int64_t))) {
         if (filtered_)
             search_.emplace(points_, centers_, order_,
                             chosen_.choice().search == Search::byte_filter, chosen_.bounds());
@@ -61,14 +63,12 @@ class Assignment {
 
     std::int64_t run() {
         const std::size_t num_clusters = centers_.num_centers;
-        const bool in_threads =
-            sums_fit_threads(num_clusters * points_.dimensions * sizeof(std::int64_t));
         if (update_.sums) {
             window_.emplace(SumWindow<T>::of_points(points_, kernels_));
             *update_.sums = ExactSums(num_clusters, points_.dimensions, window_->units());
             shared_.emplace(*update_.sums);
         }
-        if (!cluster_index_ && update_.sums && !in_threads) { // rows are grouped by cluster later
+        if (!cluster_index_ && update_.sums && !in_threads_) { // rows are grouped by cluster later
             own_cluster_index_.resize(points_.num_rows);
             cluster_index_ = own_cluster_index_.data();
         }
@@ -76,8 +76,9 @@ class Assignment {
         PerThread<Worker> workers;
         parallel_for(chunks.count(), seconds(), [&](std::size_t chunk) {
             Worker& worker = workers.mine([&] {
-                auto made = std::make_unique<Worker>();
-                if (update_.sums && in_threads)
+                static thread_local Scratch<T> scratch;
+                auto made = std::make_unique<Worker>(scratch);
+                if (update_.sums && in_threads_)
                     made->adder.emplace(*window_, num_clusters, *shared_);
                 else if (update_.counts)
                     made->counts.assign(num_clusters, 0);
@@ -88,7 +89,7 @@ class Assignment {
         if (bad_row_.get() >= 0) return bad_row_.get();
         chosen_.learn(counts_of_search());
         collect(workers);
-        if (update_.sums && !in_threads) add_rows_by_cluster();
+        if (update_.sums && !in_threads_) add_rows_by_cluster();
         return -1;
     }
 
@@ -113,10 +114,11 @@ class Assignment {
 
     // What a thread has for itself.
     struct Worker {
-        Scratch<T> scratch;
+        Scratch<T>& scratch;              // which stays for the next call
         std::optional<RowAdder<T>> adder; // where sums are taken at once
         std::vector<std::int64_t> counts; // [num_centers] where it is not; or empty
         TotalAdder inertia;
+        explicit Worker(Scratch<T>& kept) : scratch(kept) {}
     };
 
     void run_chunk(std::size_t begin, std::size_t end, Worker& worker) {
@@ -156,19 +158,18 @@ class Assignment {
         };
         if (update_.counts)
             for (std::size_t c = 0; c < centers_.num_centers; ++c) update_.counts[c] = count(c);
-        if (!update_.sums) return;
+        if (!update_.sums || !in_threads_) return;
+        if (workers.all().empty() || !workers.all()[0].second->adder->lend()) update_.sums->make();
         constexpr std::size_t together = 64;
-        const std::size_t tasks = (centers_.num_centers + together - 1) / together;
         const double additions =
             static_cast<double>(workers.all().size() * centers_.num_centers * points_.dimensions);
-        parallel_for(tasks, additions * 1e-9, [&](std::size_t task) {
-            const std::size_t end = std::min((task + 1) * together, centers_.num_centers);
-            for (const auto& [owner, worker] : workers.all())
-                for (std::size_t c = task * together; worker->adder && c < end; ++c)
-                    worker->adder->hand_over(c);
-        });
-        for (const auto& [owner, worker] : workers.all())
-            if (worker->adder) worker->adder->hand_over_odd();
+        parallel_for(
+            groups_of(together, centers_.num_centers), additions * 1e-9, [&](std::size_t task) {
+                const std::size_t end = std::min((task + 1) * together, centers_.num_centers);
+                for (const auto& [owner, worker] : workers.all())
+                    for (std::size_t c = task * together; c < end; ++c) worker->adder->hand_over(c);
+            });
+        for (const auto& [owner, worker] : workers.all()) worker->adder->hand_over_odd();
     }
 
     void report_bad(const double* distances, std::size_t first, std::size_t count) {
@@ -306,6 +307,7 @@ class Assignment {
     void add_rows_by_cluster() {
         const std::size_t dimensions = points_.dimensions;
         const double seconds = seconds_for(static_cast<double>(points_.num_rows * dimensions) * 4);
+        update_.sums->make();
         for (std::size_t from = 0; from < points_.num_rows; from += RowsByCluster::stretch) {
             const RowsByCluster rows(cluster_index_, from,
                                      std::min(RowsByCluster::stretch, points_.num_rows - from),
@@ -345,6 +347,7 @@ class Assignment {
     const GridOfCenters<T>* const grid_; // null: not chosen
     const bool lanes_, filtered_;
     const std::size_t block_rows_;
+    const bool in_threads_; // sums
     std::optional<CentersInPanels<T>> packed_;
     std::optional<BoundedSearch<T>> search_;
     std::optional<SumWindow<T>> window_; // where sums are asked for

@@ -9,6 +9,10 @@ LAST_BIT: int
 
 class AssignmentMemory: ...
 
+class ExactTotal:
+    def rounded(self) -> float: ...
+    def to_bytes(self) -> bytes: ...
+
 class ExactSums:
     @overload
     def __init__(self) -> None: ...
@@ -50,7 +54,7 @@ def assign(
     search: int,
     block_rows: int,
     memory: AssignmentMemory | None,
-) -> tuple[int, bytes, int, bool, int, int, int, int]: ...
+) -> tuple[int, ExactTotal, int, bool, int, int, int, int]: ...
 def all_distances(
     points: NDArray[Any],
     type: int,
@@ -71,7 +75,7 @@ def assign_sparse(
     cluster_index: NDArray[np.int32],
     sums: ExactSums | None,
     counts: NDArray[np.int64] | None,
-) -> tuple[int, bytes]: ...
+) -> tuple[int, ExactTotal]: ...
 def all_distances_sparse(
     values: NDArray[Any],
     columns: NDArray[Any],
