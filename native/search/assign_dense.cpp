@@ -149,6 +149,7 @@ class Assignment {
 
     // Adds up what the threads have.
     void collect(const PerThread<Worker>& workers) {
+        if (update_.inertia) *update_.inertia = {};
         if (update_.inertia)
             for (const auto& [owner, worker] : workers.all())
                 update_.inertia->add(worker->inertia.total());
@@ -162,7 +163,7 @@ class Assignment {
             for (std::size_t c = 0; c < centers_.num_centers; ++c) update_.counts[c] = count(c);
         if (!update_.sums || !in_threads_) return;
         if (workers.all().empty() || !workers.all()[0].second->adder->lend()) update_.sums->make();
-        constexpr std::size_t together = 64;
+        constexpr std::size_t together = 4;
         const double additions =
             static_cast<double>(workers.all().size() * centers_.num_centers * points_.dimensions);
         parallel_for(
