@@ -32,15 +32,6 @@ from centroids.kernels.partial import Assignment, ExactSums, PartialAssignment
 AssignmentMemory = _native.AssignmentMemory
 
 Search = Literal["automatic", "panels", "lanes", "grid", "float_filter", "byte_filter"]
-_SEARCHES: dict[Search, int] = {
-    "automatic": 0,
-    "panels": 1,
-    "lanes": 2,
-    "grid": 3,
-    "float_filter": 4,
-    "byte_filter": 5,
-}
-_SEARCH_NAMES: tuple[Search, ...] = tuple(_SEARCHES)
 
 _log = logging.getLogger(__name__)
 
@@ -229,7 +220,7 @@ def _assign(
             rounded,
             counts,
             finish,
-            _SEARCHES[search],
+            _native.Search[search],
             block_rows,
             memory,
         )
@@ -352,13 +343,13 @@ def _check_centers(points: Points, centers: NDArray[Any]) -> None:
         raise ValueError(f"points have {points.shape[1]} columns, centers have {centers.shape[1]}")
 
 
-def dense_parts(points: NDArray[Any]) -> tuple[NDArray[Any], int]:
-    """The extension's arguments for dense points: the array and the code of its type."""
-    code = element_type(points.dtype)
-    assert code is not None, "check_points lets no other type through"
+def dense_parts(points: NDArray[Any]) -> tuple[NDArray[Any], _native.ElementType]:
+    """The extension's arguments for dense points: the array and its type."""
+    element = element_type(points.dtype)
+    assert element is not None, "check_points lets no other type through"
     # DLPack and nanobind know no bfloat16 of NumPy's: the bits travel as integers.
     half = points.dtype.itemsize == 2 and points.dtype.kind not in "iu"
-    return points.view(np.uint16) if half else points, code
+    return points.view(np.uint16) if half else points, element
 
 
 def _sparse_parts(points: Sparse) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -383,7 +374,7 @@ def _describe_bad_row(points: Points, bad_row: int, dtype: str = "float64") -> N
 def _describe_search(
     points: NDArray[Any],
     num_centers: int,
-    search: int,
+    search: _native.Search,
     with_bounds: bool,
     rows: int,
     questioned: int,
@@ -392,7 +383,7 @@ def _describe_search(
 ) -> str:
     """Which kernel ran and what it did, for the log."""
     n, d = points.shape
-    text = f"assigned {n} x {d} {points.dtype} to {num_centers} centers by {_SEARCH_NAMES[search]}"
+    text = f"assigned {n} x {d} {points.dtype} to {num_centers} centers by {search.name}"
     if with_bounds:
         text += f" with bounds, which settled {1 - questioned / max(rows, 1):.1%} of the points"
     if rows:
