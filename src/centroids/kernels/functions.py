@@ -9,7 +9,6 @@ they are those of the distances that `all_distances` gives.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -28,6 +27,7 @@ from centroids.kernels.dense_or_sparse import (
 )
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.normalization import l2_normalize
+from centroids.kernels.partial import Assignment, ExactSums, PartialAssignment
 
 AssignmentMemory = _native.AssignmentMemory
 
@@ -58,24 +58,6 @@ class NonFiniteError(ValueError):
             else f"the value {value} is not finite"
         )
         super().__init__(f"{what} at {place}")
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """Points assigned to their nearest centers.
-
-    Attributes:
-        cluster_index: [n] int32, the index of the nearest center; [0] with `labels=False`.
-        inertia: The sum of the distances to the nearest centers, in float64.
-        sums: [k, d] float64, the sum of the points of each center (L2-normalised first for
-            cosine); None unless asked for.
-        counts: [k] int64, the number of points of each center; None unless asked for.
-    """
-
-    cluster_index: NDArray[np.int32]
-    inertia: float
-    sums: NDArray[np.float64] | None
-    counts: NDArray[np.int64] | None
 
 
 @in_usual_float_mode
@@ -128,23 +110,103 @@ def assign(
     ([[1.0], [9.0]], [2, 1])
     """
     points = check_points(points)
-    prepared, penalties, units = _centers_of_kernels(points, centers, cosine)
-    k, d = prepared.shape
     cluster_index = np.empty(num_rows(points) if labels else 0, np.int32)
-    inertia = np.zeros(1)
+    k, d = centers.shape if centers.ndim == 2 else (0, 0)
     sums = np.empty((k, d)) if update else None
-    counts = np.empty(k, np.int64) if update else None
+    counts = np.zeros(k, np.int64) if update else None
+    inertia: float = _assign(
+        points,
+        centers,
+        cosine,
+        cluster_index if labels else None,
+        None,
+        sums,
+        counts,
+        True,
+        memory,
+        search,
+        block_rows,
+    )
+    return Assignment(cluster_index, inertia * (0.5 if cosine else 1.0), sums, counts)
+
+
+@in_usual_float_mode
+def assign_partial(
+    points: Points,
+    centers: NDArray[Any],
+    *,
+    cosine: bool = False,
+    update: bool = True,
+    memory: AssignmentMemory | None = None,
+    search: Search = "automatic",
+    block_rows: int = 0,
+) -> PartialAssignment:
+    """What some points contribute to the assignment of all of them: `assign` without its end.
+
+    Partial results of any division of the points, added in any order, give the bits of `assign`,
+    as long as all are computed in one type, that of `common_dtype`: give the centers in the type
+    that all points together ask for.
+
+    Args:
+        points: Some of the points, as for `assign`; none is fine.
+        centers: [k, d], k at least 1.
+        cosine: Use the cosine distance.
+        update: Also find sums and counts.
+        memory: As for `assign`, one for each share of the points.
+        search: As for `assign`.
+        block_rows: As for `assign`.
+
+    Raises:
+        NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
+        ValueError: If the widths differ or there is no center.
+
+    >>> import numpy as np
+    >>> points, centers = np.array([[0.0], [1.0], [9.0]]), np.array([[0.0], [10.0]])
+    >>> parts = [assign_partial(share, centers) for share in (points[2:], points[:2])]
+    >>> sum(parts).finish().inertia == assign(points, centers).inertia
+    True
+    """
+    points = check_points(points)
+    sums = ExactSums() if update else None
+    counts = np.zeros(centers.shape[0] if centers.ndim else 0, np.int64) if update else None
+    total: _native.ExactTotal = _assign(
+        points, centers, cosine, None, sums, None, counts, False, memory, search, block_rows
+    )
+    # The kernels' squared distances of unit vectors are twice the cosine distances; both are
+    # multiples of the unit.
+    inertia = int.from_bytes(total.to_bytes(), "little", signed=True) >> int(cosine)
+    return PartialAssignment(num_rows(points), inertia, sums, counts)
+
+
+def _assign(
+    points: Points,
+    centers: NDArray[Any],
+    cosine: bool,
+    cluster_index: NDArray[np.int32] | None,
+    sums: ExactSums | None,
+    rounded: NDArray[np.float64] | None,
+    counts: NDArray[np.int64] | None,
+    finish: bool,
+    memory: AssignmentMemory | None,
+    search: Search,
+    block_rows: int,
+) -> Any:
+    """Fills what is not None; returns the sum of squared distances, rounded if `finish`."""
+    prepared, penalties, units = _centers_of_kernels(points, centers, cosine)
     if is_sparse(points):
-        bad_row = _native.assign_sparse(
+        if cluster_index is None:
+            cluster_index = np.empty(num_rows(points), np.int32)
+        bad_row, inertia = _native.assign_sparse(
             *_sparse_parts(points),
             cosine,
             prepared,
             penalties,
             units,
-            cluster_index if labels else np.empty(num_rows(points), np.int32),
+            cluster_index,
             sums,
+            rounded,
             counts,
-            inertia,
+            finish,
         )
     else:
         answer = _native.assign(
@@ -153,19 +215,20 @@ def assign(
             prepared,
             penalties,
             units,
-            cluster_index if labels else None,
+            cluster_index,
             sums,
+            rounded,
             counts,
-            inertia,
+            finish,
             _native.Search[search],
             block_rows,
             memory,
         )
-        bad_row = answer[0]
+        bad_row, inertia = answer[:2]
         if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("%s", _describe_search(points, k, *answer[1:]))
+            _log.debug("%s", _describe_search(points, len(prepared), *answer[2:]))
     raise_if_bad(points, bad_row)
-    return Assignment(cluster_index, float(inertia[0]) * (0.5 if cosine else 1.0), sums, counts)
+    return inertia
 
 
 @in_usual_float_mode
