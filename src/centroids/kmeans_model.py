@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids import clustering, kernels
+from centroids import clustering, distribute, kernels
 from centroids.clustering import ClusterState, InitialCenters
 from centroids.clustering.points import check_width
 from centroids.estimator import (
@@ -280,7 +280,7 @@ class _BatchFunctions:
     def _assign(self, batch: Batch, *, update: bool) -> kernels.Assignment:
         points, centers = self._points_and_centers(batch)
         with clustering.locate_bad_points(batch.index):
-            return kernels.assign(
+            return clustering.assign(
                 points,
                 centers,
                 cosine=self._model.cosine,
@@ -292,9 +292,13 @@ class _BatchFunctions:
     def all_distances(self, batch: Batch) -> NDArray[Any]:
         points, centers = self._points_and_centers(batch)
         with clustering.locate_bad_points(batch.index):
-            return kernels.all_distances(points, centers, cosine=self._model.cosine)
+            return clustering.all_distances(points, centers, cosine=self._model.cosine)
 
     def cluster_index(self, batch: Batch) -> NDArray[np.int32]:
+        points, centers = self._points_and_centers(batch)
+        if distribute.is_sharded(points):  # labels travel only for those who want them
+            with clustering.locate_bad_points(batch.index):
+                return clustering.cluster_index(points, centers, cosine=self._model.cosine)
         return batch.get(self.labelled if self._training else self.assignment).cluster_index
 
     def loss(self, batch: Batch) -> float:

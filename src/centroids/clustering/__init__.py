@@ -8,6 +8,7 @@ from centroids.clustering.initialization import (
     kmeans_plus_plus,
 )
 from centroids.clustering.points import join_columns, locate_bad_points
+from centroids.clustering.sharded import all_distances, assign, cluster_index
 from centroids.clustering.state import ClusterState, initial_state
 from centroids.clustering.update import (
     full_batch_update,
@@ -20,7 +21,10 @@ __all__ = [
     "ClusterState",
     "InitialCenters",
     "TooFewPointsError",
+    "all_distances",
+    "assign",
     "choose_initial_centers",
+    "cluster_index",
     "full_batch_update",
     "given_centers",
     "initial_state",

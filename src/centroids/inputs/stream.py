@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from centroids import distribute
 from centroids.bad_row import BadRowError
 from centroids.inputs.bad_rows import find_bad_value, find_good_rows, keep_rows
 from centroids.inputs.convert import Columns, column_names, convert_batch, num_rows
@@ -107,7 +108,8 @@ def open_stream(
     """
     call = bind_input_fn(input_fn, {"mode": mode, "params": params, "config": config})
     raw_batches, endless = read_raw_batches(call, position)
-    batches = _convert_batches(raw_batches, endless)
+    where = getattr(config, "train_distribute", None)
+    batches = _convert_batches(raw_batches, endless, where)
     return BatchStream(batches, read_ahead=read_ahead, calls_again=endless)
 
 
@@ -251,13 +253,13 @@ def _no_batches() -> Generator[InputBatch]:
     yield from ()
 
 
-def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputBatch]:
+def _convert_batches(raw_batches: RawBatches, endless: bool, where: Any) -> Generator[InputBatch]:
     index = num_empty = num_dropped = 0
     empty: Any = None
     try:
         for raw in raw_batches:
             try:
-                features, labels = convert_batch(raw.value)
+                features, labels = convert_batch(raw.value, where)
                 if raw.good is not None:
                     num_dropped += int((~raw.good).sum())
                     features, labels = keep_rows((features, labels), raw.good)
@@ -280,8 +282,8 @@ def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputB
                 num_dropped,
                 raw.may_change,
                 raw.epoch,
-                _origin_of_kept(raw),
-                _names_of(raw) if index == 1 else None,
+                _origin_of_kept(raw) or getattr(features, "origin", None),
+                _names_of(raw, features) if index == 1 else None,
             )
             num_dropped = 0
     finally:
@@ -301,8 +303,10 @@ def _check_not_empty_for_ever(num_empty: int, num_batches: int, is_the_same: boo
         )
 
 
-def _names_of(raw: RawBatch) -> tuple[str, ...] | None:
-    return column_names(raw.value) if raw.names is None else tuple(raw.names)
+def _names_of(raw: RawBatch, features: Columns) -> tuple[str, ...] | None:
+    if raw.names is not None:
+        return tuple(raw.names)
+    return column_names(features if distribute.is_sharded(features) else raw.value)
 
 
 def _origin_of_kept(raw: RawBatch) -> Origin | None:

@@ -1,0 +1,59 @@
+"""Points that live on the workers of an existing engine: Dask or Ray.
+
+One seam: an engine puts a collection into shards and lets functions run there (`Workers`);
+`ShardedPoints` is the batch that the rest of the package sees.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from centroids.distribute.dask import Dask
+from centroids.distribute.shard import Part
+from centroids.distribute.sharded_points import ShardedPoints
+from centroids.distribute.workers import Workers
+
+__all__ = ["Dask", "Part", "ShardedPoints", "is_collection", "is_sharded", "shard"]
+
+_ENGINES: dict[str, Callable[[], Any]] = {"dask": Dask}
+_COLLECTIONS = {"dask": ("Array", "DataFrame", "Series")}
+
+# One batch object is kept while someone uses it, so that a step does not move points.
+_known: weakref.WeakValueDictionary[Any, Workers] = weakref.WeakValueDictionary()
+
+
+def is_sharded(points: object) -> bool:
+    """Whether points are a ShardedPoints."""
+    return isinstance(points, ShardedPoints)
+
+
+def is_collection(kind: type) -> bool:
+    """Whether a type is one of an engine's collections, by its name: nothing is imported."""
+    return any(
+        _engine_of(base) is not None and base.__name__ in _COLLECTIONS[_engine_of(base) or ""]
+        for base in kind.__mro__
+    )
+
+
+def shard(collection: Any, convert: Callable[[Any], Any], engine: Any = None) -> ShardedPoints:
+    """A collection as a batch, whose points are in shards on workers.
+
+    Args:
+        collection: What `is_collection` knows.
+        convert: Makes [n, d] points of one of its blocks, on a worker.
+        engine: Where; None takes the current client of the collection's engine.
+    """
+    name = next(name for base in type(collection).__mro__ if (name := _engine_of(base)))
+    engine = engine or _ENGINES[name]()
+    key = (engine, engine.key_of(collection))
+    workers = _known.get(key)
+    if workers is None:
+        _known[key] = workers = engine.start(collection, convert)
+    return ShardedPoints(workers)
+
+
+def _engine_of(kind: type) -> str | None:
+    root = kind.__module__.partition(".")[0]
+    return root if root in _ENGINES else "dask" if root == "dask_expr" else None
