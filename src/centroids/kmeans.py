@@ -17,6 +17,7 @@ from centroids.clustering import InitialCenters
 from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig, WarmStartSettings
 from centroids.estimator.estimator import InputFunction
 from centroids.estimator.other_names import explain_other_names
+from centroids.estimator.predictions import Predictions
 from centroids.estimator.session_setup import check_restored
 from centroids.export.columns import Columns
 from centroids.export.tensorflow_checkpoint import (
@@ -180,7 +181,7 @@ class KMeansClustering(Estimator):
         """
         return cast("NDArray[Any]", self.get_variable_value(self.CLUSTERS))
 
-    def predict_cluster_index(self, input_fn: InputFunction) -> Iterator[np.int32]:
+    def predict_cluster_index(self, input_fn: InputFunction) -> Predictions:
         """Finds the index of the closest cluster center to each input point.
 
         Args:
@@ -194,7 +195,7 @@ class KMeansClustering(Estimator):
         """
         return self._predict_one(input_fn, self.CLUSTER_INDEX)
 
-    def transform(self, input_fn: InputFunction) -> Iterator[NDArray[Any]]:
+    def transform(self, input_fn: InputFunction) -> Predictions:
         """Transforms each input point to its distances to all cluster centers.
 
         Distances are squared Euclidean distances (scikit-learn's `transform` takes the root), or
@@ -321,10 +322,11 @@ class KMeansClustering(Estimator):
         checkpoint, _ = load_kmeans_from_tensorflow(path, None)
         return settings, checkpoint
 
-    def _predict_one(self, input_fn: InputFunction, key: str) -> Iterator[Any]:
+    def _predict_one(self, input_fn: InputFunction, key: str) -> Predictions:
         # By whole batches: a dict for every point would take ten times as long as the search.
         batches = self.predict(input_fn, predict_keys=[key], yield_single_examples=False)
-        return itertools.chain.from_iterable(batch[key] for batch in batches)
+        rows = itertools.chain.from_iterable(batch[key] for batch in batches)
+        return Predictions(rows, lambda: batches.collection[key])
 
 
 def _check_integer(name: str, value: object, lowest: int | None) -> int:

@@ -43,3 +43,101 @@ def test_full_batches(
     points = (points % 30_000).astype(dtype)
     alone = train(points, distance_metric=metric)
     assert_equal(alone, train(array(points, split), distance_metric=metric))
+
+
+def test_predictions_as_a_lazy_collection(
+    client: Any, points: NDArray[Any], split: tuple[int, ...]
+) -> None:
+    kmeans = train(points)
+    spread = array(points, split)
+    index = kmeans.predict_cluster_index(lambda: spread).collection
+    distances = kmeans.transform(lambda: (spread, None)).collection
+    assert (index.shape, index.dtype) == ((1000,), np.int32)
+    assert (distances.shape, distances.dtype) == ((1000, 7), np.float32)
+    assert index.chunks == (split,)
+    once = lambda: centroids.inputs.limit_epochs(points)  # noqa: E731
+    np.testing.assert_array_equal(index.compute(), list(kmeans.predict_cluster_index(once)))
+    np.testing.assert_array_equal(distances.compute(), list(kmeans.transform(once)))
+    both = kmeans.predict(lambda: spread).collection
+    assert sorted(both) == ["all_distances", "cluster_index"]
+
+
+def test_predictions_row_by_row(client: Any, points: NDArray[Any]) -> None:
+    kmeans, spread = train(points), array(points, (300, 0, 700))
+    rows = {
+        name: list(kmeans.predict_cluster_index(lambda p=p: centroids.inputs.limit_epochs(p)))
+        for name, p in (("alone", points), ("spread", spread))
+    }
+    assert rows["alone"] == rows["spread"]
+
+
+def test_evaluation_and_score(client: Any, points: NDArray[Any], split: tuple[int, ...]) -> None:
+    kmeans, spread = train(points), array(points, split)
+    assert kmeans.score(lambda: spread) == kmeans.score(lambda: points)
+    assert kmeans.evaluate(lambda: spread, steps=1) == kmeans.evaluate(lambda: points, steps=1)
+
+
+def test_data_frames(client: Any, points: NDArray[Any]) -> None:
+    import dask.dataframe
+    import pandas
+
+    frame = pandas.DataFrame(points, columns=list("dbca"), index=np.arange(1000) * 3)
+    spread = dask.dataframe.from_pandas(frame, npartitions=3, sort=False)
+    kmeans = train(spread)
+    assert_equal(kmeans, train(frame))
+    index = kmeans.predict_cluster_index(lambda: spread).collection
+    assert isinstance(index, dask.dataframe.Series)
+    expected = [
+        int(i)
+        for i in train(points).predict_cluster_index(lambda: centroids.inputs.limit_epochs(points))
+    ]
+    pandas.testing.assert_series_equal(
+        index.compute(), pandas.Series(expected, frame.index, np.int32, "cluster_index")
+    )
+    distances = kmeans.transform(lambda: spread).collection.compute()
+    assert distances.shape == (1000, 7) and distances.index.equals(frame.index)
+    with pytest.raises(ValueError, match="the columns"):
+        kmeans.train(lambda: spread[list("abcd")], steps=1)
+
+
+def test_points_are_loaded_once_and_do_not_move(
+    client: Any, points: NDArray[Any], tmp_path: Any
+) -> None:
+    import dask
+    import dask.array as da
+
+    def load(number: int) -> NDArray[Any]:
+        (tmp_path / f"{number}-{np.random.default_rng().integers(1 << 60)}").touch()
+        return points[number * 250 : number * 250 + 250]
+
+    blocks = [da.from_delayed(dask.delayed(load)(i), (250, 4), np.float32) for i in range(4)]
+    spread = da.concatenate(blocks)
+    assert_equal(train(spread, steps=5), train(points, steps=5))
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_without_a_client_the_collection_is_computed_once(points: NDArray[Any]) -> None:
+    assert_equal(train(array(points, (300, 700)), steps=3), train(points, steps=3))
+
+
+def test_mini_batches(client: Any, points: NDArray[Any], split: tuple[int, ...]) -> None:
+    def fit(x: Any, **arguments: Any) -> centroids.KMeansClustering:
+        kmeans = centroids.KMeansClustering(
+            7, initial_clusters=np.eye(7, 4) * 1000 + 1000, **arguments
+        )
+        input_fn = centroids.inputs.numpy_input_fn(x, batch_size=150, num_epochs=2, shuffle=True)
+        return kmeans.train(input_fn, steps=5).train(input_fn)
+
+    for more in ({}, {"mini_batch_steps_per_iteration": 3}):
+        assert_equal(fit(points, **more), fit(array(points, split), **more))
+
+
+def test_resuming_with_another_engine(points: NDArray[Any], client: Any, tmp_path: Any) -> None:
+    def fit(x: Any, steps: int) -> centroids.KMeansClustering:
+        return centroids.KMeansClustering(
+            7, tmp_path, initial_clusters=np.eye(7, 4) * 1000 + 1000, use_mini_batch=False
+        ).train(lambda: x, max_steps=steps)
+
+    fit(array(points, (1000,)), 2)
+    fit(points, 3)
+    assert_equal(fit(array(points, (200, 700, 100)), 6), train(points, steps=6))

@@ -15,7 +15,7 @@ from centroids.distribute.shard import Part
 from centroids.distribute.sharded_points import ShardedPoints
 from centroids.distribute.workers import Workers
 
-__all__ = ["Dask", "Part", "ShardedPoints", "is_collection", "is_sharded", "shard"]
+__all__ = ["Dask", "Part", "ShardedPoints", "is_collection", "is_sharded", "map_lazily", "shard"]
 
 _ENGINES: dict[str, Callable[[], Any]] = {"dask": Dask}
 _COLLECTIONS = {"dask": ("Array", "DataFrame", "Series")}
@@ -45,13 +45,27 @@ def shard(collection: Any, convert: Callable[[Any], Any], engine: Any = None) ->
         convert: Makes [n, d] points of one of its blocks, on a worker.
         engine: Where; None takes the current client of the collection's engine.
     """
-    name = next(name for base in type(collection).__mro__ if (name := _engine_of(base)))
-    engine = engine or _ENGINES[name]()
+    engine = engine or _engine_for(collection)
     key = (engine, engine.key_of(collection))
     workers = _known.get(key)
     if workers is None:
         _known[key] = workers = engine.start(collection, convert)
     return ShardedPoints(workers)
+
+
+def map_lazily(collection: Any, function: Callable[[Any], Any], name: str = "prediction") -> Any:
+    """A collection of what a function gives for each block of another one; nothing is computed.
+
+    Args:
+        collection: What `is_collection` knows.
+        function: Makes an array [m] or [m, k] of a block of m rows.
+        name: What a column [m] is called where columns have names.
+    """
+    return _engine_for(collection).map_lazily(collection, function, name)
+
+
+def _engine_for(collection: Any) -> Any:
+    return _ENGINES[next(name for base in type(collection).__mro__ if (name := _engine_of(base)))]()
 
 
 def _engine_of(kind: type) -> str | None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from centroids.distribute.shard import Shard, check_version, load
 from centroids.distribute.workers import Clock, LocalWorkers, ShardLost, Workers
 
@@ -37,6 +39,21 @@ class Dask:
         from dask.base import tokenize
 
         return id(self.client or _current_client()), tokenize(collection)
+
+    def map_lazily(self, collection: Any, function: Callable[[Any], Any], name: str) -> Any:
+        """A dask array of a dask array, a series or a data frame of a data frame or a series."""
+        if not hasattr(collection, "chunks"):
+            meta = _frame_of(collection._meta, function, name)
+            return collection.map_partitions(_frame_of, function, name, meta=meta)
+        if collection.ndim > 1 and collection.numblocks[1] > 1:
+            collection = collection.rechunk({1: -1})
+        if collection.ndim == 1:
+            collection = collection[:, None]
+        result = function(np.empty((0, collection.shape[1]), collection.dtype))
+        shape: dict[str, Any] = {"drop_axis": 1}
+        if result.ndim > 1:
+            shape = {"chunks": (collection.chunks[0], result.shape[1:])}
+        return collection.map_blocks(function, dtype=result.dtype, meta=result, **shape)
 
     def start(self, collection: Any, convert: Callable[[Any], Any]) -> Workers:
         """Puts a collection into shards on the workers.
@@ -205,7 +222,7 @@ class DaskWorkers(Workers):
             for number, future in list(waiting.items()):
                 if future.status == "finished":
                     del waiting[number]
-                elif future.status in ("error", "cancelled", "lost"):
+                elif future.status in ("error", "cancelled"):
                     _raise_for(number, future)
             if len(waiting) < before:
                 clock.restart()
@@ -234,6 +251,20 @@ class DaskWorkers(Workers):
                 f"the dask scheduler cannot be reached ({error}); start a cluster, and train "
                 "again: training goes on from the last checkpoint"
             ) from error
+
+
+def _frame_of(block: Any, function: Callable[[Any], Any], name: str) -> Any:
+    """What a function gives for a partition of a data frame or series, with its index."""
+    import pandas
+
+    if not len(block):
+        width = block.shape[1] if block.ndim > 1 else 1
+        values = function(np.empty((0, width)))
+    else:
+        values = function(block)
+    if values.ndim == 1:
+        return pandas.Series(values, block.index, name=name)
+    return pandas.DataFrame(values, block.index)
 
 
 def _version() -> str:
