@@ -1,5 +1,5 @@
 """k-means++ without any pruning, in float64 NumPy and in the order of additions that
-`native/include/centroids/seeding.h` promises: every number must be equal to the bit."""
+`native/api/seeding.h` promises: every number must be equal to the bit."""
 
 from __future__ import annotations
 

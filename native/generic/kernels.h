@@ -17,33 +17,33 @@ constexpr double unit_roundoff<double>() {
 static inline float square_root(float a) { return __builtin_sqrtf(a); }
 static inline double square_root(double a) { return __builtin_sqrt(a); }
 
-#include "eight.h"
-#include "tile.h"
+#include "generic/eight.h"
+#include "generic/tile.h"
 
-#include "best_two.h"
+#include "generic/best_two.h"
 
-#include "transpose.h"
+#include "generic/transpose.h"
 
-#include "assign_grid.h"
-#include "assign_lanes.h"
-#include "assign_panels.h"
-#include "distances.h"
-#include "row_sums.h"
+#include "generic/assign_grid.h"
+#include "generic/assign_lanes.h"
+#include "generic/assign_panels.h"
+#include "generic/distances.h"
+#include "generic/row_sums.h"
 
-#include "fingerprint.h"
+#include "generic/fingerprint.h"
 
-#include "groups_within.h"
+#include "generic/groups_within.h"
 
-#include "quantize_rows.h"
+#include "generic/quantize_rows.h"
 
-#include "filter.h"
-#include "filter_boxes.h"
+#include "generic/filter.h"
+#include "generic/filter_boxes.h"
 
-#include "candidate_bounds.h"
-#include "nearer_rows.h"
+#include "generic/candidate_bounds.h"
+#include "generic/nearer_rows.h"
 
-#include "convert_rows.h"
-#include "sparse_products.h"
+#include "generic/convert_rows.h"
+#include "generic/sparse_products.h"
 
 // rows x vectors: the tile; lane_vectors: registers of points in the points-in-lanes kernel.
 template <class V, int rows, int vectors, int lane_vectors>

@@ -1,7 +1,7 @@
 // AVX2 with FMA: 16 registers of 32 bytes. Fused multiply-add: 2 a cycle, latency 4 to 5, so at
 // least 10 independent sums are needed; the tiles keep 12, plus the centers and one broadcast. In
 // float64 that is 6 x 2, 15 of 16 registers; in float32 4 x 3, all 16, as wide as the filter's.
-#include "centroids/block_kernels.h"
+#include "isa/block_kernels.h"
 #include "isa/levels.h"
 
 #include <immintrin.h>

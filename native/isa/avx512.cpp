@@ -1,7 +1,7 @@
 // AVX-512 (F, BW, DQ, VL): 32 registers of 64 bytes. Fused multiply-add: 2 a cycle, latency 4, so
 // at least 8 independent sums are needed; the 8 x 3 tile keeps 24, plus 3 registers of centers and
 // one broadcast that folds into the multiply-add as a memory operand.
-#include "centroids/block_kernels.h"
+#include "isa/block_kernels.h"
 #include "isa/levels.h"
 
 #include <immintrin.h>

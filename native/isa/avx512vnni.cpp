@@ -1,7 +1,7 @@
 // AVX-512 with VNNI: one instruction multiplies 64 bytes by 64 bytes and adds them up in sixteen
 // int32 sums, four times the work of a float32 multiply-add at the same rate of 2 a cycle. It
 // carries the int8 filter; all else is as on the AVX-512 level.
-#include "centroids/block_kernels.h"
+#include "isa/block_kernels.h"
 #include "isa/levels.h"
 
 #include <immintrin.h>

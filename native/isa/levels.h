@@ -1,7 +1,7 @@
 // The instruction-set levels that this build may hold; cmake/isa.cmake decides which are compiled.
 #pragma once
 
-#include "centroids/block_kernels.h"
+#include "isa/block_kernels.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
 #define CENTROIDS_UNROLL _Pragma("GCC unroll 16")

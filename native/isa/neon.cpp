@@ -1,6 +1,6 @@
 // NEON (AArch64): 32 registers of 16 bytes. Fused multiply-add: 2 to 4 a cycle, latency 4; the
 // 6 x 4 tile keeps 24 sums, plus 4 registers of centers and one broadcast.
-#include "centroids/block_kernels.h"
+#include "isa/block_kernels.h"
 #include "isa/levels.h"
 
 #include <arm_neon.h>

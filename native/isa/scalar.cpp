@@ -1,6 +1,6 @@
 // Plain C++, one value a "register": runs anywhere, and is the level the others are tested against.
 // Product and sum are rounded apart (no fused multiply-add is assumed).
-#include "centroids/block_kernels.h"
+#include "isa/block_kernels.h"
 #include "isa/levels.h"
 
 #if defined(__SSE2__)

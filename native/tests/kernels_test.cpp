@@ -1,9 +1,9 @@
 // The kernels against plain loops, at every level of this machine, under the sanitizers: memory
 // errors and undefined behaviour show here, exactness is tested from Python.
-#include "centroids/dispatch.h"
-#include "centroids/kmeans.h"
-#include "centroids/seeding.h"
-#include "centroids/thread_pool.h"
+#include "runtime/dispatch.h"
+#include "api/kmeans.h"
+#include "api/seeding.h"
+#include "runtime/thread_pool.h"
 
 #include <atomic>
 #include <cmath>

@@ -1,5 +1,5 @@
 // The thread pool alone, for ThreadSanitizer: several callers at once, nested calls, exceptions.
-#include "centroids/thread_pool.h"
+#include "runtime/thread_pool.h"
 
 #include <atomic>
 #include <cstdio>

@@ -37,12 +37,12 @@ from centroids.estimator import (
 )
 from centroids.inputs import OutOfRangeError
 from centroids.kernels import num_threads, set_num_threads
-from centroids.kmeans import KMeansClustering
-from centroids.kmeans_model import (
+from centroids.kmeans import (
     COSINE_DISTANCE,
     KMEANS_PLUS_PLUS_INIT,
     RANDOM_INIT,
     SQUARED_EUCLIDEAN_DISTANCE,
+    KMeansClustering,
 )
 
 __version__ = "0.1.0"

@@ -120,7 +120,7 @@ def test_the_folder_that_one_is_in_is_not_moved(folder: Path) -> None:
 
 
 def test_a_folder_that_is_trained_into_is_not_moved(folder: Path) -> None:
-    from centroids.estimator.model_dir_lock import lock_model_dir
+    from centroids.checkpoints.lock import lock_model_dir
 
     with lock_model_dir(os.fspath(folder / "model")):
         assert "in use by another training" in run(folder, *FRESH, code=1).stderr

@@ -12,17 +12,16 @@ import numpy as np
 import pytest
 
 from centroids import KMeansClustering, RunConfig
+from centroids.checkpoints import checkpoint, verification
+from centroids.checkpoints.listing import Entry
 from centroids.cli.settings import Settings, write_settings
 from centroids.cli.verification import verify
 from centroids.estimator import (
     Condition,
     Estimator,
     Saver,
-    checkpoint,
-    verification,
     verify_model_dir,
 )
-from centroids.estimator.checkpoint_list import Entry
 from centroids.inputs import numpy_input_fn
 from tests.estimator.online_mean import batches, model_fn
 
@@ -126,7 +125,7 @@ def test_a_training_killed_between_its_two_writes_is_no_damage(folder: Path) -> 
 def test_a_checkpoint_that_a_training_deletes_meanwhile_is_not_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saver = Saver(str(tmp_path), "model.ckpt", RunConfig(keep_checkpoint_max=1))
+    saver = Saver(str(tmp_path), "model.ckpt", keep_checkpoint_max=1)
     saver.save(checkpoint.Checkpoint({"global_step": np.array(1)}))
     read, steps = verification.read_entry, iter([2, 3])
 

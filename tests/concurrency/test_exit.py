@@ -147,5 +147,5 @@ def test_a_program_ends_with_its_own_code(tmp_path: Path, name: str) -> None:
 
 
 def test_every_kernel_gives_up_the_gil_in_the_way_that_survives_the_end() -> None:
-    bindings = Path(__file__).parents[2] / "native" / "bindings.cpp"
+    bindings = Path(__file__).parents[2] / "native" / "api" / "bindings.cpp"
     assert "gil_scoped_release" not in bindings.read_text()  # aborts a process that ends

@@ -11,7 +11,7 @@ import pytest
 
 from centroids import KMeansClustering
 from centroids.inputs import limit_epochs
-from centroids.kmeans_variables import num_empty_clusters
+from centroids.kmeans.variables import num_empty_clusters
 
 MODES: dict[str, dict[str, Any]] = {
     "full": {"use_mini_batch": False},
@@ -22,7 +22,7 @@ ADVICE = "try fewer clusters, or a new model with other initial centers"
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    found = [record for record in caplog.records if record.name == "centroids.kmeans_hooks"]
+    found = [record for record in caplog.records if record.name == "centroids.kmeans.hooks"]
     assert all(record.levelno == logging.WARNING for record in found)
     return [record.getMessage() for record in found]
 

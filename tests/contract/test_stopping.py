@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from centroids import KMeansClustering
-from centroids.kmeans_variables import has_converged
+from centroids.kmeans.variables import has_converged
 from tests.oracle import Oracle
 
 METRICS = ["squared_euclidean", "cosine"]

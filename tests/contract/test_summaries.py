@@ -10,7 +10,7 @@ import pytest
 
 import centroids
 from centroids.clustering.state import ClusterState
-from centroids.kmeans_summaries import center_shift
+from centroids.kmeans.summaries import center_shift
 from tests.tensorboard_reader import Projector, accumulate, curve, histograms, sessions
 
 NUM_STEPS = 8

@@ -24,14 +24,15 @@ from centroids import (
     RunConfig,
     files,
 )
-from centroids.cli.points import read_columns
-from centroids.estimator import Checkpoint, Saver, checkpoint, load_latest, read_checkpoint
-from centroids.export import build_raw_serving_input_receiver_fn
-from centroids.export.array_files import write_npz
-from centroids.export.tensorflow_checkpoint import (
+from centroids.checkpoints import checkpoint
+from centroids.checkpoints.tensorflow import (
     find_tensorflow_checkpoint,
     open_tensorflow_checkpoint,
 )
+from centroids.cli.points import read_columns
+from centroids.estimator import Checkpoint, Saver, load_latest, read_checkpoint
+from centroids.export import build_raw_serving_input_receiver_fn
+from centroids.export.array_files import write_npz
 from centroids.inputs import limit_epochs
 
 POINTS = np.arange(16, dtype=np.float32).reshape(8, 2)
@@ -84,12 +85,12 @@ def test_a_list_that_names_a_file_of_another_program_does_not_delete_it(tmp_path
     """As lists of versions did that took such files for ours."""
     save_file({"embedding": np.ones(3, np.float32)}, tmp_path / "my-embeddings-3.safetensors")
     (tmp_path / "lfs-pointer-7.safetensors").write_text("version https://git-lfs.github.com\n")
-    Saver(str(tmp_path), "older", RunConfig()).save(state(1))
+    Saver(str(tmp_path), "older").save(state(1))
     lines = ['model_checkpoint_path: "older-1.safetensors"']
     for name in ("my-embeddings-3", "lfs-pointer-7", "older-1"):
         lines.append(f'all_model_checkpoint_paths: "{name}.safetensors"  # time=1.000')
     (tmp_path / "checkpoint").write_text("\n".join([*lines, ""]))
-    Saver(str(tmp_path), "model.ckpt", RunConfig(keep_checkpoint_max=1)).save(state(2))
+    Saver(str(tmp_path), "model.ckpt", keep_checkpoint_max=1).save(state(2))
     assert names(tmp_path) == {
         "checkpoint",
         "lfs-pointer-7.safetensors",
@@ -121,8 +122,8 @@ def test_without_its_list_a_folder_keeps_all_checkpoints(
 ) -> None:
     now = [1000.0]
     monkeypatch.setattr(time, "time", lambda: now[0])
-    config = RunConfig(keep_checkpoint_max=2, keep_checkpoint_every_n_hours=1)
-    saver = Saver(str(tmp_path), "model.ckpt", config)
+    config: Any = dict(keep_checkpoint_max=2, keep_checkpoint_every_n_hours=1)
+    saver = Saver(str(tmp_path), "model.ckpt", **config)
     for step in range(1, 8):
         now[0] += 1500
         saver.save(state(step))
@@ -135,7 +136,7 @@ def test_without_its_list_a_folder_keeps_all_checkpoints(
         listed.unlink()
     else:
         listed.write_bytes(b"" if damage == "empty" else content)
-    again = Saver(str(tmp_path), "model.ckpt", config)
+    again = Saver(str(tmp_path), "model.ckpt", **config)
     for step in range(8, 12):
         again.save(state(step))
     assert kept <= names(tmp_path)
@@ -146,7 +147,7 @@ def test_without_its_list_a_folder_keeps_all_checkpoints(
     }
     assert (damage == "flipped") == (tmp_path / "checkpoint.damaged").exists() or damage == "empty"
     # The next training still knows.
-    train_on = Saver(str(tmp_path), "model.ckpt", config)
+    train_on = Saver(str(tmp_path), "model.ckpt", **config)
     train_on.save(state(12))
     assert kept <= names(tmp_path)
 
@@ -170,7 +171,7 @@ def test_a_list_of_tensorflow_that_cannot_be_put_aside_stays(
     (tmp_path / "checkpoint").write_bytes(content)
     monkeypatch.setattr(files.os, "rename", rename)
     with pytest.raises(OSError, match=r"checkpoint\.tensorflow"):
-        Saver(str(tmp_path), "model.ckpt", RunConfig()).save(state(8))
+        Saver(str(tmp_path), "model.ckpt").save(state(8))
     assert (tmp_path / "checkpoint").read_bytes() == content
 
 
@@ -182,7 +183,7 @@ def test_what_is_put_aside_overwrites_nothing(tmp_path: Path, ending: str, conte
     (tmp_path / f"checkpoint.{ending}").write_text("mine")
     for number in (1, 2):
         (tmp_path / "checkpoint").write_text(content % number)
-        Saver(str(tmp_path), "model.ckpt", RunConfig()).save(state(number))
+        Saver(str(tmp_path), "model.ckpt").save(state(number))
     assert (tmp_path / f"checkpoint.{ending}").read_text() == "mine"
     assert (tmp_path / f"checkpoint.{ending}-2").read_text() == content % 1
     assert (tmp_path / f"checkpoint.{ending}-3").read_text() == content % 2
@@ -223,7 +224,7 @@ def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
 
 
 def test_checkpoints_of_another_name_are_known_by_their_bytes(tmp_path: Path) -> None:
-    Saver(str(tmp_path), "mine", RunConfig()).save(state(3))
+    Saver(str(tmp_path), "mine").save(state(3))
     (tmp_path / "checkpoint").unlink()
     assert step_of(tmp_path) == 3
     # With a damaged list one cannot know whose a torn file is: it stops a training.
@@ -235,7 +236,7 @@ def test_checkpoints_of_another_name_are_known_by_their_bytes(tmp_path: Path) ->
 
 def test_names_and_times_that_no_list_can_hold(tmp_path: Path) -> None:
     """They are not ours, though a copy of one of ours may have them."""
-    Saver(str(tmp_path), "model.ckpt", RunConfig()).save(state(4))
+    Saver(str(tmp_path), "model.ckpt").save(state(4))
     (tmp_path / "checkpoint").unlink()
     whole = (tmp_path / "model.ckpt-4.safetensors").read_bytes()
     odd = {os.fsdecode(b"caf\xe9-9.safetensors"), 'a"b-9.safetensors', "a\nb-9.safetensors"}
@@ -244,7 +245,7 @@ def test_names_and_times_that_no_list_can_hold(tmp_path: Path) -> None:
     (tmp_path / "copy-3.safetensors").write_bytes(whole)
     os.utime(tmp_path / "copy-3.safetensors", (-5, -5))
     for step in (5, 6):
-        Saver(str(tmp_path), "model.ckpt", RunConfig(keep_checkpoint_max=1)).save(state(step))
+        Saver(str(tmp_path), "model.ckpt", keep_checkpoint_max=1).save(state(step))
     assert names(tmp_path) == {
         *odd,
         "checkpoint",
@@ -491,12 +492,12 @@ def test_names_that_a_list_cannot_hold_are_refused(tmp_path: Path, name: Any) ->
     with pytest.raises(ValueError, match="checkpoint_basename must be a name of printable"):
         CheckpointSaverHook(str(tmp_path), save_steps=1, checkpoint_basename=name)
     with pytest.raises(ValueError, match="checkpoint_basename"):
-        Saver(str(tmp_path), name, RunConfig())
+        Saver(str(tmp_path), name)
 
 
 @pytest.mark.parametrize("name", ["it's", "größe (2)", "a-5", "x.safetensors"])
 def test_other_names_are_taken(tmp_path: Path, name: str) -> None:
-    saver = Saver(str(tmp_path), name, RunConfig(keep_checkpoint_max=1))
+    saver = Saver(str(tmp_path), name, keep_checkpoint_max=1)
     for step in (1, 2):
         saver.save(state(step))
     assert names(tmp_path) == {"checkpoint", f"{name}-2.safetensors"}

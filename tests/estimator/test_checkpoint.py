@@ -17,6 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from centroids.checkpoints import checkpoint
+from centroids.checkpoints import folder as checkpoint_folder
 from centroids.estimator import (
     Checkpoint,
     DamagedCheckpointError,
@@ -24,8 +26,6 @@ from centroids.estimator import (
     NewerCheckpointError,
     RunConfig,
     Saver,
-    checkpoint,
-    checkpoint_folder,
     latest_checkpoint,
     load_latest,
     read_checkpoint,
@@ -47,7 +47,7 @@ def state(step: int, value: float = 0.0) -> Checkpoint:
 
 
 def save_all(folder: Path | str, steps: Any, **config: Any) -> Saver:
-    saver = Saver(str(folder), "model.ckpt", RunConfig(**config))
+    saver = Saver(str(folder), "model.ckpt", **config)
     for step in steps:
         saver.save(state(step, float(step)))
     return saver
@@ -106,9 +106,10 @@ def test_any_damage_is_noticed(tmp_path_factory: pytest.TempPathFactory, data: A
 
 def test_equal_bytes_in_every_process() -> None:
     code = (
-        "import hashlib, numpy as np; from centroids.estimator import Checkpoint, checkpoint;"
+        "import hashlib, numpy as np; from centroids.checkpoints import checkpoint;"
         "v = {'b': np.zeros(3), 'a': np.ones(2), 'global_step': np.array(4)};"
-        "data = checkpoint.serialize(Checkpoint(v, {'k': 'v', 'l': 'w'}, {'x': 1, 'y': 2}));"
+        "state = checkpoint.Checkpoint(v, {'k': 'v', 'l': 'w'}, {'x': 1, 'y': 2});"
+        "data = checkpoint.serialize(state);"
         "print(hashlib.sha256(data).hexdigest())"
     )
     path = os.pathsep.join(entry for entry in sys.path if entry)
@@ -191,15 +192,15 @@ def test_retention_goes_on_in_a_new_process(tmp_path: Path) -> None:
 def test_keep_checkpoint_every_n_hours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr(time, "time", lambda: now[0])
-    config = RunConfig(keep_checkpoint_max=1, keep_checkpoint_every_n_hours=1)
-    saver = Saver(str(tmp_path), "model.ckpt", config)
+    config: Any = dict(keep_checkpoint_max=1, keep_checkpoint_every_n_hours=1)
+    saver = Saver(str(tmp_path), "model.ckpt", **config)
     for step in range(1, 8):
         now[0] += 1500
         saver.save(state(step))
     # Saved at 2500, 4000, ... 11500 s: the first after 4600, 8200 and 11800 s are kept for good.
     names = sorted(p.name for p in tmp_path.glob("*.safetensors"))
     assert names == [f"model.ckpt-{step}.safetensors" for step in (3, 5, 7)]
-    again = Saver(str(tmp_path), "model.ckpt", config)
+    again = Saver(str(tmp_path), "model.ckpt", **config)
     again.save(state(8))
     assert (tmp_path / "model.ckpt-3.safetensors").exists()
     assert not (tmp_path / "model.ckpt-7.safetensors").exists()
@@ -315,7 +316,7 @@ def test_a_file_that_a_training_deletes_meanwhile_is_no_damage(
 
 
 def test_unsavable_variable_names_the_types(tmp_path: Path) -> None:
-    saver = Saver(str(tmp_path), "model.ckpt", RunConfig())
+    saver = Saver(str(tmp_path), "model.ckpt")
     with pytest.raises(TypeError, match=r"a variable cannot be saved .*x: <U1"):
         saver.save(Checkpoint({"global_step": np.array(1), "x": np.array(["a"])}))
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from centroids.estimator.safetensors_file import parts_of
+from centroids.checkpoints.safetensors_file import parts_of
 
 
 def test_the_bytes_are_those_of_safetensors() -> None:

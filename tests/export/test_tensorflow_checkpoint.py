@@ -172,7 +172,7 @@ def test_another_model_is_refused_and_its_variables_named(tmp_path: Path, name: 
 
 def test_all_types_are_read() -> None:
     checkpoint = DATA / "all_types"
-    from centroids.export.tensorflow_checkpoint import open_tensorflow_checkpoint
+    from centroids.checkpoints.tensorflow import open_tensorflow_checkpoint
 
     with pytest.raises(ValueError, match=r"variable 'text' of .* is of type string"):
         open_tensorflow_checkpoint(checkpoint).read("text")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from centroids.estimator.checkpoint import DamagedCheckpointError
+from centroids.checkpoints.checkpoint import DamagedCheckpointError
 
 T = TypeVar("T")
 

@@ -15,15 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from centroids import KMeansClustering
-from centroids.estimator import NewerCheckpointError, RunConfig
-from centroids.estimator.checkpoint import (
+from centroids.checkpoints.checkpoint import (
     Checkpoint,
     DamagedCheckpointError,
     checksum,
     deserialize,
     serialize,
 )
-from centroids.estimator.checkpoint_folder import Saver, load_latest
+from centroids.checkpoints.folder import Saver, load_latest
+from centroids.estimator import NewerCheckpointError
 from tests.fuzz.damage import SLOW, damaged
 
 FAST = settings(max_examples=200)
@@ -254,7 +254,7 @@ def check_list(text: bytes, folder: Path) -> None:
             assert found is not None and found.global_step in (1, 2, 3)
         except DamagedCheckpointError as error:
             assert str(folder) in str(error)
-        Saver(str(folder), "model.ckpt", RunConfig(keep_checkpoint_max=1)).save(checkpoint_of(4))
+        Saver(str(folder), "model.ckpt", keep_checkpoint_max=1).save(checkpoint_of(4))
         latest = load_latest(str(folder))
     assert latest is not None and latest.global_step == 4
     assert (folder / "precious.txt").exists()

@@ -20,7 +20,7 @@ from centroids.export import (
 )
 from centroids.export.array_files import write_faiss, write_npy, write_npz
 from centroids.export.table_files import write_csv, write_parquet
-from centroids.kmeans_variables import COUNTS
+from centroids.kmeans.variables import COUNTS
 
 
 class Format(StrEnum):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import typer
 
+from centroids.checkpoints.lock import LOCK_FILE, lock_model_dir
 from centroids.estimator import load_latest
-from centroids.estimator.model_dir_lock import LOCK_FILE, lock_model_dir
 from centroids.files import sync_folder
 
 

@@ -8,17 +8,16 @@ from typing import Any
 
 import typer
 
-from centroids import RunConfig
+from centroids.checkpoints.lock import lock_model_dir
+from centroids.checkpoints.tensorflow import find_tensorflow_checkpoint
 from centroids.cli.inference import find_model
 from centroids.estimator import Saver
-from centroids.estimator.model_dir_lock import lock_model_dir
-from centroids.export.tensorflow_checkpoint import find_tensorflow_checkpoint
-from centroids.kmeans_from_tensorflow import (
+from centroids.kmeans.from_tensorflow import (
     ContradictionError,
     TrainingSettings,
     load_kmeans_from_tensorflow,
 )
-from centroids.kmeans_variables import CLUSTERS
+from centroids.kmeans.variables import CLUSTERS
 
 _STEPS_OPTION = "--mini-batch-steps-per-iteration"
 
@@ -52,7 +51,7 @@ def import_model(
     new.mkdir(parents=True, exist_ok=True)
     with lock_model_dir(str(new)):
         _check_free(new)  # a training may have ended just now
-        Saver(str(new), "model.ckpt", RunConfig()).save(model)
+        Saver(str(new), "model.ckpt").save(model)
     centers = model.variables[CLUSTERS]
     typer.echo(
         f"Imported {len(centers):,} clusters of {centers.shape[1]:,} dimensions, "

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from centroids import KMeansClustering, ProgressBarHook
+from centroids.checkpoints.tensorflow import find_tensorflow_checkpoint
 from centroids.cli.fresh import newest_aside
 from centroids.cli.numbers import show_number
 from centroids.cli.points import ENDINGS, find_points
@@ -18,7 +19,6 @@ from centroids.cli.predictions import (
 )
 from centroids.cli.text_options import GivenText
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
-from centroids.export.tensorflow_checkpoint import find_tensorflow_checkpoint
 from centroids.inputs.bad_rows import BadRows
 
 _BATCH_SIZE = 1 << 14

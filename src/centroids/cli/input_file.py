@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from centroids.checkpoints.checkpoint import UNKNOWN_POSITION
 from centroids.estimator import Checkpoint
-from centroids.estimator.checkpoint import UNKNOWN_POSITION
 from centroids.files import open_regular
 
 _BLOCK_BYTES = 1 << 18

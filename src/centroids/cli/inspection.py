@@ -23,7 +23,7 @@ from centroids.cli.words import Words
 from centroids.estimator import Checkpoint
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.file import is_text_file
-from centroids.kmeans_variables import CLUSTERS, COUNTS, UPDATE_IN_STEPS
+from centroids.kmeans.variables import CLUSTERS, COUNTS, UPDATE_IN_STEPS
 
 _BAR_WIDTH = 40
 _NUM_BARS = 10

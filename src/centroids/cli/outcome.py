@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from centroids import SessionRunArgs, SessionRunHook
 from centroids.cli.numbers import show_number
 from centroids.cli.settings import Settings
-from centroids.kmeans_summaries import CLUSTER_SIZES
-from centroids.kmeans_variables import COUNTS, has_converged
+from centroids.kmeans.summaries import CLUSTER_SIZES
+from centroids.kmeans.variables import COUNTS, has_converged
 
 _LAST_BATCHES = 100
 

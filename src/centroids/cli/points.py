@@ -18,10 +18,10 @@ from centroids.cli.text_options import GivenText, with_kept
 from centroids.inputs import TextFormat, file_input_fn, open_stream
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.csv_layout import choose_columns, columns_of_words, detect_layout
 from centroids.inputs.file import is_text_file
 from centroids.inputs.npy import NpyFile
 from centroids.inputs.stream import BatchStream, check_finite_rows
+from centroids.inputs.text.csv_layout import choose_columns, columns_of_words, detect_layout
 from centroids.kernels import check_points
 
 Columns = Sequence[str | int] | None

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from centroids.checkpoints.folder import find_entries
 from centroids.cli.input_file import InputFile
 from centroids.estimator import Checkpoint
-from centroids.estimator.checkpoint_folder import find_entries
 from centroids.files import read_regular, replace_file
 from centroids.inputs import TextFormat
 

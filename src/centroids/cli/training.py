@@ -104,7 +104,7 @@ class _Run:
         saver = _SettingsSaver(plan.model_dir, settings)
         try:
             # The last lines of the command tell of empty clusters.
-            with saver, without_log_of("centroids.kmeans_hooks"):
+            with saver, without_log_of("centroids.kmeans.hooks"):
                 self.model.train(
                     self.input_fn,
                     hooks=[

@@ -25,7 +25,7 @@ from centroids.estimator import (
     verify_model_dir,
 )
 from centroids.estimator.session_setup import check_restored
-from centroids.kmeans_variables import CLUSTERS
+from centroids.kmeans.variables import CLUSTERS
 
 
 def verify(model_dir: Path) -> bool:

@@ -1,17 +1,18 @@
 """The Estimator runtime: it knows nothing of k-means, and any model can use it."""
 
-from centroids.checkpoint_names import DamagedCheckpointError, NewerCheckpointError
-from centroids.estimator.checkpoint import Checkpoint
-from centroids.estimator.checkpoint_folder import (
+from centroids.checkpoints.checkpoint import Checkpoint
+from centroids.checkpoints.folder import (
     Saver,
     latest_checkpoint,
     load_latest,
     read_checkpoint,
 )
-from centroids.estimator.display_hooks import ProfilerHook, ProgressBarHook
+from centroids.checkpoints.lock import ModelDirBusyError, ModelDirLostError
+from centroids.checkpoints.names import DamagedCheckpointError, NewerCheckpointError
+from centroids.checkpoints.verification import Condition, Verdict, verify_model_dir
 from centroids.estimator.estimator import Estimator
 from centroids.estimator.exporters import Exporter, FinalExporter, LatestExporter
-from centroids.estimator.hooks import (
+from centroids.estimator.hooks.basic import (
     FinalOpsHook,
     GlobalStepWaiterHook,
     LoggingTensorHook,
@@ -20,23 +21,26 @@ from centroids.estimator.hooks import (
     StepCounterHook,
     StopAtStepHook,
 )
-from centroids.estimator.hparams import HParamsHook
-from centroids.estimator.metrics import Mean, Metric, Ratio, Sum
-from centroids.estimator.model_dir_lock import ModelDirBusyError, ModelDirLostError
-from centroids.estimator.projector import ProjectorHook, write_projector
-from centroids.estimator.run_config import RunConfig
-from centroids.estimator.saver_hooks import (
-    CheckpointSaverHook,
-    CheckpointSaverListener,
-)
-from centroids.estimator.session import Session
-from centroids.estimator.session_run_hook import (
+from centroids.estimator.hooks.display import ProfilerHook, ProgressBarHook
+from centroids.estimator.hooks.event_files import EventWriter
+from centroids.estimator.hooks.hparams import HParamsHook
+from centroids.estimator.hooks.projector import ProjectorHook, write_projector
+from centroids.estimator.hooks.protocol import (
     Coordinator,
     SessionRunArgs,
     SessionRunContext,
     SessionRunHook,
     SessionRunValues,
 )
+from centroids.estimator.hooks.saving import (
+    CheckpointSaverHook,
+    CheckpointSaverListener,
+)
+from centroids.estimator.hooks.summaries import SummarySaverHook
+from centroids.estimator.hooks.timer import SecondOrStepTimer
+from centroids.estimator.metrics import Mean, Metric, Ratio, Sum
+from centroids.estimator.run_config import RunConfig
+from centroids.estimator.session import Session
 from centroids.estimator.spec import (
     Batch,
     BatchFunction,
@@ -47,11 +51,7 @@ from centroids.estimator.spec import (
     describe,
 )
 from centroids.estimator.stop_signals import TrainingInterruptedError
-from centroids.estimator.summary import EventWriter
-from centroids.estimator.summary_hook import SummarySaverHook
-from centroids.estimator.timer import SecondOrStepTimer
 from centroids.estimator.train_and_evaluate import EvalSpec, TrainSpec, train_and_evaluate
-from centroids.estimator.verification import Condition, Verdict, verify_model_dir
 from centroids.estimator.warm_start import WarmStartSettings
 
 __all__ = [

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from centroids.estimator.model_dir_lock import ModelDirLostError
+from centroids.checkpoints.lock import ModelDirLostError
 from centroids.estimator.run_config import RunConfig
 from centroids.files import make_folders
 

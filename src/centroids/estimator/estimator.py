@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Self
 
+from centroids.checkpoints.checkpoint import Checkpoint
+from centroids.checkpoints.lock import lock_model_dir
 from centroids.estimator import endless
 from centroids.estimator.arguments import (
     check_count,
@@ -17,22 +19,20 @@ from centroids.estimator.arguments import (
     merge_model_dir,
     prepared_model_dir,
 )
-from centroids.estimator.checkpoint import Checkpoint
-from centroids.estimator.default_hooks import may_stop
 from centroids.estimator.exporting import check_receiver_fn, export_saved_model
-from centroids.estimator.hooks import StopAfterNumBatchesHook, StopAtStepHook
+from centroids.estimator.hooks.basic import StopAfterNumBatchesHook, StopAtStepHook
+from centroids.estimator.hooks.defaults import may_stop
+from centroids.estimator.hooks.protocol import SessionRunHook, check_hooks
+from centroids.estimator.hooks.saving import CheckpointSaverListener, check_listeners
 from centroids.estimator.inference import (
     evaluate_batches,
     predict_batches,
     write_evaluation,
 )
-from centroids.estimator.model_dir_lock import lock_model_dir
 from centroids.estimator.model_folder import ModelFolder
 from centroids.estimator.model_function import ModelFunction
 from centroids.estimator.predictions import Predictions, lazy_predictions
 from centroids.estimator.run_config import RunConfig
-from centroids.estimator.saver_hooks import CheckpointSaverListener, check_listeners
-from centroids.estimator.session_run_hook import SessionRunHook, check_hooks
 from centroids.estimator.session_setup import BatchQueue, check_restored, position_to_resume
 from centroids.estimator.spec import EstimatorSpec, ModeKeys
 from centroids.estimator.stop_signals import StopSignals

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from centroids.estimator.checkpoint import Checkpoint
+from centroids.checkpoints.checkpoint import Checkpoint
+from centroids.estimator.hooks.event_files import EventWriter
+from centroids.estimator.hooks.protocol import SessionRunArgs, SessionRunHook, check_hooks
 from centroids.estimator.metrics import Mean
 from centroids.estimator.predictions import predictions_to_fetch, single_examples
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session import Fetches, MonitoredSession
-from centroids.estimator.session_run_hook import SessionRunArgs, SessionRunHook, check_hooks
 from centroids.estimator.session_setup import BatchQueue, create_session
 from centroids.estimator.spec import EstimatorSpec
-from centroids.estimator.summary import EventWriter
 from centroids.files import find_link
 
 logger = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from centroids.checkpoints.checkpoint import Checkpoint
+from centroids.checkpoints.folder import load_latest, read_checkpoint
 from centroids.estimator.arguments import check_evaluation_name, check_model_dir
-from centroids.estimator.checkpoint import Checkpoint
-from centroids.estimator.checkpoint_folder import load_latest, read_checkpoint
 from centroids.estimator.inference import evaluation_folder
 from centroids.estimator.pickling import (
     check_folder_is_there,

@@ -12,7 +12,7 @@ import logging
 import os
 import tempfile
 
-from centroids.checkpoint_names import SUFFIX
+from centroids.checkpoints.names import SUFFIX
 from centroids.files import write_atomically
 
 logger = logging.getLogger(__name__)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from centroids import distribute
 from centroids.bad_row import BadRowError
 from centroids.estimator.spec import Batch, EstimatorSpec, Variables
+from centroids.inputs.collections import map_collection
 from centroids.inputs.convert import convert_features
 
 
@@ -67,20 +67,13 @@ def lazy_predictions(
         variables: Those that are restored.
         keys: Which predictions; None takes all.
     """
-    collection = returned[0] if isinstance(returned, tuple) else returned
-    if not distribute.is_collection(type(collection)):
-        raise TypeError(
-            "there is a collection of predictions only where input_fn returns one (a dask array or "
-            f"data frame, a Ray Dataset), but it returned {type(collection).__name__}; iterate over "
-            "the predictions instead"
-        )
     wanted = predictions_to_fetch(spec, keys)
-    if isinstance(wanted, str):
-        return distribute.map_lazily(collection, BlockFunction(spec.predictions, variables))
-    assert isinstance(spec.predictions, Mapping)
-    functions = {key: BlockFunction(spec.predictions[key], variables) for key in wanted}
+    predictions = spec.predictions
+    if not isinstance(predictions, Mapping):
+        return map_collection(returned, BlockFunction(predictions, variables), "prediction")
     return {
-        key: distribute.map_lazily(collection, function, key) for key, function in functions.items()
+        key: map_collection(returned, BlockFunction(predictions[key], variables), key)
+        for key in wanted
     }
 
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from centroids.bad_row import BadRowError
-from centroids.estimator.checkpoint import Checkpoint
-from centroids.estimator.metrics import Metric
-from centroids.estimator.model_dir_lock import ModelDirLock
-from centroids.estimator.run_config import RunConfig
-from centroids.estimator.session_run_hook import (
+from centroids.checkpoints.checkpoint import Checkpoint
+from centroids.checkpoints.lock import ModelDirLock
+from centroids.estimator.hooks.protocol import (
     Coordinator,
     SessionRunArgs,
     SessionRunContext,
     SessionRunHook,
     SessionRunValues,
 )
+from centroids.estimator.metrics import Metric
+from centroids.estimator.run_config import RunConfig
 from centroids.estimator.spec import (
     Batch,
     BatchFunction,

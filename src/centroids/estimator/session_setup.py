@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.bad_row import BadRowError
-from centroids.checkpoint_names import DamagedCheckpointError
-from centroids.estimator.checkpoint import UNKNOWN_POSITION, Checkpoint
+from centroids.checkpoints.checkpoint import UNKNOWN_POSITION, Checkpoint
+from centroids.checkpoints.names import DamagedCheckpointError
 from centroids.estimator.endless import RepeatWatch
 from centroids.estimator.metrics import Metric
 from centroids.estimator.run_config import RunConfig

@@ -10,8 +10,8 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.estimator.hooks.protocol import SessionRunHook, check_hooks
 from centroids.estimator.metrics import Metric
-from centroids.estimator.session_run_hook import SessionRunHook, check_hooks
 from centroids.export.outputs import DEFAULT_SERVING_SIGNATURE_DEF_KEY, PredictOutput
 
 Variables = MutableMapping[str, NDArray[Any]]

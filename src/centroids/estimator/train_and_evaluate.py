@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from centroids.estimator.arguments import check_count, check_evaluation_name, check_input_fn
 from centroids.estimator.estimator import Estimator
 from centroids.estimator.exporters import Exporter
-from centroids.estimator.saver_hooks import CheckpointSaverListener
-from centroids.estimator.session_run_hook import (
+from centroids.estimator.hooks.protocol import (
     Coordinator,
     SessionRunArgs,
     SessionRunContext,
@@ -23,6 +22,7 @@ from centroids.estimator.session_run_hook import (
     SessionRunValues,
     check_hooks,
 )
+from centroids.estimator.hooks.saving import CheckpointSaverListener
 from centroids.files import find_link
 
 if TYPE_CHECKING:

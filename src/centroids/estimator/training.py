@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from centroids.checkpoints.checkpoint import Checkpoint
+from centroids.checkpoints.folder import remove_beginning
+from centroids.checkpoints.lock import ModelDirLock
 from centroids.estimator import endless
-from centroids.estimator.checkpoint import Checkpoint
-from centroids.estimator.checkpoint_folder import remove_beginning
-from centroids.estimator.default_hooks import may_stop, takes_part_in_steps, training_hooks
-from centroids.estimator.model_dir_lock import ModelDirLock
+from centroids.estimator.hooks.defaults import may_stop, takes_part_in_steps, training_hooks
+from centroids.estimator.hooks.protocol import SessionRunArgs, SessionRunHook
+from centroids.estimator.hooks.saving import CheckpointSaverListener
 from centroids.estimator.model_function import ModelFunction
 from centroids.estimator.run_config import RunConfig
-from centroids.estimator.saver_hooks import CheckpointSaverListener
 from centroids.estimator.session import Fetches, MonitoredSession, Session
-from centroids.estimator.session_run_hook import SessionRunArgs, SessionRunHook
 from centroids.estimator.session_setup import BatchQueue, create_session
 from centroids.estimator.spec import EstimatorSpec, ModeKeys, Variables
 from centroids.estimator.stop_signals import StopSignals

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.estimator.checkpoint import Checkpoint
+from centroids.checkpoints.checkpoint import Checkpoint
 from centroids.estimator.spec import EstimatorSpec, find_name
 
 logger = logging.getLogger(__name__)

@@ -1,5 +1,6 @@
 """Trained models as files that other programs serve, and from the files of other programs."""
 
+from centroids.checkpoints.tensorflow import load_tensorflow_checkpoint
 from centroids.export.graph import Tensor, cast, constant, matmul, operation, placeholder
 from centroids.export.outputs import DEFAULT_SERVING_SIGNATURE_DEF_KEY, PredictOutput
 from centroids.export.receivers import (
@@ -11,7 +12,6 @@ from centroids.export.receivers import (
     build_raw_serving_input_receiver_fn,
     parse_example,
 )
-from centroids.export.tensorflow_checkpoint import load_tensorflow_checkpoint
 
 __all__ = [
     "DEFAULT_SERVING_SIGNATURE_DEF_KEY",

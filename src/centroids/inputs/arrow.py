@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.inputs.text_format import say_columns
+from centroids.inputs.text.text_format import say_columns
 
 
 def import_arrow(module: str = "pyarrow") -> Any:

@@ -14,13 +14,13 @@ from numpy.typing import DTypeLike
 
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.csv_file import csv_input_fn
 from centroids.inputs.file_kinds import packed_kind
 from centroids.inputs.npy import npy_input_fn
 from centroids.inputs.parquet import parquet_input_fn
+from centroids.inputs.records.tfrecord import tfrecord_input_fn
 from centroids.inputs.source import Source
-from centroids.inputs.text_format import TextFormat
-from centroids.inputs.tfrecord import tfrecord_input_fn
+from centroids.inputs.text.csv_file import csv_input_fn
+from centroids.inputs.text.text_format import TextFormat
 
 _TEXT_ENDINGS = (".csv", ".tsv", ".txt")
 _TFRECORD = re.compile(r".*\.tfrecords?(\.gz|\.gzip|\.zlib|-\d+-of-\d+)*", re.IGNORECASE)

@@ -11,8 +11,8 @@ import numpy as np
 
 from centroids.inputs.arrow import check_different_names
 from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.csv_header import is_unnamed
 from centroids.inputs.memory import ArraySource, numpy_input_fn
+from centroids.inputs.text.csv_header import is_unnamed
 
 logger = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from centroids.inputs.arrow import (
     matrix_of_table,
 )
 from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.csv_header import is_unnamed
 from centroids.inputs.source import Position
+from centroids.inputs.text.csv_header import is_unnamed
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading, join_pieces
 
 _INDEX_NAME = re.compile(r"__index_level_\d+__")  # of an index without a name

@@ -21,7 +21,7 @@ else:
     Sparse = Any
     Points = Any
 
-# The order is that of ElementType in native/include/centroids/rows.h.
+# The order is that of ElementType in native/api/rows.h.
 _ELEMENT_TYPES = {
     name: code
     for code, name in enumerate(

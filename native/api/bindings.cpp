@@ -1,0 +1,209 @@
+// The only file that knows Python, with unlocked.h. Shapes and types are checked in
+// centroids/kernels; what arrives here is trusted. The GIL is released in every kernel.
+#include "isa/block_kernels.h"
+#include "runtime/dispatch.h"
+#include "runtime/float_mode.h"
+#include "api/kmeans.h"
+#include "api/seeding.h"
+#include "runtime/thread_pool.h"
+#include "api/unlocked.h"
+
+#include <algorithm>
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using namespace centroids;
+
+namespace {
+
+// What surrounds each kernel.
+struct KernelCall {
+    Unlocked unlocked;
+    FloatMode mode;
+};
+
+using AnyArray = nb::ndarray<nb::ro, nb::device::cpu>;
+template <class T>
+using In = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Out = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+
+DenseRows dense_rows(const AnyArray& points, int type, bool normalize) {
+    return {points.data(),    static_cast<ElementType>(type),
+            points.shape(0),  points.shape(1),
+            points.stride(0), points.stride(1),
+            normalize};
+}
+
+template <class T>
+Centers<T> make_centers(const In<T>& centers, const std::optional<In<double>>& penalties,
+                        const std::optional<In<double>>& units) {
+    return {centers.data(), centers.shape(0), penalties ? penalties->data() : nullptr,
+            units ? units->data() : nullptr};
+}
+
+Update make_update(std::optional<Out<double>>& sums, std::optional<Out<std::int64_t>>& counts,
+                   std::optional<Out<double>>& inertia) {
+    return {sums ? sums->data() : nullptr, counts ? counts->data() : nullptr,
+            inertia ? inertia->data() : nullptr};
+}
+
+// num_rows: that room was made for. Another thread may have given the matrix other arrays.
+SparseRows sparse_rows(const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,
+                       std::size_t num_rows, std::size_t dimensions, bool normalize) {
+    if (row_starts.shape(0) != num_rows + 1) throw_changed();
+    return {values.data(),     values.itemsize() == 4 ? ElementType::float32 : ElementType::float64,
+            columns.data(),    columns.itemsize() == 8,
+            row_starts.data(), row_starts.itemsize() == 8,
+            num_rows,          std::min(values.shape(0), columns.shape(0)),
+            dimensions,        normalize};
+}
+
+// Keeps the points alive.
+template <class T>
+struct SeedingOfArray {
+    AnyArray points;
+    Seeding<T> seeding;
+};
+
+template <class T>
+void bind_seeding(nb::module_& m, const char* name) {
+    using Bound = SeedingOfArray<T>;
+    nb::class_<Bound>(m, name)
+        .def(
+            "__init__",
+            [](Bound* self, const AnyArray& points, int type, bool normalize) {
+                const DenseRows rows = dense_rows(points, type, normalize);
+                const KernelCall call;
+                new (self) Bound{points, Seeding<T>(rows)};
+            },
+            "points"_a, "type"_a, "normalize"_a)
+        .def(
+            "start",
+            [](Bound& self, std::size_t center, Out<double> closest, Out<double> block_sums) {
+                const KernelCall call;
+                return self.seeding.start(center, closest.data(), block_sums.data());
+            },
+            "center"_a, "closest"_a.noconvert(), "block_sums"_a.noconvert())
+        .def(
+            "add_best",
+            [](Bound& self, const In<std::int64_t>& candidates, Out<double> closest,
+               Out<double> block_sums) {
+                const KernelCall call;
+                return self.seeding.add_best(candidates.data(), candidates.shape(0), closest.data(),
+                                             block_sums.data());
+            },
+            "candidates"_a.noconvert(), "closest"_a.noconvert(), "block_sums"_a.noconvert());
+}
+
+template <class T>
+void bind_kernels(nb::module_& m) {
+    m.def(
+        "assign",
+        [](const AnyArray& points, int type, bool normalize, const In<T>& centers,
+           std::optional<In<double>> penalties, std::optional<In<double>> units,
+           std::optional<Out<std::int32_t>> cluster_index, std::optional<Out<double>> sums,
+           std::optional<Out<std::int64_t>> counts, std::optional<Out<double>> inertia, int search,
+           std::size_t block_rows, AssignmentMemory* memory) {
+            const DenseRows rows = dense_rows(points, type, normalize);
+            const Centers<T> given = make_centers<T>(centers, penalties, units);
+            const Update update = make_update(sums, counts, inertia);
+            Report report{};
+            std::int64_t bad_row;
+            {
+                const KernelCall call;
+                bad_row =
+                    assign<T>(rows, given, cluster_index ? cluster_index->data() : nullptr, update,
+                              Tuning{static_cast<Search>(search), block_rows}, memory, &report);
+            }
+            return nb::make_tuple(bad_row, static_cast<int>(report.search), report.with_bounds,
+                                  report.rows, report.questioned, report.panels, report.compared);
+        },
+        "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
+        "units"_a.none(), "cluster_index"_a.none(), "sums"_a.none(), "counts"_a.none(),
+        "inertia"_a.none(), "search"_a, "block_rows"_a, "memory"_a.none());
+    m.def(
+        "all_distances",
+        [](const AnyArray& points, int type, bool normalize, const In<T>& centers,
+           std::optional<In<double>> penalties, std::optional<In<double>> units, Out<T> distances) {
+            const DenseRows rows = dense_rows(points, type, normalize);
+            const Centers<T> given = make_centers<T>(centers, penalties, units);
+            const KernelCall call;
+            return all_distances<T>(rows, given, distances.data());
+        },
+        "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
+        "units"_a.none(), "distances"_a.noconvert());
+    m.def(
+        "assign_sparse",
+        [](const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,
+           bool normalize, const In<T>& centers, std::optional<In<double>> penalties,
+           std::optional<In<double>> units, Out<std::int32_t> cluster_index,
+           std::optional<Out<double>> sums, std::optional<Out<std::int64_t>> counts,
+           std::optional<Out<double>> inertia) {
+            const SparseRows rows = sparse_rows(values, columns, row_starts, cluster_index.shape(0),
+                                                centers.shape(1), normalize);
+            const Centers<T> given = make_centers<T>(centers, penalties, units);
+            const Update update = make_update(sums, counts, inertia);
+            const KernelCall call;
+            return assign_sparse<T>(rows, given, cluster_index.data(), update);
+        },
+        "values"_a, "columns"_a, "row_starts"_a, "normalize"_a, "centers"_a.noconvert(),
+        "penalties"_a.none(), "units"_a.none(), "cluster_index"_a.noconvert(), "sums"_a.none(),
+        "counts"_a.none(), "inertia"_a.none());
+    m.def(
+        "all_distances_sparse",
+        [](const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,
+           bool normalize, const In<T>& centers, std::optional<In<double>> penalties,
+           std::optional<In<double>> units, Out<T> distances) {
+            const SparseRows rows = sparse_rows(values, columns, row_starts, distances.shape(0),
+                                                centers.shape(1), normalize);
+            const Centers<T> given = make_centers<T>(centers, penalties, units);
+            const KernelCall call;
+            return all_distances_sparse<T>(rows, given, distances.data());
+        },
+        "values"_a, "columns"_a, "row_starts"_a, "normalize"_a, "centers"_a.noconvert(),
+        "penalties"_a.none(), "units"_a.none(), "distances"_a.noconvert());
+}
+
+} // namespace
+
+NB_MODULE(_native, m) {
+    nb::class_<AssignmentMemory>(m, "AssignmentMemory").def(nb::init<>());
+    bind_kernels<float>(m);
+    bind_kernels<double>(m);
+    bind_seeding<float>(m, "SeedingFloat32");
+    bind_seeding<double>(m, "SeedingFloat64");
+    m.def(
+        "find_nonfinite",
+        [](const AnyArray& points,
+           int type) -> std::optional<std::pair<std::int64_t, std::int64_t>> {
+            const DenseRows rows = dense_rows(points, type, false);
+            std::int64_t row = -1, column = -1;
+            const KernelCall call;
+            if (!find_nonfinite(rows, &row, &column)) return std::nullopt;
+            return std::pair{row, column};
+        },
+        "points"_a, "type"_a);
+    m.attr("SAMPLING_BLOCK") = sampling_block;
+    m.def("compiled_levels", &compiled_levels);
+    m.def("supported_levels", &supported_levels);
+    m.def("current_level", [] { return std::string(current_level().name); });
+    m.def("set_level", &set_level, "name"_a);
+    m.def("fingerprint_keys", [] {
+        const FingerprintKeys& keys = fingerprint_keys();
+        std::vector<std::uint64_t> all(std::begin(keys.products), std::end(keys.products));
+        all.push_back(keys.powers);
+        return all;
+    });
+    m.def("enter_float_mode", &FloatMode::enter);
+    m.def("leave_float_mode", &FloatMode::leave, "before"_a);
+    m.def("num_threads", &num_threads);
+    m.def("default_num_threads", &default_num_threads, "root"_a = "");
+    m.def("set_num_threads", &set_num_threads, "count"_a);
+}

@@ -1,0 +1,246 @@
+// The boundary between baseline code and the code compiled for one instruction set.
+// Only plain pointers, sizes and the structs below cross it: an inline function of the standard
+// library that were compiled with AVX-512 and merged by the linker would crash older processors.
+#pragma once
+
+#include "api/rows.h"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace centroids {
+
+// Centers prepared for one call. `shift` moves points and centers near the origin, which is what
+// keeps |c|^2 - 2xc free of cancellation far from it.
+template <class T>
+struct PackedCenters {
+    std::size_t num_centers;
+    std::size_t dimensions;
+    std::size_t num_panels;
+    const T* panels;         // [num_panels][dimensions][panel_width], values -2 (c - shift)
+    const T* panel_norms;    // [num_panels * panel_width], |c - shift|^2, +inf in the padding
+    const T* weights;        // [num_centers][dimensions], values -2 (c - shift)
+    const T* norms;          // [num_centers], |c - shift|^2
+    const T* shift;          // [dimensions]
+    const T* centers;        // [num_centers][dimensions], as given
+    const double* penalties; // [num_centers], added to a squared distance; null when all are zero
+    // Of x = point - shift: the two lowest scores are told apart where their gap is above
+    // reach_fixed + reach_by_norm |x| + reach_by_square |x|^2, and |x|^2 not above largest_square.
+    T reach_fixed, reach_by_norm, reach_by_square, largest_square;
+};
+
+// Per-row outcome of the fast pass over one block.
+template <class T>
+struct BlockResult {
+    std::int32_t* cluster_index; // OUT [rows]
+    T* threshold;                // OUT [rows], scores up to here may be the true minimum
+    unsigned char* uncertain;    // OUT [rows], 1 where rounding could have changed the arg-min
+};
+
+// Centers as the filter reads them, in panels of `panel_width`. With a center's bytes q' and scale
+// s', and w = c - shift:
+template <class T>
+struct FilterCenters {
+    std::size_t dimensions;
+    const void* panels; // floats: [num_panels][dimensions][width], -2 w;
+                        // bytes: [num_panels][dimensions / 4][width][4], q'
+    const T* norms;     // [num_panels * width], |w|^2, +inf in the padding
+    // Only for bytes, [num_panels * width] each:
+    const std::int32_t* starts; // -(largest_byte + 1) sum q'
+    const T* scales;            // -2 s'
+    const T* losses;            // -2 |w - s' q'|, rounded down
+    const T* sizes;             // -2 |s' q'|, rounded down
+};
+
+// What the filter needs to know of a row t = x - shift.
+template <class T>
+struct RowFacts {
+    T scale, squares, norm, error; // t ~ scale q; |t|^2; upper bounds of |t| and |t - scale q|
+};
+
+// The prepared rows of a block. `spare_row` is one more, for the tile's unused places.
+template <class T>
+struct FilterRows {
+    const void* values; // [rows][stride], as `FilterKernels::prepare` wrote them
+    std::size_t stride;
+    RowFacts<T>* facts;  // [rows + 1]
+    const T* thresholds; // [rows + 1], bounds up to here are candidates
+    std::size_t spare_row;
+};
+
+template <class T>
+struct FilterOutcome {
+    T* rest;                      // OUT [rows + 1], lowest bound of the other centers; or null
+    std::int32_t* num_candidates; // IN OUT [rows + 1]
+    // capacity: at least the centers of the panels, and 16 that may be written but mean nothing
+    std::int32_t* candidates; // OUT [rows + 1][capacity], places from the first panel on
+    T* bounds;                // OUT [rows + 1][capacity], their bounds
+    std::size_t capacity;
+};
+
+// How rows and centers are laid out for products in floats or in bytes.
+template <class T>
+struct FilterLayout {
+    std::size_t width;       // centers in a panel
+    std::size_t value_bytes; // 1: bytes
+    // Of bytes: rows are q + largest_byte + 1 and centers q', q and q' of at most this size.
+    std::int32_t largest_byte;
+    std::size_t (*row_stride)(std::size_t dimensions);
+    std::size_t (*panel_stride)(std::size_t dimensions);
+
+    // values: OUT [row_stride(dimensions)]; scratch: [dimensions + 16]
+    void (*prepare)(const T* row, std::size_t dimensions, const T* shift, T* scratch, void* values,
+                    RowFacts<T>* facts);
+};
+
+template <class T>
+struct FilterKernels : FilterLayout<T> {
+    // Runs the listed rows of a block against the panels [first_panel, last_panel).
+    void (*run)(const FilterCenters<T>& centers, std::size_t first_panel, std::size_t last_panel,
+                const std::uint16_t* listed, std::size_t count, const FilterRows<T>& rows,
+                const FilterOutcome<T>& out);
+
+    // lower: OUT [rows] codes, `stride` apart, of the root of rest + offset, for the listed rows
+    void (*store_bounds)(const std::uint16_t* listed, std::size_t count, const T* rest,
+                         const T* offsets, float drift, std::uint32_t offset, std::uint16_t* lower,
+                         std::size_t stride);
+};
+
+// For a panel of candidates in k-means++.
+template <class T>
+struct CandidateKernels : FilterLayout<T> {
+    // Bit c of masks[i] is 0 where the bound of row i to candidate c of the panel is above its
+    // threshold. rows: IN [count][stride], as `prepare` wrote them; masks: OUT [count]
+    void (*run)(const FilterCenters<T>& candidates, std::size_t panel, const void* rows,
+                std::size_t stride, const RowFacts<T>* facts, const T* thresholds,
+                std::size_t count, std::uint16_t* masks);
+};
+
+// The box of a node of the grid is cut into this many at once: 16 x 1, 4 x 4 or 2 x 2 x 2.
+constexpr std::size_t boxes_together(std::size_t dimensions) { return dimensions == 3 ? 8 : 16; }
+// Relative to the squares that are compared: some 200 roundings of float64.
+constexpr double box_rounding = 4e-14;
+constexpr double box_underflow = 1e-290; // smaller squares may have lost their digits
+
+// A table over a box of at most three dimensions: which centers can be nearest in a cell.
+template <class T>
+struct CenterGrid {
+    std::size_t num_centers;
+    std::size_t dimensions;
+    std::int32_t cells_across;   // in each dimension
+    T low[3], cells_per_unit[3]; // place of a point in units of cells, before it is rounded down
+    T middle[3], reach[3];       // points farther than `reach` from `middle` are outside
+    const std::int32_t* table; // [cells_across^dimensions + 1], a center, or ~(2 * start of a list
+                               // + (more than four))
+    const std::int32_t* lists; // each: how many fours, then the centers, ascending, and in the
+                               // places that are left `num_centers`
+    const double* centers;     // [num_centers + 1][4], zeros behind; the last at infinity
+    double closer;             // relative: a gap that float64 distances can be trusted in
+};
+
+// From how many dimensions on products of bytes beat a plain pass: by themselves, and where bounds
+// leave little to search. Measured.
+struct BytesPay {
+    std::size_t alone, with_bounds;
+};
+
+// Random, and drawn anew in each process: see fingerprint.h.
+struct FingerprintKeys {
+    static constexpr std::size_t words = 1024; // of a chunk
+    std::uint32_t products[words + 16];
+    std::uint64_t powers; // below 2^61 - 1
+};
+
+template <class T>
+struct BlockKernels {
+    std::size_t panel_width;        // centers in a panel
+    std::size_t narrow_panel_width; // centers in a panel of the distance kernel for few centers
+    std::size_t row_group;          // rows in a tile
+    std::size_t lane_points;        // points in a group of the points-in-lanes kernel
+
+    // Scratch in elements of T that the two arg-min kernels need for a block of `rows`.
+    std::size_t (*panels_scratch)(std::size_t rows, std::size_t dimensions);
+    std::size_t (*lanes_scratch)(std::size_t dimensions);
+
+    // rows: IN [count] rows, `stride` elements apart
+    void (*assign_panels)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                          const PackedCenters<T>& centers, T* scratch, BlockResult<T> out);
+    void (*assign_lanes)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                         const PackedCenters<T>& centers, T* scratch, BlockResult<T> out);
+
+    // scratch: [3 * count + 32]. Returns how many rows float64 distances leave open, NaN and
+    // infinity among them: they are the first elements of scratch, and have the table's entry
+    // (which is a list) for an index.
+    std::size_t (*assign_grid)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                               const CenterGrid<T>& grid, std::int32_t* scratch,
+                               std::int32_t* cluster_index);
+
+    // Which of the candidates can be nearest in each of boxes_together(dimensions) boxes.
+    // centers: IN [num_centers][4]; candidates: IN [count]; middle, half: IN [dimensions][boxes]
+    // kept: OUT [boxes][count], of which the first num_kept[box] hold
+    void (*filter_boxes)(const double* centers, const std::int32_t* candidates, std::size_t count,
+                         std::size_t dimensions, const double* middle, const double* half,
+                         std::int32_t* kept, std::size_t* num_kept);
+
+    // scores: OUT [num_panels * panel_width], |c|^2 - 2xc of one row, in the shifted frame
+    void (*score_row)(const T* row, const PackedCenters<T>& centers, T* shifted, T* scores);
+
+    // sum_j (x_j - c_j)^2 in float64, eight running sums in a fixed order: equal on every level
+    double (*squared_distance)(const T* row, const T* center, std::size_t dimensions);
+
+    // Squared distance of each row to its own center, and its share of the update.
+    // cluster_index: IN [count]; sums: IN OUT [num_centers][dimensions], += the rows, or null
+    // distances: OUT [count]
+    void (*update_rows)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                        const std::int32_t* cluster_index, const T* centers, std::size_t dimensions,
+                        double* sums, double* distances);
+
+    // distances: OUT [count][distance_stride], sum_j (x_j - c_j)^2 in T
+    // panels: IN [num_panels][dimensions][width] plain centers, width = narrow ? narrow : wide
+    void (*distance_block)(const T* rows, std::ptrdiff_t stride, std::size_t count, const T* panels,
+                           std::size_t num_centers, std::size_t dimensions, bool narrow,
+                           T* distances, std::ptrdiff_t distance_stride);
+
+    // out: OUT [count][dimensions], rows [first, first + count) as T, normalised if asked
+    void (*convert_rows)(const DenseRows& points, std::size_t first, std::size_t count, T* out);
+
+    // sums: IN OUT [num_centers][dimensions], each row is added to those of its center
+    void (*add_rows)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                     const std::int32_t* cluster_index, std::size_t dimensions, double* sums);
+
+    // A fingerprint of the rows: equal for equal bits, and all but never for others
+    std::uint64_t (*fingerprint)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                                 std::size_t dimensions, const FingerprintKeys& keys);
+
+    // Bit g is 0 where decoded(lower[g]) - drift[g] > reach; `groups` a multiple of 4
+    std::uint64_t (*groups_within)(const std::uint16_t* lower, const float* drift,
+                                   std::size_t groups, std::uint32_t offset, float reach);
+
+    // The rows, of at most three columns, that one of the centers is nearer to than `closest`.
+    // columns: IN [dimensions][column_stride], of which [count] are looked at; centers: IN
+    // [num_centers][dimensions]; closest: IN [count]; rows: OUT [count]. Returns how many.
+    std::size_t (*nearer_rows)(const T* columns, std::size_t column_stride, std::size_t count,
+                               const double* centers, std::size_t num_centers,
+                               std::size_t dimensions, const double* closest, std::uint32_t* rows);
+
+    FilterKernels<T> filter;
+    CandidateKernels<T> candidates;
+    // Null where the instruction set has no products of bytes that gain anything.
+    const FilterKernels<T>* byte_filter;
+    const CandidateKernels<T>* byte_candidates;
+    BytesPay bytes_pay;
+
+    // scores: OUT [padded], sum over the row's non-zeros of value * transposed[column][:]
+    // transposed: IN [dimensions][padded], padded a multiple of panel_width
+    void (*sparse_products)(const T* values, const std::int64_t* columns, std::size_t count,
+                            const T* transposed, std::size_t padded, T* products);
+};
+
+struct InstructionSet {
+    const char* name;
+    bool (*supported)();
+    const BlockKernels<float>* float32;
+    const BlockKernels<double>* float64;
+};
+
+} // namespace centroids

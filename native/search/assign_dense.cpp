@@ -1,0 +1,455 @@
+// Dense assignment: blocks of rows through the fast arg-min of the instruction set, then exact
+// re-scoring of the few rows that rounding leaves uncertain, then the update while the block is
+// hot.
+#include "search/bounded_search.h"
+#include "runtime/aligned_vector.h"
+#include "runtime/dispatch.h"
+#include "search/choose_search.h"
+#include "search/exact_order.h"
+#include "search/grid_of_centers.h"
+#include "search/pack_centers.h"
+#include "search/work_plan.h"
+#include "search/zero_rows.h"
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+
+namespace centroids {
+
+struct AssignmentMemory::Content {
+    std::mutex in_use;
+    PointBounds<float> float32;
+    PointBounds<double> float64;
+    Experience experience;
+
+    template <class T>
+    PointBounds<T>& bounds() {
+        if constexpr (sizeof(T) == 4)
+            return float32;
+        else
+            return float64;
+    }
+
+    // After a search that was not finished.
+    void forget() {
+        float32 = PointBounds<float>();
+        float64 = PointBounds<double>();
+        experience = Experience();
+    }
+};
+
+AssignmentMemory::AssignmentMemory() : content(std::make_unique<Content>()) {}
+AssignmentMemory::~AssignmentMemory() = default;
+
+namespace {
+
+constexpr std::size_t most_chunks = 64;
+constexpr std::size_t second_level_cache = std::size_t(1) << 20;
+
+template <class T>
+std::size_t rows_in_block(std::size_t dimensions, std::size_t asked) {
+    if (asked > 0) return asked;
+    const std::size_t fitting = second_level_cache / 2 / (dimensions * sizeof(T) + 1);
+    return std::clamp<std::size_t>(fitting / 8 * 8, 16, 128);
+}
+
+// Partial sums per chunk where a few of them are small; else rows grouped by cluster.
+std::size_t chunks_with_sums(std::size_t sum_bytes, std::size_t point_bytes) {
+    if (sum_bytes > second_level_cache / 4 * 3) return 0;
+    const std::size_t budget = std::max(second_level_cache, point_bytes / 32);
+    return std::min(most_chunks, budget / std::max<std::size_t>(sum_bytes, 1));
+}
+
+template <class T>
+struct Scratch {
+    AlignedVector<T> rows, search, shifted, scores;
+    std::vector<T> threshold;
+    std::vector<double> distances;
+    std::vector<unsigned char> uncertain;
+    std::vector<std::int32_t> cells, cluster_index;
+    typename BoundedSearch<T>::Scratch bounded;
+};
+
+template <class T>
+class Assignment {
+  public:
+    Assignment(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
+               const Update& update, const Tuning& tuning, AssignmentMemory::Content* memory)
+        : kernels_(current_kernels<T>()), points_(points), centers_(centers),
+          cluster_index_(cluster_index), update_(update), memory_(memory), order_(points, centers),
+          choice_(choose(tuning.search)), lanes_(choice_.search == Search::lanes),
+          filtered_(choice_.search == Search::float_filter ||
+                    choice_.search == Search::byte_filter),
+          block_rows_(filtered_ ? BoundedSearch<T>::block_rows(points.dimensions)
+                                : rows_in_block<T>(points.dimensions, tuning.block_rows)) {
+        if (filtered_)
+            search_.emplace(points_, centers_, order_, choice_.search == Search::byte_filter,
+                            recall());
+        else if (!grid_)
+            packed_.emplace(centers, points.dimensions, kernels_.panel_width, !lanes_,
+                            points.normalize);
+    }
+
+    std::int64_t run() {
+        const std::size_t sum_count = centers_.num_centers * points_.dimensions;
+        const std::size_t with_sums = chunks_with_sums(
+            sum_count * sizeof(double), points_.num_rows * points_.dimensions * sizeof(T));
+        const bool by_chunk = update_.sums && with_sums >= 8;
+        if (!cluster_index_ && update_.sums && !by_chunk) { // rows are grouped by cluster later
+            own_cluster_index_.resize(points_.num_rows);
+            cluster_index_ = own_cluster_index_.data();
+        }
+        const Chunks chunks = cut_rows(points_.num_rows, by_chunk ? with_sums : most_chunks);
+        ChunkParts<double> sums(by_chunk ? chunks.count() : 0, sum_count);
+        ChunkParts<std::int64_t> counts(update_.counts ? chunks.count() : 0, centers_.num_centers);
+        std::vector<double> inertia(chunks.count(), 0.0);
+        parallel_for(chunks.count(), seconds(), [&](std::size_t chunk) {
+            inertia[chunk] = run_chunk(chunks.begin(chunk), chunks.end(chunk),
+                                       by_chunk ? sums.of(chunk) : nullptr,
+                                       update_.counts ? counts.of(chunk) : nullptr);
+        });
+        if (bad_row_.get() >= 0) return bad_row_.get();
+        if (memory_) learn();
+        if (update_.inertia) {
+            *update_.inertia = 0;
+            for (const double part : inertia) *update_.inertia += part;
+        }
+        if (update_.counts) counts.add_up(update_.counts);
+        if (!update_.sums) return -1;
+        std::fill_n(update_.sums, sum_count, 0.0);
+        if (by_chunk)
+            sums.add_up(update_.sums);
+        else
+            add_rows_by_cluster();
+        return -1;
+    }
+
+    Report report() const {
+        const SearchCounts counts = search_ ? search_->counts() : SearchCounts{};
+        return {choice_.search,    choice_.with_bounds, counts.rows,
+                counts.questioned, counts.panels,       counts.compared};
+    }
+
+  private:
+    Choice choose(Search asked) {
+        const Shape shape{points_.num_rows, points_.dimensions, centers_.num_centers};
+        if (asked == Search::grid || asked == Search::automatic) {
+            grid_ = make_grid(asked == Search::grid ? HUGE_VAL
+                                                    : nanoseconds_in_lanes(shape, sizeof(T)));
+            if (grid_) return {Search::grid, false};
+            if (asked == Search::grid) return {Search::lanes, false};
+        } else {
+            const bool filter = asked == Search::float_filter || asked == Search::byte_filter;
+            return {asked == Search::byte_filter && !kernels_.byte_filter ? Search::float_filter
+                                                                          : asked,
+                    filter && memory_};
+        }
+        Experience none, &experience = memory_ ? memory_->experience : none;
+        const Choice choice = choose_search<T>(shape, kernels_, memory_, experience);
+        const bool known = memory_ && memory_->bounds<T>().fits(points_, centers_);
+        if (choice.search != Search::byte_filter || known || sample_approves()) return choice;
+        experience.bytes_disappointed = true;
+        return choose_search<T>(shape, kernels_, memory_, experience);
+    }
+
+    // A grid of cells where it takes less time than this; else null.
+    std::unique_ptr<const GridOfCenters<T>> make_grid(double nanoseconds) const {
+        if (points_.dimensions == 0 || points_.dimensions > grid_dimensions) return nullptr;
+        if (points_.num_rows == 0 || points_.normalize || centers_.penalties) return nullptr;
+        auto grid = std::make_unique<const GridOfCenters<T>>(points_, centers_, nanoseconds);
+        return grid->empty() ? nullptr : std::move(grid);
+    }
+
+    // Tries the filter in bytes on a few blocks of rows: data that it is not for shows there.
+    bool sample_approves() {
+        passing_.start(points_, centers_, kernels_.panel_width, false);
+        BoundedSearch<T> search(points_, centers_, order_, true, passing_);
+        const std::size_t rows = std::min<std::size_t>(64, points_.num_rows);
+        Scratch<T> scratch;
+        scratch.rows.resize(reads_in_place<T>(points_) ? 0 : rows * points_.dimensions);
+        std::vector<std::int32_t> nearest(rows);
+        std::vector<double> distances(rows);
+        constexpr std::size_t samples = 8;
+        for (std::size_t at = 0; at < samples; ++at) {
+            const std::size_t first = (points_.num_rows - rows) / samples * at;
+            search.search(load_rows<T>(points_, first, rows, scratch.rows.data()), first, rows,
+                          nearest.data(), distances.data(), scratch.bounded, nullptr);
+        }
+        return pays(search.counts());
+    }
+
+    bool pays(const SearchCounts& counts) const {
+        return static_cast<double>(counts.compared) <=
+               most_compared * static_cast<double>(counts.rows * centers_.num_centers);
+    }
+
+    // What this call showed decides on the next one's kernel.
+    void learn() {
+        Experience& experience = memory_->experience;
+        ++experience.calls;
+        if (!choice_.with_bounds) return;
+        const bool alone =
+            choice_.search == Search::byte_filter && points_.dimensions >= kernels_.bytes_pay.alone;
+        if (!alone && experience.regroupings >= 2) {
+            experience.plain_until = experience.calls + calls_after_failure;
+            experience.regroupings = 0;
+        }
+        const SearchCounts counts = search_->counts();
+        if (pays(counts)) return;
+        (choice_.search == Search::byte_filter ? experience.bytes_disappointed
+                                               : experience.filter_disappointed) = true;
+    }
+
+    PointBounds<T>& recall() {
+        if (!choice_.with_bounds) {
+            passing_.start(points_, centers_, kernels_.panel_width, false);
+            return passing_;
+        }
+        PointBounds<T>& bounds = memory_->bounds<T>();
+        if (!bounds.fits(points_, centers_)) {
+            bounds.start(points_, centers_, kernels_.panel_width, true);
+            return bounds;
+        }
+        bounds.follow(centers_);
+        Experience& experience = memory_->experience;
+        const double share = share_in_question(points_, centers_, bounds);
+        const bool useless = share > most_in_question(experience);
+        experience.regroupings = useless ? experience.regroupings + 1 : 0;
+        if (useless) bounds.regroup();
+        return bounds;
+    }
+
+    double seconds() const {
+        return seconds_for(static_cast<double>(points_.num_rows) *
+                           static_cast<double>(points_.dimensions) *
+                           static_cast<double>(centers_.num_centers + 8));
+    }
+
+    // sums, counts: of this chunk; null: not asked for.
+    double run_chunk(std::size_t begin, std::size_t end, double* sums, std::int64_t* counts) {
+        static thread_local Scratch<T> scratch;
+        scratch.rows.resize(reads_in_place<T>(points_) ? 0 : block_rows_ * points_.dimensions);
+        scratch.distances.resize(block_rows_);
+        if (!cluster_index_) scratch.cluster_index.resize(block_rows_);
+        scratch.bounded.exact.forget();
+        EightSums inertia;
+        for (std::size_t first = begin; first < end; first += block_rows_) {
+            const std::size_t count = std::min(block_rows_, end - first);
+            const Block<T> block = load_rows<T>(points_, first, count, scratch.rows.data());
+            std::int32_t* const cluster_index =
+                cluster_index_ ? cluster_index_ + first : scratch.cluster_index.data();
+            if (filtered_)
+                search_block(block, first, count, cluster_index, sums, scratch);
+            else
+                scan_block(block, first, count, cluster_index, sums, scratch);
+            if (counts)
+                for (std::size_t i = 0; i < count; ++i) ++counts[cluster_index[i]];
+            if (!sums && !update_.inertia) continue;
+            inertia.add(first, scratch.distances.data(), count);
+            if (!std::isfinite(inertia.total())) report_bad(scratch.distances.data(), first, count);
+        }
+        return inertia.total();
+    }
+
+    void report_bad(const double* distances, std::size_t first, std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i)
+            if (!(distances[i] < std::numeric_limits<double>::infinity()))
+                bad_row_.report(first + i);
+    }
+
+    // By the filter, with or without bounds.
+    void search_block(const Block<T>& block, std::size_t first, std::size_t count,
+                      std::int32_t* cluster_index, double* sums, Scratch<T>& scratch) {
+        double* const distances = scratch.distances.data();
+        const bool more = reads_in_place<T>(points_) && first + 2 * count <= points_.num_rows;
+        search_->search(block, first, count, cluster_index, distances, scratch.bounded,
+                        more ? row_of(block, count) : nullptr);
+        report_bad(distances, first, count);
+        if (points_.normalize)
+            for (std::size_t i = 0; i < count; ++i)
+                distances[i] = cosine_adjusted(distances[i], row_of(block, i));
+        if (sums)
+            kernels_.add_rows(block.rows, block.stride, count, cluster_index, points_.dimensions,
+                              sums);
+    }
+
+    // By comparing every point with every center, or every center of its cell.
+    void scan_block(const Block<T>& block, std::size_t first, std::size_t count,
+                    std::int32_t* cluster_index, double* sums, Scratch<T>& scratch) {
+        if (grid_) {
+            scratch.cells.resize(3 * block_rows_ + 32);
+            const std::size_t open = kernels_.assign_grid(
+                block.rows, block.stride, count, grid_->view, scratch.cells.data(), cluster_index);
+            for (std::size_t at = 0; at < open; ++at) {
+                const auto i = static_cast<std::size_t>(scratch.cells[at]);
+                cluster_index[i] = nearest_in_list(row_of(block, i), first + i, cluster_index[i]);
+            }
+        } else {
+            compare_all(block, first, count, cluster_index, scratch);
+        }
+        // A zero vector has no direction: all centers are equally far, the first is nearest.
+        if (points_.normalize)
+            for (std::size_t i = 0; i < count; ++i)
+                if (is_zero(row_of(block, i), points_.dimensions)) cluster_index[i] = 0;
+        if (sums || update_.inertia)
+            update_block(block, count, cluster_index, sums, scratch.distances.data());
+    }
+
+    // For a row that the grid leaves open. entry: of its table
+    std::int32_t nearest_in_list(const T* row, std::size_t index, std::int32_t entry) {
+        const std::int32_t* const list = grid_->view.lists + (~entry >> 1);
+        const std::span<const std::int32_t> centers(list + 1, static_cast<std::size_t>(*list) * 4);
+        Best best;
+        typename ExactOrder<T>::Scratch none; // not of unit vectors
+        for (const std::int32_t c : centers) {
+            const auto center = static_cast<std::size_t>(c);
+            if (center < centers_.num_centers) offer(row, index, center, best, none);
+        }
+        return settled(best, index);
+    }
+
+    // The nearest center of those that were looked at, and its squared distance in float64.
+    struct Best {
+        std::size_t center = 0;
+        double distance = std::numeric_limits<double>::infinity();
+    };
+
+    void offer(const T* row, std::size_t index, std::size_t c, Best& best,
+               typename ExactOrder<T>::Scratch& scratch) const {
+        double distance = kernels_.squared_distance(row, centers_.values + c * points_.dimensions,
+                                                    points_.dimensions);
+        if (centers_.penalties) distance += centers_.penalties[c];
+        if (order_.before(index, row, c, distance, best.center, best.distance, scratch))
+            best = {c, distance};
+    }
+
+    std::int32_t settled(const Best& best, std::size_t index) {
+        if (!(best.distance < std::numeric_limits<double>::infinity())) bad_row_.report(index);
+        return static_cast<std::int32_t>(best.center);
+    }
+
+    void compare_all(const Block<T>& block, std::size_t first, std::size_t count,
+                     std::int32_t* cluster_index, Scratch<T>& scratch) {
+        scratch.search.resize(lanes_ ? kernels_.lanes_scratch(points_.dimensions)
+                                     : kernels_.panels_scratch(block_rows_, points_.dimensions));
+        scratch.threshold.resize(block_rows_);
+        scratch.uncertain.resize(block_rows_);
+        const BlockResult<T> result{cluster_index, scratch.threshold.data(),
+                                    scratch.uncertain.data()};
+        (lanes_ ? kernels_.assign_lanes : kernels_.assign_panels)(
+            block.rows, block.stride, count, packed_->view, scratch.search.data(), result);
+        for (std::size_t i = 0; i < count; ++i)
+            if (result.uncertain[i])
+                cluster_index[i] =
+                    rescore(row_of(block, i), first + i, result.threshold[i], scratch);
+    }
+
+    static const T* row_of(const Block<T>& block, std::size_t i) {
+        return block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
+    }
+
+    // The candidates within reach of the best score, by exact_order.h.
+    std::int32_t rescore(const T* row, std::size_t index, T threshold, Scratch<T>& scratch) {
+        const PackedCenters<T>& packed = packed_->view;
+        if (!lanes_) {
+            scratch.shifted.resize(points_.dimensions);
+            scratch.scores.resize(packed.num_panels * kernels_.panel_width);
+            kernels_.score_row(row, packed, scratch.shifted.data(), scratch.scores.data());
+        }
+        Best best;
+        for (std::size_t c = 0; c < packed.num_centers; ++c)
+            if (lanes_ || !(scratch.scores[c] > threshold))
+                offer(row, index, c, best, scratch.bounded.exact);
+        return settled(best, index);
+    }
+
+    // sums may be null: then only the distances are wanted.
+    void update_block(const Block<T>& block, std::size_t count, const std::int32_t* cluster_index,
+                      double* sums, double* distances) {
+        kernels_.update_rows(block.rows, block.stride, count, cluster_index, centers_.values,
+                             points_.dimensions, sums, distances);
+        if (!points_.normalize) return;
+        for (std::size_t i = 0; i < count; ++i) {
+            if (centers_.penalties) distances[i] += centers_.penalties[cluster_index[i]];
+            distances[i] = cosine_adjusted(distances[i], row_of(block, i));
+        }
+    }
+
+    // Twice the cosine distance; 1 where a zero vector is involved.
+    double cosine_adjusted(double distance, const T* row) const {
+        // Only a zero row is this near 1: the quick test spares the others a look.
+        return std::fabs(distance - 1) < 1e-3 && is_zero(row, points_.dimensions) ? 2.0 : distance;
+    }
+
+    void add_rows_by_cluster() {
+        const std::size_t dimensions = points_.dimensions;
+        const bool in_place = reads_in_place<T>(points_);
+        add_by_cluster(cluster_index_, points_.num_rows, centers_.num_centers, dimensions,
+                       seconds_for(static_cast<double>(points_.num_rows * dimensions) * 4),
+                       update_.sums, [&](std::size_t row, std::size_t next, double* sums) {
+                           static thread_local std::vector<T> scratch;
+                           scratch.resize(dimensions);
+                           const Block<T> block = load_rows<T>(points_, row, 1, scratch.data());
+                           // The rows of a cluster lie far apart: the processor cannot guess the
+                           // next.
+                           if (in_place) {
+                               const T* const ahead =
+                                   load_rows<T>(points_, next, 1, scratch.data()).rows;
+                               for (std::size_t j = 0; j < dimensions; j += 64 / sizeof(T))
+                                   __builtin_prefetch(ahead + j);
+                           }
+                           constexpr std::int32_t own =
+                               0; // the sums are those of the row's cluster
+                           kernels_.add_rows(block.rows, block.stride, 1, &own, dimensions, sums);
+                       });
+    }
+
+    const BlockKernels<T>& kernels_;
+    const DenseRows& points_;
+    const Centers<T>& centers_;
+    std::int32_t* cluster_index_; // null: not asked for, and each block's are forgotten
+    std::vector<std::int32_t> own_cluster_index_;
+    const Update& update_;
+    AssignmentMemory::Content* const memory_;
+    const ExactOrder<T> order_;
+    PointBounds<T> passing_; // in place of a memory
+    std::unique_ptr<const GridOfCenters<T>> grid_;
+    const Choice choice_;
+    const bool lanes_, filtered_;
+    const std::size_t block_rows_;
+    std::optional<CentersInPanels<T>> packed_;
+    std::optional<BoundedSearch<T>> search_;
+    FirstBadRow bad_row_;
+};
+
+} // namespace
+
+template <class T>
+std::int64_t assign(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
+                    const Update& update, const Tuning& tuning, AssignmentMemory* memory,
+                    Report* report) {
+    AssignmentMemory::Content* content = memory ? memory->content.get() : nullptr;
+    std::unique_lock<std::mutex> held;
+    if (content) {
+        held = std::unique_lock(content->in_use, std::try_to_lock);
+        if (!held) content = nullptr; // another thread's call has it: do without
+    }
+    Assignment<T> assignment(points, centers, cluster_index, update, tuning, content);
+    try {
+        const std::int64_t bad_row = assignment.run();
+        if (report) *report = assignment.report();
+        return bad_row;
+    } catch (...) { // no memory left: what is remembered may be half of the old, half of the new
+        if (content) content->forget();
+        throw;
+    }
+}
+
+template std::int64_t assign(const DenseRows&, const Centers<float>&, std::int32_t*, const Update&,
+                             const Tuning&, AssignmentMemory*, Report*);
+template std::int64_t assign(const DenseRows&, const Centers<double>&, std::int32_t*, const Update&,
+                             const Tuning&, AssignmentMemory*, Report*);
+
+} // namespace centroids

@@ -1,0 +1,99 @@
+// The choice among the kernels of a dense assignment, from the shape, the type, the instruction
+// set and what was seen so far. Results never depend on it.
+#pragma once
+
+#include "isa/block_kernels.h"
+#include "api/kmeans.h"
+
+#include <cstddef>
+
+namespace centroids {
+
+struct Choice {
+    Search search;
+    bool with_bounds;
+};
+
+struct Shape {
+    std::size_t num_rows, dimensions, num_centers;
+};
+
+// Points in lanes: up to 16 dimensions the panels' epilogue and its reduction across lanes cost
+// more. Up to 80 a group of points in lanes fits the first-level cache, and the kernel is within a
+// sixth of the panels' speed: it wins where padding fills an eighth of the panels, or all centers
+// fit one.
+inline bool lanes_pay(const Shape& shape, std::size_t panel_width) {
+    const std::size_t k = shape.num_centers;
+    const std::size_t padded = (k + panel_width - 1) / panel_width * panel_width;
+    const bool wasteful = padded == panel_width || 8 * (padded - k) >= k;
+    return shape.dimensions <= 16 || (wasteful && shape.dimensions <= 80);
+}
+
+// What a pass of points in lanes is expected to take: a grid of cells must be built for less.
+// Measured with AVX-512 in float32: nanoseconds of one thread for a point.
+inline double nanoseconds_in_lanes(const Shape& shape, std::size_t value_bytes) {
+    const double each = 1.2 + 0.052 * static_cast<double>(shape.num_centers);
+    return static_cast<double>(shape.num_rows * value_bytes / 4) * each;
+}
+
+// Products of bytes, where their epilogue and the preparation of rows are small beside them; with
+// bounds that is earlier, as most panels are excluded. Sums of longer products could overflow an
+// int32.
+inline bool bytes_pay(const Shape& shape, const BytesPay& from, bool with_bounds) {
+    const std::size_t least = with_bounds ? 128 : 256;
+    return shape.dimensions >= (with_bounds ? from.with_bounds : from.alone) &&
+           shape.dimensions <= 32768 && shape.num_centers >= least &&
+           shape.dimensions * shape.num_centers >= 64 * least &&
+           shape.num_rows >= 4 * shape.num_centers && shape.num_rows >= 4096;
+}
+
+// Bounds between iterations: they cost an exact distance, a fingerprint and a look at the bounds
+// for each point, and must have something to spare.
+inline bool bounds_pay(const Shape& shape, std::size_t least_work) {
+    return shape.dimensions > 16 && shape.num_rows >= 4096 &&
+           shape.dimensions * shape.num_centers >= least_work;
+}
+
+// What earlier assignments of the same points showed.
+struct Experience {
+    std::size_t calls = 0;
+    std::size_t plain_until = 4;     // centers move far in the first iterations
+    bool bytes_disappointed = false; // too many candidates: their errors are too large
+    bool filter_disappointed = false;
+    std::size_t regroupings = 0; // in a row: the bounds excluded little each time
+};
+
+// repeated: the points come again, and `experience` is of them
+template <class T>
+Choice choose_search(const Shape& shape, const BlockKernels<T>& kernels, bool repeated,
+                     const Experience& experience) {
+    const Choice plain{lanes_pay(shape, kernels.panel_width) ? Search::lanes : Search::panels,
+                       false};
+    if (experience.filter_disappointed) return plain;
+    const bool settled = experience.calls >= experience.plain_until;
+    if (kernels.byte_filter && !experience.bytes_disappointed) {
+        const BytesPay& from = kernels.bytes_pay;
+        const bool bounds = repeated && bounds_pay(shape, 256 * from.with_bounds) &&
+                            (settled || shape.dimensions >= from.alone);
+        if (bytes_pay(shape, from, bounds)) return {Search::byte_filter, bounds};
+    }
+    if (repeated && bounds_pay(shape, 16384) && settled) return {Search::float_filter, true};
+    return plain;
+}
+
+// An exact comparison takes as long as a dozen centers in a plain search: when more than this of
+// all pairs are compared, the filter does not pay.
+constexpr double most_compared = 1.0 / 48;
+
+// Where bounds would leave more than this of all pairs in question, searching all of them costs
+// little more, and gives bounds for groups that centers which move much have been taken out of.
+// Found by trying: a regrouping that did not help at once is repeated only where nothing is lost.
+inline double most_in_question(const Experience& experience) {
+    return experience.regroupings > 0 ? 0.85 : 0.45;
+}
+
+// Unless bytes pay alone, a search by bounds that exclude little costs a quarter more than a plain
+// one: after a failure so many calls are plain.
+constexpr std::size_t calls_after_failure = 20;
+
+} // namespace centroids

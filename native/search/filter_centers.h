@@ -1,0 +1,122 @@
+// Centers prepared for the filter: shifted to their mean, in the order of their groups, in floats
+// or in bytes with what the bytes lose.
+#pragma once
+
+#include "runtime/aligned_vector.h"
+#include "isa/block_kernels.h"
+#include "api/kmeans.h"
+#include "runtime/thread_pool.h"
+#include "search/pack_centers.h"
+#include "search/work_plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+#include <vector>
+
+namespace centroids {
+
+template <class T>
+class CentersInFilter {
+  public:
+    // order: IN [num_centers]; moved_by: IN [dimensions]
+    CentersInFilter(const FilterLayout<T>& filter, const Centers<T>& centers,
+                    std::size_t dimensions, const std::int32_t* order, AlignedVector<T> moved_by)
+        : width_(filter.width), dimensions_(dimensions), largest_byte_(filter.largest_byte),
+          centers_(centers), order_(order), shift(std::move(moved_by)) {
+        const std::size_t num_panels = (centers.num_centers + width_ - 1) / width_;
+        const std::size_t padded = num_panels * width_;
+        const std::size_t panel_stride = filter.panel_stride(dimensions);
+        norms_.assign(padded, std::numeric_limits<T>::infinity());
+        const bool in_bytes = filter.value_bytes == 1;
+        if (in_bytes) {
+            bytes_.assign(num_panels * panel_stride, 0);
+            starts_.assign(padded, 0);
+            scales_.assign(padded, T(0));
+            losses_.assign(padded, T(0));
+            sizes_.assign(padded, T(0));
+        } else {
+            floats_.assign(num_panels * panel_stride, T(0));
+        }
+        std::vector<double> largest(num_panels, 0.0);
+        const double seconds =
+            static_cast<double>(centers.num_centers) * static_cast<double>(dimensions) * 2e-9;
+        parallel_for(num_panels, seconds, [&](std::size_t panel) {
+            std::vector<double> shifted(dimensions);
+            const std::size_t end = std::min((panel + 1) * width_, centers.num_centers);
+            for (std::size_t place = panel * width_; place < end; ++place) {
+                const double norm = pack_norm(place, shifted);
+                largest[panel] = std::fmax(largest[panel], norm);
+                if (in_bytes)
+                    pack_bytes(place, shifted, bytes_.data() + panel * panel_stride);
+                else
+                    pack_floats(place, shifted, floats_.data() + panel * panel_stride);
+            }
+        });
+        max_norm = std::sqrt(*std::max_element(largest.begin(), largest.end()));
+        view = {dimensions,     in_bytes ? static_cast<const void*>(bytes_.data()) : floats_.data(),
+                norms_.data(),  starts_.data(),
+                scales_.data(), losses_.data(),
+                sizes_.data()};
+    }
+
+  private:
+    const std::size_t width_, dimensions_;
+    const std::int32_t largest_byte_;
+    const Centers<T>& centers_;
+    const std::int32_t* const order_;
+    AlignedVector<std::int8_t> bytes_;
+    AlignedVector<std::int32_t> starts_;
+    AlignedVector<T> floats_, norms_, scales_, losses_, sizes_;
+
+  public:
+    const AlignedVector<T> shift; // [dimensions]
+    FilterCenters<T> view;
+    double max_norm; // the largest |c - shift|, penalties included
+
+  private:
+    double pack_norm(std::size_t place, std::vector<double>& shifted) {
+        const auto index = static_cast<std::size_t>(order_[place]);
+        const T* const center = centers_.values + index * dimensions_;
+        double norm = centers_.penalties ? centers_.penalties[index] : 0.0;
+        for (std::size_t j = 0; j < dimensions_; ++j) {
+            shifted[j] = static_cast<double>(center[j]) - static_cast<double>(shift[j]);
+            norm += shifted[j] * shifted[j];
+        }
+        norms_[place] = static_cast<T>(norm);
+        return norm;
+    }
+
+    void pack_floats(std::size_t place, const std::vector<double>& shifted, T* panel) {
+        T* const lane = panel + place % width_;
+        for (std::size_t j = 0; j < dimensions_; ++j)
+            lane[j * width_] = static_cast<T>(-2 * shifted[j]);
+    }
+
+    void pack_bytes(std::size_t place, const std::vector<double>& shifted, std::int8_t* panel) {
+        const double largest = largest_byte_;
+        double most = 0;
+        for (const double value : shifted) most = std::fmax(most, std::fabs(value));
+        const double scale = static_cast<double>(static_cast<T>(most / largest));
+        const double inverse = scale > 1e-30 ? 1 / scale : 0.0;
+        std::int8_t* const lane = panel + 4 * (place % width_);
+        double lost = 0, size = 0;
+        std::int32_t sum = 0;
+        for (std::size_t j = 0; j < dimensions_; ++j) {
+            const double byte = std::clamp(std::nearbyint(shifted[j] * inverse), -largest, largest);
+            const double difference = shifted[j] - (inverse > 0 ? scale * byte : 0.0);
+            lost += difference * difference;
+            size += byte * byte;
+            sum += static_cast<std::int32_t>(byte);
+            lane[j / 4 * 4 * width_ + j % 4] = static_cast<std::int8_t>(byte);
+        }
+        constexpr double up = 1 + 1e-6;
+        starts_[place] = -(largest_byte_ + 1) * sum;
+        scales_[place] = static_cast<T>(inverse > 0 ? -2 * scale : 0.0);
+        losses_[place] = static_cast<T>(-2 * up * std::sqrt(lost));
+        sizes_[place] = static_cast<T>(-2 * up * scale * std::sqrt(size));
+    }
+};
+
+} // namespace centroids

@@ -1,0 +1,1 @@
+"""Checkpoints: ours, whole or not there, and those of TensorFlow."""

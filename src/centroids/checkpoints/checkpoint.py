@@ -1,0 +1,272 @@
+"""A checkpoint and its file: a safetensors file that carries its own checksum.
+
+The checksum is the SHA-256 of the file with zeros in place of the checksum. It stands in the
+metadata, so that any safetensors reader can still open the file.
+
+What no later format may change, so that each version knows the files of all others: the first entry
+of the metadata, which comes first in the file, is `centroids`, the text of an object in JSON. The
+first entry of the object is `sha256`, the checksum as above, and another one is `format_version`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.checkpoints.names import DamagedCheckpointError, NewerCheckpointError
+from centroids.checkpoints.safetensors_file import parts_of
+from centroids.kernels.float_mode import in_usual_float_mode
+
+FORMAT_VERSION = 1
+_METADATA_KEY = "centroids"
+# The reader of Hugging Face refuses files that do not say it.
+_FORMAT = {"format": "pt"}
+# The checksum comes first in the metadata, which comes first in the file.
+_SEAL = re.compile(rb'\{"__metadata__":\{"centroids":"\{\\"sha256\\": \\"([0-9a-f]{64})\\"')
+# Of an input that cannot tell where it stands: somewhere between its beginning and its end.
+UNKNOWN_POSITION = {"unknown": True}
+_UNSEALED = "0" * 64
+# Longer headers are refused by readers of safetensors.
+_MAX_HEADER_BYTES = 100_000_000
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that a checkpoint holds.
+
+    Attributes:
+        variables: Arrays by name, `global_step` (int64, shape []) among them.
+        identity: Settings that a model must agree with to use the variables.
+        params: The part of the Estimator's params that JSON can hold.
+        input_position: Where the input stood after the last trained batch. None if the next
+            training begins at the beginning: no batch was trained, the input came to its end, or
+            its one batch is asked for again and again. UNKNOWN_POSITION if it could not tell.
+        finished: Whether the call of train that saved it came to its end, by itself or at its last
+            step: it is no checkpoint on the way.
+        random_state: The state of the model's random generator (of its bit_generator), or None.
+        column_names: The names of the columns that it was trained on, in the order of the matrix;
+            None if they had none.
+        path: The file it was read from, or None.
+    """
+
+    variables: Mapping[str, NDArray[Any]]
+    identity: Mapping[str, str] = field(default_factory=dict)
+    params: Any = None
+    input_position: Mapping[str, Any] | None = None
+    finished: bool = False
+    random_state: Mapping[str, Any] | None = None
+    column_names: tuple[str, ...] | None = None
+    path: str | None = None
+
+    @property
+    def global_step(self) -> int:
+        """The number of steps that led to the variables."""
+        return int(self.variables["global_step"])
+
+
+def json_part(value: Any) -> Any:
+    """Returns what JSON can hold of `value`; parts of other types become None.
+
+    >>> json_part({"rate": np.float32(0.5), "centers": np.zeros(3), "sizes": (1, 2)})
+    {'rate': 0.5, 'centers': None, 'sizes': [1, 2]}
+    """
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, np.generic):
+        return json_part(value.item())
+    if isinstance(value, Mapping):
+        return {key: json_part(entry) for key, entry in value.items() if isinstance(key, str)}
+    if isinstance(value, (list, tuple)):
+        return [json_part(entry) for entry in value]
+    return None
+
+
+@in_usual_float_mode
+def serialize(checkpoint: Checkpoint) -> bytes:
+    """Returns the bytes of a checkpoint file. Equal checkpoints give equal bytes.
+
+    Raises:
+        TypeError: If a variable has a type that safetensors cannot hold.
+    """
+    arrays = {}
+    for name, value in checkpoint.variables.items():
+        array = np.asarray(value, order="C")
+        arrays[name] = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    metadata = {
+        "format_version": FORMAT_VERSION,
+        "global_step": checkpoint.global_step,
+        "identity": dict(checkpoint.identity),
+        "params": json_part(checkpoint.params),
+        "input_position": checkpoint.input_position,
+        "finished": checkpoint.finished,
+        "random_state": checkpoint.random_state,
+    }
+    if checkpoint.column_names is not None:
+        metadata["column_names"] = list(checkpoint.column_names)
+    text = json.dumps(metadata, sort_keys=True)
+    text = f'{{"sha256": "{_UNSEALED}", {text[1:]}'
+    try:
+        parts = parts_of(arrays, {_METADATA_KEY: text, **_FORMAT})
+    except TypeError as error:
+        types = ", ".join(f"{name}: {array.dtype}" for name, array in arrays.items())
+        raise TypeError(f"a variable cannot be saved ({types}): {error}") from error
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    # Only the header is written anew: replacing in the whole would keep all threads from running.
+    length, header, *rest = parts
+    sealed = bytes(header).replace(_UNSEALED.encode(), digest.hexdigest().encode(), 1)
+    return b"".join([length, sealed, *rest])
+
+
+def checksum(data: bytes) -> str:
+    """The SHA-256 of a checkpoint file, with zeros in place of the checksum that it carries."""
+    seal = _SEAL.match(data, 8)
+    if seal is None:
+        return hashlib.sha256(data).hexdigest()
+    digest = hashlib.sha256(data[: seal.start(1)])
+    digest.update(_UNSEALED.encode())
+    digest.update(memoryview(data)[seal.end(1) :])
+    return digest.hexdigest()
+
+
+def wrote(file: BinaryIO, path: str) -> bool:
+    """Whether a safetensors file is one of ours.
+
+    Raises:
+        DamagedCheckpointError: If it has no whole header.
+        OSError: If it cannot be read.
+    """
+    metadata = _read_header(file, path)[0].get("__metadata__")
+    return isinstance(metadata, dict) and _METADATA_KEY in metadata
+
+
+def read_bytes(file: BinaryIO, path: str) -> bytes:
+    """The bytes of a checkpoint file, whose size is compared with its header before it is read.
+
+    Raises:
+        DamagedCheckpointError: If it is longer or shorter than its header says. A torn file may
+            have any size, more than there is memory for too.
+        OSError: If it cannot be read.
+    """
+    header, length = _read_header(file, path)
+    try:
+        stops = [part["data_offsets"][1] for name, part in header.items() if name != "__metadata__"]
+        expected = 8 + length + max(stops, default=0)
+    except (KeyError, IndexError, TypeError) as error:
+        raise DamagedCheckpointError(f"{path} is not a whole checkpoint: {error!r}") from error
+    size = os.fstat(file.fileno()).st_size
+    if expected != size:
+        raise DamagedCheckpointError(
+            f"{path} is not a whole checkpoint: it has {size} bytes, and by its header {expected}"
+        )
+    file.seek(0)
+    return file.read()
+
+
+def _read_header(file: BinaryIO, path: str) -> tuple[dict[str, Any], int]:
+    """The header of a safetensors file, and how many bytes it takes."""
+    size = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(file.read(8), "little")
+    if length > min(size - 8, _MAX_HEADER_BYTES):
+        raise DamagedCheckpointError(
+            f"{path} is not a whole checkpoint: it has {size} bytes, and should have a header of "
+            f"{length}"
+        )
+    try:
+        header = json.loads(file.read(length))
+        if not isinstance(header, dict):
+            raise ValueError("its header is no object")
+    except (ValueError, RecursionError) as error:
+        raise DamagedCheckpointError(f"{path} is not a whole checkpoint: {error!r}") from error
+    return header, length
+
+
+@in_usual_float_mode
+def deserialize(data: bytes, path: str) -> Checkpoint:
+    """Returns the checkpoint whose file holds `data`. The arrays are writable copies.
+
+    Raises:
+        DamagedCheckpointError: If the bytes are no checkpoint, or were altered.
+        NewerCheckpointError: If they are whole, but of a format that this version does not know.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        metadata = _metadata_of(data)
+        sealed = metadata.get("sha256") == checksum(data)
+        if sealed:
+            _check_version(metadata["format_version"], path)
+        arrays = load(data)
+        checkpoint = Checkpoint(
+            variables={name: np.array(arrays[name]) for name in sorted(arrays)},
+            identity=metadata["identity"],
+            params=metadata["params"],
+            input_position=metadata["input_position"],
+            finished=metadata["finished"],
+            random_state=metadata["random_state"],
+            column_names=_names_in(metadata),
+            path=path,
+        )
+        _check_parts(checkpoint)
+    except NewerCheckpointError:
+        raise
+    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
+        raise DamagedCheckpointError(f"{path} is not a whole checkpoint: {error!r}") from error
+    if not sealed:
+        raise DamagedCheckpointError(
+            f"{path} differs from the checksum that it carries: it is torn or was altered"
+        )
+    return checkpoint
+
+
+def _metadata_of(data: bytes) -> dict[str, Any]:
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    metadata = json.loads(header["__metadata__"][_METADATA_KEY])
+    if not isinstance(metadata, dict):
+        raise ValueError("its metadata is no object")
+    return metadata
+
+
+def _names_in(metadata: dict[str, Any]) -> tuple[str, ...] | None:
+    names = metadata.get("column_names")
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"its column_names are {names!r}")
+    return tuple(names)
+
+
+def _check_version(version: Any, path: str) -> None:
+    """Raises a NewerCheckpointError, or a ValueError for what no version has written."""
+    if type(version) is not int or version < 1:
+        raise ValueError(f"its format version is {version!r}")
+    if version > FORMAT_VERSION:
+        raise NewerCheckpointError(
+            f"{path} has the format version {version}, of a newer version of centroids; this one "
+            f"reads formats up to {FORMAT_VERSION}. Use the newer version, or another model_dir"
+        )
+
+
+def _check_parts(checkpoint: Checkpoint) -> None:
+    """Raises a KeyError or ValueError if a part that every checkpoint has is missing or odd."""
+    step = checkpoint.variables["global_step"]
+    if step.shape != () or step.dtype.kind not in "iu" or step < 0:
+        raise ValueError(f"its global_step is {step!r}")
+    identity = checkpoint.identity
+    if not isinstance(identity, dict) or not all(isinstance(v, str) for v in identity.values()):
+        raise ValueError(f"its identity is {identity!r}")
+    for name in ("input_position", "random_state"):
+        if not isinstance(getattr(checkpoint, name), (dict, type(None))):
+            raise ValueError(f"its {name} is {getattr(checkpoint, name)!r}")
+    if not isinstance(checkpoint.finished, bool):
+        raise ValueError(f"its entry finished is {checkpoint.finished!r}")

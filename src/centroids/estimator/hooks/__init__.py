@@ -1,0 +1,1 @@
+"""What runs beside the steps: hooks, and what they write."""

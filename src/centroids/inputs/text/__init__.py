@@ -1,0 +1,1 @@
+"""Points in text files."""

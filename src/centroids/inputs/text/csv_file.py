@@ -1,0 +1,366 @@
+"""Batches from a text file of numbers, read in bounded memory."""
+
+from __future__ import annotations
+
+import functools
+import os
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from centroids.inputs.arguments import check_file
+from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.source import Position
+from centroids.inputs.text.csv_comments import is_comment
+from centroids.inputs.text.csv_doubts import tell_doubts
+from centroids.inputs.text.csv_fields import is_whole, split_fields
+from centroids.inputs.text.csv_layout import (
+    Layout,
+    choose_columns,
+    decode_line,
+    detect_layout,
+    read_line,
+    tell_layout,
+)
+from centroids.inputs.text.text_format import TextFormat, find_remedy
+from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading
+
+_CHUNK_LINES = 4096
+_CHECKED_BYTES = 64
+_LINES_OF_A_TITLE = 8
+# What makes numbers of those with decimal commas, and none of those with points.
+_DECIMAL_COMMAS = str.maketrans({",": ".", ".": "\0"})
+
+
+def csv_input_fn(
+    path: str | os.PathLike[str],
+    batch_size: int = 128,
+    num_epochs: int | None = 1,
+    shuffle: bool = False,
+    seed: int = 0,
+    *,
+    columns: Sequence[str | int] | None = None,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    dtype: DTypeLike | None = None,
+    bad_rows: BadRows = "raise",
+    decimal: str = ".",
+    thousands: str | None = None,
+    skip_lines: int = 0,
+) -> Callable[[], CsvSource]:
+    """Makes an input function that feeds the rows of a CSV file, in bounded memory.
+
+    Blank lines are skipped, and so are lines before the first row that begin with #, unless
+    `header` is False or they begin with what spreadsheets write for an error, as #N/A is; the log
+    tells which, where they are not the names of the columns. A field may stand in
+    quotation marks, except between white space, where they are characters like others; a line with
+    one that is not closed, or with text after the second one, is no row. A first line `sep=;`, by
+    which Excel tells the delimiter, is no row either. With `shuffle`, the rows are permuted within
+    windows of 64 MiB; the windows come in the order of the file.
+
+    Args:
+        path: A text file of numbers in UTF-8, one row a line.
+        batch_size: The rows of a batch. The last one of an epoch may have fewer.
+        num_epochs: How often to read the file; None: for ever.
+        shuffle: Whether to shuffle the rows, in each epoch anew.
+        seed: Of the shuffling.
+        columns: The names or numbers (from 0) of the columns to take, in this order; None: all, but
+            for an index that was written without a name, which the log tells.
+        delimiter: What separates the fields; None finds out by the first line: a tab, a semicolon,
+            a comma, or else any white space.
+        header: Whether the first line holds the names of the columns; None finds out by the columns
+            that are taken. The log tells what it was taken for where that could be wrong.
+        dtype: The floating-point type of the batches; None: float64, which holds the digits of
+            whole numbers up to 2^53. float32 takes half the memory.
+        bad_rows: "raise" raises at a line that is no row of numbers (nan and inf count as numbers
+            here, but not for who computes with them); "drop" leaves such lines out, and rows with
+            NaN or infinity too, and says so in the log.
+        decimal: The decimal mark, "." or ",".
+        thousands: What groups the digits of large numbers, such as ","; None: nothing does.
+        skip_lines: How many lines at the beginning of the file to pass over.
+
+    Returns:
+        A function that returns a new source at each call. Batches are [n, columns].
+
+    Raises:
+        OSError: If the file cannot be read; FileNotFoundError if it is not there.
+        ValueError: If the file is empty or no text in UTF-8, a column is not there or two have its
+            name, the header that there is to be is malformed, or an argument has a value that is
+            not allowed. While reading: if a field is no number; it names file, line and column.
+    """
+    file = check_file(path)
+    reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
+    type_name = None if dtype is None else np.dtype(dtype).name
+    text = TextFormat(header, delimiter, decimal, thousands, skip_lines, type_name)
+    layout = detect_layout(file, text, columns)
+    chosen = choose_columns(file, layout, columns)
+    tell_layout(file, layout, without_index=columns is None and chosen is not None)
+    tell_doubts(file, layout, chosen, asked=columns is not None)
+    return functools.partial(CsvSource, file, reading, layout, chosen)
+
+
+class CsvSource(WindowedSource):
+    """Rows of a text file; see `csv_input_fn`.
+
+    A position holds the byte to go on from, and a checksum of what precedes it: a file that has
+    grown since is the same input, if it is read in order.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        reading: Reading,
+        layout: Layout,
+        columns: tuple[int, ...] | None,
+    ) -> None:
+        self._layout, self._columns, self._text = layout, columns, layout.text
+        dtype = self._dtype = layout.text.element_type
+        self._num_bytes = file.stat().st_size
+        self._width = layout.num_fields if columns is None else len(columns)
+        identity: dict[str, Any] = {
+            "columns": self._width if columns is None else list(columns),
+            "dtype": dtype.name,
+        }
+        if not self._text.has_plain_numbers:
+            identity["numbers"] = [self._text.decimal, self._text.thousands]
+        if reading.shuffle:
+            identity["bytes"] = self._num_bytes
+        super().__init__("csv", file, reading, self._width * dtype.itemsize, identity)
+
+    @property
+    def column_names(self) -> list[str] | None:
+        """The names of the columns that are taken; None if the file has no names."""
+        names = self._layout.names
+        if names is None:
+            return None
+        return list(names) if self._columns is None else [names[i] for i in self._columns]
+
+    def _limits_of_window(self) -> Mapping[str, int]:
+        num_bytes = self._num_bytes
+        return {
+            "offset": num_bytes,
+            "byte": num_bytes,
+            "line": num_bytes + 1,
+            "checksum": 0xFFFFFFFF,
+        }
+
+    def _check_place(self, place: Position) -> None:
+        super()._check_place(place)
+        if "byte" not in place:
+            return
+        byte, saved = place["byte"], place["checksum"]
+        with self._file.open("rb") as handle:
+            handle.seek(byte)
+            before = _read_before(handle)
+        if zlib.crc32(before) != saved:
+            raise ValueError(
+                f"the saved position is of another input: the text of {self._file} before byte "
+                f"{byte} had the checksum {saved}, now it has {zlib.crc32(before)}"
+            )
+        if byte < self._num_bytes and not before.endswith(b"\n"):
+            raise ValueError(
+                f"the saved position is at byte {byte}, the end of {self._file} then; now the "
+                f"line goes on there and the file has {self._num_bytes} bytes"
+            )
+
+    def _read_windows(self, epoch: int, place: Position) -> Windows:
+        offset = place.get("offset", 0)
+        line = place.get("line", self._layout.first_line)
+        with self._open_at(place) as handle:
+            while True:
+                rows, line = self._read_rows(handle, line)
+                if not len(rows):
+                    return
+                offset += len(rows)
+                checksum = zlib.crc32(_read_before(handle))
+                after = {"offset": offset, "byte": handle.tell(), "line": line}
+                yield rows, {**after, "checksum": checksum}
+
+    def _open_at(self, place: Position) -> IO[bytes]:
+        handle = self._file.open("rb", buffering=1 << 20)
+        handle.seek(place.get("byte", self._layout.first_byte))
+        return handle
+
+    def _read_rows(self, handle: IO[bytes], line: int) -> tuple[NDArray[Any], int]:
+        """The rows of a window and the number of the line after them."""
+        parts: list[NDArray[Any]] = []
+        missing = self._window_rows
+        # Lines are objects of many times their size: only a few of them exist at a time.
+        while missing:
+            texts = self._take_lines(handle, line, min(missing, _CHUNK_LINES))
+            if not texts:
+                break
+            part = self._parse(texts, line)
+            parts.append(part)
+            line, missing = line + len(texts), missing - len(part)
+        if len(parts) == 1:
+            return parts[0], line
+        return np.concatenate(parts) if parts else np.empty((0, 0), self._dtype), line
+
+    def _take_lines(self, handle: IO[bytes], first_line: int, count: int) -> list[str]:
+        texts: list[str] = []
+        while len(texts) < count:
+            line = read_line(handle, self._file, first_line + len(texts))
+            if not line:
+                break
+            texts.append(decode_line(line))
+        return texts
+
+    def _parse(self, texts: list[str], first_line: int) -> NDArray[Any]:
+        """[n, columns] of n lines that are not blank; dropped ones are NaN."""
+        rows = [text for text in texts if text.strip()]
+        try:
+            matrix = self._load(rows)
+        except ValueError as error:
+            if not self._drop_bad_rows:
+                self._raise_bad_line(texts, first_line, error)
+            matrix = self._load_good(rows)
+        with np.errstate(over="ignore"):
+            return matrix.astype(self._dtype, copy=False)
+
+    def _load(self, texts: list[str]) -> NDArray[np.float64]:
+        if not texts:
+            return np.empty((0, self._width))
+        layout = self._layout
+        # NumPy counts the fields itself if it takes all of them and none is quoted.
+        if layout.delimiter is not None and self._columns is None:
+            unsure = [text for text in texts if '"' in text]
+        else:
+            unsure = texts
+        if not all(is_whole(text, layout.delimiter, layout.num_fields) for text in unsure):
+            raise ValueError(f"a line has not {layout.num_fields} fields")
+        if not self._text.has_plain_numbers:
+            if self._text.thousands is not None or layout.delimiter == self._text.decimal:
+                return self._load_fields(texts)
+            texts = [text.translate(_DECIMAL_COMMAS) for text in texts]
+        matrix = np.loadtxt(
+            texts,
+            dtype=np.float64,
+            comments=None,
+            delimiter=layout.delimiter,
+            usecols=self._columns,
+            ndmin=2,
+            quotechar=None if layout.delimiter is None else '"',
+        )
+        if matrix.shape != (len(texts), self._width):
+            raise ValueError(f"a line has not {self._width} fields")
+        return matrix
+
+    def _load_fields(self, texts: list[str]) -> NDArray[np.float64]:
+        """As `_load`, of numbers that NumPy cannot read."""
+        rows = []
+        for text in texts:
+            fields = split_fields(text, self._layout.delimiter)
+            if len(fields) != self._layout.num_fields:
+                raise ValueError(f"a line has not {self._layout.num_fields} fields")
+            taken = fields if self._columns is None else [fields[each] for each in self._columns]
+            rows.append([self._text.number(field) for field in taken])
+        return np.array(rows)
+
+    def _load_good(self, texts: list[str]) -> NDArray[np.float64]:
+        """As `_load`, with a row of NaN for each line that is none; by halves to find them."""
+        try:
+            return self._load(texts)
+        except ValueError:
+            if len(texts) == 1:
+                return np.full((1, self._width), np.nan)
+        half = len(texts) // 2
+        return np.concatenate([self._load_good(texts[:half]), self._load_good(texts[half:])])
+
+    def _raise_bad_line(self, texts: list[str], first_line: int, error: ValueError) -> NoReturn:
+        """Raises a ValueError that names file, line and column of what is no number."""
+        for number, text in enumerate(texts, first_line):
+            problem = self._find_problem(text, number) if text.strip() else None
+            if problem is not None:
+                raise ValueError(f"{self._file}, line {number}{problem}") from error
+        last_line = first_line + len(texts) - 1
+        raise ValueError(f"{self._file}, lines {first_line} to {last_line}: {error}") from error
+
+    def _find_problem(self, text: str, number: int) -> str | None:
+        """What makes a line no row of numbers, to be read after its place; None if it is one."""
+        layout = self._layout
+        try:
+            fields = split_fields(text, layout.delimiter)
+        except ValueError as error:
+            return f": {error}"
+        if len(fields) != layout.num_fields:
+            return f": {_count_fields(len(fields))}, but {self._describe_first(number)}"
+        for column in range(len(fields)) if self._columns is None else self._columns:
+            if not self._text.is_number(fields[column]):
+                could_be_names = layout.guessed_row and number == layout.first_line
+                remedy = find_remedy(
+                    fields[column], self._text, could_be_names, self._other_columns(column)
+                )
+                if self._text.header is False and is_comment(text, layout.delimiter):
+                    remedy = f"if the line is a comment, say skip_lines={number}; else {remedy}"
+                return (
+                    f", column {layout.describe(column)}: {_shorten(fields[column])} is not a "
+                    f"number; {remedy}"
+                )
+        try:
+            self._load([text])
+        except ValueError as error:
+            return f": {error}"
+        return None
+
+    def _describe_first(self, number: int) -> str:
+        """How many fields the first line has; if no other line near it has, it may be a title."""
+        layout = self._layout
+        has = f"the first line has {layout.num_fields}"
+        if len(layout.sample) > 1 or not 0 <= number - layout.first_line <= _LINES_OF_A_TITLE:
+            return has
+        return (
+            f"{has}; if the table begins at line {number}, below a title, say "
+            f"skip_lines={number - 1}"
+        )
+
+    def _other_columns(self, column: int) -> list[str | int]:
+        """The columns to choose instead of one that holds no numbers at all."""
+        layout = self._layout
+        if any(self._text.is_number(row[column]) for row in layout.sample):
+            return []
+        return layout.columns_of_numbers(self._columns)
+
+    def _locate_row(self, epoch: int, window: Position, row: int, column: int | None) -> str:
+        number, _ = self._find_line(window, row)
+        if column is None:
+            return f"line {number}"
+        taken = column if self._columns is None else self._columns[column]
+        return f"line {number}, column {self._layout.describe(taken)}"
+
+    def _describe_row(self, epoch: int, window: Position, row: int, reason: str) -> str:
+        number, text = self._find_line(window, row)
+        return f"line {number}{self._find_problem(text, number) or f': {reason}'}"
+
+    def _find_line(self, window: Position, row: int) -> tuple[int, str]:
+        """The number and the text of the line that is a row of a window."""
+        number = window.get("line", self._layout.first_line) - 1
+        text = ""
+        with self._open_at(window) as handle:
+            while line := read_line(handle, self._file, number + 1):
+                number, text = number + 1, decode_line(line)
+                if text.strip():
+                    if row == 0:
+                        break
+                    row -= 1
+        return number, text  # the last one, if the file was cut off in the meantime
+
+
+def _read_before(handle: IO[bytes]) -> bytes:
+    """The last bytes before the place of a file, which stays where it is."""
+    place = handle.tell()
+    count = min(place, _CHECKED_BYTES)
+    handle.seek(place - count)
+    return handle.read(count)
+
+
+def _count_fields(count: int) -> str:
+    return f"{count} field{'' if count == 1 else 's'}"
+
+
+def _shorten(field: str) -> str:
+    return repr(field if len(field) <= 60 else field[:57] + "...")

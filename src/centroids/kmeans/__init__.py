@@ -1,0 +1,17 @@
+"""K-means as an Estimator."""
+
+from centroids.kmeans.estimator import KMeansClustering
+from centroids.kmeans.model import (
+    COSINE_DISTANCE,
+    KMEANS_PLUS_PLUS_INIT,
+    RANDOM_INIT,
+    SQUARED_EUCLIDEAN_DISTANCE,
+)
+
+__all__ = [
+    "COSINE_DISTANCE",
+    "KMEANS_PLUS_PLUS_INIT",
+    "RANDOM_INIT",
+    "SQUARED_EUCLIDEAN_DISTANCE",
+    "KMeansClustering",
+]
