@@ -11,14 +11,28 @@ from collections.abc import Callable
 from typing import Any
 
 from centroids.distribute.dask import Dask
+from centroids.distribute.ray import Ray
 from centroids.distribute.shard import Part
 from centroids.distribute.sharded_points import ShardedPoints
-from centroids.distribute.workers import Workers
+from centroids.distribute.workers import Workers, watchers
 
-__all__ = ["Dask", "Part", "ShardedPoints", "is_collection", "is_sharded", "map_lazily", "shard"]
+__all__ = [
+    "Dask",
+    "Part",
+    "Ray",
+    "ShardedPoints",
+    "is_collection",
+    "is_sharded",
+    "map_lazily",
+    "shard",
+    "watchers",
+]
 
-_ENGINES: dict[str, Callable[[], Any]] = {"dask": Dask}
-_COLLECTIONS = {"dask": ("Array", "DataFrame", "Series")}
+_ENGINES: dict[str, Callable[[], Any]] = {"dask": Dask, "ray": Ray}
+_COLLECTIONS = {
+    "dask": ("Array", "DataFrame", "Series"),
+    "ray": ("Dataset", "MaterializedDataset"),
+}
 
 # One batch object is kept while someone uses it, so that a step does not move points.
 _known: weakref.WeakValueDictionary[Any, Workers] = weakref.WeakValueDictionary()

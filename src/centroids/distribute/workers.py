@@ -104,7 +104,6 @@ class Workers(abc.ABC):
                     log.sent(len(call) + len(own))
             lost = []
             for done, (shard, (question, numbers)) in enumerate(asked.items()):
-                _tell(done, len(asked))
                 try:
                     raw = self.answer(shard, question)
                 except ShardLost as error:
@@ -112,6 +111,7 @@ class Workers(abc.ABC):
                     lost.append(shard)
                     continue
                 log.received(len(raw))
+                _tell(done + 1, len(asked))
                 answer = pickle.loads(raw)
                 if isinstance(answer, Raised):
                     raise answer.error

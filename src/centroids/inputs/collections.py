@@ -27,3 +27,13 @@ def map_collection(returned: Any, function: Callable[[Any], Any], name: str) -> 
             "iterate over the predictions instead"
         )
     return distribute.map_lazily(collection, function, name)
+
+
+def watch_shards(watcher: Callable[[int, int], None]) -> Callable[[], None]:
+    """Lets a function know how many shards have done their part of a step, and of how many.
+
+    Returns:
+        What ends that.
+    """
+    distribute.watchers.append(watcher)
+    return lambda: distribute.watchers.remove(watcher)

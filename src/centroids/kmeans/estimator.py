@@ -6,7 +6,7 @@ import itertools
 import logging
 import operator
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 import numpy as np
