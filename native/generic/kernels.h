@@ -29,6 +29,7 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 #include "generic/assign_panels.h"
 #include "generic/distances.h"
 #include "generic/row_sums.h"
+#include "generic/value_range.h"
 
 #include "generic/fingerprint.h"
 
@@ -79,6 +80,8 @@ make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr,
             },
             &convert_rows<T>,
             &add_rows<T>,
+            &rows_outside<T>,
+            &largest_bits<T>,
             &fingerprint<T>,
             &groups_within,
             &nearer_rows<T>,

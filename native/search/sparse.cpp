@@ -6,6 +6,7 @@
 #include "search/exact_order.h"
 #include "search/pack_centers.h"
 #include "search/work_plan.h"
+#include "sums/total_adder.h"
 
 #include <memory>
 #include <mutex>
@@ -360,6 +361,23 @@ double cosine_adjusted(double distance, double squared_norm, bool normalize) {
     return normalize && squared_norm == 0 ? 2.0 : distance;
 }
 
+// Each thread adds the rows of some clusters, one after the other: their sums stay in its cache.
+template <class T>
+void add_sparse_rows(const SparseRows& points, std::size_t num_clusters,
+                     const std::int32_t* cluster_index, ExactSums& sums) {
+    sums = ExactSums(num_clusters, points.dimensions);
+    for (std::size_t i = 0; i < points.num_rows; ++i) {
+        static thread_local SparseRow<T> row;
+        load_row(points, i, row);
+        for (std::size_t at = 0; at < row.count(); ++at) {
+            const Parts parts(static_cast<double>(row.values[at]));
+            sums.odd().add(static_cast<std::size_t>(cluster_index[i]) * points.dimensions +
+                               static_cast<std::size_t>(row.columns[at]),
+                           parts.mantissa, parts.exponent, parts.negative);
+        }
+    }
+}
+
 } // namespace
 
 void throw_changed() {
@@ -374,10 +392,20 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
     const TransposedCenters<T> transposed(centers, dimensions, current_kernels<T>().panel_width);
     const SparseOrder<T> order(points, centers, transposed.norms, transposed.max_norm);
     const Chunks chunks = cut_rows(points.num_rows, most_chunks);
-    std::vector<double> inertia(chunks.count(), 0.0);
+    struct Worker {
+        SparseScratch<T> scratch;
+        std::vector<std::int64_t> counts;
+        TotalAdder inertia;
+    };
+    PerThread<Worker> workers;
     FirstBadRow bad_row;
     parallel_for(chunks.count(), pass_seconds(points, centers.num_centers), [&](std::size_t chunk) {
-        SparseScratch<T> scratch;
+        Worker& worker = workers.mine([&] {
+            auto made = std::make_unique<Worker>();
+            made->counts.assign(centers.num_centers, 0);
+            return made;
+        });
+        SparseScratch<T>& scratch = worker.scratch;
         SparseRow<T>& row = scratch.row;
         for (std::size_t i = chunks.begin(chunk); i < chunks.end(chunk); ++i) {
             load_row(points, i, row);
@@ -390,27 +418,17 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
             const double distance = cosine_adjusted(
                 squared_distance(row, centers.values + c * dimensions, transposed.norms[c]),
                 row.squared_norm, points.normalize);
-            if (!std::isfinite(distance)) bad_row.report(i);
-            inertia[chunk] += distance;
+            if (!worker.inertia.add(&distance, 1)) bad_row.report(i);
+            ++worker.counts[c];
         }
     });
     if (bad_row.get() >= 0) return bad_row.get();
-    if (update.inertia) {
-        *update.inertia = 0;
-        for (const double part : inertia) *update.inertia += part;
+    for (const auto& [owner, worker] : workers.all()) {
+        if (update.inertia) update.inertia->add(worker->inertia.total());
+        for (std::size_t c = 0; update.counts && c < centers.num_centers; ++c)
+            update.counts[c] += worker->counts[c];
     }
-    if (update.counts) count_rows(cluster_index, chunks, centers.num_centers, update.counts);
-    if (update.sums) {
-        std::fill_n(update.sums, centers.num_centers * dimensions, 0.0);
-        add_by_cluster(cluster_index, points.num_rows, centers.num_centers, dimensions,
-                       pass_seconds(points, 0), update.sums,
-                       [&](std::size_t index, std::size_t, double* sums) {
-                           static thread_local SparseRow<T> row;
-                           load_row(points, index, row);
-                           for (std::size_t i = 0; i < row.count(); ++i)
-                               sums[row.columns[i]] += static_cast<double>(row.values[i]);
-                       });
-    }
+    if (update.sums) add_sparse_rows<T>(points, centers.num_centers, cluster_index, *update.sums);
     return -1;
 }
 
