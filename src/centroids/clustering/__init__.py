@@ -5,8 +5,8 @@ from centroids.clustering.initialization import (
     TooFewPointsError,
     choose_initial_centers,
     given_centers,
-    kmeans_plus_plus,
 )
+from centroids.clustering.plus_plus import kmeans_parallel, kmeans_plus_plus
 from centroids.clustering.points import join_columns, locate_bad_points
 from centroids.clustering.state import ClusterState, initial_state
 from centroids.clustering.update import (
@@ -25,6 +25,7 @@ __all__ = [
     "given_centers",
     "initial_state",
     "join_columns",
+    "kmeans_parallel",
     "kmeans_plus_plus",
     "l2_normalize",
     "locate_bad_points",
