@@ -4,6 +4,7 @@ from centroids.clustering.initialization import (
     InitialCenters,
     TooFewPointsError,
     choose_initial_centers,
+    choose_initial_centers_of_shards,
     given_centers,
 )
 from centroids.clustering.plus_plus import kmeans_parallel, kmeans_plus_plus
@@ -21,6 +22,7 @@ __all__ = [
     "InitialCenters",
     "TooFewPointsError",
     "choose_initial_centers",
+    "choose_initial_centers_of_shards",
     "full_batch_update",
     "given_centers",
     "initial_state",

@@ -9,8 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.clustering.distinct_rows import DistinctRows, KeysOfPoints
-from centroids.clustering.plus_plus import kmeans_parallel, kmeans_plus_plus
+from centroids.clustering.plus_plus import different_rows, parallel_rows, plus_plus_rows
 from centroids.clustering.points import check_finite, locate_bad_points
+from centroids.clustering.shards import (
+    KeysOfShards,
+    LocalShards,
+    Shards,
+    check_finite_shards,
+    rows_of,
+)
 from centroids.kernels import (
     Points,
     in_usual_float_mode,
@@ -106,12 +113,65 @@ def choose_initial_centers(
         )
     if num_points < num_clusters:
         raise _batch_too_small(num_points, num_clusters, count, checked)
-    if method == "random":
-        return _choose_at_random(iter([points]), _PointCount(True), num_clusters, random, cosine)
-    choose = kmeans_plus_plus if method == "kmeans_plus_plus" else kmeans_parallel
     with locate_bad_points(0):
-        centers = choose(points, num_clusters, random, cosine=cosine, num_retries=num_retries)
-    return given_centers(centers, result_dtype(points), cosine=cosine)
+        shards = LocalShards([points], cosine=cosine)
+        return _choose_of_shards(shards, num_clusters, method, random, cosine, num_retries)
+
+
+def choose_initial_centers_of_shards(
+    shards: Shards,
+    num_clusters: int,
+    method: Method,
+    *,
+    seed: int | np.random.Generator = 0,
+    cosine: bool = False,
+    num_retries: int = 2,
+) -> NDArray[Any]:
+    """Chooses centers from points that several workers hold.
+
+    They are those of `choose_initial_centers` for the same points in one batch which is the whole
+    input, to the bit, however the points are cut into parts and wherever the parts are.
+
+    Args:
+        shards: The points.
+        num_clusters: How many centers to choose.
+        method: "random", "kmeans_plus_plus" or "kmeans_parallel".
+        seed: Of the random generator; or a generator, which is drawn from.
+        cosine: The distance is cosine, as the shards must know: chosen centers are L2-normalised.
+        num_retries: See `kmeans_plus_plus`.
+
+    Returns:
+        [num_clusters, d] in the type that the points are computed in: float32 or float64.
+
+    Raises:
+        NonFiniteError: If a point is NaN or infinite; its row is counted among all.
+        TooFewPointsError: If there are fewer points than clusters; a ValueError.
+    """
+    if shards.num_rows < num_clusters:
+        raise _too_few(shards.num_rows, num_clusters)
+    check_finite_shards(shards)
+    random = np.random.default_rng(seed)
+    return _choose_of_shards(shards, num_clusters, method, random, cosine, num_retries)
+
+
+def _choose_of_shards(
+    shards: Shards,
+    num_clusters: int,
+    method: Method,
+    random: np.random.Generator,
+    cosine: bool,
+    num_retries: int,
+) -> NDArray[Any]:
+    if method == "random":
+        keys = KeysOfShards(shards, cosine=cosine)
+        rows = DistinctRows(cosine=cosine).take(keys, num_clusters, random)
+        return _repeat(
+            given_centers(rows_of(shards, rows), shards.dtype, cosine=cosine), num_clusters
+        )
+    choose = plus_plus_rows if method == "kmeans_plus_plus" else parallel_rows
+    rows = choose(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
+    centers = different_rows(shards, rows, num_clusters, random, cosine=cosine)
+    return given_centers(centers, shards.dtype, cosine=cosine)
 
 
 @in_usual_float_mode
@@ -193,7 +253,10 @@ def _choose_at_random(
             break
     if count.points < num_clusters:
         raise _too_few(count.points, num_clusters)
-    centers = np.concatenate(chosen)
+    return _repeat(np.concatenate(chosen), num_clusters)
+
+
+def _repeat(centers: NDArray[Any], num_clusters: int) -> NDArray[Any]:
     if not len(centers):  # cosine, and all points are zero vectors
         return np.zeros((num_clusters, centers.shape[1]), centers.dtype)
     return np.asarray(centers[np.arange(num_clusters) % len(centers)])

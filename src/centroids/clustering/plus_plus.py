@@ -65,7 +65,7 @@ def kmeans_plus_plus(
     [0.0, 9.0, 9.0, 18.0]
     """
     shards = LocalShards([points], cosine=cosine)
-    rows = plus_plus_rows(shards, num_clusters, random, num_retries=num_retries)
+    rows = plus_plus_rows(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
     return different_rows(shards, rows, num_clusters, random, cosine=cosine)
 
 
@@ -106,13 +106,19 @@ def kmeans_parallel(
 
 
 def plus_plus_rows(
-    shards: Shards, num_clusters: int, random: np.random.Generator, *, num_retries: int
+    shards: Shards,
+    num_clusters: int,
+    random: np.random.Generator,
+    *,
+    cosine: bool,
+    num_retries: int,
 ) -> NDArray[np.intp]:
     """The rows that k-means++ chooses; fewer than k where all points coincide with one of them.
 
     Raises:
         NonFiniteError: If a row has a NaN, an infinity or no finite distance.
     """
+    del cosine  # the shards know
     count = num_retries + 1 if num_retries >= 0 else 2 + int(math.log(num_clusters))
     chosen = [int(random.integers(shards.num_rows, size=1)[0])]
     if num_clusters == 1:
