@@ -141,3 +141,42 @@ def test_resuming_with_another_engine(points: NDArray[Any], client: Any, tmp_pat
     fit(array(points, (1000,)), 2)
     fit(points, 3)
     assert_equal(fit(array(points, (200, 700, 100)), 6), train(points, steps=6))
+
+
+@pytest.mark.parametrize("method", ["random", "kmeans_plus_plus"])
+@pytest.mark.parametrize("metric", ["squared_euclidean", "cosine"])
+@pytest.mark.parametrize("use_mini_batch", [True, False])
+def test_initial_centers(
+    client: Any,
+    points: NDArray[Any],
+    split: tuple[int, ...],
+    method: str,
+    metric: str,
+    use_mini_batch: bool,
+) -> None:
+    def fit(x: Any) -> centroids.KMeansClustering:
+        return centroids.KMeansClustering(
+            9,
+            initial_clusters=method,
+            distance_metric=metric,
+            use_mini_batch=use_mini_batch,
+            random_seed=3,
+        ).train(lambda: x, steps=1)
+
+    assert_equal(fit(points), fit(array(points, split)))
+
+
+@pytest.mark.parametrize("method", ["random", "kmeans_plus_plus"])
+def test_initial_centers_of_mini_batches(client: Any, points: NDArray[Any], method: str) -> None:
+    def fit(x: Any) -> centroids.KMeansClustering:
+        input_fn = centroids.inputs.numpy_input_fn(x, batch_size=90, shuffle=True)
+        return centroids.KMeansClustering(50, initial_clusters=method).train(input_fn)
+
+    assert_equal(fit(points), fit(array(points, (300, 0, 700))))
+
+
+def test_a_callable_that_chooses(client: Any, points: NDArray[Any]) -> None:
+    def fit(x: Any) -> centroids.KMeansClustering:
+        return train(x, initial_clusters=lambda inputs, k: inputs[5 : 5 + k])
+
+    assert_equal(fit(points), fit(array(points, (3, 497, 500))))

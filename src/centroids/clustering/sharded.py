@@ -1,16 +1,26 @@
-"""Assignment of points wherever they are: in this process, or in shards on workers."""
+"""Clustering of points wherever they are: in this process, or in shards on workers."""
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+import itertools
+from collections.abc import Iterable
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from centroids import kernels
+from centroids.clustering.initialization import (
+    InitialCenters,
+    choose_initial_centers,
+    choose_initial_centers_of_shards,
+)
+from centroids.clustering.points import locate_bad_points
+from centroids.clustering.seeding_shard import SeedingShard
 from centroids.distribute import Part, ShardedPoints
 
-AnyPoints = kernels.Points | ShardedPoints
+AnyPoints: TypeAlias = kernels.Points | ShardedPoints
 
 
 def assign(
@@ -52,6 +62,56 @@ def all_distances(
         return kernels.all_distances(points, centers, cosine=cosine)
     distances: NDArray[Any] = points.map(_distances_of_part, centers, cosine)
     return distances
+
+
+def choose_initial_centers_anywhere(
+    batches: Iterable[AnyPoints],
+    num_clusters: int,
+    method: InitialCenters,
+    *,
+    seed: int | np.random.Generator = 0,
+    cosine: bool = False,
+    num_retries: int = 2,
+    whole_input_in_batch: bool = False,
+    batches_end: bool = False,
+) -> NDArray[Any]:
+    """As `choose_initial_centers`; of points in shards only those travel that may be centers."""
+    batches = iter(batches)
+    first = next(batches, None)
+    if isinstance(first, ShardedPoints) and not callable(method):
+        with locate_bad_points(0):
+            return choose_initial_centers_of_shards(
+                _Seeding(first, cosine),
+                num_clusters,
+                method,
+                seed=seed,
+                cosine=cosine,
+                num_retries=num_retries,
+            )
+    return choose_initial_centers(
+        itertools.chain([] if first is None else [first], batches),
+        num_clusters,
+        method,
+        seed=seed,
+        cosine=cosine,
+        num_retries=num_retries,
+        whole_input_in_batch=whole_input_in_batch,
+        batches_end=batches_end,
+    )
+
+
+class _Seeding:
+    """Points in shards as the `Shards` that initial centers are chosen from."""
+
+    def __init__(self, points: ShardedPoints, cosine: bool) -> None:
+        self._points, self._name = points, f"seeding, cosine={cosine}"
+        self._make = functools.partial(SeedingShard, cosine=cosine)
+        self.num_rows, self.dimensions = points.shape
+        self.dtype = kernels.result_dtype(points)
+
+    def ask(self, method: str, *arguments: Any) -> list[Any]:
+        """Calls a method of every SeedingShard."""
+        return self._points.ask(self._name, self._make, method, *arguments)
 
 
 def _assign_part(

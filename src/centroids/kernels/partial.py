@@ -66,9 +66,7 @@ class PartialAssignment:
     counts: NDArray[np.int64] | None
 
     @classmethod
-    def empty(
-        cls, num_clusters: int, dimensions: int, *, update: bool = True
-    ) -> PartialAssignment:
+    def empty(cls, num_clusters: int, dimensions: int, *, update: bool = True) -> PartialAssignment:
         """That of no points.
 
         Args:

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids import clustering, distribute, kernels
+from centroids import clustering, kernels
 from centroids.clustering import ClusterState, InitialCenters
 from centroids.clustering.points import check_width
+from centroids.distribute import ShardedPoints
 from centroids.estimator import (
     Batch,
     EstimatorSpec,
@@ -191,12 +192,13 @@ class KMeansModel:
                     return  # the same points once more
                 points = batch.get(points_of)
                 check_width(points, first.get(points_of).shape[1], batch.index)
-                yield points
+                is_mini_batch = isinstance(points, ShardedPoints) and not points.is_whole
+                yield points.gather() if is_mini_batch else points
 
         def choose(points: kernels.Points, remaining: int) -> Any:
             return self._choose(points, remaining, first.features)
 
-        chosen = clustering.choose_initial_centers(
+        chosen = clustering.choose_initial_centers_anywhere(
             points_of_batches(),
             self.num_clusters,
             choose if callable(self.initial_clusters) else self.initial_clusters,
@@ -296,7 +298,7 @@ class _BatchFunctions:
 
     def cluster_index(self, batch: Batch) -> NDArray[np.int32]:
         points, centers = self._points_and_centers(batch)
-        if distribute.is_sharded(points):  # labels travel only for those who want them
+        if isinstance(points, ShardedPoints):  # labels travel only for those who want them
             with clustering.locate_bad_points(batch.index):
                 return clustering.cluster_index(points, centers, cosine=self._model.cosine)
         return batch.get(self.labelled if self._training else self.assignment).cluster_index
