@@ -99,7 +99,7 @@ def test_no_worker_at_all() -> None:
         kmeans = centroids.KMeansClustering(
             2, config=centroids.RunConfig(train_distribute=Dask(client, no_worker_timeout=0.5))
         )
-        with pytest.raises(TimeoutError, match="has no worker: none came within 0.5 seconds"):
+        with pytest.raises(TimeoutError, match=r"has no worker: none came within 0\.5 seconds"):
             kmeans.train(lambda: dask.array.ones((10, 2)), steps=1)
 
 

@@ -76,8 +76,8 @@ def choose_initial_centers_anywhere(
     batches_end: bool = False,
 ) -> NDArray[Any]:
     """As `choose_initial_centers`; of points in shards only those travel that may be centers."""
-    batches = iter(batches)
-    first = next(batches, None)
+    remaining: Any = iter(batches)
+    first: Any = next(remaining, None)
     if isinstance(first, ShardedPoints) and not callable(method):
         with locate_bad_points(0):
             return choose_initial_centers_of_shards(
@@ -89,7 +89,7 @@ def choose_initial_centers_anywhere(
                 num_retries=num_retries,
             )
     return choose_initial_centers(
-        itertools.chain([] if first is None else [first], batches),
+        itertools.chain([] if first is None else [first], remaining),
         num_clusters,
         method,
         seed=seed,
@@ -107,7 +107,7 @@ class _Seeding:
         self._points, self._name = points, f"seeding, cosine={cosine}"
         self._make = functools.partial(SeedingShard, cosine=cosine)
         self.num_rows, self.dimensions = points.shape
-        self.dtype = kernels.result_dtype(points)
+        self.dtype = kernels.result_dtype(np.empty(0, points.dtype))
 
     def ask(self, method: str, *arguments: Any) -> list[Any]:
         """Calls a method of every SeedingShard."""

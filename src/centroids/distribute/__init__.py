@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from centroids.distribute.dask import Dask
 from centroids.distribute.ray import Ray
 from centroids.distribute.shard import Part
 from centroids.distribute.sharded_points import ShardedPoints
 from centroids.distribute.workers import Workers, watchers
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 __all__ = [
     "Dask",
@@ -38,7 +41,7 @@ _COLLECTIONS = {
 _known: weakref.WeakValueDictionary[Any, Workers] = weakref.WeakValueDictionary()
 
 
-def is_sharded(points: object) -> bool:
+def is_sharded(points: object) -> TypeIs[ShardedPoints]:
     """Whether points are a ShardedPoints."""
     return isinstance(points, ShardedPoints)
 

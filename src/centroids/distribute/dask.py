@@ -300,7 +300,7 @@ def _raise_for(number: int, future: Any) -> None:
             error.add_note(f"raised by a worker, while it made partition {number}")
             raise error
     raise RuntimeError(
-        f"partition {number} was lost with its worker, and dask does not know how to make it again: "
+        f"partition {number} was lost with its worker, and dask cannot make it again: "
         "data that was scattered has no recipe. Read it on the workers (dask.dataframe."
         "read_parquet, dask.array.from_array, dask.delayed), and training goes on from its last "
         "checkpoint"

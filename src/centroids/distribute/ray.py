@@ -86,7 +86,7 @@ class RayWorkers(Workers):
                 )
             except ray.exceptions.ObjectLostError as error:
                 raise RuntimeError(
-                    "blocks were lost with their node, and Ray does not know how to make them again "
+                    "blocks were lost with their node, and Ray cannot make them again "
                     "(what ray.put or ray.data.from_numpy stored has no recipe): read them on the "
                     "workers, as ray.data.read_parquet does"
                 ) from error

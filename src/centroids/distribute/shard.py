@@ -46,9 +46,7 @@ class PartitionInfo:
 
 @dataclass(frozen=True, slots=True)
 class BadPoint:
-    """The first row of a shard that a kernel refused; see NonFiniteError. The row is that within
-    the partition `number`.
-    """
+    """The first row of a partition that a kernel refused; see NonFiniteError."""
 
     number: int
     row: int
@@ -110,7 +108,8 @@ class Shard:
     def points(self, number: int) -> kernels.Points:
         """The points of a partition."""
         rows = self._rows[number]
-        return rows() if callable(rows) else rows
+        points: kernels.Points = rows() if callable(rows) else rows
+        return points
 
     def part(self, want: Want) -> Part:
         """The rows of a partition that a batch wants."""
@@ -130,7 +129,7 @@ class Raised:
 def fold(
     shard: Shard, function: Callable[..., Any], arguments: Sequence[Any], wants: Iterable[Want]
 ) -> Any:
-    """The sum of `function(part, *arguments)` over the parts, or the first BadPoint; None of none."""
+    """The sum of `function(part, *arguments)` over the parts, or the first BadPoint."""
     total = None
     for want in wants:
         part = shard.part(want)
@@ -151,7 +150,7 @@ def ask(
     arguments: Sequence[Any],
     wants: Iterable[Want],
 ) -> list[Any]:
-    """Calls a method of an object that is made of the whole shard, and lives with it by its name."""
+    """Calls a method of an object that is made of the whole shard, and lives with it."""
     if name not in shard.objects:
         shard.objects.clear()  # the latest is enough
         shard.objects[name] = make([(want.rows, shard.points(want.number)) for want in wants])
@@ -197,8 +196,8 @@ def check_version(versions: Mapping[str, str]) -> None:
         if version != centroids.__version__:
             has = f"has centroids {version}" if version else "cannot import centroids"
             raise RuntimeError(
-                f"the worker {address} {has}, but this process has {centroids.__version__}: install "
-                "one version everywhere"
+                f"the worker {address} {has}, but this process has {centroids.__version__}: "
+                "install one version everywhere"
             )
 
 

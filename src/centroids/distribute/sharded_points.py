@@ -82,7 +82,7 @@ class ShardedPoints:
         return total
 
     def map(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """The arrays [m, ...] that `function(part, *arguments)` gives, joined in the order of rows."""
+        """The arrays [m, ...] that `function(part, *arguments)` gives, in the order of rows."""
         found = self.fold(on_worker.pieces, function, *arguments)
         if self._rows is None:
             return _joined([value for _, value in sorted(found, key=lambda piece: piece[0])])
@@ -106,7 +106,7 @@ class ShardedPoints:
         return [answer for answers in run for answer in answers]
 
     def __getitem__(self, rows: Any) -> ShardedPoints:
-        """Some of the rows: those of a slice, of numbers, or of a mask. They stay on the workers."""
+        """Some of the rows, by a slice, numbers or a mask. They stay on the workers."""
         chosen: NDArray[Any] = np.arange(self.shape[0])[rows]
         return ShardedPoints(self.workers, chosen if self._rows is None else self._rows[chosen])
 
@@ -114,7 +114,8 @@ class ShardedPoints:
         """The points themselves, as an array or a sparse matrix of this process."""
         if not self.shape[0]:
             return np.empty(self.shape, self.dtype)
-        return self.map(on_worker.rows_of)
+        points: kernels.Points = self.map(on_worker.rows_of)
+        return points
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """The points as a dense array of this process."""

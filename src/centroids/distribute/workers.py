@@ -64,8 +64,8 @@ class Workers(abc.ABC):
     def learn(self) -> None:
         """Finds out what the partitions are like, once the shards are there."""
         found: dict[int, PartitionInfo] = {}
-        numbers = {number: number for of_shard in self.shards.values() for number in of_shard}
-        for answer in self.run(describe, (), numbers, lambda mine: list(mine.values())):
+        every = {number: number for of_shard in self.shards.values() for number in of_shard}
+        for answer in self.run(describe, (), every):
             found |= answer
         self.partitions = [found[number] for number in sorted(found)]
 
@@ -74,15 +74,14 @@ class Workers(abc.ABC):
         function: Callable[..., Any],
         arguments: Sequence[Any],
         wants: Mapping[int, Any],
-        more: Callable[[Mapping[int, Any]], Any] = lambda mine: list(mine.values()),
     ) -> Iterator[Any]:
-        """Calls `function(shard, *arguments, more)` on shards until all partitions are answered for.
+        """Calls `function(shard, *arguments, wants)` on shards, until every want is answered.
 
         Args:
             function: A function of a module: it travels by its name.
             arguments: What it gets on all shards.
-            wants: By the number of each partition in question, what is wanted of it.
-            more: Makes the last argument for a shard of its part of `wants`.
+            wants: By the number of each partition in question, what is wanted of it. A shard gets
+                the list of those of its partitions.
 
         Yields:
             An answer of each shard, in no order.
@@ -99,11 +98,11 @@ class Workers(abc.ABC):
             for shard, numbers in self.shards.items():
                 mine = {number: missing[number] for number in numbers if number in missing}
                 if mine:
-                    own = pickle.dumps(more(mine), protocol=pickle.HIGHEST_PROTOCOL)
+                    own = pickle.dumps(list(mine.values()), protocol=pickle.HIGHEST_PROTOCOL)
                     asked[shard] = (self.ask(shard, call, own), list(mine))
                     log.sent(len(call) + len(own))
             lost = []
-            for done, (shard, (question, numbers)) in enumerate(asked.items()):
+            for done, (shard, (question, answered)) in enumerate(asked.items()):
                 try:
                     raw = self.answer(shard, question)
                 except ShardLost as error:
@@ -116,7 +115,7 @@ class Workers(abc.ABC):
                 if isinstance(answer, Raised):
                     raise answer.error
                 yield answer
-                for number in numbers:
+                for number in answered:
                     del missing[number]
             if lost:
                 losses += 1

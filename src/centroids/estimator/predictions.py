@@ -6,9 +6,10 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from centroids.bad_row import BadRowError
-from centroids.estimator.spec import Batch, EstimatorSpec, Variables
+from centroids.estimator.spec import Batch, EstimatorSpec
 from centroids.inputs.collections import map_collection
 from centroids.inputs.convert import convert_features
 
@@ -57,7 +58,10 @@ class Predictions(Generator[Any]):
 
 
 def lazy_predictions(
-    returned: Any, spec: EstimatorSpec, variables: Variables, keys: list[str] | None
+    returned: Any,
+    spec: EstimatorSpec,
+    variables: Mapping[str, NDArray[Any]],
+    keys: list[str] | None,
 ) -> Any:
     """Predictions for a collection, in its own kind; see `Predictions.collection`.
 
@@ -85,7 +89,7 @@ class BlockFunction:
         variables: What it reads.
     """
 
-    def __init__(self, function: Any, variables: Variables) -> None:
+    def __init__(self, function: Any, variables: Mapping[str, NDArray[Any]]) -> None:
         self._function, self._variables = function, dict(variables)
 
     def __call__(self, block: Any) -> Any:

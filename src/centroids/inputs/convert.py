@@ -52,11 +52,11 @@ def convert_batch(raw: Any, where: Any = None) -> tuple[Columns, Any]:
     if type(raw) is np.ndarray:
         return convert_features(raw), None
     if where is not None and distribute.is_collection(type(raw)):
-        return distribute.shard(raw, convert_features, where), None
+        return _in_shards(raw, where=where), None
     if not _is_pair(raw):
         return convert_features(raw), None
     if where is not None and distribute.is_collection(type(raw[0])):
-        return distribute.shard(raw[0], convert_features, where), None
+        return _in_shards(raw[0], where=where), None
     if len(raw) not in (1, 2):
         raise TypeError(
             f"a batch must be features or (features, labels), got a {type(raw).__name__} of "
@@ -136,8 +136,8 @@ def column_names(raw: Any) -> tuple[str, ...] | None:
         return tuple(sorted(features))
     converter = _converter_of(type(features))
     if distribute.is_sharded(features):
-        names = features.names or (0,)
-    elif converter is matrix_of_table:
+        return features.names
+    if converter is matrix_of_table:
         names = features.column_names
     elif converter is _array_of_data_frame:
         names = features.columns
@@ -305,9 +305,9 @@ def _as_it_is(value: Any, name: str) -> Any:
     return value
 
 
-def _in_shards(value: Any, name: str) -> Any:
+def _in_shards(value: Any, name: str = "", where: Any = None) -> Any:
     del name
-    return distribute.shard(value, convert_features)
+    return distribute.shard(value, convert_features, where)
 
 
 def _array_of_masked(value: Any, name: str) -> NDArray[Any]:

@@ -154,7 +154,7 @@ class ArraySource(EpochSource):
             yield batch if self._labels is not None else batch[0], {"offset": stop}
 
     def _locate(self, at: BatchPlace, row: int, column: int | None) -> str:
-        if distribute.is_sharded(self._features):
+        if isinstance(self._features, distribute.ShardedPoints):
             return self._features.origin(_row_of(at, row), column)
         place = f"row {_row_of(at, row)}"
         if column is None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from centroids import clustering, kernels
 from centroids.clustering import ClusterState, InitialCenters
 from centroids.clustering.points import check_width
-from centroids.distribute import ShardedPoints
+from centroids.distribute import is_sharded
 from centroids.estimator import (
     Batch,
     EstimatorSpec,
@@ -190,9 +190,9 @@ class KMeansModel:
             for batch in itertools.chain([first], batches):
                 if not callable(self.initial_clusters) and batch.epoch != first.epoch:
                     return  # the same points once more
-                points = batch.get(points_of)
+                points: Any = batch.get(points_of)
                 check_width(points, first.get(points_of).shape[1], batch.index)
-                is_mini_batch = isinstance(points, ShardedPoints) and not points.is_whole
+                is_mini_batch = is_sharded(points) and not points.is_whole
                 yield points.gather() if is_mini_batch else points
 
         def choose(points: kernels.Points, remaining: int) -> Any:
@@ -298,7 +298,7 @@ class _BatchFunctions:
 
     def cluster_index(self, batch: Batch) -> NDArray[np.int32]:
         points, centers = self._points_and_centers(batch)
-        if isinstance(points, ShardedPoints):  # labels travel only for those who want them
+        if is_sharded(points):  # labels travel only for those who want them
             with clustering.locate_bad_points(batch.index):
                 return clustering.cluster_index(points, centers, cosine=self._model.cosine)
         return batch.get(self.labelled if self._training else self.assignment).cluster_index
