@@ -180,3 +180,23 @@ def test_a_callable_that_chooses(client: Any, points: NDArray[Any]) -> None:
         return train(x, initial_clusters=lambda inputs, k: inputs[5 : 5 + k])
 
     assert_equal(fit(points), fit(array(points, (3, 497, 500))))
+
+
+def test_a_parquet_folder_is_streamed_by_the_workers(
+    client: Any, points: NDArray[Any], tmp_path: Any, caplog: Any
+) -> None:
+    import pandas
+
+    frame = pandas.DataFrame(points, columns=list("dbca"))
+    for number, part in enumerate((frame[:300], frame[300:301], frame[301:])):
+        part.to_parquet(tmp_path / f"{number}.parquet", row_group_size=200)
+    folder = centroids.distribute.ParquetFolder(tmp_path)
+    config = centroids.RunConfig(train_distribute=centroids.distribute.Dask(client))
+    assert_equal(train(folder, config=config), train(frame))
+    assert_equal(train(folder), train(frame))
+    some = lambda inputs, k: np.asarray(inputs[::140])[:k]  # noqa: E731
+    assert_equal(train(folder, initial_clusters=some), train(points, initial_clusters=some))
+    with pytest.raises(ValueError, match="cannot be chosen from files that are streamed"):
+        train(folder, initial_clusters="random")
+    with pytest.raises(FileNotFoundError, match="no Parquet file at"):
+        train(centroids.distribute.ParquetFolder(tmp_path / "none"))

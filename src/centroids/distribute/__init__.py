@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from centroids.distribute.dask import Dask
+from centroids.distribute.parquet import ParquetFolder
 from centroids.distribute.ray import Ray
 from centroids.distribute.shard import Part
 from centroids.distribute.sharded_points import ShardedPoints
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Dask",
+    "ParquetFolder",
     "Part",
     "Ray",
     "ShardedPoints",
@@ -48,7 +50,7 @@ def is_sharded(points: object) -> TypeIs[ShardedPoints]:
 
 def is_collection(kind: type) -> bool:
     """Whether a type is one of an engine's collections, by its name: nothing is imported."""
-    return any(
+    return issubclass(kind, ParquetFolder) or any(
         _engine_of(base) is not None and base.__name__ in _COLLECTIONS[_engine_of(base) or ""]
         for base in kind.__mro__
     )
@@ -82,6 +84,8 @@ def map_lazily(collection: Any, function: Callable[[Any], Any], name: str = "pre
 
 
 def _engine_for(collection: Any) -> Any:
+    if isinstance(collection, ParquetFolder):
+        return Dask()
     return _ENGINES[next(name for base in type(collection).__mro__ if (name := _engine_of(base)))]()
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from centroids.distribute.shard import Shard, check_version, load
+from centroids.distribute.parquet import ParquetFolder, RowGroup
+from centroids.distribute.shard import Shard, load
 from centroids.distribute.workers import Clock, LocalWorkers, ShardLost, Workers
 
 logger = logging.getLogger(__name__)
@@ -59,16 +60,18 @@ class Dask:
         """Puts a collection into shards on the workers.
 
         Args:
-            collection: A dask array, data frame or series, or a list of functions that read a
-                partition each when it is needed.
+            collection: A dask array, data frame or series, or a ParquetFolder.
             convert: Makes points of a block of the collection.
         """
-        names = _names_of(collection)
-        blocks = _blocks_of(collection)
         client = self.client or _current_client()
+        if isinstance(collection, ParquetFolder):
+            names: tuple[str, ...] | None = collection.names()
+            blocks: list[Any] = collection.row_groups(convert)
+        else:
+            names, blocks = _names_of(collection), _blocks_of(collection)
         if client is not None:
             return DaskWorkers(self, client, blocks, convert, names)
-        if isinstance(collection, list):
+        if isinstance(collection, ParquetFolder):
             return LocalWorkers(blocks, names)
         import dask
 
@@ -97,11 +100,13 @@ class DaskWorkers(Workers):
         self.names = names
         self._settings, self._client = settings, client
         self._check_workers()
+        self.streamed = any(isinstance(block, RowGroup) for block in blocks)
         delayed = [
             dask.delayed(load, pure=True)(block, number, convert)
             for number, block in enumerate(blocks)
         ]
-        self._futures: list[Any] = client.compute(delayed)
+        # What is streamed has nothing to be computed: the shards get it as it is.
+        self._futures = list(blocks) if self.streamed else client.compute(delayed)
         self.shards = {}
         self._actors: dict[Any, Any] = {}
         self._make_shards(range(len(blocks)))
@@ -183,8 +188,11 @@ class DaskWorkers(Workers):
                     future.cancel()
                     return None
                 clock.check(f"the worker {address} has not started its shard")
-            except ModuleNotFoundError:
-                raise
+            except ModuleNotFoundError as error:
+                raise RuntimeError(
+                    f"the worker {address} cannot import {error.name}: install centroids, in the "
+                    "version of this process, on all workers"
+                ) from error
             except Exception as error:
                 if address in self._workers():
                     raise
@@ -194,6 +202,8 @@ class DaskWorkers(Workers):
     def _place(self, numbers: Sequence[int]) -> dict[str, tuple[int, list[int]]]:
         """By worker, its slots and the partitions that it holds; each has one place."""
         slots = self._workers()
+        if self.streamed:
+            return _dealt(numbers, slots)
         holders = self._client.who_has([self._futures[number] for number in numbers])
         places: dict[str, tuple[int, list[int]]] = {}
         for number in numbers:
@@ -207,6 +217,8 @@ class DaskWorkers(Workers):
         """Waits until partitions are computed; each that is done begins the limit anew."""
         import distributed
 
+        if self.streamed:
+            return
         clock, without = Clock(self._settings.timeout), Clock(self._settings.no_worker_timeout)
         waiting = {number: self._futures[number] for number in numbers}
         while waiting:
@@ -235,12 +247,11 @@ class DaskWorkers(Workers):
             )
 
     def _check_workers(self) -> None:
-        """Waits for the first worker, and checks that all can import this package."""
+        """Waits for the first worker."""
         clock = Clock(self._settings.no_worker_timeout)
         while not self._workers():
             clock.check(f"the scheduler {self._client.scheduler.address} has no worker: none came")
             _sleep()
-        check_version(self._client.run(_version))
 
     def _workers(self) -> dict[str, int]:
         """The slots of the workers that there are, by address."""
@@ -265,14 +276,6 @@ def _frame_of(block: Any, function: Callable[[Any], Any], name: str) -> Any:
     if values.ndim == 1:
         return pandas.Series(values, block.index, name=name)
     return pandas.DataFrame(values, block.index)
-
-
-def _version() -> str:
-    try:
-        import centroids
-    except ModuleNotFoundError:
-        return ""
-    return centroids.__version__
 
 
 def _sleep() -> None:
@@ -307,10 +310,18 @@ def _raise_for(number: int, future: Any) -> None:
     )
 
 
+def _dealt(numbers: Sequence[int], slots: Mapping[str, int]) -> dict[str, tuple[int, list[int]]]:
+    """Partitions that may be anywhere, dealt out by the slots of the workers."""
+    addresses = [address for address in sorted(slots) for _ in range(slots[address])]
+    places: dict[str, tuple[int, list[int]]] = {}
+    for at, number in enumerate(numbers):
+        address = addresses[at % len(addresses)]
+        places.setdefault(address, (slots[address], []))[1].append(number)
+    return places
+
+
 def _blocks_of(collection: Any) -> list[Any]:
     """What dask calls delayed: one object for each partition, in the order of their rows."""
-    if isinstance(collection, list):
-        return collection
     if hasattr(collection, "npartitions") and not hasattr(collection, "chunks"):
         return list(collection.to_delayed())
     if collection.ndim == 1:

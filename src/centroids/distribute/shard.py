@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,6 +105,10 @@ class Shard:
             answer = Raised(error)
         return pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL)
 
+    def rows(self, number: int) -> Rows:
+        """The points of a partition, or what reads them."""
+        return self._rows[number]
+
     def points(self, number: int) -> kernels.Points:
         """The points of a partition."""
         rows = self._rows[number]
@@ -169,36 +173,21 @@ def rows_of(part: Part) -> kernels.Points:
     return part.points
 
 
-def describe(shard: Shard, numbers: Sequence[int]) -> dict[int, PartitionInfo]:
-    """What the driver has to know of partitions."""
+def describe(shard: Shard, numbers: Sequence[int]) -> tuple[str, dict[int, PartitionInfo]]:
+    """The version of this package there, and what the driver has to know of partitions."""
+    import centroids
     from centroids.kernels.dense_or_sparse import is_sparse
 
     found = {}
     for number in numbers:
+        info = getattr(shard.rows(number), "info", None)
+        if info is not None:
+            found[number] = info()
+            continue
         points = shard.points(number)
         rows, columns = points.shape
         found[number] = PartitionInfo(int(rows), int(columns), points.dtype, is_sparse(points))
-    return found
-
-
-def check_version(versions: Mapping[str, str]) -> None:
-    """Checks that all workers run the same version of this package as the driver.
-
-    Args:
-        versions: By the address of the worker; "" where it cannot be imported.
-
-    Raises:
-        RuntimeError: If one does not; it names the worker.
-    """
-    import centroids
-
-    for address, version in versions.items():
-        if version != centroids.__version__:
-            has = f"has centroids {version}" if version else "cannot import centroids"
-            raise RuntimeError(
-                f"the worker {address} {has}, but this process has {centroids.__version__}: "
-                "install one version everywhere"
-            )
+    return centroids.__version__, found
 
 
 def load(block: Any, number: int, convert: Callable[[Any], kernels.Points]) -> kernels.Points:

@@ -102,6 +102,12 @@ class ShardedPoints:
             What the method returns on each shard, in no order.
         """
         assert self._rows is None, "rows of a batch are gathered instead"
+        if self.workers.streamed:
+            raise ValueError(
+                "initial centers cannot be chosen from files that are streamed: give them as "
+                "initial_clusters (of a model trained on a sample, say), or a function that takes "
+                "some of the rows"
+            )
         run = self.workers.run(on_worker.ask, (name, make, method, arguments), self._wants())
         return [answer for answers in run for answer in answers]
 

@@ -34,11 +34,13 @@ class Workers(abc.ABC):
         shards: The numbers of the partitions of each shard, by what the engine calls it.
         partitions: What is known of each partition, in their order.
         names: The names of the columns, or None.
+        streamed: Whether partitions are read anew in each call.
     """
 
     shards: dict[Any, tuple[int, ...]]
     partitions: list[PartitionInfo]
     names: tuple[str, ...] | None = None
+    streamed: bool = False
 
     @abc.abstractmethod
     def ask(self, shard: Any, call: bytes, more: bytes) -> Any:
@@ -63,10 +65,17 @@ class Workers(abc.ABC):
 
     def learn(self) -> None:
         """Finds out what the partitions are like, once the shards are there."""
+        import centroids
+
         found: dict[int, PartitionInfo] = {}
         every = {number: number for of_shard in self.shards.values() for number in of_shard}
-        for answer in self.run(describe, (), every):
-            found |= answer
+        for version, infos in self.run(describe, (), every):
+            if version != centroids.__version__:
+                raise RuntimeError(
+                    f"a worker has centroids {version}, but this process has "
+                    f"{centroids.__version__}: install one version everywhere"
+                )
+            found |= infos
         self.partitions = [found[number] for number in sorted(found)]
 
     def run(
@@ -138,6 +147,7 @@ class LocalWorkers(Workers):
     def __init__(self, partitions: Sequence[Any], names: tuple[str, ...] | None = None) -> None:
         numbers = range(len(partitions))
         self.names = names
+        self.streamed = any(map(callable, partitions))
         self.shards = {0: tuple(numbers)}
         self._shard = Shard(numbers, partitions)
         self.learn()
