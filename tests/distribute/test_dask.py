@@ -200,3 +200,34 @@ def test_a_parquet_folder_is_streamed_by_the_workers(
         train(folder, initial_clusters="random")
     with pytest.raises(FileNotFoundError, match="no Parquet file at"):
         train(centroids.distribute.ParquetFolder(tmp_path / "none"))
+
+
+def test_sparse_partitions(client: Any) -> None:
+    import dask
+    import dask.array as da
+    import scipy.sparse
+
+    rows = scipy.sparse.random_array((300, 40), density=0.1, format="csr", rng=1)
+    blocks = [
+        da.from_delayed(dask.delayed(part), part.shape, meta=rows[:0])
+        for part in (rows[:100], rows[100:101], rows[101:])
+    ]
+    spread = da.concatenate(blocks)
+    initial = rows[:7].toarray()
+    for metric in ("squared_euclidean", "cosine"):
+        alone = train(rows, initial_clusters=initial, distance_metric=metric)
+        assert_equal(alone, train(spread, initial_clusters=initial, distance_metric=metric))
+
+
+def test_a_dict_of_collections_is_refused(client: Any, points: NDArray[Any]) -> None:
+    spread = array(points, (1000,))
+    with pytest.raises(
+        TypeError, match=r"features\['a'\] is a Array of dask.array.core: return one"
+    ):
+        train({"a": spread, "b": spread})
+
+
+def test_arrays_have_no_collection_of_predictions(points: NDArray[Any]) -> None:
+    predictions = train(points).predict_cluster_index(lambda: points)
+    with pytest.raises(TypeError, match="where input_fn returns a collection"):
+        _ = predictions.collection

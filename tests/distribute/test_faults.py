@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
+import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -148,3 +153,115 @@ def test_partitions_that_differ_are_named(client: Any) -> None:
     assert spread(ones, ones[:0].astype(object), ones).shape[0] != 6  # unknown to dask
     mixed = spread(ones, ones[:0].astype(object), ones)
     assert train(mixed, steps=1, initial_clusters=[[0.0, 0.0]]).score(lambda: mixed) == 0
+
+
+def test_all_workers_go(points: NDArray[Any]) -> None:
+    """Without a nanny nobody starts them again: a limit and an error, no hang."""
+    import distributed
+
+    with (
+        distributed.LocalCluster(
+            n_workers=0, dashboard_address=":0", silence_logs=50, processes=True
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        cluster.scale(1)
+        client.wait_for_workers(1, timeout=60)
+
+        class Close(centroids.SessionRunHook):
+            def before_run(self, run_context: Any) -> None:
+                if run_context.session.global_step == 2:
+                    cluster.scale(0)
+                    client.retire_workers(close_workers=True, remove=True)
+                    for address in client.nthreads():
+                        client.retire_workers([address], close_workers=True)
+
+        config = centroids.RunConfig(train_distribute=Dask(client, no_worker_timeout=1))
+        kmeans = centroids.KMeansClustering(
+            7,
+            initial_clusters=np.eye(7, 4) * 1000 + 1000,
+            use_mini_batch=False,
+            config=config,
+        )
+        spread = array(points, (500, 500))
+        with pytest.raises((TimeoutError, RuntimeError)):
+            kmeans.train(lambda: spread, steps=400, hooks=[Close()])
+
+
+DRIVER = """
+import os, signal, sys
+import numpy as np, dask.array, distributed, centroids
+class Die(centroids.SessionRunHook):
+    def after_run(self, context, values):
+        if context.session.global_step == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+if __name__ == "__main__":
+    points = np.load(sys.argv[1])
+    client = distributed.Client(sys.argv[3])
+    spread = dask.array.from_array(points, chunks=(300, 4))
+    kmeans = centroids.KMeansClustering(
+        7, sys.argv[2], initial_clusters=np.eye(7, 4) * 1000 + 1000, use_mini_batch=False,
+        config=centroids.RunConfig(save_checkpoints_steps=2),
+    )
+    kmeans.train(lambda: spread, steps=6, hooks=[Die()])
+"""
+
+
+def test_a_killed_driver_goes_on_from_its_checkpoint(
+    client: Any, points: NDArray[Any], tmp_path: Path
+) -> None:
+    np.save(tmp_path / "points.npy", points)
+    (tmp_path / "driver.py").write_text(DRIVER)
+    arguments = [tmp_path / "points.npy", tmp_path / "model", client.scheduler.address]
+    done = subprocess.run(
+        [sys.executable, tmp_path / "driver.py", *map(str, arguments)], timeout=100, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    kmeans = centroids.KMeansClustering(
+        7, tmp_path / "model", initial_clusters=np.eye(7, 4) * 1000 + 1000, use_mini_batch=False
+    )
+    spread = array(points, (1, 999))
+    assert_equal(train(points, steps=6), kmeans.train(lambda: spread, max_steps=6))
+
+
+def test_a_worker_killed_while_centers_are_chosen(client: Any, points: NDArray[Any]) -> None:
+    def fit(x: Any) -> centroids.KMeansClustering:
+        kmeans = centroids.KMeansClustering(
+            60, initial_clusters="kmeans_plus_plus", use_mini_batch=False
+        )
+        return kmeans.train(lambda: x, steps=2)
+
+    expected = fit(points)
+    spread = array(points, (250, 250, 250, 250))
+    pid = sorted(client.run(os.getpid).values())[1]
+    threading.Timer(0.35, os.kill, (pid, signal.SIGKILL)).start()
+    assert_equal(expected, fit(spread))
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_progress_bar_counts_shards(
+    client: Any, points: NDArray[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", shown := Terminal())
+    hook = centroids.ProgressBarHook(2, show_after_secs=0.0)
+    hook._REFRESH_SECONDS = 0.0  # type: ignore[misc]
+    spread = array(points, (500, 500))
+    kmeans = centroids.KMeansClustering(
+        7, initial_clusters=np.eye(7, 4) * 1000 + 1000, use_mini_batch=False
+    )
+    kmeans.train(lambda: spread, steps=2, hooks=[hook])
+    assert "1 of 2 shards" in shown.getvalue() and "loss" in shown.getvalue()
+
+
+def test_the_debug_log_tells_bytes_and_times(
+    client: Any, points: NDArray[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "centroids.distribute"):
+        train(array(points, (500, 500)), steps=1)
+    assert re.search(
+        r"fold on 2 shards: [\d,]+ bytes sent, [\d,]+ received, [\d.]+ ms", caplog.text
+    )

@@ -192,7 +192,7 @@ def describe(shard: Shard, numbers: Sequence[int]) -> tuple[str, dict[int, Parti
 
 def load(block: Any, number: int, convert: Callable[[Any], kernels.Points]) -> kernels.Points:
     """A block of a collection as points; errors name the partition."""
-    if not len(block):  # of no type that means anything
+    if not block.shape[0]:  # of no type that means anything
         return np.empty((0, block.shape[1] if len(block.shape) > 1 else 1), np.float32)
     try:
         return kernels.check_points(convert(block))
