@@ -83,8 +83,8 @@ class Dask:
 class DaskWorkers(Workers):
     """One shard on each worker, in an actor, of the partitions that dask has put there.
 
-    The client keeps a future of each partition. When a worker dies, the scheduler computes its
-    partitions again on others, and they become shards there.
+    Partitions are held by the shards alone. When a worker dies, its partitions are computed again
+    on others, by their recipes, and become shards there.
     """
 
     def __init__(
@@ -105,8 +105,8 @@ class DaskWorkers(Workers):
             dask.delayed(load, pure=True)(block, number, convert)
             for number, block in enumerate(blocks)
         ]
-        # What is streamed has nothing to be computed: the shards get it as it is.
-        self._futures = list(blocks) if self.streamed else client.compute(delayed)
+        # Kept to compute lost partitions again. What is streamed goes to the shards as it is.
+        self._recipes: list[Any] = list(blocks) if self.streamed else delayed
         self.shards = {}
         self._actors: dict[Any, Any] = {}
         self._make_shards(range(len(blocks)))
@@ -154,13 +154,16 @@ class DaskWorkers(Workers):
         """Makes a shard on each worker of those of the partitions that are there."""
         missing = list(numbers)
         while missing:
-            self._wait_for(missing)
-            places = self._place(missing)
+            recipes = [self._recipes[number] for number in missing]
+            made = recipes if self.streamed else self._client.compute(recipes)
+            made = dict(zip(missing, made, strict=True))
+            self._wait_for(made)
+            places = self._place(made)
             starting = {
                 address: self._client.submit(
                     Shard,
                     mine,
-                    [self._futures[number] for number in mine],
+                    [made[number] for number in mine],
                     slots,
                     actor=True,
                     pure=False,
@@ -199,33 +202,31 @@ class DaskWorkers(Workers):
                 logger.debug("%s: %r", address, error)
                 return None
 
-    def _place(self, numbers: Sequence[int]) -> dict[str, tuple[int, list[int]]]:
+    def _place(self, made: Mapping[int, Any]) -> dict[str, tuple[int, list[int]]]:
         """By worker, its slots and the partitions that it holds; each has one place."""
         slots = self._workers()
         if self.streamed:
-            return _dealt(numbers, slots)
-        holders = self._client.who_has([self._futures[number] for number in numbers])
+            return _dealt(list(made), slots)
+        holders = self._client.who_has(list(made.values()))
         places: dict[str, tuple[int, list[int]]] = {}
-        for number in numbers:
-            there = [a for a in holders.get(self._futures[number].key, ()) if a in slots]
+        for number, future in made.items():
+            there = [a for a in holders.get(future.key, ()) if a in slots]
             if there:  # else it was lost this moment, and is waited for again
                 least = min(there, key=lambda a: (len(places.get(a, (0, []))[1]), a))
                 places.setdefault(least, (slots[least], []))[1].append(number)
         return places
 
-    def _wait_for(self, numbers: Sequence[int]) -> None:
+    def _wait_for(self, made: Mapping[int, Any]) -> None:
         """Waits until partitions are computed; each that is done begins the limit anew."""
         import distributed
 
         if self.streamed:
             return
         clock, without = Clock(self._settings.timeout), Clock(self._settings.no_worker_timeout)
-        waiting = {number: self._futures[number] for number in numbers}
+        waiting = dict(made)
         while waiting:
             try:
-                distributed.wait(
-                    list(waiting.values()), timeout=_POLL_SECONDS, return_when="FIRST_COMPLETED"
-                )
+                distributed.wait(list(waiting.values()), timeout=_POLL_SECONDS)
             except TimeoutError:
                 pass
             except Exception as error:  # cancelled: see below

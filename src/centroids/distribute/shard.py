@@ -12,26 +12,37 @@ from numpy.typing import NDArray
 
 from centroids import kernels
 
+# Partitions below the first size are put together, up to the second one.
+_SMALL_BYTES = 32 << 20
+_LARGE_BYTES = 256 << 20
+
 # Rows of a partition, or a function that reads them when they are too many to be kept.
 Rows = Any
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Rows of one partition that belong to a batch, as functions that are folded get them.
+    """Rows that belong to a batch, of one partition or of several, as functions get them.
 
     Attributes:
         points: [m, d], dense or compressed sparse rows.
-        rows: Their numbers in the batch: that of the first where they follow each other, else [m].
-        kept: What functions remember of the partition from call to call. It is empty again when the
+        runs: Their numbers in the batch: (first, count) of rows that follow each other, or [m].
+        kept: What functions remember of them from call to call. It is empty again when the
             worker was lost and another one took its place.
         stays: Whether `points` are the same object in each call.
     """
 
     points: kernels.Points
-    rows: int | NDArray[np.int64]
+    runs: tuple[tuple[int, int], ...] | NDArray[np.int64]
     kept: dict[Any, Any]
     stays: bool
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """[m], the numbers of the rows in the batch."""
+        if isinstance(self.runs, np.ndarray):
+            return self.runs
+        return np.concatenate([np.arange(first, first + count) for first, count in self.runs])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,15 @@ class Want:
     local: NDArray[np.int64] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Partitions that are computed with as one: a call for each of many small ones takes long."""
+
+    numbers: tuple[int, ...]
+    points: Rows
+    kept: dict[Any, Any] = field(default_factory=dict)
+
+
 @dataclass
 class Shard:
     """The partitions of one worker. Each engine keeps one in an actor.
@@ -87,7 +107,13 @@ class Shard:
 
     def __post_init__(self) -> None:
         self._rows = dict(zip(self.numbers, self.partitions, strict=True))
-        self._kept: dict[int, dict[Any, Any]] = {number: {} for number in self.numbers}
+        self.partitions = ()
+        self.blocks = [Block(numbers, points) for numbers, points in _merged(self._rows)]
+        for block in self.blocks:
+            start = 0
+            for number in block.numbers if len(block.numbers) > 1 else ():
+                stop = start + self._rows[number].shape[0]
+                self._rows[number], start = block.points[start:stop], stop
         if self.threads:
             kernels.set_num_threads(self.threads)
 
@@ -115,12 +141,64 @@ class Shard:
         points: kernels.Points = rows() if callable(rows) else rows
         return points
 
-    def part(self, want: Want) -> Part:
-        """The rows of a partition that a batch wants."""
-        points, stays = self.points(want.number), not callable(self._rows[want.number])
-        if want.local is not None:
-            return Part(points[want.local], want.rows, {}, False)
-        return Part(points, want.rows, self._kept[want.number], stays)
+    def parts(self, wants: Iterable[Want]) -> Iterator[tuple[Part, list[Want]]]:
+        """The rows that a batch wants, as large parts as there are, and the wants of each."""
+        wanted = {want.number: want for want in wants}
+        for block in self.blocks:
+            mine = [wanted[number] for number in block.numbers if number in wanted]
+            if len(mine) == len(block.numbers) and all(want.local is None for want in mine):
+                points, stays = block.points, not callable(block.points)
+                points = points if stays else points()
+                counts = (
+                    [self._rows[want.number].shape[0] for want in mine] if stays else [len(points)]
+                )
+                firsts = [int(want.rows) for want in mine]
+                yield Part(points, tuple(zip(firsts, counts, strict=True)), block.kept, stays), mine
+                continue
+            for want in mine:
+                points = self.points(want.number)
+                if want.local is None:
+                    runs: Any = ((int(want.rows), points.shape[0]),)
+                else:
+                    points, runs = points[want.local], want.rows
+                yield Part(points, runs, {}, False), [want]
+
+    def bad_point(self, error: kernels.NonFiniteError, wants: Sequence[Want]) -> BadPoint:
+        """Where the bad row of a part of such wants is."""
+        row = error.row
+        for want in wants:
+            local = want.local
+            count = self.points(want.number).shape[0] if local is None else len(local)
+            if row < count:
+                break
+            row -= count
+        row = row if local is None else int(local[row])
+        return BadPoint(want.number, row, error.column, error.value, error.dtype)
+
+
+def _merged(partitions: Mapping[int, Rows]) -> Iterator[tuple[tuple[int, ...], Rows]]:
+    """Small dense partitions of one type and width side by side, and the others as they are."""
+    numbers: list[int] = []
+    size = 0
+
+    def group() -> tuple[tuple[int, ...], Rows]:
+        rows = [partitions[number] for number in numbers]
+        return tuple(numbers), rows[0] if len(rows) == 1 else np.concatenate(rows)
+
+    for number, points in partitions.items():
+        if not isinstance(points, np.ndarray) or points.nbytes >= _SMALL_BYTES:
+            yield (number,), points
+            continue
+        last = partitions[numbers[-1]] if numbers else points
+        alike = (points.dtype, points.shape[1]) == (last.dtype, last.shape[1])
+        if numbers and (not alike or size + points.nbytes > _LARGE_BYTES):
+            yield group()
+            numbers, size = [], 0
+        if points.shape[0]:
+            numbers.append(number)
+            size += points.nbytes
+    if numbers:
+        yield group()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +212,16 @@ def fold(
     shard: Shard, function: Callable[..., Any], arguments: Sequence[Any], wants: Iterable[Want]
 ) -> Any:
     """The sum of `function(part, *arguments)` over the parts, or the first BadPoint."""
-    total = None
-    for want in wants:
-        part = shard.part(want)
+    total = bad = None
+    for part, mine in shard.parts(wants):
         try:
             value = function(part, *arguments)
         except kernels.NonFiniteError as error:
-            row = error.row if want.local is None else int(want.local[error.row])
-            return BadPoint(want.number, row, error.column, error.value, error.dtype)
+            found = shard.bad_point(error, mine)
+            bad = found if bad is None or found.number < bad.number else bad
+            continue
         total = value if total is None else total + value
-    return total
+    return total if bad is None else bad
 
 
 def ask(
@@ -163,7 +241,7 @@ def ask(
 
 def pieces(
     part: Part, function: Callable[..., Any], *arguments: Any
-) -> list[tuple[int | NDArray[np.int64], Any]]:
+) -> list[tuple[NDArray[np.int64], Any]]:
     """What a function gives for a part, with the numbers of its rows: lists of these add up."""
     return [(part.rows, function(part, *arguments))]
 

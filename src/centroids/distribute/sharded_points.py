@@ -84,8 +84,6 @@ class ShardedPoints:
     def map(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The arrays [m, ...] that `function(part, *arguments)` gives, in the order of rows."""
         found = self.fold(on_worker.pieces, function, *arguments)
-        if self._rows is None:
-            return _joined([value for _, value in sorted(found, key=lambda piece: piece[0])])
         order = np.concatenate([rows for rows, _ in found])
         return _joined([value for _, value in found])[np.argsort(order)]
 

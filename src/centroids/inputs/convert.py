@@ -101,7 +101,7 @@ def convert_features(value: Any, name: str = "features") -> Columns:
         place = f"{name}[{key!r}]"
         if distribute.is_collection(type(column)):
             raise TypeError(
-                f"{place} is a {type(column).__name__} of {type(column).__module__}: return one "
+                f"{place} is a {type(column).__module__}.{type(column).__name__}: return one "
                 "collection that has all columns, not a dict of them"
             )
         columns[key] = _check_numbers(_convert_rows(column, place), place)
