@@ -221,9 +221,7 @@ def test_sparse_partitions(client: Any) -> None:
 
 def test_a_dict_of_collections_is_refused(client: Any, points: NDArray[Any]) -> None:
     spread = array(points, (1000,))
-    with pytest.raises(
-        TypeError, match=r"features\['a'\] is a dask.array.core.Array: return one"
-    ):
+    with pytest.raises(TypeError, match=r"features\['a'\] is a dask.array.core.Array: return one"):
         train({"a": spread, "b": spread})
 
 

@@ -184,7 +184,7 @@ def test_all_workers_go(points: NDArray[Any]) -> None:
             config=config,
         )
         spread = array(points, (500, 500))
-        with pytest.raises((TimeoutError, RuntimeError), match="no worker|lost with its worker"):
+        with pytest.raises((TimeoutError, RuntimeError), match=r"no worker|lost with its worker"):
             kmeans.train(lambda: spread, steps=400, hooks=[Close()])
 
 

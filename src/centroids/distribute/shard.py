@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -150,7 +150,9 @@ class Shard:
                 points, stays = block.points, not callable(block.points)
                 points = points if stays else points()
                 counts = (
-                    [self._rows[want.number].shape[0] for want in mine] if stays else [len(points)]
+                    [self._rows[want.number].shape[0] for want in mine]
+                    if stays
+                    else [points.shape[0]]
                 )
                 firsts = [int(want.rows) for want in mine]
                 yield Part(points, tuple(zip(firsts, counts, strict=True)), block.kept, stays), mine
