@@ -151,7 +151,7 @@ def test_one_of_several_tasks_does_not_train(
     estimator = Estimator(model_fn, tmp_path / "model")
     with pytest.raises(
         ValueError,
-        match=f"(?s)TF_CONFIG makes this process task 0 of '{task}' in a.*start a Dask or Ray cluster",
+        match=f"TF_CONFIG makes this process task 0 of '{task}' in a.*start a Dask or Ray",
     ):
         estimator.train(batches)
     assert not (tmp_path / "model").exists()
