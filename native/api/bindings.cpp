@@ -3,6 +3,7 @@
 #include "isa/block_kernels.h"
 #include "runtime/dispatch.h"
 #include "runtime/float_mode.h"
+#include "api/crc32c.h"
 #include "api/kmeans.h"
 #include "api/row_weights.h"
 #include "api/seeding.h"
@@ -35,11 +36,9 @@ using In = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
 template <class T>
 using Out = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
 
-DenseRows dense_rows(const AnyArray& points, int type, bool normalize) {
-    return {points.data(),    static_cast<ElementType>(type),
-            points.shape(0),  points.shape(1),
-            points.stride(0), points.stride(1),
-            normalize};
+DenseRows dense_rows(const AnyArray& points, ElementType type, bool normalize) {
+    return {points.data(),    type,     points.shape(0), points.shape(1), points.stride(0),
+            points.stride(1), normalize};
 }
 
 template <class T>
@@ -49,19 +48,23 @@ Centers<T> make_centers(const In<T>& centers, const std::optional<In<double>>& p
             units ? units->data() : nullptr};
 }
 
-// In units of the last bit, as Python's int.from_bytes takes it.
-nb::bytes bytes_of(ExactTotal total) {
-    total.settle();
-    std::uint32_t digits[ExactTotal::size + 1]; // the last has the sign
-    for (std::size_t i = 0; i < ExactTotal::size; ++i)
-        digits[i] = static_cast<std::uint32_t>(total.digits()[i]);
-    digits[ExactTotal::size] =
-        static_cast<std::uint32_t>(total.digits()[ExactTotal::size - 1] >> 32);
-    return nb::bytes(reinterpret_cast<const char*>(digits), sizeof digits);
+void bind_exact_total(nb::module_& m) {
+    m.attr("LAST_BIT") = ExactTotal::last_bit;
+    nb::class_<ExactTotal>(m, "ExactTotal")
+        .def("rounded", [](const ExactTotal& self) { return self.rounded(); })
+        // In units of the last bit, as int.from_bytes takes it.
+        .def("to_bytes", [](ExactTotal self) {
+            self.settle();
+            std::uint32_t digits[ExactTotal::size + 1]; // the last has the sign
+            for (std::size_t i = 0; i < ExactTotal::size; ++i)
+                digits[i] = static_cast<std::uint32_t>(self.digits()[i]);
+            digits[ExactTotal::size] =
+                static_cast<std::uint32_t>(self.digits()[ExactTotal::size - 1] >> 32);
+            return nb::bytes(reinterpret_cast<const char*>(digits), sizeof digits);
+        });
 }
 
 void bind_exact_sums(nb::module_& m) {
-    m.attr("LAST_BIT") = ExactTotal::last_bit;
     nb::class_<ExactSums>(m, "ExactSums")
         .def(nb::init<>())
         .def(
@@ -159,6 +162,17 @@ void bind_row_weights(nb::module_& m) {
             "digits"_a.noconvert(), "rows"_a.noconvert());
 }
 
+// The inertia, and the sums too, rounded at once where they are asked for like that.
+nb::object finished(ExactTotal& inertia, const ExactSums& sums, std::optional<Out<double>>& rounded,
+                    bool finish) {
+    if (!finish) return nb::cast(inertia);
+    if (rounded) {
+        const KernelCall call;
+        sums.round(rounded->data());
+    }
+    return nb::float_(inertia.rounded());
+}
+
 // Keeps the points alive.
 template <class T>
 struct SeedingOfArray {
@@ -172,7 +186,7 @@ void bind_seeding(nb::module_& m, const char* name) {
     nb::class_<Bound>(m, name)
         .def(
             "__init__",
-            [](Bound* self, const AnyArray& points, int type, bool normalize) {
+            [](Bound* self, const AnyArray& points, ElementType type, bool normalize) {
                 const DenseRows rows = dense_rows(points, type, normalize);
                 const KernelCall call;
                 new (self) Bound{points, Seeding<T>(rows)};
@@ -221,33 +235,33 @@ template <class T>
 void bind_kernels(nb::module_& m) {
     m.def(
         "assign",
-        [](const AnyArray& points, int type, bool normalize, const In<T>& centers,
+        [](const AnyArray& points, ElementType type, bool normalize, const In<T>& centers,
            std::optional<In<double>> penalties, std::optional<In<double>> units,
            std::optional<Out<std::int32_t>> cluster_index, ExactSums* sums,
-           std::optional<Out<std::int64_t>> counts, int search, std::size_t block_rows,
-           AssignmentMemory* memory) {
+           std::optional<Out<double>> rounded, std::optional<Out<std::int64_t>> counts, bool finish,
+           Search search, std::size_t block_rows, AssignmentMemory* memory) {
             const DenseRows rows = dense_rows(points, type, normalize);
             const Centers<T> given = make_centers<T>(centers, penalties, units);
             ExactTotal inertia;
-            const Update update{sums, counts ? counts->data() : nullptr, &inertia};
+            ExactSums own;
+            const Update update{rounded ? &own : sums, counts ? counts->data() : nullptr, &inertia};
             Report report{};
             std::int64_t bad_row;
             {
                 const KernelCall call;
-                bad_row =
-                    assign<T>(rows, given, cluster_index ? cluster_index->data() : nullptr, update,
-                              Tuning{static_cast<Search>(search), block_rows}, memory, &report);
+                bad_row = assign<T>(rows, given, cluster_index ? cluster_index->data() : nullptr,
+                                    update, Tuning{search, block_rows}, memory, &report);
             }
-            return nb::make_tuple(bad_row, bytes_of(inertia), static_cast<int>(report.search),
+            return nb::make_tuple(bad_row, finished(inertia, own, rounded, finish), report.search,
                                   report.with_bounds, report.rows, report.questioned, report.panels,
                                   report.compared);
         },
         "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
-        "units"_a.none(), "cluster_index"_a.none(), "sums"_a.none(), "counts"_a.none(), "search"_a,
-        "block_rows"_a, "memory"_a.none());
+        "units"_a.none(), "cluster_index"_a.none(), "sums"_a.none(), "rounded"_a.none(),
+        "counts"_a.none(), "finish"_a, "search"_a, "block_rows"_a, "memory"_a.none());
     m.def(
         "all_distances",
-        [](const AnyArray& points, int type, bool normalize, const In<T>& centers,
+        [](const AnyArray& points, ElementType type, bool normalize, const In<T>& centers,
            std::optional<In<double>> penalties, std::optional<In<double>> units, Out<T> distances) {
             const DenseRows rows = dense_rows(points, type, normalize);
             const Centers<T> given = make_centers<T>(centers, penalties, units);
@@ -261,22 +275,25 @@ void bind_kernels(nb::module_& m) {
         [](const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,
            bool normalize, const In<T>& centers, std::optional<In<double>> penalties,
            std::optional<In<double>> units, Out<std::int32_t> cluster_index, ExactSums* sums,
-           std::optional<Out<std::int64_t>> counts) {
+           std::optional<Out<double>> rounded, std::optional<Out<std::int64_t>> counts,
+           bool finish) {
             const SparseRows rows = sparse_rows(values, columns, row_starts, cluster_index.shape(0),
                                                 centers.shape(1), normalize);
             const Centers<T> given = make_centers<T>(centers, penalties, units);
             ExactTotal inertia;
+            ExactSums own;
             std::int64_t bad_row;
             {
                 const KernelCall call;
-                bad_row = assign_sparse<T>(rows, given, cluster_index.data(),
-                                           {sums, counts ? counts->data() : nullptr, &inertia});
+                bad_row = assign_sparse<T>(
+                    rows, given, cluster_index.data(),
+                    {rounded ? &own : sums, counts ? counts->data() : nullptr, &inertia});
             }
-            return nb::make_tuple(bad_row, bytes_of(inertia));
+            return nb::make_tuple(bad_row, finished(inertia, own, rounded, finish));
         },
         "values"_a, "columns"_a, "row_starts"_a, "normalize"_a, "centers"_a.noconvert(),
         "penalties"_a.none(), "units"_a.none(), "cluster_index"_a.noconvert(), "sums"_a.none(),
-        "counts"_a.none());
+        "rounded"_a.none(), "counts"_a.none(), "finish"_a);
     m.def(
         "all_distances_sparse",
         [](const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,
@@ -292,10 +309,36 @@ void bind_kernels(nb::module_& m) {
         "penalties"_a.none(), "units"_a.none(), "distances"_a.noconvert());
 }
 
+// Python knows the values by these names.
+void bind_enums(nb::module_& m) {
+    nb::enum_<ElementType>(m, "ElementType")
+        .value("float32", ElementType::float32)
+        .value("float64", ElementType::float64)
+        .value("float16", ElementType::float16)
+        .value("bfloat16", ElementType::bfloat16)
+        .value("int8", ElementType::int8)
+        .value("uint8", ElementType::uint8)
+        .value("int16", ElementType::int16)
+        .value("uint16", ElementType::uint16)
+        .value("int32", ElementType::int32)
+        .value("uint32", ElementType::uint32)
+        .value("int64", ElementType::int64)
+        .value("uint64", ElementType::uint64);
+    nb::enum_<Search>(m, "Search")
+        .value("automatic", Search::automatic)
+        .value("panels", Search::panels)
+        .value("lanes", Search::lanes)
+        .value("grid", Search::grid)
+        .value("float_filter", Search::float_filter)
+        .value("byte_filter", Search::byte_filter);
+}
+
 } // namespace
 
 NB_MODULE(_native, m) {
+    bind_enums(m);
     nb::class_<AssignmentMemory>(m, "AssignmentMemory").def(nb::init<>());
+    bind_exact_total(m);
     bind_exact_sums(m);
     bind_kernels<float>(m);
     bind_kernels<double>(m);
@@ -305,7 +348,7 @@ NB_MODULE(_native, m) {
     m.def(
         "find_nonfinite",
         [](const AnyArray& points,
-           int type) -> std::optional<std::pair<std::int64_t, std::int64_t>> {
+           ElementType type) -> std::optional<std::pair<std::int64_t, std::int64_t>> {
             const DenseRows rows = dense_rows(points, type, false);
             std::int64_t row = -1, column = -1;
             const KernelCall call;
@@ -313,6 +356,13 @@ NB_MODULE(_native, m) {
             return std::pair{row, column};
         },
         "points"_a, "type"_a);
+    m.def(
+        "crc32c",
+        [](const In<unsigned char>& data) {
+            const Unlocked unlocked;
+            return crc32c(0, data.data(), data.size());
+        },
+        "data"_a.noconvert());
     m.def("compiled_levels", &compiled_levels);
     m.def("supported_levels", &supported_levels);
     m.def("current_level", [] { return std::string(current_level().name); });

@@ -1,12 +1,9 @@
 // Dense assignment: blocks of rows through the fast arg-min of the instruction set, then exact
 // re-scoring of the few rows that rounding leaves uncertain, then the update while the block is
 // hot.
-#include "search/bounded_search.h"
 #include "runtime/aligned_vector.h"
 #include "runtime/dispatch.h"
-#include "search/choose_search.h"
-#include "search/exact_order.h"
-#include "search/grid_of_centers.h"
+#include "search/chosen_search.h"
 #include "search/pack_centers.h"
 #include "search/work_plan.h"
 #include "search/zero_rows.h"
@@ -19,42 +16,15 @@
 #include <span>
 
 namespace centroids {
-
-struct AssignmentMemory::Content {
-    std::mutex in_use;
-    PointBounds<float> float32;
-    PointBounds<double> float64;
-    Experience experience;
-
-    template <class T>
-    PointBounds<T>& bounds() {
-        if constexpr (sizeof(T) == 4)
-            return float32;
-        else
-            return float64;
-    }
-
-    // After a search that was not finished.
-    void forget() {
-        float32 = PointBounds<float>();
-        float64 = PointBounds<double>();
-        experience = Experience();
-    }
-};
-
-AssignmentMemory::AssignmentMemory() : content(std::make_unique<Content>()) {}
-AssignmentMemory::~AssignmentMemory() = default;
-
 namespace {
 
-constexpr std::size_t most_chunks = 64;
 constexpr std::size_t second_level_cache = std::size_t(1) << 20;
 
 template <class T>
 std::size_t rows_in_block(std::size_t dimensions, std::size_t asked) {
     if (asked > 0) return asked;
     const std::size_t fitting = second_level_cache / 2 / (dimensions * sizeof(T) + 1);
-    return std::clamp<std::size_t>(fitting / 8 * 8, 16, 128);
+    return std::clamp<std::size_t>(fitting / 8 * 8, 16, dimensions <= short_row ? 512 : 128);
 }
 
 // Each thread has sums of its own where they stay in its cache; else rows are grouped by cluster.
@@ -76,15 +46,16 @@ class Assignment {
     Assignment(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
                const Update& update, const Tuning& tuning, AssignmentMemory::Content* memory)
         : kernels_(current_kernels<T>()), points_(points), centers_(centers),
-          cluster_index_(cluster_index), update_(update), memory_(memory), order_(points, centers),
-          choice_(choose(tuning.search)), lanes_(choice_.search == Search::lanes),
-          filtered_(choice_.search == Search::float_filter ||
-                    choice_.search == Search::byte_filter),
-          block_rows_(filtered_ ? BoundedSearch<T>::block_rows(points.dimensions)
-                                : rows_in_block<T>(points.dimensions, tuning.block_rows)) {
+          cluster_index_(cluster_index), update_(update), order_(points, centers),
+          chosen_(points, centers, order_, tuning.search, memory), grid_(chosen_.grid()),
+          lanes_(chosen_.choice().search == Search::lanes), filtered_(chosen_.filters()),
+          block_rows_(filtered_ ? PointBounds<T>::block_rows(points.dimensions)
+                                : rows_in_block<T>(points.dimensions, tuning.block_rows)),
+          in_threads_(
+              sums_fit_threads(centers.num_centers * points.dimensions * sizeof(std::int64_t))) {
         if (filtered_)
-            search_.emplace(points_, centers_, order_, choice_.search == Search::byte_filter,
-                            recall());
+            search_.emplace(points_, centers_, order_,
+                            chosen_.choice().search == Search::byte_filter, chosen_.bounds());
         else if (!grid_)
             packed_.emplace(centers, points.dimensions, kernels_.panel_width, !lanes_,
                             points.normalize);
@@ -92,23 +63,24 @@ class Assignment {
 
     std::int64_t run() {
         const std::size_t num_clusters = centers_.num_centers;
-        const bool in_threads =
-            sums_fit_threads(num_clusters * points_.dimensions * sizeof(std::int64_t));
         if (update_.sums) {
             window_.emplace(SumWindow<T>::of_points(points_, kernels_));
             *update_.sums = ExactSums(num_clusters, points_.dimensions, window_->units());
             shared_.emplace(*update_.sums);
         }
-        if (!cluster_index_ && update_.sums && !in_threads) { // rows are grouped by cluster later
+        if (!cluster_index_ && update_.sums && !in_threads_) { // rows are grouped by cluster later
             own_cluster_index_.resize(points_.num_rows);
             cluster_index_ = own_cluster_index_.data();
         }
-        const Chunks chunks = cut_rows(points_.num_rows, most_chunks);
+        // Bounds are kept for whole blocks.
+        const Chunks chunks =
+            cut_rows(points_.num_rows, chosen_.choice().with_bounds ? block_rows_ : 8);
         PerThread<Worker> workers;
         parallel_for(chunks.count(), seconds(), [&](std::size_t chunk) {
             Worker& worker = workers.mine([&] {
-                auto made = std::make_unique<Worker>();
-                if (update_.sums && in_threads)
+                static thread_local Scratch<T> scratch;
+                auto made = std::make_unique<Worker>(scratch);
+                if (update_.sums && in_threads_)
                     made->adder.emplace(*window_, num_clusters, *shared_);
                 else if (update_.counts)
                     made->counts.assign(num_clusters, 0);
@@ -117,106 +89,24 @@ class Assignment {
             run_chunk(chunks.begin(chunk), chunks.end(chunk), worker);
         });
         if (bad_row_.get() >= 0) return bad_row_.get();
-        if (memory_) learn();
+        chosen_.learn(counts_of_search());
         collect(workers);
-        if (update_.sums && !in_threads) add_rows_by_cluster();
+        if (update_.sums && !in_threads_) add_rows_by_cluster();
         return -1;
     }
 
     Report report() const {
-        const SearchCounts counts = search_ ? search_->counts() : SearchCounts{};
-        return {choice_.search,    choice_.with_bounds, counts.rows,
-                counts.questioned, counts.panels,       counts.compared};
+        const SearchCounts counts = counts_of_search();
+        return {.search = chosen_.choice().search,
+                .with_bounds = chosen_.choice().with_bounds,
+                .rows = counts.rows,
+                .questioned = counts.questioned,
+                .panels = counts.panels,
+                .compared = counts.compared};
     }
 
   private:
-    Choice choose(Search asked) {
-        const Shape shape{points_.num_rows, points_.dimensions, centers_.num_centers};
-        if (asked == Search::grid || asked == Search::automatic) {
-            grid_ = make_grid(asked == Search::grid ? HUGE_VAL
-                                                    : nanoseconds_in_lanes(shape, sizeof(T)));
-            if (grid_) return {Search::grid, false};
-            if (asked == Search::grid) return {Search::lanes, false};
-        } else {
-            const bool filter = asked == Search::float_filter || asked == Search::byte_filter;
-            return {asked == Search::byte_filter && !kernels_.byte_filter ? Search::float_filter
-                                                                          : asked,
-                    filter && memory_};
-        }
-        Experience none, &experience = memory_ ? memory_->experience : none;
-        const Choice choice = choose_search<T>(shape, kernels_, memory_, experience);
-        const bool known = memory_ && memory_->bounds<T>().fits(points_, centers_);
-        if (choice.search != Search::byte_filter || known || sample_approves()) return choice;
-        experience.bytes_disappointed = true;
-        return choose_search<T>(shape, kernels_, memory_, experience);
-    }
-
-    // A grid of cells where it takes less time than this; else null.
-    std::unique_ptr<const GridOfCenters<T>> make_grid(double nanoseconds) const {
-        if (points_.dimensions == 0 || points_.dimensions > grid_dimensions) return nullptr;
-        if (points_.num_rows == 0 || points_.normalize || centers_.penalties) return nullptr;
-        auto grid = std::make_unique<const GridOfCenters<T>>(points_, centers_, nanoseconds);
-        return grid->empty() ? nullptr : std::move(grid);
-    }
-
-    // Tries the filter in bytes on a few blocks of rows: data that it is not for shows there.
-    bool sample_approves() {
-        passing_.start(points_, centers_, kernels_.panel_width, false);
-        BoundedSearch<T> search(points_, centers_, order_, true, passing_);
-        const std::size_t rows = std::min<std::size_t>(64, points_.num_rows);
-        Scratch<T> scratch;
-        scratch.rows.resize(reads_in_place<T>(points_) ? 0 : rows * points_.dimensions);
-        std::vector<std::int32_t> nearest(rows);
-        std::vector<double> distances(rows);
-        constexpr std::size_t samples = 8;
-        for (std::size_t at = 0; at < samples; ++at) {
-            const std::size_t first = (points_.num_rows - rows) / samples * at;
-            search.search(load_rows<T>(points_, first, rows, scratch.rows.data()), first, rows,
-                          nearest.data(), distances.data(), scratch.bounded, nullptr);
-        }
-        return pays(search.counts());
-    }
-
-    bool pays(const SearchCounts& counts) const {
-        return static_cast<double>(counts.compared) <=
-               most_compared * static_cast<double>(counts.rows * centers_.num_centers);
-    }
-
-    // What this call showed decides on the next one's kernel.
-    void learn() {
-        Experience& experience = memory_->experience;
-        ++experience.calls;
-        if (!choice_.with_bounds) return;
-        const bool alone =
-            choice_.search == Search::byte_filter && points_.dimensions >= kernels_.bytes_pay.alone;
-        if (!alone && experience.regroupings >= 2) {
-            experience.plain_until = experience.calls + calls_after_failure;
-            experience.regroupings = 0;
-        }
-        const SearchCounts counts = search_->counts();
-        if (pays(counts)) return;
-        (choice_.search == Search::byte_filter ? experience.bytes_disappointed
-                                               : experience.filter_disappointed) = true;
-    }
-
-    PointBounds<T>& recall() {
-        if (!choice_.with_bounds) {
-            passing_.start(points_, centers_, kernels_.panel_width, false);
-            return passing_;
-        }
-        PointBounds<T>& bounds = memory_->bounds<T>();
-        if (!bounds.fits(points_, centers_)) {
-            bounds.start(points_, centers_, kernels_.panel_width, true);
-            return bounds;
-        }
-        bounds.follow(centers_);
-        Experience& experience = memory_->experience;
-        const double share = share_in_question(points_, centers_, bounds);
-        const bool useless = share > most_in_question(experience);
-        experience.regroupings = useless ? experience.regroupings + 1 : 0;
-        if (useless) bounds.regroup();
-        return bounds;
-    }
+    SearchCounts counts_of_search() const { return search_ ? search_->counts() : SearchCounts{}; }
 
     double seconds() const {
         return seconds_for(static_cast<double>(points_.num_rows) *
@@ -226,10 +116,11 @@ class Assignment {
 
     // What a thread has for itself.
     struct Worker {
-        Scratch<T> scratch;
+        Scratch<T>& scratch;              // which stays for the next call
         std::optional<RowAdder<T>> adder; // where sums are taken at once
         std::vector<std::int64_t> counts; // [num_centers] where it is not; or empty
         TotalAdder inertia;
+        explicit Worker(Scratch<T>& kept) : scratch(kept) {}
     };
 
     void run_chunk(std::size_t begin, std::size_t end, Worker& worker) {
@@ -258,6 +149,7 @@ class Assignment {
 
     // Adds up what the threads have.
     void collect(const PerThread<Worker>& workers) {
+        if (update_.inertia) *update_.inertia = {};
         if (update_.inertia)
             for (const auto& [owner, worker] : workers.all())
                 update_.inertia->add(worker->inertia.total());
@@ -269,24 +161,18 @@ class Assignment {
         };
         if (update_.counts)
             for (std::size_t c = 0; c < centers_.num_centers; ++c) update_.counts[c] = count(c);
-        if (!update_.sums) return;
-        for (std::size_t c = 0; c < centers_.num_centers; ++c)
-            if (window_->limbs() > 1 || count(c) > most_additions) {
-                update_.sums->widen();
-                break;
-            }
-        constexpr std::size_t together = 64;
-        const std::size_t tasks = (centers_.num_centers + together - 1) / together;
+        if (!update_.sums || !in_threads_) return;
+        if (workers.all().empty() || !workers.all()[0].second->adder->lend()) update_.sums->make();
+        constexpr std::size_t together = 4;
         const double additions =
             static_cast<double>(workers.all().size() * centers_.num_centers * points_.dimensions);
-        parallel_for(tasks, additions * 1e-9, [&](std::size_t task) {
-            const std::size_t end = std::min((task + 1) * together, centers_.num_centers);
-            for (const auto& [owner, worker] : workers.all())
-                for (std::size_t c = task * together; worker->adder && c < end; ++c)
-                    worker->adder->hand_over(c);
-        });
-        for (const auto& [owner, worker] : workers.all())
-            if (worker->adder) worker->adder->hand_over_odd();
+        parallel_for(
+            groups_of(together, centers_.num_centers), additions * 1e-9, [&](std::size_t task) {
+                const std::size_t end = std::min((task + 1) * together, centers_.num_centers);
+                for (const auto& [owner, worker] : workers.all())
+                    for (std::size_t c = task * together; c < end; ++c) worker->adder->hand_over(c);
+            });
+        for (const auto& [owner, worker] : workers.all()) worker->adder->hand_over_odd();
     }
 
     void report_bad(const double* distances, std::size_t first, std::size_t count) {
@@ -424,6 +310,7 @@ class Assignment {
     void add_rows_by_cluster() {
         const std::size_t dimensions = points_.dimensions;
         const double seconds = seconds_for(static_cast<double>(points_.num_rows * dimensions) * 4);
+        update_.sums->make();
         for (std::size_t from = 0; from < points_.num_rows; from += RowsByCluster::stretch) {
             const RowsByCluster rows(cluster_index_, from,
                                      std::min(RowsByCluster::stretch, points_.num_rows - from),
@@ -458,13 +345,12 @@ class Assignment {
     std::int32_t* cluster_index_; // null: not asked for, and each block's are forgotten
     std::vector<std::int32_t> own_cluster_index_;
     const Update& update_;
-    AssignmentMemory::Content* const memory_;
     const ExactOrder<T> order_;
-    PointBounds<T> passing_; // in place of a memory
-    std::unique_ptr<const GridOfCenters<T>> grid_;
-    const Choice choice_;
+    ChosenSearch<T> chosen_;
+    const GridOfCenters<T>* const grid_; // null: not chosen
     const bool lanes_, filtered_;
     const std::size_t block_rows_;
+    const bool in_threads_; // sums
     std::optional<CentersInPanels<T>> packed_;
     std::optional<BoundedSearch<T>> search_;
     std::optional<SumWindow<T>> window_; // where sums are asked for

@@ -4,6 +4,7 @@
 
 #include "runtime/aligned_vector.h"
 #include "api/kmeans.h"
+#include "runtime/round_up.h"
 #include "runtime/thread_pool.h"
 
 #include <algorithm>
@@ -21,15 +22,19 @@ namespace centroids {
 struct Chunks {
     std::size_t num_rows;
     std::size_t rows; // in each chunk but the last
-    std::size_t count() const { return (num_rows + rows - 1) / rows; }
+    std::size_t count() const { return groups_of(rows, num_rows); }
     std::size_t begin(std::size_t chunk) const { return chunk * rows; }
     std::size_t end(std::size_t chunk) const { return std::min(num_rows, (chunk + 1) * rows); }
 };
 
-inline Chunks cut_rows(std::size_t num_rows, std::size_t most_chunks) {
-    constexpr std::size_t grain = 256; // a multiple of every block that bounds are kept for
-    const std::size_t wanted = (num_rows + most_chunks - 1) / std::max<std::size_t>(most_chunks, 1);
-    return {num_rows, std::max<std::size_t>((wanted + grain - 1) / grain, 1) * grain};
+// A few for each thread, so that none waits long for the last; more where they stay large.
+// grain: chunks begin at its multiples
+inline Chunks cut_rows(std::size_t num_rows, std::size_t grain = 8) {
+    constexpr std::size_t large = 256;
+    const auto threads = static_cast<std::size_t>(num_threads());
+    const std::size_t each = std::clamp<std::size_t>(num_rows / (threads * large), 4, 16);
+    const std::size_t wanted = groups_of(threads * each, num_rows);
+    return {num_rows, std::max(round_up(wanted, grain), grain)};
 }
 
 // A rough time for work of so many multiply-adds, only to decide whether to wake threads.

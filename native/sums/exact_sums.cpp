@@ -66,19 +66,39 @@ class Reader {
 
 constexpr std::uint32_t magic = 0x316d7573; // "sum1"
 
-// The upper halves of all sums take this many bytes each.
-std::size_t bytes_of_upper(const std::vector<Int128>& sums) {
+// So many bytes hold each of these numbers.
+std::size_t bytes_of(const std::vector<std::int64_t>& numbers) {
     std::int64_t most = 0;
-    for (const Int128 sum : sums) {
-        const auto upper = static_cast<std::int64_t>(sum >> 64);
-        most |= upper < 0 ? ~upper : upper;
-    }
+    for (const std::int64_t number : numbers) most |= number < 0 ? ~number : number;
     for (const std::size_t bytes : {1, 2, 4})
         if (most >> (8 * bytes - 1) == 0) return bytes;
     return 8;
 }
 
 } // namespace
+
+void OddDigits::put(Digit digit) {
+    if (2 * used_ >= table_.size()) grow();
+    const std::size_t mask = table_.size() - 1;
+    std::size_t at = (digit.key * 0x9e3779b97f4a7c15u >> 20) & mask;
+    while (table_[at].key != digit.key && table_[at].key != free) at = (at + 1) & mask;
+    used_ += table_[at].key == free;
+    table_[at].key = digit.key;
+    table_[at].value += digit.value;
+}
+
+void OddDigits::grow() {
+    std::vector<Digit> before(std::max<std::size_t>(64, 4 * used_), Digit{free, 0});
+    before.swap(table_);
+    used_ = 0;
+    for (const Digit digit : before)
+        if (digit.key != free && digit.value != 0) put(digit);
+}
+
+void OddDigits::add(Digit digit) {
+    put(digit);
+    if (++additions_ >= most_odd_additions) settle();
+}
 
 void OddDigits::add(std::size_t index, UInt128 magnitude, int exponent, bool subtract) {
     const auto place = static_cast<unsigned>(exponent - ExactTotal::last_bit);
@@ -87,31 +107,28 @@ void OddDigits::add(std::size_t index, UInt128 magnitude, int exponent, bool sub
     for (unsigned shift = place % 32; magnitude != 0; shift = 0, ++key) {
         const unsigned taken = 32 - shift;
         const auto bits = static_cast<std::uint64_t>(magnitude & ((UInt128(1) << taken) - 1));
-        if (bits != 0) digits_[key] += static_cast<std::int64_t>(bits << shift) * sign;
+        if (bits != 0) add(Digit{key, static_cast<std::int64_t>(bits << shift) * sign});
         magnitude >>= taken;
     }
-    if (++additions_ >= most_odd_additions) settle();
 }
 
 void OddDigits::add(const OddDigits& other, bool subtract, std::size_t first) {
     for (const Digit digit : other.sorted())
-        digits_[digit.key + (static_cast<std::uint64_t>(first) << 7)] +=
-            subtract ? -digit.value : digit.value;
-    if (++additions_ >= most_odd_additions) settle();
+        add(Digit{digit.key + (static_cast<std::uint64_t>(first) << 7),
+                  subtract ? -digit.value : digit.value});
 }
 
 void OddDigits::settle() {
     const std::vector<Digit> settled = sorted();
-    digits_.clear();
-    for (const Digit digit : settled) digits_[digit.key] = digit.value;
-    additions_ = 0;
+    *this = {};
+    for (const Digit digit : settled) put(digit);
 }
 
 std::vector<OddDigits::Digit> OddDigits::sorted() const {
     std::vector<Digit> all;
-    all.reserve(digits_.size());
-    for (const auto& [key, value] : digits_)
-        if (value != 0) all.push_back({key, value});
+    all.reserve(used_);
+    for (const Digit digit : table_)
+        if (digit.key != free && digit.value != 0) all.push_back(digit);
     std::sort(all.begin(), all.end(), [](Digit a, Digit b) { return a.key < b.key; });
     std::vector<Digit> settled;
     settled.reserve(all.size());
@@ -135,32 +152,37 @@ std::vector<OddDigits::Digit> OddDigits::sorted() const {
 ExactSums::ExactSums(std::size_t num_clusters, std::size_t dimensions,
                      std::vector<std::int32_t> units)
     : num_clusters_(num_clusters), dimensions_(dimensions), units_(std::move(units)),
-      narrow_(num_clusters * dimensions, 0) {
+      rows_(num_clusters, 0), high_(num_clusters) {
     units_.resize(dimensions, 0);
 }
 
-void ExactSums::collect(std::size_t cluster, const std::int64_t* first, const std::int64_t* second,
-                        int shift) {
-    const std::size_t from = cluster * dimensions_;
-    if (!wide() && !second) {
-        for (std::size_t j = 0; j < dimensions_; ++j) narrow_[from + j] += first[j];
-        return;
-    }
-    if (!wide()) widen();
-    for (std::size_t j = 0; j < dimensions_; ++j) {
-        const Int128 more =
-            second ? (static_cast<Int128>(first[j]) << shift) + second[j] : Int128(first[j]);
-        Int128& sum = wide_[from + j];
-        if (!__builtin_add_overflow(sum, more, &sum)) continue;
-        sum -= more; // wraps back
-        odd_.add(from + j, magnitude_of(more), units_[j], more < 0);
-    }
+void ExactSums::widen(std::size_t cluster) {
+    if (wide(cluster)) return;
+    high_[cluster].resize(dimensions_);
+    const std::int64_t* const low = low_.data() + cluster * dimensions_;
+    for (std::size_t j = 0; j < dimensions_; ++j) high_[cluster][j] = low[j] < 0 ? -1 : 0;
 }
 
-void ExactSums::widen() {
-    if (wide()) return;
-    wide_.assign(narrow_.begin(), narrow_.end());
-    narrow_ = {};
+void ExactSums::collect(std::size_t cluster, std::int64_t rows, const std::int64_t* first,
+                        const std::int64_t* second, std::mutex& odd_in_use) {
+    rows_[cluster] += rows;
+    if (!second && !wide(cluster) && rows_[cluster] <= most_additions) {
+        std::int64_t* const low = low_.data() + cluster * dimensions_;
+        for (std::size_t j = 0; j < dimensions_; ++j) low[j] += first[j];
+        return;
+    }
+    widen(cluster);
+    for (std::size_t j = 0; j < dimensions_; ++j) {
+        const Int128 more = second ? (static_cast<Int128>(first[j]) << limb_distance) + second[j]
+                                   : static_cast<Int128>(first[j]);
+        Int128 sum;
+        if (__builtin_add_overflow(dense(cluster, j), more, &sum)) { // of more than 2^28 rows
+            const std::lock_guard<std::mutex> lock(odd_in_use);
+            odd_.add(cluster * dimensions_ + j, magnitude_of(more), units_[j], more < 0);
+        } else {
+            set(cluster, j, sum);
+        }
+    }
 }
 
 void ExactSums::add(const ExactSums& other, bool subtract) {
@@ -169,56 +191,73 @@ void ExactSums::add(const ExactSums& other, bool subtract) {
             "sums of the shape [" + std::to_string(num_clusters_) + ", " +
             std::to_string(dimensions_) + "] and [" + std::to_string(other.num_clusters_) + ", " +
             std::to_string(other.dimensions_) + "] do not add up: both must have the same");
+    make();
     odd_.add(other.odd_, subtract);
-    bool fits = !wide() && !other.wide() && units_ == other.units_;
-    for (std::size_t i = 0; fits && i < size(); ++i) {
-        std::int64_t sum;
-        fits = !(subtract ? __builtin_sub_overflow(narrow_[i], other.narrow_[i], &sum)
-                          : __builtin_add_overflow(narrow_[i], other.narrow_[i], &sum));
-    }
-    if (!fits) return add_aligned(other, subtract);
-    for (std::size_t i = 0; i < size(); ++i)
-        narrow_[i] += subtract ? -other.narrow_[i] : other.narrow_[i];
-}
-
-// In 128 bits, each column in the smaller of the two units.
-void ExactSums::add_aligned(const ExactSums& other, bool subtract) {
-    widen();
-    for (std::size_t i = 0; i < size(); ++i) {
-        const std::size_t j = i % dimensions_;
-        const int unit = std::min(units_[j], other.units_[j]);
-        const Int128 own = wide_[i], more = other.dense(i);
-        Int128 left, right, sum;
-        if (!shifted(own, units_[j] - unit, &left)) {
-            odd_.add(i, magnitude_of(own), units_[j], own < 0);
-            left = 0;
+    if (!other.made()) return; // zeros
+    const bool same_units = units_ == other.units_;
+    for (std::size_t c = 0; c < num_clusters_; ++c) {
+        rows_[c] += other.rows_[c];
+        if (!same_units || wide(c) || other.wide(c) || rows_[c] > most_additions) {
+            add_aligned(other, c, subtract);
+            continue;
         }
-        if (!shifted(more, other.units_[j] - unit, &right)) {
-            odd_.add(i, magnitude_of(more), other.units_[j], (more < 0) != subtract);
-            right = 0;
-        }
-        if (subtract ? __builtin_sub_overflow(left, right, &sum)
-                     : __builtin_add_overflow(left, right, &sum)) {
-            odd_.add(i, magnitude_of(right), unit, (right < 0) != subtract);
-            sum = left;
-        }
-        wide_[i] = sum;
+        for (std::size_t i = c * dimensions_; i < (c + 1) * dimensions_; ++i)
+            low_[i] += subtract ? -other.low_[i] : other.low_[i];
     }
     for (std::size_t j = 0; j < dimensions_; ++j) units_[j] = std::min(units_[j], other.units_[j]);
 }
 
+// In 128 bits, each column in the smaller of the two units.
+void ExactSums::add_aligned(const ExactSums& other, std::size_t cluster, bool subtract) {
+    widen(cluster);
+    for (std::size_t j = 0; j < dimensions_; ++j) {
+        const std::size_t index = cluster * dimensions_ + j;
+        const int unit = std::min(units_[j], other.units_[j]);
+        const Int128 own = dense(cluster, j), more = other.dense(cluster, j);
+        Int128 left, right, sum;
+        if (!shifted(own, units_[j] - unit, &left)) {
+            odd_.add(index, magnitude_of(own), units_[j], own < 0);
+            left = 0;
+        }
+        if (!shifted(more, other.units_[j] - unit, &right)) {
+            odd_.add(index, magnitude_of(more), other.units_[j], (more < 0) != subtract);
+            right = 0;
+        }
+        if (subtract ? __builtin_sub_overflow(left, right, &sum)
+                     : __builtin_add_overflow(left, right, &sum)) {
+            odd_.add(index, magnitude_of(right), unit, (right < 0) != subtract);
+            sum = left;
+        }
+        set(cluster, j, sum);
+    }
+}
+
+// value as float64, rounded once, without the instructions of newer processors: its upper and its
+// lower half, each exact, are added.
+static double rounded(std::int64_t value) {
+    const auto bits = static_cast<std::uint64_t>(value);
+    const double low = std::bit_cast<double>((bits & 0xffffffffu) | 0x4330000000000000u);
+    const double high = std::bit_cast<double>((bits >> 32) ^ 0x4530000080000000u);
+    return (high - (0x1p84 + 0x1p63 + 0x1p52)) + low;
+}
+
 void ExactSums::round(double* sums) const {
+    if (!made()) {
+        std::fill_n(sums, size(), 0.0);
+        return;
+    }
     std::vector<double> powers(dimensions_);
     for (std::size_t j = 0; j < dimensions_; ++j) powers[j] = std::ldexp(1.0, units_[j]);
     // The integer is rounded once, to 53 bits; its product with the unit is exact: where it is
     // subnormal it has fewer bits.
-    for (std::size_t c = 0, i = 0; c < num_clusters_; ++c) {
-        if (wide())
-            for (std::size_t j = 0; j < dimensions_; ++j, ++i)
-                sums[i] = static_cast<double>(wide_[i]) * powers[j];
+    for (std::size_t c = 0; c < num_clusters_; ++c) {
+        double* const own = sums + c * dimensions_;
+        const std::int64_t* const low = low_.data() + c * dimensions_;
+        if (wide(c))
+            for (std::size_t j = 0; j < dimensions_; ++j)
+                own[j] = static_cast<double>(dense(c, j)) * powers[j];
         else
-            for (std::size_t j = 0; j < dimensions_; ++j, ++i)
-                sums[i] = static_cast<double>(narrow_[i]) * powers[j];
+            for (std::size_t j = 0; j < dimensions_; ++j) own[j] = rounded(low[j]) * powers[j];
     }
     const std::vector<OddDigits::Digit> odd = odd_.sorted();
     for (std::size_t at = 0; at < odd.size();) {
@@ -226,26 +265,29 @@ void ExactSums::round(double* sums) const {
         ExactTotal total;
         for (; at < odd.size() && odd[at].key >> 7 == index; ++at)
             total.add_digit(odd[at].key & 127, odd[at].value);
-        total.add(dense(index), units_[index % dimensions_]);
+        total.add(dense(index / dimensions_, index % dimensions_), units_[index % dimensions_]);
         sums[index] = total.rounded();
     }
 }
 
 std::string ExactSums::to_bytes() const {
     Writer out;
-    const std::size_t upper = wide() ? bytes_of_upper(wide_) : 0;
     const std::vector<OddDigits::Digit> odd = odd_.sorted();
     out.put(magic);
-    out.put(static_cast<std::uint32_t>(upper));
     out.put<std::uint64_t>(num_clusters_);
     out.put<std::uint64_t>(dimensions_);
     out.put<std::uint64_t>(odd.size());
     out.put_all(units_.data(), units_.size());
-    out.put_all(narrow_.data(), narrow_.size());
-    for (const Int128 sum : wide_) out.put(static_cast<std::uint64_t>(sum));
-    for (const Int128 sum : wide_) {
-        const auto half = static_cast<std::int64_t>(sum >> 64);
-        out.put_all(reinterpret_cast<const char*>(&half), upper);
+    out.put_all(rows_.data(), rows_.size());
+    if (made())
+        out.put_all(low_.data(), low_.size());
+    else
+        out.bytes.append(8 * size(), '\0');
+    for (const std::vector<std::int64_t>& high : high_) {
+        const std::size_t bytes = high.empty() ? 0 : bytes_of(high);
+        out.put(static_cast<std::uint8_t>(bytes));
+        for (const std::int64_t number : high)
+            out.put_all(reinterpret_cast<const char*>(&number), bytes);
     }
     for (const OddDigits::Digit digit : odd) {
         out.put(digit.key);
@@ -257,34 +299,35 @@ std::string ExactSums::to_bytes() const {
 ExactSums ExactSums::from_bytes(std::string_view bytes) {
     Reader in(bytes);
     if (in.get<std::uint32_t>() != magic) Reader::damaged();
-    const auto upper = in.get<std::uint32_t>();
     const auto num_clusters = in.get<std::uint64_t>(), dimensions = in.get<std::uint64_t>();
     const auto num_odd = in.get<std::uint64_t>();
     std::uint64_t size;
-    if (__builtin_mul_overflow(num_clusters, dimensions, &size) || upper > 8 ||
-        size > in.left() / 8 || dimensions > in.left() / 4 || num_odd > in.left() / 12)
+    if (__builtin_mul_overflow(num_clusters, dimensions, &size) || size > in.left() / 8 ||
+        num_clusters > in.left() || dimensions > in.left() || num_odd > in.left())
         Reader::damaged();
     std::vector<std::int32_t> units(dimensions);
     in.get_all(units.data(), dimensions);
     for (const std::int32_t unit : units)
-        if (unit < -1088 || unit > 1023) Reader::damaged();
+        if (unit < ExactTotal::last_bit || unit > 1023) Reader::damaged();
     ExactSums sums(num_clusters, dimensions, std::move(units));
-    in.get_all(sums.narrow_.data(), size);
-    if (upper > 0) {
-        sums.wide_.resize(size);
-        for (std::size_t i = 0; i < size; ++i) {
-            unsigned char half[8];
-            in.get_all(half, upper);
-            std::fill(half + upper, half + 8, half[upper - 1] & 0x80 ? 0xff : 0);
-            sums.wide_[i] = static_cast<Int128>(std::bit_cast<std::int64_t>(half)) << 64 |
-                            static_cast<std::uint64_t>(sums.narrow_[i]);
+    in.get_all(sums.rows_.data(), num_clusters);
+    sums.make();
+    in.get_all(sums.low_.data(), size);
+    for (std::vector<std::int64_t>& high : sums.high_) {
+        const std::size_t width = in.get<std::uint8_t>();
+        if (width > 8) Reader::damaged();
+        high.resize(width > 0 ? dimensions : 0);
+        for (std::int64_t& number : high) {
+            std::array<unsigned char, 8> all;
+            in.get_all(all.data(), width);
+            std::fill(all.begin() + width, all.end(), all[width - 1] & 0x80 ? 0xff : 0);
+            number = std::bit_cast<std::int64_t>(all);
         }
-        sums.narrow_ = {};
     }
     for (std::uint64_t i = 0; i < num_odd; ++i) {
         const auto key = in.get<std::uint64_t>();
         if (key >> 7 >= size || (key & 127) >= ExactTotal::size) Reader::damaged();
-        sums.odd_.add({key, in.get<std::int32_t>()});
+        sums.odd_.add(OddDigits::Digit{key, in.get<std::int32_t>()});
     }
     if (!in.at_end()) Reader::damaged();
     return sums;

@@ -7,30 +7,40 @@
 // 28, 1986.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace centroids {
 
 using Int128 = __int128;
 using UInt128 = unsigned __int128;
 
-// A float64 as mantissa * 2^exponent.
-struct Parts {
-    explicit Parts(double value) {
-        const auto bits = std::bit_cast<std::uint64_t>(value);
-        const int biased = static_cast<int>(bits >> 52 & 0x7ff);
-        mantissa = (bits & 0xfffffffffffffu) | (biased ? std::uint64_t(1) << 52 : 0);
-        exponent = (biased ? biased : 1) - 1075;
-        negative = bits >> 63 != 0;
+// A float as mantissa * 2^exponent.
+template <class T>
+struct FloatBits {
+    using Word = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+    static constexpr int mantissa_bits = sizeof(T) == 4 ? 23 : 52;
+    static constexpr int bias = sizeof(T) == 4 ? 127 : 1023;
+    static constexpr int least_exponent = 1 - bias - mantissa_bits; // of the last bit of any
+
+    explicit FloatBits(T value) {
+        const auto bits = std::bit_cast<Word>(value);
+        const int biased = static_cast<int>(bits >> mantissa_bits) & (2 * bias + 1);
+        constexpr Word hidden = Word(1) << mantissa_bits;
+        mantissa = (bits & (hidden - 1)) | (biased ? hidden : 0);
+        exponent = (biased ? biased : 1) - bias - mantissa_bits;
+        negative = std::signbit(value);
     }
-    std::uint64_t mantissa;
+    Word mantissa;
     int exponent;
     bool negative;
 };
+using Parts = FloatBits<double>;
 
 // magnitude * 2^exponent, rounded once: to nearest, ties to even; infinite beyond float64.
 // exponent: at least -1088, so that no bit is lost below the subnormal numbers but by rounding

@@ -11,6 +11,7 @@
 #include "runtime/aligned_vector.h"
 #include "isa/block_kernels.h"
 #include "api/rows.h"
+#include "sums/exact_sums.h"
 
 #include <algorithm>
 #include <bit>
@@ -20,11 +21,6 @@
 #include <vector>
 
 namespace centroids {
-
-// |x| / 2^u is at most 2^49, so that 2^13 of them fit 63 bits.
-constexpr int limb_bits = 49;
-constexpr int limb_distance = 50;
-constexpr std::int64_t most_additions = 8192;
 
 template <class T>
 class SumWindow {
@@ -48,12 +44,21 @@ class SumWindow {
         return size <= most_[column] && (size == 0 || size >= least_[column]);
     }
 
+    // In whose multiples values of this size, and 8 times as large, fit so many limbs. Others that
+    // nobody has looked at may be larger.
+    static int unit_for(Word size, int limbs) {
+        constexpr int margin = 3;
+        const int width = limb_bits + (limbs - 1) * limb_distance;
+        const int top = static_cast<int>(size >> mantissa_bits) - bias + 1 + margin;
+        const int highest = 971 + limb_bits - width; // or the first anchor were not finite
+        return std::clamp(top - width, least_unit, highest);
+    }
+
     static constexpr Word size_bits = static_cast<Word>(~Word(0)) >> 1;
 
   private:
-    static constexpr int mantissa_bits = sizeof(T) == 4 ? 23 : 52;
-    static constexpr int bias = sizeof(T) == 4 ? 127 : 1023;
-    static constexpr int least_unit = 1 - bias - mantissa_bits;
+    static constexpr int mantissa_bits = FloatBits<T>::mantissa_bits, bias = FloatBits<T>::bias;
+    static constexpr int least_unit = FloatBits<T>::least_exponent;
 
     // Bits of the power of two.
     static Word power(int exponent) {
@@ -69,18 +74,15 @@ class SumWindow {
 template <class T>
 SumWindow<T>::SumWindow(const std::vector<Word>& most, int limbs)
     : limbs_(limbs), units_(most.size()), anchors_(most.size() * static_cast<std::size_t>(limbs)) {
-    constexpr int margin = 3; // binades: values that nobody has looked at may be larger
     const std::size_t dimensions = most.size();
     const std::size_t repeated = dimensions * rows_of_bounds(dimensions);
     const int width = limb_bits + (limbs - 1) * limb_distance;
-    const int highest = 971 + limb_bits - width; // or the first anchor were not finite
     least_.resize(repeated);
     most_.resize(repeated);
     const Word all = *std::max_element(most.begin(), most.end());
     for (std::size_t j = 0; j < dimensions; ++j) {
         const Word size = most[j] ? most[j] : all; // nothing is known of a column of zeros
-        const int top = static_cast<int>(size >> mantissa_bits) - bias + 1 + margin;
-        const int unit = std::clamp(top - width, least_unit, highest);
+        const int unit = unit_for(size, limbs);
         units_[j] = unit;
         for (int limb = 0; limb < limbs; ++limb)
             anchors_[static_cast<std::size_t>(limb) * dimensions + j] =
@@ -101,13 +103,14 @@ SumWindow<T> SumWindow<T>::of_points(const DenseRows& points, const BlockKernels
     constexpr std::size_t most_rows = 256;
     const std::size_t d = points.dimensions, step = (points.num_rows + most_rows - 1) / most_rows;
     const std::size_t count = step ? (points.num_rows + step - 1) / step : 0;
-    std::vector<T> copied(reads_in_place<T>(points) ? 0 : count * d);
-    Block<T> sample{copied.data(), static_cast<std::ptrdiff_t>(d)};
-    for (std::size_t i = 0; i < count && !copied.empty(); ++i)
+    const bool in_place = reads_in_place<T>(points);
+    std::vector<T> copied(in_place ? 0 : count * d);
+    for (std::size_t i = 0; i < count && !in_place; ++i)
         load_rows<T>(points, i * step, 1, copied.data() + i * d);
-    if (copied.empty())
-        sample = {load_rows<T>(points, 0, 1, nullptr).rows,
-                  points.row_stride * static_cast<std::ptrdiff_t>(step)};
+    const Block<T> sample = in_place
+                                ? Block<T>{load_rows<T>(points, 0, 1, nullptr).rows,
+                                           points.row_stride * static_cast<std::ptrdiff_t>(step)}
+                                : Block<T>{copied.data(), static_cast<std::ptrdiff_t>(d)};
     std::vector<Word> most(d, 0);
     kernels.largest_bits(sample.rows, sample.stride, count, d, most.data());
     if constexpr (sizeof(T) == 8) return SumWindow(most, 2);

@@ -268,6 +268,25 @@ def test_threads_tiles_and_levels_give_equal_bits(threads: None, kind: str, metr
     assert all(bits == seen[0] for bits in seen)
 
 
+@pytest.mark.parametrize("cosine", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_all_distances_have_equal_bits_on_levels_with_fused_additions(
+    dtype: Any, cosine: bool
+) -> None:
+    points, centers = make(300, 45, 70, dtype)
+    distances = {}
+    for level in LEVELS:
+        kernels.set_instruction_set(level)
+        distances[level] = kernels.all_distances(points, centers, cosine=cosine)
+    kernels.set_instruction_set("")
+    fused = [found.tobytes() for level, found in distances.items() if level != "scalar"]
+    assert len(set(fused)) <= 1
+    # Square and sum are rounded apart there: as many roundings more as there are columns.
+    rounding = points.shape[1] * np.finfo(dtype).eps
+    for found in distances.values():
+        np.testing.assert_allclose(distances["scalar"], found, rtol=rounding, atol=rounding)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     n=st.integers(0, 70),

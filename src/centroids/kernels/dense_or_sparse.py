@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.kernels import _native
 from centroids.kernels.float_mode import in_usual_float_mode
 
 if TYPE_CHECKING:
@@ -21,32 +22,11 @@ else:
     Sparse = Any
     Points = Any
 
-# The order is that of ElementType in native/api/rows.h.
-_ELEMENT_TYPES = {
-    name: code
-    for code, name in enumerate(
-        (
-            "float32",
-            "float64",
-            "float16",
-            "bfloat16",
-            "int8",
-            "uint8",
-            "int16",
-            "uint16",
-            "int32",
-            "uint32",
-            "int64",
-            "uint64",
-        )
-    )
-}
-
 
 @functools.lru_cache(maxsize=64)  # the name of a dtype takes NumPy microseconds
-def element_type(dtype: np.dtype[Any]) -> int | None:
-    """The extension's code of an element type; None if the kernels cannot read it in place."""
-    return _ELEMENT_TYPES.get(dtype.name) if dtype.isnative else None
+def element_type(dtype: np.dtype[Any]) -> _native.ElementType | None:
+    """The extension's name of an element type; None if the kernels cannot read it in place."""
+    return _native.ElementType.__members__.get(dtype.name) if dtype.isnative else None
 
 
 def is_sparse(points: object) -> TypeIs[Sparse]:

@@ -9,7 +9,6 @@ they are those of the distances that `all_distances` gives.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -33,15 +32,6 @@ from centroids.kernels.partial import Assignment, ExactSums, PartialAssignment
 AssignmentMemory = _native.AssignmentMemory
 
 Search = Literal["automatic", "panels", "lanes", "grid", "float_filter", "byte_filter"]
-_SEARCHES: dict[Search, int] = {
-    "automatic": 0,
-    "panels": 1,
-    "lanes": 2,
-    "grid": 3,
-    "float_filter": 4,
-    "byte_filter": 5,
-}
-_SEARCH_NAMES: tuple[Search, ...] = tuple(_SEARCHES)
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +60,7 @@ class NonFiniteError(ValueError):
         super().__init__(f"{what} at {place}")
 
 
+@in_usual_float_mode
 def assign(
     points: Points,
     centers: NDArray[Any],
@@ -118,12 +109,28 @@ def assign(
     >>> result.sums.tolist(), result.counts.tolist()
     ([[1.0], [9.0]], [2, 1])
     """
-    partial, cluster_index = _assign(
-        points, centers, cosine, update, labels, memory, search, block_rows
+    points = check_points(points)
+    cluster_index = np.empty(num_rows(points) if labels else 0, np.int32)
+    k, d = centers.shape if centers.ndim == 2 else (0, 0)
+    sums = np.empty((k, d)) if update else None
+    counts = np.zeros(k, np.int64) if update else None
+    inertia: float = _assign(
+        points,
+        centers,
+        cosine,
+        cluster_index if labels else None,
+        None,
+        sums,
+        counts,
+        True,
+        memory,
+        search,
+        block_rows,
     )
-    return replace(partial.finish(), cluster_index=cluster_index)
+    return Assignment(cluster_index, inertia * (0.5 if cosine else 1.0), sums, counts)
 
 
+@in_usual_float_mode
 def assign_partial(
     points: Points,
     centers: NDArray[Any],
@@ -159,53 +166,69 @@ def assign_partial(
     >>> sum(parts).finish().inertia == assign(points, centers).inertia
     True
     """
-    return _assign(points, centers, cosine, update, False, memory, search, block_rows)[0]
+    points = check_points(points)
+    sums = ExactSums() if update else None
+    counts = np.zeros(centers.shape[0] if centers.ndim else 0, np.int64) if update else None
+    total: _native.ExactTotal = _assign(
+        points, centers, cosine, None, sums, None, counts, False, memory, search, block_rows
+    )
+    # The kernels' squared distances of unit vectors are twice the cosine distances; both are
+    # multiples of the unit.
+    inertia = int.from_bytes(total.to_bytes(), "little", signed=True) >> int(cosine)
+    return PartialAssignment(num_rows(points), inertia, sums, counts)
 
 
-@in_usual_float_mode
 def _assign(
     points: Points,
     centers: NDArray[Any],
     cosine: bool,
-    update: bool,
-    labels: bool,
+    cluster_index: NDArray[np.int32] | None,
+    sums: ExactSums | None,
+    rounded: NDArray[np.float64] | None,
+    counts: NDArray[np.int64] | None,
+    finish: bool,
     memory: AssignmentMemory | None,
     search: Search,
     block_rows: int,
-) -> tuple[PartialAssignment, NDArray[np.int32]]:
-    points = check_points(points)
+) -> Any:
+    """Fills what is not None; returns the sum of squared distances, rounded if `finish`."""
     prepared, penalties, units = _centers_of_kernels(points, centers, cosine)
-    k = prepared.shape[0]
-    rows = num_rows(points)
-    cluster_index = np.empty(rows if labels else 0, np.int32)
-    sums = ExactSums() if update else None
-    counts = np.zeros(k, np.int64) if update else None
     if is_sparse(points):
-        indices = cluster_index if labels else np.empty(rows, np.int32)
+        if cluster_index is None:
+            cluster_index = np.empty(num_rows(points), np.int32)
         bad_row, inertia = _native.assign_sparse(
-            *_sparse_parts(points), cosine, prepared, penalties, units, indices, sums, counts
+            *_sparse_parts(points),
+            cosine,
+            prepared,
+            penalties,
+            units,
+            cluster_index,
+            sums,
+            rounded,
+            counts,
+            finish,
         )
     else:
-        bad_row, inertia, *report = _native.assign(
+        answer = _native.assign(
             *dense_parts(points),
             cosine,
             prepared,
             penalties,
             units,
-            cluster_index if labels else None,
+            cluster_index,
             sums,
+            rounded,
             counts,
-            _SEARCHES[search],
+            finish,
+            _native.Search[search],
             block_rows,
             memory,
         )
+        bad_row, inertia = answer[:2]
         if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("%s", _describe_search(points, k, *report))
+            _log.debug("%s", _describe_search(points, len(prepared), *answer[2:]))
     raise_if_bad(points, bad_row)
-    total = int.from_bytes(inertia, "little", signed=True)
-    # The kernels' squared distances of unit vectors are twice the cosine distances; both are
-    # multiples of the unit.
-    return PartialAssignment(rows, total >> 1 if cosine else total, sums, counts), cluster_index
+    return inertia
 
 
 @in_usual_float_mode
@@ -320,13 +343,13 @@ def _check_centers(points: Points, centers: NDArray[Any]) -> None:
         raise ValueError(f"points have {points.shape[1]} columns, centers have {centers.shape[1]}")
 
 
-def dense_parts(points: NDArray[Any]) -> tuple[NDArray[Any], int]:
-    """The extension's arguments for dense points: the array and the code of its type."""
-    code = element_type(points.dtype)
-    assert code is not None, "check_points lets no other type through"
+def dense_parts(points: NDArray[Any]) -> tuple[NDArray[Any], _native.ElementType]:
+    """The extension's arguments for dense points: the array and its type."""
+    element = element_type(points.dtype)
+    assert element is not None, "check_points lets no other type through"
     # DLPack and nanobind know no bfloat16 of NumPy's: the bits travel as integers.
     half = points.dtype.itemsize == 2 and points.dtype.kind not in "iu"
-    return points.view(np.uint16) if half else points, code
+    return points.view(np.uint16) if half else points, element
 
 
 def _sparse_parts(points: Sparse) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -351,7 +374,7 @@ def _describe_bad_row(points: Points, bad_row: int, dtype: str = "float64") -> N
 def _describe_search(
     points: NDArray[Any],
     num_centers: int,
-    search: int,
+    search: _native.Search,
     with_bounds: bool,
     rows: int,
     questioned: int,
@@ -360,7 +383,7 @@ def _describe_search(
 ) -> str:
     """Which kernel ran and what it did, for the log."""
     n, d = points.shape
-    text = f"assigned {n} x {d} {points.dtype} to {num_centers} centers by {_SEARCH_NAMES[search]}"
+    text = f"assigned {n} x {d} {points.dtype} to {num_centers} centers by {search.name}"
     if with_bounds:
         text += f" with bounds, which settled {1 - questioned / max(rows, 1):.1%} of the points"
     if rows:
