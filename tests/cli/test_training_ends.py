@@ -59,7 +59,7 @@ def test_mini_batches_may_be_smaller_than_the_number_of_clusters(folder: Path) -
     np.testing.assert_array_equal(centers_of(folder, "npy"), centers_of(folder, "csv"))
 
 
-@pytest.mark.parametrize("method", ["kmeans_plus_plus", "random"])
+@pytest.mark.parametrize("method", ["kmeans_plus_plus", "kmeans_parallel", "random"])
 @pytest.mark.parametrize("mode", ["--full-batch", "--mini-batch"])
 def test_more_clusters_than_points_are_refused_with_the_true_numbers(
     folder: Path, mode: str, method: str
