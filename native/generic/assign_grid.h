@@ -40,24 +40,7 @@ struct AssignGrid {
     static void look_up(const std::int32_t* table, const std::int32_t* cells, std::size_t count,
                         std::int32_t* entries, std::int32_t* few, std::size_t& num_few,
                         std::int32_t* many, std::size_t& num_many) {
-        std::size_t i = 0;
-#ifdef __AVX512F__
-        const __m512i one = _mm512_set1_epi32(1);
-        __m512i place = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-        for (; i + 16 <= count; i += 16) {
-            const __m512i entry =
-                _mm512_i32gather_epi32(_mm512_loadu_si512(cells + i), table, sizeof *table);
-            _mm512_storeu_si512(entries + i, entry);
-            const __mmask16 open = _mm512_movepi32_mask(entry);
-            const __mmask16 is_few = _mm512_mask_test_epi32_mask(open, entry, one);
-            const auto is_many = static_cast<__mmask16>(open & ~is_few);
-            _mm512_storeu_si512(few + num_few, _mm512_maskz_compress_epi32(is_few, place));
-            _mm512_storeu_si512(many + num_many, _mm512_maskz_compress_epi32(is_many, place));
-            num_few += static_cast<std::size_t>(__builtin_popcount(is_few));
-            num_many += static_cast<std::size_t>(__builtin_popcount(is_many));
-            place = _mm512_add_epi32(place, _mm512_set1_epi32(16));
-        }
-#endif
+        std::size_t i = Steps::look_up(table, cells, count, entries, few, num_few, many, num_many);
         for (; i < count; ++i) {
             const std::int32_t entry = table[cells[i]];
             entries[i] = entry;
@@ -138,19 +121,6 @@ struct AssignGrid {
         return place_a[0];
     }
 
-    // A bit for each distance that is not above the limit.
-    static inline __attribute__((always_inline)) unsigned within(const Four& distances,
-                                                                 double limit) {
-#ifdef __AVX__
-        return static_cast<unsigned>(_mm256_movemask_pd(_mm256_cmp_pd(
-            reinterpret_cast<const __m256d&>(distances), _mm256_set1_pd(limit), _CMP_NGT_UQ)));
-#else
-        unsigned bits = 0;
-        for (int c = 0; c < 4; ++c) bits |= static_cast<unsigned>(!(distances[c] > limit)) << c;
-        return bits;
-#endif
-    }
-
     // -1 where float64 distances leave it open, and where none is finite.
     template <int dimensions, bool several>
     static inline __attribute__((always_inline)) std::int32_t
@@ -172,9 +142,9 @@ struct AssignGrid {
         double least;
         const std::int64_t place = find_least(nearest, places, least);
         const double limit = least * grid.closer;
-        unsigned open = within(nearest, limit);
+        unsigned open = Steps::within(nearest, limit);
         open &= open - 1; // the nearest itself
-        if (several) open |= within(others, limit);
+        if (several) open |= Steps::within(others, limit);
         return open == 0 ? list[place] : -1;
     }
 

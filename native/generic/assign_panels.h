@@ -14,9 +14,9 @@ struct AssignPanels {
     // An odd number of cache lines between rows keeps them out of one another's cache sets.
     static std::size_t row_stride(std::size_t dimensions) {
         constexpr std::size_t line = 64 / sizeof(T);
-        return ((dimensions + line - 1) / line | 1) * line;
+        return (groups_of(line, dimensions) | 1) * line;
     }
-    static std::size_t padded_rows(std::size_t count) { return (count + rows - 1) / rows * rows; }
+    static std::size_t padded_rows(std::size_t count) { return round_up(count, rows); }
     static std::size_t scratch(std::size_t count, std::size_t dimensions) {
         return padded_rows(count) * (row_stride(dimensions) + state + 3);
     }

@@ -49,8 +49,12 @@ struct CandidateBounds {
     }
 
     static constexpr CandidateKernels<T> kernels() {
-        return {{Products::width, sizeof(Value), Products::largest_byte, &Products::row_stride,
-                 &Products::panel_stride, &prepare},
+        return {{.width = Products::width,
+                 .value_bytes = sizeof(Value),
+                 .largest_byte = Products::largest_byte,
+                 .row_stride = &Products::row_stride,
+                 .panel_stride = &Products::panel_stride,
+                 .prepare = &prepare},
                 &run};
     }
 };

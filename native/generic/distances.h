@@ -47,3 +47,12 @@ struct DistanceBlock {
         }
     }
 };
+
+template <class V, int rows, int vectors>
+static void distance_block(const typename V::T* points, std::ptrdiff_t stride, std::size_t count,
+                           const typename V::T* panels, std::size_t num_centers,
+                           std::size_t dimensions, bool narrow, typename V::T* distances,
+                           std::ptrdiff_t distance_stride) {
+    (narrow ? DistanceBlock<V, rows, 1>::run : DistanceBlock<V, rows, vectors>::run)(
+        points, stride, count, panels, num_centers, dimensions, distances, distance_stride);
+}

@@ -6,13 +6,7 @@
 
 template <class T>
 struct Eight {
-#if defined(__AVX512F__)
-    static constexpr int lanes = 8;
-#elif defined(__AVX__)
-    static constexpr int lanes = 4;
-#else
-    static constexpr int lanes = 2;
-#endif
+    static constexpr int lanes = Steps::eight_lanes;
     static constexpr int parts = 8 / lanes;
     typedef T Part __attribute__((vector_size(lanes * sizeof(T))));
     Part part[parts];
@@ -26,18 +20,12 @@ static inline __attribute__((always_inline)) void load_part(const From* from,
     to = __builtin_convertvector(loaded, typename Eight<To>::Part);
 }
 
-#ifdef __AVX__
 // GCC 12 makes halves or single values of these conversions.
 template <>
 inline __attribute__((always_inline)) void load_part<float, double>(const float* from,
                                                                     Eight<double>::Part& to) {
-#if defined(__AVX512F__)
-    to = _mm512_cvtps_pd(_mm256_loadu_ps(from));
-#else
-    to = _mm256_cvtps_pd(_mm_loadu_ps(from));
-#endif
+    Steps::widen(from, to);
 }
-#endif
 
 template <class From, class To>
 static inline __attribute__((always_inline)) void load_eight(const From* from, Eight<To>& to) {

@@ -20,7 +20,7 @@ struct FloatProducts {
 
     static std::size_t row_stride(std::size_t dimensions) {
         constexpr std::size_t line = 64 / sizeof(T);
-        return ((dimensions + line - 1) / line | 1) * line;
+        return (groups_of(line, dimensions) | 1) * line;
     }
     static std::size_t panel_stride(std::size_t dimensions) { return dimensions * width; }
     static constexpr std::int32_t largest_byte = 0;
@@ -83,10 +83,8 @@ struct ByteProducts {
     static constexpr std::size_t step = 4 * static_cast<std::size_t>(V::chain);
     static constexpr std::int32_t largest_byte = V::largest_byte;
 
-    static std::size_t padded(std::size_t dimensions) {
-        return (dimensions + step - 1) / step * step;
-    }
-    static std::size_t row_stride(std::size_t dimensions) { return (dimensions + 63) / 64 * 64; }
+    static std::size_t padded(std::size_t dimensions) { return round_up(dimensions, step); }
+    static std::size_t row_stride(std::size_t dimensions) { return round_up(dimensions, 64); }
     static std::size_t panel_stride(std::size_t dimensions) { return padded(dimensions) * width; }
 
     template <int rows>
@@ -266,8 +264,12 @@ struct Filter {
     }
 
     static constexpr FilterKernels<T> kernels() {
-        return {{width, sizeof(Value), Products::largest_byte, &Products::row_stride,
-                 &Products::panel_stride, &prepare},
+        return {{.width = width,
+                 .value_bytes = sizeof(Value),
+                 .largest_byte = Products::largest_byte,
+                 .row_stride = &Products::row_stride,
+                 .panel_stride = &Products::panel_stride,
+                 .prepare = &prepare},
                 &run,
                 &store_bounds};
     }

@@ -15,24 +15,6 @@
 
 typedef Eight<std::uint64_t>::Part FingerprintWords;
 
-// The products of the lower and the upper halves of each 64 bits.
-static inline __attribute__((always_inline)) void multiply_halves(const FingerprintWords& words,
-                                                                  FingerprintWords& products) {
-    const FingerprintWords upper = words >> 32;
-#if defined(__AVX512F__)
-    products = reinterpret_cast<FingerprintWords>(
-        _mm512_mul_epu32(reinterpret_cast<__m512i>(words), reinterpret_cast<__m512i>(upper)));
-#elif defined(__AVX2__)
-    products = reinterpret_cast<FingerprintWords>(
-        _mm256_mul_epu32(reinterpret_cast<__m256i>(words), reinterpret_cast<__m256i>(upper)));
-#elif defined(__SSE2__)
-    products = reinterpret_cast<FingerprintWords>(
-        _mm_mul_epu32(reinterpret_cast<__m128i>(words), reinterpret_cast<__m128i>(upper)));
-#else
-    products = (words & 0xffffffffu) * upper;
-#endif
-}
-
 // Adds the products of 16 words to sums.
 static inline __attribute__((always_inline)) void add_words(const void* words,
                                                             const std::uint32_t* keys,
@@ -47,9 +29,9 @@ static inline __attribute__((always_inline)) void add_words(const void* words,
         __builtin_memcpy(&first, keys + p * lanes, sizeof first);
         __builtin_memcpy(&second, keys + 16 + p * lanes, sizeof second);
         FingerprintWords product;
-        multiply_halves(reinterpret_cast<FingerprintWords>(own + first), product);
+        Steps::multiply_halves(reinterpret_cast<FingerprintWords>(own + first), product);
         first_sums.part[p] += product;
-        multiply_halves(reinterpret_cast<FingerprintWords>(own + second), product);
+        Steps::multiply_halves(reinterpret_cast<FingerprintWords>(own + second), product);
         second_sums.part[p] += product;
     }
 }

@@ -17,6 +17,7 @@ constexpr double unit_roundoff<double>() {
 static inline float square_root(float a) { return __builtin_sqrtf(a); }
 static inline double square_root(double a) { return __builtin_sqrt(a); }
 
+// Above: `Steps`, see plain_steps.h.
 #include "generic/eight.h"
 #include "generic/tile.h"
 
@@ -45,47 +46,36 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 #include "generic/convert_rows.h"
 #include "generic/sparse_products.h"
 
-// rows x vectors: the tile; lane_vectors: registers of points in the points-in-lanes kernel.
-template <class V, int rows, int vectors, int lane_vectors>
+template <class V, TileSizes sizes>
 constexpr BlockKernels<typename V::T>
 make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr,
              const CandidateKernels<typename V::T>* byte_candidates = nullptr,
              BytesPay bytes_pay = {}) {
     using T = typename V::T;
+    constexpr int rows = sizes.rows, vectors = sizes.vectors;
     using Panels = AssignPanels<V, rows, vectors>;
-    using Lanes = AssignLanes<V, lane_vectors>;
-    return {Panels::width,
-            V::lanes,
-            rows,
-            Lanes::points,
-            &Panels::scratch,
-            &Lanes::scratch,
-            &Panels::assign,
-            &Lanes::assign,
-            &AssignGrid<T>::assign,
-            &filter_boxes,
-            &Panels::score_row,
-            &squared_distance<T>,
-            &update_rows<T>,
-            [](const T* points, std::ptrdiff_t stride, std::size_t count, const T* panels,
-               std::size_t num_centers, std::size_t dimensions, bool narrow, T* distances,
-               std::ptrdiff_t distance_stride) {
-                if (narrow)
-                    DistanceBlock<V, rows, 1>::run(points, stride, count, panels, num_centers,
-                                                   dimensions, distances, distance_stride);
-                else
-                    DistanceBlock<V, rows, vectors>::run(points, stride, count, panels, num_centers,
-                                                         dimensions, distances, distance_stride);
-            },
-            &convert_rows<T>,
-            &add_rows<T>,
-            &fingerprint<T>,
-            &groups_within,
-            &nearer_rows<T>,
-            Filter<V, FloatProducts<V, vectors>, rows, vectors>::kernels(),
-            CandidateBounds<V, FloatProducts<V, 1>, rows>::kernels(),
-            byte_filter,
-            byte_candidates,
-            bytes_pay,
-            &sparse_products<V>};
+    using Lanes = AssignLanes<V, sizes.lane_vectors>;
+    return {.panel_width = Panels::width,
+            .narrow_panel_width = V::lanes,
+            .panels_scratch = &Panels::scratch,
+            .lanes_scratch = &Lanes::scratch,
+            .assign_panels = &Panels::assign,
+            .assign_lanes = &Lanes::assign,
+            .assign_grid = &AssignGrid<T>::assign,
+            .filter_boxes = &filter_boxes,
+            .score_row = &Panels::score_row,
+            .squared_distance = &squared_distance<T>,
+            .update_rows = &update_rows<T>,
+            .distance_block = &distance_block<V, rows, vectors>,
+            .convert_rows = &convert_rows<T>,
+            .add_rows = &add_rows<T>,
+            .fingerprint = &fingerprint<T>,
+            .groups_within = &groups_within,
+            .nearer_rows = &nearer_rows<T>,
+            .filter = Filter<V, FloatProducts<V, vectors>, rows, vectors>::kernels(),
+            .candidates = CandidateBounds<V, FloatProducts<V, 1>, rows>::kernels(),
+            .byte_filter = byte_filter,
+            .byte_candidates = byte_candidates,
+            .bytes_pay = bytes_pay,
+            .sparse_products = &sparse_products<V>};
 }

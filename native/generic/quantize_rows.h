@@ -21,7 +21,7 @@ static void quantize_row(const float* row, const float* shift, std::size_t dimen
                          float* norm, float* error) {
     using Register = typename V::Register;
     const std::size_t whole = dimensions / V::lanes * V::lanes;
-    const std::size_t padded = (dimensions + V::lanes - 1) / V::lanes * V::lanes;
+    const std::size_t padded = round_up(dimensions, V::lanes);
     Register largest = V::broadcast(0.0f), sum = V::broadcast(0.0f);
     for (std::size_t j = 0; j < padded; j += V::lanes) {
         const Register value = j < whole ? V::subtract(V::load(row + j), V::load(shift + j))

@@ -69,18 +69,10 @@ template <class T, std::size_t count>
 static inline __attribute__((always_inline)) void load_two(const T* from, Two<double>& to) {
     if constexpr (count == 1) {
         to.values = Two<double>::Values{static_cast<double>(*from), 0.0};
+    } else if constexpr (sizeof(T) == 4) {
+        Steps::widen_two(from, to.values);
     } else {
-#ifdef __AVX__
-        if constexpr (sizeof(T) == 4) { // GCC 12 converts the two apart
-            std::int64_t bits;
-            __builtin_memcpy(&bits, from, sizeof bits);
-            to.values = _mm_cvtps_pd(_mm_castsi128_ps(_mm_cvtsi64_si128(bits)));
-            return;
-        }
-#endif
-        Two<T> loaded;
-        __builtin_memcpy(&loaded, from, sizeof loaded);
-        to.values = __builtin_convertvector(loaded.values, Two<double>::Values);
+        __builtin_memcpy(&to, from, sizeof to);
     }
 }
 

@@ -87,6 +87,51 @@ struct Float64 {
     }
 };
 
+#include "generic/plain_steps.h"
+#include "isa/avx_steps.h"
+
+struct Steps : AvxSteps<4> {
+    // GCC 12 makes single values of this conversion.
+    static inline __attribute__((always_inline)) void widen(const float* from, Doubles& to) {
+        to = _mm256_cvtps_pd(_mm_loadu_ps(from));
+    }
+
+    static inline __attribute__((always_inline)) void multiply_halves(const Words& words,
+                                                                      Words& products) {
+        const Words upper = words >> 32;
+        products = reinterpret_cast<Words>(
+            _mm256_mul_epu32(reinterpret_cast<__m256i>(words), reinterpret_cast<__m256i>(upper)));
+    }
+
+    // Square<float, 8>::transpose. AVX shuffles cheaply only within halves of a register: the
+    // halves are filled with rows 0 to 3 and 4 to 7, and each is transposed for itself.
+    static inline __attribute__((always_inline)) void
+    transpose_eight(const float* rows, std::ptrdiff_t stride, const float* shift, float* columns,
+                    std::size_t distance) {
+        CENTROIDS_UNROLL
+        for (std::size_t first = 0; first < 8; first += 4) {
+            __m256 row[4];
+            CENTROIDS_UNROLL
+            for (int i = 0; i < 4; ++i)
+                row[i] = _mm256_insertf128_ps(
+                    _mm256_castps128_ps256(_mm_loadu_ps(rows + i * stride + first)),
+                    _mm_loadu_ps(rows + (i + 4) * stride + first), 1);
+            const __m256d low01 = _mm256_castps_pd(_mm256_unpacklo_ps(row[0], row[1]));
+            const __m256d low23 = _mm256_castps_pd(_mm256_unpacklo_ps(row[2], row[3]));
+            const __m256d high01 = _mm256_castps_pd(_mm256_unpackhi_ps(row[0], row[1]));
+            const __m256d high23 = _mm256_castps_pd(_mm256_unpackhi_ps(row[2], row[3]));
+            const __m256d column[4] = {
+                _mm256_unpacklo_pd(low01, low23), _mm256_unpackhi_pd(low01, low23),
+                _mm256_unpacklo_pd(high01, high23), _mm256_unpackhi_pd(high01, high23)};
+            CENTROIDS_UNROLL
+            for (std::size_t j = 0; j < 4; ++j)
+                _mm256_storeu_ps(
+                    columns + (first + j) * distance,
+                    _mm256_sub_ps(_mm256_castpd_ps(column[j]), _mm256_set1_ps(shift[first + j])));
+        }
+    }
+};
+
 #include "generic/kernels.h"
 
 // Products of bytes without VNNI: vpmaddubsw multiplies 32 pairs and adds neighbours at 16 bits,
@@ -149,11 +194,16 @@ static constexpr FilterKernels<float> byte_filter =
 static constexpr CandidateKernels<float> byte_candidates =
     CandidateBounds<Bytes, ByteProducts<Bytes, 1>, 8>::kernels();
 static constexpr BlockKernels<float> float32 =
-    make_kernels<Float32, 4, 3, 2>(&byte_filter, &byte_candidates, {96, 48});
-static constexpr BlockKernels<double> float64 = make_kernels<Float64, 6, 2, 2>();
+    make_kernels<Float32, {.rows = 4, .vectors = 3, .lane_vectors = 2}>(
+        &byte_filter, &byte_candidates, {.alone = 96, .with_bounds = 48});
+static constexpr BlockKernels<double> float64 =
+    make_kernels<Float64, {.rows = 6, .vectors = 2, .lane_vectors = 2}>();
 
 } // namespace avx2
 
-const InstructionSet avx2_level = {"avx2", &cpu_has_avx2, &avx2::float32, &avx2::float64};
+const InstructionSet avx2_level = {.name = "avx2",
+                                   .supported = &cpu_has_avx2,
+                                   .float32 = &avx2::float32,
+                                   .float64 = &avx2::float64};
 
 } // namespace centroids

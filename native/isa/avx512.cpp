@@ -13,11 +13,16 @@ namespace avx512 {
 
 #include "generic/kernels.h"
 
-static constexpr BlockKernels<float> float32 = make_kernels<Float32, 8, 3, 4>();
-static constexpr BlockKernels<double> float64 = make_kernels<Float64, 8, 3, 4>();
+static constexpr BlockKernels<float> float32 =
+    make_kernels<Float32, {.rows = 8, .vectors = 3, .lane_vectors = 4}>();
+static constexpr BlockKernels<double> float64 =
+    make_kernels<Float64, {.rows = 8, .vectors = 3, .lane_vectors = 4}>();
 
 } // namespace avx512
 
-const InstructionSet avx512_level = {"avx512", &cpu_has_avx512, &avx512::float32, &avx512::float64};
+const InstructionSet avx512_level = {.name = "avx512",
+                                     .supported = &cpu_has_avx512,
+                                     .float32 = &avx512::float32,
+                                     .float64 = &avx512::float64};
 
 } // namespace centroids

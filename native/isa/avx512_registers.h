@@ -74,3 +74,42 @@ struct Float64 {
     static void store_index(T* p, IndexRegister a) { _mm512_storeu_si512(p, a); }
     static void store_index_values(Index* p, IndexRegister a) { _mm512_storeu_si512(p, a); }
 };
+
+#include "generic/plain_steps.h"
+#include "isa/avx_steps.h"
+
+struct Steps : AvxSteps<8> {
+    // GCC 12 makes halves of this conversion.
+    static inline __attribute__((always_inline)) void widen(const float* from, Doubles& to) {
+        to = _mm512_cvtps_pd(_mm256_loadu_ps(from));
+    }
+
+    static inline __attribute__((always_inline)) void multiply_halves(const Words& words,
+                                                                      Words& products) {
+        const Words upper = words >> 32;
+        products = reinterpret_cast<Words>(
+            _mm512_mul_epu32(reinterpret_cast<__m512i>(words), reinterpret_cast<__m512i>(upper)));
+    }
+
+    static std::size_t look_up(const std::int32_t* table, const std::int32_t* cells,
+                               std::size_t count, std::int32_t* entries, std::int32_t* few,
+                               std::size_t& num_few, std::int32_t* many, std::size_t& num_many) {
+        std::size_t i = 0;
+        const __m512i one = _mm512_set1_epi32(1);
+        __m512i place = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        for (; i + 16 <= count; i += 16) {
+            const __m512i entry =
+                _mm512_i32gather_epi32(_mm512_loadu_si512(cells + i), table, sizeof *table);
+            _mm512_storeu_si512(entries + i, entry);
+            const __mmask16 open = _mm512_movepi32_mask(entry);
+            const __mmask16 is_few = _mm512_mask_test_epi32_mask(open, entry, one);
+            const auto is_many = static_cast<__mmask16>(open & ~is_few);
+            _mm512_storeu_si512(few + num_few, _mm512_maskz_compress_epi32(is_few, place));
+            _mm512_storeu_si512(many + num_many, _mm512_maskz_compress_epi32(is_many, place));
+            num_few += static_cast<std::size_t>(__builtin_popcount(is_few));
+            num_many += static_cast<std::size_t>(__builtin_popcount(is_many));
+            place = _mm512_add_epi32(place, _mm512_set1_epi32(16));
+        }
+        return i;
+    }
+};

@@ -53,12 +53,16 @@ static constexpr FilterKernels<float> byte_filter =
 static constexpr CandidateKernels<float> byte_candidates =
     CandidateBounds<Bytes, ByteProducts<Bytes, 1>, 16>::kernels();
 static constexpr BlockKernels<float> float32 =
-    make_kernels<Float32, 8, 3, 4>(&byte_filter, &byte_candidates, {32, 32});
-static constexpr BlockKernels<double> float64 = make_kernels<Float64, 8, 3, 4>();
+    make_kernels<Float32, {.rows = 8, .vectors = 3, .lane_vectors = 4}>(
+        &byte_filter, &byte_candidates, {.alone = 32, .with_bounds = 32});
+static constexpr BlockKernels<double> float64 =
+    make_kernels<Float64, {.rows = 8, .vectors = 3, .lane_vectors = 4}>();
 
 } // namespace avx512vnni
 
-const InstructionSet avx512vnni_level = {"avx512vnni", &cpu_has_avx512vnni, &avx512vnni::float32,
-                                         &avx512vnni::float64};
+const InstructionSet avx512vnni_level = {.name = "avx512vnni",
+                                         .supported = &cpu_has_avx512vnni,
+                                         .float32 = &avx512vnni::float32,
+                                         .float64 = &avx512vnni::float64};
 
 } // namespace centroids

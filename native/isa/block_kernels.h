@@ -4,6 +4,7 @@
 #pragma once
 
 #include "api/rows.h"
+#include "runtime/round_up.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -17,13 +18,11 @@ struct PackedCenters {
     std::size_t num_centers;
     std::size_t dimensions;
     std::size_t num_panels;
-    const T* panels;         // [num_panels][dimensions][panel_width], values -2 (c - shift)
-    const T* panel_norms;    // [num_panels * panel_width], |c - shift|^2, +inf in the padding
-    const T* weights;        // [num_centers][dimensions], values -2 (c - shift)
-    const T* norms;          // [num_centers], |c - shift|^2
-    const T* shift;          // [dimensions]
-    const T* centers;        // [num_centers][dimensions], as given
-    const double* penalties; // [num_centers], added to a squared distance; null when all are zero
+    const T* panels;      // [num_panels][dimensions][panel_width], values -2 (c - shift)
+    const T* panel_norms; // [num_panels * panel_width], |c - shift|^2, +inf in the padding
+    const T* weights;     // [num_centers][dimensions], values -2 (c - shift)
+    const T* norms;       // [num_centers], |c - shift|^2
+    const T* shift;       // [dimensions]
     // Of x = point - shift: the two lowest scores are told apart where their gap is above
     // reach_fixed + reach_by_norm |x| + reach_by_square |x|^2, and |x|^2 not above largest_square.
     T reach_fixed, reach_by_norm, reach_by_square, largest_square;
@@ -151,12 +150,16 @@ struct FingerprintKeys {
     std::uint64_t powers; // below 2^61 - 1
 };
 
+// What a level chooses for its registers.
+struct TileSizes {
+    int rows, vectors; // of a tile: points, and registers of centers
+    int lane_vectors;  // registers of points in the points-in-lanes kernel
+};
+
 template <class T>
 struct BlockKernels {
     std::size_t panel_width;        // centers in a panel
     std::size_t narrow_panel_width; // centers in a panel of the distance kernel for few centers
-    std::size_t row_group;          // rows in a tile
-    std::size_t lane_points;        // points in a group of the points-in-lanes kernel
 
     // Scratch in elements of T that the two arg-min kernels need for a block of `rows`.
     std::size_t (*panels_scratch)(std::size_t rows, std::size_t dimensions);

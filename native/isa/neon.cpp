@@ -68,15 +68,22 @@ struct Float64 {
     static void store_index_values(Index* p, IndexRegister a) { vst1q_s64(p, a); }
 };
 
+#include "generic/plain_steps.h"
+using Steps = PlainSteps;
 #include "generic/kernels.h"
 
-static constexpr BlockKernels<float> float32 = make_kernels<Float32, 6, 4, 4>();
-static constexpr BlockKernels<double> float64 = make_kernels<Float64, 6, 4, 4>();
+static constexpr BlockKernels<float> float32 =
+    make_kernels<Float32, {.rows = 6, .vectors = 4, .lane_vectors = 4}>();
+static constexpr BlockKernels<double> float64 =
+    make_kernels<Float64, {.rows = 6, .vectors = 4, .lane_vectors = 4}>();
 
 static bool supported() { return true; }
 
 } // namespace neon
 
-const InstructionSet neon_level = {"neon", &neon::supported, &neon::float32, &neon::float64};
+const InstructionSet neon_level = {.name = "neon",
+                                   .supported = &neon::supported,
+                                   .float32 = &neon::float32,
+                                   .float64 = &neon::float64};
 
 } // namespace centroids

@@ -46,16 +46,33 @@ struct One {
 using Float32 = One<float, std::int32_t>;
 using Float64 = One<double, std::int64_t>;
 
+#include "generic/plain_steps.h"
+
+struct Steps : PlainSteps {
+#if defined(__SSE2__)
+    static inline __attribute__((always_inline)) void multiply_halves(const TwoWords& words,
+                                                                      TwoWords& products) {
+        const TwoWords upper = words >> 32;
+        products = reinterpret_cast<TwoWords>(
+            _mm_mul_epu32(reinterpret_cast<__m128i>(words), reinterpret_cast<__m128i>(upper)));
+    }
+#endif
+};
+
 #include "generic/kernels.h"
 
-static constexpr BlockKernels<float> float32 = make_kernels<Float32, 2, 4, 4>();
-static constexpr BlockKernels<double> float64 = make_kernels<Float64, 2, 4, 4>();
+static constexpr BlockKernels<float> float32 =
+    make_kernels<Float32, {.rows = 2, .vectors = 4, .lane_vectors = 4}>();
+static constexpr BlockKernels<double> float64 =
+    make_kernels<Float64, {.rows = 2, .vectors = 4, .lane_vectors = 4}>();
 
 static bool supported() { return true; }
 
 } // namespace scalar
 
-const InstructionSet scalar_level = {"scalar", &scalar::supported, &scalar::float32,
-                                     &scalar::float64};
+const InstructionSet scalar_level = {.name = "scalar",
+                                     .supported = &scalar::supported,
+                                     .float32 = &scalar::float32,
+                                     .float64 = &scalar::float64};
 
 } // namespace centroids

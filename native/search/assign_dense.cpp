@@ -1,12 +1,9 @@
 // Dense assignment: blocks of rows through the fast arg-min of the instruction set, then exact
 // re-scoring of the few rows that rounding leaves uncertain, then the update while the block is
 // hot.
-#include "search/bounded_search.h"
 #include "runtime/aligned_vector.h"
 #include "runtime/dispatch.h"
-#include "search/choose_search.h"
-#include "search/exact_order.h"
-#include "search/grid_of_centers.h"
+#include "search/chosen_search.h"
 #include "search/pack_centers.h"
 #include "search/work_plan.h"
 #include "search/zero_rows.h"
@@ -17,35 +14,8 @@
 #include <span>
 
 namespace centroids {
-
-struct AssignmentMemory::Content {
-    std::mutex in_use;
-    PointBounds<float> float32;
-    PointBounds<double> float64;
-    Experience experience;
-
-    template <class T>
-    PointBounds<T>& bounds() {
-        if constexpr (sizeof(T) == 4)
-            return float32;
-        else
-            return float64;
-    }
-
-    // After a search that was not finished.
-    void forget() {
-        float32 = PointBounds<float>();
-        float64 = PointBounds<double>();
-        experience = Experience();
-    }
-};
-
-AssignmentMemory::AssignmentMemory() : content(std::make_unique<Content>()) {}
-AssignmentMemory::~AssignmentMemory() = default;
-
 namespace {
 
-constexpr std::size_t most_chunks = 64;
 constexpr std::size_t second_level_cache = std::size_t(1) << 20;
 
 template <class T>
@@ -78,15 +48,14 @@ class Assignment {
     Assignment(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
                const Update& update, const Tuning& tuning, AssignmentMemory::Content* memory)
         : kernels_(current_kernels<T>()), points_(points), centers_(centers),
-          cluster_index_(cluster_index), update_(update), memory_(memory), order_(points, centers),
-          choice_(choose(tuning.search)), lanes_(choice_.search == Search::lanes),
-          filtered_(choice_.search == Search::float_filter ||
-                    choice_.search == Search::byte_filter),
-          block_rows_(filtered_ ? BoundedSearch<T>::block_rows(points.dimensions)
+          cluster_index_(cluster_index), update_(update), order_(points, centers),
+          chosen_(points, centers, order_, tuning.search, memory), grid_(chosen_.grid()),
+          lanes_(chosen_.choice().search == Search::lanes), filtered_(chosen_.filters()),
+          block_rows_(filtered_ ? PointBounds<T>::block_rows(points.dimensions)
                                 : rows_in_block<T>(points.dimensions, tuning.block_rows)) {
         if (filtered_)
-            search_.emplace(points_, centers_, order_, choice_.search == Search::byte_filter,
-                            recall());
+            search_.emplace(points_, centers_, order_,
+                            chosen_.choice().search == Search::byte_filter, chosen_.bounds());
         else if (!grid_)
             packed_.emplace(centers, points.dimensions, kernels_.panel_width, !lanes_,
                             points.normalize);
@@ -111,7 +80,7 @@ class Assignment {
                                        update_.counts ? counts.of(chunk) : nullptr);
         });
         if (bad_row_.get() >= 0) return bad_row_.get();
-        if (memory_) learn();
+        chosen_.learn(counts_of_search());
         if (update_.inertia) {
             *update_.inertia = 0;
             for (const double part : inertia) *update_.inertia += part;
@@ -127,99 +96,17 @@ class Assignment {
     }
 
     Report report() const {
-        const SearchCounts counts = search_ ? search_->counts() : SearchCounts{};
-        return {choice_.search,    choice_.with_bounds, counts.rows,
-                counts.questioned, counts.panels,       counts.compared};
+        const SearchCounts counts = counts_of_search();
+        return {.search = chosen_.choice().search,
+                .with_bounds = chosen_.choice().with_bounds,
+                .rows = counts.rows,
+                .questioned = counts.questioned,
+                .panels = counts.panels,
+                .compared = counts.compared};
     }
 
   private:
-    Choice choose(Search asked) {
-        const Shape shape{points_.num_rows, points_.dimensions, centers_.num_centers};
-        if (asked == Search::grid || asked == Search::automatic) {
-            grid_ = make_grid(asked == Search::grid ? HUGE_VAL
-                                                    : nanoseconds_in_lanes(shape, sizeof(T)));
-            if (grid_) return {Search::grid, false};
-            if (asked == Search::grid) return {Search::lanes, false};
-        } else {
-            const bool filter = asked == Search::float_filter || asked == Search::byte_filter;
-            return {asked == Search::byte_filter && !kernels_.byte_filter ? Search::float_filter
-                                                                          : asked,
-                    filter && memory_};
-        }
-        Experience none, &experience = memory_ ? memory_->experience : none;
-        const Choice choice = choose_search<T>(shape, kernels_, memory_, experience);
-        const bool known = memory_ && memory_->bounds<T>().fits(points_, centers_);
-        if (choice.search != Search::byte_filter || known || sample_approves()) return choice;
-        experience.bytes_disappointed = true;
-        return choose_search<T>(shape, kernels_, memory_, experience);
-    }
-
-    // A grid of cells where it takes less time than this; else null.
-    std::unique_ptr<const GridOfCenters<T>> make_grid(double nanoseconds) const {
-        if (points_.dimensions == 0 || points_.dimensions > grid_dimensions) return nullptr;
-        if (points_.num_rows == 0 || points_.normalize || centers_.penalties) return nullptr;
-        auto grid = std::make_unique<const GridOfCenters<T>>(points_, centers_, nanoseconds);
-        return grid->empty() ? nullptr : std::move(grid);
-    }
-
-    // Tries the filter in bytes on a few blocks of rows: data that it is not for shows there.
-    bool sample_approves() {
-        passing_.start(points_, centers_, kernels_.panel_width, false);
-        BoundedSearch<T> search(points_, centers_, order_, true, passing_);
-        const std::size_t rows = std::min<std::size_t>(64, points_.num_rows);
-        Scratch<T> scratch;
-        scratch.rows.resize(reads_in_place<T>(points_) ? 0 : rows * points_.dimensions);
-        std::vector<std::int32_t> nearest(rows);
-        std::vector<double> distances(rows);
-        constexpr std::size_t samples = 8;
-        for (std::size_t at = 0; at < samples; ++at) {
-            const std::size_t first = (points_.num_rows - rows) / samples * at;
-            search.search(load_rows<T>(points_, first, rows, scratch.rows.data()), first, rows,
-                          nearest.data(), distances.data(), scratch.bounded, nullptr);
-        }
-        return pays(search.counts());
-    }
-
-    bool pays(const SearchCounts& counts) const {
-        return static_cast<double>(counts.compared) <=
-               most_compared * static_cast<double>(counts.rows * centers_.num_centers);
-    }
-
-    // What this call showed decides on the next one's kernel.
-    void learn() {
-        Experience& experience = memory_->experience;
-        ++experience.calls;
-        if (!choice_.with_bounds) return;
-        const bool alone =
-            choice_.search == Search::byte_filter && points_.dimensions >= kernels_.bytes_pay.alone;
-        if (!alone && experience.regroupings >= 2) {
-            experience.plain_until = experience.calls + calls_after_failure;
-            experience.regroupings = 0;
-        }
-        const SearchCounts counts = search_->counts();
-        if (pays(counts)) return;
-        (choice_.search == Search::byte_filter ? experience.bytes_disappointed
-                                               : experience.filter_disappointed) = true;
-    }
-
-    PointBounds<T>& recall() {
-        if (!choice_.with_bounds) {
-            passing_.start(points_, centers_, kernels_.panel_width, false);
-            return passing_;
-        }
-        PointBounds<T>& bounds = memory_->bounds<T>();
-        if (!bounds.fits(points_, centers_)) {
-            bounds.start(points_, centers_, kernels_.panel_width, true);
-            return bounds;
-        }
-        bounds.follow(centers_);
-        Experience& experience = memory_->experience;
-        const double share = share_in_question(points_, centers_, bounds);
-        const bool useless = share > most_in_question(experience);
-        experience.regroupings = useless ? experience.regroupings + 1 : 0;
-        if (useless) bounds.regroup();
-        return bounds;
-    }
+    SearchCounts counts_of_search() const { return search_ ? search_->counts() : SearchCounts{}; }
 
     double seconds() const {
         return seconds_for(static_cast<double>(points_.num_rows) *
@@ -412,11 +299,9 @@ class Assignment {
     std::int32_t* cluster_index_; // null: not asked for, and each block's are forgotten
     std::vector<std::int32_t> own_cluster_index_;
     const Update& update_;
-    AssignmentMemory::Content* const memory_;
     const ExactOrder<T> order_;
-    PointBounds<T> passing_; // in place of a memory
-    std::unique_ptr<const GridOfCenters<T>> grid_;
-    const Choice choice_;
+    ChosenSearch<T> chosen_;
+    const GridOfCenters<T>* const grid_; // null: not chosen
     const bool lanes_, filtered_;
     const std::size_t block_rows_;
     std::optional<CentersInPanels<T>> packed_;

@@ -1,26 +1,15 @@
 #include "search/bounded_search.h"
 
-#include "search/center_groups.h"
 #include "runtime/dispatch.h"
+#include "search/pack_centers.h"
 #include "search/zero_rows.h"
 
-#include <cfloat>
-#include <cerrno>
-#include <sys/random.h>
-#include <system_error>
+#include <algorithm>
+#include <cmath>
+#include <limits>
 
 namespace centroids {
 namespace {
-
-constexpr std::size_t most_groups = 64;
-
-// Bounds may take a tenth of the data, or this, whichever is more.
-constexpr std::size_t bytes_anyway = std::size_t(8) << 20;
-
-// Relative room on both sides of a comparison of distances: far above the rounding of float32
-// bounds and of float64 distances, far below what a bound loses anyway.
-constexpr double room = 1e-6;
-constexpr double squared_room = 1e-9;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
@@ -30,158 +19,7 @@ void prefetch(const T* row, std::size_t dimensions) {
     for (std::size_t j = 0; j < dimensions; j += 64 / sizeof(T)) __builtin_prefetch(row + j, 0, 2);
 }
 
-std::size_t groups_for(std::size_t num_rows, std::size_t row_bytes, std::size_t num_panels) {
-    const std::size_t bytes = std::max(num_rows * row_bytes / 10, bytes_anyway);
-    const std::size_t own = 4; // the index
-    const std::size_t per_row = bytes / std::max<std::size_t>(num_rows, 1);
-    const std::size_t affordable = per_row > own ? (per_row - own) / 2 / 4 * 4 : 0;
-    return std::clamp<std::size_t>(std::min(affordable, num_panels), 1, most_groups);
-}
-
-// By the system: std::random_device asks the processor, and some repeat themselves (seen: one word
-// in 500 was that before it).
-void fill_randomly(void* target, std::size_t bytes) {
-    constexpr std::size_t at_once = 256; // getentropy gives no more
-    for (std::size_t from = 0; from < bytes; from += at_once)
-        if (getentropy(static_cast<char*>(target) + from, std::min(at_once, bytes - from)) != 0)
-            throw std::system_error(errno, std::generic_category(), "no random numbers");
-}
-
 } // namespace
-
-const FingerprintKeys& fingerprint_keys() {
-    static const FingerprintKeys keys = [] {
-        FingerprintKeys drawn;
-        fill_randomly(drawn.products, sizeof drawn.products);
-        fill_randomly(&drawn.powers, sizeof drawn.powers);
-        drawn.powers %= (std::uint64_t(1) << 61) - 1;
-        return drawn;
-    }();
-    return keys;
-}
-
-template <class T>
-void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
-                           std::size_t panel_width, bool remember) {
-    num_rows = points.num_rows;
-    dimensions = points.dimensions;
-    num_centers = given.num_centers;
-    const std::size_t num_panels = (num_centers + panel_width - 1) / panel_width;
-    const std::size_t groups =
-        remember ? groups_for(num_rows, dimensions * sizeof(T), num_panels) : num_panels;
-    group_size = (num_panels + groups - 1) / groups * panel_width;
-    num_groups = (num_centers + group_size - 1) / group_size;
-    row_groups = (num_groups + 3) / 4 * 4;
-    if (!remember) {
-        order.resize(num_centers);
-        std::iota(order.begin(), order.end(), 0);
-        return;
-    }
-    order = CenterOrder<T>(given, dimensions, group_size).order;
-    order_groups();
-    last_move.assign(num_centers, 0.0);
-    lower.assign(num_rows * row_groups, BoundCode::highest);
-    cluster_index.assign(num_rows, 0);
-    const std::size_t block = BoundedSearch<T>::block_rows(dimensions);
-    fingerprints.assign((num_rows + block - 1) / block, 0);
-    centers.assign(given.values, given.values + num_centers * dimensions);
-    penalties.clear();
-    if (given.penalties) penalties.assign(given.penalties, given.penalties + num_centers);
-    double spread = 0; // of the centers: distances are of that order
-    const AlignedVector<T> mean = mean_of_centers<T>(given, dimensions);
-    for (std::size_t at = 0; at < centers.size(); ++at) {
-        const double difference =
-            static_cast<double>(centers[at]) - static_cast<double>(mean[at % dimensions]);
-        spread += difference * difference;
-    }
-    code = BoundCode(std::sqrt(spread / static_cast<double>(num_centers)));
-    drift.assign(num_groups, 0.0);
-    drift_up.assign(row_groups, code.lowest());
-}
-
-template <class T>
-void PointBounds<T>::order_groups() {
-    group_of.resize(num_centers);
-    for (std::size_t place = 0; place < num_centers; ++place)
-        group_of[static_cast<std::size_t>(order[place])] =
-            static_cast<std::int32_t>(place / group_size);
-}
-
-template <class T>
-void PointBounds<T>::regroup() {
-    std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
-        return last_move[static_cast<std::size_t>(a)] < last_move[static_cast<std::size_t>(b)];
-    });
-    order_groups();
-    std::fill(lower.begin(), lower.end(), std::uint16_t(0));
-    for (std::size_t row = 0; row < num_rows; ++row)
-        for (std::size_t group = num_groups; group < row_groups; ++group)
-            lower[row * row_groups + group] = BoundCode::highest;
-    drift.assign(num_groups, 0.0);
-    drift_up.assign(row_groups, code.lowest());
-}
-
-template <class T>
-void PointBounds<T>::follow(const Centers<T>& given) {
-    const auto penalty = [](const double* values, std::size_t c) {
-        return values ? std::sqrt(values[c]) : 0.0;
-    };
-    const double* const before = penalties.empty() ? nullptr : penalties.data();
-    parallel_for(num_groups, static_cast<double>(centers.size()) * 1e-9, [&](std::size_t group) {
-        double furthest = 0;
-        const std::size_t end = std::min((group + 1) * group_size, num_centers);
-        for (std::size_t place = group * group_size; place < end; ++place) {
-            const auto c = static_cast<std::size_t>(order[place]);
-            // A penalty is the square of one more coordinate.
-            const double raised = penalty(given.penalties, c) - penalty(before, c);
-            const double moved =
-                current_kernels<T>().squared_distance(given.values + c * dimensions,
-                                                      centers.data() + c * dimensions, dimensions) +
-                raised * raised;
-            last_move[c] = moved;
-            furthest = std::fmax(furthest, moved);
-        }
-        drift[group] += std::sqrt(furthest) * (1 + squared_room);
-        const double up = (drift[group] + static_cast<double>(code.lowest())) * (1 + 2e-7);
-        drift_up[group] = static_cast<float>(std::min(up, 1e38));
-    });
-    centers.assign(given.values, given.values + num_centers * dimensions);
-    penalties.clear();
-    if (given.penalties) penalties.assign(given.penalties, given.penalties + num_centers);
-}
-
-template <class T>
-double share_in_question(const DenseRows& points, const Centers<T>& centers,
-                         const PointBounds<T>& bounds) {
-    const BlockKernels<T>& kernels = current_kernels<T>();
-    constexpr std::size_t sample = 512;
-    const std::size_t stride = (points.num_rows + sample - 1) / sample;
-    std::vector<T> scratch(points.dimensions);
-    std::size_t rows = 0, in_question = 0;
-    for (std::size_t row = 0; row < points.num_rows; row += stride, ++rows) {
-        const auto own = static_cast<std::size_t>(bounds.cluster_index[row]);
-        double distance =
-            kernels.squared_distance(load_rows<T>(points, row, 1, scratch.data()).rows,
-                                     centers.values + own * points.dimensions, points.dimensions);
-        if (centers.penalties) distance += centers.penalties[own];
-        in_question += static_cast<std::size_t>(
-            std::popcount(bounds.groups_within(kernels, row, std::sqrt(distance))));
-    }
-    return static_cast<double>(in_question) / static_cast<double>(rows * bounds.num_groups);
-}
-
-template <class T>
-std::uint64_t PointBounds<T>::groups_within(const BlockKernels<T>& kernels, std::size_t row,
-                                            double root) const {
-    const auto reach = static_cast<float>(root * (1 + room));
-    return kernels.groups_within(lower.data() + row * row_groups, drift_up.data(), row_groups,
-                                 code.offset, reach);
-}
-
-template <class T>
-std::size_t BoundedSearch<T>::block_rows(std::size_t dimensions) {
-    return dimensions * sizeof(T) <= 2048 ? 256 : 128;
-}
 
 template <class T>
 BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& centers,
@@ -189,7 +27,7 @@ BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& cente
     : kernels_(current_kernels<T>()), filter_(in_bytes ? *kernels_.byte_filter : kernels_.filter),
       points_(points), centers_(centers), order_(order), bounds_(bounds),
       remember_(!bounds.lower.empty()),
-      num_panels_((centers.num_centers + kernels_.panel_width - 1) / kernels_.panel_width),
+      num_panels_(groups_of(kernels_.panel_width, centers.num_centers)),
       panels_per_group_(bounds.group_size / kernels_.panel_width),
       packed_(filter_, centers, points.dimensions, bounds.order.data(),
               mean_of_centers<T>(centers, points.dimensions)),
@@ -199,99 +37,149 @@ BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& cente
 
 template <class T>
 struct BoundedSearch<T>::Blocked {
-    const T* rows;
-    std::ptrdiff_t stride;
-    FilterRows<T> prepared;
-    FilterOutcome<T> outcome;
-    const T* row(std::size_t i) const { return rows + static_cast<std::ptrdiff_t>(i) * stride; }
+    const Block<T>& block;
+    const std::size_t first, count;
+    std::int32_t* const cluster_index; // [count]
+    double* const distances;           // [count]
+    const FilterRows<T> prepared;
+    const FilterOutcome<T> outcome;
+    Scratch& scratch;
+    const T* row(std::size_t i) const {
+        return block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
+    }
 };
 
 template <class T>
 void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::size_t count,
                               std::int32_t* cluster_index, double* distances, Scratch& scratch,
                               const T* ahead) {
+    const Recognised recognised = recognise(block, first, count);
+    Blocked at = make_room(block, first, count, cluster_index, distances, scratch);
+    if (!recognised.fresh) recall(at);
+    list_rows(at, recognised.fresh, ahead);
+    if (recognised.fresh) guess(at);
+    search_groups(at, recognised.fresh);
+    rows_ += count;
+    questioned_ += scratch.listed.size();
+    if (!remember_) return;
+    std::copy_n(cluster_index, count, bounds_.cluster_index.data() + first);
+    bounds_.fingerprints[first / bounds_.block_rows(points_.dimensions)] = recognised.fingerprint;
+}
+
+// Until the block is done, nothing is known of its rows.
+template <class T>
+typename BoundedSearch<T>::Recognised
+BoundedSearch<T>::recognise(const Block<T>& block, std::size_t first, std::size_t count) {
+    if (!remember_) return {0, true};
     const std::size_t dimensions = points_.dimensions;
-    std::uint64_t fingerprint = 0, *known = nullptr;
-    bool fresh = true;
-    if (remember_) {
-        fingerprint =
-            kernels_.fingerprint(block.rows, block.stride, count, dimensions, fingerprint_keys()) +
-            1;
-        known = &bounds_.fingerprints[first / block_rows(dimensions)];
-        fresh = *known != fingerprint;
-        *known = 0; // until the block is done
-    }
-    if (!fresh) {
-        std::copy_n(bounds_.cluster_index.data() + first, count, cluster_index);
-        kernels_.update_rows(block.rows, block.stride, count, cluster_index, centers_.values,
-                             dimensions, nullptr, distances);
-        if (centers_.penalties)
-            for (std::size_t i = 0; i < count; ++i)
-                distances[i] += centers_.penalties[cluster_index[i]];
-    }
-    const std::size_t rows = block_rows(dimensions) + 1;
-    scratch.values.resize(rows * filter_.row_stride(dimensions) * filter_.value_bytes);
+    const std::uint64_t fingerprint =
+        kernels_.fingerprint(block.rows, block.stride, count, dimensions, fingerprint_keys()) + 1;
+    std::uint64_t& known = bounds_.fingerprints[first / bounds_.block_rows(dimensions)];
+    const bool fresh = known != fingerprint;
+    known = 0;
+    return {fingerprint, fresh};
+}
+
+// The centers that the rows had, and their exact distances to them.
+template <class T>
+void BoundedSearch<T>::recall(Blocked& at) const {
+    std::copy_n(bounds_.cluster_index.data() + at.first, at.count, at.cluster_index);
+    kernels_.update_rows(at.block.rows, at.block.stride, at.count, at.cluster_index,
+                         centers_.values, points_.dimensions, nullptr, at.distances);
+    if (!centers_.penalties) return;
+    for (std::size_t i = 0; i < at.count; ++i)
+        at.distances[i] += centers_.penalties[at.cluster_index[i]];
+}
+
+template <class T>
+typename BoundedSearch<T>::Blocked
+BoundedSearch<T>::make_room(const Block<T>& block, std::size_t first, std::size_t count,
+                            std::int32_t* cluster_index, double* distances,
+                            Scratch& scratch) const {
+    const std::size_t dimensions = points_.dimensions;
+    const std::size_t rows = bounds_.block_rows(dimensions) + 1, spare = rows - 1;
+    const std::size_t stride = filter_.row_stride(dimensions);
+    const std::size_t capacity = bounds_.group_size + 16;
+    scratch.values.resize(rows * stride * filter_.value_bytes);
     scratch.shifted.resize(dimensions + 16);
     scratch.thresholds.resize(rows);
+    scratch.thresholds[spare] = -std::numeric_limits<T>::infinity();
     scratch.rest.resize(rows);
     scratch.facts.resize(rows);
     scratch.offsets.resize(rows);
     scratch.groups.resize(rows);
     scratch.num_candidates.assign(rows, 0);
-    const std::size_t capacity = bounds_.group_size + 16;
     scratch.candidates.resize(rows * capacity);
     scratch.bounds.resize(rows * capacity);
     scratch.in_group.resize(rows);
     scratch.listed.clear();
-    const std::size_t spare = rows - 1;
-    scratch.thresholds[spare] = -std::numeric_limits<T>::infinity();
-    const Blocked at{block.rows,
-                     block.stride,
-                     {scratch.values.data(), filter_.row_stride(dimensions), scratch.facts.data(),
-                      scratch.thresholds.data(), spare},
-                     {scratch.rest.data(), scratch.num_candidates.data(), scratch.candidates.data(),
-                      scratch.bounds.data(), capacity}};
-    for (std::size_t i = 0; i < count; ++i) {
-        if (ahead) prefetch(ahead + static_cast<std::ptrdiff_t>(i) * block.stride, dimensions);
+    return {.block = block,
+            .first = first,
+            .count = count,
+            .cluster_index = cluster_index,
+            .distances = distances,
+            .prepared = {.values = scratch.values.data(),
+                         .stride = stride,
+                         .facts = scratch.facts.data(),
+                         .thresholds = scratch.thresholds.data(),
+                         .spare_row = spare},
+            .outcome = {.rest = scratch.rest.data(),
+                        .num_candidates = scratch.num_candidates.data(),
+                        .candidates = scratch.candidates.data(),
+                        .bounds = scratch.bounds.data(),
+                        .capacity = capacity},
+            .scratch = scratch};
+}
+
+// Lists the rows that bounds leave in question, as the filter wants them. What the filter is not
+// for is settled at once.
+template <class T>
+void BoundedSearch<T>::list_rows(Blocked& at, bool fresh, const T* ahead) {
+    Scratch& scratch = at.scratch;
+    for (std::size_t i = 0; i < at.count; ++i) {
+        if (ahead)
+            prefetch(ahead + static_cast<std::ptrdiff_t>(i) * at.block.stride, points_.dimensions);
         scratch.groups[i] =
             fresh ? 1
-                  : bounds_.groups_within(kernels_, first + i,
-                                          order_.limit_of_root(std::sqrt(distances[i])));
+                  : bounds_.groups_within(kernels_, at.first + i,
+                                          order_.limit_of_root(std::sqrt(at.distances[i])));
         if (scratch.groups[i] == 0) continue;
         if (prepare(at.row(i), i, scratch)) {
             scratch.listed.push_back(static_cast<std::uint16_t>(i));
-            if (!fresh) set_threshold(i, distances[i], scratch);
+            if (!fresh) set_threshold(i, at.distances[i], scratch);
         } else {
-            search_plainly(at.row(i), first + i, cluster_index[i], distances[i], scratch);
+            search_plainly(at, i);
         }
     }
-    if (fresh) guess(at, first, cluster_index, distances, scratch);
+}
+
+template <class T>
+std::span<const std::uint16_t>
+BoundedSearch<T>::rows_in_question(const Blocked& at, std::size_t group, bool fresh) const {
+    Scratch& scratch = at.scratch;
+    const std::size_t rows = at.prepared.spare_row;
+    std::size_t num = 0; // without branches: nobody could predict them
+    for (const std::uint16_t i : scratch.listed) {
+        scratch.in_group[num] = i;
+        num += fresh ? !(scratch.group_rest[group * rows + i] > scratch.thresholds[i])
+                     : scratch.groups[i] >> group & 1;
+    }
+    return {scratch.in_group.data(), num};
+}
+
+template <class T>
+void BoundedSearch<T>::search_groups(Blocked& at, bool fresh) {
     std::size_t panels = 0, compared = 0;
-    for (std::size_t group = 0; group < bounds_.num_groups && !scratch.listed.empty(); ++group) {
-        std::size_t in_group = 0; // without branches: nobody could predict them
-        for (const std::uint16_t i : scratch.listed) {
-            scratch.in_group[in_group] = i;
-            in_group += fresh ? !(scratch.group_rest[group * spare + i] > scratch.thresholds[i])
-                              : scratch.groups[i] >> group & 1;
-        }
-        if (in_group == 0) continue;
-        const std::span<const std::uint16_t> run(scratch.in_group.data(), in_group);
+    for (std::size_t group = 0; group < bounds_.num_groups && !at.scratch.listed.empty(); ++group) {
+        const std::span<const std::uint16_t> run = rows_in_question(at, group, fresh);
+        if (run.empty()) continue;
         panels += run_group(group, run, at);
-        if (remember_) store_bounds(group, first, run, scratch);
-        for (std::size_t listed = 0; listed < in_group; ++listed) {
-            const std::size_t i = scratch.in_group[listed];
-            if (scratch.num_candidates[i] > 0)
-                compared += resolve(at.row(i), i, first + i, group, cluster_index[i], distances[i],
-                                    scratch);
-        }
+        if (remember_) store_bounds(group, run, at);
+        for (const std::uint16_t i : run)
+            if (at.scratch.num_candidates[i] > 0) compared += resolve(at, i, group);
     }
-    rows_ += count;
-    questioned_ += scratch.listed.size();
     panels_ += panels;
     compared_ += compared;
-    if (!remember_) return;
-    std::copy_n(cluster_index, count, bounds_.cluster_index.data() + first);
-    *known = fingerprint;
 }
 
 // Runs rows against a group's panels. Returns how many pairs that were.
@@ -306,11 +194,11 @@ std::size_t BoundedSearch<T>::run_group(std::size_t group, std::span<const std::
 
 // Remembers the lowest bounds that the last run left, for the same rows.
 template <class T>
-void BoundedSearch<T>::store_bounds(std::size_t group, std::size_t first,
-                                    std::span<const std::uint16_t> rows, const Scratch& scratch) {
-    filter_.store_bounds(rows.data(), rows.size(), scratch.rest.data(), scratch.offsets.data(),
-                         bounds_.drift_up[group], bounds_.code.offset,
-                         bounds_.lower.data() + first * bounds_.row_groups + group,
+void BoundedSearch<T>::store_bounds(std::size_t group, std::span<const std::uint16_t> rows,
+                                    const Blocked& at) {
+    filter_.store_bounds(rows.data(), rows.size(), at.scratch.rest.data(),
+                         at.scratch.offsets.data(), bounds_.drift_up[group], bounds_.code.offset,
+                         bounds_.lower.data() + at.first * bounds_.row_groups + group,
                          bounds_.row_groups);
 }
 
@@ -330,9 +218,9 @@ void BoundedSearch<T>::sort_by_lowest_group(Scratch& scratch) const {
 // For rows that nothing is known of: the center with the lowest bound, and its exact distance.
 // It leaves the lowest bound of each group, by which most groups are done with.
 template <class T>
-void BoundedSearch<T>::guess(const Blocked& at, std::size_t first, std::int32_t* cluster_index,
-                             double* distances, Scratch& scratch) {
+void BoundedSearch<T>::guess(Blocked& at) {
     constexpr T none = std::numeric_limits<T>::infinity();
+    Scratch& scratch = at.scratch;
     const std::size_t rows = at.prepared.spare_row;
     scratch.group_rest.resize(rows * bounds_.num_groups);
     scratch.lowest.assign(rows, none);
@@ -341,7 +229,7 @@ void BoundedSearch<T>::guess(const Blocked& at, std::size_t first, std::int32_t*
     std::size_t panels = 0;
     for (std::size_t group = 0; group < bounds_.num_groups; ++group) {
         panels += run_group(group, scratch.listed, at);
-        if (remember_) store_bounds(group, first, scratch.listed, scratch);
+        if (remember_) store_bounds(group, scratch.listed, at);
         // Without branches, and of all rows: what is not listed has no meaning.
         const T* const rest = scratch.rest.data();
         T* const lowest = scratch.lowest.data();
@@ -367,9 +255,9 @@ void BoundedSearch<T>::guess(const Blocked& at, std::size_t first, std::int32_t*
                 group * bounds_.group_size +
                 static_cast<std::size_t>(scratch.candidates[i * at.outcome.capacity]);
             scratch.num_candidates[i] = 0;
-            cluster_index[i] = bounds_.order[std::min(place, bounds_.num_centers - 1)];
-            distances[i] = exact_distance(at.row(i), cluster_index[i]);
-            set_threshold(i, distances[i], scratch);
+            at.cluster_index[i] = bounds_.order[std::min(place, bounds_.num_centers - 1)];
+            at.distances[i] = exact_distance(at.row(i), at.cluster_index[i]);
+            set_threshold(i, at.distances[i], scratch);
         }
     }
     panels_ += panels;
@@ -379,13 +267,13 @@ void BoundedSearch<T>::guess(const Blocked& at, std::size_t first, std::int32_t*
 // Brings a row into the form of the filter. Returns false for one that the filter is not for:
 // values near overflow or not finite, and under cosine a vector of zeros.
 template <class T>
-bool BoundedSearch<T>::prepare(const T* row, std::size_t at, Scratch& scratch) const {
+bool BoundedSearch<T>::prepare(const T* row, std::size_t i, Scratch& scratch) const {
     const std::size_t dimensions = points_.dimensions;
     if (points_.normalize && is_zero(row, dimensions)) return false;
-    RowFacts<T>& facts = scratch.facts[at];
+    RowFacts<T>& facts = scratch.facts[i];
     filter_.prepare(
         row, dimensions, packed_.shift.data(), scratch.shifted.data(),
-        scratch.values.data() + at * filter_.row_stride(dimensions) * filter_.value_bytes, &facts);
+        scratch.values.data() + i * filter_.row_stride(dimensions) * filter_.value_bytes, &facts);
     const double norm = static_cast<double>(facts.norm), largest = packed_.max_norm;
     constexpr double most = std::numeric_limits<T>::max() / T(1e3);
     if (!(norm * norm + 3 * norm * largest + largest * largest < most)) return false;
@@ -393,29 +281,27 @@ bool BoundedSearch<T>::prepare(const T* row, std::size_t at, Scratch& scratch) c
         static_cast<double>(dimensions + 4) * static_cast<double>(std::numeric_limits<T>::min());
     const double slack = score_error_ * (largest * largest + 3 * norm * largest) +
                          square_error_ * norm * norm + 4 * underflow;
-    scratch.offsets[at] = static_cast<T>(static_cast<double>(facts.squares) - slack);
+    scratch.offsets[i] = static_cast<T>(static_cast<double>(facts.squares) - slack);
     return true;
 }
 
 // What a candidate's score may be at most.
 template <class T>
-void BoundedSearch<T>::set_threshold(std::size_t at, double distance, Scratch& scratch) const {
-    const double threshold = order_.limit(distance) - static_cast<double>(scratch.offsets[at]);
-    scratch.thresholds[at] = static_cast<T>(
+void BoundedSearch<T>::set_threshold(std::size_t i, double distance, Scratch& scratch) const {
+    const double threshold = order_.limit(distance) - static_cast<double>(scratch.offsets[i]);
+    scratch.thresholds[i] = static_cast<T>(
         threshold + std::fabs(threshold) * static_cast<double>(std::numeric_limits<T>::epsilon()));
 }
 
 // Compares a row's candidates of a group exactly. Returns how many there were.
 template <class T>
-std::size_t BoundedSearch<T>::resolve(const T* row, std::size_t at, std::size_t index,
-                                      std::size_t group, std::int32_t& nearest, double& distance,
-                                      Scratch& scratch) {
-    const std::size_t capacity = bounds_.group_size + 16;
-    std::int32_t* const candidates = scratch.candidates.data() + at * capacity;
-    T* const candidate_bounds = scratch.bounds.data() + at * capacity;
-    const auto num = static_cast<std::size_t>(scratch.num_candidates[at]);
-    scratch.num_candidates[at] = 0;
-    const auto offset = static_cast<double>(scratch.offsets[at]);
+std::size_t BoundedSearch<T>::resolve(Blocked& at, std::size_t i, std::size_t group) {
+    Scratch& scratch = at.scratch;
+    std::int32_t* const candidates = scratch.candidates.data() + i * at.outcome.capacity;
+    T* const candidate_bounds = scratch.bounds.data() + i * at.outcome.capacity;
+    const auto num = static_cast<std::size_t>(scratch.num_candidates[i]);
+    scratch.num_candidates[i] = 0;
+    const auto offset = static_cast<double>(scratch.offsets[i]);
     double others = infinity; // the nearest of the candidates that are not the nearest
     std::size_t compared = 0;
     if (num > 1) { // the most promising first: it may spare the others
@@ -423,73 +309,75 @@ std::size_t BoundedSearch<T>::resolve(const T* row, std::size_t at, std::size_t 
         std::swap(candidates[0], candidates[lowest - candidate_bounds]);
         std::swap(candidate_bounds[0], *lowest);
     }
-    const double before = distance;
-    for (std::size_t i = 0; i < num; ++i) {
+    const double before = at.distances[i];
+    for (std::size_t n = 0; n < num; ++n) {
         const std::size_t place =
-            group * bounds_.group_size + static_cast<std::size_t>(candidates[i]);
+            group * bounds_.group_size + static_cast<std::size_t>(candidates[n]);
         // A threshold that is no number makes candidates of padding: rows may change meanwhile.
         if (place >= bounds_.num_centers) continue;
         const std::int32_t c = bounds_.order[place];
-        if (c == nearest) continue;
-        const double bound = static_cast<double>(candidate_bounds[i]) + offset;
-        if (bound > order_.limit(distance)) {
+        if (c == at.cluster_index[i]) continue;
+        const double bound = static_cast<double>(candidate_bounds[n]) + offset;
+        if (bound > order_.limit(at.distances[i])) {
             others = std::min(others, bound);
-            continue;
-        }
-        const double exact = exact_distance(row, c);
-        ++compared;
-        if (order_.before(index, row, static_cast<std::size_t>(c), exact,
-                          static_cast<std::size_t>(nearest), distance, scratch.exact)) {
-            const auto own =
-                remember_ ? static_cast<std::size_t>(bounds_.group_of[nearest]) : group;
-            if (own == group)
-                others = std::min(others, distance);
-            else
-                lower_bound(index, own, distance);
-            nearest = c;
-            distance = exact;
         } else {
-            others = std::min(others, exact);
+            others = std::min(others, compare(at, i, group, c));
+            ++compared;
         }
     }
-    if (distance < before) {
-        set_threshold(at, distance, scratch);
+    if (at.distances[i] < before) {
+        set_threshold(i, at.distances[i], scratch);
         if (remember_)
-            scratch.groups[at] &=
-                bounds_.groups_within(kernels_, index, order_.limit_of_root(std::sqrt(distance)));
+            scratch.groups[i] &= bounds_.groups_within(
+                kernels_, at.first + i, order_.limit_of_root(std::sqrt(at.distances[i])));
     }
-    if (remember_ && others < infinity) lower_bound(index, group, others);
+    if (remember_ && others < infinity) bounds_.lower_bound(at.first + i, group, others);
     return compared;
+}
+
+// Compares a row's center with another one, of this group. Returns the distance of the one that is
+// not taken; infinity where that is of another group, whose bound it goes into.
+template <class T>
+double BoundedSearch<T>::compare(Blocked& at, std::size_t i, std::size_t group,
+                                 std::int32_t center) {
+    std::int32_t& nearest = at.cluster_index[i];
+    double& distance = at.distances[i];
+    const double exact = exact_distance(at.row(i), center);
+    if (!order_.before(at.first + i, at.row(i), static_cast<std::size_t>(center), exact,
+                       static_cast<std::size_t>(nearest), distance, at.scratch.exact))
+        return exact;
+    const auto own = remember_ ? static_cast<std::size_t>(bounds_.group_of[nearest]) : group;
+    double left = distance;
+    if (own != group) {
+        bounds_.lower_bound(at.first + i, own, distance);
+        left = infinity;
+    }
+    nearest = center;
+    distance = exact;
+    return left;
 }
 
 // The way for rows that the filter is not for.
 template <class T>
-void BoundedSearch<T>::search_plainly(const T* row, std::size_t index, std::int32_t& nearest,
-                                      double& distance, Scratch& scratch) {
-    distance = exact_distance(row, 0);
-    nearest = 0;
+void BoundedSearch<T>::search_plainly(Blocked& at, std::size_t i) {
+    const T* const row = at.row(i);
+    std::int32_t nearest = 0;
+    double distance = exact_distance(row, 0);
     // A zero vector has no direction: all centers are equally far, the first is nearest.
     const bool directionless = points_.normalize && is_zero(row, points_.dimensions);
     for (std::size_t c = 1; c < centers_.num_centers && !directionless; ++c) {
         const double exact = exact_distance(row, static_cast<std::int32_t>(c));
-        if (order_.before(index, row, c, exact, static_cast<std::size_t>(nearest), distance,
-                          scratch.exact)) {
+        if (order_.before(at.first + i, row, c, exact, static_cast<std::size_t>(nearest), distance,
+                          at.scratch.exact)) {
             distance = exact;
             nearest = static_cast<std::int32_t>(c);
         }
     }
+    at.cluster_index[i] = nearest;
+    at.distances[i] = distance;
     if (!remember_) return;
-    for (std::size_t group = 0; group < bounds_.num_groups; ++group) lower_bound(index, group, 0.0);
-}
-
-// One more center of a group is known to be no nearer than this.
-template <class T>
-void BoundedSearch<T>::lower_bound(std::size_t row, std::size_t group, double squared) {
-    const double bound = std::sqrt(squared) * (1 - room);
-    const double coded =
-        (std::min(bound, 1e37) + static_cast<double>(bounds_.drift_up[group])) * (1 - 2e-7);
-    std::uint16_t& lower = bounds_.lower[row * bounds_.row_groups + group];
-    lower = std::min(lower, bounds_.code.encode(static_cast<float>(coded)));
+    for (std::size_t group = 0; group < bounds_.num_groups; ++group)
+        bounds_.lower_bound(at.first + i, group, 0.0);
 }
 
 template <class T>
@@ -500,12 +388,6 @@ double BoundedSearch<T>::exact_distance(const T* row, std::int32_t center) const
     return centers_.penalties ? distance + centers_.penalties[c] : distance;
 }
 
-template double share_in_question(const DenseRows&, const Centers<float>&,
-                                  const PointBounds<float>&);
-template double share_in_question(const DenseRows&, const Centers<double>&,
-                                  const PointBounds<double>&);
-template struct PointBounds<float>;
-template struct PointBounds<double>;
 template class BoundedSearch<float>;
 template class BoundedSearch<double>;
 

@@ -22,58 +22,14 @@
 #include "api/kmeans.h"
 #include "search/exact_order.h"
 #include "search/filter_centers.h"
-#include "search/lower_bounds.h"
-#include "search/pack_centers.h"
-#include "search/work_plan.h"
+#include "search/point_bounds.h"
 
 #include <atomic>
-#include <optional>
 #include <cstdint>
-#include <numeric>
 #include <span>
 #include <vector>
 
 namespace centroids {
-
-// What is remembered of a batch of points between its assignments.
-template <class T>
-struct PointBounds {
-    std::size_t num_rows = 0, dimensions = 0, num_centers = 0;
-    std::size_t group_size = 0, num_groups = 0;
-    std::size_t row_groups = 0;              // num_groups and padding to a multiple of 4
-    std::vector<std::int32_t> order;         // [num_centers], centers by their place in the groups
-    std::vector<std::int32_t> group_of;      // [num_centers]
-    std::vector<std::uint16_t> lower;        // [num_rows][row_groups], codes of bound + drift then
-    std::vector<std::int32_t> cluster_index; // [num_rows]
-    std::vector<std::uint64_t> fingerprints; // [blocks], 0: not known
-    std::vector<T> centers;                  // [num_centers][dimensions], of the last assignment
-    std::vector<double> penalties;           // [num_centers], or empty
-    std::vector<double> drift;               // [num_groups], how far its centers have moved so far
-    std::vector<double> last_move;           // [num_centers], squared, before the last assignment
-    std::vector<float> drift_up; // [row_groups], the same from code.lowest() on, not less
-    BoundCode code;
-
-    bool fits(const DenseRows& points, const Centers<T>& given) const {
-        return num_groups > 0 && num_rows == points.num_rows && dimensions == points.dimensions &&
-               num_centers == given.num_centers;
-    }
-    // For the first assignment, with an order of the centers alone where `remember` is not set.
-    void start(const DenseRows& points, const Centers<T>& given, std::size_t panel_width,
-               bool remember);
-    void follow(const Centers<T>& given); // adds what the centers have moved to the drift
-    void regroup();                       // centers that move much together; voids all bounds
-    // A bit for every group that may hold a center as near as that.
-    // root: of a squared distance, and how much further a center may be
-    std::uint64_t groups_within(const BlockKernels<T>& kernels, std::size_t row, double root) const;
-
-  private:
-    void order_groups();
-};
-
-// The share of all pairs of a row and a group that the bounds leave in question, from a sample.
-template <class T>
-double share_in_question(const DenseRows& points, const Centers<T>& centers,
-                         const PointBounds<T>& bounds);
 
 struct SearchCounts {
     std::size_t rows = 0;       // that were searched
@@ -99,9 +55,6 @@ class BoundedSearch {
         typename ExactOrder<T>::Scratch exact;
     };
 
-    // Rows in a block: a fingerprint is of so many, whatever else the call is about.
-    static std::size_t block_rows(std::size_t dimensions);
-
     BoundedSearch(const DenseRows& points, const Centers<T>& centers, const ExactOrder<T>& order,
                   bool in_bytes, PointBounds<T>& bounds);
 
@@ -117,21 +70,30 @@ class BoundedSearch {
     }
 
   private:
-    struct Blocked; // a block and what the filter writes for it
-    void guess(const Blocked& at, std::size_t first, std::int32_t* cluster_index, double* distances,
-               Scratch& scratch);
+    struct Blocked; // a block, what the filter writes for it, and what is found
+    // What a block's rows are recognised by, and whether nothing is known of them.
+    struct Recognised {
+        std::uint64_t fingerprint;
+        bool fresh;
+    };
+    Recognised recognise(const Block<T>& block, std::size_t first, std::size_t count);
+    void recall(Blocked& at) const;
+    Blocked make_room(const Block<T>& block, std::size_t first, std::size_t count,
+                      std::int32_t* cluster_index, double* distances, Scratch& scratch) const;
+    void list_rows(Blocked& at, bool fresh, const T* ahead);
+    void guess(Blocked& at);
+    std::span<const std::uint16_t> rows_in_question(const Blocked& at, std::size_t group,
+                                                    bool fresh) const;
+    void search_groups(Blocked& at, bool fresh);
     void sort_by_lowest_group(Scratch& scratch) const;
-    void store_bounds(std::size_t group, std::size_t first, std::span<const std::uint16_t> rows,
-                      const Scratch& scratch);
-    bool prepare(const T* row, std::size_t at, Scratch& scratch) const;
+    void store_bounds(std::size_t group, std::span<const std::uint16_t> rows, const Blocked& at);
+    bool prepare(const T* row, std::size_t i, Scratch& scratch) const;
     std::size_t run_group(std::size_t group, std::span<const std::uint16_t> rows,
                           const Blocked& at) const;
-    void set_threshold(std::size_t at, double distance, Scratch& scratch) const;
-    std::size_t resolve(const T* row, std::size_t at, std::size_t index, std::size_t group,
-                        std::int32_t& nearest, double& distance, Scratch& scratch);
-    void search_plainly(const T* row, std::size_t index, std::int32_t& nearest, double& distance,
-                        Scratch& scratch);
-    void lower_bound(std::size_t row, std::size_t group, double squared);
+    void set_threshold(std::size_t i, double distance, Scratch& scratch) const;
+    std::size_t resolve(Blocked& at, std::size_t i, std::size_t group);
+    double compare(Blocked& at, std::size_t i, std::size_t group, std::int32_t center);
+    void search_plainly(Blocked& at, std::size_t i);
     double exact_distance(const T* row, std::int32_t center) const;
 
     const BlockKernels<T>& kernels_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "api/kmeans.h"
+#include "runtime/round_up.h"
 
 #include <algorithm>
 #include <cmath>
@@ -29,7 +30,7 @@ class CenterOrder {
 
   private:
     void split(std::size_t begin, std::size_t end) {
-        const std::size_t groups = (end - begin + group_size_ - 1) / group_size_;
+        const std::size_t groups = groups_of(group_size_, end - begin);
         if (groups < 2) return;
         project(begin, end);
         const std::size_t middle = begin + groups / 2 * group_size_;
@@ -54,7 +55,7 @@ class CenterOrder {
         for (std::size_t j = 0; j < dimensions_; ++j) axis_[j] = value(begin, j) - mean_[j];
         constexpr int steps = 3;
         constexpr std::size_t sample = 128;
-        const std::size_t stride = (end - begin + sample - 1) / sample;
+        const std::size_t stride = groups_of(sample, end - begin);
         std::vector<double> next(dimensions_);
         for (int step = 0; step < steps; ++step) {
             std::fill(next.begin(), next.end(), 0.0);

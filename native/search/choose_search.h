@@ -24,7 +24,7 @@ struct Shape {
 // fit one.
 inline bool lanes_pay(const Shape& shape, std::size_t panel_width) {
     const std::size_t k = shape.num_centers;
-    const std::size_t padded = (k + panel_width - 1) / panel_width * panel_width;
+    const std::size_t padded = round_up(k, panel_width);
     const bool wasteful = padded == panel_width || 8 * (padded - k) >= k;
     return shape.dimensions <= 16 || (wasteful && shape.dimensions <= 80);
 }

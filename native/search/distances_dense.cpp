@@ -10,7 +10,6 @@ namespace centroids {
 namespace {
 
 constexpr std::size_t block_rows = 64;
-constexpr std::size_t most_chunks = 64;
 
 // Plain centers in panels, for the kernel of differences.
 template <class T>
@@ -21,7 +20,7 @@ class DifferencePanels {
         : kernels_(kernels), num_centers_(num_centers), dimensions_(dimensions),
           narrow_(num_centers <= kernels.narrow_panel_width) {
         const std::size_t width = narrow_ ? kernels.narrow_panel_width : kernels.panel_width;
-        panels_.assign((num_centers + width - 1) / width * width * dimensions, T(0));
+        panels_.assign(round_up(num_centers, width) * dimensions, T(0));
         for (std::size_t c = 0; c < num_centers; ++c)
             for (std::size_t j = 0; j < dimensions; ++j)
                 panels_[(c / width * dimensions + j) * width + c % width] =
@@ -86,7 +85,7 @@ std::int64_t all_distances(const DenseRows& points, const Centers<T>& centers, T
     const DifferencePanels<T> panels(current_kernels<T>(), centers.values, centers.num_centers,
                                      points.dimensions);
     const ExactOrder<T> order(points, centers);
-    const Chunks chunks = cut_rows(points.num_rows, most_chunks);
+    const Chunks chunks = cut_rows(points.num_rows);
     FirstBadRow bad_row;
     parallel_for(chunks.count(), pass_seconds(points, centers.num_centers), [&](std::size_t chunk) {
         for_each_block<T>(points, chunks.begin(chunk), chunks.end(chunk),
@@ -108,7 +107,7 @@ std::int64_t all_distances(const DenseRows& points, const Centers<T>& centers, T
 
 bool find_nonfinite(const DenseRows& points, std::int64_t* row, std::int64_t* column) {
     FirstBadRow bad_row;
-    const Chunks chunks = cut_rows(points.num_rows, most_chunks);
+    const Chunks chunks = cut_rows(points.num_rows);
     const auto first_bad_column = [&](const double* values) {
         return std::find_if(values, values + points.dimensions,
                             [](double value) { return !std::isfinite(value); }) -

@@ -25,7 +25,7 @@ class CentersInFilter {
                     std::size_t dimensions, const std::int32_t* order, AlignedVector<T> moved_by)
         : width_(filter.width), dimensions_(dimensions), largest_byte_(filter.largest_byte),
           centers_(centers), order_(order), shift(std::move(moved_by)) {
-        const std::size_t num_panels = (centers.num_centers + width_ - 1) / width_;
+        const std::size_t num_panels = groups_of(width_, centers.num_centers);
         const std::size_t padded = num_panels * width_;
         const std::size_t panel_stride = filter.panel_stride(dimensions);
         norms_.assign(padded, std::numeric_limits<T>::infinity());
@@ -55,10 +55,13 @@ class CentersInFilter {
             }
         });
         max_norm = std::sqrt(*std::max_element(largest.begin(), largest.end()));
-        view = {dimensions,     in_bytes ? static_cast<const void*>(bytes_.data()) : floats_.data(),
-                norms_.data(),  starts_.data(),
-                scales_.data(), losses_.data(),
-                sizes_.data()};
+        view = {.dimensions = dimensions,
+                .panels = in_bytes ? static_cast<const void*>(bytes_.data()) : floats_.data(),
+                .norms = norms_.data(),
+                .starts = starts_.data(),
+                .scales = scales_.data(),
+                .losses = losses_.data(),
+                .sizes = sizes_.data()};
     }
 
   private:

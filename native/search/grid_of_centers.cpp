@@ -188,7 +188,7 @@ class Filler {
 
     // The entry of the table for the list.
     std::int32_t append_list(const std::int32_t* candidates, std::size_t count) {
-        const std::size_t start = lists.size(), fours = (count + 3) / 4;
+        const std::size_t start = lists.size(), fours = groups_of(4, count);
         if (lists.capacity() < start + 4 * fours + 1) lists.reserve(2 * start + 4 * fours + 1024);
         lists.resize(start + 4 * fours + 1);
         std::int32_t* const list = lists.data() + start;
@@ -358,7 +358,7 @@ bool GridOfCenters<T>::fill_table(const Cells& cells, double most_tests) {
     if (budget.spent()) return false;
     // The list for points outside comes first.
     table_.back() = num_centers_ > 4 ? ~1 : ~0;
-    lists_.push_back(static_cast<std::int32_t>((num_centers_ + 3) / 4));
+    lists_.push_back(static_cast<std::int32_t>(groups_of(4, num_centers_)));
     lists_.insert(lists_.end(), all.begin(), all.end());
     while (lists_.size() % 4 != 1) lists_.push_back(static_cast<std::int32_t>(num_centers_));
     for (const Part& part : parts) {

@@ -49,7 +49,7 @@ class CentersInPanels {
                     bool with_panels, bool cosine)
         : shift_(mean_of_centers<T>(centers, dimensions)), norms_(centers.num_centers) {
         const std::size_t k = centers.num_centers;
-        const std::size_t num_panels = (k + width - 1) / width;
+        const std::size_t num_panels = groups_of(width, k);
         if (with_panels) {
             panels_.assign(num_panels * dimensions * width, T(0));
             panel_norms_.assign(num_panels * width, std::numeric_limits<T>::infinity());
@@ -79,20 +79,18 @@ class CentersInPanels {
         }
         const double penalty = centers.penalties ? 1.0 : 0.0; // largest penalty there is
         largest += penalty;
-        view = {k,
-                dimensions,
-                num_panels,
-                panels_.data(),
-                panel_norms_.data(),
-                weights_.data(),
-                norms_.data(),
-                shift_.data(),
-                centers.values,
-                centers.penalties,
-                T(0),
-                T(0),
-                T(0),
-                T(0)};
+        view = {.num_centers = k,
+                .dimensions = dimensions,
+                .num_panels = num_panels,
+                .panels = panels_.data(),
+                .panel_norms = panel_norms_.data(),
+                .weights = weights_.data(),
+                .norms = norms_.data(),
+                .shift = shift_.data(),
+                .reach_fixed = 0,
+                .reach_by_norm = 0,
+                .reach_by_square = 0,
+                .largest_square = 0};
         set_reach(largest, cosine ? cosine_margin<T>(dimensions) : 0.0);
     }
 

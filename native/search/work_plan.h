@@ -5,6 +5,7 @@
 
 #include "runtime/aligned_vector.h"
 #include "api/kmeans.h"
+#include "runtime/round_up.h"
 #include "runtime/thread_pool.h"
 
 #include <algorithm>
@@ -19,15 +20,17 @@ namespace centroids {
 struct Chunks {
     std::size_t num_rows;
     std::size_t rows; // in each chunk but the last
-    std::size_t count() const { return (num_rows + rows - 1) / rows; }
+    std::size_t count() const { return groups_of(rows, num_rows); }
     std::size_t begin(std::size_t chunk) const { return chunk * rows; }
     std::size_t end(std::size_t chunk) const { return std::min(num_rows, (chunk + 1) * rows); }
 };
 
-inline Chunks cut_rows(std::size_t num_rows, std::size_t most_chunks) {
+constexpr std::size_t most_chunks = 64;
+
+inline Chunks cut_rows(std::size_t num_rows, std::size_t most = most_chunks) {
     constexpr std::size_t grain = 256; // a multiple of every block that bounds are kept for
-    const std::size_t wanted = (num_rows + most_chunks - 1) / std::max<std::size_t>(most_chunks, 1);
-    return {num_rows, std::max<std::size_t>((wanted + grain - 1) / grain, 1) * grain};
+    const std::size_t wanted = groups_of(std::max<std::size_t>(most, 1), num_rows);
+    return {num_rows, std::max(round_up(wanted, grain), grain)};
 }
 
 // A rough time for work of so many multiply-adds, only to decide whether to wake threads.
@@ -64,8 +67,7 @@ template <class T>
 class ChunkParts {
   public:
     ChunkParts(std::size_t num_chunks, std::size_t length)
-        : length_(length), stride_((length + line - 1) / line * line),
-          parts_(num_chunks * stride_, T(0)) {}
+        : length_(length), stride_(round_up(length, line)), parts_(num_chunks * stride_, T(0)) {}
 
     T* of(std::size_t chunk) { return parts_.data() + chunk * stride_; }
 

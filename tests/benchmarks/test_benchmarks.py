@@ -91,7 +91,7 @@ def test_the_readme_table_goes_between_its_markers() -> None:
 def test_the_list_of_tasks_is_sound() -> None:
     names = [task.name for task in TASKS]
     assert len(set(names)) == len(names)
-    assert set(overview.OVERVIEW_ROWS) <= set(names)
+    assert set(overview.README_ROWS) <= set(overview.OVERVIEW_ROWS) <= set(names)
     assert set(report.SECTIONS) == set(Kind) == {task.kind for task in TASKS}
     assert [task.kind for task in select(["sparse"])] == [Kind.SPARSE]
     for task in TASKS:
@@ -116,6 +116,14 @@ def test_the_overview_has_a_column_for_each_instruction_set() -> None:
         "| **4.0** (1.00 s to 4.00 s, faiss) | - |"
     ) in lines
     assert any(line.startswith("- [avx2](benchmarks/avx2.md): some, ") for line in lines)
+
+
+def test_the_overview_says_which_rows_time_kernels_alone() -> None:
+    task = "prediction/noise-1000000x128-k1000"
+    row = make_row({OURS: make_cell(1), "faiss": make_cell(4)}, task)
+    assert "prediction, a label (kernels alone) |" in overview.overview_table(
+        {"avx2": Results({}, {}, {task: row})}, overview.README_ROWS
+    )
 
 
 def test_results_survive_the_file(tmp_path: Path) -> None:

@@ -1,0 +1,116 @@
+#include "search/chosen_search.h"
+
+#include "runtime/dispatch.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace centroids {
+
+AssignmentMemory::AssignmentMemory() : content(std::make_unique<Content>()) {}
+AssignmentMemory::~AssignmentMemory() = default;
+
+template <class T>
+ChosenSearch<T>::ChosenSearch(const DenseRows& points, const Centers<T>& centers,
+                              const ExactOrder<T>& order, Search asked,
+                              AssignmentMemory::Content* memory)
+    : kernels_(current_kernels<T>()), points_(points), centers_(centers), order_(order),
+      memory_(memory), choice_(choose(asked)) {}
+
+template <class T>
+Choice ChosenSearch<T>::choose(Search asked) {
+    const Shape shape{points_.num_rows, points_.dimensions, centers_.num_centers};
+    if (asked == Search::grid || asked == Search::automatic) {
+        grid_ =
+            make_grid(asked == Search::grid ? HUGE_VAL : nanoseconds_in_lanes(shape, sizeof(T)));
+        if (grid_) return {Search::grid, false};
+        if (asked == Search::grid) return {Search::lanes, false};
+    } else {
+        const bool filter = asked == Search::float_filter || asked == Search::byte_filter;
+        return {asked == Search::byte_filter && !kernels_.byte_filter ? Search::float_filter
+                                                                      : asked,
+                filter && memory_};
+    }
+    Experience none, &experience = memory_ ? memory_->experience : none;
+    const Choice choice = choose_search<T>(shape, kernels_, memory_, experience);
+    const bool known = memory_ && memory_->bounds<T>().fits(points_, centers_);
+    if (choice.search != Search::byte_filter || known || sample_approves()) return choice;
+    experience.bytes_disappointed = true;
+    return choose_search<T>(shape, kernels_, memory_, experience);
+}
+
+// A grid of cells where it takes less time than this; else null.
+template <class T>
+std::unique_ptr<const GridOfCenters<T>> ChosenSearch<T>::make_grid(double nanoseconds) const {
+    if (points_.dimensions == 0 || points_.dimensions > grid_dimensions) return nullptr;
+    if (points_.num_rows == 0 || points_.normalize || centers_.penalties) return nullptr;
+    auto grid = std::make_unique<const GridOfCenters<T>>(points_, centers_, nanoseconds);
+    return grid->empty() ? nullptr : std::move(grid);
+}
+
+// Tries the filter in bytes on a few blocks of rows: data that it is not for shows there.
+template <class T>
+bool ChosenSearch<T>::sample_approves() {
+    passing_.start(points_, centers_, kernels_.panel_width, false);
+    BoundedSearch<T> search(points_, centers_, order_, true, passing_);
+    const std::size_t rows = std::min<std::size_t>(64, points_.num_rows);
+    typename BoundedSearch<T>::Scratch scratch;
+    AlignedVector<T> copies(reads_in_place<T>(points_) ? 0 : rows * points_.dimensions);
+    std::vector<std::int32_t> nearest(rows);
+    std::vector<double> distances(rows);
+    constexpr std::size_t samples = 8;
+    for (std::size_t at = 0; at < samples; ++at) {
+        const std::size_t first = (points_.num_rows - rows) / samples * at;
+        search.search(load_rows<T>(points_, first, rows, copies.data()), first, rows,
+                      nearest.data(), distances.data(), scratch, nullptr);
+    }
+    return pays(search.counts());
+}
+
+template <class T>
+bool ChosenSearch<T>::pays(const SearchCounts& counts) const {
+    return static_cast<double>(counts.compared) <=
+           most_compared * static_cast<double>(counts.rows * centers_.num_centers);
+}
+
+template <class T>
+void ChosenSearch<T>::learn(const SearchCounts& counts) {
+    if (!memory_) return;
+    Experience& experience = memory_->experience;
+    ++experience.calls;
+    if (!choice_.with_bounds) return;
+    const bool alone =
+        choice_.search == Search::byte_filter && points_.dimensions >= kernels_.bytes_pay.alone;
+    if (!alone && experience.regroupings >= 2) {
+        experience.plain_until = experience.calls + calls_after_failure;
+        experience.regroupings = 0;
+    }
+    if (pays(counts)) return;
+    (choice_.search == Search::byte_filter ? experience.bytes_disappointed
+                                           : experience.filter_disappointed) = true;
+}
+
+template <class T>
+PointBounds<T>& ChosenSearch<T>::bounds() {
+    if (!choice_.with_bounds) {
+        passing_.start(points_, centers_, kernels_.panel_width, false);
+        return passing_;
+    }
+    PointBounds<T>& bounds = memory_->bounds<T>();
+    if (!bounds.fits(points_, centers_)) {
+        bounds.start(points_, centers_, kernels_.panel_width, true);
+        return bounds;
+    }
+    bounds.follow(centers_);
+    Experience& experience = memory_->experience;
+    const double share = share_in_question(points_, centers_, bounds);
+    const bool useless = share > most_in_question(experience);
+    experience.regroupings = useless ? experience.regroupings + 1 : 0;
+    if (useless) bounds.regroup();
+    return bounds;
+}
+
+template class ChosenSearch<float>;
+template class ChosenSearch<double>;
+
+} // namespace centroids

@@ -1,0 +1,69 @@
+// Which kernel a dense assignment runs, from its shape and from what earlier ones with the same
+// points showed; and what it leaves to the next. Results never depend on it.
+#pragma once
+
+#include "search/bounded_search.h"
+#include "search/choose_search.h"
+#include "search/grid_of_centers.h"
+
+#include <memory>
+#include <mutex>
+
+namespace centroids {
+
+struct AssignmentMemory::Content {
+    std::mutex in_use;
+    PointBounds<float> float32;
+    PointBounds<double> float64;
+    Experience experience;
+
+    template <class T>
+    PointBounds<T>& bounds() {
+        if constexpr (sizeof(T) == 4)
+            return float32;
+        else
+            return float64;
+    }
+
+    // After a search that was not finished.
+    void forget() {
+        float32 = PointBounds<float>();
+        float64 = PointBounds<double>();
+        experience = Experience();
+    }
+};
+
+template <class T>
+class ChosenSearch {
+  public:
+    // memory: or null
+    ChosenSearch(const DenseRows& points, const Centers<T>& centers, const ExactOrder<T>& order,
+                 Search asked, AssignmentMemory::Content* memory);
+
+    const Choice& choice() const { return choice_; }
+    const GridOfCenters<T>* grid() const { return grid_.get(); } // null: not chosen
+    bool filters() const {
+        return choice_.search == Search::float_filter || choice_.search == Search::byte_filter;
+    }
+    // For a search that filters: of earlier calls, brought up to date, or such that say nothing.
+    PointBounds<T>& bounds();
+    // What this call showed decides on the next one's kernel.
+    void learn(const SearchCounts& counts);
+
+  private:
+    Choice choose(Search asked);
+    std::unique_ptr<const GridOfCenters<T>> make_grid(double nanoseconds) const;
+    bool sample_approves();
+    bool pays(const SearchCounts& counts) const;
+
+    const BlockKernels<T>& kernels_;
+    const DenseRows& points_;
+    const Centers<T>& centers_;
+    const ExactOrder<T>& order_;
+    AssignmentMemory::Content* const memory_;
+    PointBounds<T> passing_; // in place of a memory
+    std::unique_ptr<const GridOfCenters<T>> grid_;
+    const Choice choice_;
+};
+
+} // namespace centroids
