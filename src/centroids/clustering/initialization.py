@@ -103,16 +103,10 @@ def choose_initial_centers(
     if points is None:
         raise _too_few(0, num_clusters)
     count.add(points)
-    num_points = num_rows(points)
-    if num_points < num_clusters and whole_input_in_batch:
-        raise TooFewPointsError(
-            f"a full batch needs at least num_clusters={num_clusters} points in the first batch, "
-            f"which has {num_points}; use fewer clusters, or batches that hold the whole input",
-            num_clusters,
-            num_points,
-        )
-    if num_points < num_clusters:
-        raise _batch_too_small(method, num_points, num_clusters, count, checked)
+    if num_rows(points) < num_clusters:
+        if whole_input_in_batch:
+            raise _full_batch_too_small(num_rows(points), num_clusters)
+        raise _batch_too_small(method, num_rows(points), num_clusters, count, checked)
     with locate_bad_points(0):
         shards = LocalShards([points], cosine=cosine)
         return _choose_of_shards(shards, num_clusters, method, random, cosine, num_retries)
@@ -260,6 +254,15 @@ def _repeat(centers: NDArray[Any], num_clusters: int) -> NDArray[Any]:
     if not len(centers):  # cosine, and all points are zero vectors
         return np.zeros((num_clusters, centers.shape[1]), centers.dtype)
     return np.asarray(centers[np.arange(num_clusters) % len(centers)])
+
+
+def _full_batch_too_small(num_points: int, num_clusters: int) -> TooFewPointsError:
+    return TooFewPointsError(
+        f"a full batch needs at least num_clusters={num_clusters} points in the first batch, "
+        f"which has {num_points}; use fewer clusters, or batches that hold the whole input",
+        num_clusters,
+        num_points,
+    )
 
 
 def _batch_too_small(
