@@ -75,7 +75,7 @@ struct WeightsOfArrays {
 
 void bind_row_weights(nb::module_& m) {
     using Bound = WeightsOfArrays;
-    m.attr("TOTAL_DIGITS") = ExactTotal::num_digits;
+    m.attr("TOTAL_DIGITS") = WeightTotal::num_digits;
     nb::class_<Bound>(m, "RowWeights")
         .def(
             "__init__",
@@ -99,10 +99,10 @@ void bind_row_weights(nb::module_& m) {
         .def(
             "find",
             [](const Bound& self, const In<std::uint32_t>& digits, Out<std::int64_t> rows) {
-                std::vector<ExactTotal> targets;
+                std::vector<WeightTotal> targets;
                 for (std::size_t at = 0; at < rows.shape(0); ++at)
                     targets.push_back(
-                        ExactTotal::from(digits.data() + at * ExactTotal::num_digits));
+                        WeightTotal::from(digits.data() + at * WeightTotal::num_digits));
                 const KernelCall call;
                 self.weights.find(targets.data(), targets.size(), rows.data());
             },
@@ -140,11 +140,11 @@ void bind_seeding(nb::module_& m, const char* name) {
             [](Bound& self, const In<T>& candidates, const WeightsOfArrays& weights,
                Out<std::uint32_t> digits) {
                 const std::size_t count = candidates.shape(0);
-                std::vector<ExactTotal> reductions(count);
+                std::vector<WeightTotal> reductions(count);
                 const KernelCall call;
                 self.seeding.propose(candidates.data(), count, weights.weights, reductions.data());
                 for (std::size_t c = 0; c < count; ++c)
-                    reductions[c].store(digits.data() + c * ExactTotal::num_digits);
+                    reductions[c].store(digits.data() + c * WeightTotal::num_digits);
             },
             "candidates"_a.noconvert(), "weights"_a, "digits"_a.noconvert())
         .def(

@@ -28,7 +28,7 @@ class RowWeights {
 
     // Row by row, from one thread for each block.
     void set(std::size_t row, double distance) {
-        ExactTotal& block = blocks_[row / block_rows];
+        WeightTotal& block = blocks_[row / block_rows];
         weigh_off(block, row, distances_[row]);
         distances_[row] = distance;
         weigh(block, row, distance);
@@ -36,7 +36,7 @@ class RowWeights {
     void carry(std::size_t block) { blocks_[block].carry(); }
 
     // What a row would weigh less at a smaller distance.
-    void add_difference(ExactTotal& sum, std::size_t row, double smaller) const {
+    void add_difference(WeightTotal& sum, std::size_t row, double smaller) const {
         weigh(sum, row, distances_[row]);
         weigh_off(sum, row, smaller);
     }
@@ -45,21 +45,21 @@ class RowWeights {
     void add_up(std::size_t first, std::size_t last);
     void add_up();
 
-    ExactTotal total() const;
+    WeightTotal total() const;
 
     // The rows that the targets fall on: the weights of all rows before it are at most the target,
     // and with its own they are more.
     // targets: IN [count], below the total; rows: OUT [count]
-    void find(const ExactTotal* targets, std::size_t count, std::int64_t* rows) const;
+    void find(const WeightTotal* targets, std::size_t count, std::int64_t* rows) const;
 
   private:
-    void weigh(ExactTotal& sum, std::size_t row, double distance) const {
+    void weigh(WeightTotal& sum, std::size_t row, double distance) const {
         if (times_ == nullptr)
             sum.add(distance);
         else
             sum.add(distance, times_[row]);
     }
-    void weigh_off(ExactTotal& sum, std::size_t row, double distance) const {
+    void weigh_off(WeightTotal& sum, std::size_t row, double distance) const {
         if (times_ == nullptr)
             sum.take_off(distance);
         else
@@ -69,12 +69,13 @@ class RowWeights {
         return times_ == nullptr ? distances_[row]
                                  : distances_[row] * static_cast<double>(times_[row]);
     }
-    std::size_t find_in_block(std::size_t block, ExactTotal before, const ExactTotal& target) const;
+    std::size_t find_in_block(std::size_t block, WeightTotal before,
+                              const WeightTotal& target) const;
 
     double* distances_;
     const std::int64_t* times_;
     std::size_t num_rows_;
-    std::vector<ExactTotal> blocks_; // carried
+    std::vector<WeightTotal> blocks_; // carried
 };
 
 } // namespace centroids

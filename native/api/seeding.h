@@ -32,7 +32,7 @@ class Seeding {
 
     // candidates: IN [count][dimensions], at least one; reductions: OUT [count], carried
     void propose(const T* candidates, std::size_t count, const RowWeights& weights,
-                 ExactTotal* reductions);
+                 WeightTotal* reductions);
 
     // Takes one of the candidates proposed last; the weights must be the same still.
     void take(std::size_t candidate, RowWeights& weights);

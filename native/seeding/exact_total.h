@@ -15,7 +15,7 @@
 
 namespace centroids {
 
-class ExactTotal {
+class WeightTotal {
   public:
     // 2,098 bits hold the largest float64; the rest is for up to 2^63 of them.
     static constexpr std::size_t num_digits = 68;
@@ -31,10 +31,10 @@ class ExactTotal {
     void take_off(double value, std::int64_t weight) { put_product(value, weight, -1); }
 
     // other: carried
-    void add(const ExactTotal& other) {
+    void add(const WeightTotal& other) {
         for (std::size_t i = 0; i < num_digits; ++i) digits_[i] += other.digits_[i];
     }
-    void take_off(const ExactTotal& other) {
+    void take_off(const WeightTotal& other) {
         for (std::size_t i = 0; i < num_digits; ++i) digits_[i] -= other.digits_[i];
     }
 
@@ -49,15 +49,15 @@ class ExactTotal {
     }
 
     // Of two carried totals.
-    bool operator<(const ExactTotal& other) const {
+    bool operator<(const WeightTotal& other) const {
         for (std::size_t i = num_digits; i-- > 0;)
             if (digits_[i] != other.digits_[i]) return digits_[i] < other.digits_[i];
         return false;
     }
 
     // digits: [num_digits], the least first, each below 2^32
-    static ExactTotal from(const std::uint32_t* digits) {
-        ExactTotal total;
+    static WeightTotal from(const std::uint32_t* digits) {
+        WeightTotal total;
         for (std::size_t i = 0; i < num_digits; ++i) total.digits_[i] = digits[i];
         return total;
     }

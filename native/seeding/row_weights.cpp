@@ -9,7 +9,7 @@ namespace centroids {
 
 void RowWeights::add_up(std::size_t first, std::size_t last) {
     for (std::size_t block = first; block < last; ++block) {
-        ExactTotal sum;
+        WeightTotal sum;
         const std::size_t end = std::min((block + 1) * block_rows, num_rows_);
         for (std::size_t row = block * block_rows; row < end; ++row)
             weigh(sum, row, distances_[row]);
@@ -23,15 +23,15 @@ void RowWeights::add_up() {
                  [&](std::size_t block) { add_up(block, block + 1); });
 }
 
-ExactTotal RowWeights::total() const {
-    ExactTotal sum;
-    for (const ExactTotal& block : blocks_) sum.add(block);
+WeightTotal RowWeights::total() const {
+    WeightTotal sum;
+    for (const WeightTotal& block : blocks_) sum.add(block);
     sum.carry();
     return sum;
 }
 
-void RowWeights::find(const ExactTotal* targets, std::size_t count, std::int64_t* rows) const {
-    std::vector<ExactTotal> ends(blocks_);
+void RowWeights::find(const WeightTotal* targets, std::size_t count, std::int64_t* rows) const {
+    std::vector<WeightTotal> ends(blocks_);
     for (std::size_t block = 1; block < ends.size(); ++block) {
         ends[block].add(ends[block - 1]);
         ends[block].carry();
@@ -40,17 +40,17 @@ void RowWeights::find(const ExactTotal* targets, std::size_t count, std::int64_t
         const auto found = std::upper_bound(ends.begin(), ends.end(), targets[at]);
         const auto block =
             std::min(static_cast<std::size_t>(found - ends.begin()), ends.size() - 1);
-        const ExactTotal before = block == 0 ? ExactTotal() : ends[block - 1];
+        const WeightTotal before = block == 0 ? WeightTotal() : ends[block - 1];
         rows[at] = static_cast<std::int64_t>(find_in_block(block, before, targets[at]));
     }
 }
 
 // Sums in float64 skip the rows that are before the target for sure; the rest is exact.
-std::size_t RowWeights::find_in_block(std::size_t block, ExactTotal before,
-                                      const ExactTotal& target) const {
+std::size_t RowWeights::find_in_block(std::size_t block, WeightTotal before,
+                                      const WeightTotal& target) const {
     const std::size_t first = block * block_rows;
     const std::size_t last = std::min(first + block_rows, num_rows_) - 1;
-    ExactTotal rest = target;
+    WeightTotal rest = target;
     rest.take_off(before);
     rest.carry();
     const double limit = std::min(rest.nearly(), std::numeric_limits<double>::max()) * (1 - 4e-12);
@@ -61,7 +61,7 @@ std::size_t RowWeights::find_in_block(std::size_t block, ExactTotal before,
         if (!(next < limit)) break;
         sum = next;
     }
-    ExactTotal end;
+    WeightTotal end;
     for (std::size_t at = first; at < row; ++at) weigh(end, at, distances_[at]);
     for (; row < last; ++row) {
         weigh(end, row, distances_[row]);

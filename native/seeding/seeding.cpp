@@ -60,7 +60,7 @@ struct Seeding<T>::Content : PreparedRows<T> {
     // What a chunk finds for one candidate.
     struct Found {
         Improved rows;
-        ExactTotal reduction;
+        WeightTotal reduction;
     };
 
     // weights: the distances OUT, not their sums
@@ -249,7 +249,7 @@ std::int64_t Seeding<T>::start(const T* center, RowWeights& weights) {
 
 template <class T>
 void Seeding<T>::propose(const T* candidates, std::size_t count, const RowWeights& weights,
-                         ExactTotal* reductions) {
+                         WeightTotal* reductions) {
     Content& all = *content_;
     all.candidates.emplace(vectors_like(all.points, candidates, count), all.layout, all.shift,
                            all.rounding);
@@ -258,7 +258,7 @@ void Seeding<T>::propose(const T* candidates, std::size_t count, const RowWeight
         // The lists of the first centers hold every row: what they took is given back.
         if (found.rows.capacity() > 4 * found.rows.size() + 1024) Improved().swap(found.rows);
         found.rows.clear();
-        found.reduction = ExactTotal();
+        found.reduction = WeightTotal();
     }
     parallel_for(all.chunks.count(), all.pass_seconds(all.in_bytes ? 4 : count),
                  [&](std::size_t chunk) {
@@ -267,7 +267,7 @@ void Seeding<T>::propose(const T* candidates, std::size_t count, const RowWeight
                      else
                          all.search(chunk, weights);
                  });
-    std::fill_n(reductions, count, ExactTotal());
+    std::fill_n(reductions, count, WeightTotal());
     for (std::size_t at = 0; at < all.found.size(); ++at) {
         all.found[at].reduction.carry();
         reductions[at % count].add(all.found[at].reduction);
