@@ -220,7 +220,7 @@ void bind_seeding(nb::module_& m, const char* name) {
             "candidate"_a, "weights"_a);
     m.def(
         "distances_to",
-        [](const AnyArray& points, int type, bool normalize, const In<T>& vectors,
+        [](const AnyArray& points, ElementType type, bool normalize, const In<T>& vectors,
            const In<std::int32_t>& labels, Out<double> distances) {
             const DenseRows rows = dense_rows(points, type, normalize);
             const KernelCall call;

@@ -69,7 +69,8 @@ class RowWeights {
         return times_ == nullptr ? distances_[row]
                                  : distances_[row] * static_cast<double>(times_[row]);
     }
-    std::size_t find_in_block(std::size_t block, WeightTotal before, const WeightTotal& target) const;
+    std::size_t find_in_block(std::size_t block, WeightTotal before,
+                              const WeightTotal& target) const;
 
     double* distances_;
     const std::int64_t* times_;

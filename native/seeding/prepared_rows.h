@@ -46,9 +46,8 @@ struct PreparedRows {
     // A few chunks for each thread, of whole blocks of weights: no two threads add up the same one.
     static Chunks whole_blocks(std::size_t num_rows) {
         constexpr std::size_t most_rows_of_chunk = WeightTotal::most_additions / 4;
-        const std::size_t most_chunks = 4 * static_cast<std::size_t>(num_threads());
-        const std::size_t wanted =
-            std::min((num_rows + most_chunks - 1) / most_chunks, most_rows_of_chunk);
+        const std::size_t enough = 4 * static_cast<std::size_t>(num_threads());
+        const std::size_t wanted = std::min((num_rows + enough - 1) / enough, most_rows_of_chunk);
         const std::size_t blocks = (wanted + RowWeights::block_rows - 1) / RowWeights::block_rows;
         return {num_rows, std::max<std::size_t>(blocks, 1) * RowWeights::block_rows};
     }

@@ -74,7 +74,7 @@ void test_seeding(const Problem<T>& problem, const std::string& level, std::size
     for (std::size_t c = 0; c < k; ++c)
         candidates.insert(candidates.end(), problem.points.data() + c * 7 % n * d,
                           problem.points.data() + (c * 7 % n + 1) * d);
-    std::vector<ExactTotal> reductions(k);
+    std::vector<WeightTotal> reductions(k);
     for (std::size_t round = 0; round < 3; ++round) {
         const std::size_t taken = round % k, row = taken * 7 % n;
         seeding.propose(candidates.data(), k, weights, reductions.data());
@@ -83,7 +83,7 @@ void test_seeding(const Problem<T>& problem, const std::string& level, std::size
         again.add_up();
         expect(!(again.total() < weights.total()) && !(weights.total() < again.total()),
                "sums of weights", level, n, d, k);
-        const ExactTotal zero;
+        const WeightTotal zero;
         std::int64_t found = -1;
         if (!(zero < weights.total())) break;
         weights.find(&zero, 1, &found);

@@ -143,7 +143,7 @@ def test_resuming_with_another_engine(points: NDArray[Any], client: Any, tmp_pat
     assert_equal(fit(array(points, (200, 700, 100)), 6), train(points, steps=6))
 
 
-@pytest.mark.parametrize("method", ["random", "kmeans_plus_plus"])
+@pytest.mark.parametrize("method", ["random", "kmeans_plus_plus", "kmeans_parallel"])
 @pytest.mark.parametrize("metric", ["squared_euclidean", "cosine"])
 @pytest.mark.parametrize("use_mini_batch", [True, False])
 def test_initial_centers(

@@ -254,7 +254,7 @@ def test_the_progress_bar_counts_shards(
         7, initial_clusters=np.eye(7, 4) * 1000 + 1000, use_mini_batch=False
     )
     kmeans.train(lambda: spread, steps=2, hooks=[hook])
-    assert "1 of 2 shards" in shown.getvalue() and "loss" in shown.getvalue()
+    assert re.search(r"1 of \d shards", shown.getvalue()) and "loss" in shown.getvalue()
 
 
 def test_the_debug_log_tells_bytes_and_times(
@@ -263,5 +263,5 @@ def test_the_debug_log_tells_bytes_and_times(
     with caplog.at_level(logging.DEBUG, "centroids.distribute"):
         train(array(points, (500, 500)), steps=1)
     assert re.search(
-        r"fold on 2 shards: [\d,]+ bytes sent, [\d,]+ received, [\d.]+ ms", caplog.text
+        r"fold on \d shards: [\d,]+ bytes sent, [\d,]+ received, [\d.]+ ms", caplog.text
     )

@@ -2,6 +2,7 @@
 
 from centroids.clustering.initialization import (
     InitialCenters,
+    Method,
     TooFewPointsError,
     choose_initial_centers,
     choose_initial_centers_of_shards,
@@ -26,6 +27,7 @@ from centroids.kernels import l2_normalize
 __all__ = [
     "ClusterState",
     "InitialCenters",
+    "Method",
     "TooFewPointsError",
     "all_distances",
     "assign",

@@ -43,7 +43,7 @@ class TooFewPointsError(ValueError):
         num_clusters: The number of centers.
         num_points: The points that there are: those of the whole input, or of the first batch.
         batches_too_small: Whether the input has enough points, but the first batch, which
-            k-means++ takes all centers from, has not: larger batches are the remedy.
+            k-means++ and k-means|| take all centers from, has not: larger batches are the remedy.
     """
 
     def __init__(
@@ -103,16 +103,10 @@ def choose_initial_centers(
     if points is None:
         raise _too_few(0, num_clusters)
     count.add(points)
-    num_points = num_rows(points)
-    if num_points < num_clusters and whole_input_in_batch:
-        raise TooFewPointsError(
-            f"a full batch needs at least num_clusters={num_clusters} points in the first batch, "
-            f"which has {num_points}; use fewer clusters, or batches that hold the whole input",
-            num_clusters,
-            num_points,
-        )
-    if num_points < num_clusters:
-        raise _batch_too_small(num_points, num_clusters, count, checked)
+    if num_rows(points) < num_clusters:
+        if whole_input_in_batch:
+            raise _full_batch_too_small(num_rows(points), num_clusters)
+        raise _batch_too_small(method, num_rows(points), num_clusters, count, checked)
     with locate_bad_points(0):
         shards = LocalShards([points], cosine=cosine)
         return _choose_of_shards(shards, num_clusters, method, random, cosine, num_retries)
@@ -262,17 +256,31 @@ def _repeat(centers: NDArray[Any], num_clusters: int) -> NDArray[Any]:
     return np.asarray(centers[np.arange(num_clusters) % len(centers)])
 
 
+def _full_batch_too_small(num_points: int, num_clusters: int) -> TooFewPointsError:
+    return TooFewPointsError(
+        f"a full batch needs at least num_clusters={num_clusters} points in the first batch, "
+        f"which has {num_points}; use fewer clusters, or batches that hold the whole input",
+        num_clusters,
+        num_points,
+    )
+
+
 def _batch_too_small(
-    in_batch: int, num_clusters: int, count: _PointCount, more_batches: Iterator[Points]
+    method: Method,
+    in_batch: int,
+    num_clusters: int,
+    count: _PointCount,
+    more_batches: Iterator[Points],
 ) -> TooFewPointsError:
-    """The error for k-means++ and a first batch of `in_batch` points, which is counted already."""
+    """The error for a first batch of `in_batch` points, which is counted already."""
+    name = "k-means++" if method == "kmeans_plus_plus" else "k-means||"
     for points in more_batches:
         count.add(points)
         if count.is_constant:
             break
         if count.points_for_sure >= num_clusters:
             return TooFewPointsError(
-                f"k-means++ initialisation needs at least num_clusters={num_clusters} points in "
+                f"{name} initialisation needs at least num_clusters={num_clusters} points in "
                 f"the first batch, which has {in_batch}; use batches of at least {num_clusters} "
                 "points",
                 num_clusters,

@@ -2,10 +2,13 @@
 
 Weights are squared distances, float64 numbers whose sums are exact. A row is drawn by a target,
 the total times a random multiple of 2^-53 below 1, rounded down to a whole number of units: the
-rows' weights lie side by side in row order, and the target falls on one of them. So a row is drawn
-with its exact share of the total, but for less than 2^-53; one of weight 0 never is; and the row
-depends on points and seed alone. A target falls into one part by the totals of the parts, and on
-one row of it by its own weights.
+rows' weights lie side by side in row order, and the target falls on one of them. The row depends on
+points and seed alone. A target falls into one part by the totals of the parts, and on one row of it
+by its own weights.
+
+A row with the share p of the total is drawn for the multiples m 2^-53 in an interval of length p: a
+number of them that is less than 1 from 2^53 p. So its probability is less than 2^-53 from p, and
+one of weight 0 is never drawn.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -51,13 +51,22 @@ class SeedingShard:
 
     def rows(self, rows: NDArray[np.integer[Any]]) -> list[RowsAnd]:
         """Those of the rows that are here: their places in `rows` and their vectors."""
-        places = [part.places_of(rows) for part in self._parts]
-        return [(own, part.rows(rows[own])) for part, own in zip(self._parts, places, strict=True)]
+        return [(places, part.rows(rows[places])) for part, places in self._places_of(rows)]
 
     def keys(self, rows: NDArray[np.integer[Any]]) -> list[tuple[NDArray[np.int64], Keys]]:
         """Those of the rows that are here: their places in `rows` and their hashes."""
-        places = [part.places_of(rows) for part in self._parts]
-        return [(own, part.keys(rows[own])) for part, own in zip(self._parts, places, strict=True)]
+        return [(places, part.keys(rows[places])) for part, places in self._places_of(rows)]
+
+    def _places_of(
+        self, rows: NDArray[np.integer[Any]]
+    ) -> Iterator[tuple[_Part, NDArray[np.int64]]]:
+        order = np.argsort(rows, kind="stable")
+        in_order = rows[order]
+        for part in self._parts:
+            end = part.first + num_rows(part.points)
+            begin, stop = np.searchsorted(in_order, [part.first, end])
+            if begin < stop:
+                yield part, order[begin:stop]
 
     def start(self, step: Step) -> tuple[BadValue | None, dict[int, int]]:
         """Begins anew with the first step.
@@ -161,10 +170,6 @@ class _Part:
 
     def __init__(self, first: int, points: Points, cosine: bool) -> None:
         self.first, self.points, self.cosine = first, points, cosine
-
-    def places_of(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-        end = self.first + num_rows(self.points)
-        return np.flatnonzero((rows >= self.first) & (rows < end)).astype(np.int64)
 
     def keys(self, rows: NDArray[np.integer[Any]]) -> Keys:
         return KeysOfPoints(self.points, cosine=self.cosine).keys(rows - self.first)

@@ -67,7 +67,7 @@ class SeedingFloat64(SeedingFloat32): ...
 
 def distances_to(
     points: NDArray[Any],
-    type: int,
+    type: ElementType,
     normalize: bool,
     vectors: NDArray[Any],
     labels: NDArray[np.int32],

@@ -67,17 +67,18 @@ class KMeansClustering(Estimator):
             array.
         model_dir: Where checkpoints and summaries go, and come from. Without a checkpoint of ours
             one that TensorFlow wrote there is taken up. None makes a temporary folder.
-        initial_clusters: `RANDOM_INIT`, `KMEANS_PLUS_PLUS_INIT`, initial centers [k, d] (an array,
-            a sparse matrix, a table, a tensor or nested lists), or a callable `f(inputs, k)` that
-            returns from 0 to k centers, likewise, and is invoked on successive batches until all
-            are chosen.
+        initial_clusters: `RANDOM_INIT`, `KMEANS_PLUS_PLUS_INIT`, `KMEANS_PARALLEL_INIT` (k-means||,
+            which takes less time than k-means++ for thousands of clusters), initial centers [k, d]
+            (an array, a sparse matrix, a table, a tensor or nested lists), or a callable
+            `f(inputs, k)` that returns from 0 to k centers, likewise, and is invoked on successive
+            batches until all are chosen.
         distance_metric: `SQUARED_EUCLIDEAN_DISTANCE` or `COSINE_DISTANCE`.
         random_seed: Seed for choosing the initial centers, any integer. None chooses others in
             each training.
         use_mini_batch: See above.
         mini_batch_steps_per_iteration: See above. Used only with `use_mini_batch=True`.
-        kmeans_plus_plus_num_retries: Additional candidates drawn for each center of k-means++;
-            negative: 2 + log(k) candidates in all.
+        kmeans_plus_plus_num_retries: Additional candidates drawn for each center of k-means++, also
+            of that among the candidates of k-means||; negative: 2 + log(k) candidates in all.
         relative_tolerance: Stop when the loss changes by less than this, relative to 1 + loss,
             which depends on the units of the data. May stop mini-batches too early, as their losses
             vary from batch to batch. A full-batch step that changes nothing stops with any
@@ -116,6 +117,7 @@ class KMeansClustering(Estimator):
     COSINE_DISTANCE: ClassVar[str] = model.COSINE_DISTANCE
     RANDOM_INIT: ClassVar[str] = model.RANDOM_INIT
     KMEANS_PLUS_PLUS_INIT: ClassVar[str] = model.KMEANS_PLUS_PLUS_INIT
+    KMEANS_PARALLEL_INIT: ClassVar[str] = model.KMEANS_PARALLEL_INIT
     SCORE: ClassVar[str] = model.SCORE
     CLUSTER_INDEX: ClassVar[str] = model.CLUSTER_INDEX
     CLUSTERS: ClassVar[str] = variables.CLUSTERS
@@ -383,13 +385,13 @@ def _check_loss_tolerance(model: KMeansModel) -> None:
 
 def _check_initial_clusters(value: object) -> InitialCenters | NDArray[Any]:
     if isinstance(value, str):
-        methods = (model.RANDOM_INIT, model.KMEANS_PLUS_PLUS_INIT)
-        return cast("InitialCenters", _check_choice("initial_clusters", value, methods))
+        chosen = _check_choice("initial_clusters", value, model.INITIAL_METHODS)
+        return cast("InitialCenters", chosen)
     if callable(value):
         return cast("InitialCenters", value)
     allowed = (
-        "initial_clusters must be 'random', 'kmeans_plus_plus', a callable, or an array of numbers "
-        "of shape [k, d]"
+        "initial_clusters must be 'random', 'kmeans_plus_plus', 'kmeans_parallel', a callable, or "
+        "an array of numbers of shape [k, d]"
     )
     try:
         # A copy: later changes of the caller's array are not ours.
