@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from centroids.bad_row import BadRowError
 from centroids.distribute import is_sharded
+from centroids.errors import BadRowError
 from centroids.kernels import (
     NonFiniteError,
     Points,
@@ -94,6 +94,7 @@ def _describe(batch: int, error: NonFiniteError) -> BadRowError:
             "scale the points down",
             batch=batch,
             row=error.row,
+            can_be_dropped=False,
         )
     return BadRowError(
         f"points must be finite, got {error.value}",

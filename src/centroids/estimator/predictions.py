@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.bad_row import BadRowError
+from centroids.errors import BadRowError
 from centroids.estimator.spec import Batch, EstimatorSpec
 from centroids.inputs.collections import map_collection
 from centroids.inputs.convert import convert_features
