@@ -6,13 +6,16 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake native src -type f \
   \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' -o -name '*.h' -o -name '*.cmake' -o -name py.typed \))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-slow crash fuzz check format docs bench sanitize neon clean
+.PHONY: help demo demo-cluster test test-slow crash fuzz check format docs bench sanitize neon clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(VENV)/.demo ## Cluster 400,000 word vectors and show the clusters
 	$(BIN)/python examples/glove_demo.py
+
+demo-cluster: $(VENV)/.cluster ## Cluster a Parquet folder on a local Dask cluster, and compare with one process
+	$(BIN)/python examples/cluster_demo.py
 
 test: $(VENV)/.test ## Run the default test suite (under five minutes)
 	$(BIN)/python -m pytest tests -m "not slow" -n auto
@@ -73,13 +76,14 @@ $(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
 	$(INSTALL) --config-settings=cmake.define.CENTROIDS_WERROR=ON .
 	@touch $@
 
-$(VENV)/.demo $(VENV)/.test $(VENV)/.interop $(VENV)/.dev $(VENV)/.bench: $(VENV)/.installed
+$(VENV)/.demo $(VENV)/.cluster $(VENV)/.test $(VENV)/.interop $(VENV)/.dev $(VENV)/.bench: $(VENV)/.installed
 $(VENV)/.demo: EXTRA := demo
+$(VENV)/.cluster: EXTRA := demo-cluster
 $(VENV)/.test: EXTRA := test
 $(VENV)/.interop: EXTRA := interop
 $(VENV)/.dev: EXTRA := dev
 $(VENV)/.bench: EXTRA := benchmark
-$(VENV)/.demo $(VENV)/.test $(VENV)/.interop $(VENV)/.dev $(VENV)/.bench:
+$(VENV)/.demo $(VENV)/.cluster $(VENV)/.test $(VENV)/.interop $(VENV)/.dev $(VENV)/.bench:
 	@$(BIN)/python -c 'import tomllib; e = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; w = lambda n: [x for r in e[n] for x in (w(r[10:-1]) if r.startswith("centroids[") else [r])]; print("\n".join(w("$(EXTRA)")))' > $(VENV)/requirements-$(EXTRA).txt
 	@echo "Installing what '$(EXTRA)' needs"
 	$(INSTALL) -r $(VENV)/requirements-$(EXTRA).txt

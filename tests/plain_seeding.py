@@ -1,8 +1,9 @@
-"""k-means++ without any pruning, in float64 NumPy and in the order of additions that
-`native/api/seeding.h` promises: every number must be equal to the bit."""
+"""k-means++ without any pruning, in float64 NumPy and in whole numbers: every number must be equal
+to the bit, as `native/api/seeding.h` promises."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 from centroids import kernels
 
 Array = NDArray[np.float64]
-BLOCK = kernels.SAMPLING_BLOCK
 
 
 def eight_sums(terms: Array) -> Array:
@@ -26,9 +26,23 @@ def eight_sums(terms: Array) -> Array:
     return np.asarray(((a + e) + (c + g)) + ((b + f) + (d + h)))
 
 
-def in_order(terms: Array) -> float:
-    """The sum one after the other; NumPy's own adds pairs."""
-    return float(np.add.accumulate(terms)[-1]) if terms.size else 0.0
+def in_units(value: float) -> int:
+    """A number as a count of the least float64, 2^-1074."""
+    numerator, denominator = value.as_integer_ratio()
+    return numerator * ((1 << 1074) // denominator)
+
+
+def exact_sum(values: Array) -> int:
+    """The same for the sum of numbers from 0 up: for each exponent the sum of two halves."""
+    fractions, exponents = np.frexp(values)
+    mantissas = np.ldexp(fractions, 53).astype(np.int64)
+    total = 0
+    for exponent in np.unique(exponents):
+        own = mantissas[exponents == exponent]
+        whole = (int((own >> 27).sum()) << 27) + int((own & (1 << 27) - 1).sum())
+        place = int(exponent) - 53 + 1074
+        total += whole << place if place >= 0 else whole >> -place
+    return total
 
 
 def prepared(points: NDArray[Any], cosine: bool) -> NDArray[Any]:
@@ -44,35 +58,47 @@ def prepared(points: NDArray[Any], cosine: bool) -> NDArray[Any]:
 
 
 class PlainSeeding:
-    """The same methods and attributes as `kernels.Seeding`."""
+    """The same methods and attributes as `kernels.Seeding`, with rows in place of vectors."""
 
     def __init__(self, points: NDArray[Any], *, cosine: bool = False) -> None:
         self.rows = prepared(points, cosine).astype(np.float64)
         self.zero = cosine & ~self.rows.any(axis=1)
-        self.closest = np.empty(len(self.rows))
-        self.block_sums = np.empty(math.ceil(len(self.rows) / BLOCK))
-        self.chunk = max(math.ceil(len(self.rows) / (64 * BLOCK)), 1) * BLOCK
+        self.closest = np.zeros(len(self.rows))
 
     def start(self, center: int) -> None:
         self.closest = np.where(self.zero, 0.0, self._distances(center))
-        self._add_up()
 
-    def add_best(self, candidates: NDArray[np.integer[Any]]) -> int:
-        distances = [self._distances(row) for row in candidates]
-        best = int(np.argmax([self._reduction(every) for every in distances]))
-        self.closest = np.minimum(self.closest, distances[best])
-        self._add_up()
-        return best
+    def propose(self, candidates: NDArray[np.integer[Any]]) -> list[int]:
+        self.distances = [self._distances(row) for row in candidates]
+        nearer = [np.minimum(self.closest, every) for every in self.distances]
+        return [exact_sum(self.closest) - exact_sum(every) for every in nearer]
 
-    def _reduction(self, distances: Array) -> float:
-        less = np.maximum(self.closest - distances, 0)
-        chunks = range(0, len(less), self.chunk)
-        return in_order(np.array([in_order(less[at : at + self.chunk]) for at in chunks]))
+    def take(self, candidate: int) -> None:
+        self.closest = np.minimum(self.closest, self.distances[candidate])
 
     def _distances(self, center: int) -> Array:
         every = eight_sums((self.rows - self.rows[center]) ** 2)
         return np.where(self.zero | self.zero[center], 2.0, every)
 
-    def _add_up(self) -> None:
-        starts = range(0, len(self.closest), BLOCK)
-        self.block_sums = np.array([eight_sums(self.closest[at : at + BLOCK]) for at in starts])
+
+def plus_plus_rows(
+    points: NDArray[Any], num_clusters: int, seed: int, *, cosine: bool, num_retries: int
+) -> list[int]:
+    """The rows that k-means++ draws, by sums of whole numbers in row order."""
+    random = np.random.default_rng(seed)
+    count = num_retries + 1 if num_retries >= 0 else 2 + int(math.log(num_clusters))
+    chosen = [int(random.integers(len(points)))]
+    seeding = PlainSeeding(points, cosine=cosine)
+    seeding.start(chosen[0])
+    while len(chosen) < num_clusters:
+        ends = list(itertools.accumulate(map(in_units, seeding.closest.tolist())))
+        if not ends[-1]:
+            break
+        shares = [int(share * 2**53) for share in random.random(count).tolist()]
+        targets = [share * ends[-1] // 2**53 for share in shares]
+        rows = [next(row for row, end in enumerate(ends) if end > target) for target in targets]
+        reductions = seeding.propose(np.array(rows))
+        best = reductions.index(max(reductions))
+        seeding.take(best)
+        chosen.append(rows[best])
+    return chosen

@@ -5,6 +5,7 @@
 #include "runtime/float_mode.h"
 #include "api/crc32c.h"
 #include "api/kmeans.h"
+#include "api/row_weights.h"
 #include "api/seeding.h"
 #include "runtime/thread_pool.h"
 #include "api/unlocked.h"
@@ -118,6 +119,49 @@ SparseRows sparse_rows(const AnyArray& values, const AnyArray& columns, const An
             dimensions,        normalize};
 }
 
+// Keeps the arrays alive.
+struct WeightsOfArrays {
+    Out<double> distances;
+    std::optional<In<std::int64_t>> times;
+    RowWeights weights;
+};
+
+void bind_row_weights(nb::module_& m) {
+    using Bound = WeightsOfArrays;
+    m.attr("TOTAL_DIGITS") = WeightTotal::num_digits;
+    nb::class_<Bound>(m, "RowWeights")
+        .def(
+            "__init__",
+            [](Bound* self, const Out<double>& distances, std::optional<In<std::int64_t>> times) {
+                new (self) Bound{distances, times,
+                                 RowWeights(distances.shape(0), distances.data(),
+                                            times ? times->data() : nullptr)};
+            },
+            "distances"_a.noconvert(), "times"_a.noconvert().none())
+        .def("add_up",
+             [](Bound& self) {
+                 const KernelCall call;
+                 self.weights.add_up();
+             })
+        .def(
+            "total",
+            [](const Bound& self, Out<std::uint32_t> digits) {
+                self.weights.total().store(digits.data());
+            },
+            "digits"_a.noconvert())
+        .def(
+            "find",
+            [](const Bound& self, const In<std::uint32_t>& digits, Out<std::int64_t> rows) {
+                std::vector<WeightTotal> targets;
+                for (std::size_t at = 0; at < rows.shape(0); ++at)
+                    targets.push_back(
+                        WeightTotal::from(digits.data() + at * WeightTotal::num_digits));
+                const KernelCall call;
+                self.weights.find(targets.data(), targets.size(), rows.data());
+            },
+            "digits"_a.noconvert(), "rows"_a.noconvert());
+}
+
 // The inertia, and the sums too, rounded at once where they are asked for like that.
 nb::object finished(ExactTotal& inertia, const ExactSums& sums, std::optional<Out<double>>& rounded,
                     bool finish) {
@@ -150,20 +194,41 @@ void bind_seeding(nb::module_& m, const char* name) {
             "points"_a, "type"_a, "normalize"_a)
         .def(
             "start",
-            [](Bound& self, std::size_t center, Out<double> closest, Out<double> block_sums) {
+            [](Bound& self, const In<T>& center, WeightsOfArrays& weights) {
                 const KernelCall call;
-                return self.seeding.start(center, closest.data(), block_sums.data());
+                return self.seeding.start(center.data(), weights.weights);
             },
-            "center"_a, "closest"_a.noconvert(), "block_sums"_a.noconvert())
+            "center"_a.noconvert(), "weights"_a)
         .def(
-            "add_best",
-            [](Bound& self, const In<std::int64_t>& candidates, Out<double> closest,
-               Out<double> block_sums) {
+            "propose",
+            [](Bound& self, const In<T>& candidates, const WeightsOfArrays& weights,
+               Out<std::uint32_t> digits) {
+                const std::size_t count = candidates.shape(0);
+                std::vector<WeightTotal> reductions(count);
                 const KernelCall call;
-                return self.seeding.add_best(candidates.data(), candidates.shape(0), closest.data(),
-                                             block_sums.data());
+                self.seeding.propose(candidates.data(), count, weights.weights, reductions.data());
+                for (std::size_t c = 0; c < count; ++c)
+                    reductions[c].store(digits.data() + c * WeightTotal::num_digits);
             },
-            "candidates"_a.noconvert(), "closest"_a.noconvert(), "block_sums"_a.noconvert());
+            "candidates"_a.noconvert(), "weights"_a, "digits"_a.noconvert())
+        .def(
+            "take",
+            [](Bound& self, std::size_t candidate, WeightsOfArrays& weights) {
+                const KernelCall call;
+                self.seeding.take(candidate, weights.weights);
+            },
+            "candidate"_a, "weights"_a);
+    m.def(
+        "distances_to",
+        [](const AnyArray& points, ElementType type, bool normalize, const In<T>& vectors,
+           const In<std::int32_t>& labels, Out<double> distances) {
+            const DenseRows rows = dense_rows(points, type, normalize);
+            const KernelCall call;
+            distances_to<T>(rows, vectors.data(), vectors.shape(0), labels.data(),
+                            distances.data());
+        },
+        "points"_a, "type"_a, "normalize"_a, "vectors"_a.noconvert(), "labels"_a.noconvert(),
+        "distances"_a.noconvert());
 }
 
 template <class T>
@@ -277,6 +342,7 @@ NB_MODULE(_native, m) {
     bind_exact_sums(m);
     bind_kernels<float>(m);
     bind_kernels<double>(m);
+    bind_row_weights(m);
     bind_seeding<float>(m, "SeedingFloat32");
     bind_seeding<double>(m, "SeedingFloat64");
     m.def(
@@ -297,7 +363,6 @@ NB_MODULE(_native, m) {
             return crc32c(0, data.data(), data.size());
         },
         "data"_a.noconvert());
-    m.attr("SAMPLING_BLOCK") = sampling_block;
     m.def("compiled_levels", &compiled_levels);
     m.def("supported_levels", &supported_levels);
     m.def("current_level", [] { return std::string(current_level().name); });

@@ -1,6 +1,7 @@
 // k-means++: choosing centers one after the other, each the best of a few candidates.
 #pragma once
 
+#include "api/row_weights.h"
 #include "api/rows.h"
 
 #include <cstddef>
@@ -9,39 +10,42 @@
 
 namespace centroids {
 
-constexpr std::size_t sampling_block = 2048;
-
-// What every number is, whatever the instruction set and the number of threads:
-//   distance    squared_distance in float64 of two rows as T (L2-normalised first if the points ask
-//               for it); then 2 where either is zero, which is cosine distance 1 from everything
-//   closest     the least of the distances of a row to the centers so far; 0 for a zero row if the
-//               points are normalised, as it has no direction and nothing is near to it
-//   block_sums  sums of `closest` over blocks of rows, in the eight parts of EightSums
-//   reduction   what a candidate would take off the sum of `closest`: closest - distance where that
-//               is positive, added in row order in each chunk of whole sampling blocks, the chunks
-//               (at most 64) in order. The largest wins, the first of equals.
+// What every number is, whatever the instruction set, the number of threads and the parts that the
+// points are cut into:
+//   distance   squared_distance in float64 of two rows as T (L2-normalised first if the points ask
+//              for it); then 2 where either is zero, which is cosine distance 1 from everything
+//   weights    the least of the distances of a row to the centers so far; 0 for a zero row if the
+//              points are normalised, as it has no direction and nothing is near to it
+//   reduction  what a candidate would take off the sum of the weights, exactly
 //
-// The points are read in every call: they must stay where they are, and as they are. So must
-// `closest` between calls.
-// closest: [num_rows]; block_sums: [ceil(num_rows / sampling_block)]
+// The points are read in every call: they must stay where they are, and as they are. Vectors have
+// the points' dimensions and are normalised like rows.
 template <class T>
 class Seeding {
   public:
     explicit Seeding(const DenseRows& points);
     ~Seeding();
 
-    // Takes a row as the first center. closest, block_sums: OUT. Returns the first row that has no
-    // finite distance, or -1.
-    std::int64_t start(std::size_t center, double* closest, double* block_sums);
+    // Takes the first center. center: IN [dimensions]; weights: OUT. Returns the first row that has
+    // no finite distance, or -1.
+    std::int64_t start(const T* center, RowWeights& weights);
 
-    // Takes the best of the candidates and returns its place among them.
-    // candidates: IN [num_candidates], rows, at least one; closest, block_sums: IN OUT
-    std::size_t add_best(const std::int64_t* candidates, std::size_t num_candidates,
-                         double* closest, double* block_sums);
+    // candidates: IN [count][dimensions], at least one; reductions: OUT [count], carried
+    void propose(const T* candidates, std::size_t count, const RowWeights& weights,
+                 WeightTotal* reductions);
+
+    // Takes one of the candidates proposed last; the weights must be the same still.
+    void take(std::size_t candidate, RowWeights& weights);
 
   private:
     struct Content;
     std::unique_ptr<Content> content_;
 };
+
+// The distance of each row to a vector of its own, as above.
+// vectors: IN [num_vectors][dimensions]; labels: IN [num_rows]; distances: OUT [num_rows]
+template <class T>
+void distances_to(const DenseRows& points, const T* vectors, std::size_t num_vectors,
+                  const std::int32_t* labels, double* distances);
 
 } // namespace centroids

@@ -64,6 +64,34 @@ struct Problem {
 };
 
 template <class T>
+void test_seeding(const Problem<T>& problem, const std::string& level, std::size_t n, std::size_t d,
+                  std::size_t k) {
+    std::vector<double> closest(n);
+    RowWeights weights(n, closest.data(), nullptr), again(weights);
+    Seeding<T> seeding(problem.rows(n % 2 == 0));
+    seeding.start(problem.points.data() + n / 2 * d, weights);
+    std::vector<T> candidates;
+    for (std::size_t c = 0; c < k; ++c)
+        candidates.insert(candidates.end(), problem.points.data() + c * 7 % n * d,
+                          problem.points.data() + (c * 7 % n + 1) * d);
+    std::vector<WeightTotal> reductions(k);
+    for (std::size_t round = 0; round < 3; ++round) {
+        const std::size_t taken = round % k, row = taken * 7 % n;
+        seeding.propose(candidates.data(), k, weights, reductions.data());
+        seeding.take(taken, weights);
+        expect(closest[row] < 1e-12 || n % 2 == 0, "seeding", level, n, d, k);
+        again.add_up();
+        expect(!(again.total() < weights.total()) && !(weights.total() < again.total()),
+               "sums of weights", level, n, d, k);
+        const WeightTotal zero;
+        std::int64_t found = -1;
+        if (!(zero < weights.total())) break;
+        weights.find(&zero, 1, &found);
+        expect(closest[static_cast<std::size_t>(found)] > 0, "a drawn row", level, n, d, k);
+    }
+}
+
+template <class T>
 void test_dense(const std::string& level, std::size_t n, std::size_t d, std::size_t k,
                 Search search) {
     const Problem<T> problem(n, d, k);
@@ -104,17 +132,7 @@ void test_dense(const std::string& level, std::size_t n, std::size_t d, std::siz
         expect(std::fabs(static_cast<double>(distances[at]) - problem.distance(at / k, at % k)) <=
                    1e-4 * (1 + problem.distance(at / k, at % k)),
                "all distances", level, n, d, k);
-    std::vector<double> closest(n), block_sums((n + sampling_block - 1) / sampling_block);
-    Seeding<T> seeding(problem.rows(n % 2 == 0));
-    seeding.start(n / 2, closest.data(), block_sums.data());
-    std::vector<std::int64_t> candidates(k);
-    for (std::size_t c = 0; c < k; ++c) candidates[c] = static_cast<std::int64_t>(c * 7 % n);
-    for (int round = 0; round < 3; ++round) {
-        const std::size_t best =
-            seeding.add_best(candidates.data(), k, closest.data(), block_sums.data());
-        const auto row = static_cast<std::size_t>(candidates[best]);
-        expect(closest[row] < 1e-12 || n % 2 == 0, "seeding", level, n, d, k);
-    }
+    test_seeding(problem, level, n, d, k);
 }
 
 // Moving centers, with and without what is remembered of the iterations before.

@@ -39,6 +39,7 @@ from centroids.inputs import OutOfRangeError
 from centroids.kernels import num_threads, set_num_threads
 from centroids.kmeans import (
     COSINE_DISTANCE,
+    KMEANS_PARALLEL_INIT,
     KMEANS_PLUS_PLUS_INIT,
     RANDOM_INIT,
     SQUARED_EUCLIDEAN_DISTANCE,
@@ -49,6 +50,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "COSINE_DISTANCE",
+    "KMEANS_PARALLEL_INIT",
     "KMEANS_PLUS_PLUS_INIT",
     "RANDOM_INIT",
     "SQUARED_EUCLIDEAN_DISTANCE",

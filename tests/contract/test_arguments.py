@@ -72,6 +72,7 @@ def test_class_members() -> None:
     assert KMeansClustering.CLUSTER_INDEX == "cluster_index"
     assert KMeansClustering.COSINE_DISTANCE == "cosine"
     assert KMeansClustering.KMEANS_PLUS_PLUS_INIT == "kmeans_plus_plus"
+    assert KMeansClustering.KMEANS_PARALLEL_INIT == "kmeans_parallel"
     assert KMeansClustering.RANDOM_INIT == "random"
     assert KMeansClustering.SCORE == "score"
     assert KMeansClustering.SQUARED_EUCLIDEAN_DISTANCE == "squared_euclidean"
@@ -100,7 +101,10 @@ def test_properties(tmp_path: Path) -> None:
         ({"num_clusters": None}, "num_clusters must be an integer of at least 1; got None"),
         ({"distance_metric": "manhattan"}, "'squared_euclidean', 'cosine'; got 'manhattan'"),
         ({"distance_metric": None}, "distance_metric must be one of"),
-        ({"initial_clusters": "lucky"}, "'random', 'kmeans_plus_plus'; got 'lucky'"),
+        (
+            {"initial_clusters": "k-means||"},
+            r"'random', 'kmeans_plus_plus', 'kmeans_parallel'; got 'k-means\|\|'",
+        ),
         ({"initial_clusters": None}, "initial_clusters must be"),
         ({"initial_clusters": np.zeros(3)}, r"shape \[k, d\]; got ndarray of shape \(3,\)"),
         ({"initial_clusters": [[1.0, np.nan]]}, "got nan at row 0, column 1"),

@@ -60,7 +60,7 @@ def test_one_empty_cluster(mode: str, caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("method", ["random", "kmeans_plus_plus"])
+@pytest.mark.parametrize("method", ["random", "kmeans_plus_plus", "kmeans_parallel"])
 def test_a_training_without_empty_clusters_says_nothing(
     mode: str, method: str, caplog: pytest.LogCaptureFixture
 ) -> None:

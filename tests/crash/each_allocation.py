@@ -143,10 +143,11 @@ def kernel_calls() -> dict[str, Callable[[], Any]]:
 
     def seeded() -> Any:
         seeding = Seeding(rows)
-        seeding.start(3)
+        seeding.start(rows[3])
         for candidates in ([5, 9], [100, 7, 8], [4000]):
-            seeding.add_best(np.array(candidates))
-        return [seeding.closest, seeding.block_sums]
+            seeding.propose(rows[candidates])
+            seeding.take(0)
+        return [seeding.closest, seeding.weights.find([seeding.weights.total // 2])]
 
     calls: dict[str, Callable[[], Any]] = {
         f"assign, {search}": lambda search=search: assigned(rows, centers, search=search)

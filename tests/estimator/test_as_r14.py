@@ -149,7 +149,10 @@ def test_one_of_several_tasks_does_not_train(
     value = {"cluster": CLUSTER, "task": {"type": task, "index": 0}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(value))
     estimator = Estimator(model_fn, tmp_path / "model")
-    with pytest.raises(ValueError, match=f"TF_CONFIG makes this process task 0 of '{task}' in a"):
+    with pytest.raises(
+        ValueError,
+        match=f"TF_CONFIG makes this process task 0 of '{task}' in a.*start a Dask or Ray",
+    ):
         estimator.train(batches)
     assert not (tmp_path / "model").exists()
 

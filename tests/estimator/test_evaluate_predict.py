@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import types
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +153,7 @@ def test_predict_is_a_generator_of_examples(trained: Estimator) -> None:
     x = np.concatenate(batches())
     before = files(trained.model_dir)
     predictions = trained.predict(batches)
-    assert isinstance(predictions, types.GeneratorType)
+    assert isinstance(predictions, Generator)
     examples = list(predictions)
     assert len(examples) == 15 and set(examples[0]) == {"deviation", "length"}
     np.testing.assert_allclose([e["deviation"] for e in examples], x - mean)

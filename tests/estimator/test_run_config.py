@@ -23,7 +23,8 @@ def test_fields_and_defaults() -> None:
         "save_summary_steps": 100,
         "save_checkpoints_steps": None,
         "save_checkpoints_secs": 600,
-        "asynchronous_checkpoints": False,  # the one that r1.4 does not have
+        "asynchronous_checkpoints": False,
+        "train_distribute": None,  # the one that r1.4 does not have
         "session_config": None,
         "keep_checkpoint_max": 5,
         "keep_checkpoint_every_n_hours": 10000,

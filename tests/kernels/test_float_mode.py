@@ -62,8 +62,9 @@ def test_a_changed_mode_changes_no_bit(dtype: Any, sparse: bool, bits: int) -> N
         assert result.sums is not None and result.counts is not None
         distances = kernels.all_distances(points[:50], centers)
         seeding = kernels.Seeding(points)
-        seeding.start(3)
-        seeding.add_best(np.array([5, 7]))
+        seeding.start(centers[3])
+        reductions = seeding.propose(centers[[5, 7]])
+        seeding.take(1)
         return [
             result.cluster_index.tobytes(),
             result.sums.tobytes(),
@@ -71,6 +72,8 @@ def test_a_changed_mode_changes_no_bit(dtype: Any, sparse: bool, bits: int) -> N
             result.inertia,
             distances.tobytes(),
             seeding.closest.tobytes(),
+            *reductions,
+            seeding.weights.find([seeding.weights.total // 3]).tobytes(),
         ]
 
     expected = results()

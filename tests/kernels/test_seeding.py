@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from centroids import kernels
 from tests import oracle
-from tests.plain_seeding import PlainSeeding
+from tests.plain_seeding import PlainSeeding, exact_sum
 
 LEVELS = kernels.supported_instruction_sets()
 # (points, dimensions, candidates in a round): around blocks of 256 and 2,048, panels of 16, tiles.
@@ -62,17 +62,21 @@ def check(
     seed: int = 0,
     rounds: int = 12,
 ) -> None:
-    """Every round to the bit: the winner, the distances and their sums."""
+    """Every round to the bit: the distances, their sum, and what each candidate takes off it."""
     random = np.random.default_rng(seed)
     seeding, plain = (kind(points, cosine=cosine) for kind in (kernels.Seeding, PlainSeeding))
     first = int(random.integers(len(points)))
-    seeding.start(first)
+    seeding.start(points[first])
     plain.start(first)
-    for _ in range(rounds):
+    for turn in range(rounds):
         np.testing.assert_array_equal(seeding.closest, plain.closest)
-        np.testing.assert_array_equal(seeding.block_sums, plain.block_sums)
+        assert seeding.weights.total == exact_sum(plain.closest)
         rows = draw(plain.closest, num_candidates, random)
-        assert seeding.add_best(rows) == plain.add_best(rows)
+        reductions = plain.propose(rows)
+        assert seeding.propose(points[rows]) == reductions
+        taken = reductions.index(max(reductions)) if turn % 3 else int(random.integers(len(rows)))
+        seeding.take(taken)
+        plain.take(taken)
     np.testing.assert_array_equal(seeding.closest, plain.closest)
 
 
@@ -145,25 +149,26 @@ def test_rows_that_are_converted(level: str, cosine: bool) -> None:
     check(numbers.astype(np.float64)[::3, ::-2], 5, cosine=cosine)
 
 
-def run(
-    points: NDArray[Any], cosine: bool, rounds: int = 40
-) -> tuple[list[int], NDArray[np.float64]]:
+def run(points: NDArray[Any], cosine: bool) -> tuple[list[list[int]], NDArray[np.float64]]:
     random = np.random.default_rng(1)
     seeding = kernels.Seeding(points, cosine=cosine)
-    seeding.start(0)
-    chosen = [seeding.add_best(random.integers(len(points), size=8)) for _ in range(rounds)]
-    return chosen, seeding.closest
+    seeding.start(points[0])
+    reductions = []
+    for turn in range(40):
+        reductions.append(seeding.propose(points[random.integers(len(points), size=8)]))
+        seeding.take(turn % 8)
+    return reductions, seeding.closest
 
 
 @pytest.mark.parametrize("cosine", [False, True])
 @pytest.mark.parametrize("d", [2, 5, 40])
 def test_levels_and_threads_give_the_same_bits(d: int, cosine: bool) -> None:
-    points = normal(140_000 if d == 5 else 30_000, d)  # more than 64 blocks: chunks of several
+    points = normal(70_000 if d == 5 else 30_000, d)  # many blocks: chunks of several
     want = run(points, cosine)
     try:
         for name in LEVELS:
             kernels.set_instruction_set(name)
-            for threads in (1, 2, 3):
+            for threads in (1, 2, 7):
                 kernels.set_num_threads(threads)
                 got = run(points, cosine)
                 assert got[0] == want[0]
@@ -177,31 +182,50 @@ def test_many_chunks_agree_with_the_plain_version() -> None:
     check(normal(140_000, 5), 3, rounds=3)
 
 
-def test_the_first_of_equal_candidates_wins(level: str) -> None:
-    points = np.repeat(np.eye(4, dtype=np.float32), 10, axis=0)
-    seeding = kernels.Seeding(points)
-    seeding.start(0)
-    assert seeding.add_best(np.array([0, 10, 10, 20, 30])) == 1
-    assert seeding.add_best(np.array([0, 0])) == 0
-
-
 def test_bad_values_are_reported(level: str) -> None:
     points = np.ones((3000, 3), np.float32)
     points[2500, 1] = np.nan
     with pytest.raises(kernels.NonFiniteError) as error:
-        kernels.Seeding(points).start(0)
+        kernels.Seeding(points).start(points[0])
     assert (error.value.row, error.value.column) == (2500, 1)
     wide = np.ones((3000, 3))
     wide[2600] = 1e200
     with pytest.raises(kernels.NonFiniteError, match="overflow float64 at row 2600"):
-        kernels.Seeding(wide).start(0)
+        kernels.Seeding(wide).start(wide[0])
 
 
-def test_rows_outside_are_refused() -> None:
+def test_vectors_of_another_width_are_refused() -> None:
     seeding = kernels.Seeding(normal(5, 2))
-    for rows in ([-1], [5], []):
-        with pytest.raises(ValueError, match="rows must be from 0 to 4"):
-            seeding.add_best(np.array(rows, np.int64))
+    for shape in [(0, 2), (2, 3), (2,)]:
+        with pytest.raises(ValueError, match=r"vectors must have the shape .l, 2. with l at least"):
+            seeding.propose(np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("cosine", [False, True])
+def test_points_that_count_several_times_are_as_many_points(cosine: bool, sparse: bool) -> None:
+    random = np.random.default_rng(0)
+    points, times = random.normal(size=(3000, 6)), random.integers(0, 5, 3000)
+    points[7] = 0
+    repeated = np.repeat(points, times, axis=0)
+    few, many = (scipy.sparse.csr_array(p) if sparse else p for p in (points, repeated))
+    weighted, plain = (
+        kernels.Seeding(few, cosine=cosine, times=times),
+        kernels.Seeding(many, cosine=cosine),
+    )
+    starts = np.concatenate([[0], np.cumsum(times)])
+    for seeding in (weighted, plain):
+        seeding.start(points[5])
+    for turn in range(6):
+        candidates = points[random.integers(3000, size=4)]
+        assert weighted.propose(candidates) == plain.propose(candidates)
+        weighted.take(turn % 4)
+        plain.take(turn % 4)
+        total = weighted.weights.total
+        assert total == plain.weights.total
+        targets = [total * turn // 97 for turn in range(97)]
+        rows, among = weighted.weights.find(targets), plain.weights.find(targets)
+        np.testing.assert_array_equal(np.searchsorted(starts, among, side="right") - 1, rows)
 
 
 @settings(max_examples=60, deadline=None)
@@ -240,17 +264,17 @@ def test_sparse_points_agree_with_the_oracle(cosine: bool) -> None:
     metric, factor = ("cosine", 2) if cosine else ("squared_euclidean", 1)
     random = np.random.default_rng(1)
     seeding = kernels.Seeding(scipy.sparse.csr_array(dense), cosine=cosine)
-    seeding.start(7)
+    seeding.start(dense[7])
     closest = oracle.distances(dense, dense[[7]], metric)[:, 0] * factor
     if cosine:
         closest[~dense.any(axis=1)] = 0  # zero vectors are not to be drawn
     for _ in range(12):
         np.testing.assert_allclose(seeding.closest, closest, atol=1e-9)
-        np.testing.assert_allclose(
-            seeding.block_sums, np.add.reduceat(closest, [0, kernels.SAMPLING_BLOCK])
-        )
+        assert seeding.weights.total == exact_sum(seeding.closest)
         rows = random.integers(3000, size=4)
         every = oracle.distances(dense, dense[rows], metric) * factor
-        best = seeding.add_best(rows)
+        reductions = seeding.propose(dense[rows])
+        best = reductions.index(max(reductions))
+        seeding.take(best)
         assert best == np.minimum(closest[:, None], every).sum(axis=0).argmin()
         closest = np.minimum(closest, every[:, best])

@@ -12,7 +12,7 @@ import pytest
 
 import centroids
 
-OPTIONAL = ["pyarrow", "torch", "tensorflow", "onnx", "pandas", "polars", "sklearn"]
+OPTIONAL = ["pyarrow", "torch", "tensorflow", "onnx", "pandas", "polars", "sklearn", "dask", "ray"]
 HEAVY = ["scipy.sparse", "tensorboard", "rich", "typer", "safetensors"]
 
 
@@ -27,8 +27,9 @@ BASE = {"checks", "crc32c", "errors", "files", "protobuf", "rows", "tensorflow_t
 EVERYWHERE = {"centroids.kernels.float_mode"}  # what everyone's arithmetic needs
 LAYERS = {
     "kernels": BASE,
-    "clustering": BASE | {"kernels"},
-    "inputs": BASE,
+    "distribute": BASE | {"kernels"},
+    "clustering": BASE | {"kernels", "distribute"},
+    "inputs": BASE | {"distribute"},
     "checkpoints": BASE,
     "export": BASE | {"kernels", "checkpoints"},
     "estimator": BASE | {"inputs", "checkpoints", "export"},

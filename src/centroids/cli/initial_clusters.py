@@ -16,6 +16,7 @@ from centroids.cli.settings import Settings, shuffling_seed
 from centroids.cli.training_plan import TrainingPlan
 from centroids.errors import MissingColumnError, Worded
 from centroids.inputs.file import is_tfrecord_file
+from centroids.kmeans.model import INITIAL_METHODS
 
 
 def initial_clusters_of(
@@ -27,7 +28,7 @@ def initial_clusters_of(
         ValueError: If the number is not known, two numbers are given, or there are fewer points.
     """
     given = plan.initial_clusters or KMeansClustering.KMEANS_PLUS_PLUS_INIT
-    if given != "random" and given != "kmeans_plus_plus":
+    if given not in INITIAL_METHODS:
         centers = read_centers(Path(given), points)
         if plan.num_clusters not in (None, len(centers)):
             raise ValueError(
@@ -49,7 +50,7 @@ def initial_clusters_of(
     return k, choose_from_sample(
         points,
         k,
-        "random" if given == "random" else "kmeans_plus_plus",
+        given,
         bad_rows=plan.bad_rows,
         seed=shuffling_seed(settings.seed),
         cosine=metric == KMeansClustering.COSINE_DISTANCE,
@@ -67,7 +68,7 @@ def read_centers(path: Path, points: PointsFile) -> NDArray[Any]:
     """
     if path.suffix.lower() not in ENDINGS and not is_tfrecord_file(path):
         raise ValueError(
-            "--initial-clusters must be random, kmeans_plus_plus, or a file that ends in "
+            f"--initial-clusters must be {', '.join(INITIAL_METHODS)}, or a file that ends in "
             f"{', '.join(ENDINGS)}; got {str(path)!r}"
         )
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ class Sample:
 def choose_from_sample(
     file: PointsFile,
     num_clusters: int,
-    method: Literal["random", "kmeans_plus_plus"],
+    method: clustering.InitialMethod,
     *,
     bad_rows: BadRows,
     seed: int,

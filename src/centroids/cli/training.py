@@ -35,7 +35,7 @@ from centroids.cli.settings import (
 )
 from centroids.cli.training_plan import EPOCHS, TrainingPlan, describe_changes, describe_taken
 from centroids.estimator import Checkpoint, load_latest
-from centroids.kmeans.model import DistanceMetric
+from centroids.kmeans.model import INITIAL_METHODS, DistanceMetric
 
 T = TypeVar("T")
 
@@ -308,7 +308,7 @@ def _make_model(
 def _initial_clusters_of(trained: Checkpoint) -> str | NDArray[Any]:
     """What the params of a trained model go on to say; its first centers are chosen no more."""
     given = trained.params.get("initial_clusters") if isinstance(trained.params, dict) else None
-    if given in (KMeansClustering.RANDOM_INIT, KMeansClustering.KMEANS_PLUS_PLUS_INIT):
+    if given in INITIAL_METHODS:
         return str(given)
     return trained.variables[KMeansClustering.CLUSTERS]
 

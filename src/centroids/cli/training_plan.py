@@ -18,13 +18,13 @@ from centroids.errors import Argument
 from centroids.estimator import Checkpoint
 from centroids.inputs import TextFormat
 from centroids.inputs.bad_rows import BadRows
+from centroids.kmeans.model import INITIAL_METHODS
 
 FULL_BATCH_BYTES = 1 << 30
 FULL_BATCH_STEPS = 100
 EPOCHS = 5
 _TOLERANCE = 1e-4
 _BATCH_SIZE = 4096
-_METHODS = (KMeansClustering.RANDOM_INIT, KMeansClustering.KMEANS_PLUS_PLUS_INIT)
 
 T = TypeVar("T")
 
@@ -73,11 +73,11 @@ class TrainingPlan:
         tolerance = self.relative_tolerance
         if tolerance is not None and not 0 <= tolerance < math.inf:
             raise ValueError(f"--relative-tolerance must be at least 0 and finite, got {tolerance}")
-        by_method = self.initial_clusters in (None, KMeansClustering.KMEANS_PLUS_PLUS_INIT)
+        by_method = self.initial_clusters in (None, *INITIAL_METHODS[1:])
         if self.kmeans_plus_plus_num_retries is not None and not by_method:
             raise ValueError(
-                "--kmeans-plus-plus-num-retries is for --initial-clusters kmeans_plus_plus, but "
-                f"that is {self.initial_clusters}: leave one out"
+                "--kmeans-plus-plus-num-retries is for --initial-clusters kmeans_plus_plus and "
+                f"kmeans_parallel, but that is {self.initial_clusters}: leave one out"
             )
 
     def as_before(self, old: Checkpoint | None) -> TrainingPlan:
@@ -88,7 +88,7 @@ class TrainingPlan:
         """
         if old is None or old.identity.get("model") != "KMeansClustering":
             return self
-        by_file = self.initial_clusters not in (None, *_METHODS)
+        by_file = self.initial_clusters not in (None, *INITIAL_METHODS)
         k = None if by_file else len(old.variables[KMeansClustering.CLUSTERS])
         return dataclasses.replace(
             self,

@@ -5,10 +5,17 @@ from centroids.clustering.initialization import (
     InitialMethod,
     TooFewPointsError,
     choose_initial_centers,
+    choose_initial_centers_of_shards,
     given_centers,
-    kmeans_plus_plus,
 )
+from centroids.clustering.plus_plus import kmeans_parallel, kmeans_plus_plus
 from centroids.clustering.points import join_columns, locate_bad_points
+from centroids.clustering.sharded import (
+    all_distances,
+    assign,
+    choose_initial_centers_anywhere,
+    cluster_index,
+)
 from centroids.clustering.state import ClusterState, initial_state
 from centroids.clustering.update import (
     full_batch_update,
@@ -22,11 +29,17 @@ __all__ = [
     "InitialCenters",
     "InitialMethod",
     "TooFewPointsError",
+    "all_distances",
+    "assign",
     "choose_initial_centers",
+    "choose_initial_centers_anywhere",
+    "choose_initial_centers_of_shards",
+    "cluster_index",
     "full_batch_update",
     "given_centers",
     "initial_state",
     "join_columns",
+    "kmeans_parallel",
     "kmeans_plus_plus",
     "l2_normalize",
     "locate_bad_points",

@@ -2,16 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from centroids.kernels import Points, in_usual_float_mode, num_rows, result_dtype
-from centroids.kernels.dense_or_sparse import is_sparse
+from centroids.rows import is_sparse
 
 _BLOCK_ELEMENTS = 1 << 18  # in the cache
 _MOST_DRAWS = 64  # for each row that is wanted, before all rows are looked at
+_MOST_BLOCKS = 256  # in which all rows are looked at
+
+# One or more hashes of each row, [m] each; rows are equal where any of their hashes are.
+Keys: TypeAlias = list[NDArray[np.uint64]]
+
+
+class RowKeys(Protocol):
+    """Rows, wherever they are, by the hashes of their values."""
+
+    num_rows: int
+    dimensions: int
+
+    def keys(self, rows: NDArray[np.integer[Any]]) -> Keys:
+        """The hashes of these rows."""
+
+
+class KeysOfPoints:
+    """The hashes of rows of an array; see `RowKeys`.
+
+    Args:
+        points: [n, d], dense or compressed sparse rows.
+        cosine: The distance is cosine.
+    """
+
+    def __init__(self, points: Points, *, cosine: bool = False) -> None:
+        self._points, self._cosine = points, cosine
+        self.num_rows, self.dimensions = num_rows(points), int(points.shape[1])
+
+    @in_usual_float_mode
+    def keys(self, rows: NDArray[np.integer[Any]]) -> Keys:
+        """See `RowKeys`."""
+        keys = np.empty((2 if self._cosine else 1, rows.size), np.uint64)
+        size = _block_rows(self._points)
+        for at in range(0, rows.size, size):
+            keys[:, at : at + size] = self._keys_of_block(self._points[rows[at : at + size]])
+        return list(keys)
+
+    def _keys_of_block(self, block: Points) -> Keys:
+        entries = _SparseEntries(block) if is_sparse(block) else _DenseEntries(block)
+        dtype = result_dtype(block)
+        if not self._cosine:
+            return [entries.hash(entries.values.astype(dtype))]
+        # The quotients of proportional rows are equal numbers, and so is what they are rounded to.
+        wide = entries.values.astype(np.float64)
+        scaled = wide / _not_zero(entries.spread(entries.largest(np.abs(wide))))
+        lengths = np.sqrt(entries.sums(np.square(scaled)))
+        units = (scaled / _not_zero(entries.spread(lengths))).astype(dtype)
+        return [entries.hash(scaled), entries.hash(units)]
 
 
 class DistinctRows:
@@ -25,24 +73,23 @@ class DistinctRows:
     Args:
         cosine: The distance is cosine.
 
-    >>> rows = DistinctRows()
-    >>> rows.take(np.array([[1.0], [1.0], [2.0]]), 3, np.random.default_rng(0)).tolist()
+    >>> rows, random = DistinctRows(), np.random.default_rng(0)
+    >>> rows.take(KeysOfPoints(np.array([[1.0], [1.0], [2.0]])), 3, random).tolist()
     [0, 2]
-    >>> rows.take(np.array([[2.0], [3.0], [2.0]]), 3, np.random.default_rng(0)).tolist()
+    >>> rows.take(KeysOfPoints(np.array([[2.0], [3.0], [2.0]])), 3, random).tolist()
     [1]
     """
 
     def __init__(self, *, cosine: bool = False) -> None:
-        self._cosine = cosine
         # A zero vector has the key 0.
         self._taken = np.zeros(1 if cosine else 0, np.uint64)
 
     @in_usual_float_mode
-    def take(self, points: Points, count: int, random: np.random.Generator) -> NDArray[np.intp]:
+    def take(self, points: RowKeys, count: int, random: np.random.Generator) -> NDArray[np.intp]:
         """Chooses rows at random, without any that are equal.
 
         Args:
-            points: [n, d], n at least 1.
+            points: n rows, at least one.
             count: How many to choose.
             random: The generator to draw from.
 
@@ -50,7 +97,7 @@ class DistinctRows:
             Up to `count` rows; fewer only if there are no more that differ. If `points` has no
             more than `count` rows, they are those that differ in their order.
         """
-        n = num_rows(points)
+        n = points.num_rows
         if n <= count:
             return self.keep_new(points, np.arange(n))
         found = [self.keep_new(points, random.choice(n, count, replace=False))]
@@ -65,19 +112,19 @@ class DistinctRows:
 
     @in_usual_float_mode
     def keep_new(
-        self, points: Points, rows: NDArray[np.intp], most: int | None = None
+        self, points: RowKeys, rows: NDArray[np.intp], most: int | None = None
     ) -> NDArray[np.intp]:
         """Takes the given rows, except for those that are equal to one that was taken.
 
         Args:
-            points: [n, d].
+            points: n rows.
             rows: The rows to look at, in order of preference.
             most: How many to take; None: all.
 
         Returns:
             Those taken, in their order.
         """
-        every = self._keys(points, rows)
+        every = points.keys(rows)
         new = np.ones(rows.size, bool)
         for keys in every:
             new &= ~_is_among(keys, self._taken)
@@ -92,11 +139,11 @@ class DistinctRows:
         return rows[kept]
 
     def _search(
-        self, points: Points, missing: int, random: np.random.Generator
+        self, points: RowKeys, missing: int, random: np.random.Generator
     ) -> list[NDArray[np.intp]]:
         """Looks at all rows, block by block in random order."""
-        n = num_rows(points)
-        size = _block_rows(points)
+        n = points.num_rows
+        size = max(_BLOCK_ELEMENTS // max(points.dimensions, 1), -(-n // _MOST_BLOCKS), 1)
         found = []
         for block in random.permutation(-(-n // size)):
             rows = np.arange(block * size, min((block + 1) * size, n))
@@ -106,32 +153,12 @@ class DistinctRows:
                 break
         return found
 
-    def _keys(self, points: Points, rows: NDArray[np.intp]) -> list[NDArray[np.uint64]]:
-        """Hashes of the rows, [rows.size] each; rows are equal where any of their hashes are."""
-        keys = np.empty((2 if self._cosine else 1, rows.size), np.uint64)
-        size = _block_rows(points)
-        for at in range(0, rows.size, size):
-            keys[:, at : at + size] = self._keys_of_block(points[rows[at : at + size]])
-        return list(keys)
-
-    def _keys_of_block(self, block: Points) -> list[NDArray[np.uint64]]:
-        entries = _SparseEntries(block) if is_sparse(block) else _DenseEntries(block)
-        dtype = result_dtype(block)
-        if not self._cosine:
-            return [entries.hash(entries.values.astype(dtype))]
-        # The quotients of proportional rows are equal numbers, and so is what they are rounded to.
-        wide = entries.values.astype(np.float64)
-        scaled = wide / _not_zero(entries.spread(entries.largest(np.abs(wide))))
-        lengths = np.sqrt(entries.sums(np.square(scaled)))
-        units = (scaled / _not_zero(entries.spread(lengths))).astype(dtype)
-        return [entries.hash(scaled), entries.hash(units)]
-
 
 class _DenseEntries:
     """The values of dense rows, and what is reduced over each row."""
 
     def __init__(self, rows: NDArray[Any]) -> None:
-        self.values = rows
+        self.values = np.ascontiguousarray(rows)  # one order of sums in any layout
 
     def hash(self, values: NDArray[Any]) -> NDArray[np.uint64]:
         columns = np.arange(values.shape[1])

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids import kernels
-from centroids.clustering.distinct_rows import DistinctRows
+from centroids.clustering.distinct_rows import DistinctRows, KeysOfPoints
+from centroids.clustering.plus_plus import different_rows, parallel_rows, plus_plus_rows
 from centroids.clustering.points import check_finite, locate_bad_points
+from centroids.clustering.shards import (
+    KeysOfShards,
+    LocalShards,
+    Shards,
+    check_finite_shards,
+    rows_of,
+)
 from centroids.kernels import (
-    SAMPLING_BLOCK,
     Points,
     in_usual_float_mode,
     l2_normalize,
     num_rows,
     result_dtype,
 )
-from centroids.kernels.dense_or_sparse import is_real, is_sparse
+from centroids.kernels.dense_or_sparse import is_real
+from centroids.rows import is_sparse
 
 # Random initialisation looks on for rows that differ until so many in a row are all known, or the
 # batches that it holds, as they are trained on later, take so much memory.
 _MOST_FRUITLESS_ROWS = 10_000
 _MOST_HELD_BYTES = 64 << 20
 
-InitialMethod: TypeAlias = Literal["random", "kmeans_plus_plus"]
+InitialMethod: TypeAlias = Literal["random", "kmeans_plus_plus", "kmeans_parallel"]
 InitialCenters: TypeAlias = InitialMethod | Callable[[Any, int], Any]
 
 
@@ -38,7 +44,7 @@ class TooFewPointsError(ValueError):
         num_clusters: The number of centers.
         num_points: The points that there are: those of the whole input, or of the first batch.
         batches_too_small: Whether the input has enough points, but the first batch, which
-            k-means++ takes all centers from, has not: larger batches are the remedy.
+            k-means++ and k-means|| take all centers from, has not: larger batches are the remedy.
     """
 
     def __init__(
@@ -68,9 +74,9 @@ def choose_initial_centers(
         num_clusters: How many centers to choose.
         method: "random": rows drawn without replacement; a batch smaller than what remains is
             taken whole. Of equal rows one is taken, as far as there are others.
-            "kmeans_plus_plus": all from the first batch. A callable `f(points, k)`: it is shown one
-            batch after the other with the number of centers that remain, and returns from 0 to k
-            rows.
+            "kmeans_plus_plus" and "kmeans_parallel": all from the first batch. A callable
+            `f(points, k)`: it is shown one batch after the other with the number of centers that
+            remain, and returns from 0 to k rows.
         seed: Of the random generator; or a generator, which is drawn from.
         cosine: The distance is cosine: chosen centers are L2-normalised.
         num_retries: See `kmeans_plus_plus`.
@@ -98,23 +104,69 @@ def choose_initial_centers(
     if points is None:
         raise _too_few(0, num_clusters)
     count.add(points)
-    num_points = num_rows(points)
-    if num_points < num_clusters and whole_input_in_batch:
-        raise TooFewPointsError(
-            f"a full batch needs at least num_clusters={num_clusters} points in the first batch, "
-            f"which has {num_points}; use fewer clusters, or batches that hold the whole input",
-            num_clusters,
-            num_points,
-        )
-    if num_points < num_clusters:
-        raise _batch_too_small(num_points, num_clusters, count, checked)
-    if method == "random":
-        return _choose_at_random(iter([points]), _PointCount(True), num_clusters, random, cosine)
+    if num_rows(points) < num_clusters:
+        if whole_input_in_batch:
+            raise _full_batch_too_small(num_rows(points), num_clusters)
+        raise _batch_too_small(method, num_rows(points), num_clusters, count, checked)
     with locate_bad_points(0):
-        centers = kmeans_plus_plus(
-            points, num_clusters, random, cosine=cosine, num_retries=num_retries
+        shards = LocalShards([points], cosine=cosine)
+        return _choose_of_shards(shards, num_clusters, method, random, cosine, num_retries)
+
+
+def choose_initial_centers_of_shards(
+    shards: Shards,
+    num_clusters: int,
+    method: InitialMethod,
+    *,
+    seed: int | np.random.Generator = 0,
+    cosine: bool = False,
+    num_retries: int = 2,
+) -> NDArray[Any]:
+    """Chooses centers from points that several workers hold.
+
+    They are those of `choose_initial_centers` for the same points in one batch which is the whole
+    input, to the bit, however the points are cut into parts and wherever the parts are.
+
+    Args:
+        shards: The points.
+        num_clusters: How many centers to choose.
+        method: "random", "kmeans_plus_plus" or "kmeans_parallel".
+        seed: Of the random generator; or a generator, which is drawn from.
+        cosine: The distance is cosine, as the shards must know: chosen centers are L2-normalised.
+        num_retries: See `kmeans_plus_plus`.
+
+    Returns:
+        [num_clusters, d] in the type that the points are computed in: float32 or float64.
+
+    Raises:
+        NonFiniteError: If a point is NaN or infinite; its row is counted among all.
+        TooFewPointsError: If there are fewer points than clusters; a ValueError.
+    """
+    if shards.num_rows < num_clusters:
+        raise _too_few(shards.num_rows, num_clusters)
+    check_finite_shards(shards)
+    random = np.random.default_rng(seed)
+    return _choose_of_shards(shards, num_clusters, method, random, cosine, num_retries)
+
+
+def _choose_of_shards(
+    shards: Shards,
+    num_clusters: int,
+    method: InitialMethod,
+    random: np.random.Generator,
+    cosine: bool,
+    num_retries: int,
+) -> NDArray[Any]:
+    if method == "random":
+        keys = KeysOfShards(shards, cosine=cosine)
+        rows = DistinctRows(cosine=cosine).take(keys, num_clusters, random)
+        return _repeat(
+            given_centers(rows_of(shards, rows), shards.dtype, cosine=cosine), num_clusters
         )
-    return given_centers(centers, result_dtype(points), cosine=cosine)
+    choose = plus_plus_rows if method == "kmeans_plus_plus" else parallel_rows
+    rows = choose(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
+    centers = different_rows(shards, rows, num_clusters, random, cosine=cosine)
+    return given_centers(centers, shards.dtype, cosine=cosine)
 
 
 @in_usual_float_mode
@@ -143,50 +195,6 @@ def given_centers(
             f"overflows {dtype}, the type that the points are computed in"
         )
     return converted
-
-
-@in_usual_float_mode
-def kmeans_plus_plus(
-    points: Points,
-    num_clusters: int,
-    random: np.random.Generator,
-    *,
-    cosine: bool = False,
-    num_retries: int = 2,
-) -> NDArray[Any]:
-    """Greedy k-means++: draws each next center with probability D(x)^2 / sum of D^2.
-
-    D(x) is the distance of x to the nearest center so far. Of each draw's candidates the one is
-    kept that leaves the smallest sum of D^2.
-
-    Args:
-        points: [n, d], dense or compressed sparse rows, n at least `num_clusters`.
-        num_clusters: How many centers to choose, k.
-        random: The generator to draw from.
-        cosine: Points are L2-normalised first; D^2 is then twice the cosine distance.
-        num_retries: r + 1 candidates per center for r >= 0; 2 + log(k) for r < 0.
-
-    Returns:
-        [num_clusters, d], rows of `points` (L2-normalised for cosine).
-
-    Source: Arthur and Vassilvitskii, k-means++: the advantages of careful seeding, SODA 2007.
-
-    >>> corners = np.array([[0.0, 0.0], [0.0, 9.0], [9.0, 0.0], [9.0, 9.0]])
-    >>> sorted(kmeans_plus_plus(corners, 4, np.random.default_rng(0)).sum(axis=1).tolist())
-    [0.0, 9.0, 9.0, 18.0]
-    """
-    num_candidates = num_retries + 1 if num_retries >= 0 else 2 + int(math.log(num_clusters))
-    chosen = [int(random.integers(num_rows(points), size=1)[0])]
-    if num_clusters > 1:
-        seeding = kernels.Seeding(points, cosine=cosine)
-        seeding.start(chosen[0])
-    while len(chosen) < num_clusters:
-        rows = _draw_by_weight(seeding.closest, seeding.block_sums, num_candidates, random)
-        if rows is None:  # every point coincides with a center
-            break
-        chosen.append(int(rows[seeding.add_best(rows)]))
-    different = _fill_up(points, np.array(chosen), num_clusters, random, cosine)
-    return _rows(points, different, cosine)
 
 
 def _finite_batches(batches: Iterable[Points]) -> Iterator[Points]:
@@ -230,7 +238,7 @@ def _choose_at_random(
     missing, fruitless, held = num_clusters, 0, 0
     for points in batches:
         count.add(points)
-        rows = different.take(points, missing, random)
+        rows = different.take(KeysOfPoints(points, cosine=cosine), missing, random)
         chosen.append(given_centers(_rows(points, rows), result_dtype(points), cosine=cosine))
         missing -= rows.size
         held += points.data.nbytes
@@ -240,39 +248,40 @@ def _choose_at_random(
             break
     if count.points < num_clusters:
         raise _too_few(count.points, num_clusters)
-    centers = np.concatenate(chosen)
+    return _repeat(np.concatenate(chosen), num_clusters)
+
+
+def _repeat(centers: NDArray[Any], num_clusters: int) -> NDArray[Any]:
     if not len(centers):  # cosine, and all points are zero vectors
         return np.zeros((num_clusters, centers.shape[1]), centers.dtype)
     return np.asarray(centers[np.arange(num_clusters) % len(centers)])
 
 
-def _fill_up(
-    points: Points,
-    chosen: NDArray[np.intp],
-    num_clusters: int,
-    random: np.random.Generator,
-    cosine: bool,
-) -> NDArray[np.intp]:
-    """`num_clusters` rows: those chosen, others in place of equal ones as far as there are any."""
-    different = DistinctRows(cosine=cosine)
-    rows = different.keep_new(points, chosen)
-    if rows.size < num_clusters:
-        rows = np.concatenate([rows, different.take(points, num_clusters - rows.size, random)])
-    rows = rows if rows.size else chosen
-    return rows[np.arange(num_clusters) % rows.size]
+def _full_batch_too_small(num_points: int, num_clusters: int) -> TooFewPointsError:
+    return TooFewPointsError(
+        f"a full batch needs at least num_clusters={num_clusters} points in the first batch, "
+        f"which has {num_points}; use fewer clusters, or batches that hold the whole input",
+        num_clusters,
+        num_points,
+    )
 
 
 def _batch_too_small(
-    in_batch: int, num_clusters: int, count: _PointCount, more_batches: Iterator[Points]
+    method: InitialMethod,
+    in_batch: int,
+    num_clusters: int,
+    count: _PointCount,
+    more_batches: Iterator[Points],
 ) -> TooFewPointsError:
-    """The error for k-means++ and a first batch of `in_batch` points, which is counted already."""
+    """The error for a first batch of `in_batch` points, which is counted already."""
+    name = "k-means++" if method == "kmeans_plus_plus" else "k-means||"
     for points in more_batches:
         count.add(points)
         if count.is_constant:
             break
         if count.points_for_sure >= num_clusters:
             return TooFewPointsError(
-                f"k-means++ initialisation needs at least num_clusters={num_clusters} points in "
+                f"{name} initialisation needs at least num_clusters={num_clusters} points in "
                 f"the first batch, which has {in_batch}; use batches of at least {num_clusters} "
                 "points",
                 num_clusters,
@@ -313,42 +322,10 @@ def _check_chosen(centers: Any, points: Points, remaining: int) -> NDArray[Any]:
 
 
 @in_usual_float_mode
-def _rows(points: Points, rows: NDArray[np.intp], normalize: bool = False) -> NDArray[Any]:
-    """Rows as a dense copy in the kernels' type, L2-normalised if asked."""
+def _rows(points: Points, rows: NDArray[np.intp]) -> NDArray[Any]:
+    """Rows as a dense copy in the kernels' type."""
     chosen: NDArray[Any] = points[rows].toarray() if is_sparse(points) else points[rows]
-    dtype = result_dtype(points)
-    return l2_normalize(chosen).astype(dtype) if normalize else chosen.astype(dtype)
-
-
-def _draw_by_weight(
-    weights: NDArray[np.float64],
-    block_sums: NDArray[np.float64],
-    count: int,
-    random: np.random.Generator,
-) -> NDArray[np.intp] | None:
-    """Draws rows with probability proportional to their weight, by way of the sums of blocks.
-
-    Returns:
-        [count], or None if all weights are 0.
-    """
-    with np.errstate(over="ignore"):
-        block_ends = np.cumsum(block_sums)
-    total = block_ends[-1]
-    if not total > 0:
-        return None
-    if total == np.inf:
-        weights = weights / weights.max()
-        block_sums = np.add.reduceat(weights, np.arange(0, len(weights), SAMPLING_BLOCK))
-        return _draw_by_weight(weights, block_sums, count, random)
-    rows = np.empty(count, np.intp)
-    for i, target in enumerate(random.random(count) * total):
-        block = min(int(np.searchsorted(block_ends, target, side="right")), len(block_sums) - 1)
-        begin = block * SAMPLING_BLOCK
-        ends = np.cumsum(weights[begin : begin + SAMPLING_BLOCK])
-        rest = target - (block_ends[block] - block_sums[block])
-        row = begin + min(int(np.searchsorted(ends, rest, side="right")), len(ends) - 1)
-        rows[i] = row if weights[row] > 0 else int(np.argmax(weights))
-    return rows
+    return chosen.astype(result_dtype(points))
 
 
 class _PointCount:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from centroids.distribute import is_sharded
 from centroids.errors import BadRowError
 from centroids.kernels import (
     NonFiniteError,
@@ -17,7 +18,7 @@ from centroids.kernels import (
     in_usual_float_mode,
     num_rows,
 )
-from centroids.kernels.dense_or_sparse import is_sparse
+from centroids.rows import is_sparse
 
 
 def join_columns(features: Points | Mapping[str, Points]) -> Points:
@@ -36,6 +37,8 @@ def join_columns(features: Points | Mapping[str, Points]) -> Points:
     >>> join_columns({"b": np.array([1, 2]), "a": np.array([[3, 4], [5, 6]])}).tolist()
     [[3, 4, 1], [5, 6, 2]]
     """
+    if is_sharded(features):
+        return features
     if not isinstance(features, Mapping):
         return check_points(features, "features")
     if not features:

@@ -109,7 +109,8 @@ class Task:
                 f"the environment variable {TF_CONFIG} makes this process task {self.task_id} of "
                 f"{self.task_type!r} in a cluster of {self.num_tasks}, but a model is trained by "
                 f"one process, and all of them would train the same one. Run the program once, "
-                f"with {TF_CONFIG} unset"
+                f"with {TF_CONFIG} unset; to use several machines, start a Dask or Ray cluster and "
+                "let input_fn return a collection of it (docs/cluster.md)"
             )
 
 

@@ -31,14 +31,16 @@ from centroids.estimator.inference import (
 )
 from centroids.estimator.model_folder import ModelFolder
 from centroids.estimator.model_function import ModelFunction
+from centroids.estimator.predictions import Predictions, lazy_predictions
 from centroids.estimator.run_config import RunConfig
-from centroids.estimator.session_setup import position_to_resume
+from centroids.estimator.session_setup import check_restored, position_to_resume
 from centroids.estimator.spec import EstimatorSpec, ModeKeys
 from centroids.estimator.stop_signals import StopSignals
 from centroids.estimator.training import Training
 from centroids.estimator.warm_start import WarmStartSettings, check_warm_start
 from centroids.export.receivers import ServingInputReceiver
 from centroids.inputs import repeats
+from centroids.inputs.returned import bind_input_fn
 from centroids.inputs.stream import open_stream
 
 logger = logging.getLogger(__name__)
@@ -263,8 +265,11 @@ class Estimator(ModelFolder):
         hooks: Sequence[SessionRunHook] | None = None,
         checkpoint_path: str | os.PathLike[str] | None = None,
         yield_single_examples: bool = True,
-    ) -> Generator[Any]:
+    ) -> Predictions:
         """Yields the predictions of the model.
+
+        Where `input_fn` returns a collection of an engine (a dask array, say), `collection` of what
+        is returned has the predictions lazily, as a dict of collections of the same kind.
 
         The arguments are checked and the checkpoint is read at once; the input is opened when the
         first prediction is asked for.
@@ -305,7 +310,14 @@ class Estimator(ModelFolder):
                     spec, batches, restored, keys, all_hooks, self._config, yield_single_examples
                 )
 
-        return predictions()
+        def collection() -> Any:
+            arguments = {"mode": ModeKeys.PREDICT, "params": self.params, "config": self._config}
+            returned = bind_input_fn(input_fn, arguments)()
+            spec = self.model_fn(None, None, ModeKeys.PREDICT, self._config)
+            check_restored(spec, restored, with_variables=False)
+            return lazy_predictions(returned, spec, restored.variables, keys)
+
+        return Predictions(predictions(), collection)
 
     def export_savedmodel(
         self,

@@ -2,12 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from centroids.errors import BadRowError
 from centroids.estimator.spec import EstimatorSpec
+from centroids.inputs.batch import Batch
+from centroids.inputs.collections import map_collection
+from centroids.inputs.convert import convert_features
+
+
+class Predictions(Generator[Any]):
+    """A generator of predictions, which also tells them as a collection.
+
+    Args:
+        generator: What it yields.
+        collection: Makes the collection.
+    """
+
+    def __init__(self, generator: Iterator[Any], collection: Callable[[], Any]) -> None:
+        self._generator, self._collection = generator, collection
+
+    @property
+    def collection(self) -> Any:
+        """The predictions as a lazy collection of the kind that the input function returned.
+
+        Nothing is computed before it is asked for its values, and then on the workers, partition by
+        partition: of a dask array it is a dask array, of a data frame a series or data frame with
+        its index. Where predictions have names it is a dict of such.
+
+        Raises:
+            TypeError: If the input function returned no collection of an engine.
+        """
+        return self._collection()
+
+    def __next__(self) -> Any:
+        """The next prediction."""
+        return next(self._generator)
+
+    def send(self, value: Any) -> Any:
+        """The next prediction."""
+        return next(self._generator)
+
+    def throw(self, *error: Any) -> Any:
+        """Raises an exception where the generator stands."""
+        return self._generator.throw(*error)  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        """Ends the reading of the input."""
+        close = getattr(self._generator, "close", None)
+        if close is not None:
+            close()
+
+
+def lazy_predictions(
+    returned: Any,
+    spec: EstimatorSpec,
+    variables: Mapping[str, NDArray[Any]],
+    keys: list[str] | None,
+) -> Any:
+    """Predictions for a collection, in its own kind; see `Predictions.collection`.
+
+    Args:
+        returned: What the input function returned: a collection, or a tuple that begins with one.
+        spec: The model, for PREDICT.
+        variables: Those that are restored.
+        keys: Which predictions; None takes all.
+    """
+    wanted = predictions_to_fetch(spec, keys)
+    predictions = spec.predictions
+    if not isinstance(predictions, Mapping):
+        return map_collection(returned, BlockFunction(predictions, variables), "prediction")
+    return {
+        key: map_collection(returned, BlockFunction(predictions[key], variables), key)
+        for key in wanted
+    }
+
+
+class BlockFunction:
+    """A prediction as a function of a block of a collection, which travels to workers.
+
+    Args:
+        function: The prediction, a function of a batch.
+        variables: What it reads.
+    """
+
+    def __init__(self, function: Any, variables: Mapping[str, NDArray[Any]]) -> None:
+        self._function, self._variables = function, dict(variables)
+
+    def __call__(self, block: Any) -> Any:
+        """The predictions for a block: an array whose first axis is that of its rows."""
+        batch = Batch(convert_features(block), None, 0, self._variables)
+        try:
+            return self._function(batch)
+        except BadRowError as error:
+            raise error.at_origin(_place_in_block) from None
+
+
+def _place_in_block(row: int, column: int | None) -> str:
+    return f"a partition, row {row:,} of it" + ("" if column is None else f", column {column}")
 
 
 def predictions_to_fetch(spec: EstimatorSpec, keys: list[str] | None) -> Any:

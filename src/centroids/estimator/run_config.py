@@ -46,6 +46,9 @@ class RunConfig:
         asynchronous_checkpoints: Write the checkpoints that are due between the first step and the
             last in a background thread: a step then waits for a copy of the variables, not for the
             disk. Not of r1.4, and only by its name; see CheckpointSaverHook.
+        train_distribute: Where collections of an engine are clustered, such as
+            `centroids.distribute.Dask(client)`; None takes the engine's current client. Not of
+            r1.4, and only by its name.
 
     Raises:
         ValueError: If a value is out of its range, both save_checkpoints_* are given, or TF_CONFIG
@@ -68,6 +71,7 @@ class RunConfig:
     keep_checkpoint_every_n_hours: float | None = 10000
     log_step_count_steps: int | None = 100
     asynchronous_checkpoints: bool = field(default=False, kw_only=True)
+    train_distribute: Any = field(default=None, kw_only=True)
 
     # What TF_CONFIG said when the object was made; no field, as it is not to be replaced.
     _task: ClassVar[Task] = Task()

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids import distribute
 from centroids.inputs.arrow import check_different_names, matrix_of_table
 from centroids.inputs.sparse import csr_of_coordinates, csr_of_scipy, csr_of_torch
 from centroids.kernels.float_mode import in_usual_float_mode
@@ -27,12 +28,13 @@ _CONVERTERS: dict[type, _Converter | None] = {}
 _NOT_NUMBERS = "OSUT"  # objects, bytes, strings of fixed and of variable width
 
 
-def convert_batch(raw: Any) -> tuple[Columns, Any]:
+def convert_batch(raw: Any, where: Any = None) -> tuple[Columns, Any]:
     """Splits a batch into features and labels, both converted.
 
     Args:
         raw: Features, or (features, labels) as a tuple; a list of one or two arrays, as a torch
             DataLoader makes, is taken likewise. Features are what `convert_features` takes.
+        where: The engine that takes collections; None: the current one of the collection's kind.
 
     Returns:
         The features and the labels (None if there are none).
@@ -43,14 +45,21 @@ def convert_batch(raw: Any) -> tuple[Columns, Any]:
     """
     if type(raw) is np.ndarray:
         return convert_features(raw), None
+    if where is not None and distribute.is_collection(type(raw)):
+        return _in_shards(raw, where=where), None
     if not _is_pair(raw):
         return convert_features(raw), None
+    if where is not None and distribute.is_collection(type(raw[0])):
+        return _in_shards(raw[0], where=where), None
     if len(raw) not in (1, 2):
         raise TypeError(
             f"a batch must be features or (features, labels), got a {type(raw).__name__} of "
             f"{len(raw)} items"
         )
-    return convert_features(raw[0]), convert_labels(raw[1]) if len(raw) == 2 else None
+    features = convert_features(raw[0])
+    if distribute.is_sharded(features):  # nothing that runs on workers takes labels
+        return features, None
+    return features, convert_labels(raw[1]) if len(raw) == 2 else None
 
 
 def convert_features(value: Any, name: str = "features") -> Columns:
@@ -84,6 +93,11 @@ def convert_features(value: Any, name: str = "features") -> Columns:
         if not isinstance(key, str):
             raise TypeError(f"the keys of {name} must be strings, got {key!r}")
         place = f"{name}[{key!r}]"
+        if distribute.is_collection(type(column)):
+            raise TypeError(
+                f"{place} is a {type(column).__module__}.{type(column).__name__}: return one "
+                "collection that has all columns, not a dict of them"
+            )
         columns[key] = _check_numbers(_convert_rows(column, place), place)
     return columns
 
@@ -115,6 +129,8 @@ def column_names(raw: Any) -> tuple[str, ...] | None:
     if _is_dict(features):
         return tuple(sorted(features))
     converter = _converter_of(type(features))
+    if distribute.is_sharded(features):
+        return features.names
     if converter is matrix_of_table:
         names = features.column_names
     elif converter is _array_of_data_frame:
@@ -237,6 +253,10 @@ def _converter_of(kind: type) -> _Converter | None:
 def _find_converter(kind: type) -> _Converter | None:
     if issubclass(kind, np.ma.MaskedArray):
         return _array_of_masked
+    if issubclass(kind, distribute.ShardedPoints):
+        return _as_it_is
+    if distribute.is_collection(kind):
+        return _in_shards
     if issubclass(kind, (np.ndarray, np.generic, memoryview, array.array)):
         return _array_of_any
     if issubclass(kind, (str, bytes, bytearray)):
@@ -265,6 +285,16 @@ def _find_converter(kind: type) -> _Converter | None:
 def _array_of_any(value: Any, name: str) -> NDArray[Any]:
     del name
     return np.asarray(value)
+
+
+def _as_it_is(value: Any, name: str) -> Any:
+    del name
+    return value
+
+
+def _in_shards(value: Any, name: str = "", where: Any = None) -> Any:
+    del name
+    return distribute.shard(value, convert_features, where)
 
 
 def _array_of_masked(value: Any, name: str) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from centroids import distribute
 from centroids.checks import check_bool, check_integer
 from centroids.inputs.arguments import check_num_epochs
 from centroids.inputs.bad_rows import BadRows, check_bad_rows, describe_bad_value
@@ -155,6 +156,8 @@ class ArraySource(EpochSource):
             yield batch if self._labels is not None else batch[0], {"offset": stop}
 
     def _locate(self, at: BatchPlace, row: int, column: int | None) -> str:
+        if isinstance(self._features, distribute.ShardedPoints):
+            return self._features.origin(_row_of(at, row), column)
         place = f"row {_row_of(at, row)}"
         if column is None:
             return place

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from centroids import distribute
 from centroids.inputs.bad_rows import keep_rows
 from centroids.inputs.batch import Batch, BatchSource, Mask, Origin, Position, Source, copy_position
 from centroids.inputs.convert import (
@@ -58,12 +59,15 @@ def bind_input_fn(input_fn: object, arguments: Mapping[str, Any]) -> Callable[[]
     return lambda: function(**named)
 
 
-def read_batches(call: Callable[[], Any], position: Position | None) -> tuple[Batches, bool]:
+def read_batches(
+    call: Callable[[], Any], position: Position | None, where: Any = None
+) -> tuple[Batches, bool]:
     """Calls the input function and reads what it returns.
 
     Args:
         call: The input function.
         position: Where to begin; None begins at the beginning.
+        where: The engine that takes collections; None: the current one of the collection's kind.
 
     Returns:
         A generator of batches, converted and without bad or empty ones; and whether it calls the
@@ -77,15 +81,15 @@ def read_batches(call: Callable[[], Any], position: Position | None) -> tuple[Ba
         returned = call()
     except Exception as error:
         if is_end_of_input(error):
-            return _convert(no_batches(), calls_again=False), False
+            return no_batches(), False
         raise
     _check_returned(returned)
     if isinstance(returned, tuple) and len(returned) == 2 and _is_stream(returned[0]):
-        return _convert(_read_pair(*returned, position), calls_again=False), False
+        return _convert(_read_pair(*returned, position), where, calls_again=False), False
     _restore(returned, position)
     if _is_stream(returned):
-        return _convert(_read_points(returned), calls_again=False), False
-    return _convert(_call_again(call, returned), calls_again=True), True
+        return _convert(_read_points(returned), where, calls_again=False), False
+    return _convert(_call_again(call, returned), where, calls_again=True), True
 
 
 def no_batches() -> Batches:
@@ -93,14 +97,14 @@ def no_batches() -> Batches:
     yield from ()
 
 
-def _convert(batches: Batches, *, calls_again: bool) -> Batches:
+def _convert(batches: Batches, where: Any, *, calls_again: bool) -> Batches:
     """Converts batches as they came; leaves out their bad rows, and those that have no others."""
     index = num_empty = num_dropped = 0
     empty: Any = None
     with contextlib.closing(batches):
         for batch in batches:
             came = batch.features
-            _convert_one(batch, index)
+            _convert_one(batch, index, where)
             num_dropped += batch.num_dropped_rows
             if num_rows(batch.features) == 0:
                 num_empty += 1
@@ -109,7 +113,8 @@ def _convert(batches: Batches, *, calls_again: bool) -> Batches:
                 empty = came
                 continue
             if batch.names is None and index == 0:
-                batch.names = column_names(came)
+                sharded = distribute.is_sharded(batch.features)
+                batch.names = column_names(batch.features if sharded else came)
             elif index > 0:
                 batch.names = None
             batch.num_dropped_rows, num_dropped, num_empty = num_dropped, 0, 0
@@ -117,10 +122,10 @@ def _convert(batches: Batches, *, calls_again: bool) -> Batches:
             yield batch
 
 
-def _convert_one(batch: Batch, index: int) -> None:
+def _convert_one(batch: Batch, index: int, where: Any) -> None:
     keep = batch.keep
     try:
-        batch.features, batch.labels = convert_batch(batch.features)
+        batch.features, batch.labels = convert_batch(batch.features, where)
         if keep is not None:
             batch.features, batch.labels = keep_rows((batch.features, batch.labels), keep)
             batch.num_dropped_rows = int((~keep).sum())
@@ -129,6 +134,8 @@ def _convert_one(batch: Batch, index: int) -> None:
         if type(error) not in (TypeError, ValueError):
             raise
         raise type(error)(f"batch {index}: {error}") from error
+    if batch.origin is None:
+        batch.origin = getattr(batch.features, "origin", None)
 
 
 def _origin_of_kept(origin: Origin | None, keep: Mask) -> Origin | None:

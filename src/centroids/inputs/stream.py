@@ -70,7 +70,8 @@ def open_stream(
     [[1, 2], [3]]
     """
     call = bind_input_fn(input_fn, {"mode": mode, "params": params, "config": config})
-    batches, calls_again = read_batches(call, position)
+    where = getattr(config, "train_distribute", None)
+    batches, calls_again = read_batches(call, position, where)
     return BatchStream(batches, read_ahead=read_ahead, calls_again=calls_again)
 
 

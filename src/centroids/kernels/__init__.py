@@ -25,16 +25,17 @@ from centroids.kernels.machine import (
 )
 from centroids.kernels.normalization import l2_normalize
 from centroids.kernels.partial import Assignment, ExactSums, PartialAssignment
-from centroids.kernels.seeding import SAMPLING_BLOCK, Seeding
+from centroids.kernels.row_weights import RowWeights
+from centroids.kernels.seeding import Seeding, nearest_vectors
 
 __all__ = [
-    "SAMPLING_BLOCK",
     "Assignment",
     "AssignmentMemory",
     "ExactSums",
     "NonFiniteError",
     "PartialAssignment",
     "Points",
+    "RowWeights",
     "Seeding",
     "all_distances",
     "assign",
@@ -47,6 +48,7 @@ __all__ = [
     "in_usual_float_mode",
     "instruction_set",
     "l2_normalize",
+    "nearest_vectors",
     "num_rows",
     "num_threads",
     "result_dtype",

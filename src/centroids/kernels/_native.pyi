@@ -4,7 +4,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLING_BLOCK: int
+TOTAL_DIGITS: int
 
 LAST_BIT: int
 
@@ -49,23 +49,30 @@ class ExactSums:
     def __getstate__(self) -> bytes: ...
     def __setstate__(self, state: bytes, /) -> None: ...
 
+class RowWeights:
+    def __init__(self, distances: NDArray[np.float64], times: NDArray[np.int64] | None) -> None: ...
+    def add_up(self) -> None: ...
+    def total(self, digits: NDArray[np.uint32]) -> None: ...
+    def find(self, digits: NDArray[np.uint32], rows: NDArray[np.int64]) -> None: ...
+
 class SeedingFloat32:
     def __init__(self, points: NDArray[Any], type: ElementType, normalize: bool) -> None: ...
-    def start(
-        self,
-        center: int,
-        closest: NDArray[np.float64],
-        block_sums: NDArray[np.float64],
-    ) -> int: ...
-    def add_best(
-        self,
-        candidates: NDArray[np.int64],
-        closest: NDArray[np.float64],
-        block_sums: NDArray[np.float64],
-    ) -> int: ...
+    def start(self, center: NDArray[Any], weights: RowWeights) -> int: ...
+    def propose(
+        self, candidates: NDArray[Any], weights: RowWeights, digits: NDArray[np.uint32]
+    ) -> None: ...
+    def take(self, candidate: int, weights: RowWeights) -> None: ...
 
 class SeedingFloat64(SeedingFloat32): ...
 
+def distances_to(
+    points: NDArray[Any],
+    type: ElementType,
+    normalize: bool,
+    vectors: NDArray[Any],
+    labels: NDArray[np.int32],
+    distances: NDArray[np.float64],
+) -> None: ...
 def assign(
     points: NDArray[Any],
     type: ElementType,

@@ -1,4 +1,4 @@
-"""The passes of k-means++ over the points."""
+"""The passes of k-means++ and k-means|| over the points."""
 
 from __future__ import annotations
 
@@ -16,102 +16,169 @@ from centroids.kernels.dense_or_sparse import (
     result_dtype,
 )
 from centroids.kernels.float_mode import in_usual_float_mode
-from centroids.kernels.functions import all_distances, dense_parts, raise_if_bad
+from centroids.kernels.functions import all_distances, assign, dense_parts, raise_if_bad
+from centroids.kernels.row_weights import RowWeights, empty_digits, totals_of
 
-SAMPLING_BLOCK: int = _native.SAMPLING_BLOCK
+_BLOCK_ELEMENTS = 1 << 20  # of a block of distances
 
 
 class Seeding:
-    """How far each point is from the nearest of the centers chosen so far; centers are rows.
+    """How far each point is from the nearest of the centers chosen so far.
 
     Distances are squared Euclidean; for cosine those of L2-normalised vectors, which is twice the
     cosine distance (a zero vector is at 2 from everything). Zero vectors themselves count as 0 for
     cosine: nothing is near to them, and no center should be drawn from among them.
 
     Of dense points they are sums of squared differences in float64, equal to the bit for every
-    instruction set and number of threads, and so are the choices; `centroids/seeding.h` says which
-    sums are taken in which order.
+    instruction set and number of threads. Sums of them are exact: choices and draws depend on the
+    points alone.
 
     Args:
         points: [n, d], dense of any real type or compressed sparse rows. They must not change.
         cosine: Use the cosine distance.
+        times: [n] int64, how often each point counts; None: once.
 
     Attributes:
         closest: [n] float64, the squared distance of each point to the nearest center.
-        block_sums: [ceil(n / SAMPLING_BLOCK)] float64, its sums over blocks of rows.
+        weights: `closest` times `times`, which the next center is drawn by.
 
-    >>> seeding = Seeding(np.array([[0.0], [1.0], [9.0], [10.0]]))
-    >>> seeding.start(0)
+    >>> points = np.array([[0.0], [1.0], [9.0], [10.0]])
+    >>> seeding = Seeding(points)
+    >>> seeding.start(points[0])
     >>> seeding.closest.tolist()
     [0.0, 1.0, 81.0, 100.0]
-    >>> seeding.add_best(np.array([1, 2])), seeding.closest.tolist()
-    (1, [0.0, 1.0, 0.0, 1.0])
+    >>> [reduction >> 1074 for reduction in seeding.propose(points[[1, 2]])]
+    [145, 180]
+    >>> seeding.take(1)
+    >>> seeding.closest.tolist()
+    [0.0, 1.0, 0.0, 1.0]
     """
 
-    def __init__(self, points: Points, *, cosine: bool = False) -> None:
-        self._points, self._cosine = check_points(points), cosine
-        self.closest = np.empty(num_rows(self._points))
-        self.block_sums = np.empty(-(-self.closest.size // SAMPLING_BLOCK))
+    def __init__(
+        self, points: Points, *, cosine: bool = False, times: NDArray[np.int64] | None = None
+    ) -> None:
+        self._points, self._cosine, self._times = check_points(points), cosine, times
+        self._dtype = result_dtype(self._points)
+        self.closest = np.zeros(num_rows(self._points))
+        self.weights = RowWeights(self.closest, times)
+        self._distances = np.empty((self.closest.size, 0))  # of sparse points to the candidates
         self._native: Any = None
         if not is_sparse(self._points):
-            double = result_dtype(self._points) == np.float64
+            double = self._dtype == np.float64
             kind = _native.SeedingFloat64 if double else _native.SeedingFloat32
             self._native = kind(*dense_parts(self._points), cosine)
 
     @in_usual_float_mode
-    def start(self, center: int) -> None:
+    def start(self, center: NDArray[Any]) -> None:
         """Takes the first center.
 
         Args:
-            center: A row of the points.
+            center: [d], a row of these points or of others.
 
         Raises:
             NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
         """
-        self._check_rows(np.array([center]))
-        if self._native is None:
-            self.closest[:] = self._distances(np.array([center]))[:, 0]
-            if self._cosine:
-                self.closest[_has_zeros_only(self._points)] = 0
-            self._add_up()
-        else:
-            raise_if_bad(self._points, self._native.start(center, self.closest, self.block_sums))
+        vector = self._vectors(center[None])
+        if self._native is not None:
+            raise_if_bad(self._points, self._native.start(vector, self.weights.native))
+            return
+        self.closest[:] = _sparse_distances(self._points, vector, self._cosine)[:, 0]
+        if self._cosine:
+            self.closest[_has_zeros_only(self._points)] = 0
+        self.weights.add_up()
 
     @in_usual_float_mode
-    def add_best(self, candidates: NDArray[np.integer[Any]]) -> int:
-        """Takes the candidate that leaves the smallest sum of `closest`, the first of equals.
+    def propose(self, candidates: NDArray[Any]) -> list[int]:
+        """What each candidate would take off the sum of the weights, in units of 2^-1074.
 
         Args:
-            candidates: [l], rows of the points, at least one.
-
-        Returns:
-            Its place among the candidates.
+            candidates: [l, d], at least one.
         """
-        self._check_rows(candidates)
-        if self._native is None:
-            distances = self._distances(candidates)
-            reductions = np.maximum(self.closest[:, None] - distances, 0).sum(axis=0)
-            best = int(reductions.argmax())
-            np.minimum(self.closest, distances[:, best], out=self.closest)
-            self._add_up()
-            return best
-        rows = np.ascontiguousarray(candidates, np.int64)
-        return int(self._native.add_best(rows, self.closest, self.block_sums))
+        vectors = self._vectors(candidates)
+        if self._native is not None:
+            digits = empty_digits(len(vectors))
+            self._native.propose(vectors, self.weights.native, digits)
+            return totals_of(digits)
+        self._distances = _sparse_distances(self._points, vectors, self._cosine)
+        total = self.weights.total
+        nearer = np.minimum(self.closest[:, None], self._distances)
+        return [
+            total - RowWeights(np.ascontiguousarray(nearer[:, c]), self._times).total
+            for c in range(len(vectors))
+        ]
 
-    def _check_rows(self, rows: NDArray[np.integer[Any]]) -> None:
-        if rows.size == 0 or rows.min() < 0 or rows.max() >= self.closest.size:
-            raise ValueError(f"rows must be from 0 to {self.closest.size - 1}; got {rows}")
+    @in_usual_float_mode
+    def take(self, candidate: int) -> None:
+        """Takes one of the candidates that were proposed last, by its place among them."""
+        if self._native is not None:
+            self._native.take(candidate, self.weights.native)
+            return
+        np.minimum(self.closest, self._distances[:, candidate], out=self.closest)
+        self.weights.add_up()
 
-    def _distances(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-        # For unit vectors the squared distance is twice the cosine distance.
-        centers = self._points[rows].toarray().astype(np.float64)
-        distances = all_distances(self._points, centers, cosine=self._cosine)
-        return distances * 2.0 if self._cosine else distances
+    def _vectors(self, vectors: NDArray[Any]) -> NDArray[Any]:
+        if vectors.ndim != 2 or not len(vectors) or vectors.shape[1] != self._points.shape[1]:
+            raise ValueError(
+                f"vectors must have the shape [l, {self._points.shape[1]}] with l at least 1; "
+                f"got {vectors.shape}"
+            )
+        return np.ascontiguousarray(vectors, self._dtype)
 
-    def _add_up(self) -> None:
-        starts = np.arange(0, self.closest.size, SAMPLING_BLOCK)
-        with np.errstate(over="ignore"):
-            self.block_sums[:] = np.add.reduceat(self.closest, starts)
+
+@in_usual_float_mode
+def nearest_vectors(
+    points: Points, vectors: NDArray[Any], *, cosine: bool = False
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """The nearest of some vectors for each point, and its distance as `Seeding` has it.
+
+    Args:
+        points: [n, d], dense of any real type or compressed sparse rows.
+        vectors: [m, d], at least one.
+        cosine: Use the cosine distance.
+
+    Returns:
+        [n] int32, places among the vectors; [n] float64.
+
+    Raises:
+        NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
+
+    >>> labels, distances = nearest_vectors(np.array([[1.0], [8.0]]), np.array([[0.0], [9.0]]))
+    >>> labels.tolist(), distances.tolist()
+    ([0, 1], [1.0, 1.0])
+    """
+    points = check_points(points)
+    vectors = np.ascontiguousarray(vectors, result_dtype(points))
+    if not is_sparse(points):
+        labels = assign(points, vectors, cosine=cosine).cluster_index
+        distances = np.empty(labels.size)
+        _native.distances_to(*dense_parts(points), cosine, vectors, labels, distances)
+        if cosine:
+            distances[~_any_in_rows(points)] = 0
+        return labels, distances
+    labels, distances = np.empty(num_rows(points), np.int32), np.empty(num_rows(points))
+    size = max(_BLOCK_ELEMENTS // len(vectors), 1)
+    for at in range(0, labels.size, size):
+        every = _sparse_distances(points[at : at + size], vectors, cosine)
+        labels[at : at + size] = every.argmin(axis=1)
+        distances[at : at + size] = every.min(axis=1)
+    if cosine:
+        distances[_has_zeros_only(points)] = 0
+    return labels, distances
+
+
+def _sparse_distances(points: Points, vectors: NDArray[Any], cosine: bool) -> NDArray[np.float64]:
+    # For unit vectors the squared distance is twice the cosine distance.
+    distances = all_distances(points, vectors.astype(np.float64), cosine=cosine)
+    return distances * 2.0 if cosine else distances
+
+
+def _any_in_rows(points: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which dense rows are no zero vectors, without a temporary of the size of the points."""
+    found = np.zeros(len(points), bool)
+    size = max(_BLOCK_ELEMENTS // points.shape[1], 1)
+    for at in range(0, len(points), size):
+        found[at : at + size] = (points[at : at + size] != 0).any(axis=1)
+    return found
 
 
 def _has_zeros_only(points: Any) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from centroids.kmeans.estimator import KMeansClustering
 from centroids.kmeans.model import (
     COSINE_DISTANCE,
+    KMEANS_PARALLEL_INIT,
     KMEANS_PLUS_PLUS_INIT,
     RANDOM_INIT,
     SQUARED_EUCLIDEAN_DISTANCE,
@@ -10,6 +11,7 @@ from centroids.kmeans.model import (
 
 __all__ = [
     "COSINE_DISTANCE",
+    "KMEANS_PARALLEL_INIT",
     "KMEANS_PLUS_PLUS_INIT",
     "RANDOM_INIT",
     "SQUARED_EUCLIDEAN_DISTANCE",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections.abc import Iterator
 from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
@@ -20,12 +19,19 @@ from centroids.clustering import InitialCenters, InitialMethod
 from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig, WarmStartSettings
 from centroids.estimator.estimator import InputFunction
 from centroids.estimator.other_names import explain_other_names
+from centroids.estimator.predictions import Predictions
 from centroids.estimator.session_setup import check_restored
 from centroids.export.columns import Columns
 from centroids.kernels.dense_or_sparse import is_real
 from centroids.kmeans import model, variables
 from centroids.kmeans.from_tensorflow import TrainingSettings, load_kmeans_from_tensorflow
-from centroids.kmeans.model import DistanceMetric, KMeansModel, centers_of, column_names_of
+from centroids.kmeans.model import (
+    INITIAL_METHODS,
+    DistanceMetric,
+    KMeansModel,
+    centers_of,
+    column_names_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -66,17 +72,18 @@ class KMeansClustering(Estimator):
             array.
         model_dir: Where checkpoints and summaries go, and come from. Without a checkpoint of ours
             one that TensorFlow wrote there is taken up. None makes a temporary folder.
-        initial_clusters: `RANDOM_INIT`, `KMEANS_PLUS_PLUS_INIT`, initial centers [k, d] (an array,
-            a sparse matrix, a table, a tensor or nested lists), or a callable `f(inputs, k)` that
-            returns from 0 to k centers, likewise, and is invoked on successive batches until all
-            are chosen.
+        initial_clusters: `RANDOM_INIT`, `KMEANS_PLUS_PLUS_INIT`, `KMEANS_PARALLEL_INIT` (k-means||,
+            which takes less time than k-means++ for thousands of clusters), initial centers [k, d]
+            (an array, a sparse matrix, a table, a tensor or nested lists), or a callable
+            `f(inputs, k)` that returns from 0 to k centers, likewise, and is invoked on successive
+            batches until all are chosen.
         distance_metric: `SQUARED_EUCLIDEAN_DISTANCE` or `COSINE_DISTANCE`.
         random_seed: Seed for choosing the initial centers, any integer. None chooses others in
             each training.
         use_mini_batch: See above.
         mini_batch_steps_per_iteration: See above. Used only with `use_mini_batch=True`.
-        kmeans_plus_plus_num_retries: Additional candidates drawn for each center of k-means++;
-            negative: 2 + log(k) candidates in all.
+        kmeans_plus_plus_num_retries: Additional candidates drawn for each center of k-means++, also
+            of that among the candidates of k-means||; negative: 2 + log(k) candidates in all.
         relative_tolerance: Stop when the loss changes by less than this, relative to 1 + loss,
             which depends on the units of the data. May stop mini-batches too early, as their losses
             vary from batch to batch. A full-batch step that changes nothing stops with any
@@ -114,6 +121,7 @@ class KMeansClustering(Estimator):
     COSINE_DISTANCE: ClassVar[DistanceMetric] = model.COSINE_DISTANCE
     RANDOM_INIT: ClassVar[InitialMethod] = model.RANDOM_INIT
     KMEANS_PLUS_PLUS_INIT: ClassVar[InitialMethod] = model.KMEANS_PLUS_PLUS_INIT
+    KMEANS_PARALLEL_INIT: ClassVar[InitialMethod] = model.KMEANS_PARALLEL_INIT
     SCORE: ClassVar[str] = model.SCORE
     CLUSTER_INDEX: ClassVar[str] = model.CLUSTER_INDEX
     CLUSTERS: ClassVar[str] = variables.CLUSTERS
@@ -177,7 +185,7 @@ class KMeansClustering(Estimator):
         """
         return cast("NDArray[Any]", self.get_variable_value(self.CLUSTERS))
 
-    def predict_cluster_index(self, input_fn: InputFunction) -> Iterator[np.int32]:
+    def predict_cluster_index(self, input_fn: InputFunction) -> Predictions:
         """Finds the index of the closest cluster center to each input point.
 
         Args:
@@ -191,7 +199,7 @@ class KMeansClustering(Estimator):
         """
         return self._predict_one(input_fn, self.CLUSTER_INDEX)
 
-    def transform(self, input_fn: InputFunction) -> Iterator[NDArray[Any]]:
+    def transform(self, input_fn: InputFunction) -> Predictions:
         """Transforms each input point to its distances to all cluster centers.
 
         Distances are squared Euclidean distances (scikit-learn's `transform` takes the root), or
@@ -321,10 +329,11 @@ class KMeansClustering(Estimator):
         checkpoint, _ = load_kmeans_from_tensorflow(path, None)
         return settings, checkpoint
 
-    def _predict_one(self, input_fn: InputFunction, key: str) -> Iterator[Any]:
+    def _predict_one(self, input_fn: InputFunction, key: str) -> Predictions:
         # By whole batches: a dict for every point would take ten times as long as the search.
         batches = self.predict(input_fn, predict_keys=[key], yield_single_examples=False)
-        return itertools.chain.from_iterable(batch[key] for batch in batches)
+        rows = itertools.chain.from_iterable(batch[key] for batch in batches)
+        return Predictions(rows, lambda: batches.collection[key])
 
 
 def _check_tolerance(name: str, value: object) -> float | None:
@@ -352,13 +361,13 @@ def _check_loss_tolerance(model: KMeansModel) -> None:
 
 def _check_initial_clusters(value: object) -> InitialCenters | NDArray[Any]:
     if isinstance(value, str):
-        method: InitialMethod = check_choice("initial_clusters", value, get_args(InitialMethod))
+        method: InitialMethod = check_choice("initial_clusters", value, INITIAL_METHODS)
         return method
     if callable(value):
         return cast("InitialCenters", value)
     allowed = (
-        "initial_clusters must be 'random', 'kmeans_plus_plus', a callable, or an array of numbers "
-        "of shape [k, d]"
+        "initial_clusters must be 'random', 'kmeans_plus_plus', 'kmeans_parallel', a callable, or "
+        "an array of numbers of shape [k, d]"
     )
     try:
         # A copy: later changes of the caller's array are not ours.

@@ -10,14 +10,15 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from centroids import clustering, kernels
-from centroids.clustering import ClusterState, InitialCenters
+from centroids.clustering import ClusterState, InitialCenters, InitialMethod
 from centroids.clustering.points import check_width
+from centroids.distribute import is_sharded
 from centroids.errors import NoPointsError, WidthError
 from centroids.estimator import (
     Batch,
@@ -43,7 +44,6 @@ from centroids.export import (
 )
 from centroids.inputs.convert import convert_features
 from centroids.inputs.pandas_table import keys_of
-from centroids.kernels.dense_or_sparse import is_sparse
 from centroids.kmeans.hooks import (
     EmptyClustersHook,
     LossToleranceHook,
@@ -60,6 +60,7 @@ from centroids.kmeans.variables import (
     variables_before_training,
     variables_of,
 )
+from centroids.rows import is_sparse
 
 DistanceMetric: TypeAlias = Literal["squared_euclidean", "cosine"]
 
@@ -67,6 +68,8 @@ SQUARED_EUCLIDEAN_DISTANCE: Final = "squared_euclidean"
 COSINE_DISTANCE: Final = "cosine"
 RANDOM_INIT: Final = "random"
 KMEANS_PLUS_PLUS_INIT: Final = "kmeans_plus_plus"
+KMEANS_PARALLEL_INIT: Final = "kmeans_parallel"
+INITIAL_METHODS: Final[tuple[InitialMethod, ...]] = get_args(InitialMethod)
 SCORE = "score"
 CLUSTER_INDEX = "cluster_index"
 ALL_DISTANCES = "all_distances"
@@ -192,14 +195,15 @@ class KMeansModel:
             for batch in itertools.chain([first], batches):
                 if not callable(self.initial_clusters) and batch.epoch != first.epoch:
                     return  # the same points once more
-                points = batch.get(points_of)
+                points: Any = batch.get(points_of)
                 check_width(points, first.get(points_of).shape[1], batch.index)
-                yield points
+                is_mini_batch = is_sharded(points) and not points.is_whole
+                yield points.gather() if is_mini_batch else points
 
         def choose(points: kernels.Points, remaining: int) -> Any:
             return self._choose(points, remaining, first.features)
 
-        chosen = clustering.choose_initial_centers(
+        chosen = clustering.choose_initial_centers_anywhere(
             points_of_batches(),
             self.num_clusters,
             choose if callable(self.initial_clusters) else self.initial_clusters,
@@ -283,7 +287,7 @@ class _BatchFunctions:
     def _assign(self, batch: Batch, *, update: bool) -> kernels.Assignment:
         points, centers = self._points_and_centers(batch)
         with clustering.locate_bad_points(batch.index):
-            return kernels.assign(
+            return clustering.assign(
                 points,
                 centers,
                 cosine=self._model.cosine,
@@ -295,9 +299,13 @@ class _BatchFunctions:
     def all_distances(self, batch: Batch) -> NDArray[Any]:
         points, centers = self._points_and_centers(batch)
         with clustering.locate_bad_points(batch.index):
-            return kernels.all_distances(points, centers, cosine=self._model.cosine)
+            return clustering.all_distances(points, centers, cosine=self._model.cosine)
 
     def cluster_index(self, batch: Batch) -> NDArray[np.int32]:
+        points, centers = self._points_and_centers(batch)
+        if is_sharded(points):  # labels travel only for those who want them
+            with clustering.locate_bad_points(batch.index):
+                return clustering.cluster_index(points, centers, cosine=self._model.cosine)
         return batch.get(self.labelled if self._training else self.assignment).cluster_index
 
     def loss(self, batch: Batch) -> float:

@@ -19,6 +19,7 @@ from centroids.estimator.hooks.protocol import (
 )
 from centroids.estimator.hooks.timer import SecondOrStepTimer
 from centroids.files import absolute, replace_file
+from centroids.inputs.collections import watch_shards
 
 if TYPE_CHECKING:
     from centroids.estimator.session import Session
@@ -64,6 +65,7 @@ class ProgressBarHook(SessionRunHook):
     def after_create_session(self, session: Session, coord: Coordinator) -> None:
         """Makes sure that the terminal is left in order."""
         coord.on_close(self._close)
+        coord.on_close(watch_shards(self._see_shards))
 
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs | None:
         """Fetches the value when the display is due."""
@@ -78,6 +80,17 @@ class ProgressBarHook(SessionRunHook):
         if self._progress is None:
             self._open()
         text = "" if self._value is None else f"{self._value} {float(run_values.results):.6g}"
+        self._progress.update(self._task, completed=self._count, value=text)
+        self._progress.refresh()
+        self._next_time = time.monotonic() + self._REFRESH_SECONDS
+
+    def _see_shards(self, done: int, of: int) -> None:
+        """Tells how far a long step has come that runs on workers."""
+        if not self._shown or time.monotonic() < self._next_time:
+            return
+        if self._progress is None:
+            self._open()
+        text = f"{done} of {of} shards"
         self._progress.update(self._task, completed=self._count, value=text)
         self._progress.refresh()
         self._next_time = time.monotonic() + self._REFRESH_SECONDS

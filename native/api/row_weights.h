@@ -1,0 +1,81 @@
+// What rows are drawn by: a weight for each row, whose sums are exact, so that a draw depends on
+// the weights alone, never on who added them up, in which order or in how many parts.
+#pragma once
+
+#include "seeding/exact_total.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace centroids {
+
+// Row i weighs distance[i], or times[i] * distance[i], to the last bit. Blocks of rows have their
+// sums, which follow single changes.
+class RowWeights {
+  public:
+    static constexpr std::size_t block_rows = 2048;
+
+    // distances: [num_rows], finite, not negative; the caller's, who changes them through `set` or
+    // says `add_up` afterwards. times: [num_rows], not negative, or null for 1.
+    RowWeights(std::size_t num_rows, double* distances, const std::int64_t* times)
+        : distances_(distances), times_(times), num_rows_(num_rows),
+          blocks_((num_rows + block_rows - 1) / block_rows) {}
+
+    double distance(std::size_t row) const { return distances_[row]; }
+    const double* distances() const { return distances_; }
+    double* distances() { return distances_; }
+
+    // Row by row, from one thread for each block.
+    void set(std::size_t row, double distance) {
+        WeightTotal& block = blocks_[row / block_rows];
+        weigh_off(block, row, distances_[row]);
+        distances_[row] = distance;
+        weigh(block, row, distance);
+    }
+    void carry(std::size_t block) { blocks_[block].carry(); }
+
+    // What a row would weigh less at a smaller distance.
+    void add_difference(WeightTotal& sum, std::size_t row, double smaller) const {
+        weigh(sum, row, distances_[row]);
+        weigh_off(sum, row, smaller);
+    }
+
+    // After distances have changed otherwise: the sums of blocks [first, last).
+    void add_up(std::size_t first, std::size_t last);
+    void add_up();
+
+    WeightTotal total() const;
+
+    // The rows that the targets fall on: the weights of all rows before it are at most the target,
+    // and with its own they are more.
+    // targets: IN [count], below the total; rows: OUT [count]
+    void find(const WeightTotal* targets, std::size_t count, std::int64_t* rows) const;
+
+  private:
+    void weigh(WeightTotal& sum, std::size_t row, double distance) const {
+        if (times_ == nullptr)
+            sum.add(distance);
+        else
+            sum.add(distance, times_[row]);
+    }
+    void weigh_off(WeightTotal& sum, std::size_t row, double distance) const {
+        if (times_ == nullptr)
+            sum.take_off(distance);
+        else
+            sum.take_off(distance, times_[row]);
+    }
+    double nearly(std::size_t row) const {
+        return times_ == nullptr ? distances_[row]
+                                 : distances_[row] * static_cast<double>(times_[row]);
+    }
+    std::size_t find_in_block(std::size_t block, WeightTotal before,
+                              const WeightTotal& target) const;
+
+    double* distances_;
+    const std::int64_t* times_;
+    std::size_t num_rows_;
+    std::vector<WeightTotal> blocks_; // carried
+};
+
+} // namespace centroids

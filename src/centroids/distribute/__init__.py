@@ -1,0 +1,94 @@
+"""Points that live on the workers of an existing engine: Dask or Ray.
+
+One seam: an engine puts a collection into shards and lets functions run there (`Workers`);
+`ShardedPoints` is the batch that the rest of the package sees.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from centroids.distribute.dask import Dask
+from centroids.distribute.parquet import ParquetFolder
+from centroids.distribute.ray import Ray
+from centroids.distribute.shard import Part
+from centroids.distribute.sharded_points import ShardedPoints
+from centroids.distribute.workers import Workers, watchers
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
+__all__ = [
+    "Dask",
+    "ParquetFolder",
+    "Part",
+    "Ray",
+    "ShardedPoints",
+    "is_collection",
+    "is_sharded",
+    "map_lazily",
+    "shard",
+    "watchers",
+]
+
+_ENGINES: dict[str, Callable[[], Any]] = {"dask": Dask, "ray": Ray}
+_COLLECTIONS = {
+    "dask": ("Array", "DataFrame", "Series"),
+    "ray": ("Dataset", "MaterializedDataset"),
+}
+
+# One batch object is kept while someone uses it, so that a step does not move points.
+_known: weakref.WeakValueDictionary[Any, Workers] = weakref.WeakValueDictionary()
+
+
+def is_sharded(points: object) -> TypeIs[ShardedPoints]:
+    """Whether points are a ShardedPoints."""
+    return isinstance(points, ShardedPoints)
+
+
+def is_collection(kind: type) -> bool:
+    """Whether a type is one of an engine's collections, by its name: nothing is imported."""
+    return issubclass(kind, ParquetFolder) or any(
+        _engine_of(base) is not None and base.__name__ in _COLLECTIONS[_engine_of(base) or ""]
+        for base in kind.__mro__
+    )
+
+
+def shard(collection: Any, convert: Callable[[Any], Any], engine: Any = None) -> ShardedPoints:
+    """A collection as a batch, whose points are in shards on workers.
+
+    Args:
+        collection: What `is_collection` knows.
+        convert: Makes [n, d] points of one of its blocks, on a worker.
+        engine: Where; None takes the current client of the collection's engine.
+    """
+    engine = engine or _engine_for(collection)
+    key = (engine, engine.key_of(collection))
+    workers = _known.get(key)
+    if workers is None:
+        _known[key] = workers = engine.start(collection, convert)
+    return ShardedPoints(workers)
+
+
+def map_lazily(collection: Any, function: Callable[[Any], Any], name: str = "prediction") -> Any:
+    """A collection of what a function gives for each block of another one; nothing is computed.
+
+    Args:
+        collection: What `is_collection` knows.
+        function: Makes an array [m] or [m, k] of a block of m rows.
+        name: What a column [m] is called where columns have names.
+    """
+    return _engine_for(collection).map_lazily(collection, function, name)
+
+
+def _engine_for(collection: Any) -> Any:
+    if isinstance(collection, ParquetFolder):
+        return Dask()
+    return _ENGINES[next(name for base in type(collection).__mro__ if (name := _engine_of(base)))]()
+
+
+def _engine_of(kind: type) -> str | None:
+    root = kind.__module__.partition(".")[0]
+    return root if root in _ENGINES else "dask" if root == "dask_expr" else None

@@ -1,0 +1,121 @@
+"""Points in Ray Datasets: equal to the bit to those of one process. Slow, as Ray starts slowly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import centroids
+from centroids.distribute import Ray, shard
+from centroids.inputs.convert import convert_features
+from tests.distribute.test_dask import assert_equal, train
+from tests.distribute.test_faults import kill_once
+
+pytest.importorskip("ray.data")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),  # of Ray, which has many
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ray() -> Iterator[None]:
+    import ray
+
+    paths = [str(Path(__file__).parents[2]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    ray.init(
+        num_cpus=3,
+        include_dashboard=False,
+        object_store_memory=200 << 20,
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, paths))}},
+    )
+    yield
+    ray.shutdown()
+
+
+def dataset(points: NDArray[Any], split: tuple[int, ...]) -> Any:
+    import ray.data
+
+    return ray.data.from_numpy(np.split(points, np.cumsum(split)[:-1]))
+
+
+TWO = centroids.RunConfig(train_distribute=Ray(num_workers=2, cpus_per_worker=1))
+
+
+@pytest.mark.parametrize("metric", ["squared_euclidean", "cosine"])
+@pytest.mark.parametrize("config", [None, TWO])
+def test_full_batches(
+    points: NDArray[Any], split: tuple[int, ...], metric: str, config: Any
+) -> None:
+    spread = train(dataset(points, split), distance_metric=metric, config=config)
+    assert_equal(train(points, distance_metric=metric), spread)
+
+
+def test_predictions_as_a_lazy_collection(points: NDArray[Any]) -> None:
+    import ray.data
+
+    kmeans, spread = train(points), dataset(points, (300, 700))
+    index = kmeans.predict_cluster_index(lambda: spread).collection
+    assert isinstance(index, ray.data.Dataset)
+    found = [row["cluster_index"] for row in index.take_all()]
+    once = lambda: centroids.inputs.limit_epochs(points)  # noqa: E731
+    assert found == list(kmeans.predict_cluster_index(once))
+    distances = kmeans.transform(lambda: spread).collection.take_batch(10)["all_distances"]
+    assert distances.shape == (10, 7)
+
+
+def test_tables_keep_the_names_of_their_columns(points: NDArray[Any]) -> None:
+    import pandas
+    import ray.data
+
+    frame = pandas.DataFrame(points, columns=list("dbca"))
+    spread = ray.data.from_pandas([frame[:400], frame[400:]])
+    kmeans = train(spread)
+    assert_equal(kmeans, train(frame))
+    with pytest.raises(ValueError, match="the columns"):
+        kmeans.train(lambda: frame[list("abcd")], steps=1)
+
+
+def test_a_bad_value_is_named_by_its_place(points: NDArray[Any]) -> None:
+    points = points.copy()
+    points[623, 3] = np.nan
+    with pytest.raises(
+        ValueError, match=r"nan in partition 1, row 123 \(row 623 of all\), column 3"
+    ):
+        train(dataset(points, (500, 500)))
+
+
+def test_a_worker_that_dies_within_a_call(points: NDArray[Any], tmp_path: Path) -> None:
+    sharded = shard(dataset(points, (500, 500)), convert_features, TWO.train_distribute)
+    total = sharded.fold(kill_once, str(tmp_path / "killed"))
+    assert total == points[:, 0].astype(np.int64).sum()
+    assert (tmp_path / "killed").exists()
+
+
+def pid_of(shard: Any, wants: Any) -> int:
+    return os.getpid()
+
+
+class Kill(centroids.SessionRunHook):
+    def before_run(self, run_context: Any) -> None:
+        if run_context.session.global_step == 2:
+            workers = run_context.session._batch.features.workers
+            pid = min(workers.run(pid_of, (), {0: 0, 1: 1}))
+            threading.Timer(0.002, os.kill, (pid, signal.SIGKILL)).start()
+
+
+def test_a_worker_killed_in_mid_iteration_changes_no_bit(points: NDArray[Any]) -> None:
+    kmeans = centroids.KMeansClustering(
+        7, initial_clusters=np.eye(7, 4) * 1000 + 1000, use_mini_batch=False, config=TWO
+    )
+    spread = dataset(points, (500, 500))
+    assert_equal(train(points, 40), kmeans.train(lambda: spread, steps=40, hooks=[Kill()]))
