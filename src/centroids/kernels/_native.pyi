@@ -1,10 +1,12 @@
 import enum
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 SAMPLING_BLOCK: int
+
+LAST_BIT: int
 
 class ElementType(enum.Enum):
     float32 = ...
@@ -29,6 +31,17 @@ class Search(enum.Enum):
     byte_filter = ...
 
 class AssignmentMemory: ...
+
+class ExactSums:
+    @overload
+    def __init__(self) -> None: ...
+    @overload
+    def __init__(self, num_clusters: int, dimensions: int) -> None: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    def __add__(self, other: ExactSums) -> ExactSums: ...
+    def __sub__(self, other: ExactSums) -> ExactSums: ...
+    def round(self, sums: NDArray[np.float64]) -> None: ...
 
 class SeedingFloat32:
     def __init__(self, points: NDArray[Any], type: ElementType, normalize: bool) -> None: ...
@@ -55,13 +68,12 @@ def assign(
     penalties: NDArray[np.float64] | None,
     units: NDArray[np.float64] | None,
     cluster_index: NDArray[np.int32] | None,
-    sums: NDArray[np.float64] | None,
+    sums: ExactSums | None,
     counts: NDArray[np.int64] | None,
-    inertia: NDArray[np.float64] | None,
     search: Search,
     block_rows: int,
     memory: AssignmentMemory | None,
-) -> tuple[int, Search, bool, int, int, int, int]: ...
+) -> tuple[int, bytes, Search, bool, int, int, int, int]: ...
 def all_distances(
     points: NDArray[Any],
     type: ElementType,
@@ -80,10 +92,9 @@ def assign_sparse(
     penalties: NDArray[np.float64] | None,
     units: NDArray[np.float64] | None,
     cluster_index: NDArray[np.int32],
-    sums: NDArray[np.float64] | None,
+    sums: ExactSums | None,
     counts: NDArray[np.int64] | None,
-    inertia: NDArray[np.float64] | None,
-) -> int: ...
+) -> tuple[int, bytes]: ...
 def all_distances_sparse(
     values: NDArray[Any],
     columns: NDArray[Any],
