@@ -171,7 +171,8 @@ void bind_kernels(nb::module_& m) {
                                     update, Tuning{search, block_rows}, memory, &report);
             }
             return nb::make_tuple(bad_row, bytes_of(inertia), report.search, report.with_bounds,
-                                  report.rows, report.questioned, report.panels, report.compared);
+                                  report.rows, report.questioned, report.panels, report.compared,
+                                  report.followed);
         },
         "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
         "units"_a.none(), "cluster_index"_a.none(), "sums"_a.none(), "counts"_a.none(), "search"_a,

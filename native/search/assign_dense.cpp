@@ -4,6 +4,7 @@
 #include "runtime/aligned_vector.h"
 #include "runtime/dispatch.h"
 #include "search/chosen_search.h"
+#include "search/moved_rows.h"
 #include "search/pack_centers.h"
 #include "search/work_plan.h"
 #include "search/zero_rows.h"
@@ -14,6 +15,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <utility>
 
 namespace centroids {
 namespace {
@@ -51,24 +53,29 @@ class Assignment {
           lanes_(chosen_.choice().search == Search::lanes), filtered_(chosen_.filters()),
           block_rows_(filtered_ ? PointBounds<T>::block_rows(points.dimensions)
                                 : rows_in_block<T>(points.dimensions, tuning.block_rows)) {
-        if (filtered_)
+        if (filtered_) {
+            PointBounds<T>& bounds = chosen_.bounds();
+            if (chosen_.choice().with_bounds) remembered_ = &bounds;
             search_.emplace(points_, centers_, order_,
-                            chosen_.choice().search == Search::byte_filter, chosen_.bounds());
-        else if (!grid_)
+                            chosen_.choice().search == Search::byte_filter, bounds);
+        } else if (!grid_)
             packed_.emplace(centers, points.dimensions, kernels_.panel_width, !lanes_,
                             points.normalize);
     }
 
     std::int64_t run() {
         const std::size_t num_clusters = centers_.num_centers;
+        const bool had_sums = remembered_ && std::exchange(remembered_->has_sums, false);
+        const bool by_moves = update_.sums && had_sums && few_moved(remembered_->num_moved);
         const bool in_threads =
-            sums_fit_threads(num_clusters * points_.dimensions * sizeof(std::int64_t));
+            !by_moves && sums_fit_threads(num_clusters * points_.dimensions * sizeof(std::int64_t));
         if (update_.sums) {
             window_.emplace(SumWindow<T>::of_points(points_, kernels_));
             *update_.sums = ExactSums(num_clusters, points_.dimensions, window_->units());
             shared_.emplace(*update_.sums);
         }
-        if (!cluster_index_ && update_.sums && !in_threads) { // rows are grouped by cluster later
+        if (!cluster_index_ && update_.sums && !in_threads &&
+            !remembered_) { // rows are grouped by cluster later
             own_cluster_index_.resize(points_.num_rows);
             cluster_index_ = own_cluster_index_.data();
         }
@@ -88,7 +95,17 @@ class Assignment {
         if (bad_row_.get() >= 0) return bad_row_.get();
         chosen_.learn(counts_of_search());
         collect(workers);
-        if (update_.sums && !in_threads) add_rows_by_cluster();
+        const bool follows =
+            remembered_ && follow_moves(workers, had_sums && (by_moves || !update_.sums));
+        if (remembered_) remembered_->has_sums = follows || update_.sums;
+        if (!update_.sums) return -1;
+        if (follows) {
+            *update_.sums = remembered_->sums;
+            followed_ = static_cast<std::int64_t>(remembered_->num_moved);
+            return -1;
+        }
+        if (!in_threads) add_rows_by_cluster();
+        if (remembered_) remembered_->sums = *update_.sums;
         return -1;
     }
 
@@ -99,10 +116,15 @@ class Assignment {
                 .rows = counts.rows,
                 .questioned = counts.questioned,
                 .panels = counts.panels,
-                .compared = counts.compared};
+                .compared = counts.compared,
+                .followed = followed_};
     }
 
   private:
+    bool few_moved(std::size_t moved) const {
+        return static_cast<double>(moved) <= most_moved * static_cast<double>(points_.num_rows);
+    }
+
     SearchCounts counts_of_search() const { return search_ ? search_->counts() : SearchCounts{}; }
 
     double seconds() const {
@@ -303,7 +325,24 @@ class Assignment {
         return std::fabs(distance - 1) < 1e-3 && is_zero(row, points_.dimensions) ? 2.0 : distance;
     }
 
+    // Counts the rows that have moved, and takes the remembered sums on by them where these are
+    // known and it pays. Returns whether they hold now.
+    bool follow_moves(const PerThread<Worker>& workers, bool known) {
+        const std::size_t fresh = search_->counts().fresh;
+        std::vector<MovedRow> moved;
+        for (const auto& [owner, worker] : workers.all())
+            moved.insert(moved.end(), worker->scratch.bounded.moved.begin(),
+                         worker->scratch.bounded.moved.end());
+        remembered_->num_moved = moved.size() + fresh;
+        if (!known || fresh > 0 || !few_moved(moved.size())) return false;
+        if (moved.empty()) return true;
+        if (!window_) window_.emplace(SumWindow<T>::of_points(points_, kernels_));
+        follow_moved_rows(points_, *window_, std::move(moved), remembered_->sums);
+        return true;
+    }
+
     void add_rows_by_cluster() {
+        if (!cluster_index_) cluster_index_ = remembered_->cluster_index.data();
         const std::size_t dimensions = points_.dimensions;
         const double seconds = seconds_for(static_cast<double>(points_.num_rows * dimensions) * 4);
         for (std::size_t from = 0; from < points_.num_rows; from += RowsByCluster::stretch) {
@@ -342,7 +381,9 @@ class Assignment {
     const Update& update_;
     const ExactOrder<T> order_;
     ChosenSearch<T> chosen_;
-    const GridOfCenters<T>* const grid_; // null: not chosen
+    const GridOfCenters<T>* const grid_;   // null: not chosen
+    PointBounds<T>* remembered_ = nullptr; // null: nothing is
+    std::int64_t followed_ = -1;           // as in Report
     const bool lanes_, filtered_;
     const std::size_t block_rows_;
     std::optional<CentersInPanels<T>> packed_;

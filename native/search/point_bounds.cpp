@@ -36,6 +36,7 @@ std::size_t groups_for(std::size_t num_rows, std::size_t row_bytes, std::size_t 
 template <class T>
 void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
                            std::size_t panel_width, bool remember) {
+    has_sums = false;
     num_rows = points.num_rows;
     dimensions = points.dimensions;
     num_centers = given.num_centers;

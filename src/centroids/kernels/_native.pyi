@@ -73,7 +73,7 @@ def assign(
     search: Search,
     block_rows: int,
     memory: AssignmentMemory | None,
-) -> tuple[int, bytes, Search, bool, int, int, int, int]: ...
+) -> tuple[int, bytes, Search, bool, int, int, int, int, int]: ...
 def all_distances(
     points: NDArray[Any],
     type: ElementType,

@@ -349,6 +349,7 @@ def _describe_search(
     questioned: int,
     panels: int,
     compared: int,
+    followed: int,
 ) -> str:
     """Which kernel ran and what it did, for the log."""
     n, d = points.shape
@@ -357,4 +358,6 @@ def _describe_search(
         text += f" with bounds, which settled {1 - questioned / max(rows, 1):.1%} of the points"
     if rows:
         text += f"; per point {panels / rows:.2f} panels searched, {compared / rows:.2f} compared"
+    if followed >= 0:
+        text += f"; sums followed {followed} points"
     return text
