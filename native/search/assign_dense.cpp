@@ -97,7 +97,8 @@ class Assignment {
         collect(workers);
         const bool follows =
             remembered_ && follow_moves(workers, had_sums && (by_moves || !update_.sums));
-        if (remembered_) remembered_->has_sums = follows || update_.sums;
+        if (remembered_)
+            remembered_->has_sums = follows || (update_.sums && remembered_->may_have_sums());
         if (!update_.sums) return -1;
         if (follows) {
             *update_.sums = remembered_->sums;
@@ -105,7 +106,7 @@ class Assignment {
             return -1;
         }
         if (!in_threads) add_rows_by_cluster();
-        if (remembered_) remembered_->sums = *update_.sums;
+        if (remembered_ && remembered_->has_sums) remembered_->sums = *update_.sums;
         return -1;
     }
 

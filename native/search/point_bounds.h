@@ -48,7 +48,9 @@ struct PointBounds {
     void start(const DenseRows& points, const Centers<T>& given, std::size_t panel_width,
                bool remember);
     void follow(const Centers<T>& given); // adds what the centers have moved to the drift
-    void regroup();                       // centers that move much together; voids all bounds
+    // Whether sums are small beside the points.
+    bool may_have_sums() const;
+    void regroup(); // centers that move much together; voids all bounds
     // A bit for every group that may hold a center as near as that.
     // root: of a squared distance, and how much further a center may be
     std::uint64_t groups_within(const BlockKernels<T>& kernels, std::size_t row, double root) const;
