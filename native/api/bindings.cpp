@@ -46,19 +46,23 @@ Centers<T> make_centers(const In<T>& centers, const std::optional<In<double>>& p
             units ? units->data() : nullptr};
 }
 
-// In units of the last bit, as Python's int.from_bytes takes it.
-nb::bytes bytes_of(ExactTotal total) {
-    total.settle();
-    std::uint32_t digits[ExactTotal::size + 1]; // the last has the sign
-    for (std::size_t i = 0; i < ExactTotal::size; ++i)
-        digits[i] = static_cast<std::uint32_t>(total.digits()[i]);
-    digits[ExactTotal::size] =
-        static_cast<std::uint32_t>(total.digits()[ExactTotal::size - 1] >> 32);
-    return nb::bytes(reinterpret_cast<const char*>(digits), sizeof digits);
+void bind_exact_total(nb::module_& m) {
+    m.attr("LAST_BIT") = ExactTotal::last_bit;
+    nb::class_<ExactTotal>(m, "ExactTotal")
+        .def("rounded", [](const ExactTotal& self) { return self.rounded(); })
+        // In units of the last bit, as int.from_bytes takes it.
+        .def("to_bytes", [](ExactTotal self) {
+            self.settle();
+            std::uint32_t digits[ExactTotal::size + 1]; // the last has the sign
+            for (std::size_t i = 0; i < ExactTotal::size; ++i)
+                digits[i] = static_cast<std::uint32_t>(self.digits()[i]);
+            digits[ExactTotal::size] =
+                static_cast<std::uint32_t>(self.digits()[ExactTotal::size - 1] >> 32);
+            return nb::bytes(reinterpret_cast<const char*>(digits), sizeof digits);
+        });
 }
 
 void bind_exact_sums(nb::module_& m) {
-    m.attr("LAST_BIT") = ExactTotal::last_bit;
     nb::class_<ExactSums>(m, "ExactSums")
         .def(nb::init<>())
         .def(
@@ -170,8 +174,8 @@ void bind_kernels(nb::module_& m) {
                 bad_row = assign<T>(rows, given, cluster_index ? cluster_index->data() : nullptr,
                                     update, Tuning{search, block_rows}, memory, &report);
             }
-            return nb::make_tuple(bad_row, bytes_of(inertia), report.search, report.with_bounds,
-                                  report.rows, report.questioned, report.panels, report.compared,
+            return nb::make_tuple(bad_row, inertia, report.search, report.with_bounds, report.rows,
+                                  report.questioned, report.panels, report.compared,
                                   report.followed);
         },
         "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
@@ -204,7 +208,7 @@ void bind_kernels(nb::module_& m) {
                 bad_row = assign_sparse<T>(rows, given, cluster_index.data(),
                                            {sums, counts ? counts->data() : nullptr, &inertia});
             }
-            return nb::make_tuple(bad_row, bytes_of(inertia));
+            return nb::make_tuple(bad_row, inertia);
         },
         "values"_a, "columns"_a, "row_starts"_a, "normalize"_a, "centers"_a.noconvert(),
         "penalties"_a.none(), "units"_a.none(), "cluster_index"_a.noconvert(), "sums"_a.none(),
@@ -253,6 +257,7 @@ void bind_enums(nb::module_& m) {
 NB_MODULE(_native, m) {
     bind_enums(m);
     nb::class_<AssignmentMemory>(m, "AssignmentMemory").def(nb::init<>());
+    bind_exact_total(m);
     bind_exact_sums(m);
     bind_kernels<float>(m);
     bind_kernels<double>(m);

@@ -264,3 +264,33 @@ static void add_rows(const T* rows, std::ptrdiff_t stride, std::size_t count,
     (sums.second ? add_rows_of<T, 2> : add_rows_of<T, 1>)(rows, stride, count, cluster_index,
                                                           dimensions, sums);
 }
+
+static bool add_eights(const double* values, std::size_t eights, const std::uint64_t* least,
+                       const std::uint64_t* most, const FixedSums& sums) {
+    Eight<double> anchor, second_anchor;
+    Eight<std::int64_t> first, second, low, high, outside = {};
+    load_eight(sums.anchors, anchor);
+    load_eight(sums.anchors + 8, second_anchor);
+    load_eight(sums.digits, first);
+    load_eight(sums.digits + sums.second, second);
+    __builtin_memcpy(&low, least, sizeof low);
+    __builtin_memcpy(&high, most, sizeof high);
+    for (std::size_t i = 0; i < eights; ++i) {
+        Eight<double> own;
+        load_eight(values + 8 * i, own);
+        CENTROIDS_UNROLL
+        for (int p = 0; p < Eight<double>::parts; ++p) {
+            const auto size = (Eight<std::int64_t>::Part)own.part[p] & INT64_MAX;
+            outside.part[p] |= (high.part[p] - size) | ((size - low.part[p]) & -size);
+            add_anchored<2>(own.part[p], anchor.part[p], second_anchor.part[p], first.part[p],
+                            second.part[p]);
+        }
+    }
+    std::int64_t all[8], any = 0;
+    store_eight(outside, all);
+    for (const std::int64_t one : all) any |= one;
+    if (any < 0) return false;
+    store_eight(first, sums.digits);
+    store_eight(second, sums.digits + sums.second);
+    return true;
+}

@@ -241,6 +241,11 @@ struct BlockKernels {
                      const std::int32_t* cluster_index, std::size_t dimensions,
                      const FixedSums& sums);
 
+    // Adds values, eight side by side in the columns of [8] sums in two limbs, unless one of them
+    // is neither 0 nor between the bounds of these columns. Returns whether all were added.
+    bool (*add_eights)(const double* values, std::size_t eights, const BitsOf<double>* least,
+                       const BitsOf<double>* most, const FixedSums& sums);
+
     // Which rows hold a value that is neither 0 nor between the bounds of its column.
     // least, most: IN [dimensions], bits of floats without a sign; of short rows repeated for
     // rows_of_bounds(dimensions) rows; outside: OUT [count], written where there is one.

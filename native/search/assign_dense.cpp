@@ -52,7 +52,9 @@ class Assignment {
           chosen_(points, centers, order_, tuning.search, memory), grid_(chosen_.grid()),
           lanes_(chosen_.choice().search == Search::lanes), filtered_(chosen_.filters()),
           block_rows_(filtered_ ? PointBounds<T>::block_rows(points.dimensions)
-                                : rows_in_block<T>(points.dimensions, tuning.block_rows)) {
+                                : rows_in_block<T>(points.dimensions, tuning.block_rows)),
+          in_threads_(
+              sums_fit_threads(centers.num_centers * points.dimensions * sizeof(std::int64_t))) {
         if (filtered_) {
             PointBounds<T>& bounds = chosen_.bounds();
             if (chosen_.choice().with_bounds) remembered_ = &bounds;
@@ -67,14 +69,13 @@ class Assignment {
         const std::size_t num_clusters = centers_.num_centers;
         const bool had_sums = remembered_ && std::exchange(remembered_->has_sums, false);
         const bool by_moves = update_.sums && had_sums && few_moved(remembered_->num_moved);
-        const bool in_threads =
-            !by_moves && sums_fit_threads(num_clusters * points_.dimensions * sizeof(std::int64_t));
+        if (by_moves) in_threads_ = false;
         if (update_.sums) {
             window_.emplace(SumWindow<T>::of_points(points_, kernels_));
             *update_.sums = ExactSums(num_clusters, points_.dimensions, window_->units());
             shared_.emplace(*update_.sums);
         }
-        if (!cluster_index_ && update_.sums && !in_threads &&
+        if (!cluster_index_ && update_.sums && !in_threads_ &&
             !remembered_) { // rows are grouped by cluster later
             own_cluster_index_.resize(points_.num_rows);
             cluster_index_ = own_cluster_index_.data();
@@ -83,8 +84,9 @@ class Assignment {
         PerThread<Worker> workers;
         parallel_for(chunks.count(), seconds(), [&](std::size_t chunk) {
             Worker& worker = workers.mine([&] {
-                auto made = std::make_unique<Worker>();
-                if (update_.sums && in_threads)
+                static thread_local Scratch<T> scratch;
+                auto made = std::make_unique<Worker>(scratch);
+                if (update_.sums && in_threads_)
                     made->adder.emplace(*window_, num_clusters, *shared_);
                 else if (update_.counts)
                     made->counts.assign(num_clusters, 0);
@@ -105,7 +107,7 @@ class Assignment {
             followed_ = static_cast<std::int64_t>(remembered_->num_moved);
             return -1;
         }
-        if (!in_threads) add_rows_by_cluster();
+        if (!in_threads_) add_rows_by_cluster();
         if (remembered_ && remembered_->has_sums) remembered_->sums = *update_.sums;
         return -1;
     }
@@ -136,10 +138,12 @@ class Assignment {
 
     // What a thread has for itself.
     struct Worker {
-        Scratch<T> scratch;
+        Scratch<T>& scratch;              // which stays for the next call
         std::optional<RowAdder<T>> adder; // where sums are taken at once
         std::vector<std::int64_t> counts; // [num_centers] where it is not; or empty
         TotalAdder inertia;
+        explicit Worker(Scratch<T>& kept) : scratch(kept) {}
+        std::vector<MovedRow> moved;
     };
 
     void run_chunk(std::size_t begin, std::size_t end, Worker& worker) {
@@ -148,6 +152,7 @@ class Assignment {
         scratch.distances.resize(block_rows_);
         if (!cluster_index_) scratch.cluster_index.resize(block_rows_);
         scratch.bounded.exact.forget();
+        scratch.bounded.moved.clear();
         for (std::size_t first = begin; first < end; first += block_rows_) {
             const std::size_t count = std::min(block_rows_, end - first);
             const Block<T> block = load_rows<T>(points_, first, count, scratch.rows.data());
@@ -164,6 +169,8 @@ class Assignment {
             if (!worker.inertia.add(scratch.distances.data(), count))
                 report_bad(scratch.distances.data(), first, count);
         }
+        const std::vector<MovedRow>& moved = scratch.bounded.moved;
+        worker.moved.insert(worker.moved.end(), moved.begin(), moved.end());
     }
 
     // Adds up what the threads have.
@@ -179,19 +186,18 @@ class Assignment {
         };
         if (update_.counts)
             for (std::size_t c = 0; c < centers_.num_centers; ++c) update_.counts[c] = count(c);
-        if (!update_.sums) return;
+        if (!update_.sums || !in_threads_) return;
+        if (workers.all().empty() || !workers.all()[0].second->adder->lend()) update_.sums->make();
         constexpr std::size_t together = 64;
-        const std::size_t tasks = (centers_.num_centers + together - 1) / together;
         const double additions =
             static_cast<double>(workers.all().size() * centers_.num_centers * points_.dimensions);
-        parallel_for(tasks, additions * 1e-9, [&](std::size_t task) {
-            const std::size_t end = std::min((task + 1) * together, centers_.num_centers);
-            for (const auto& [owner, worker] : workers.all())
-                for (std::size_t c = task * together; worker->adder && c < end; ++c)
-                    worker->adder->hand_over(c);
-        });
-        for (const auto& [owner, worker] : workers.all())
-            if (worker->adder) worker->adder->hand_over_odd();
+        parallel_for(
+            groups_of(together, centers_.num_centers), additions * 1e-9, [&](std::size_t task) {
+                const std::size_t end = std::min((task + 1) * together, centers_.num_centers);
+                for (const auto& [owner, worker] : workers.all())
+                    for (std::size_t c = task * together; c < end; ++c) worker->adder->hand_over(c);
+            });
+        for (const auto& [owner, worker] : workers.all()) worker->adder->hand_over_odd();
     }
 
     void report_bad(const double* distances, std::size_t first, std::size_t count) {
@@ -332,8 +338,7 @@ class Assignment {
         const std::size_t fresh = search_->counts().fresh;
         std::vector<MovedRow> moved;
         for (const auto& [owner, worker] : workers.all())
-            moved.insert(moved.end(), worker->scratch.bounded.moved.begin(),
-                         worker->scratch.bounded.moved.end());
+            moved.insert(moved.end(), worker->moved.begin(), worker->moved.end());
         remembered_->num_moved = moved.size() + fresh;
         if (!known || fresh > 0 || !few_moved(moved.size())) return false;
         if (moved.empty()) return true;
@@ -346,6 +351,7 @@ class Assignment {
         if (!cluster_index_) cluster_index_ = remembered_->cluster_index.data();
         const std::size_t dimensions = points_.dimensions;
         const double seconds = seconds_for(static_cast<double>(points_.num_rows * dimensions) * 4);
+        update_.sums->make();
         for (std::size_t from = 0; from < points_.num_rows; from += RowsByCluster::stretch) {
             const RowsByCluster rows(cluster_index_, from,
                                      std::min(RowsByCluster::stretch, points_.num_rows - from),
@@ -387,6 +393,7 @@ class Assignment {
     std::int64_t followed_ = -1;           // as in Report
     const bool lanes_, filtered_;
     const std::size_t block_rows_;
+    bool in_threads_; // each thread takes sums of its own
     std::optional<CentersInPanels<T>> packed_;
     std::optional<BoundedSearch<T>> search_;
     std::optional<SumWindow<T>> window_; // where sums are asked for

@@ -47,10 +47,12 @@ void follow_moved_rows(const DenseRows& points, const SumWindow<T>& window,
             return a.*cluster != b.*cluster ? a.*cluster < b.*cluster : a.row < b.row;
         });
     };
+    sums.make();
     sort_by(&MovedRow::to);
     add_rows_to<T>(&MovedRow::to, points, window, moved, sums);
     sort_by(&MovedRow::from);
     ExactSums left(sums.num_clusters(), sums.dimensions(), window.units());
+    left.make();
     add_rows_to<T>(&MovedRow::from, points, window, moved, left);
     sums.add(left, true);
 }

@@ -83,6 +83,7 @@ void add_sparse_rows(const SparseRows& points, double seconds, std::size_t num_c
                      const std::vector<std::int32_t>& units, ExactSums& sums) {
     const std::size_t dimensions = points.dimensions;
     const SparseAdder<T, Digit> adder(units);
+    sums.make();
     SharedSums shared(sums);
     PerThread<SparseSums<T, Digit>> all;
     for (std::size_t from = 0; from < points.num_rows; from += RowsByCluster::stretch) {

@@ -152,7 +152,7 @@ std::vector<OddDigits::Digit> OddDigits::sorted() const {
 ExactSums::ExactSums(std::size_t num_clusters, std::size_t dimensions,
                      std::vector<std::int32_t> units)
     : num_clusters_(num_clusters), dimensions_(dimensions), units_(std::move(units)),
-      rows_(num_clusters, 0), low_(num_clusters * dimensions, 0), high_(num_clusters) {
+      rows_(num_clusters, 0), high_(num_clusters) {
     units_.resize(dimensions, 0);
 }
 
@@ -191,7 +191,9 @@ void ExactSums::add(const ExactSums& other, bool subtract) {
             "sums of the shape [" + std::to_string(num_clusters_) + ", " +
             std::to_string(dimensions_) + "] and [" + std::to_string(other.num_clusters_) + ", " +
             std::to_string(other.dimensions_) + "] do not add up: both must have the same");
+    make();
     odd_.add(other.odd_, subtract);
+    if (!other.made()) return; // zeros
     const bool same_units = units_ == other.units_;
     for (std::size_t c = 0; c < num_clusters_; ++c) {
         if (same_units && other.rows_[c] == 0) continue;
@@ -231,7 +233,20 @@ void ExactSums::add_aligned(const ExactSums& other, std::size_t cluster, bool su
     }
 }
 
+// value as float64, rounded once, without the instructions of newer processors: its upper and its
+// lower half, each exact, are added.
+static double rounded(std::int64_t value) {
+    const auto bits = static_cast<std::uint64_t>(value);
+    const double low = std::bit_cast<double>((bits & 0xffffffffu) | 0x4330000000000000u);
+    const double high = std::bit_cast<double>((bits >> 32) ^ 0x4530000080000000u);
+    return (high - (0x1p84 + 0x1p63 + 0x1p52)) + low;
+}
+
 void ExactSums::round(double* sums) const {
+    if (!made()) {
+        std::fill_n(sums, size(), 0.0);
+        return;
+    }
     std::vector<double> powers(dimensions_);
     for (std::size_t j = 0; j < dimensions_; ++j) powers[j] = std::ldexp(1.0, units_[j]);
     // The integer is rounded once, to 53 bits; its product with the unit is exact: where it is
@@ -243,8 +258,7 @@ void ExactSums::round(double* sums) const {
             for (std::size_t j = 0; j < dimensions_; ++j)
                 own[j] = static_cast<double>(dense(c, j)) * powers[j];
         else
-            for (std::size_t j = 0; j < dimensions_; ++j)
-                own[j] = static_cast<double>(low[j]) * powers[j];
+            for (std::size_t j = 0; j < dimensions_; ++j) own[j] = rounded(low[j]) * powers[j];
     }
     const std::vector<OddDigits::Digit> odd = odd_.sorted();
     for (std::size_t at = 0; at < odd.size();) {
@@ -266,7 +280,10 @@ std::string ExactSums::to_bytes() const {
     out.put<std::uint64_t>(odd.size());
     out.put_all(units_.data(), units_.size());
     out.put_all(rows_.data(), rows_.size());
-    out.put_all(low_.data(), low_.size());
+    if (made())
+        out.put_all(low_.data(), low_.size());
+    else
+        out.bytes.append(8 * size(), '\0');
     for (const std::vector<std::int64_t>& high : high_) {
         const std::size_t bytes = high.empty() ? 0 : bytes_of(high);
         out.put(static_cast<std::uint8_t>(bytes));
@@ -295,6 +312,7 @@ ExactSums ExactSums::from_bytes(std::string_view bytes) {
         if (unit < ExactTotal::last_bit || unit > 1023) Reader::damaged();
     ExactSums sums(num_clusters, dimensions, std::move(units));
     in.get_all(sums.rows_.data(), num_clusters);
+    sums.make();
     in.get_all(sums.low_.data(), size);
     for (std::vector<std::int64_t>& high : sums.high_) {
         const std::size_t width = in.get<std::uint8_t>();

@@ -7,6 +7,7 @@
 // once.
 #pragma once
 
+#include "runtime/aligned_vector.h"
 #include "sums/fixed_point.h"
 
 #include <cstddef>
@@ -59,12 +60,20 @@ class OddDigits {
 class ExactSums {
   public:
     ExactSums() = default;
-    // Zeros. units: [dimensions], exponents of powers of two; none: 2^0
+    // Zeros, for which `make` makes memory. units: [dimensions], exponents of powers of two; none:
+    // 2^0
     ExactSums(std::size_t num_clusters, std::size_t dimensions,
               std::vector<std::int32_t> units = {});
 
     std::size_t num_clusters() const { return num_clusters_; }
     std::size_t dimensions() const { return dimensions_; }
+
+    void make() {
+        if (low_.empty()) low_.assign(size(), 0);
+    }
+    bool made() const { return !low_.empty(); }
+    // Makes it of an array of sums in 64 bits. Their rows are told by `start`.
+    void adopt(AlignedVector<std::int64_t>&& sums) { low_ = std::move(sums); }
 
     // Adds so many rows to the sums of one cluster: as multiples of the units first, or
     // first * 2^limb_distance + second. Several threads may do so for different clusters.
@@ -101,13 +110,14 @@ class ExactSums {
         low_[cluster * dimensions_ + column] = static_cast<std::int64_t>(value);
         high_[cluster][column] = static_cast<std::int64_t>(value >> 64);
     }
+    std::size_t size() const { return num_clusters_ * dimensions_; }
     void widen(std::size_t cluster);
     void add_aligned(const ExactSums& other, std::size_t cluster, bool subtract);
 
     std::size_t num_clusters_ = 0, dimensions_ = 0;
     std::vector<std::int32_t> units_; // [dimensions]
     std::vector<std::int64_t> rows_;  // [num_clusters], additions that `low_` was made by
-    std::vector<std::int64_t> low_;   // [num_clusters][dimensions]
+    AlignedVector<std::int64_t> low_; // [num_clusters][dimensions]
     std::vector<std::vector<std::int64_t>> high_; // [num_clusters][dimensions], or of none
     OddDigits odd_;
 };

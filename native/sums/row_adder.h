@@ -45,6 +45,12 @@ class RowAdder {
     // Adds what there is of one cluster to that of the shared sums, which must have room for it,
     // and which no other thread may write to meanwhile.
     void hand_over(std::size_t cluster) { hand_over(cluster, cluster); }
+    // Lends its array to shared sums that have none; `hand_over` does the rest. Returns whether.
+    bool lend() {
+        if (fixed_.second || shared_.sums.made()) return false;
+        shared_.sums.adopt(std::move(digits_));
+        return lent_ = true;
+    }
     // What was added value by value, of all clusters.
     void hand_over_odd() { hand_over_odd(0); }
 
@@ -61,6 +67,18 @@ class RowAdder {
                   const T* centers, double* distances);
     void add_odd_row(const T* row, std::int32_t cluster);
     void make_room();
+    // The anchors of so many rows. Only their highest 13 bits are not 0; bits wrap around, there
+    // and back.
+    void take_off(std::int64_t* digits, const double* anchors, std::int32_t rows) const {
+        for (std::size_t j = 0; j < window_.dimensions(); ++j) {
+            const auto top =
+                static_cast<std::uint32_t>(std::bit_cast<std::uint64_t>(anchors[j]) >> 51);
+            const std::uint64_t all =
+                static_cast<std::uint64_t>(top) * static_cast<std::uint32_t>(rows);
+            digits[j] =
+                static_cast<std::int64_t>(static_cast<std::uint64_t>(digits[j]) - (all << 51));
+        }
+    }
     void hand_over(std::size_t cluster, std::size_t to_cluster);
     void hand_over_odd(std::size_t first_cluster) {
         if (!odd_.empty())
@@ -77,6 +95,7 @@ class RowAdder {
     std::vector<std::int32_t> pending_;  // [num_clusters], rows in `digits_`
     std::size_t room_ = most_additions;  // so many rows may come before one of these is too many
     const FixedSums fixed_;
+    bool lent_ = false;
     OddDigits odd_;
     std::vector<T> fitting_; // a row
     std::vector<unsigned char> outside_;
@@ -126,6 +145,7 @@ void RowAdder<T>::make_room() {
     for (std::size_t c = 0; c < pending_.size(); ++c) {
         if (pending_[c] > most_additions / 2) {
             const std::lock_guard<std::mutex> lock(shared_.in_use);
+            shared_.sums.make();
             hand_over(c);
         }
         most = std::max(most, pending_[c]);
@@ -137,19 +157,16 @@ template <class T>
 void RowAdder<T>::hand_over(std::size_t cluster, std::size_t to_cluster) {
     if (pending_[cluster] == 0) return;
     const std::size_t dimensions = window_.dimensions();
-    std::int64_t* const first = digits_.data() + cluster * dimensions;
-    std::int64_t* const second = fixed_.second ? first + fixed_.second : nullptr;
-    const auto rows = static_cast<std::uint64_t>(pending_[cluster]);
-    const auto take_off = [&](std::int64_t* digits, const double* anchors) {
-        for (std::size_t j = 0; j < dimensions; ++j) // bits wrap around, there and back
-            digits[j] = static_cast<std::int64_t>(static_cast<std::uint64_t>(digits[j]) -
-                                                  rows * std::bit_cast<std::uint64_t>(anchors[j]));
-    };
-    take_off(first, window_.anchors());
-    if (second) take_off(second, window_.anchors() + dimensions);
-    shared_.sums.collect(to_cluster, pending_[cluster], first, second, shared_.odd_in_use);
-    std::fill_n(first, dimensions, 0);
-    if (second) std::fill_n(second, dimensions, 0);
+    std::int64_t* const first = lent_ ? shared_.sums.start(cluster, pending_[cluster])
+                                      : digits_.data() + cluster * dimensions;
+    take_off(first, window_.anchors(), pending_[cluster]);
+    if (!lent_) {
+        std::int64_t* const second = fixed_.second ? first + fixed_.second : nullptr;
+        if (second) take_off(second, window_.anchors() + dimensions, pending_[cluster]);
+        shared_.sums.collect(to_cluster, pending_[cluster], first, second, shared_.odd_in_use);
+        std::fill_n(first, dimensions, 0);
+        if (second) std::fill_n(second, dimensions, 0);
+    }
     counts_[cluster] += pending_[cluster];
     pending_[cluster] = 0;
 }

@@ -28,30 +28,29 @@ class TotalAdder {
     }
 
   private:
-    static constexpr std::size_t rows_at_once = 32;
+    static constexpr std::size_t rows_at_once = 256;
 
     bool add_some(const double* values, std::size_t count) {
-        double padded[8] = {};
         const std::size_t rest = count % 8;
+        if (!add_rows(values, count / 8)) return false;
+        if (rest == 0) return true;
+        double padded[8] = {};
         std::copy_n(values + count - rest, rest, padded);
-        return add_rows(values, count / 8) && (rest == 0 || add_rows(padded, 1));
+        return add_rows(padded, 1);
     }
 
     bool add_rows(const double* rows, std::size_t count) {
-        if (count == 0) return true;
-        unsigned char outside[rows_at_once];
-        if (!window_ ||
-            kernels_.rows_outside(rows, 8, count, 8, window_->least(), window_->most(), outside))
-            return add_odd(rows, count);
-        add_fitting(rows, count);
-        return true;
+        return count == 0 || (window_ && add_fitting(rows, count)) || add_odd(rows, count);
     }
 
-    void add_fitting(const double* rows, std::size_t count) {
-        static constexpr std::int32_t all_one_cluster[rows_at_once] = {};
+    // Returns whether all values fit the window.
+    bool add_fitting(const double* rows, std::size_t count) {
         if (pending_ + static_cast<std::int64_t>(count) > most_additions) hand_over();
+        if (!kernels_.add_eights(rows, count, window_->least(), window_->most(),
+                                 {digits_, window_->anchors(), 8}))
+            return false;
         pending_ += static_cast<std::int64_t>(count);
-        kernels_.add_rows(rows, 8, count, all_one_cluster, 8, {digits_, window_->anchors(), 8});
+        return true;
     }
 
     // Larger values ask for another window; what is small beside its unit is added by itself.

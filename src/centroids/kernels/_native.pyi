@@ -32,6 +32,10 @@ class Search(enum.Enum):
 
 class AssignmentMemory: ...
 
+class ExactTotal:
+    def rounded(self) -> float: ...
+    def to_bytes(self) -> bytes: ...
+
 class ExactSums:
     @overload
     def __init__(self) -> None: ...
@@ -73,7 +77,7 @@ def assign(
     search: Search,
     block_rows: int,
     memory: AssignmentMemory | None,
-) -> tuple[int, bytes, Search, bool, int, int, int, int, int]: ...
+) -> tuple[int, ExactTotal, Search, bool, int, int, int, int, int]: ...
 def all_distances(
     points: NDArray[Any],
     type: ElementType,
@@ -94,7 +98,7 @@ def assign_sparse(
     cluster_index: NDArray[np.int32],
     sums: ExactSums | None,
     counts: NDArray[np.int64] | None,
-) -> tuple[int, bytes]: ...
+) -> tuple[int, ExactTotal]: ...
 def all_distances_sparse(
     values: NDArray[Any],
     columns: NDArray[Any],

@@ -9,7 +9,6 @@ they are those of the distances that `all_distances` gives.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -28,7 +27,7 @@ from centroids.kernels.dense_or_sparse import (
 )
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.normalization import l2_normalize
-from centroids.kernels.partial import Assignment, ExactSums, PartialAssignment
+from centroids.kernels.partial import Assignment, ExactSums, PartialAssignment, rounded_sums
 
 AssignmentMemory = _native.AssignmentMemory
 
@@ -61,6 +60,7 @@ class NonFiniteError(ValueError):
         super().__init__(f"{what} at {place}")
 
 
+@in_usual_float_mode
 def assign(
     points: Points,
     centers: NDArray[Any],
@@ -109,12 +109,15 @@ def assign(
     >>> result.sums.tolist(), result.counts.tolist()
     ([[1.0], [9.0]], [2, 1])
     """
-    partial, cluster_index = _assign(
+    cluster_index, total, sums, counts = _assign(
         points, centers, cosine, update, labels, memory, search, block_rows
     )
-    return replace(partial.finish(), cluster_index=cluster_index)
+    # As `assign_partial(...).finish()`, which gives the same bits, but at once.
+    inertia = total.rounded() * (0.5 if cosine else 1.0)
+    return Assignment(cluster_index, inertia, rounded_sums(sums), counts)
 
 
+@in_usual_float_mode
 def assign_partial(
     points: Points,
     centers: NDArray[Any],
@@ -150,10 +153,15 @@ def assign_partial(
     >>> sum(parts).finish().inertia == assign(points, centers).inertia
     True
     """
-    return _assign(points, centers, cosine, update, False, memory, search, block_rows)[0]
+    _, total, sums, counts = _assign(
+        points, centers, cosine, update, False, memory, search, block_rows
+    )
+    # The kernels' squared distances of unit vectors are twice the cosine distances; both are
+    # multiples of the unit.
+    inertia = int.from_bytes(total.to_bytes(), "little", signed=True) >> int(cosine)
+    return PartialAssignment(num_rows(points), inertia, sums, counts)
 
 
-@in_usual_float_mode
 def _assign(
     points: Points,
     centers: NDArray[Any],
@@ -163,7 +171,7 @@ def _assign(
     memory: AssignmentMemory | None,
     search: Search,
     block_rows: int,
-) -> tuple[PartialAssignment, NDArray[np.int32]]:
+) -> tuple[NDArray[np.int32], _native.ExactTotal, ExactSums | None, NDArray[np.int64] | None]:
     points = check_points(points)
     prepared, penalties, units = _centers_of_kernels(points, centers, cosine)
     k = prepared.shape[0]
@@ -194,10 +202,7 @@ def _assign(
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s", _describe_search(points, k, *answer[2:]))
     raise_if_bad(points, bad_row)
-    total = int.from_bytes(inertia, "little", signed=True)
-    # The kernels' squared distances of unit vectors are twice the cosine distances; both are
-    # multiples of the unit.
-    return PartialAssignment(rows, total >> 1 if cosine else total, sums, counts), cluster_index
+    return cluster_index, inertia, sums, counts
 
 
 @in_usual_float_mode
