@@ -117,6 +117,17 @@ SparseRows sparse_rows(const AnyArray& values, const AnyArray& columns, const An
             dimensions,        normalize};
 }
 
+// The inertia, and the sums too, rounded at once where they are asked for like that.
+nb::object finished(ExactTotal& inertia, const ExactSums& sums, std::optional<Out<double>>& rounded,
+                    bool finish) {
+    if (!finish) return nb::cast(inertia);
+    if (rounded) {
+        const KernelCall call;
+        sums.round(rounded->data());
+    }
+    return nb::float_(inertia.rounded());
+}
+
 // Keeps the points alive.
 template <class T>
 struct SeedingOfArray {
@@ -161,12 +172,13 @@ void bind_kernels(nb::module_& m) {
         [](const AnyArray& points, ElementType type, bool normalize, const In<T>& centers,
            std::optional<In<double>> penalties, std::optional<In<double>> units,
            std::optional<Out<std::int32_t>> cluster_index, ExactSums* sums,
-           std::optional<Out<std::int64_t>> counts, Search search, std::size_t block_rows,
-           AssignmentMemory* memory) {
+           std::optional<Out<double>> rounded, std::optional<Out<std::int64_t>> counts, bool finish,
+           Search search, std::size_t block_rows, AssignmentMemory* memory) {
             const DenseRows rows = dense_rows(points, type, normalize);
             const Centers<T> given = make_centers<T>(centers, penalties, units);
             ExactTotal inertia;
-            const Update update{sums, counts ? counts->data() : nullptr, &inertia};
+            ExactSums own;
+            const Update update{rounded ? &own : sums, counts ? counts->data() : nullptr, &inertia};
             Report report{};
             std::int64_t bad_row;
             {
@@ -174,13 +186,13 @@ void bind_kernels(nb::module_& m) {
                 bad_row = assign<T>(rows, given, cluster_index ? cluster_index->data() : nullptr,
                                     update, Tuning{search, block_rows}, memory, &report);
             }
-            return nb::make_tuple(bad_row, inertia, report.search, report.with_bounds, report.rows,
-                                  report.questioned, report.panels, report.compared,
-                                  report.followed);
+            return nb::make_tuple(bad_row, finished(inertia, own, rounded, finish), report.search,
+                                  report.with_bounds, report.rows, report.questioned, report.panels,
+                                  report.compared, report.followed);
         },
         "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
-        "units"_a.none(), "cluster_index"_a.none(), "sums"_a.none(), "counts"_a.none(), "search"_a,
-        "block_rows"_a, "memory"_a.none());
+        "units"_a.none(), "cluster_index"_a.none(), "sums"_a.none(), "rounded"_a.none(),
+        "counts"_a.none(), "finish"_a, "search"_a, "block_rows"_a, "memory"_a.none());
     m.def(
         "all_distances",
         [](const AnyArray& points, ElementType type, bool normalize, const In<T>& centers,
@@ -197,22 +209,25 @@ void bind_kernels(nb::module_& m) {
         [](const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,
            bool normalize, const In<T>& centers, std::optional<In<double>> penalties,
            std::optional<In<double>> units, Out<std::int32_t> cluster_index, ExactSums* sums,
-           std::optional<Out<std::int64_t>> counts) {
+           std::optional<Out<double>> rounded, std::optional<Out<std::int64_t>> counts,
+           bool finish) {
             const SparseRows rows = sparse_rows(values, columns, row_starts, cluster_index.shape(0),
                                                 centers.shape(1), normalize);
             const Centers<T> given = make_centers<T>(centers, penalties, units);
             ExactTotal inertia;
+            ExactSums own;
             std::int64_t bad_row;
             {
                 const KernelCall call;
-                bad_row = assign_sparse<T>(rows, given, cluster_index.data(),
-                                           {sums, counts ? counts->data() : nullptr, &inertia});
+                bad_row = assign_sparse<T>(
+                    rows, given, cluster_index.data(),
+                    {rounded ? &own : sums, counts ? counts->data() : nullptr, &inertia});
             }
-            return nb::make_tuple(bad_row, inertia);
+            return nb::make_tuple(bad_row, finished(inertia, own, rounded, finish));
         },
         "values"_a, "columns"_a, "row_starts"_a, "normalize"_a, "centers"_a.noconvert(),
         "penalties"_a.none(), "units"_a.none(), "cluster_index"_a.noconvert(), "sums"_a.none(),
-        "counts"_a.none());
+        "rounded"_a.none(), "counts"_a.none(), "finish"_a);
     m.def(
         "all_distances_sparse",
         [](const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,

@@ -26,7 +26,7 @@ template <class T>
 std::size_t rows_in_block(std::size_t dimensions, std::size_t asked) {
     if (asked > 0) return asked;
     const std::size_t fitting = second_level_cache / 2 / (dimensions * sizeof(T) + 1);
-    return std::clamp<std::size_t>(fitting / 8 * 8, 16, 128);
+    return std::clamp<std::size_t>(fitting / 8 * 8, 16, dimensions <= short_row ? 512 : 128);
 }
 
 // Each thread has sums of its own where they stay in its cache; else rows are grouped by cluster.
@@ -80,7 +80,9 @@ class Assignment {
             own_cluster_index_.resize(points_.num_rows);
             cluster_index_ = own_cluster_index_.data();
         }
-        const Chunks chunks = cut_rows(points_.num_rows);
+        // Bounds are kept for whole blocks.
+        const Chunks chunks =
+            cut_rows(points_.num_rows, chosen_.choice().with_bounds ? block_rows_ : 8);
         PerThread<Worker> workers;
         parallel_for(chunks.count(), seconds(), [&](std::size_t chunk) {
             Worker& worker = workers.mine([&] {

@@ -42,19 +42,16 @@ template <class T>
 void follow_moved_rows(const DenseRows& points, const SumWindow<T>& window,
                        std::vector<MovedRow> moved, ExactSums& sums) {
     if (moved.empty()) return;
-    const auto sort_by = [&](std::int32_t MovedRow::* cluster) {
+    // In sums of their own: the window need not be that of the sums before.
+    for (const auto cluster : {&MovedRow::to, &MovedRow::from}) {
         std::sort(moved.begin(), moved.end(), [&](const MovedRow& a, const MovedRow& b) {
             return a.*cluster != b.*cluster ? a.*cluster < b.*cluster : a.row < b.row;
         });
-    };
-    sums.make();
-    sort_by(&MovedRow::to);
-    add_rows_to<T>(&MovedRow::to, points, window, moved, sums);
-    sort_by(&MovedRow::from);
-    ExactSums left(sums.num_clusters(), sums.dimensions(), window.units());
-    left.make();
-    add_rows_to<T>(&MovedRow::from, points, window, moved, left);
-    sums.add(left, true);
+        ExactSums own(sums.num_clusters(), sums.dimensions(), window.units());
+        own.make();
+        add_rows_to<T>(cluster, points, window, moved, own);
+        sums.add(own, cluster == &MovedRow::from);
+    }
 }
 
 template void follow_moved_rows(const DenseRows&, const SumWindow<float>&, std::vector<MovedRow>,

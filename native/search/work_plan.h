@@ -27,11 +27,13 @@ struct Chunks {
     std::size_t end(std::size_t chunk) const { return std::min(num_rows, (chunk + 1) * rows); }
 };
 
-constexpr std::size_t most_chunks = 64;
-
-inline Chunks cut_rows(std::size_t num_rows, std::size_t most = most_chunks) {
-    constexpr std::size_t grain = 256; // a multiple of every block that bounds are kept for
-    const std::size_t wanted = groups_of(std::max<std::size_t>(most, 1), num_rows);
+// A few for each thread, so that none waits long for the last; more where they stay large.
+// grain: chunks begin at its multiples
+inline Chunks cut_rows(std::size_t num_rows, std::size_t grain = 8) {
+    constexpr std::size_t large = 256;
+    const auto threads = static_cast<std::size_t>(num_threads());
+    const std::size_t each = std::clamp<std::size_t>(num_rows / (threads * large), 4, 16);
+    const std::size_t wanted = groups_of(threads * each, num_rows);
     return {num_rows, std::max(round_up(wanted, grain), grain)};
 }
 

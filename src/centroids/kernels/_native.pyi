@@ -46,6 +46,8 @@ class ExactSums:
     def __add__(self, other: ExactSums) -> ExactSums: ...
     def __sub__(self, other: ExactSums) -> ExactSums: ...
     def round(self, sums: NDArray[np.float64]) -> None: ...
+    def __getstate__(self) -> bytes: ...
+    def __setstate__(self, state: bytes, /) -> None: ...
 
 class SeedingFloat32:
     def __init__(self, points: NDArray[Any], type: ElementType, normalize: bool) -> None: ...
@@ -73,11 +75,13 @@ def assign(
     units: NDArray[np.float64] | None,
     cluster_index: NDArray[np.int32] | None,
     sums: ExactSums | None,
+    rounded: NDArray[np.float64] | None,
     counts: NDArray[np.int64] | None,
+    finish: bool,
     search: Search,
     block_rows: int,
     memory: AssignmentMemory | None,
-) -> tuple[int, ExactTotal, Search, bool, int, int, int, int, int]: ...
+) -> tuple[int, Any, Search, bool, int, int, int, int, int]: ...
 def all_distances(
     points: NDArray[Any],
     type: ElementType,
@@ -97,8 +101,10 @@ def assign_sparse(
     units: NDArray[np.float64] | None,
     cluster_index: NDArray[np.int32],
     sums: ExactSums | None,
+    rounded: NDArray[np.float64] | None,
     counts: NDArray[np.int64] | None,
-) -> tuple[int, ExactTotal]: ...
+    finish: bool,
+) -> tuple[int, Any]: ...
 def all_distances_sparse(
     values: NDArray[Any],
     columns: NDArray[Any],

@@ -27,7 +27,7 @@ from centroids.kernels.dense_or_sparse import (
 )
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.normalization import l2_normalize
-from centroids.kernels.partial import Assignment, ExactSums, PartialAssignment, rounded_sums
+from centroids.kernels.partial import Assignment, ExactSums, PartialAssignment
 
 AssignmentMemory = _native.AssignmentMemory
 
@@ -109,12 +109,25 @@ def assign(
     >>> result.sums.tolist(), result.counts.tolist()
     ([[1.0], [9.0]], [2, 1])
     """
-    cluster_index, total, sums, counts = _assign(
-        points, centers, cosine, update, labels, memory, search, block_rows
+    points = check_points(points)
+    cluster_index = np.empty(num_rows(points) if labels else 0, np.int32)
+    k, d = centers.shape if centers.ndim == 2 else (0, 0)
+    sums = np.empty((k, d)) if update else None
+    counts = np.zeros(k, np.int64) if update else None
+    inertia: float = _assign(
+        points,
+        centers,
+        cosine,
+        cluster_index if labels else None,
+        None,
+        sums,
+        counts,
+        True,
+        memory,
+        search,
+        block_rows,
     )
-    # As `assign_partial(...).finish()`, which gives the same bits, but at once.
-    inertia = total.rounded() * (0.5 if cosine else 1.0)
-    return Assignment(cluster_index, inertia, rounded_sums(sums), counts)
+    return Assignment(cluster_index, inertia * (0.5 if cosine else 1.0), sums, counts)
 
 
 @in_usual_float_mode
@@ -153,8 +166,11 @@ def assign_partial(
     >>> sum(parts).finish().inertia == assign(points, centers).inertia
     True
     """
-    _, total, sums, counts = _assign(
-        points, centers, cosine, update, False, memory, search, block_rows
+    points = check_points(points)
+    sums = ExactSums() if update else None
+    counts = np.zeros(centers.shape[0] if centers.ndim else 0, np.int64) if update else None
+    total: _native.ExactTotal = _assign(
+        points, centers, cosine, None, sums, None, counts, False, memory, search, block_rows
     )
     # The kernels' squared distances of unit vectors are twice the cosine distances; both are
     # multiples of the unit.
@@ -166,23 +182,31 @@ def _assign(
     points: Points,
     centers: NDArray[Any],
     cosine: bool,
-    update: bool,
-    labels: bool,
+    cluster_index: NDArray[np.int32] | None,
+    sums: ExactSums | None,
+    rounded: NDArray[np.float64] | None,
+    counts: NDArray[np.int64] | None,
+    finish: bool,
     memory: AssignmentMemory | None,
     search: Search,
     block_rows: int,
-) -> tuple[NDArray[np.int32], _native.ExactTotal, ExactSums | None, NDArray[np.int64] | None]:
-    points = check_points(points)
+) -> Any:
+    """Fills what is not None; returns the sum of squared distances, rounded if `finish`."""
     prepared, penalties, units = _centers_of_kernels(points, centers, cosine)
-    k = prepared.shape[0]
-    rows = num_rows(points)
-    cluster_index = np.empty(rows if labels else 0, np.int32)
-    sums = ExactSums() if update else None
-    counts = np.zeros(k, np.int64) if update else None
     if is_sparse(points):
-        indices = cluster_index if labels else np.empty(rows, np.int32)
+        if cluster_index is None:
+            cluster_index = np.empty(num_rows(points), np.int32)
         bad_row, inertia = _native.assign_sparse(
-            *_sparse_parts(points), cosine, prepared, penalties, units, indices, sums, counts
+            *_sparse_parts(points),
+            cosine,
+            prepared,
+            penalties,
+            units,
+            cluster_index,
+            sums,
+            rounded,
+            counts,
+            finish,
         )
     else:
         answer = _native.assign(
@@ -191,18 +215,20 @@ def _assign(
             prepared,
             penalties,
             units,
-            cluster_index if labels else None,
+            cluster_index,
             sums,
+            rounded,
             counts,
+            finish,
             _native.Search[search],
             block_rows,
             memory,
         )
         bad_row, inertia = answer[:2]
         if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("%s", _describe_search(points, k, *answer[2:]))
+            _log.debug("%s", _describe_search(points, len(prepared), *answer[2:]))
     raise_if_bad(points, bad_row)
-    return cluster_index, inertia, sums, counts
+    return inertia
 
 
 @in_usual_float_mode

@@ -118,17 +118,11 @@ class PartialAssignment:
         Returns:
             What `assign` gives for all the points together, without labels.
         """
-        inertia, sums = _rounded(self.inertia), rounded_sums(self.sums)
-        return Assignment(np.empty(0, np.int32), inertia, sums, self.counts)
-
-
-def rounded_sums(sums: ExactSums | None) -> NDArray[np.float64] | None:
-    """Each sum rounded once; None for None."""
-    if sums is None:
-        return None
-    rounded = np.empty(sums.shape)
-    sums.round(rounded)
-    return rounded
+        sums = None
+        if self.sums is not None:
+            sums = np.empty(self.sums.shape)
+            self.sums.round(sums)
+        return Assignment(np.empty(0, np.int32), _rounded(self.inertia), sums, self.counts)
 
 
 def _rounded(inertia: int) -> float:
