@@ -87,8 +87,8 @@ def overview(every: dict[str, Results]) -> str:
             [
                 "# Benchmarks\n",
                 "`make bench` writes this page. `python -m benchmarks --help` shows how to run "
-                "parts of it. The table shows how many times faster than the best peer we are, with our "
-                "time and the peer's, by the instruction set of the processor:\n",
+                "parts of it. The table shows how many times faster than the best peer we are, "
+                "with our time and the peer's, by the instruction set of the processor:\n",
                 overview_table(every, OVERVIEW_ROWS),
                 "These pages have every task and every peer. They say how each was measured, what "
                 "the marks mean, and what is lost:\n",

@@ -3,6 +3,7 @@
 #include "isa/block_kernels.h"
 #include "runtime/dispatch.h"
 #include "runtime/float_mode.h"
+#include "api/crc32c.h"
 #include "api/kmeans.h"
 #include "api/seeding.h"
 #include "runtime/thread_pool.h"
@@ -289,6 +290,13 @@ NB_MODULE(_native, m) {
             return std::pair{row, column};
         },
         "points"_a, "type"_a);
+    m.def(
+        "crc32c",
+        [](const In<unsigned char>& data) {
+            const Unlocked unlocked;
+            return crc32c(0, data.data(), data.size());
+        },
+        "data"_a.noconvert());
     m.attr("SAMPLING_BLOCK") = sampling_block;
     m.def("compiled_levels", &compiled_levels);
     m.def("supported_levels", &supported_levels);

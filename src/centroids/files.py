@@ -15,7 +15,7 @@ from typing import IO, BinaryIO
 
 try:
     import fcntl
-except ImportError:  # Windows: nothing is locked there, so no leftover is ever taken for one
+except ImportError:  # Windows: nothing is locked there, and what killed processes left stays
     fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def open_regular(path: str | os.PathLike[str], *, follow_links: bool = False) ->
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # it was exchanged just now
         file.close()
         check_regular(name)
-        raise OSError(errno.EINVAL, "is no regular file", name)
+        raise OSError(errno.EINVAL, "is not a regular file", name)
     return file
 
 
@@ -139,12 +139,12 @@ def write_atomically(path: str, data: bytes) -> None:
     ...     os.listdir(folder)
     ['list']
     """
-    with new_file(path) as file:
+    with atomic_file(path) as file:
         file.write(data)
 
 
 @contextlib.contextmanager
-def new_file(path: str) -> Iterator[IO[bytes]]:
+def atomic_file(path: str) -> Iterator[IO[bytes]]:
     """Opens a file that takes the place of `path` at the end of the block; see `write_atomically`.
 
     If the block ends by an exception, `path` stays as it was.
@@ -159,7 +159,7 @@ def new_file(path: str) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
             file.close()
-            _rename(temporary, path)
+            put_in_place(temporary, path)
         except BaseException as error:
             # A full disk does not say what it has no room for.
             if isinstance(error, OSError) and error.errno is not None and error.filename is None:
@@ -169,17 +169,20 @@ def new_file(path: str) -> Iterator[IO[bytes]]:
             if os.path.lexists(temporary):
                 os.remove(temporary)
             raise
-    # The rename itself lives in the folder, which has to reach the disk too.
-    sync_folder(os.path.dirname(path) or ".")
+    sync_folder(os.path.dirname(path) or ".")  # the rename itself lives there
 
 
-def _rename(temporary: str, path: str) -> None:
+def put_in_place(temporary: str, path: str) -> None:
+    """Gives a file that is whole its name, which reaches the disk when its folder is synced.
+
+    Raises:
+        OSError: If that cannot be; it names `path`, as nobody knows the temporary name.
+    """
     try:
         os.replace(temporary, path)
     except OSError as error:
         if error.filename != temporary:
             raise
-        # Nobody knows the temporary name.
         raise type(error)(error.errno, error.strerror, path) from error
 
 
@@ -310,17 +313,15 @@ def make_folders(path: str) -> None:
 def sync_folder(path: str) -> None:
     """Makes the names in a folder reach the disk.
 
-    A file system that cannot do so is told of once in the log: on it a power failure, though no
-    crash of a process, may take back the last files.
+    Where the system or the file system cannot do so (Windows, some network disks), the log says it
+    once: a power failure, though no crash of a process, may take back the last files there.
 
     Raises:
         OSError: If the disk fails.
     """
-    if os.name == "nt":  # a folder cannot be opened there
-        return
     try:
         folder = os.open(path, os.O_RDONLY)
-    except PermissionError as error:  # it may be written, but not read
+    except PermissionError as error:  # it may be written, but not read; any folder on Windows
         _tell_refused(path, error)
         return
     try:

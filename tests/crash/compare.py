@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import re
 from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_safetensors
 
 from centroids.estimator import Checkpoint, load_latest
 
@@ -70,12 +74,30 @@ def check_names_of_some(names: list[str], expected: list[str], keep: int) -> Non
         raise CrashFailure(f"the files are {names}, and those of another training {expected}")
 
 
+def content_of(data: bytes | None) -> object:
+    """What a checkpoint file holds, by the library of safetensors; None if it cannot read it.
+
+    The checksum of its bytes is left out, and so is where and how things stand in it.
+    """
+    if data is None:
+        return None
+    try:
+        arrays = load_safetensors(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        metadata = json.loads(header["__metadata__"]["centroids"])
+        del metadata["sha256"]
+    except (SafetensorError, LookupError, TypeError, ValueError):
+        return None
+    bits = {name: (str(a.dtype), a.shape, a.tobytes()) for name, a in arrays.items()}
+    return metadata, bits
+
+
 def differences(left: Checkpoint, right: Checkpoint) -> list[str]:
     """What differs between two checkpoints: the names of variables (to the bit) and other parts."""
     names = {*left.variables, *right.variables}
     different = [name for name in sorted(names) if _bits(left, name) != _bits(right, name)]
     for entry in dataclasses.fields(Checkpoint):
-        if entry.name in ("variables", "path"):
+        if entry.name in ("variables", "path", "stamp"):
             continue
         if getattr(left, entry.name) != getattr(right, entry.name):
             different.append(entry.name)

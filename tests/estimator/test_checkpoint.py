@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import logging
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load, save
 
+from centroids import KMeansClustering
 from centroids.checkpoints import checkpoint
 from centroids.checkpoints import folder as checkpoint_folder
 from centroids.estimator import (
@@ -30,6 +35,7 @@ from centroids.estimator import (
     load_latest,
     read_checkpoint,
 )
+from tests.crash.compare import content_of
 from tests.estimator.online_mean import batches, model_fn
 
 DTYPES = ["float16", "float32", "float64", "int8", "int32", "int64", "uint8", "bool", ">f8", ">i4"]
@@ -97,11 +103,99 @@ def test_any_damage_is_noticed(tmp_path_factory: pytest.TempPathFactory, data: A
     else:
         position = data.draw(st.integers(0, len(content) - 1), "position")
         content[position] ^= data.draw(st.integers(1, 255), "bits")
+    saved = content_of(path.read_bytes())
     path.write_bytes(content)
+    assume(content_of(bytes(content)) != saved)  # a space, or the checksum of the bytes itself
     found = load_latest(str(folder))
     assert found is not None and found.global_step == 1
     with pytest.raises(DamagedCheckpointError, match="ckpt-2"):
         read_checkpoint(path)
+
+
+def written_anew(data: bytes) -> Iterator[bytes]:
+    """The content of a checkpoint file, as other programs may write it."""
+    size = int.from_bytes(data[:8], "little")
+    header, arrays = json.loads(data[8 : 8 + size]), data[8 + size :]
+    for changed in (data[8 : 8 + size] + b" ", json.dumps(header, indent=1).encode()):
+        yield len(changed).to_bytes(8, "little") + changed + arrays
+    del header["__metadata__"]["format"]
+    yield save(load(data), header["__metadata__"])
+
+
+def test_what_counts_is_the_content(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save_all(tmp_path, [1, 2])
+    path = tmp_path / "model.ckpt-2.safetensors"
+    data = path.read_bytes()
+    for anew in written_anew(data):
+        assert anew != data
+        path.write_bytes(anew)
+        found = load_latest(str(tmp_path))
+        assert found is not None and found.global_step == 2 and caplog.text == ""
+        assert found.variables["x"].tolist() == [2.0] * 3
+        # One bit of a value, one letter of a name, one type, one word of JSON.
+        flipped = anew[:-1] + bytes([anew[-1] ^ 1])
+        for other in (
+            flipped,
+            anew.replace(b'"x"', b'"y"'),
+            anew.replace(b'"F64"', b'"I64"'),
+            anew.replace(b"identity", b"identitY"),
+        ):
+            assert other != anew
+            path.write_bytes(other)
+            assert latest_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-1.safetensors")
+        caplog.clear()
+
+
+def test_a_newer_format_that_was_written_anew_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "FORMAT_VERSION", 3)
+        data = checkpoint.serialize(state(1))
+    for anew in written_anew(data):
+        with pytest.raises(NewerCheckpointError):
+            checkpoint.deserialize(anew, "file")
+
+
+def test_the_first_format_would_call_it_newer() -> None:
+    """What it looks at: a checksum that comes first, of all bytes with zeros in its place."""
+    data = checkpoint.serialize(state(1))
+    size = int.from_bytes(data[:8], "little")
+    metadata = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["centroids"])
+    seal = metadata["sha256"].encode()
+    assert data[8:].startswith(b'{"__metadata__":{"centroids":"{\\"sha256\\": \\"' + seal)
+    unsealed = data.replace(seal, b"0" * 64, 1)
+    assert hashlib.sha256(unsealed).hexdigest().encode() == seal
+    assert metadata["format_version"] > 1
+
+
+def test_equal_arrays_are_stored_once(tmp_path: Path) -> None:
+    centers = np.random.default_rng(0).normal(size=(100, 20))
+    one_bit = centers.copy()
+    one_bit[0, 0] = np.nextafter(one_bit[0, 0], 9)
+    arrays = {"a": centers, "b": centers.copy(), "c": one_bit, "d": centers.astype(np.float32)}
+    data = checkpoint.serialize(Checkpoint({**arrays, "global_step": np.array(1)}))
+    assert data == checkpoint.serialize(
+        Checkpoint({**arrays, "b": centers, "global_step": np.array(1)})
+    )
+    assert len(data) < 2.5 * centers.nbytes + 4000
+    back = checkpoint.deserialize(data, "file").variables
+    for name, array in arrays.items():
+        assert back[name].dtype == array.dtype and back[name].tobytes() == array.tobytes()
+    back["a"][0] = 7  # a model may change its arrays in place
+    np.testing.assert_array_equal(back["b"], centers)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_centers_are_stored_once_outside_of_the_multi_step_mode(tmp_path: Path, steps: int) -> None:
+    points = np.random.default_rng(0).normal(size=(400, 64)).astype(np.float32)
+    model = KMeansClustering(200, str(tmp_path), mini_batch_steps_per_iteration=steps)
+    model.train(lambda: points, steps=2)
+    size = os.path.getsize(tmp_path / "model.ckpt-2.safetensors")
+    stored = (size - 200 * 8) / (200 * 64 * 4)
+    assert stored == pytest.approx(1 if steps == 1 else 2, abs=0.1)
+    clusters, updated = model.get_variable_value(["clusters", "clusters_updated"])
+    assert np.array_equal(clusters, updated) == (steps == 1)
 
 
 def test_equal_bytes_in_every_process() -> None:
@@ -292,7 +386,7 @@ def test_damage_is_noticed_without_the_list(tmp_path: Path) -> None:
     content = bytearray(newest.read_bytes())
     content[-1] ^= 1
     newest.write_bytes(content)
-    with pytest.raises(DamagedCheckpointError, match="differs from the checksum that it carries"):
+    with pytest.raises(DamagedCheckpointError, match="differs from the checksums that it carries"):
         read_checkpoint(newest)
     assert latest_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-1.safetensors")
 
@@ -304,11 +398,11 @@ def test_a_file_that_a_training_deletes_meanwhile_is_no_damage(
     steps = iter([2, 3])
     read = checkpoint_folder._read
 
-    def after_the_next_save(path: str) -> Checkpoint:
+    def after_the_next_save(path: str, *rest: Any) -> Checkpoint:
         for step in steps:
             saver.save(state(step))
             break
-        return read(path)
+        return read(path, *rest)
 
     monkeypatch.setattr(checkpoint_folder, "_read", after_the_next_save)
     found = load_latest(str(tmp_path))
@@ -332,11 +426,11 @@ def test_foreign_safetensors_file(tmp_path: Path) -> None:
 
 
 def test_newer_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 2)
+    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 3)
     data = checkpoint.serialize(state(1))
     monkeypatch.undo()
     # It is whole: who took it for damage would go on from an older one and write over it.
-    with pytest.raises(NewerCheckpointError, match=r"format version 2.*reads formats up to 1"):
+    with pytest.raises(NewerCheckpointError, match=r"format version 3.*reads formats up to 2"):
         checkpoint.deserialize(data, "file")
 
 

@@ -324,6 +324,17 @@ def test_global_step_waiter_hook(estimator: Estimator, monkeypatch: pytest.Monke
     assert recorder.results == [41, 42]
 
 
+def test_global_step_waiter_hook_does_not_wait_for_nothing(
+    estimator: Estimator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Those of a parallel test run are threads that could count.
+    monkeypatch.setattr(threading, "enumerate", lambda: [threading.current_thread()])
+    hook = GlobalStepWaiterHook(5)
+    with pytest.raises(RuntimeError, match=r"Hook\(5\) would wait for ever: the global step is 0"):
+        estimator.train(lambda: batches(2), hooks=[hook])
+    estimator.train(batches, steps=5).train(batches, hooks=[hook], steps=1)  # it is reached
+
+
 def test_summary_saver_hook(estimator: Estimator, tmp_path: Path) -> None:
     folder = str(tmp_path / "own")
     with EventWriter(str(tmp_path / "writer")) as writer:

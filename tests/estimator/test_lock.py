@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import multiprocessing
 import os
 import shutil
@@ -26,7 +28,9 @@ from centroids import (
     SessionRunHook,
     StepCounterHook,
     SummarySaverHook,
+    files,
 )
+from centroids.checkpoints import lock
 from centroids.estimator import Estimator, load_latest
 from tests.estimator.online_mean import batches, model_fn
 
@@ -261,12 +265,12 @@ def _hard_link(lock: Path, other: Path) -> None:
     ("make", "kind"),
     [
         (_link, "a link"),
-        (_hard_link, "no lock of a training"),
+        (_hard_link, "not a lock of a training"),
         (lambda lock, other: lock.symlink_to(other.with_name("missing")), "a link"),
         (lambda lock, other: lock.symlink_to(lock), "a link"),
         (lambda lock, other: lock.symlink_to("/dev/zero"), "a link"),
-        (lambda lock, other: os.mkfifo(lock), "no regular file"),
-        (lambda lock, other: lock.mkdir(), "no regular file"),
+        (lambda lock, other: os.mkfifo(lock), "not a regular file"),
+        (lambda lock, other: lock.mkdir(), "not a regular file"),
     ],
     ids=["link", "hard link", "dangling", "loop", "device", "pipe", "folder"],
 )
@@ -371,3 +375,25 @@ def test_relative_folders_of_hooks_stay_where_they_were(
     assert load_latest(str(tmp_path / "saved")) is not None
     for folder in ("events", "rates", "traces"):
         assert list((tmp_path / folder).iterdir())
+
+
+def test_a_system_without_locks_or_syncs_of_folders_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As Windows: it has no flock, and a folder cannot be opened there."""
+    real = os.open
+
+    def open_no_folder(path: str, flags: int, *more: Any, **others: Any) -> int:
+        if os.path.isdir(path):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path, flags, *more, **others)
+
+    monkeypatch.setattr(lock, "fcntl", None)
+    monkeypatch.setattr(files, "fcntl", None)
+    monkeypatch.setattr(files, "_refused_devices", set())
+    monkeypatch.setattr(os, "open", open_no_folder)
+    Estimator(model_fn, tmp_path).train(batches)
+    told = [entry.getMessage() for entry in caplog.records if entry.levelno >= logging.WARNING]
+    assert len(told) == 2
+    assert "cannot be locked (the system has no flock): train one model at a time" in told[0]
+    assert "cannot sync folders (Permission denied): after a power failure" in told[1]

@@ -34,7 +34,7 @@ def test_old_folders_are_read_and_trained_on(
     check(model, told["cut"])
     # The position of the input is an old one too: it goes on in the middle of an epoch.
     model.train(input_of(tmp_path), max_steps=END_AT)
-    if folder.name == "several_mini_batches":
+    if folder.parts[-2:] == ("format_1", "several_mini_batches"):
         # Counts of a finished iteration were 0 at once then; now they stay until the next batch.
         assert told["end"].pop("cluster_counts") == [0, 0, 0]
         counts = model.get_variable_value("cluster_counts")

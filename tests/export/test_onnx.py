@@ -360,6 +360,6 @@ def test_only_a_trained_model_of_the_same_kind_is_exported(tmp_path: Path) -> No
         KMeansClustering(4, folder, distance_metric="cosine").export_onnx(file)
     with pytest.raises(ValueError, match="num_clusters is 5, but the trained model has 4"):
         KMeansClustering(5, folder).export_onnx(file)
-    with pytest.raises(ValueError, match=r"absent\.safetensors is no file"):
+    with pytest.raises(ValueError, match=r"absent\.safetensors is not a file"):
         KMeansClustering(4, folder).export_onnx(file, tmp_path / "absent")
     assert not file.exists()

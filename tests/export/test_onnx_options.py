@@ -48,6 +48,36 @@ def test_groups_a_million_times_farther_apart_keep_their_labels(
         np.testing.assert_array_equal(found, own[differences.sum(axis=2).argmin(axis=1)])
 
 
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("float32", [False, True])
+def test_groups_far_apart_have_no_wrong_label(tmp_path: Path, metric: str, float32: bool) -> None:
+    """Products lose every digit there: two candidates are not enough."""
+    points = sample((1000, 6), np.float64)
+    points[::2] += 1e4 if float32 else 1e8
+    points[1::2] -= 1e4 if float32 else 1e8
+    points = points.astype(np.float32) if float32 else points
+    path = write_onnx(tmp_path / "m.onnx", points[:30], metric, 1, float32=float32)
+    index, distances = answer(path, points)
+    cosine = metric == METRICS[1]
+    if not cosine:
+        differences = points.astype(np.float64)[:, np.newaxis] - points[:30].astype(np.float64)
+        squares = (differences**2).sum(axis=2)
+        np.testing.assert_array_equal(index, squares.argmin(axis=1))
+        np.testing.assert_allclose(distances, squares, rtol=1e-5)
+    expected = kernels.assign(points, points[:30], cosine=cosine).cluster_index
+    np.testing.assert_array_equal(index, expected)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_three_directions_that_round_to_one_are_compared(tmp_path: Path, dtype: Any) -> None:
+    base = sample((20, 3), dtype)
+    centers = np.concatenate([base, base * dtype(1.5), base * dtype(3), base * dtype(7)])
+    points = sample((1000, 3), dtype, seed=1)
+    index, _ = answer(write_onnx(tmp_path / "m.onnx", centers, METRICS[1], 1), points)
+    expected = kernels.assign(points, centers, cosine=True).cluster_index
+    assert (index != expected).mean() < (0.001 if dtype == np.float32 else 0.2)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("dtype", TYPES)
@@ -121,8 +151,8 @@ def test_operators_that_not_every_runtime_has_are_avoided(
         tmp_path / "m.onnx", sample((5, 3), np.float64), metric, 1, index_only=True, float32=float32
     )
     proto = onnx.load(path)
-    (product,) = [node for node in proto.graph.node if node.op_type == "Gemm"]
-    assert len(product.input) == 2  # tract refuses one to add
+    products = [node for node in proto.graph.node if node.op_type == "Gemm"]
+    assert {len(product.input) for product in products} == {2}  # tract refuses one to add
     assert outputs_of(path) == ["cluster_index"]
     kinds = {value.type.tensor_type.elem_type for value in proto.graph.input}
     assert kinds == {onnx.TensorProto.FLOAT if float32 else onnx.TensorProto.DOUBLE}

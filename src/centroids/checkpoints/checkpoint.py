@@ -1,11 +1,18 @@
-"""A checkpoint and its file: a safetensors file that carries its own checksum.
+"""A checkpoint and its file: a safetensors file that carries its own checksums.
 
-The checksum is the SHA-256 of the file with zeros in place of the checksum. It stands in the
-metadata, so that any safetensors reader can still open the file.
+They stand in the metadata, so that any safetensors reader can still open the file. A file is whole
+if one of the two is right: its bytes are those that were written, or else its content is, as where
+another program has written the header in its own way.
 
 What no later format may change, so that each version knows the files of all others: the first entry
-of the metadata, which comes first in the file, is `centroids`, the text of an object in JSON. The
-first entry of the object is `sha256`, the checksum as above, and another one is `format_version`.
+of the metadata, which comes first in the file, is `centroids`, the text of an object in JSON. Among
+the entries of the object are
+
+    sha256           the first one: the SHA-256 of the file with zeros in place of this checksum
+    content_sha256   from format 2 on: that of the content, as `_digest_of_content` says
+    format_version   a number
+
+Format 2 holds an array that equals another one once: `same_as` has its name, and that of the other.
 """
 
 from __future__ import annotations
@@ -22,10 +29,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.checkpoints.names import DamagedCheckpointError, NewerCheckpointError
-from centroids.checkpoints.safetensors_file import parts_of
+from centroids.checkpoints.safetensors_file import Buffer, head_of, layout_of
 from centroids.kernels.float_mode import in_usual_float_mode
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _METADATA_KEY = "centroids"
 # The reader of Hugging Face refuses files that do not say it.
 _FORMAT = {"format": "pt"}
@@ -34,6 +41,7 @@ _SEAL = re.compile(rb'\{"__metadata__":\{"centroids":"\{\\"sha256\\": \\"([0-9a-
 # Of an input that cannot tell where it stands: somewhere between its beginning and its end.
 UNKNOWN_POSITION = {"unknown": True}
 _UNSEALED = "0" * 64
+_CHECKSUMS = ("sha256", "content_sha256")
 # Longer headers are refused by readers of safetensors.
 _MAX_HEADER_BYTES = 100_000_000
 
@@ -55,6 +63,7 @@ class Checkpoint:
         column_names: The names of the columns that it was trained on, in the order of the matrix;
             None if they had none.
         path: The file it was read from, or None.
+        stamp: Tells whether that file has been replaced or changed since, or None.
     """
 
     variables: Mapping[str, NDArray[Any]]
@@ -65,11 +74,28 @@ class Checkpoint:
     random_state: Mapping[str, Any] | None = None
     column_names: tuple[str, ...] | None = None
     path: str | None = None
+    stamp: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
 
     @property
     def global_step(self) -> int:
         """The number of steps that led to the variables."""
         return int(self.variables["global_step"])
+
+
+def restore_random_state(random: np.random.Generator, checkpoint: Checkpoint) -> None:
+    """Gives a generator the state that a checkpoint holds, if it holds one.
+
+    Raises:
+        DamagedCheckpointError: If it is not a state of such a generator.
+    """
+    if checkpoint.random_state is None:
+        return
+    try:
+        random.bit_generator.state = dict(checkpoint.random_state)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise DamagedCheckpointError(
+            f"{checkpoint.path} does not hold a state of a random generator: {error!r}"
+        ) from error
 
 
 def json_part(value: Any) -> Any:
@@ -100,6 +126,12 @@ def serialize(checkpoint: Checkpoint) -> bytes:
     for name, value in checkpoint.variables.items():
         array = np.asarray(value, order="C")
         arrays[name] = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    try:
+        same_as = _take_repeated(arrays)
+        header, values = layout_of(arrays)
+    except TypeError as error:
+        types = ", ".join(f"{name}: {array.dtype}" for name, array in arrays.items())
+        raise TypeError(f"a variable cannot be saved ({types}): {error}") from error
     metadata = {
         "format_version": FORMAT_VERSION,
         "global_step": checkpoint.global_step,
@@ -108,23 +140,58 @@ def serialize(checkpoint: Checkpoint) -> bytes:
         "input_position": checkpoint.input_position,
         "finished": checkpoint.finished,
         "random_state": checkpoint.random_state,
+        "same_as": same_as,
     }
     if checkpoint.column_names is not None:
         metadata["column_names"] = list(checkpoint.column_names)
-    text = json.dumps(metadata, sort_keys=True)
-    text = f'{{"sha256": "{_UNSEALED}", {text[1:]}'
-    try:
-        parts = parts_of(arrays, {_METADATA_KEY: text, **_FORMAT})
-    except TypeError as error:
-        types = ", ".join(f"{name}: {array.dtype}" for name, array in arrays.items())
-        raise TypeError(f"a variable cannot be saved ({types}): {error}") from error
+    metadata = json.loads(json.dumps(metadata))  # as it will be read: names are texts
+    metadata["content_sha256"] = _digest_of_content(metadata, header, values)
+    text = f'{{"sha256": "{_UNSEALED}", {json.dumps(metadata, sort_keys=True)[1:]}'
+    parts = [*head_of(header, {_METADATA_KEY: text, **_FORMAT}), *values.values()]
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
     # Only the header is written anew: replacing in the whole would keep all threads from running.
-    length, header, *rest = parts
-    sealed = bytes(header).replace(_UNSEALED.encode(), digest.hexdigest().encode(), 1)
+    length, head, *rest = parts
+    sealed = bytes(head).replace(_UNSEALED.encode(), digest.hexdigest().encode(), 1)
     return b"".join([length, sealed, *rest])
+
+
+def _take_repeated(arrays: dict[str, NDArray[Any]]) -> dict[str, str]:
+    """Takes out arrays that are equal to others; returns the name of the other for each."""
+    same_as: dict[str, str] = {}
+    names = [name for name in sorted(arrays) if arrays[name].ndim > 0]
+    for index, name in enumerate(names):
+        for earlier in names[:index]:
+            if earlier in arrays and _are_equal(arrays[name], arrays[earlier]):
+                same_as[name] = earlier
+                del arrays[name]
+                break
+    return same_as
+
+
+def _are_equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether all bits are the same; -0.0 is not 0.0 here, and NaN is NaN."""
+    alike = (one.dtype, one.shape) == (other.dtype, other.shape)
+    return alike and np.array_equal(
+        one.reshape(-1).view(np.uint8), other.reshape(-1).view(np.uint8)
+    )
+
+
+def _digest_of_content(
+    metadata: Mapping[str, Any], header: Mapping[str, Any], values: Mapping[str, Buffer]
+) -> str:
+    """The SHA-256 of what a file holds, however it is written.
+
+    That is the text of a list in JSON: the metadata without the two checksums, and of each array in
+    the order of the names its name, type and shape. Then the bytes of the arrays in that order.
+    """
+    known = {key: value for key, value in metadata.items() if key not in _CHECKSUMS}
+    arrays = [[name, header[name]["dtype"], header[name]["shape"]] for name in sorted(values)]
+    digest = hashlib.sha256(json.dumps([known, arrays], sort_keys=True).encode())
+    for name in sorted(values):
+        digest.update(values[name])
+    return digest.hexdigest()
 
 
 def checksum(data: bytes) -> str:
@@ -184,7 +251,7 @@ def _read_header(file: BinaryIO, path: str) -> tuple[dict[str, Any], int]:
     try:
         header = json.loads(file.read(length))
         if not isinstance(header, dict):
-            raise ValueError("its header is no object")
+            raise ValueError("its header is not an object")
     except (ValueError, RecursionError) as error:
         raise DamagedCheckpointError(f"{path} is not a whole checkpoint: {error!r}") from error
     return header, length
@@ -195,20 +262,25 @@ def deserialize(data: bytes, path: str) -> Checkpoint:
     """Returns the checkpoint whose file holds `data`. The arrays are writable copies.
 
     Raises:
-        DamagedCheckpointError: If the bytes are no checkpoint, or were altered.
+        DamagedCheckpointError: If the bytes are not a checkpoint, or were altered.
         NewerCheckpointError: If they are whole, but of a format that this version does not know.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     try:
-        metadata = _metadata_of(data)
-        sealed = metadata.get("sha256") == checksum(data)
-        if sealed:
+        header, metadata = _parse(data)
+        whole = metadata.get("sha256") == checksum(data) or (
+            metadata.get("content_sha256") == _digest_of_file(data, header, metadata)
+        )
+        if whole:
             _check_version(metadata["format_version"], path)
         arrays = load(data)
+        variables = {name: np.array(arrays[name]) for name in arrays}
+        for name, other in metadata.get("same_as", {}).items():
+            variables[name] = np.array(arrays[other])
         checkpoint = Checkpoint(
-            variables={name: np.array(arrays[name]) for name in sorted(arrays)},
+            variables=dict(sorted(variables.items())),
             identity=metadata["identity"],
             params=metadata["params"],
             input_position=metadata["input_position"],
@@ -220,21 +292,38 @@ def deserialize(data: bytes, path: str) -> Checkpoint:
         _check_parts(checkpoint)
     except NewerCheckpointError:
         raise
-    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
+    except (
+        SafetensorError,
+        LookupError,
+        AttributeError,
+        ValueError,
+        TypeError,
+        RecursionError,
+    ) as error:
         raise DamagedCheckpointError(f"{path} is not a whole checkpoint: {error!r}") from error
-    if not sealed:
+    if not whole:
         raise DamagedCheckpointError(
-            f"{path} differs from the checksum that it carries: it is torn or was altered"
+            f"{path} differs from the checksums that it carries: it is torn or was altered"
         )
     return checkpoint
 
 
-def _metadata_of(data: bytes) -> dict[str, Any]:
+def _parse(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The entries of the arrays, and the metadata."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    metadata = json.loads(header["__metadata__"][_METADATA_KEY])
+    metadata = json.loads(header.pop("__metadata__")[_METADATA_KEY])
     if not isinstance(metadata, dict):
-        raise ValueError("its metadata is no object")
-    return metadata
+        raise ValueError("its metadata is not an object")
+    return header, metadata
+
+
+def _digest_of_file(data: bytes, header: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
+    begin = 8 + int.from_bytes(data[:8], "little")
+    values = memoryview(data)[begin:]
+    places = {name: entry["data_offsets"] for name, entry in header.items()}
+    return _digest_of_content(
+        metadata, header, {name: values[start:stop] for name, (start, stop) in places.items()}
+    )
 
 
 def _names_in(metadata: dict[str, Any]) -> tuple[str, ...] | None:

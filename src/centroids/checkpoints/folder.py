@@ -1,7 +1,7 @@
 """The checkpoints of a model folder: which there are, which is the newest whole one, which to keep.
 
 A folder holds `model.ckpt-<step>.safetensors` files and the list `checkpoint`, whose layout is in
-checkpoint_list.py. A checkpoint is written first, then old ones are deleted, then the list is
+listing.py. A checkpoint is written first, then old ones are deleted, then the list is
 written: so no file is forgotten when the process dies in between. Only what the list names is ever
 deleted. A list that TensorFlow wrote is kept as `checkpoint.tensorflow`, and one that is damaged as
 `checkpoint.damaged`, or with -2, -3 and so on where the name is taken.
@@ -16,6 +16,8 @@ import os
 import re
 import time
 from dataclasses import replace
+
+import numpy as np
 
 from centroids.checkpoints.checkpoint import (
     Checkpoint,
@@ -47,8 +49,8 @@ def check_basename(basename: object) -> str:
     """Returns the first part of the names of checkpoints, which the list has to hold.
 
     Raises:
-        ValueError: If it is empty, no string, or has quotes, slashes or characters that no line of
-            text shows.
+        ValueError: If it is empty, not a string, or has quotes, slashes or characters that no line
+            of text shows.
     """
     if not isinstance(basename, str) or not _can_be_listed(basename):
         raise ValueError(
@@ -62,11 +64,12 @@ def _can_be_listed(basename: str) -> bool:
     return bool(basename) and basename.isprintable() and not set(basename) & {'"', "/", os.sep}
 
 
-def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+def read_checkpoint(path: str | os.PathLike[str], known: Checkpoint | None = None) -> Checkpoint:
     """Reads one checkpoint.
 
     Args:
         path: The file, with or without the ending `.safetensors`.
+        known: One that was read before; see `load_latest`.
 
     Raises:
         ValueError: If there is no such file.
@@ -78,11 +81,11 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise ValueError("Could not find trained model: checkpoint_path is empty")
     file = text if text.endswith(SUFFIX) else text + SUFFIX
     if not os.path.isfile(file):
-        raise ValueError(f"Could not find trained model in checkpoint_path: {file} is no file")
-    return _read(file, follow_links=True)  # the caller has named it
+        raise ValueError(f"Could not find trained model in checkpoint_path: {file} is not a file")
+    return _read(file, known, follow_links=True)  # the caller has named it
 
 
-def load_latest(model_dir: str) -> Checkpoint | None:
+def load_latest(model_dir: str, known: Checkpoint | None = None) -> Checkpoint | None:
     """Reads the latest whole checkpoint of a folder.
 
     A file that is missing, torn or altered is passed over with a warning that names it. Another
@@ -90,6 +93,8 @@ def load_latest(model_dir: str) -> Checkpoint | None:
 
     Args:
         model_dir: The folder; it need not exist.
+        known: One that was read before. If it is the latest, and its file has not changed, it is
+            copied and not read again.
 
     Returns:
         The checkpoint, or None when the folder has none.
@@ -104,7 +109,7 @@ def load_latest(model_dir: str) -> Checkpoint | None:
         for entry in reversed(entries):
             path = os.path.join(model_dir, entry.name)
             try:
-                found = _read(path)
+                found = _read(path, known)
             except (OSError, DamagedCheckpointError) as error:
                 problems.append((path, error))
             else:
@@ -138,7 +143,7 @@ class Saver:
         keep_checkpoint_every_n_hours: One is kept for good every so often; None for none.
 
     Raises:
-        ValueError: If `basename` is no name that the list can hold.
+        ValueError: If the list cannot hold `basename`.
         IsADirectoryError: If a folder has the name of the list.
     """
 
@@ -237,9 +242,15 @@ def _warn(problems: list[tuple[str, Exception]]) -> None:
         logger.warning("Skipping the damaged checkpoint %s: %s", path, error)
 
 
-def _read(path: str, *, follow_links: bool = False) -> Checkpoint:
+def _read(path: str, known: Checkpoint | None = None, *, follow_links: bool = False) -> Checkpoint:
     with open_regular(path, follow_links=follow_links) as file:
-        return deserialize(read_bytes(file, path), path)
+        now = os.fstat(file.fileno())
+        stamp = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+        if known is not None and known.stamp == stamp:
+            # A model may change its arrays in place.
+            copies = {name: np.array(value) for name, value in known.variables.items()}
+            return replace(known, variables=copies, path=path)
+        return replace(deserialize(read_bytes(file, path), path), stamp=stamp)
 
 
 def read_entry(model_dir: str, entry: Entry) -> Checkpoint:
@@ -248,7 +259,7 @@ def read_entry(model_dir: str, entry: Entry) -> Checkpoint:
     Raises:
         DamagedCheckpointError: If it is torn or altered.
         NewerCheckpointError: If a newer version wrote it.
-        OSError: If it cannot be read, is gone, or is no regular file.
+        OSError: If it cannot be read, is gone, or is not a regular file.
     """
     return _read(os.path.join(model_dir, entry.name))
 

@@ -18,7 +18,7 @@ from typing import Self
 
 try:
     import fcntl
-except ImportError:  # Windows has other locks; there a folder is not guarded
+except ImportError:  # Windows has other locks; there a folder is not guarded, and the log says so
     fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,9 @@ class ModelDirLock:
         self._ends_of_writing: list[Callable[[], object]] = []
 
     def __enter__(self) -> Self:
-        if fcntl is not None:
+        if fcntl is None:
+            _warn_unlocked(self._model_dir, "the system has no flock")
+        else:
             self._wait_and_lock()
         return self
 
@@ -187,18 +189,15 @@ class ModelDirLock:
 
     def _lock_file(self, file: FileIO) -> None:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise _not_ours(self._path, "no regular file")
+            raise _not_ours(self._path, "not a regular file")
         content = os.pread(file.fileno(), 4096, 0)
         if content[:8] not in _BEGINNINGS:
-            raise _not_ours(self._path, "no lock of a training")
+            raise _not_ours(self._path, "not a lock of a training")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in _BUSY:
-                logger.warning(
-                    "%s cannot be locked (%s): train one model at a time", self._model_dir, error
-                )
-                return
+                return _warn_unlocked(self._model_dir, error)
             holder = content.decode(errors="replace").strip()
             raise _busy(self._model_dir, holder or "just started") from None
         file.truncate(0)
@@ -212,6 +211,10 @@ class ModelDirLock:
         )
 
 
+def _warn_unlocked(model_dir: str, reason: object) -> None:
+    logger.warning("%s cannot be locked (%s): train one model at a time", model_dir, reason)
+
+
 def _open(path: str, flags: int) -> int:
     """Opens a lock file, and creates it; whose name is a link is not followed to another file."""
     flags |= os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -219,7 +222,7 @@ def _open(path: str, flags: int) -> int:
         return os.open(path, flags, 0o666)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR):
-            kind = "a link" if os.path.islink(path) else "no regular file"
+            kind = "a link" if os.path.islink(path) else "not a regular file"
             raise _not_ours(path, kind) from None
         raise
 

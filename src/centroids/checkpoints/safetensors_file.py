@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,36 +18,50 @@ _TYPES = ("U64", "I64", "F64", "F32", "U32", "I32", "F16", "U16", "I16", "I8", "
 _KINDS = {"u": "U", "i": "I", "f": "F"}
 _ALIGNMENT = 8
 
+Buffer: TypeAlias = bytes | memoryview
 
-def parts_of(
-    arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]
-) -> list[bytes | memoryview]:
-    """Returns the bytes of a safetensors file in their parts: two of the header, then each array.
+
+def layout_of(arrays: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Any], dict[str, Buffer]]:
+    """Returns what the header says of each array, and the bytes of each, in the order of the file.
 
     Args:
         arrays: By name; numbers or bool, contiguous, little-endian.
-        metadata: Texts by name.
 
     Raises:
         TypeError: If an array has a type that the format does not know.
-        MemoryError: If there is no room for the header.
 
-    >>> b"".join(parts_of({"a": np.array([1.0])}, {"of": "us"}))[8:96].decode().rstrip()
-    '{"__metadata__":{"of":"us"},"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}'
+    >>> layout_of({"a": np.array([1.0])})[0]
+    {'a': {'dtype': 'F64', 'shape': [1], 'data_offsets': [0, 8]}}
     """
     types = {name: _type_of(name, array) for name, array in arrays.items()}
     names = sorted(arrays, key=lambda name: (_TYPES.index(types[name]), name))
-    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    header = {}
     start = 0
     for name in names:
         stop = start + arrays[name].nbytes
         shape = list(arrays[name].shape)
         header[name] = {"dtype": types[name], "shape": shape, "data_offsets": [start, stop]}
         start = stop
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    return header, {name: arrays[name].reshape(-1).view(np.uint8).data for name in names}
+
+
+def head_of(header: Mapping[str, Any], metadata: Mapping[str, str]) -> list[Buffer]:
+    """Returns the two parts of a file that come before the arrays.
+
+    Args:
+        header: That of `layout_of`.
+        metadata: Texts by name.
+
+    Raises:
+        MemoryError: If there is no room for it.
+
+    >>> b"".join(head_of({}, {"of": "us"}))[8:].decode().rstrip()
+    '{"__metadata__":{"of":"us"}}'
+    """
+    whole = {"__metadata__": dict(metadata), **header}
+    text = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
-    parts = [arrays[name].reshape(-1).view(np.uint8).data for name in names]
-    return [len(text).to_bytes(8, "little"), text, *parts]
+    return [len(text).to_bytes(8, "little"), text]
 
 
 def _type_of(name: str, array: NDArray[Any]) -> str:

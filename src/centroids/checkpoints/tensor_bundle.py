@@ -18,27 +18,11 @@ from centroids.checkpoints.string_table import DamagedTableError, read_table
 from centroids.protobuf import as_message as _message
 from centroids.protobuf import as_number as _number
 from centroids.protobuf import read_fields as _fields
+from centroids.tensorflow_types import numpy_type, type_name
 
 _READABLE_VERSION = 1
 # What TensorFlow 2 adds to the name of an object's variable in a checkpoint.
 _OBJECT_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
-# TensorFlow's DataType numbers.
-_DTYPES: dict[int, np.dtype[Any]] = {
-    1: np.dtype("<f4"),
-    2: np.dtype("<f8"),
-    3: np.dtype("<i4"),
-    4: np.dtype("u1"),
-    5: np.dtype("<i2"),
-    6: np.dtype("i1"),
-    9: np.dtype("<i8"),
-    10: np.dtype("?"),
-    17: np.dtype("<u2"),
-    19: np.dtype("<f2"),
-    22: np.dtype("<u4"),
-    23: np.dtype("<u8"),
-}
-_STRING = 7
-_OTHER_TYPES = {_STRING: "string", 8: "complex64", 14: "bfloat16", 18: "complex128", 20: "resource"}
 
 
 @dataclass(frozen=True)
@@ -116,15 +100,15 @@ def _read_entry(entry: bytes, prefix: str, num_shards: int) -> TensorFlowVariabl
     fields = dict(_fields(entry))
     number, shard = _number(fields.get(1, 0)), _number(fields.get(3, 0))
     return TensorFlowVariable(
-        dtype=_DTYPES.get(number),
+        dtype=numpy_type(number),
         shape=_read_shape(_message(fields.get(2, b""))),
-        type_name=_OTHER_TYPES.get(number, f"number {number} of TensorFlow"),
+        type_name=type_name(number),
         file=f"{prefix}.data-{shard:05d}-of-{num_shards:05d}",
         offset=_number(fields.get(4, 0)),
         size=_number(fields.get(5, 0)),
         checksum=_number(fields.get(6, 0)),
         sliced=7 in fields,
-        text=number == _STRING,
+        text=type_name(number) == "string",
     )
 
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from centroids.checkpoints.checkpoint import UNKNOWN_POSITION, Checkpoint
+from centroids.checkpoints.checkpoint import UNKNOWN_POSITION, Checkpoint, restore_random_state
 from centroids.checkpoints.folder import find_entries, read_entry
 from centroids.checkpoints.listing import Entry, read_list
 from centroids.checkpoints.names import STATE_FILE, NewerCheckpointError
@@ -18,7 +18,12 @@ from centroids.checkpoints.tensorflow import (
     list_tensorflow_checkpoints,
     open_tensorflow_checkpoint,
 )
-from centroids.crc32c import masked_crc32c
+from centroids.crc32c import (
+    RECORD_FOOTER_BYTES,
+    RECORD_HEADER_BYTES,
+    is_record,
+    record_length,
+)
 from centroids.files import open_regular
 
 _EVENTS = ".tfevents."
@@ -120,7 +125,7 @@ def _verify_checkpoint(
 ) -> Verdict:
     try:
         found = read_entry(model_dir, entry)
-        _check_random_state(found)
+        restore_random_state(np.random.default_rng(), found)
         _check_position(found)
         if check is not None:
             check(found)
@@ -134,14 +139,6 @@ def _verify_checkpoint(
     kept = ", kept for good" if entry.preserved else ""
     detail = f"step {found.global_step:,}, {len(found.variables)} variables, {_place(found)}{kept}"
     return Verdict(entry.name, Condition.WHOLE, detail, found.global_step)
-
-
-def _check_random_state(found: Checkpoint) -> None:
-    if found.random_state is not None:
-        try:
-            np.random.default_rng().bit_generator.state = dict(found.random_state)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"it holds no state of a random generator: {error!r}") from None
 
 
 def _check_position(found: Checkpoint) -> None:
@@ -223,7 +220,7 @@ def _verify_event_file(name: str, path: str) -> Verdict:
 
 
 def _check_record(file: BinaryIO, size: int) -> bool:
-    """Reads a record: its length (8 bytes), a checksum of these, the bytes, and theirs.
+    """Reads a record.
 
     Returns:
         False if the file ends within the record.
@@ -231,15 +228,14 @@ def _check_record(file: BinaryIO, size: int) -> bool:
     Raises:
         ValueError: If a checksum differs.
     """
-    head = file.read(12)
-    if len(head) < 12:
+    header = file.read(RECORD_HEADER_BYTES)
+    if len(header) < RECORD_HEADER_BYTES:
         return False
-    if masked_crc32c(head[:8]) != int.from_bytes(head[8:], "little"):
+    length = record_length(header)
+    if length is None:
         raise ValueError("the length of a record differs from its checksum")
-    length = int.from_bytes(head[:8], "little")
-    if file.tell() + length + 4 > size:
+    if file.tell() + length + RECORD_FOOTER_BYTES > size:
         return False
-    data = file.read(length)
-    if masked_crc32c(data) != int.from_bytes(file.read(4), "little"):
+    if not is_record(file.read(length), file.read(RECORD_FOOTER_BYTES)):
         raise ValueError("a record differs from its checksum")
     return True

@@ -33,6 +33,7 @@ from typing import Any, Self, TypeAlias
 
 from centroids.files import (
     holding,
+    put_in_place,
     read_regular,
     remove_leftovers,
     sync_folder,
@@ -264,11 +265,7 @@ class UnfinishedFile:
         """
         self._write(0, header)
         self._sync()
-        try:
-            os.replace(self.partial, self._output)
-        except OSError as error:
-            error.filename, error.filename2 = self._output, None
-            raise
+        put_in_place(self.partial, self._output)
         sync_folder(self._folder)
         # Who begins the same output at this instant may lose a journal, which is written again.
         with contextlib.suppress(FileNotFoundError):

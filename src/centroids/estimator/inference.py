@@ -14,10 +14,11 @@ from centroids.checkpoints.checkpoint import Checkpoint
 from centroids.estimator.hooks.event_files import EventWriter
 from centroids.estimator.hooks.protocol import SessionRunArgs, SessionRunHook, check_hooks
 from centroids.estimator.metrics import Mean
+from centroids.estimator.monitored_session import MonitoredSession
 from centroids.estimator.predictions import predictions_to_fetch, single_examples
 from centroids.estimator.run_config import RunConfig
-from centroids.estimator.session import Fetches, MonitoredSession
-from centroids.estimator.session_setup import BatchQueue, create_session
+from centroids.estimator.session import Fetches, Session
+from centroids.estimator.session_setup import BatchQueue
 from centroids.estimator.spec import EstimatorSpec
 from centroids.files import find_link
 
@@ -48,7 +49,7 @@ def evaluate_batches(
     args = SessionRunArgs([])
     with MonitoredSession(
         hooks + check_hooks(spec.evaluation_hooks),
-        lambda: create_session(spec, batches, config, restored, metrics=metrics),
+        lambda: Session.create(spec, batches, config, restored, metrics=metrics),
     ) as monitored:
         fetches = Fetches(monitored.session, args.fetches)
         while not monitored.should_stop():
@@ -110,7 +111,7 @@ def predict_batches(
     args = SessionRunArgs(predictions_to_fetch(spec, keys))
     with MonitoredSession(
         hooks + check_hooks(spec.prediction_hooks),
-        lambda: create_session(spec, batches, config, restored),
+        lambda: Session.create(spec, batches, config, restored),
     ) as monitored:
         fetches = Fetches(monitored.session, args.fetches)
         while not monitored.should_stop():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from numpy.typing import NDArray
 
@@ -41,6 +41,7 @@ class ModelFolder:
         elif config.model_dir is not None and not os.path.isabs(config.model_dir):
             config = config.replace(model_dir=absolute(config.model_dir))
         self._config = config
+        self._known: Checkpoint | None = None
         check_model_dir(self.model_dir)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -48,7 +49,13 @@ class ModelFolder:
         carried = read_to_carry(self.latest_checkpoint()) if self._owns_folder else None
         config = self._config.replace(model_dir=os.path.abspath(self.model_dir))
         trained = holds_checkpoint(self.model_dir)
-        return {**self.__dict__, "_config": config, "_carried": carried, "_was_trained": trained}
+        return {
+            **self.__dict__,
+            "_config": config,
+            "_known": None,
+            "_carried": carried,
+            "_was_trained": trained,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Takes up the model folder.
@@ -123,17 +130,36 @@ class ModelFolder:
         latest = self._load_checkpoint()
         return None if latest is None else latest.path
 
+    def hand_on(self, checkpoint: Checkpoint | None) -> Self:
+        """Lets the next call that reads a checkpoint use one that has been read just now.
+
+        It does so only if that is the one it would read, and its file has not changed since; so
+        calling this never changes a result. It holds for one call.
+
+        Args:
+            checkpoint: What `load_latest` or `read_checkpoint` returned.
+
+        Returns:
+            The estimator itself, for chaining.
+        """
+        self._known = checkpoint
+        return self
+
+    def _take_known(self) -> Checkpoint | None:
+        known, self._known = self._known, None
+        return known
+
     def _load_checkpoint(
         self, checkpoint_path: str | os.PathLike[str] | None = None
     ) -> Checkpoint | None:
         """The given checkpoint or the latest. A subclass may know more formats."""
         if checkpoint_path is not None:
-            return read_checkpoint(checkpoint_path)
+            return read_checkpoint(checkpoint_path, self._take_known())
         return self._load_folder(self.model_dir)
 
     def _load_folder(self, folder: str) -> Checkpoint | None:
         """The latest checkpoint of a folder, or None. A subclass may know more formats."""
-        return load_latest(folder)
+        return load_latest(folder, self._take_known())
 
     def _trained(self, checkpoint_path: str | os.PathLike[str] | None) -> Checkpoint:
         latest = self._load_checkpoint(checkpoint_path)

@@ -1,26 +1,19 @@
-"""The session: a store of variables, one step, fetches by name, and the calls of the hooks."""
+"""The session: a store of variables, one step, and fetches by name."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from centroids.bad_row import BadRowError
-from centroids.checkpoints.checkpoint import Checkpoint
+from centroids.checkpoints.checkpoint import Checkpoint, restore_random_state
 from centroids.checkpoints.lock import ModelDirLock
-from centroids.estimator.hooks.protocol import (
-    Coordinator,
-    SessionRunArgs,
-    SessionRunContext,
-    SessionRunHook,
-    SessionRunValues,
-)
 from centroids.estimator.metrics import Metric
 from centroids.estimator.run_config import RunConfig
+from centroids.estimator.session_setup import BatchQueue, check_order, check_restored
 from centroids.estimator.spec import (
     Batch,
     BatchFunction,
@@ -31,12 +24,6 @@ from centroids.estimator.spec import (
     random_generator,
 )
 from centroids.inputs.convert import num_rows
-from centroids.inputs.errors import OutOfRangeError, ReadingInterrupted
-
-if TYPE_CHECKING:
-    from centroids.estimator.session_setup import BatchQueue
-
-logger = logging.getLogger(__name__)
 
 
 class Session:
@@ -95,6 +82,50 @@ class Session:
         self._train_op = spec.train_op if spec.mode == ModeKeys.TRAIN else None
         self._with_labels = spec.mode != ModeKeys.PREDICT
         self._functions = _named_functions(spec)
+
+    @classmethod
+    def create(
+        cls,
+        spec: EstimatorSpec,
+        batches: BatchQueue,
+        config: RunConfig,
+        restored: Checkpoint | None,
+        params: Any = None,
+        metrics: Mapping[str, Metric] | None = None,
+        warm: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Session:
+        """Makes a session whose variables are restored, or initialised without a checkpoint.
+
+        Args:
+            spec: The model.
+            batches: The input. To initialise, the first of them are looked at and left in place.
+            config: The settings of the run.
+            restored: The checkpoint to go on from, or None.
+            params: Saved in checkpoints as far as JSON goes.
+            metrics: Metrics to update with each batch (evaluation), by name.
+            warm: Variables to begin with when there is no checkpoint, of a warm start; the input
+                then has a batch.
+
+        Raises:
+            ValueError: If the checkpoint is of another model, or the input ends before the model
+                is initialised.
+        """
+        random = random_generator(spec.random_seed)
+        if restored is None:
+            variables = _initial_variables(spec, batches, random, dict(warm or {}))
+            return cls(spec, variables, batches, config, metrics, params, random=random)
+        # A model cannot know its shapes from an empty input, and no step will use them.
+        first = batches.peek()
+        check_restored(spec, restored, with_variables=first is not None)
+        if first is not None:
+            check_order(restored.column_names, first.names)
+        restore_random_state(random, restored)
+        variables = dict(restored.variables)
+        position, names = restored.input_position, restored.column_names
+        session = cls(spec, variables, batches, config, metrics, params, position, random, names)
+        # Until the first step nothing changes: what an accident leaves must not say otherwise.
+        session.finished = restored.finished
+        return session
 
     @property
     def global_step(self) -> int:
@@ -253,124 +284,26 @@ class Fetches:
         raise ValueError(f"fetches must be names, or lists or dicts of names, not {names!r}")
 
 
-class MonitoredSession:
-    """A session with its hooks, as a context manager around the loop of a call.
-
-    The order of calls, and what ends the loop, is described in session_run_hook.py. The context
-    ends without an exception at the end of the input.
-
-    Args:
-        hooks: The hooks, in the order of their calls.
-        create_session: Makes the session, between `begin` and `after_create_session`.
-    """
-
-    def __init__(
-        self, hooks: Sequence[SessionRunHook], create_session: Callable[[], Session]
-    ) -> None:
-        self._hooks = hooks
-        self._create_session = create_session
-        self._coordinator = Coordinator()
-        self._stop = False
-        # Methods that a hook does not override are not called at all.
-        self._before = [(i, h.before_run) for i, h in enumerate(hooks) if _has(h, "before_run")]
-        self._after = [(i, h.after_run) for i, h in enumerate(hooks) if _has(h, "after_run")]
-        self._known: dict[int, tuple[SessionRunArgs, Fetches]] = {}
-
-    def __enter__(self) -> MonitoredSession:
-        try:
-            for hook in self._hooks:
-                hook.begin()
-            self.session = self._create_session()
-            for hook in self._hooks:
-                hook.after_create_session(self.session, self._coordinator)
-        except BaseException as error:
-            error.add_note("raised before the first step of this call")
-            self._coordinator.close()
-            raise
-        return self
-
-    def should_stop(self) -> bool:
-        """Says whether a hook has asked to end the loop."""
-        return self._stop or self._coordinator.should_stop()
-
-    def run(self, args: SessionRunArgs, fetches: Fetches) -> Any:
-        """Runs one step with all hooks.
-
-        Args:
-            args: What the caller fetches, for the hooks to see.
-            fetches: The same, resolved.
-
-        Returns:
-            The fetched values.
-
-        Raises:
-            StopIteration: At the end of the input, before `after_run`.
-        """
-        context = SessionRunContext(args, self.session)
-        plans = [fetches]
-        wanted: dict[int, Fetches] = {}
-        for position, before_run in self._before:
-            asked = before_run(context)
-            if asked is not None:
-                wanted[position] = plan = self._resolve(position, asked)
-                plans.append(plan)
-        self.session.step(plans)
-        results = fetches.read()
-        for position, after_run in self._after:
-            read = wanted.get(position)
-            after_run(context, _NOTHING if read is None else SessionRunValues(read.read()))
-        if context.stop_requested:
-            self._stop = True
-        return results
-
-    def _resolve(self, position: int, asked: SessionRunArgs) -> Fetches:
-        known = self._known.get(position)
-        # Most hooks return one object all the time; it is kept alive here, so `is` is safe.
-        if known is not None and known[0] is asked:
-            return known[1]
-        hook = self._hooks[position]
-        if not isinstance(asked, SessionRunArgs):
-            raise TypeError(
-                f"before_run of {hook!r} must return SessionRunArgs or None, not {asked!r}"
-            )
-        if asked.feed_dict is not None:
-            raise ValueError(
-                f"before_run of {hook!r} returned a feed_dict, which must be None: there is no "
-                "graph to feed"
-            )
-        plan = Fetches(self.session, asked.fetches)
-        self._known[position] = (asked, plan)
-        return plan
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        ended = kind is None or issubclass(kind, _ENDS)
-        try:
-            if ended:
-                for hook in self._hooks:
-                    self.session.check_model_dir()  # it writes there; those before may have lost it
-                    hook.end(self.session)
-                self.session.check_model_dir()
-            elif error is not None:
-                error.add_note(self.session.describe_moment())
-        except BaseException as raised:
-            raised.add_note(self.session.describe_moment())
-            raise
-        finally:
-            self._coordinator.close()
-        return ended
-
-
-_ENDS = (OutOfRangeError, StopIteration, ReadingInterrupted)
-_NOTHING = SessionRunValues(None)
-
-
-def _has(hook: SessionRunHook, method: str) -> bool:
-    return getattr(getattr(hook, method), "__func__", None) is not getattr(SessionRunHook, method)
+def _initial_variables(
+    spec: EstimatorSpec,
+    batches: BatchQueue,
+    random: np.random.Generator,
+    warm: Mapping[str, NDArray[Any]],
+) -> Variables:
+    variables = {name: np.array(value) for name, value in spec.variables.items()}
+    variables["global_step"] = np.array(0, np.int64)
+    ahead = batches.look_ahead(variables, random)
+    try:
+        if warm and spec.initialize_warm is not None:
+            spec.initialize_warm(next(ahead), warm)
+            return variables
+        everything_is_known = bool(warm) and set(spec.variables) <= set(warm)
+        if spec.initialize is not None and not everything_is_known:
+            spec.initialize(ahead)
+    except BadRowError as error:
+        raise batches.locate(error) from None
+    variables.update(warm)
+    return variables
 
 
 def _copy(variables: Variables, copies: Variables) -> None:

@@ -1,4 +1,4 @@
-"""What happens before the first step: looking ahead in the input, restoring, initialising."""
+"""What happens before the first step: looking ahead in the input, and checking a checkpoint."""
 
 from __future__ import annotations
 
@@ -12,12 +12,8 @@ from numpy.typing import NDArray
 
 from centroids.bad_row import BadRowError
 from centroids.checkpoints.checkpoint import UNKNOWN_POSITION, Checkpoint
-from centroids.checkpoints.names import DamagedCheckpointError
 from centroids.estimator.endless import RepeatWatch
-from centroids.estimator.metrics import Metric
-from centroids.estimator.run_config import RunConfig
-from centroids.estimator.session import Session
-from centroids.estimator.spec import Batch, EstimatorSpec, Variables, random_generator
+from centroids.estimator.spec import Batch, EstimatorSpec, Variables
 
 if TYPE_CHECKING:
     from centroids.inputs.source import Position
@@ -107,87 +103,6 @@ def position_to_resume(restored: Checkpoint | None, restart_input: bool) -> Posi
     return dict(restored.input_position)
 
 
-def create_session(
-    spec: EstimatorSpec,
-    batches: BatchQueue,
-    config: RunConfig,
-    restored: Checkpoint | None,
-    params: Any = None,
-    metrics: Mapping[str, Metric] | None = None,
-    warm: Mapping[str, NDArray[Any]] | None = None,
-) -> Session:
-    """Makes a session whose variables are restored, or initialised when there is no checkpoint.
-
-    Args:
-        spec: The model.
-        batches: The input. To initialise, the first of them are looked at and left in place.
-        config: The settings of the run.
-        restored: The checkpoint to go on from, or None.
-        params: Saved in checkpoints as far as JSON goes.
-        metrics: Metrics to update with each batch (evaluation), by name.
-        warm: Variables to begin with when there is no checkpoint, of a warm start; the input then
-            has a batch.
-
-    Raises:
-        ValueError: If the checkpoint is of another model, or the input ends before the model is
-            initialised.
-    """
-    random = random_generator(spec.random_seed)
-    if restored is not None:
-        # A model cannot know its shapes from an empty input, and no step will use them.
-        first = batches.peek()
-        check_restored(spec, restored, with_variables=first is not None)
-        if first is not None:
-            _check_order(restored.column_names, first.names)
-        variables = dict(restored.variables)
-        if restored.random_state is not None:
-            try:
-                random.bit_generator.state = dict(restored.random_state)
-            except (KeyError, TypeError, ValueError, OverflowError) as error:
-                raise DamagedCheckpointError(
-                    f"{restored.path} holds no state of a random generator: {error!r}"
-                ) from error
-        position = restored.input_position
-        session = Session(
-            spec,
-            variables,
-            batches,
-            config,
-            metrics,
-            params,
-            position,
-            random,
-            restored.column_names,
-        )
-        # Until the first step nothing has changed: an accident now must not leave another place.
-        session.finished = restored.finished
-        return session
-    variables = {name: np.array(value) for name, value in spec.variables.items()}
-    variables["global_step"] = np.array(0, np.int64)
-    try:
-        _initialize(spec, batches, variables, random, dict(warm or {}))
-    except BadRowError as error:
-        raise batches.locate(error) from None
-    return Session(spec, variables, batches, config, metrics, params, random=random)
-
-
-def _initialize(
-    spec: EstimatorSpec,
-    batches: BatchQueue,
-    variables: Variables,
-    random: np.random.Generator,
-    warm: Mapping[str, NDArray[Any]],
-) -> None:
-    ahead = batches.look_ahead(variables, random)
-    if warm and spec.initialize_warm is not None:
-        spec.initialize_warm(next(ahead), warm)
-        return
-    everything_is_known = bool(warm) and set(spec.variables) <= set(warm)
-    if spec.initialize is not None and not everything_is_known:
-        spec.initialize(ahead)
-    variables.update(warm)
-
-
 def check_restored(spec: EstimatorSpec, restored: Checkpoint, with_variables: bool) -> None:
     """Checks that a checkpoint belongs to a model.
 
@@ -226,7 +141,7 @@ def check_restored(spec: EstimatorSpec, restored: Checkpoint, with_variables: bo
             )
 
 
-def _check_order(trained: tuple[str, ...] | None, given: tuple[str, ...] | None) -> None:
+def check_order(trained: tuple[str, ...] | None, given: tuple[str, ...] | None) -> None:
     """Raises a ValueError if an input has the columns of the model in another order."""
     if trained is None or given is None or trained == given or sorted(trained) != sorted(given):
         return

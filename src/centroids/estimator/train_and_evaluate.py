@@ -150,14 +150,15 @@ def train_and_evaluate(
     told = False
     while True:
         turn = _train_for_a_turn(estimator, train_spec, eval_spec.throttle_secs)
-        checkpoint = estimator.latest_checkpoint()
+        latest = estimator._load_checkpoint()
+        checkpoint = None if latest is None else latest.path
         if checkpoint is None or checkpoint == evaluated:
             raise RuntimeError(
                 "There was no new checkpoint after the training: train_spec.input_fn gives no "
                 "batch, or the RunConfig saves no checkpoints"
             )
         evaluated = checkpoint
-        values = estimator.evaluate(
+        values = estimator.hand_on(latest).evaluate(
             eval_spec.input_fn,
             steps=eval_spec.steps,
             hooks=_list(eval_spec.hooks),

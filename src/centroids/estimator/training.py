@@ -17,9 +17,10 @@ from centroids.estimator.hooks.defaults import may_stop, takes_part_in_steps, tr
 from centroids.estimator.hooks.protocol import SessionRunArgs, SessionRunHook
 from centroids.estimator.hooks.saving import CheckpointSaverListener
 from centroids.estimator.model_function import ModelFunction
+from centroids.estimator.monitored_session import MonitoredSession
 from centroids.estimator.run_config import RunConfig
-from centroids.estimator.session import Fetches, MonitoredSession, Session
-from centroids.estimator.session_setup import BatchQueue, create_session
+from centroids.estimator.session import Fetches, Session
+from centroids.estimator.session_setup import BatchQueue
 from centroids.estimator.spec import EstimatorSpec, ModeKeys, Variables
 from centroids.estimator.stop_signals import StopSignals
 from centroids.estimator.warm_start import WarmStartSettings, warm_variables
@@ -158,6 +159,6 @@ class Training:
         self, spec: EstimatorSpec, batches: BatchQueue, warm: Variables | None
     ) -> Session:
         params = self.model_fn.params
-        session = create_session(spec, batches, self.config, self.restored, params, warm=warm)
+        session = Session.create(spec, batches, self.config, self.restored, params, warm=warm)
         session.lock = self.lock
         return session

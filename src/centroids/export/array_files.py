@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.export.columns import Columns, check_columns
-from centroids.export.destination import as_float32, check_destination, write_whole
+from centroids.export.destination import as_float32, check_destination
 from centroids.export.shift import shift_of
+from centroids.files import replace_file
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.functions import prepare_centers
 
@@ -63,7 +64,7 @@ def write_npz(
         arrays["columns"] = np.array(check_columns(columns, centers.shape[1]))
     archive = io.BytesIO()
     np.savez(archive, **arrays)  # type: ignore[arg-type]  # its own allow_pickle
-    write_whole(file, archive.getvalue())
+    replace_file(file, archive.getvalue())
     return file
 
 
@@ -84,7 +85,7 @@ def write_npy(path: str | os.PathLike[str], centers: NDArray[Any]) -> str:
     file = check_destination(path)
     data = io.BytesIO()
     np.save(data, centers, allow_pickle=False)
-    write_whole(file, data.getvalue())
+    replace_file(file, data.getvalue())
     return file
 
 
@@ -122,7 +123,7 @@ def write_faiss(path: str | os.PathLike[str], centers: NDArray[Any], distance_me
         index = _search_for_directions(faiss, centers)
     else:
         index = _search_for_nearest(faiss, centers)
-    write_whole(file, faiss.serialize_index(index).tobytes())
+    replace_file(file, faiss.serialize_index(index).tobytes())
     return file
 
 

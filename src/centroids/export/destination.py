@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.files import replace_file
-
 
 def check_destination(path: str | os.PathLike[str]) -> str:
     """Returns the path of a file that is to be written. If it exists, it will be replaced.
@@ -49,15 +47,3 @@ def as_float32(centers: NDArray[Any], what: str) -> NDArray[np.float32]:
             f"{what}, but the centers reach {np.abs(centers).max():.3g}; export them as npz instead"
         )
     return converted
-
-
-def write_whole(path: str, data: bytes) -> None:
-    """Writes a file, whole or not at all, and removes what killed writes of it have left.
-
-    Raises:
-        OSError: If it cannot be written; it names `path`, not the temporary file.
-    """
-    try:
-        replace_file(path, data)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), path) from error

@@ -17,29 +17,13 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 
 from centroids.export.graph import Function, Node, Shape, Tensor
+from centroids.tensorflow_types import type_number
 
 # The GraphDef version of TensorFlow 1.15: what later versions changed does not concern us.
 GRAPH_DEF_VERSION = 134
 # A proto holds less than 2 GiB; all but the constants is far below a MiB.
 MAX_CONSTANT_BYTES = 2**31 - 2**20
 _LARGE = 1024  # bytes
-
-_STRING = 7
-_TYPE_CODES = {
-    "float32": 1,
-    "float64": 2,
-    "int32": 3,
-    "uint8": 4,
-    "int16": 5,
-    "int8": 6,
-    "int64": 9,
-    "bool": 10,
-    "bfloat16": 14,
-    "uint16": 17,
-    "float16": 19,
-    "uint32": 22,
-    "uint64": 23,
-}
 
 
 class GraphWriter:
@@ -110,7 +94,7 @@ class GraphWriter:
             case bytes():
                 return AttrValue(s=value)
             case np.dtype():
-                return AttrValue(type=type_code(value))
+                return AttrValue(type=type_number(value))
             case tuple():
                 return AttrValue(shape=shape_proto(value))
             case np.ndarray():
@@ -122,7 +106,7 @@ class GraphWriter:
         raise ValueError(f"an attribute of a node cannot be {value!r}")
 
     def _tensor(self, array: NDArray[Any]) -> TensorProto:
-        proto = TensorProto(dtype=type_code(array.dtype), tensor_shape=shape_proto(array.shape))
+        proto = TensorProto(dtype=type_number(array.dtype), tensor_shape=shape_proto(array.shape))
         if array.dtype.kind == "S":
             proto.string_val.extend(array.ravel().tolist())
             return proto
@@ -146,7 +130,7 @@ class GraphWriter:
         for argument in function.arguments:
             argument_name = _unique(argument.node.name or "argument", used)
             references[argument.node, 0] = argument_name
-            proto.signature.input_arg.add(name=argument_name, type=type_code(argument.dtype))
+            proto.signature.input_arg.add(name=argument_name, type=type_number(argument.dtype))
         arguments = {argument.node for argument in function.arguments}
         names: dict[Node, str] = {}
 
@@ -161,7 +145,7 @@ class GraphWriter:
                 inputs = (reference(entry) for entry in node.inputs)
                 self._write(proto.node_def.add(), node, names[node], inputs)
         for index, result in enumerate(function.results):
-            proto.signature.output_arg.add(name=f"result_{index}", type=type_code(result.dtype))
+            proto.signature.output_arg.add(name=f"result_{index}", type=type_number(result.dtype))
             proto.ret[f"result_{index}"] = reference(result)
         self.graph_def.library.function.append(proto)
         return name
@@ -201,23 +185,6 @@ def walk(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> Iterator[Nod
             waiting.extend((entry.node, False) for entry in reversed(node.inputs))
 
 
-def type_code(dtype: np.dtype[Any]) -> int:
-    """The number of an element type in TensorFlow's protos.
-
-    Raises:
-        ValueError: If TensorFlow has no such type.
-    """
-    if dtype.kind == "S":
-        return _STRING
-    try:
-        return _TYPE_CODES[dtype.name]
-    except KeyError:
-        raise ValueError(
-            f"a graph cannot hold the type {dtype}; it can hold strings and "
-            f"{', '.join(_TYPE_CODES)}"
-        ) from None
-
-
 def shape_proto(shape: Shape) -> TensorShapeProto:
     """A shape as a proto, where -1 stands for an unknown size."""
     proto = TensorShapeProto()
@@ -232,7 +199,7 @@ def _list_value(values: list[Any]) -> AttrValue.ListValue:
         if isinstance(value, tuple):
             proto.shape.append(shape_proto(value))
         else:
-            proto.type.append(type_code(value))
+            proto.type.append(type_number(value))
     return proto
 
 

@@ -32,7 +32,7 @@ from centroids.kernels.normalization import l2_normalize
 
 # A product below this multiple of its rounding bound is computed again: what remains has a relative
 # error of less than 1e-5.
-_SURE = 2.0**17
+SURE = 2.0**17
 # How many pairs of point and center are compared at a time, if there are not more points.
 _LEAST_PAIRS = 1024
 
@@ -65,6 +65,15 @@ def all_distances(points: Tensor, centers: NDArray[Any], *, cosine: bool) -> Ten
         [n, k], float64 for squared Euclidean ones, the type of the points for cosine ones. The
         lowest of a row, the first on ties, belongs to the center that the kernels choose.
     """
+    first, place = np.unique(centers + 0, axis=0, return_index=True, return_inverse=True)[1:]
+    if len(first) < len(centers):
+        # Equal distances would not always be equal: the order of sums may follow their place.
+        distances = _distances(points, centers[first], cosine)
+        return gather(distances, constant(place.ravel(), np.int64), 1)
+    return _distances(points, centers, cosine)
+
+
+def _distances(points: Tensor, centers: NDArray[Any], cosine: bool) -> Tensor:
     if not cosine:
         prepared, _ = prepare_centers(
             np.empty((0, *centers.shape[1:]), points.dtype), centers, False
@@ -114,7 +123,7 @@ def squared_distances(points: Tensor, centers: NDArray[Any], *, tie: float = 0.0
     nearest = compare("LessEqual", rough - error, limit)
     num_nearest = reduce("Sum", cast(nearest, np.int32), keep=True)
     tied = logical("LogicalAnd", nearest, compare("Greater", num_nearest, constant(1, np.int32)))
-    unsure = logical("LogicalOr", tied, compare("Less", rough, error * _SURE))
+    unsure = logical("LogicalOr", tied, compare("Less", rough, error * SURE))
     return _by_differences(rough, find_true(unsure), points, all_centers)
 
 

@@ -4,12 +4,11 @@ The graph gives the labels and distances of our kernels:
 
 - Points and centers are shifted by about the mean of the centers before anything is multiplied. The
   scores `|c|^2 - 2xc` then do not cancel, wherever the data sits.
-- The centers of the two lowest scores are compared again by their differences from the point. These
-  keep their digits where the scores lose theirs: between groups of points that are far apart, and
-  in float32. A point that equals a center is at distance 0.
+- Where a second center could be the nearest within what rounding allows, or is too near for
+  products, the point is answered by `centroids.export.nearest`: the expression that a SavedModel
+  has for all points, with differences in float64, and ties as the kernels have them.
 - Cosine distances are those of unit vectors of float64: `1 - xc`, or `|x - c|^2 / 2` where the two
   are near each other. They are compared as rounded to the type of the points.
-- Among centers that are equal the lowest index wins: only the first of them is searched.
 """
 
 from __future__ import annotations
@@ -22,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.export.columns import Columns, check_columns
-from centroids.export.destination import as_float32, check_destination, write_whole
-from centroids.export.onnx_graph import OnnxGraph, add_cosine, add_squared_euclidean
+from centroids.export.destination import as_float32, check_destination
+from centroids.export.onnx_graph import OnnxGraph
+from centroids.export.onnx_search import add_nearest
+from centroids.files import replace_file
 from centroids.kernels.float_mode import in_usual_float_mode
 
 _MOST_BYTES = (1 << 31) - (1 << 16)  # protobuf's limit, less room for the graph
@@ -87,11 +88,10 @@ def write_onnx(
         metadata["columns"] = json.dumps(check_columns(columns, dimensions), ensure_ascii=False)
     onnx = _import_onnx()
     graph = OnnxGraph(onnx, np.dtype(np.float32 if float32 else np.float64))
-    add = add_cosine if cosine else add_squared_euclidean
-    add(graph, centers, with_distances=not index_only)
+    add_nearest(graph, centers, cosine=cosine, with_distances=not index_only)
     model = graph.model(centers, metadata, with_distances=not index_only)
     onnx.checker.check_model(model, full_check=True)
-    write_whole(file, model.SerializeToString(deterministic=True))
+    replace_file(file, model.SerializeToString(deterministic=True))
     return file
 
 

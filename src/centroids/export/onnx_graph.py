@@ -1,21 +1,25 @@
-"""The graph of an ONNX file: from points to the nearest centers and the distances to all."""
+"""An ONNX graph, node by node."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.export.shift import shift_of
-from centroids.kernels.normalization import l2_normalize
+from centroids.export.graph import Shape
 
 # The oldest onnxruntime that it was tried with is 1.10 (December 2021). 1.6 reads this opset, but
 # has no Where for float64. Newer opsets have nothing that the graph needs.
 OPSET_VERSION = 13
 IR_VERSION = 7
-# How many of the lowest scores are compared again.
-_CANDIDATES = 2
+
+
+# A name, a type and a shape.
+Value = tuple[str, Any, Shape]
 
 
 class OnnxGraph:
@@ -31,6 +35,7 @@ class OnnxGraph:
         self._onnx = onnx
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
+        self._known: dict[Any, str] = {}
 
     def node(self, operator: str, *inputs: str, name: str, **attributes: Any) -> str:
         """Adds a node with one output, and returns its name."""
@@ -46,13 +51,41 @@ class OnnxGraph:
     def constant(self, name: str, value: Any, dtype: Any) -> str:
         """Adds a constant, and returns its name."""
         array = np.array(value, dtype, order="C")
+        self._known.setdefault(_content(array), name)
         self._constants.append(self._onnx.numpy_helper.from_array(array, name))
         return name
+
+    def shared_constant(self, name: str, value: NDArray[Any]) -> str:
+        """The name of a constant of this value: one that is there, or a new one."""
+        return self._known.get(_content(value)) or self.constant(name, value, value.dtype)
 
     def cast(self, value: str, dtype: Any, name: str) -> str:
         """Adds a conversion, and returns the name of its output."""
         to = self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         return self.node("Cast", value, name=name, to=to)
+
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[list[Any]]:
+        """Collects the nodes that are added meanwhile, for a part of the graph such as a loop."""
+        outside, self._nodes = self._nodes, []
+        try:
+            yield self._nodes
+        finally:
+            self._nodes = outside
+
+    def part(self, nodes: list[Any], inputs: list[Value], outputs: list[Value]) -> Any:
+        """A part of the graph, as a GraphProto, from its nodes and its values."""
+        helper = self._onnx.helper
+        infos = [
+            [
+                helper.make_tensor_value_info(
+                    name, helper.np_dtype_to_tensor_dtype(np.dtype(kind)), shape
+                )
+                for name, kind, shape in values
+            ]
+            for values in (inputs, outputs)
+        ]
+        return helper.make_graph(nodes, "part", *infos)
 
     def model(
         self, centers: NDArray[Any], metadata: dict[str, str], *, with_distances: bool
@@ -81,255 +114,5 @@ class OnnxGraph:
         return model
 
 
-def add_squared_euclidean(graph: OnnxGraph, centers: NDArray[Any], *, with_distances: bool) -> None:
-    """Adds what leads from `points` to the outputs, for the squared Euclidean distance."""
-    points = graph.cast("points", graph.work, "work_points")
-    search = _Search(graph, points, graph.work, centers)
-    search.find()
-    graph.node("Identity", search.nearest, name="cluster_index")
-    if with_distances:
-        graph.cast(search.distances(), centers.dtype, "all_distances")
-
-
-def add_cosine(graph: OnnxGraph, centers: NDArray[Any], *, with_distances: bool) -> None:
-    """Adds what leads from `points` to the outputs, for 1 - cos.
-
-    Unit vectors are of float64, whatever the type of the points and of the products: far from the
-    origin they are so near each other that no other type can tell them apart.
-    """
-    search = _CosineSearch(graph, _add_normalization(graph), l2_normalize(centers), centers.dtype)
-    search.find()
-    graph.node("Identity", search.nearest, name="cluster_index")
-    if with_distances:
-        graph.cast(search.distances(), centers.dtype, "all_distances")
-
-
-def _add_normalization(graph: OnnxGraph) -> str:
-    """Points divided by their norms, [n, d] float64, where zero rows stay zero."""
-
-    def number(name: str, value: float) -> str:
-        return graph.constant(name, value, np.float64)
-
-    points = graph.cast("points", np.float64, "wide_points")
-    # Squares of float64 can overflow or vanish. A power of two changes no other bit.
-    sizes = graph.node("Abs", points, name="sizes")
-    largest = graph.node("ReduceMax", sizes, name="largest", axes=[1], keepdims=1)
-    huge = graph.node("Greater", largest, number("huge", 2.0**400), name="is_huge")
-    tiny = graph.node("Less", largest, number("tiny", 2.0**-400), name="is_tiny")
-    one = number("one", 1.0)
-    up = graph.node("Where", tiny, number("up", 2.0**600), one, name="up_or_one")
-    factor = graph.node("Where", huge, number("down", 2.0**-600), up, name="factor")
-    scaled = graph.node("Mul", points, factor, name="scaled_points")
-    squares = graph.node("ReduceSumSquare", scaled, name="scaled_squares", axes=[1], keepdims=1)
-    zero_rows = graph.node("Equal", squares, number("zero", 0.0), name="zero_rows")
-    positive = graph.node("Where", zero_rows, one, squares, name="positive_squares")
-    norms = graph.node("Sqrt", positive, name="scaled_norms")
-    return graph.node("Div", scaled, norms, name="unit_points")
-
-
-class _Search:
-    """The search for the nearest of the centers by the squared Euclidean distance.
-
-    Args:
-        graph: Where nodes are added.
-        points: The name of [n, d].
-        dtype: Their type, in which they are shifted.
-        centers: [k, d].
-
-    Attributes:
-        nearest: The name of [n] int64, the index of the nearest center, the lowest on ties; after
-            find().
-    """
-
-    def __init__(
-        self, graph: OnnxGraph, points: str, dtype: np.dtype[Any], centers: NDArray[Any]
-    ) -> None:
-        self.nearest = ""
-        self._graph = graph
-        self._axis = graph.constant("axis_of_columns", [1], np.int64)
-        # Equal centers could take both places of those that are compared again.
-        rows, self._copies = _different_rows(centers)
-        self._values = centers[rows]
-        self._shift = shift_of(centers).astype(dtype)
-        # The file has the centers as they are; a runtime shifts them once, when it loads the file.
-        name = graph.constant("clusters", centers, centers.dtype)
-        if len(rows) < len(centers):
-            chosen = graph.constant("different_clusters", rows, np.int64)
-            name = graph.node("Gather", name, chosen, name="searched_clusters")
-        wide = graph.cast(name, dtype, "wide_clusters")
-        graph.constant("shift", self._shift, dtype)
-        self._centers = self._add_shift(wide, dtype, "shifted_centers")
-        self._points = self._add_shift(points, dtype, "shifted_points")
-        self._scores, self._column, self._distance = "", "", ""
-
-    def _add_shift(self, rows: str, dtype: np.dtype[Any], name: str) -> str:
-        """Subtracts the shift in the type of the rows; then they may lose digits."""
-        work = self._graph.work
-        if work == dtype:
-            return self._graph.node("Sub", rows, "shift", name=name)
-        shifted = self._graph.node("Sub", rows, "shift", name=f"wide_{name}")
-        return self._graph.cast(shifted, work, name)
-
-    def find(self) -> None:
-        """Adds the search."""
-        graph = self._graph
-        self._scores = self._add_scores()
-        count = graph.constant("two_at_most", [min(_CANDIDATES, len(self._values))], np.int64)
-        names = ["lowest_scores", "lowest"]
-        graph.nodes("TopK", self._scores, count, names=names, axis=1, largest=0)
-        # In the order of their indices: of two at one distance the lower index wins.
-        lower = graph.node("ReduceMin", "lowest", name="lower", axes=[1], keepdims=1)
-        upper = graph.node("ReduceMax", "lowest", name="upper", axes=[1], keepdims=1)
-        one, other = self._add_distance(lower), self._add_distance(upper)
-        closer = graph.node("Less", self._judged(other), self._judged(one), name="upper_is_closer")
-        column = graph.node("Where", closer, upper, lower, name="nearest_column")
-        self._distance = graph.node("Min", one, other, name="nearest_distance")
-        self._column = self._corrected(column)
-        nearest = graph.node("Squeeze", self._column, self._axis, name="nearest_row")
-        if len(self._values) < len(self._copies):
-            nearest = graph.node("Gather", "different_clusters", nearest, name="nearest")
-        self.nearest = nearest
-
-    def _add_scores(self) -> str:
-        """|c|^2 - 2xc, [n, k].
-
-        The norms are one more dimension: that saves a pass over the scores, and not every runtime
-        has a Gemm that adds.
-        """
-        graph = self._graph
-        norms = self._norms()[:, np.newaxis]
-        halves = graph.constant("minus_half_norms", norms / -2, graph.work)
-        c = graph.node("Concat", self._centers, halves, name="centers_and_norms", axis=1)
-        pads = graph.constant("one_column", [0, 0, 0, 1], np.int64)
-        ones = graph.constant("of_ones", 1.0, graph.work)
-        x = graph.node("Pad", self._points, pads, ones, name="points_and_one")
-        return graph.node("Gemm", x, c, name="scores", alpha=-2.0, transB=1)
-
-    def _norms(self) -> NDArray[np.float64]:
-        """The squares of the shifted centers, [k]."""
-        dtype = self._shift.dtype
-        shifted = (self._values.astype(dtype) - self._shift).astype(np.float64)
-        return np.asarray(np.einsum("kd,kd->k", shifted, shifted))
-
-    def _judged(self, distance: str) -> str:
-        """A distance as it is compared."""
-        return distance
-
-    def _corrected(self, column: str) -> str:
-        """The column of the nearest center, from that of the nearer one of two."""
-        return column
-
-    def _add_distance(self, column: str) -> str:
-        """The distance to one center for each point, [n, 1]: here by differences."""
-        graph = self._graph
-        row = graph.node("Squeeze", column, self._axis, name=f"{column}_row")
-        center = graph.node("Gather", self._centers, row, name=f"{column}_center")
-        difference = graph.node("Sub", self._points, center, name=f"{column}_difference")
-        return graph.node(
-            "ReduceSumSquare", difference, name=f"{column}_squares", axes=[1], keepdims=1
-        )
-
-    def _distances_by_products(self) -> str:
-        """The distances to all centers, [n, k], less exact than those to the candidates."""
-        squares = self._graph.node(
-            "ReduceSumSquare", self._points, name="point_norms", axes=[1], keepdims=1
-        )
-        return self._graph.node("Add", self._scores, squares, name="distances_by_products")
-
-    def distances(self) -> str:
-        """Adds the distances to all centers, [n, k]: none is below the nearest one's."""
-        graph = self._graph
-        sums = self._distances_by_products()
-        bounded = graph.node("Max", sums, self._distance, name="bounded_distances")
-        names = (bounded, self._column, self._distance)
-        distances = graph.node("ScatterElements", *names, name="distances", axis=1)
-        if len(self._values) == len(self._copies):
-            return distances
-        copies = graph.constant("copies", self._copies, np.int64)
-        return graph.node("Gather", distances, copies, name="distances_of_all", axis=1)
-
-
-class _CosineSearch(_Search):
-    """The search by 1 - xc, or |x - c|^2 / 2 where x and c are near each other.
-
-    The first is exactly 1 at right angles, the second has digits where the first has none. A zero
-    vector needs no rule of its own: its products are 0.
-
-    Args:
-        graph: Where nodes are added.
-        points: The name of [n, d] float64, unit vectors.
-        centers: [k, d] float64, unit vectors.
-        rounded_to: The type in which distances are compared.
-    """
-
-    def __init__(
-        self, graph: OnnxGraph, points: str, centers: NDArray[np.float64], rounded_to: np.dtype[Any]
-    ) -> None:
-        super().__init__(graph, points, np.dtype(np.float64), centers)
-        self._rounded_to = rounded_to
-        self._one = graph.constant("unit", 1.0, graph.work)
-        self._half = graph.constant("half", 0.5, graph.work)
-        self._shifted = bool(self._shift.any())
-        x, c = self._points, self._centers
-        if self._shifted:
-            x = graph.cast(points, graph.work, "work_points")
-            c = graph.cast("wide_clusters", graph.work, "work_clusters")
-        self._products = graph.node("Gemm", x, c, name="minus_cosines", alpha=-1.0, transB=1)
-
-    def _add_scores(self) -> str:
-        # Without a shift all norms are 1: equal products are equal scores.
-        return super()._add_scores() if self._shifted else self._products
-
-    def _norms(self) -> NDArray[np.float64]:
-        # A zero center is at distance 1, which is a squared chord of 2.
-        return np.asarray(super()._norms() + ~self._values.any(axis=1))
-
-    def _judged(self, distance: str) -> str:
-        return self._graph.cast(distance, self._rounded_to, f"{distance}_rounded")
-
-    def _add_distance(self, column: str) -> str:
-        squares = super()._add_distance(column)
-        product = self._graph.node(
-            "GatherElements", self._products, column, name=f"{column}_product", axis=1
-        )
-        return self._by_angle(product, squares, f"{column}_distance")
-
-    def _by_angle(self, products: str, squares: str, name: str) -> str:
-        """1 - xc where xc is below 1/2, else half the square of the chord."""
-        graph = self._graph
-        by_product = graph.node("Add", products, self._one, name=f"{name}_by_product")
-        by_chord = graph.node("Mul", squares, self._half, name=f"{name}_by_chord")
-        far = graph.node("Greater", by_product, self._half, name=f"{name}_is_far")
-        return graph.node("Where", far, by_product, by_chord, name=name)
-
-    def _corrected(self, column: str) -> str:
-        # Where all centers are far, scores of shifted points do not tie as distances do.
-        if not self._shifted:
-            return column
-        graph = self._graph
-        far = graph.node("Greater", self._distance, self._half, name="all_are_far")
-        by_products = graph.node("Add", self._products, self._one, name="one_minus_cosines")
-        rounded = self._judged(by_products)
-        lowest = graph.node("ArgMin", rounded, name="lowest_of_far", axis=1, keepdims=1)
-        return graph.node("Where", far, lowest, column, name="corrected_column")
-
-    def _distances_by_products(self) -> str:
-        if not self._shifted:
-            return self._graph.node("Add", self._products, self._one, name="one_minus_cosines")
-        squares = super()._distances_by_products()
-        return self._by_angle(self._products, squares, "cosine_distances")
-
-
-def _different_rows(centers: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The lowest index of each different center; and for each center, its place among these.
-
-    >>> _different_rows(np.array([[1.0], [0.0], [1.0], [-0.0], [2.0]]))
-    (array([0, 1, 4]), array([0, 1, 0, 1, 2]))
-    """
-    first: dict[bytes, int] = {}
-    rows = [row.tobytes() for row in centers + 0]  # -0.0 becomes 0.0
-    for index, row in enumerate(rows):
-        first.setdefault(row, index)
-    different = np.array(list(first.values()), np.int64)
-    place = {row: place for place, row in enumerate(first)}
-    return different, np.array([place[row] for row in rows], np.int64)
+def _content(array: NDArray[Any]) -> Any:
+    return array.dtype, array.shape, hashlib.blake2b(array.tobytes()).digest()

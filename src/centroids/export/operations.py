@@ -62,14 +62,15 @@ def select(condition: Tensor, chosen: Tensor, other: Tensor) -> Tensor:
     )
 
 
-def gather(rows: Tensor, indices: Tensor) -> Tensor:
-    """Rows by their indices."""
-    axis = constant(0, np.int32)
+def gather(rows: Tensor, indices: Tensor, axis_of: int = 0) -> Tensor:
+    """Rows by their indices, or columns by theirs with the axis 1."""
+    axis = constant(axis_of, np.int32)
+    shape = (*rows.shape[:axis_of], *indices.shape, *rows.shape[axis_of + 1 :])
     return operation(
         "GatherV2",
         [rows, indices, axis],
         rows.dtype,
-        (*indices.shape, *rows.shape[1:]),
+        shape,
         batch_dims=0,
         Tparams=rows.dtype,
         Tindices=indices.dtype,

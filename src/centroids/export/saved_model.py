@@ -8,7 +8,8 @@ from google.protobuf import text_format  # type: ignore[import-untyped]
 from tensorboard.compat.proto.meta_graph_pb2 import MetaGraphDef, SignatureDef, TensorInfo
 
 from centroids.export.graph import Tensor
-from centroids.export.graph_def import GraphWriter, shape_proto, type_code, walk
+from centroids.export.graph_def import GraphWriter, shape_proto, walk
+from centroids.tensorflow_types import type_number
 
 SERVING_TAG = "serve"
 PREDICT_METHOD = "tensorflow/serving/predict"
@@ -83,7 +84,7 @@ def serialize(meta_graph: MetaGraphDef, *, as_text: bool = False) -> bytes:
 def _tensor_info(writer: GraphWriter, tensor: Tensor) -> TensorInfo:
     return TensorInfo(
         name=writer.add(tensor),
-        dtype=type_code(tensor.dtype),
+        dtype=type_number(tensor.dtype),
         tensor_shape=shape_proto(tensor.shape),
     )
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.export.columns import Columns, check_columns
-from centroids.export.destination import check_destination, write_whole
+from centroids.export.destination import check_destination
+from centroids.files import replace_file
 from centroids.kernels.float_mode import in_usual_float_mode
 
 
@@ -48,7 +49,7 @@ def write_csv(
         writer.writerow(check_columns(columns, centers.shape[1]))
     # The shortest text of a number in its own type: that of 0.1 in float32 is 0.1.
     writer.writerows(centers.astype(str).tolist())
-    write_whole(file, text.getvalue().encode())
+    replace_file(file, text.getvalue().encode())
     return file
 
 
@@ -87,5 +88,5 @@ def write_parquet(
     table = pa.table(dict(zip(names, np.ascontiguousarray(centers.T), strict=True)))
     data = io.BytesIO()
     pq.write_table(table, data)
-    write_whole(file, data.getvalue())
+    replace_file(file, data.getvalue())
     return file

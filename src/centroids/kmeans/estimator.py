@@ -313,7 +313,10 @@ class KMeansClustering(Estimator):
             return None
         place = os.fspath(settings.ckpt_to_initialize_from)
         path = place if is_tensorflow_checkpoint(place) else None
-        if os.path.isdir(place) and super()._load_folder(place) is None:
+        if os.path.isdir(place):
+            found = super()._load_folder(place)
+            if found is not None:
+                return settings, found
             path = find_tensorflow_checkpoint(place)
         if path is None:
             return super()._load_warm_start()

@@ -62,8 +62,6 @@ def make(name: str, folder: Path, inputs: Path) -> None:
     input_fn = input_of(inputs)
     model = KMeansClustering(model_dir=str(folder), config=CONFIG, **arguments)
     model.train(input_fn, steps=CUT_AT)
-    if name == "several_mini_batches":  # as the command line kept --columns z,x
-        (folder / "columns.json").write_bytes(b'{"columns": ["z", "x"]}\n')
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     cut = {variable: model.get_variable_value(variable) for variable in model.get_variable_names()}
     model.train(input_fn, max_steps=END_AT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -295,8 +296,9 @@ class FinalOpsHook(SessionRunHook):
 class GlobalStepWaiterHook(SessionRunHook):
     """Delays the first step until the global step has reached a value.
 
-    In one process nothing counts steps while the hook waits, unless another thread does: it is
-    there for r1.4 programs, which start their workers one after the other with it.
+    It is there for r1.4 programs, which start their workers one after the other with it. A process
+    here counts its steps alone: while this hook waits, only another thread of the program can
+    advance them. Where there is none it raises an error; r1.4 waits for ever.
 
     Args:
         wait_until_step: The global step to wait for; 0 or less does not wait.
@@ -314,11 +316,34 @@ class GlobalStepWaiterHook(SessionRunHook):
         self._started = self._wait_until_step <= 0
 
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs | None:
-        """Waits before the first step."""
+        """Waits before the first step.
+
+        Raises:
+            RuntimeError: If nothing can advance the global step.
+        """
         if self._started:
             return None
         logger.info("Waiting for global step %d before the first step.", self._wait_until_step)
-        while run_context.session.run("global_step") < self._wait_until_step:
+        while True:
+            others_run = _other_threads_run()  # asked first: one may count and then end
+            step = run_context.session.run("global_step")
+            if step >= self._wait_until_step:
+                break
+            if not others_run:
+                raise RuntimeError(
+                    f"GlobalStepWaiterHook({self._wait_until_step}) would wait for ever: the "
+                    f"global step is {step}, and nothing else in this process can advance it; "
+                    "leave the hook out, as a model here is trained by one process"
+                )
             time.sleep(self._POLL_SECONDS)
         self._started = True
         return None
+
+
+def _other_threads_run() -> bool:
+    """Whether there is another thread than this one, and those that read and write for it."""
+    others = set(threading.enumerate()) - {threading.current_thread()}
+    return not all(thread.name in _OWN_THREADS for thread in others)
+
+
+_OWN_THREADS = ("centroids-read-ahead", "centroids-writer")

@@ -1,13 +1,10 @@
 """The records of a TFRecord file, compressed or not, with their checksums verified.
 
-    length (8 bytes), its masked CRC-32C (4 bytes), the record, its masked CRC-32C (4 bytes)
-
-and so on to the end of the file, which may be compressed as a whole by gzip or zlib.
+The file may be compressed as a whole by gzip or zlib.
 """
 
 from __future__ import annotations
 
-import functools
 import gzip
 import io
 import os
@@ -16,11 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, cast
 
-import numpy as np
+from centroids.crc32c import (
+    RECORD_FOOTER_BYTES,
+    RECORD_HEADER_BYTES,
+    is_record,
+    record_length,
+)
 
-from centroids.crc32c import masked_crc32c, masked_crc32c_of_rows
-
-_HEADER_BYTES, _LENGTH_BYTES, _FOOTER_BYTES = 12, 8, 4
 _MAX_RECORD_BYTES = 1 << 30
 _CHUNK_BYTES = 1 << 20
 _ENOUGH_BYTES = 8 << 20
@@ -74,7 +73,7 @@ class RecordFile:
 
     def check_place(self) -> None:
         """Raises a ValueError if no record begins here, and it is not the end."""
-        header = self._read(_HEADER_BYTES, [])
+        header = self._read(RECORD_HEADER_BYTES, [])
         if header:
             self._check_header(header, self.record)
 
@@ -85,20 +84,25 @@ class RecordFile:
             ValueError: If one is cut off or differs from its checksum; it names file and record.
         """
         records: list[bytes] = []
-        checksums: list[bytes] = []
         num_bytes = 0
         while len(records) < count and num_bytes < _ENOUGH_BYTES:
-            header = self._read(_HEADER_BYTES, records)
+            header = self._read(RECORD_HEADER_BYTES, records)
             if not header:
                 break
             length = self._check_header(header, self.record + len(records))
-            body = self._read(length + _FOOTER_BYTES, records, may_end=False)
-            records.append(body[:length])
-            checksums.append(body[length:])
+            body = self._read(length + RECORD_FOOTER_BYTES, records, may_end=False)
+            record = body[:length]
+            if not is_record(record, body[length:]):
+                raise ValueError(
+                    f"{self._file}, record {self.record + len(records)} differs from its checksum: "
+                    "the file was altered"
+                )
+            records.append(record)
             num_bytes += length
-        self._check(records, checksums)
         self.record += len(records)
-        self._byte += sum(len(record) + _HEADER_BYTES + _FOOTER_BYTES for record in records)
+        self._byte += sum(
+            len(record) + RECORD_HEADER_BYTES + RECORD_FOOTER_BYTES for record in records
+        )
         return records
 
     def _read(self, count: int, before: list[bytes], may_end: bool = True) -> bytes:
@@ -113,8 +117,8 @@ class RecordFile:
         return data
 
     def _check_header(self, header: bytes, number: int) -> int:
-        length = int.from_bytes(header[:_LENGTH_BYTES], "little")
-        if header[_LENGTH_BYTES:] != _checksum_of_length(length):
+        length = record_length(header)
+        if length is None:
             raise ValueError(
                 f"{self._file}, record {number}: its length differs from its checksum; the file is "
                 "damaged there, or no TFRecord file"
@@ -125,24 +129,6 @@ class RecordFile:
                 f"{_MAX_RECORD_BYTES}"
             )
         return length
-
-    def _check(self, records: list[bytes], checksums: list[bytes]) -> None:
-        """All records of one length at once: one by one it would take most of the time."""
-        by_length: dict[int, list[int]] = {}
-        for index, record in enumerate(records):
-            by_length.setdefault(len(record), []).append(index)
-        wrong: list[int] = []
-        for length, indices in by_length.items():
-            joined = b"".join(records[index] for index in indices)
-            rows = np.frombuffer(joined, np.uint8).reshape(len(indices), length)
-            found = masked_crc32c_of_rows(rows)
-            told = np.frombuffer(b"".join(checksums[index] for index in indices), "<u4")
-            wrong += [indices[place] for place in np.flatnonzero(found != told)]
-        if wrong:
-            raise ValueError(
-                f"{self._file}, record {self.record + min(wrong)} differs from its checksum: the "
-                "file was altered"
-            )
 
     def _skip(self, count: int) -> None:
         if not isinstance(self._handle, gzip.GzipFile) and self._handle.seekable():
@@ -155,24 +141,16 @@ class RecordFile:
             count -= len(data)
 
 
-@functools.lru_cache(maxsize=4096)
-def _checksum_of_length(length: int) -> bytes:
-    """Records of one file have few lengths."""
-    checksum = masked_crc32c(length.to_bytes(_LENGTH_BYTES, "little"))
-    return checksum.to_bytes(_FOOTER_BYTES, "little")
-
-
 def _open(file: Path) -> IO[bytes]:
     """The file without its compression, which the first bytes tell."""
     handle = file.open("rb", buffering=_CHUNK_BYTES)
-    start = handle.read(_HEADER_BYTES)
+    start = handle.read(RECORD_HEADER_BYTES)
     handle.seek(0)
     if start.startswith(_GZIP):
         handle.close()
         return cast("IO[bytes]", gzip.open(file, "rb"))
-    length = int.from_bytes(start[:_LENGTH_BYTES], "little")
     # What is too short is told when it is read.
-    if len(start) < _HEADER_BYTES or start[_LENGTH_BYTES:] == _checksum_of_length(length):
+    if len(start) < RECORD_HEADER_BYTES or record_length(start) is not None:
         return handle
     if start[0] & 0xF == _ZLIB_DEFLATE and int.from_bytes(start[:2], "big") % 31 == 0:
         return io.BufferedReader(_Inflated(handle), _CHUNK_BYTES)
