@@ -28,7 +28,7 @@ static inline __attribute__((always_inline)) void
 add_eight_values(const Eight<double>& values, const FixedSums& sums, std::size_t at,
                  std::size_t column, std::size_t dimensions) {
     Eight<double> anchor, second_anchor = {};
-    Eight<std::int64_t> first, second = {};
+    Eight<std::uint64_t> first, second = {};
     load_eight(sums.anchors + column, anchor);
     load_eight(sums.digits + at, first);
     if constexpr (limbs == 2) {
@@ -39,18 +39,23 @@ add_eight_values(const Eight<double>& values, const FixedSums& sums, std::size_t
     for (int p = 0; p < Eight<double>::parts; ++p)
         add_anchored<limbs>(values.part[p], anchor.part[p], second_anchor.part[p], first.part[p],
                             second.part[p]);
-    store_eight(first, sums.digits + at);
-    if constexpr (limbs == 2) store_eight(second, sums.digits + sums.second + at);
+    __builtin_memcpy(sums.digits + at, &first, sizeof first);
+    if constexpr (limbs == 2)
+        __builtin_memcpy(sums.digits + sums.second + at, &second, sizeof second);
 }
 
 template <int limbs>
 static inline void add_value(double value, const FixedSums& sums, std::size_t at,
                              std::size_t column, std::size_t dimensions) {
+    const auto add = [](std::int64_t& digits, double anchored) { // bits wrap around
+        digits =
+            (std::int64_t)((std::uint64_t)digits + __builtin_bit_cast(std::uint64_t, anchored));
+    };
     const double anchor = sums.anchors[column], rounded = value + anchor;
-    sums.digits[at] += __builtin_bit_cast(std::int64_t, rounded);
+    add(sums.digits[at], rounded);
     if constexpr (limbs == 2)
-        sums.digits[sums.second + at] += __builtin_bit_cast(
-            std::int64_t, value - (rounded - anchor) + sums.anchors[dimensions + column]);
+        add(sums.digits[sums.second + at],
+            value - (rounded - anchor) + sums.anchors[dimensions + column]);
 }
 
 // Elements [0, 8) of a row against those of a center: their squares to the running sums, and the
@@ -150,7 +155,7 @@ add_two(const T* row, const T* center, const FixedSums& sums, std::size_t row_at
             constexpr std::size_t bytes = count * sizeof(double);
             std::int64_t* const digits = sums.digits + row_at + at;
             Two<double> anchor, second_anchor = {};
-            Two<std::int64_t> first = {}, second = {};
+            Two<std::uint64_t> first = {}, second = {};
             load_two<double, count>(sums.anchors + at, anchor);
             __builtin_memcpy(&first, digits, bytes);
             if constexpr (limbs == 2) {
@@ -268,7 +273,7 @@ static void add_rows(const T* rows, std::ptrdiff_t stride, std::size_t count,
 static bool add_eights(const double* values, std::size_t eights, const std::uint64_t* least,
                        const std::uint64_t* most, const FixedSums& sums) {
     Eight<double> anchor, second_anchor;
-    Eight<std::int64_t> first, second, low, high, outside = {};
+    Eight<std::uint64_t> first, second, low, high, outside = {};
     load_eight(sums.anchors, anchor);
     load_eight(sums.anchors + 8, second_anchor);
     load_eight(sums.digits, first);
@@ -280,17 +285,17 @@ static bool add_eights(const double* values, std::size_t eights, const std::uint
         load_eight(values + 8 * i, own);
         CENTROIDS_UNROLL
         for (int p = 0; p < Eight<double>::parts; ++p) {
-            const auto size = (Eight<std::int64_t>::Part)own.part[p] & INT64_MAX;
+            const auto size = (Eight<std::uint64_t>::Part)own.part[p] & INT64_MAX;
             outside.part[p] |= (high.part[p] - size) | ((size - low.part[p]) & -size);
             add_anchored<2>(own.part[p], anchor.part[p], second_anchor.part[p], first.part[p],
                             second.part[p]);
         }
     }
-    std::int64_t all[8], any = 0;
+    std::uint64_t all[8], any = 0;
     store_eight(outside, all);
-    for (const std::int64_t one : all) any |= one;
-    if (any < 0) return false;
-    store_eight(first, sums.digits);
-    store_eight(second, sums.digits + sums.second);
+    for (const std::uint64_t one : all) any |= one;
+    if (any >> 63) return false;
+    __builtin_memcpy(sums.digits, &first, sizeof first);
+    __builtin_memcpy(sums.digits + sums.second, &second, sizeof second);
     return true;
 }

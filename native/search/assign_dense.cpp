@@ -3,6 +3,7 @@
 // hot.
 #include "runtime/aligned_vector.h"
 #include "runtime/dispatch.h"
+#include "search/add_by_cluster.h"
 #include "search/chosen_search.h"
 #include "search/moved_rows.h"
 #include "search/pack_centers.h"
@@ -109,7 +110,10 @@ class Assignment {
             followed_ = static_cast<std::int64_t>(remembered_->num_moved);
             return -1;
         }
-        if (!in_threads_) add_rows_by_cluster();
+        if (!in_threads_)
+            add_rows_by_cluster(points_,
+                                cluster_index_ ? cluster_index_ : remembered_->cluster_index.data(),
+                                num_clusters, *window_, *shared_);
         if (remembered_ && remembered_->has_sums) remembered_->sums = *update_.sums;
         return -1;
     }
@@ -177,6 +181,7 @@ class Assignment {
 
     // Adds up what the threads have.
     void collect(const PerThread<Worker>& workers) {
+        if (update_.inertia) *update_.inertia = {};
         if (update_.inertia)
             for (const auto& [owner, worker] : workers.all())
                 update_.inertia->add(worker->inertia.total());
@@ -190,7 +195,7 @@ class Assignment {
             for (std::size_t c = 0; c < centers_.num_centers; ++c) update_.counts[c] = count(c);
         if (!update_.sums || !in_threads_) return;
         if (workers.all().empty() || !workers.all()[0].second->adder->lend()) update_.sums->make();
-        constexpr std::size_t together = 64;
+        constexpr std::size_t together = 4;
         const double additions =
             static_cast<double>(workers.all().size() * centers_.num_centers * points_.dimensions);
         parallel_for(
@@ -347,39 +352,6 @@ class Assignment {
         if (!window_) window_.emplace(SumWindow<T>::of_points(points_, kernels_));
         follow_moved_rows(points_, *window_, std::move(moved), remembered_->sums);
         return true;
-    }
-
-    void add_rows_by_cluster() {
-        if (!cluster_index_) cluster_index_ = remembered_->cluster_index.data();
-        const std::size_t dimensions = points_.dimensions;
-        const double seconds = seconds_for(static_cast<double>(points_.num_rows * dimensions) * 4);
-        update_.sums->make();
-        for (std::size_t from = 0; from < points_.num_rows; from += RowsByCluster::stretch) {
-            const RowsByCluster rows(cluster_index_, from,
-                                     std::min(RowsByCluster::stretch, points_.num_rows - from),
-                                     centers_.num_centers);
-            PerThread<RowAdder<T>> adders;
-            parallel_for(rows.segments.size(), seconds, [&](std::size_t s) {
-                RowAdder<T>& adder = adders.mine(
-                    [&] { return std::make_unique<RowAdder<T>>(*window_, 1, *shared_); });
-                std::vector<T> scratch(reads_in_place<T>(points_) ? 0 : dimensions);
-                const auto& segment = rows.segments[s];
-                for (std::size_t at = segment.begin; at < segment.end; ++at) {
-                    constexpr std::int32_t own = 0;
-                    // Those of a cluster lie far apart: the processor cannot guess the next.
-                    if (scratch.empty() && at + 1 < segment.end) prefetch_row(rows.row(at + 1));
-                    adder.add(load_rows<T>(points_, rows.row(at), 1, scratch.data()), 1, &own,
-                              nullptr, nullptr);
-                }
-                adder.hand_over_to(segment.cluster);
-            });
-        }
-    }
-
-    void prefetch_row(std::size_t row) const {
-        const T* const values = load_rows<T>(points_, row, 1, nullptr).rows;
-        for (std::size_t j = 0; j < points_.dimensions; j += 64 / sizeof(T))
-            __builtin_prefetch(values + j);
     }
 
     const BlockKernels<T>& kernels_;

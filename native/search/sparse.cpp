@@ -122,6 +122,7 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
     });
     if (bad_row.get() >= 0) return bad_row.get();
     std::vector<std::int64_t> counts(centers.num_centers, 0);
+    if (update.inertia) *update.inertia = {};
     for (const auto& [owner, worker] : workers.all()) {
         if (update.inertia) update.inertia->add(worker->inertia.total());
         for (std::size_t c = 0; c < centers.num_centers; ++c) counts[c] += worker->counts[c];

@@ -70,9 +70,9 @@ void test_dense(const std::string& level, std::size_t n, std::size_t d, std::siz
     const Centers<T> centers{problem.centers.data(), k, nullptr};
     std::vector<std::int32_t> index(n);
     std::vector<std::int64_t> counts(k);
-    std::vector<double> sums(k * d);
-    double inertia = 0;
-    const Update update{sums.data(), counts.data(), &inertia};
+    ExactSums sums;
+    ExactTotal inertia;
+    const Update update{&sums, counts.data(), &inertia};
     expect(assign<T>(problem.rows(false), centers, index.data(), update, {search, 0}, nullptr,
                      nullptr) == -1,
            "all rows finite", level, n, d, k);
@@ -87,11 +87,12 @@ void test_dense(const std::string& level, std::size_t n, std::size_t d, std::siz
     }
     for (const std::int64_t count : counts) total += count;
     expect(total == static_cast<std::int64_t>(n), "counts", level, n, d, k);
-    expect(std::fabs(inertia - expected) <= 1e-9 * (1 + expected), "inertia", level, n, d, k);
-    const double with_labels = inertia;
+    expect(std::fabs(inertia.rounded() - expected) <= 1e-9 * (1 + expected), "inertia", level, n, d,
+           k);
+    const double with_labels = inertia.rounded();
     expect(assign<T>(problem.rows(false), centers, nullptr, update, {search, 0}, nullptr,
                      nullptr) == -1 &&
-               inertia == with_labels,
+               inertia.rounded() == with_labels,
            "without labels", level, n, d, k);
     expect(assign<T>(problem.rows(true), centers, index.data(), update, {search, 5}, nullptr,
                      nullptr) == -1,
@@ -163,10 +164,9 @@ void test_sparse(const std::string& level, std::size_t n, std::size_t d, std::si
     const Centers<T> centers{problem.centers.data(), k, nullptr};
     std::vector<std::int32_t> index(n);
     std::vector<std::int64_t> counts(k);
-    std::vector<double> sums(k * d);
-    double inertia = 0;
-    expect(assign_sparse<T>(rows, centers, index.data(), {sums.data(), counts.data(), &inertia}) ==
-               -1,
+    ExactSums sums;
+    ExactTotal inertia;
+    expect(assign_sparse<T>(rows, centers, index.data(), {&sums, counts.data(), &inertia}) == -1,
            "sparse", level, n, d, k);
     std::vector<T> distances(n * k);
     all_distances_sparse<T>(rows, centers, distances.data());
@@ -189,16 +189,33 @@ void test_changing_points(Search search) {
     });
     AssignmentMemory memory;
     std::vector<std::int32_t> index(problem.n);
-    std::vector<double> sums(problem.k * problem.d);
+    ExactSums sums;
     for (int call = 0; call < 60; ++call) {
         const Centers<T> centers{problem.centers.data(), problem.k, nullptr};
-        assign<T>(problem.rows(call % 2 == 1), centers, index.data(),
-                  {sums.data(), nullptr, nullptr}, {search, 0}, &memory, nullptr);
+        assign<T>(problem.rows(call % 2 == 1), centers, index.data(), {&sums, nullptr, nullptr},
+                  {search, 0}, &memory, nullptr);
         for (const std::int32_t own : index)
             if (own < 0 || own >= static_cast<std::int32_t>(problem.k)) ++failures;
     }
     done = true;
     writer.join();
+}
+
+// More additions than 128 bits have room for go to a safe place.
+void test_overflow_of_sums() {
+    ExactSums sums(1, 1);
+    sums.make();
+    std::mutex odd_in_use;
+    const std::int64_t largest = std::int64_t(1) << 62, none = 0;
+    constexpr int times = 1 << 17;
+    for (int i = 0; i < times; ++i) sums.collect(0, most_additions, &largest, &none, odd_in_use);
+    double sum = 0;
+    sums.round(&sum);
+    expect(sum == std::ldexp(1.0, 62 + limb_distance + 17), "room for sums", "", times, 1, 1);
+    const ExactSums read = ExactSums::from_bytes(sums.to_bytes());
+    sums.add(read, true);
+    sums.round(&sum);
+    expect(sum == 0, "sums taken off", "", times, 1, 1);
 }
 
 template <class T>
@@ -225,6 +242,7 @@ void test_level(const std::string& level) {
 } // namespace
 
 int main() {
+    test_overflow_of_sums();
     set_num_threads(3);
     for (const std::string& level : supported_levels()) {
         set_level(level);

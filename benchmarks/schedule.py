@@ -1,0 +1,95 @@
+"""How well the work of an assignment divides among many threads, found on a machine with few.
+
+Chunks of rows are timed one by one on one thread, and so is what one thread does alone. A
+simulation then hands the chunks to the next free of so many threads, as the pool does. It knows
+nothing of memory bandwidth and of clocks that fall: what it finds is what the schedule allows.
+
+    python -m benchmarks.schedule
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.tasks import SHAPES
+from centroids import kernels
+
+THREADS = (1, 8, 16, 64, 192)
+CACHE = 3 << 18  # bytes of sums that each thread has for itself; see assign_dense.cpp
+
+
+def chunk_rows(num_rows: int, threads: int) -> int:
+    """As `cut_rows` in native/search/work_plan.h."""
+    each = min(max(num_rows // (threads * 256), 4), 16)
+    wanted = -(-num_rows // (threads * each))
+    return max(-(-wanted // 8) * 8, 8)
+
+
+def seconds(function: Callable[[], object], repeats: int = 5) -> float:
+    """The least of several times."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def makespan(tasks: list[float], threads: int) -> float:
+    """When the last of the tasks ends, each taken by the next free thread."""
+    free = [0.0] * threads
+    for task in tasks:
+        heapq.heapreplace(free, free[0] + task)
+    return max(free)
+
+
+def simulate(num_rows: int, dimensions: int, num_clusters: int) -> list[float]:
+    """The efficiency with each of `THREADS`: the time of one over theirs times their number."""
+    random = np.random.default_rng(0)
+    kept = chunk_rows(num_rows, 1) + 10_000
+    points = random.normal(size=(kept, dimensions)).astype(np.float32)
+    centers = points[:num_clusters].copy()
+    few = points[:8]
+    alone = seconds(lambda: kernels.assign(few, centers, labels=False))
+    adding = 1e-9 * dimensions * num_clusters  # sums of one thread to those of another
+    sizes = {threads: chunk_rows(num_rows, threads) for threads in THREADS}
+    starts = random.integers(0, kept - max(sizes.values()) + 1, 8)
+    took: dict[tuple[int, int], float] = {}
+    for _ in range(6):  # in turns: whatever else runs on the machine meets all of them
+        for threads, rows in sizes.items():
+            for start in starts:
+                chunk = points[start : start + rows]
+                own = seconds(lambda chunk=chunk: kernels.assign(chunk, centers, labels=False), 1)
+                took[threads, start] = min(took.get((threads, start), math.inf), own)
+    spans = []
+    for threads, rows in sizes.items():
+        sample = [max(took[threads, start] - alone, 0.0) for start in starts]
+        tasks = random.choice(sample, -(-num_rows // rows)).tolist()
+        span = alone + makespan(tasks, threads)
+        if 8 * dimensions * num_clusters <= CACHE:
+            groups = -(-num_clusters // 4)
+            span += makespan([adding * threads / groups] * groups, threads)
+        else:  # rows are grouped by cluster, by one thread, and added by all
+            segments = [num_rows / num_clusters * dimensions * 0.7e-9] * num_clusters
+            span += num_rows * 2e-9 + makespan(segments, threads)
+        spans.append(span)
+    return [spans[0] / span / threads for span, threads in zip(spans, THREADS, strict=True)]
+
+
+def main() -> None:
+    """Prints a table for docs/performance.md."""
+    kernels.set_num_threads(1)
+    print("| points, clusters | " + " | ".join(f"{threads}" for threads in THREADS[1:]) + " |")
+    print("|---|" + "--:|" * (len(THREADS) - 1))
+    for n, d, k in SHAPES:
+        found = " | ".join(f"{efficiency:.2f}" for efficiency in simulate(n, d, k)[1:])
+        print(f"| {n:,} x {d}, {k:,} | {found} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
