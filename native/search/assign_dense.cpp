@@ -9,7 +9,6 @@
 #include "search/pack_centers.h"
 #include "search/work_plan.h"
 #include "search/zero_rows.h"
-#include "sums/row_adder.h"
 #include "sums/total_adder.h"
 
 #include <memory>
@@ -20,18 +19,6 @@
 
 namespace centroids {
 namespace {
-
-constexpr std::size_t second_level_cache = std::size_t(1) << 20;
-
-template <class T>
-std::size_t rows_in_block(std::size_t dimensions, std::size_t asked) {
-    if (asked > 0) return asked;
-    const std::size_t fitting = second_level_cache / 2 / (dimensions * sizeof(T) + 1);
-    return std::clamp<std::size_t>(fitting / 8 * 8, 16, dimensions <= short_row ? 512 : 128);
-}
-
-// Each thread has sums of its own where they stay in its cache; else rows are grouped by cluster.
-bool sums_fit_threads(std::size_t sum_bytes) { return sum_bytes <= second_level_cache / 4 * 3; }
 
 template <class T>
 struct Scratch {
@@ -69,7 +56,8 @@ class Assignment {
     std::int64_t run() {
         const std::size_t num_clusters = centers_.num_centers;
         const bool had_sums = remembered_ && std::exchange(remembered_->has_sums, false);
-        const bool by_moves = update_.sums && had_sums && few_moved(remembered_->num_moved);
+        const bool by_moves =
+            update_.sums && had_sums && few_moved(remembered_->num_moved, points_.num_rows);
         if (by_moves) in_threads_ = false;
         if (update_.sums) {
             window_.emplace(SumWindow<T>::of_points(points_, kernels_));
@@ -130,10 +118,6 @@ class Assignment {
     }
 
   private:
-    bool few_moved(std::size_t moved) const {
-        return static_cast<double>(moved) <= most_moved * static_cast<double>(points_.num_rows);
-    }
-
     SearchCounts counts_of_search() const { return search_ ? search_->counts() : SearchCounts{}; }
 
     double seconds() const {
@@ -347,7 +331,7 @@ class Assignment {
         for (const auto& [owner, worker] : workers.all())
             moved.insert(moved.end(), worker->moved.begin(), worker->moved.end());
         remembered_->num_moved = moved.size() + fresh;
-        if (!known || fresh > 0 || !few_moved(moved.size())) return false;
+        if (!known || fresh > 0 || !few_moved(moved.size(), points_.num_rows)) return false;
         if (moved.empty()) return true;
         if (!window_) window_.emplace(SumWindow<T>::of_points(points_, kernels_));
         follow_moved_rows(points_, *window_, std::move(moved), remembered_->sums);

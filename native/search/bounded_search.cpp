@@ -57,20 +57,13 @@ void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::siz
     rows_ += count;
     questioned_ += scratch.listed.size();
     if (!remember_) return;
+    std::int32_t* const before = bounds_.cluster_index.data() + first;
     if (recognised.fresh)
         fresh_ += count;
     else
-        list_moved(at);
-    std::copy_n(cluster_index, count, bounds_.cluster_index.data() + first);
+        list_moved(before, cluster_index, first, count, scratch.moved);
+    std::copy_n(cluster_index, count, before);
     bounds_.fingerprints[first / bounds_.block_rows(points_.dimensions)] = recognised.fingerprint;
-}
-
-template <class T>
-void BoundedSearch<T>::list_moved(const Blocked& at) const {
-    const std::int32_t* const before = bounds_.cluster_index.data() + at.first;
-    for (std::size_t i = 0; i < at.count; ++i)
-        if (at.cluster_index[i] != before[i])
-            at.scratch.moved.push_back({at.first + i, before[i], at.cluster_index[i]});
 }
 
 // Until the block is done, nothing is known of its rows.

@@ -89,7 +89,6 @@ class BoundedSearch {
                                                     bool fresh) const;
     void search_groups(Blocked& at, bool fresh);
     void sort_by_lowest_group(Scratch& scratch) const;
-    void list_moved(const Blocked& at) const;
     void store_bounds(std::size_t group, std::span<const std::uint16_t> rows, const Blocked& at);
     bool prepare(const T* row, std::size_t i, Scratch& scratch) const;
     std::size_t run_group(std::size_t group, std::span<const std::uint16_t> rows,

@@ -18,8 +18,15 @@ struct MovedRow {
     std::int32_t from, to;
 };
 
-// Beyond this share of the rows it is faster to add all of them.
-constexpr double most_moved = 1.0 / 8;
+// With more it is faster to add all rows.
+inline bool few_moved(std::size_t moved, std::size_t num_rows) { return moved <= num_rows / 8; }
+
+// moved: OUT, those of `count` rows from `first` on are appended that are not where they were
+inline void list_moved(const std::int32_t* before, const std::int32_t* after, std::size_t first,
+                       std::size_t count, std::vector<MovedRow>& moved) {
+    for (std::size_t i = 0; i < count; ++i)
+        if (after[i] != before[i]) moved.push_back({first + i, before[i], after[i]});
+}
 
 // sums: IN OUT, of the points by the clusters that they were in before
 template <class T>
