@@ -49,8 +49,8 @@ class Assignment {
             search_.emplace(points_, centers_, order_,
                             chosen_.choice().search == Search::byte_filter, bounds);
         } else if (!grid_)
-            packed_.emplace(centers, points.dimensions, kernels_.panel_width, !lanes_,
-                            points.normalize);
+            packed_ = std::make_unique<const CentersInPanels<T>>(
+                centers, points.dimensions, kernels_.panel_width, !lanes_, points.normalize);
     }
 
     std::int64_t run() {
@@ -351,8 +351,8 @@ class Assignment {
     std::int64_t followed_ = -1;           // as in Report
     const bool lanes_, filtered_;
     const std::size_t block_rows_;
-    bool in_threads_; // each thread takes sums of its own
-    std::optional<CentersInPanels<T>> packed_;
+    bool in_threads_;                                  // each thread takes sums of its own
+    std::unique_ptr<const CentersInPanels<T>> packed_; // for panels and lanes
     std::optional<BoundedSearch<T>> search_;
     std::optional<SumWindow<T>> window_; // where sums are asked for
     std::optional<SharedSums> shared_;
