@@ -26,7 +26,7 @@ def test_a_model_comes_over_and_trains_on(tmp_path: Path, old: Path) -> None:
     printed = run(tmp_path, "import", "old", "made/new").stdout
     assert "Imported 4 clusters of 3 dimensions, float32, squared_euclidean" in printed
     assert "trained for 4 steps in old/model.ckpt-4" in printed
-    assert "--distance-metric" in printed and "centroids train FILE made/new" in printed
+    assert "--distance-metric" in printed and "centroids train POINTS made/new" in printed
     assert {path.name: path.read_bytes() for path in old.iterdir()} == before
     model = open_model(tmp_path / "made" / "new")
     expected = np.load(DATA / "mini_batch" / "predicted.npz")

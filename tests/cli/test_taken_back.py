@@ -88,7 +88,7 @@ def test_errors_name_what_the_command_line_has(tmp_path: Path) -> None:
     assert told.startswith("centroids: MODEL_DIR must be a folder, but it is a file")
     run(tmp_path, "train", "a.csv", "m", "-k", "1")
     told = run(tmp_path, "export", "m", "file", code=1).stderr
-    assert told == "centroids: file: OUTPUT must be a folder, but it is a file\n"
+    assert told == "centroids: OUTPUT must be a folder, but it is a file: file\n"
     options = ["--decimal", ",", "--thousands", ","]
     told = run(tmp_path, "predict", "m", "a.csv", *options, code=2).stderr
     assert told.startswith("centroids: --decimal and --thousands must differ, both are ','; if ")

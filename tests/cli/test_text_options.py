@@ -146,7 +146,9 @@ def test_places_of_bad_values_in_files(tmp_path: Path, run: Run) -> None:
     done = run("train", "a.tfrecord", "m", "-k", "2", "--bad-rows", "drop")
     assert "Dropped 1 of 40 rows of a.tfrecord" in done.stderr
     told = run("train", "a.npy", "n", "-k", "2", "--header", code=2).stderr
-    assert told == "centroids: --header is for text files, and a.npy is none: leave --header out\n"
+    assert (
+        told == "centroids: --header is for text files, and a.npy is not one: leave --header out\n"
+    )
 
 
 def test_options_that_cannot_be(tmp_path: Path, run: Run) -> None:

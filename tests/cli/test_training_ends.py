@@ -123,7 +123,7 @@ def test_empty_clusters_are_counted(folder: Path, mode: str) -> None:
     np.save(folder / "two.npy", np.repeat(np.eye(2), 50, axis=0))
     np.save(folder / "centers.npy", np.array([[0, 1], [1, 0], [9, 9]]))
     told = run(folder, "train", "two.npy", "model", "--initial-clusters", "centers.npy", mode)
-    is_so = "is empty" if mode == "--full-batch" else "received no points in this training"
+    is_so = "is empty" if mode == "--full-batch" else "received no points in this run"
     assert f"1 of 3 clusters {is_so}." in told.stdout and "--fresh" in told.stdout
     assert "empty" not in told.stderr  # not said twice
 

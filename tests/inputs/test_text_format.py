@@ -78,7 +78,7 @@ def test_what_is_no_number_says_what_would_make_it_one(
     ("arguments", "message"),
     [
         ({"thousands": "."}, r"both are '.'; if that groups digits, say decimal=',' thousands='.'"),
-        ({"decimal": ";"}, r"decimal must be '.' or ',', got ';'"),
+        ({"decimal": ";"}, r"decimal must be '.' or ','; got ';'"),
         ({"thousands": "x"}, r"thousands must be one of ',', .* got 'x'"),
         ({"thousands": ",", "decimal": ","}, r"decimal and thousands must differ, both are ','"),
         ({"skip_lines": -1}, r"skip_lines must be an integer of at least 0; got -1"),
@@ -97,7 +97,7 @@ def test_formats_that_cannot_be(arguments: dict[str, Any], message: str, tmp_pat
 
 def test_a_format_is_for_text(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.eye(2))
-    with pytest.raises(ValueError, match=r"thousands is for text files, and .*a.npy is none"):
+    with pytest.raises(ValueError, match=r"thousands is for text files, and .*a.npy is not one"):
         file_input_fn(tmp_path / "a.npy", thousands=",")
     (tmp_path / "a.txt").write_text("1 2\n")
     with pytest.raises(ValueError, match=r"thousands=' ' needs another delimiter than white space"):

@@ -16,11 +16,14 @@ from centroids.cli.options import (
     BadRowsChoice,
     BadRowsOption,
     BatchSize,
+    CheckNumerics,
     Columns,
     DistanceMetric,
     Epochs,
+    Float32,
     Fresh,
     FullBatch,
+    IndexOnly,
     InitialClusters,
     Input,
     KmeansPlusPlusNumRetries,
@@ -30,9 +33,12 @@ from centroids.cli.options import (
     ModelDir,
     ModelToTrain,
     NumClusters,
+    Output,
+    PlainCommand,
     Quiet,
     RelativeTolerance,
     RestartInput,
+    Resume,
     Seed,
     Shuffle,
     Steps,
@@ -82,7 +88,7 @@ def describe(
     """
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 @with_text_format
 def train(
     points: Input,
@@ -115,7 +121,7 @@ def train(
 
     If MODEL_DIR holds a model, its training goes on with these points, in the mode and with the
     columns, batch size, tolerance and seed that it was trained with. An option changes such a
-    setting, for later trainings too. --fresh starts over, with the settings of the old model.
+    setting, for later runs too. --fresh starts over, with the settings of the old model.
 
     Ctrl-C ends training after its step, saves it, and prints the command that goes on with the next
     batch of the file: the result is the same as without the interruption.
@@ -155,26 +161,16 @@ def train(
         training.train(plan)
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 @with_text_format
 def predict(
     model_dir: ModelDir,
     points: Input,
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="A .npy or .csv file, or - for standard output."),
-    ] = Path("-"),
+    output: Output = Path("-"),
     distances: Annotated[
         bool, typer.Option("--distances", help="Write the distances to all centers instead.")
     ] = False,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Go on with the output of a prediction that was interrupted; begin if there is "
-            "none.",
-        ),
-    ] = False,
+    resume: Resume = False,
     columns: Columns = None,
     quiet: Quiet = False,
     *,
@@ -200,7 +196,7 @@ def predict(
         inference.predict(model_dir, points, output, distances, resume, names, text, quiet=quiet)
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 @with_text_format
 def evaluate(
     model_dir: ModelDir,
@@ -224,15 +220,16 @@ def evaluate(
         inference.evaluate(model_dir, points, split_columns(columns), bad_rows.value, text)
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 @with_text_format
 def inspect(
     model_dir: ModelDir,
     points: Annotated[
         Path | None,
         typer.Option(
+            metavar="POINTS",
             help="A file of points: shows --clusters of them, spread evenly by size, each by those "
-            "of its points that are nearest to its center."
+            "of its points that are nearest to its center.",
         ),
     ] = None,
     words: Annotated[
@@ -280,7 +277,7 @@ def inspect(
         )
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def verify(model_dir: ModelDir) -> None:
     """Read every file of a model and report which are intact.
 
@@ -295,7 +292,7 @@ def verify(model_dir: ModelDir) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def export(
     model_dir: ModelDir,
     output: Annotated[
@@ -317,26 +314,9 @@ def export(
         Path | None,
         typer.Option(help="A checkpoint of MODEL_DIR to export. Default: the latest."),
     ] = None,
-    index_only: Annotated[
-        bool,
-        typer.Option(
-            "--index-only", help="onnx: leave the distances out, which take most of the memory."
-        ),
-    ] = False,
-    float32: Annotated[
-        bool,
-        typer.Option(
-            "--float32",
-            help="onnx: compute in float32, for points of float32. Takes less time and memory.",
-        ),
-    ] = False,
-    check_numerics: Annotated[
-        bool,
-        typer.Option(
-            "--check-numerics/--no-check-numerics",
-            help="savedmodel: refuse NaN and infinity. TensorFlow.js cannot do so.",
-        ),
-    ] = True,
+    index_only: IndexOnly = False,
+    float32: Float32 = False,
+    check_numerics: CheckNumerics = True,
 ) -> None:
     """Write a model as a file that other programs use.
 
@@ -356,7 +336,7 @@ def export(
     exporting.export(model_dir, output, format, checkpoint, options)
 
 
-@app.command("import")
+@app.command("import", cls=PlainCommand)
 def import_(
     old: Annotated[
         Path,

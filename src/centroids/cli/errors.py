@@ -6,11 +6,9 @@ warnings alike.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import logging
 import os
-import re
 import shlex
 import sys
 from collections.abc import Iterator
@@ -20,43 +18,25 @@ from typing import NoReturn
 
 import typer
 
+from centroids.errors import (
+    Argument,
+    ArgumentError,
+    BadLineError,
+    BadRowError,
+    Message,
+    NoPointsError,
+    WidthError,
+    Worded,
+)
+from centroids.inputs.errors import NoPositionError
+
 _MISTAKE = 2  # a wrong argument, or bad data
 _FAILURE = 1  # a file that cannot be read or written, or anything unforeseen
 EXIT_OF_INTERRUPT = 130  # of Ctrl-C
 
-# Arguments of the library that have another name as options.
+# Arguments of the library that have another name here.
 _RENAMED = {"export_dir_base": "OUTPUT", "model_dir": "MODEL_DIR", "num_epochs": "--epochs"}
-_READING = (
-    "bad_rows",
-    "columns",
-    "decimal",
-    "delimiter",
-    "dtype",
-    "header",
-    "restart_input",
-    "skip_lines",
-    "thousands",
-)
-_ARGUMENTS = (
-    *_READING,
-    "batch_size",
-    "export_dir_base",
-    "kmeans_plus_plus_num_retries",
-    "mini_batch_steps_per_iteration",
-    "model_dir",
-    "num_clusters",
-    "num_epochs",
-    "relative_tolerance",
-    "seed",
-)
-_VALUES = r"""True|False|\[[^\]]*\]|'[^']*'|"[^"]*"|[\w.]+"""
-_GIVEN = re.compile(rf"\b({'|'.join(_READING)})=({_VALUES})")
-# A field that is a number to its reader: dropping its line, and all that are like it, loses data.
-_HAS_DIGITS = re.compile(r", column [^:]*: .*\d.* is not a number")
-_RESTART = "pass restart_input=True to train"
-_OR_NONE = re.compile(r"^(--[a-z-]+ must be [^;]*?),? or None(?=;)")  # an option is left out
-_PAIR = "decimal and thousands must differ"
-_NAMED = re.compile(rf"(?<![\w'/.-])({'|'.join(_ARGUMENTS)})(?= must be| is for| needs )")
+NOTHING = "none"  # as the mark that groups digits
 
 
 def end_with(error: Exception) -> NoReturn:
@@ -65,50 +45,36 @@ def end_with(error: Exception) -> NoReturn:
     if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
         sys.stderr.close()
     else:
-        typer.echo(f"centroids: {with_options(_sentence(error))}", err=True)
+        typer.echo(f"centroids: {_sentence(error)}", err=True)
     sys.exit(code)
 
 
-def with_options(text: str) -> str:
-    """A message of the library in the words of the command line.
+def option(argument: Argument) -> str:
+    """An argument of the library as the command line takes it.
 
-    >>> with_options("if it is a row, say header=False")
-    'if it is a row, say --no-header'
-    >>> with_options("batch_size must be at least 1")
-    '--batch-size must be at least 1'
+    >>> option(Argument("header", False)), option(Argument("batch_size"))
+    ('--no-header', '--batch-size')
+    >>> option(Argument("columns", ["age", "net income"]))
+    "--columns 'age,net income'"
     """
-    text = text.replace(_RESTART, "pass --restart-input")  # it names the method, too
-    text = text.replace(_PAIR, "--decimal and --thousands must differ")
-    text = _NAMED.sub(lambda found: _option(found[1]), _GIVEN.sub(_give, text))
-    return _OR_NONE.sub(r"\1", text)
-
-
-def _option(name: str) -> str:
-    return _RENAMED.get(name, "--" + name.replace("_", "-"))
-
-
-def _give(found: re.Match[str]) -> str:
-    name, value = _option(found[1]), found[2]
-    if value == "False":
-        return name.replace("--", "--no-", 1)
-    if value.startswith("["):
-        return f"{name} {shlex.quote(words)}" if (words := _join(value)) else name
-    if value == "True":
+    name = _RENAMED.get(argument.name, "--" + argument.name.replace("_", "-"))
+    value = argument.value
+    if value is ... or value is True:
         return name
-    plain = value[1:-1] if value[0] in "\"'" else value
-    return f"{name} {shlex.quote(plain)}"
+    if value is False:
+        return name.replace("--", "--no-", 1)
+    if isinstance(value, list):
+        words = _join(value)
+        return f"{name} {shlex.quote(words)}" if words else name
+    return f"{name} {shlex.quote(NOTHING if value is None else str(value))}"
 
 
-def _join(columns: str) -> str:
+def _join(columns: list[str | int]) -> str:
     """A list of columns as --columns takes it; empty if it has none, or cannot be said so."""
-    try:
-        given = ast.literal_eval(columns.replace(", ...", ""))
-    except (ValueError, SyntaxError):
-        return ""
-    words = [str(column) for column in given if column is not ...]
+    words = [str(column) for column in columns]
     if any("," in word or word != word.strip() for word in words):
         return ""
-    return ",".join([*words, *(["..."] if words and ", ..." in columns else [])])
+    return ",".join(words)
 
 
 @contextmanager
@@ -141,7 +107,8 @@ class _Warnings(logging.Handler):
         self._shown: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = with_options(record.getMessage())
+        given = record.args if isinstance(record.args, tuple) else ()
+        text = record.msg % tuple(map(_say_part, given)) if given else record.getMessage()
         if text not in self._shown:
             self._shown.add(text)
             typer.echo(f"centroids: {text}", err=True)
@@ -173,36 +140,48 @@ def suggesting_options(points: Path, *, can_drop: bool) -> Iterator[None]:
         typer.echo("Stopped.", err=True)
         raise typer.Exit(EXIT_OF_INTERRUPT) from None
     except (TypeError, ValueError) as error:
-        told = _with_options(str(error), points, can_drop)
-        if told == str(error):
+        told = _advise(error, points, can_drop)
+        if told is None:
             raise
         raise (TypeError if isinstance(error, TypeError) else ValueError)(told) from error
 
 
-def _with_options(text: str, points: Path, can_drop: bool) -> str:
-    if text.startswith("input_fn gave no batch") or text.endswith("but the input has 0 points"):
+def _advise(error: Exception, points: Path, can_drop: bool) -> str | None:
+    """What a command says of an error that it knows more of; None: nothing else than others."""
+    if isinstance(error, NoPointsError):
         return f"{points} has no rows"
-    if text.startswith("the last training stopped in the middle of another input"):
+    if isinstance(error, NoPositionError):
         return (
             f"the last training stopped within the mini-batches of {points}: go on with the "
             "options that it had, or begin the file at its beginning with --restart-input"
         )
-    text = with_options(text)
-    if "columns, but the centers of the trained model have" in text:
+    if isinstance(error, WidthError):
         more = "" if points.suffix.lower() == ".npy" else "; choose columns with --columns"
-        return f"{points}: {text}{more}"
-    if text.startswith("points must be finite"):
+        return f"{points}: {error}{more}"
+    if not isinstance(error, (BadRowError, BadLineError)):
+        return None
+    if isinstance(error, BadRowError) and error.place is None and error.batch == 0:
         # A file that is read at once, or mapped, is one batch: its rows are those of the batch.
-        text = text.replace(" in batch 0, row ", f" in {points}, row ")
-        return f"{text}, or leave them out with --bad-rows drop" if can_drop else text
-    if not can_drop or "--skip-lines" in text:
-        return text
-    if re.match(re.escape(str(points)) + r", line \d+[:,]", text) and not _HAS_DIGITS.search(text):
-        return f"{text}, or leave such lines out with --bad-rows drop"
-    return text
+        error = error.at(f"{points}, {error.in_batch()}")
+    if not (can_drop and error.can_be_dropped):
+        return error.say(option)
+    them = "them" if isinstance(error, BadRowError) else "such lines"
+    return f"{error.say(option)}, or leave {them} out with --bad-rows drop"
+
+
+def _say_part(part: object) -> object:
+    """What a record of the log has in it, in the words of options."""
+    return Message(part).say(option) if isinstance(part, (Argument, Message)) else part
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, ArgumentError):
+        # An option that is left out is None; one can say so.
+        none = f", or {NOTHING}" if error.argument == "thousands" else ""
+        name = option(Argument(error.argument))
+        return f"{name} must be {error.allowed}{none}; got {error.given!r}"
+    if isinstance(error, Worded):
+        return error.say(option)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if isinstance(error, (ValueError, TypeError, OSError, ImportError)) and str(error):

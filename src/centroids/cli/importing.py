@@ -42,11 +42,6 @@ def import_model(
             f"{option} is {error.given}, but {error.path} was trained with {error.stored}: leave "
             f"{option} out"
         ) from error
-    except ValueError as error:
-        argument = "mini_batch_steps_per_iteration"
-        if not str(error).startswith(argument):
-            raise
-        raise ValueError(str(error).replace(argument, _STEPS_OPTION, 1)) from error
     _check_free(new)
     new.mkdir(parents=True, exist_ok=True)
     with lock_model_dir(str(new)):
@@ -63,7 +58,7 @@ def import_model(
             f"The metric is a guess: there is no graph ({model.path}.meta) to read it from. If it "
             "was another, import into another folder with --distance-metric cosine"
         )
-    typer.echo(f"Go on training with: centroids train FILE {new}")
+    typer.echo(f"Go on training with: centroids train POINTS {new}")
     typer.echo(f"See it with: centroids inspect {new}")
 
 

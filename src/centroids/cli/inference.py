@@ -54,7 +54,7 @@ def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoi
         old = newest_aside(model_dir)
         aside = f"; an older one is in {old}" if old is not None else ""
         raise ValueError(
-            f"{model_dir} holds no trained model{aside}; make one with: centroids train FILE "
+            f"{model_dir} holds no trained model{aside}; make one with: centroids train POINTS "
             f"{model_dir} --num-clusters K"
         )
     return checkpoint
@@ -81,7 +81,7 @@ def model_of(checkpoint: Checkpoint, model_dir: Path) -> KMeansClustering:
         num_clusters=len(checkpoint.variables[KMeansClustering.CLUSTERS]),
         model_dir=str(model_dir),
         distance_metric=checkpoint.identity["distance_metric"],
-    )
+    ).hand_on(checkpoint)
 
 
 def find_checkpoint(model_dir: Path) -> Checkpoint | None:

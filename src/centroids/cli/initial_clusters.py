@@ -9,10 +9,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from centroids import KMeansClustering
+from centroids.cli.errors import option
 from centroids.cli.points import ENDINGS, PointsFile, as_matrix
 from centroids.cli.sampling import choose_from_sample
 from centroids.cli.settings import Settings, shuffling_seed
 from centroids.cli.training_plan import TrainingPlan
+from centroids.errors import MissingColumnError, Worded
 from centroids.inputs.file import is_tfrecord_file
 
 
@@ -72,7 +74,7 @@ def read_centers(path: Path, points: PointsFile) -> NDArray[Any]:
         centers = _read_rows(PointsFile(path), points.column_names())
     except (TypeError, ValueError) as error:
         # What it advises is for points: to leave rows out, or to take other columns.
-        reason = str(error).partition("; ")[0]
+        reason = error.problem.say(option) if isinstance(error, Worded) else error
         raise ValueError(f"--initial-clusters needs rows of finite numbers: {reason}") from error
     here, there = centers.shape[1], points.width()
     if there not in (None, here):
@@ -87,7 +89,6 @@ def _read_rows(file: PointsFile, names: list[str] | None) -> NDArray[Any]:
     if names is not None and file.has_columns:
         try:
             return as_matrix(dataclasses.replace(file, columns=names).read())
-        except ValueError as error:
-            if "has no column" not in str(error):
-                raise
+        except MissingColumnError:
+            pass
     return as_matrix(file.read())

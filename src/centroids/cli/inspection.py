@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from centroids import KMeansClustering
 from centroids.cli.inference import model_of, read_model
 from centroids.cli.numbers import show_number
 from centroids.cli.points import describe_columns, find_points
@@ -79,7 +78,6 @@ def inspect(request: Request) -> None:
 
 def _show(request: Request, console: Console) -> None:
     checkpoint = read_model(request.model_dir)
-    model = model_of(checkpoint, request.model_dir)
     words = None if request.words is None else Words(request.words, request.words_column)
     kept = read_settings(request.model_dir, checkpoint)
     _show_state(console, request.model_dir, checkpoint, kept)
@@ -87,16 +85,23 @@ def _show(request: Request, console: Console) -> None:
         _show_centers(console, checkpoint, kept)
         _show_sizes_of_training(console, checkpoint, kept)
     else:
-        _show_clusters(console, model, request, request.points, words)
+        _show_clusters(console, checkpoint, request, request.points, words, kept)
     if request.variables:
         _show_variables(console, checkpoint)
 
 
 def _show_clusters(
-    console: Console, model: KMeansClustering, request: Request, points: Path, words: Words | None
+    console: Console,
+    checkpoint: Checkpoint,
+    request: Request,
+    points: Path,
+    words: Words | None,
+    kept: Settings,
 ) -> None:
-    file = find_points(points, request.columns, request.text, request.model_dir)
-    found = survey(model, file, request.num_nearest, request.bad_rows)
+    file = find_points(points, request.columns, request.text, request.model_dir, kept)
+    model = model_of(checkpoint, request.model_dir)
+    centers = checkpoint.variables[CLUSTERS]
+    found = survey(model, centers, file, request.num_nearest, request.bad_rows)
     num_points = int(found.sizes.sum())
     if words is not None and words.count != found.num_rows:
         raise ValueError(
@@ -184,7 +189,7 @@ def _show_sizes_of_training(console: Console, checkpoint: Checkpoint, kept: Sett
         _show_sizes(console, np.maximum(counts - 1, 0), "points seen")
     elif not checkpoint.variables[UPDATE_IN_STEPS]:
         _show_sizes(console, counts, "points of the last iteration")
-    console.print("Clusters by example: --points FILE, with --words FILE for names")
+    console.print("Clusters by example: --points POINTS, with --words FILE for names")
 
 
 def _show_sizes(console: Console, sizes: NDArray[Any], what: str) -> None:

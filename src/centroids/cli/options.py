@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+
+
+class PlainCommand(TyperCommand):
+    """A command whose usage line has arguments as its help and our messages have them."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words of the usage line, of which typer puts some in braces."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
 
 class Metric(StrEnum):
@@ -45,14 +54,14 @@ Columns = Annotated[
 BadRowsOption = Annotated[
     BadRowsChoice,
     typer.Option(
-        help="Rows with NaN or infinity, and lines that are no row of numbers: stop at the first, "
-        "or leave them out and tell how many."
+        help="Rows with NaN or infinity, and lines that are not rows of numbers: stop at the first "
+        "one, or leave them out and tell how many."
     ),
 ]
 ModelToTrain = Annotated[
     Path,
     typer.Argument(
-        help="The folder of the model. If it holds one, the training of that goes on.",
+        help="The folder of the model. If it holds a model, training goes on with that one.",
         metavar="MODEL_DIR",
     ),
 ]
@@ -114,14 +123,14 @@ Epochs = Annotated[
 Steps = Annotated[
     int | None,
     typer.Option(
-        help="Train at most so many steps in this call. Default: 100 for full batches, else no "
+        help="Train at most this many steps in this call. Default: 100 for full batches, else no "
         "limit."
     ),
 ]
 MaxSteps = Annotated[
     int | None,
     typer.Option(
-        help="Stop at this step of the model, counted over all trainings, in place of --steps."
+        help="Stop at this step of the model, counted over all runs, in place of --steps."
     ),
 ]
 RelativeTolerance = Annotated[
@@ -168,6 +177,38 @@ Quiet = Annotated[
     bool,
     typer.Option(
         "--quiet", "-q", help="Print errors and warnings only, as for a job of every night."
+    ),
+]
+
+Output = Annotated[
+    Path,
+    typer.Option("--output", "-o", help="A .npy or .csv file, or - for standard output."),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with the output of a prediction that was interrupted; begin if there is none.",
+    ),
+]
+IndexOnly = Annotated[
+    bool,
+    typer.Option(
+        "--index-only", help="onnx: leave the distances out, which take most of the memory."
+    ),
+]
+Float32 = Annotated[
+    bool,
+    typer.Option(
+        "--float32",
+        help="onnx: compute in float32, for points of float32. Takes less time and memory.",
+    ),
+]
+CheckNumerics = Annotated[
+    bool,
+    typer.Option(
+        "--check-numerics/--no-check-numerics",
+        help="savedmodel: refuse NaN and infinity. TensorFlow.js cannot do so.",
     ),
 ]
 

@@ -119,4 +119,4 @@ class Outcome(SessionRunHook):
         of_all = f"{count:,} of {all_of_them:,} clusters"
         if self._full_batch:
             return f"{of_all} {'is' if count == 1 else 'are'} empty."
-        return f"{of_all} received no points in this training."
+        return f"{of_all} received no points in this run."

@@ -15,13 +15,23 @@ from numpy.typing import NDArray
 from centroids.cli.progress import count_rows
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.text_options import GivenText, with_kept
+from centroids.errors import MissingColumnError
 from centroids.inputs import TextFormat, file_input_fn, open_stream
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.file import is_text_file
 from centroids.inputs.npy import NpyFile
 from centroids.inputs.stream import BatchStream, check_finite_rows
-from centroids.inputs.text.csv_layout import choose_columns, columns_of_words, detect_layout
+from centroids.inputs.text.csv_file import open_text
+from centroids.inputs.text.csv_layout import (
+    FirstLines,
+    Layout,
+    choose_columns,
+    columns_of_words,
+    detect_layout,
+    read_first_lines,
+)
+from centroids.inputs.windows import check_reading
 from centroids.kernels import check_points
 
 Columns = Sequence[str | int] | None
@@ -47,6 +57,19 @@ class PointsFile:
     path: Path
     columns: Columns = None
     text: TextFormat = _ANY_TEXT
+    _read: dict[TextFormat, FirstLines] = dataclasses.field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def _first_lines(self) -> FirstLines:
+        """The first lines of a text file, which a command reads once."""
+        if self.text not in self._read:
+            self._read[self.text] = read_first_lines(self.path, self.text)
+        return self._read[self.text]
+
+    def layout(self, columns: Columns = None) -> Layout:
+        """What a text file looks like if these columns are taken; None: all."""
+        return detect_layout(self.path, self._first_lines(), columns)
 
     @property
     def is_text(self) -> bool:
@@ -74,6 +97,9 @@ class PointsFile:
             TypeError: If it does not hold real numbers.
             ValueError: If its shape is wrong, or a column is not there.
         """
+        if self.is_text:
+            reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
+            return open_text(check_file(self.path), reading, self._first_lines(), self.columns)
         input_fn = file_input_fn(
             self.path,
             batch_size,
@@ -123,7 +149,7 @@ class PointsFile:
         if not self.has_columns:
             return None
         if self.is_text:  # not opened: it may be read otherwise in the end, and the log would tell
-            layout = detect_layout(self.path, self.text, self.columns)
+            layout = self.layout(self.columns)
             chosen = choose_columns(self.path, layout, self.columns)
             every = layout.names
             if every is None:
@@ -146,7 +172,7 @@ class PointsFile:
         """Whether a column of the file, taken or not, has the name of another that is taken."""
         every: Sequence[str] = names
         if self.is_text:
-            every = detect_layout(self.path, self.text, self.columns).names or ()
+            every = self.layout(self.columns).names or ()
         count = Counter(every)
         return any(count[name] > 1 for name in names)
 
@@ -216,9 +242,7 @@ def _with_columns_of_model(
     chosen = dataclasses.replace(file, columns=columns)
     try:
         _check_columns(chosen)
-    except ValueError as error:
-        if "has no column" not in str(error):
-            raise
+    except MissingColumnError as error:
         if _has_as_many_without_names(file, columns):
             return file
         raise ValueError(
@@ -233,7 +257,7 @@ def _with_columns_of_model(
 def _are_all_in_order(file: PointsFile, columns: tuple[str | int, ...]) -> bool:
     if not file.is_text:
         return False
-    named = [name for name in detect_layout(file.path, file.text).names or () if name]
+    named = [name for name in file.layout().names or () if name]
     # Columns that share a name can only be taken one by one.
     return len(set(named)) == len(named) and file.column_names() == list(columns)
 
@@ -251,7 +275,7 @@ def _has_as_many_without_names(file: PointsFile, columns: tuple[str | int, ...])
     """Whether a text file without names has just as many columns: it is taken as a .npy file is."""
     if not file.is_text or not all(isinstance(column, str) for column in columns):
         return False
-    layout = detect_layout(file.path, file.text)
+    layout = file.layout()
     return layout.names is None and layout.num_fields == len(columns)
 
 
@@ -260,8 +284,8 @@ def _columns_of_words(file: PointsFile, words: list[str]) -> list[str | int]:
     if not file.is_text:
         _check_different(words, words)
         return list(words)
-    columns = columns_of_words(file.path, words, file.text)
-    layout = detect_layout(file.path, file.text, columns)
+    columns = columns_of_words(file.path, words, file._first_lines())
+    layout = file.layout(columns)
     _check_different(words, choose_columns(file.path, layout, columns) or ())
     return columns
 

@@ -39,7 +39,11 @@ class Survey:
 
 
 def survey(
-    model: KMeansClustering, points: PointsFile, num_nearest: int, bad_rows: BadRows = "raise"
+    model: KMeansClustering,
+    centers: NDArray[Any],
+    points: PointsFile,
+    num_nearest: int,
+    bad_rows: BadRows = "raise",
 ) -> Survey:
     """Finds the cluster of each point of a file, in bounded memory.
 
@@ -49,7 +53,7 @@ def survey(
         ValueError: If the file has no rows, or they are not as wide as the centers.
         OSError: If it cannot be read.
     """
-    centers = model.cluster_centers().astype(np.float64)
+    centers = centers.astype(np.float64)
     cosine = model.params["distance_metric"] == model.COSINE_DISTANCE
     centers = l2_normalize(centers) if cosine else centers
     sizes = np.zeros(len(centers), np.int64)

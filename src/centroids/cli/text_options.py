@@ -10,11 +10,10 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from centroids.cli.errors import NOTHING
 from centroids.inputs import TextFormat
 
 GivenText: TypeAlias = Mapping[str, Any]  # the fields of a TextFormat that the command line says
-
-NOTHING = "none"  # as a mark that groups digits
 
 
 class Element(StrEnum):

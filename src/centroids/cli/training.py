@@ -301,7 +301,7 @@ def _make_model(
         mini_batch_steps_per_iteration=_or(settings.mini_batch_steps_per_iteration, 1),
         kmeans_plus_plus_num_retries=retries,
         loss_tolerance=None if settings.use_mini_batch else settings.relative_tolerance,
-    )
+    ).hand_on(trained)
 
 
 def _initial_clusters_of(trained: Checkpoint) -> str | NDArray[Any]:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from centroids import KMeansClustering
-from centroids.cli.errors import with_options
+from centroids.cli.errors import NOTHING, option
 from centroids.cli.settings import Settings
-from centroids.cli.text_options import NOTHING, GivenText
+from centroids.cli.text_options import GivenText
+from centroids.errors import Argument
 from centroids.estimator import Checkpoint
 from centroids.inputs import TextFormat
 from centroids.inputs.bad_rows import BadRows
@@ -63,10 +64,12 @@ class TrainingPlan:
                 f"--steps and --max-steps exclude each other, but they are {self.steps} and "
                 f"{self.max_steps}: leave one out"
             )
-        for option in ("epochs", "steps", "max_steps", "mini_batch_steps_per_iteration"):
-            value = getattr(self, option)
-            if value is not None and value < 1:
-                raise ValueError(f"{_option(option)} must be at least 1, got {value}")
+        names = ("epochs", "steps", "max_steps", "mini_batch_steps_per_iteration")
+        lowest = {**dict.fromkeys(names, 1), "kmeans_plus_plus_num_retries": -1}
+        for name, least in lowest.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{option(Argument(name))} must be at least {least}, got {value}")
         tolerance = self.relative_tolerance
         if tolerance is not None and not 0 <= tolerance < math.inf:
             raise ValueError(f"--relative-tolerance must be at least 0 and finite, got {tolerance}")
@@ -145,7 +148,7 @@ class TrainingPlan:
 
     def _settle_mode(self, kept: bool | None) -> bool:
         names = ("batch_size", "mini_batch_steps_per_iteration", "epochs", "shuffle")
-        given = [_option(name) for name in names if getattr(self, name) is not None]
+        given = [option(Argument(name)) for name in names if getattr(self, name) is not None]
         if self.full_batch and given:
             raise ValueError(f"{given[0]} is for mini-batches: leave it or --full-batch out")
         if self.full_batch is not None:
@@ -173,7 +176,7 @@ def describe_changes(kept: Settings, now: Settings) -> list[str]:
         if name == "shuffle" and old not in (None, new):
             changes.append("--shuffle (until now --no-shuffle)" if new else "--no-shuffle")
         elif old not in (None, new):
-            changes.append(f"{_option(name)} {new} (until now {old})")
+            changes.append(f"{option(Argument(name))} {new} (until now {old})")
     if kept.columns is not None and now.columns not in (None, kept.columns):
         changes.append(f"--columns {_join(now.columns)} (until now {_join(kept.columns)})")
     return [*changes, *_describe_text_changes(kept.text or {}, now.text or {})]
@@ -186,8 +189,8 @@ def _describe_text_changes(kept: GivenText, now: GivenText) -> list[str]:
             _say_text(field.name, text.get(field.name, field.default)) for text in (kept, now)
         )
         if old != new:
-            option = new if field.name == "header" else f"{_option(field.name)} {new}"
-            changes.append(f"{option} (until now {old})")
+            said = new if field.name == "header" else f"{option(Argument(field.name))} {new}"
+            changes.append(f"{said} (until now {old})")
     return changes
 
 
@@ -215,7 +218,7 @@ def describe_taken(asked: TrainingPlan, plan: TrainingPlan, kept: Settings, now:
         return value is not None and value == getattr(now, name)
 
     words = [
-        f"{_option(name)} {getattr(plan, name)}"
+        f"{option(Argument(name))} {getattr(plan, name)}"
         for name in ("num_clusters", "distance_metric")
         if getattr(plan, name) != getattr(asked, name)
     ]
@@ -224,14 +227,14 @@ def describe_taken(asked: TrainingPlan, plan: TrainingPlan, kept: Settings, now:
     names = ["batch_size", "mini_batch_steps_per_iteration"]
     for name in [*(names if now.use_mini_batch else ["relative_tolerance"]), "seed"]:
         if getattr(asked, name) is None and is_taken(name):
-            words.append(f"{_option(name)} {getattr(now, name)}")
+            words.append(f"{option(Argument(name))} {getattr(now, name)}")
     if now.use_mini_batch and asked.shuffle is None and kept.shuffle is now.shuffle is False:
         words.append("--no-shuffle")
     if asked.columns is None and is_taken("columns"):
         words.append(f"--columns {shlex.quote(_join(now.columns))}")
     for name, value in (kept.text or {}).items():
         if name not in asked.text and (now.text or {}).get(name) == value:
-            words.append(with_options(f"{name}={value!r}"))
+            words.append(option(Argument(name, value)))
     return " ".join(words)
 
 
@@ -243,7 +246,3 @@ def _first(asked: T | None, kept: T | None, default: T) -> T:
     if asked is not None:
         return asked
     return default if kept is None else kept
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")

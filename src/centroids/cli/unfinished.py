@@ -288,7 +288,7 @@ class UnfinishedFile:
             file = stack.enter_context(io.FileIO(self.partial, "r+", opener=self._opener))
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise OSError(errno.EINVAL, "is no regular file", self.partial)
+                raise OSError(errno.EINVAL, "is not a regular file", self.partial)
             ours = stack.enter_context(holding(file.fileno(), self.partial))
             # Between its opening and its locking the writer before may have renamed it.
             if not _is_at(file, self.partial):

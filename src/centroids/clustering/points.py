@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from centroids.bad_row import BadRowError
+from centroids.errors import BadRowError
 from centroids.kernels import (
     NonFiniteError,
     Points,
@@ -91,6 +91,7 @@ def _describe(batch: int, error: NonFiniteError) -> BadRowError:
             "scale the points down",
             batch=batch,
             row=error.row,
+            can_be_dropped=False,
         )
     return BadRowError(
         f"points must be finite, got {error.value}",

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from centroids.checkpoints.lock import ModelDirLostError
+from centroids.errors import Argument, NotAFolderError
 from centroids.estimator.run_config import RunConfig
 from centroids.files import make_folders
 
@@ -102,8 +103,10 @@ def check_model_dir(model_dir: str) -> None:
         place = os.path.dirname(place)
     if not os.path.isdir(place):
         relation = "it is" if place == os.path.abspath(model_dir) else f"{place} is"
-        raise NotADirectoryError(
-            f"model_dir must be a folder, but {relation} a file: {model_dir}; choose another one"
+        raise NotAFolderError(
+            Argument("model_dir"),
+            f" must be a folder, but {relation} a file: {model_dir}",
+            remedy="choose another one",
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from centroids.checkpoints.checkpoint import Checkpoint
 from centroids.checkpoints.lock import lock_model_dir
+from centroids.errors import NoPointsError
 from centroids.estimator import endless
 from centroids.estimator.arguments import (
     check_count,
@@ -247,7 +248,9 @@ class Estimator(ModelFolder):
             if not any(map(may_stop, all_hooks)):
                 batches.warn_of_repeats(endless.EVALUATE)
             if batches.peek() is None:
-                raise ValueError("input_fn gave no batch (or only empty ones): nothing to evaluate")
+                raise NoPointsError(
+                    "input_fn gave no batch (or only empty ones): nothing to evaluate"
+                )
             spec = self._model_fn.for_batches(batches, ModeKeys.EVAL, self._config)
             values = evaluate_batches(spec, batches, restored, all_hooks, self._config)
         logger.info("Evaluation at global step %d: %s", values["global_step"], values)

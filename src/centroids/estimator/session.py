@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.bad_row import BadRowError
 from centroids.checkpoints.checkpoint import Checkpoint, restore_random_state
 from centroids.checkpoints.lock import ModelDirLock
+from centroids.errors import BadRowError
 from centroids.estimator.metrics import Metric
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session_setup import BatchQueue, check_order, check_restored

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.bad_row import BadRowError
 from centroids.checkpoints.checkpoint import UNKNOWN_POSITION, Checkpoint
+from centroids.errors import BadRowError
 from centroids.estimator.endless import RepeatWatch
 from centroids.estimator.spec import Batch, EstimatorSpec, Variables
 

@@ -12,6 +12,7 @@ from typing import Any
 from centroids.checkpoints.checkpoint import Checkpoint
 from centroids.checkpoints.folder import remove_beginning
 from centroids.checkpoints.lock import ModelDirLock
+from centroids.errors import Argument, Message
 from centroids.estimator import endless
 from centroids.estimator.hooks.defaults import may_stop, takes_part_in_steps, training_hooks
 from centroids.estimator.hooks.protocol import SessionRunArgs, SessionRunHook
@@ -95,9 +96,9 @@ class Training:
                 position=position,
             )
         except PositionError as error:
-            raise ValueError(
-                f"{error}; to begin this input at its beginning, pass restart_input=True to train"
-            ) from error
+            restart = Argument("restart_input", True, of="train")
+            remedy = Message("to begin this input at its beginning, pass ", restart)
+            raise type(error)(error.problem, remedy=remedy) from error
         except Exception as error:
             error.add_note("raised before the first step of this call, by input_fn")
             raise

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
+from centroids.errors import Argument, NotAFolderError
 from centroids.files import abandoned, holding, make_folders, sync_folder
 
 EXTRA_ASSETS = "assets.extra"
@@ -68,8 +69,8 @@ def check_export_dir(export_dir_base: Any) -> str:
     if not folder:
         raise ValueError("export_dir_base is empty; name a folder, '.' for the current one")
     if os.path.lexists(folder) and not os.path.isdir(folder):
-        raise NotADirectoryError(
-            errno.ENOTDIR, "export_dir_base must be a folder, but it is a file", folder
+        raise NotAFolderError(
+            Argument("export_dir_base"), f" must be a folder, but it is a file: {folder}"
         )
     return folder
 

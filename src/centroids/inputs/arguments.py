@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from centroids.errors import ArgumentError
 from centroids.files import check_regular
 
 
@@ -64,7 +65,5 @@ def _check_integer(name: str, value: object, lowest: int, otherwise: str = "") -
     except TypeError:
         number = lowest - 1
     if number < lowest:
-        raise ValueError(
-            f"{name} must be an integer of at least {lowest}{otherwise}; got {value!r}"
-        )
+        raise ArgumentError(name, f"an integer of at least {lowest}{otherwise}", value)
     return number

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.inputs.text.text_format import say_columns
+from centroids.errors import Argument, Message, WordedTypeError
 
 
 def import_arrow(module: str = "pyarrow") -> Any:
@@ -70,9 +70,9 @@ def check_column_type(kind: Any, name: str, others: Sequence[str] = ()) -> None:
         others: The columns to choose in its place; empty: not known.
     """
     if not holds_numbers(kind):
-        raise TypeError(
-            f"{name} must hold numbers or lists of numbers, got {kind}; choose other columns with "
-            f"{say_columns(others)}"
+        raise WordedTypeError(
+            f"{name} must hold numbers or lists of numbers, got {kind}",
+            remedy=Message("choose other columns with ", Argument("columns", [*others])),
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.errors import Part, WordedError
 from centroids.inputs.convert import Columns, Rows, num_rows
 from centroids.inputs.sparse import check_sparse
 
@@ -112,11 +113,11 @@ class DroppedRows:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._first: str | None = None
+        self._first: Part | None = None
         self._told: int | None = None
         self._num_rows = self._num_dropped = 0
 
-    def add(self, num_rows: int, num_dropped: int, describe_first: Callable[[], str]) -> None:
+    def add(self, num_rows: int, num_dropped: int, describe_first: Callable[[], Part]) -> None:
         """Counts the rows of a batch; `describe_first` gives place and reason of its first one."""
         self._num_rows += num_rows
         self._num_dropped += num_dropped
@@ -129,9 +130,9 @@ class DroppedRows:
     def check_some_left(self) -> None:
         """Raises a ValueError if all rows of this epoch were dropped."""
         if self._num_rows and self._num_dropped == self._num_rows:
-            raise ValueError(
-                f"all {self._num_rows:,} rows of {self._name} are bad, of which the first is "
-                f"{self._first}"
+            raise WordedError(
+                f"all {self._num_rows:,} rows of {self._name} are bad, of which the first is ",
+                self._first or "",
             )
 
     def end_epoch(self, complete: bool) -> None:

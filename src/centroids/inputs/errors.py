@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from centroids.errors import WordedError
+
 
 class OutOfRangeError(Exception):
     """End of the input, as TensorFlow's error of this name.
@@ -22,8 +24,12 @@ class OutOfRangeError(Exception):
     """
 
 
-class PositionError(ValueError):
+class PositionError(WordedError):
     """A saved position is not one of this input: it has changed, or cannot go on from anywhere."""
+
+
+class NoPositionError(PositionError):
+    """The input cannot go on from any position."""
 
 
 class ReadingInterrupted(BaseException):

@@ -12,6 +12,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import DTypeLike
 
+from centroids.errors import Argument, WordedError
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.file_kinds import packed_kind
@@ -111,7 +112,7 @@ def file_input_fn(
             f"{file}. Convert it, or rename it if it is one of these"
         )
     if columns is not None:
-        raise ValueError(f"columns is for files with named columns; {file} has none")
+        raise WordedError(Argument("columns"), f" is for files with named columns; {file} has none")
     return npy_input_fn(file, batch_size, num_epochs, shuffle, seed, bad_rows=bad_rows)
 
 
@@ -129,7 +130,9 @@ def _refuse_text_format(file: Path, text: TextFormat) -> None:
     for field in dataclasses.fields(TextFormat):
         value = getattr(text, field.name)
         if value != field.default:
-            raise ValueError(
-                f"{field.name} is for text files, and {file} is none: leave {field.name}={value!r} "
-                "out"
+            raise WordedError(
+                Argument(field.name),
+                f" is for text files, and {file} is not one: leave ",
+                Argument(field.name, value),
+                " out",
             )

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.errors import Argument, Message, MissingColumnError, WordedError
 from centroids.inputs.arguments import check_file
 from centroids.inputs.arrow import (
     check_column_type,
@@ -231,15 +232,15 @@ def _choose_columns(file: Path, schema: Any, columns: Sequence[str] | None) -> l
     index = [name for name in names if name in _index_columns(schema)]
     if not index:
         return names
+    take_it = Message("to take it, name it in ", Argument("columns", []))
     if len(index) == len(names):
-        raise ValueError(
-            f"{file} has no columns but its index, {', '.join(map(repr, index))}; to take it, name "
-            "it in columns=[...]"
-        )
+        shown = ", ".join(map(repr, index))
+        raise WordedError(f"{file} has no columns but its index, {shown}", remedy=take_it)
     logger.warning(
-        "%s: %s, the index of a pandas table, is not taken; to take it, name it in columns=[...]",
+        "%s: %s, the index of a pandas table, is not taken; %s",
         file,
         ", ".join(map(repr, index)),
+        take_it,
     )
     return [name for name in names if name not in index]
 
@@ -267,8 +268,7 @@ def _check_columns(file: Path, schema: Any, columns: list[str]) -> list[str]:
                 f"{file} has {names.count(name)} columns called {name!r}; give them different names"
             )
         if name not in names:
-            available = ", ".join(map(repr, names[:20])) + (", ..." if len(names) > 20 else "")
-            raise ValueError(f"{file} has no column {name!r}; it has the columns {available}")
+            raise MissingColumnError(file, name, names)
         kind = schema.field(name).type
         others = [] if holds_numbers(kind) else _columns_of_numbers(schema, columns)
         check_column_type(kind, f"{file}[{name!r}]", others)

@@ -14,7 +14,7 @@ import numpy as np
 
 from centroids.inputs.bad_rows import Mask
 from centroids.inputs.convert import is_one_batch, length_of_vector
-from centroids.inputs.errors import PositionError, is_end_of_input
+from centroids.inputs.errors import NoPositionError, PositionError, is_end_of_input
 from centroids.inputs.source import EpochSource, Origin, Position, Source, copy_position
 
 
@@ -131,7 +131,7 @@ def _restore(returned: Any, position: Position | None) -> None:
     if position is None:
         return
     if not isinstance(returned, Source):
-        raise PositionError(
+        raise NoPositionError(
             "the last training stopped in the middle of another input, and input_fn returned "
             f"{type(returned).__name__}, which cannot go on there (as sources such as "
             "centroids.inputs.numpy_input_fn can)"

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.errors import Part
 from centroids.inputs.bad_rows import DroppedRows, Mask, find_good_rows, keep_rows
 from centroids.inputs.convert import Columns, num_rows
 from centroids.kernels.float_mode import in_usual_float_mode
@@ -165,7 +166,7 @@ class EpochSource(abc.ABC):
         """
 
     @abc.abstractmethod
-    def _describe_bad_row(self, at: BatchPlace, features: Columns, row: int) -> str:
+    def _describe_bad_row(self, at: BatchPlace, features: Columns, row: int) -> Part:
         """Where a row of a batch is in the data, and what is wrong with it.
 
         Args:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from centroids.bad_row import BadRowError
+from centroids.errors import BadRowError
 from centroids.inputs.bad_rows import find_bad_value, find_good_rows, keep_rows
 from centroids.inputs.convert import Columns, column_names, convert_batch, num_rows
 from centroids.inputs.errors import ReadingInterrupted

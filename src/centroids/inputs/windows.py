@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.errors import Part
 from centroids.inputs.arguments import check_bool, check_num_epochs, check_positive, check_seed
 from centroids.inputs.bad_rows import check_bad_rows, describe_bad_value
 from centroids.inputs.convert import Columns
@@ -116,7 +117,7 @@ class WindowedSource(EpochSource):
             column: The column in the matrix; None: the whole row.
         """
 
-    def _describe_row(self, epoch: int, window: Position, row: int, reason: str) -> str:
+    def _describe_row(self, epoch: int, window: Position, row: int, reason: str) -> Part:
         """Where a bad row is in the file, and what is wrong with it.
 
         Args:
@@ -134,7 +135,7 @@ class WindowedSource(EpochSource):
     def _locate(self, at: BatchPlace, row: int, column: int | None) -> str:
         return self._locate_row(at.epoch, *_row_of_window(at, row), column)
 
-    def _describe_bad_row(self, at: BatchPlace, features: Columns, row: int) -> str:
+    def _describe_bad_row(self, at: BatchPlace, features: Columns, row: int) -> Part:
         reason = describe_bad_value(features, row)
         return self._describe_row(at.epoch, *_row_of_window(at, row), reason)
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from centroids.checkpoints.tensorflow import TensorFlowCheckpoint, open_tensorflow_checkpoint
 from centroids.clustering import ClusterState, initial_state
+from centroids.errors import Argument, WordedError
 from centroids.estimator import Checkpoint
 from centroids.kernels import in_usual_float_mode
 from centroids.kmeans.tensorflow_graph import read_graph
@@ -217,10 +218,11 @@ def _read_iteration(
     fewest = remaining + (1 if counts.any() else 0)
     if steps_per_iteration is None or 1 < steps_per_iteration < fewest:
         given = "was not given" if steps_per_iteration is None else f"is {steps_per_iteration}"
-        raise ValueError(
-            f"mini_batch_steps_per_iteration {given}, but {source.path} was trained with several "
-            f"mini-batches per iteration and stands {remaining} before the end of one; give the "
-            "number that it was trained with"
+        raise WordedError(
+            Argument("mini_batch_steps_per_iteration"),
+            f" {given}, but {source.path} was trained with several "
+            f"mini-batches per iteration and stands {remaining} before the end of one",
+            remedy="give the number that it was trained with",
         )
     if steps_per_iteration == 1:
         return centers, 0

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from centroids import clustering, kernels
 from centroids.clustering import ClusterState, InitialCenters
 from centroids.clustering.points import check_width
+from centroids.errors import NoPointsError, WidthError
 from centroids.estimator import (
     Batch,
     EstimatorSpec,
@@ -179,7 +180,7 @@ class KMeansModel:
     def _initialize(self, batches: Iterator[Batch]) -> None:
         first = next(batches, None)
         if first is None:
-            raise ValueError(f"num_clusters={self.num_clusters}, but the input has 0 points")
+            raise NoPointsError(f"num_clusters={self.num_clusters}, but the input has 0 points")
         if isinstance(self.initial_clusters, np.ndarray):
             centers = in_order_of(first.features, self.initial_clusters, self.initial_columns)
             self._initialize_from_array(first, centers)
@@ -255,7 +256,7 @@ class KMeansModel:
             return
         width = clustering.join_columns(_empty_batch(features)).shape[1]
         if width != dimensions:
-            raise ValueError(
+            raise WidthError(
                 f"points have {width} columns, but the centers of the trained model have "
                 f"{dimensions} columns"
             )

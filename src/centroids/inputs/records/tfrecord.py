@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.errors import Argument, Message, MissingColumnError, WordedError, WordedTypeError
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.records.example import Column, ExampleParser, parse_example
@@ -241,18 +242,18 @@ def _choose(
     numeric = [name for name, values in sorted(features.items()) if values.dtype != object]
     if columns is None and len(numeric) != 1:
         known = ", ".join(f"{name!r} ({_describe(features[name])})" for name in sorted(features))
-        raise ValueError(
-            f"{file} has the features {known or '(none)'}; say which to take with columns=[...]"
+        raise WordedError(
+            f"{file} has the features {known or '(none)'}",
+            remedy=Message("say which to take with ", Argument("columns", [])),
         )
     chosen = numeric if columns is None else columns
     for name in chosen:
         if name not in features:
-            known = ", ".join(map(repr, sorted(features)))
-            raise ValueError(f"{file} has no column {name!r}; it has the columns {known}")
+            raise MissingColumnError(file, name, sorted(features))
         if features[name].dtype == object:
-            raise TypeError(
-                f"{file}: the feature {name!r} must hold numbers, got bytes; choose others with "
-                "columns=[...]"
+            raise WordedTypeError(
+                f"{file}: the feature {name!r} must hold numbers, got bytes",
+                remedy=Message("choose others with ", Argument("columns", [])),
             )
     taken = [Column(name, len(features[name])) for name in chosen]
     types = {features[name].dtype for name in chosen}

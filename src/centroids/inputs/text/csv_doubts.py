@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from centroids.errors import Argument
 from centroids.inputs.text.csv_header import counts_up
 from centroids.inputs.text.csv_layout import Layout
 
@@ -53,9 +54,10 @@ def _tell_ids(file: Path, layout: Layout, columns: Iterable[int]) -> None:
         if counts_up(column, rows):
             logger.warning(
                 "%s: column %s counts up by 1 in each row; if it is an id, choose other columns "
-                "with columns=[...]",
+                "with %s",
                 file,
                 layout.describe(column),
+                Argument("columns", []),
             )
 
 
@@ -70,8 +72,10 @@ def _tell_thousands(file: Path, layout: Layout, columns: Iterable[int]) -> None:
         if len(grouped) >= _FEWEST_GROUPED and all(map(_BELOW_THOUSAND.fullmatch, others)):
             logger.warning(
                 "%s: column %s has numbers such as %s, of which the point is taken for a decimal "
-                "mark; if it groups digits, say decimal=',' thousands='.'",
+                "mark; if it groups digits, say %s %s",
                 file,
                 layout.describe(column),
                 grouped[0],
+                Argument("decimal", ","),
+                Argument("thousands", "."),
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import IO, Any, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from centroids.errors import Argument, BadLineError, Message, Part
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.source import Position
@@ -19,10 +21,12 @@ from centroids.inputs.text.csv_comments import is_comment
 from centroids.inputs.text.csv_doubts import tell_doubts
 from centroids.inputs.text.csv_fields import is_whole, split_fields
 from centroids.inputs.text.csv_layout import (
+    FirstLines,
     Layout,
     choose_columns,
     decode_line,
     detect_layout,
+    read_first_lines,
     read_line,
     tell_layout,
 )
@@ -96,7 +100,14 @@ def csv_input_fn(
     reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
     type_name = None if dtype is None else np.dtype(dtype).name
     text = TextFormat(header, delimiter, decimal, thousands, skip_lines, type_name)
-    layout = detect_layout(file, text, columns)
+    return open_text(file, reading, read_first_lines(file, text), columns)
+
+
+def open_text(
+    file: Path, reading: Reading, start: FirstLines, columns: Sequence[str | int] | None
+) -> Callable[[], CsvSource]:
+    """As `csv_input_fn`, for a file whose first lines were read already."""
+    layout = detect_layout(file, start, columns)
     chosen = choose_columns(file, layout, columns)
     tell_layout(file, layout, without_index=columns is None and chosen is not None)
     tell_doubts(file, layout, chosen, asked=columns is not None)
@@ -276,47 +287,56 @@ class CsvSource(WindowedSource):
         for number, text in enumerate(texts, first_line):
             problem = self._find_problem(text, number) if text.strip() else None
             if problem is not None:
-                raise ValueError(f"{self._file}, line {number}{problem}") from error
+                raise problem from error
         last_line = first_line + len(texts) - 1
         raise ValueError(f"{self._file}, lines {first_line} to {last_line}: {error}") from error
 
-    def _find_problem(self, text: str, number: int) -> str | None:
-        """What makes a line no row of numbers, to be read after its place; None if it is one."""
+    def _find_problem(self, text: str, number: int) -> BadLineError | None:
+        """What keeps a line from being a row of numbers; None if it is one."""
         layout = self._layout
         try:
             fields = split_fields(text, layout.delimiter)
         except ValueError as error:
-            return f": {error}"
+            return BadLineError(self._file, number, f": {error}")
         if len(fields) != layout.num_fields:
-            return f": {_count_fields(len(fields))}, but {self._describe_first(number)}"
+            return self._describe_count(len(fields), number)
         for column in range(len(fields)) if self._columns is None else self._columns:
             if not self._text.is_number(fields[column]):
                 could_be_names = layout.guessed_row and number == layout.first_line
                 remedy = find_remedy(
                     fields[column], self._text, could_be_names, self._other_columns(column)
                 )
-                if self._text.header is False and is_comment(text, layout.delimiter):
-                    remedy = f"if the line is a comment, say skip_lines={number}; else {remedy}"
-                return (
-                    f", column {layout.describe(column)}: {_shorten(fields[column])} is not a "
-                    f"number; {remedy}"
+                if skips := self._text.header is False and is_comment(text, layout.delimiter):
+                    skip = Argument("skip_lines", number)
+                    remedy = Message("if the line is a comment, say ", skip, "; else ", remedy)
+                # A field with digits is a number to its reader: dropping its line, and all that
+                # are like it, loses data.
+                has_digits = re.search(r"\d", fields[column]) is not None
+                name = layout.describe(column)
+                return BadLineError(
+                    self._file,
+                    number,
+                    f", column {name}: {_shorten(fields[column])} is not a number",
+                    remedy,
+                    column=name,
+                    can_be_dropped=not (has_digits or skips),
                 )
         try:
             self._load([text])
         except ValueError as error:
-            return f": {error}"
+            return BadLineError(self._file, number, f": {error}")
         return None
 
-    def _describe_first(self, number: int) -> str:
-        """How many fields the first line has; if no other line near it has, it may be a title."""
+    def _describe_count(self, count: int, number: int) -> BadLineError:
+        """That a line has other fields than the first one, which may be a title if it is alone."""
         layout = self._layout
-        has = f"the first line has {layout.num_fields}"
+        fields = f"{count} field{'' if count == 1 else 's'}"
+        problem = f": {fields}, but the first line has {layout.num_fields}"
         if len(layout.sample) > 1 or not 0 <= number - layout.first_line <= _LINES_OF_A_TITLE:
-            return has
-        return (
-            f"{has}; if the table begins at line {number}, below a title, say "
-            f"skip_lines={number - 1}"
-        )
+            return BadLineError(self._file, number, problem)
+        title = f"if the table begins at line {number}, below a title, say "
+        remedy = Message(title, Argument("skip_lines", number - 1))
+        return BadLineError(self._file, number, problem, remedy, can_be_dropped=False)
 
     def _other_columns(self, column: int) -> list[str | int]:
         """The columns to choose instead of one that holds no numbers at all."""
@@ -332,9 +352,10 @@ class CsvSource(WindowedSource):
         taken = column if self._columns is None else self._columns[column]
         return f"line {number}, column {self._layout.describe(taken)}"
 
-    def _describe_row(self, epoch: int, window: Position, row: int, reason: str) -> str:
+    def _describe_row(self, epoch: int, window: Position, row: int, reason: str) -> Part:
         number, text = self._find_line(window, row)
-        return f"line {number}{self._find_problem(text, number) or f': {reason}'}"
+        problem = self._find_problem(text, number)
+        return f"line {number}: {reason}" if problem is None else problem.in_file
 
     def _find_line(self, window: Position, row: int) -> tuple[int, str]:
         """The number and the text of the line that is a row of a window."""
@@ -356,10 +377,6 @@ def _read_before(handle: IO[bytes]) -> bytes:
     count = min(place, _CHECKED_BYTES)
     handle.seek(place - count)
     return handle.read(count)
-
-
-def _count_fields(count: int) -> str:
-    return f"{count} field{'' if count == 1 else 's'}"
 
 
 def _shorten(field: str) -> str:

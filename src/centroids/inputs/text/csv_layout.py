@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from centroids.errors import Argument, BadLineError, Message, MissingColumnError, WordedError
 from centroids.inputs.arrow import check_different_names
 from centroids.inputs.file_kinds import check_is_text
 from centroids.inputs.text.csv_comments import is_comment, say_lines
@@ -52,7 +53,7 @@ class Layout:
     guessed_row: bool = False
     indices: tuple[int, ...] = ()
     sample: tuple[tuple[str, ...], ...] = ()
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Message, ...] = ()
 
     def describe(self, column: int) -> str:
         """A column as messages name it: by its name, or else by its number from 0."""
@@ -75,10 +76,11 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class _Start:
+class FirstLines:
     """The first lines of a file, without blank ones and comments before them.
 
     Attributes:
+        text: How the file is written, as far as it was told.
         first_byte: Where the first of them begins.
         first_line: Its number, from 1.
         comment: The last comment before them; empty if there is none.
@@ -97,12 +99,13 @@ class _Start:
     lines: list[str]
     next_byte: int
     next_line: int
+    text: TextFormat
 
 
 def detect_layout(
-    file: Path, text: TextFormat, columns: Sequence[str | int] | None = None
+    file: Path, start: FirstLines, columns: Sequence[str | int] | None = None
 ) -> Layout:
-    """Looks at the first lines of a file.
+    """What a file looks like by its first lines.
 
     `csv_header` says how a header is told from a row; a guess that could be wrong is remarked.
     Names are also taken from a comment with as many fields as the rows, as numpy.savetxt writes.
@@ -111,30 +114,28 @@ def detect_layout(
 
     Args:
         file: The file.
-        text: What is known of it.
+        start: Its first lines.
         columns: The names or numbers of the columns that are taken; None: all.
 
     Raises:
         ValueError: If the file is no text or has no line, if the header that there is to be is
             malformed, or two columns of it have one name.
     """
-    check_is_text(file)
-    start = _read_start(file, text)
-    if not start.lines:
-        raise ValueError(f"{file} has no rows")
+    text = start.text
     first = start.lines[0]
     delimiter = text.delimiter or start.delimiter or _find_delimiter(first, text)
     if delimiter is None and text.thousands is not None and text.thousands.isspace():
-        raise ValueError(
-            f"thousands={text.thousands!r} needs another delimiter than white space, which is what "
-            f"separates the fields of {file}"
+        raise WordedError(
+            Argument("thousands", text.thousands),
+            " needs another delimiter than white space, which is what separates the fields of "
+            f"{file}",
         )
     header, remarks = text.header, []
     try:
         fields = _split_names(first, delimiter)
     except ValueError as error:
         if header:
-            raise ValueError(f"{file}, line {start.first_line}: {error}") from None
+            raise BadLineError(file, start.first_line, f": {error}", can_be_dropped=False) from None
         fields, header = first.split(delimiter), False
     following = [row for line in start.lines[1:] if (row := _split_or_none(line, delimiter))]
     names = _split_or_none(start.comment, delimiter) if start.comment else None
@@ -150,13 +151,13 @@ def detect_layout(
     elif names is not None and not any(map(text.is_number, names)):
         comments = comments[:-1]
     if comments:
-        remarks.append(
-            f"{say_lines(comments)} with # and is passed over as a comment; if it is a row, say "
-            "header=False"
+        told = (
+            "is passed over as a comment; if it is a row"
             if len(comments) == 1
-            else f"{say_lines(comments)} with # and are passed over as comments; if they are rows, "
-            "say header=False"
+            else "are passed over as comments; if they are rows"
         )
+        said = f"{say_lines(comments)} with # and {told}, say "
+        remarks.append(Message(said, Argument("header", False)))
     return Layout(
         text,
         delimiter,
@@ -196,12 +197,9 @@ def choose_columns(
         elif not isinstance(column, str) and column in range(layout.num_fields):
             numbers.append(int(column))
         else:
-            names = ", ".join(map(repr, itertools.islice(available, 20)))
-            more = ", ..." if len(available) > 20 else ""
-            encoding = "; it is not in UTF-8: save it as UTF-8" if "\ufffd" in names else ""
-            raise ValueError(
-                f"{file} has no column {column!r}; it has the columns {names}{more}{encoding}"
-            )
+            is_broken = any("\ufffd" in str(each) for each in available)
+            hint = "; it is not in UTF-8: save it as UTF-8" if is_broken else ""
+            raise MissingColumnError(file, column, available, hint)
     return tuple(numbers)
 
 
@@ -218,13 +216,14 @@ def tell_layout(file: Path, layout: Layout, *, without_index: bool) -> None:
     if without_index:
         logger.warning(
             "%s: column %s has no name, as the index of a table, and is not taken; to take it, "
-            "name it in columns=[...]",
+            "name it in %s",
             file,
             " and column ".join(map(layout.describe, layout.indices)),
+            Argument("columns", []),
         )
 
 
-def columns_of_words(file: Path, words: Sequence[str], text: TextFormat) -> list[str | int]:
+def columns_of_words(file: Path, words: Sequence[str], start: FirstLines) -> list[str | int]:
     """What words mean that may be names of columns or their numbers.
 
     A word of digits is the number of a column, unless the file has a column of that name.
@@ -232,16 +231,16 @@ def columns_of_words(file: Path, words: Sequence[str], text: TextFormat) -> list
     Args:
         file: A text file.
         words: Such words, as the command line has them.
-        text: How the file is written.
+        start: Its first lines.
 
     Raises:
         OSError: If the file cannot be read.
         ValueError: If it is no text file.
     """
-    num_fields = detect_layout(file, text).num_fields
+    num_fields = detect_layout(file, start).num_fields
     # The number of a column that is not there may be a name of digits, such as a year.
     numbers = [int(word) if word.isdecimal() and int(word) < num_fields else word for word in words]
-    names = detect_layout(file, text, numbers).names or ()
+    names = detect_layout(file, start, numbers).names or ()
     columns = zip(words, numbers, strict=True)
     chosen = [word if word in names else number for word, number in columns]
     # What is neither is refused as the number of a column, if it has digits.
@@ -270,7 +269,14 @@ def read_line(handle: IO[bytes], file: Path, number: int) -> bytes:
     return line
 
 
-def _read_start(file: Path, text: TextFormat) -> _Start:
+def read_first_lines(file: Path, text: TextFormat) -> FirstLines:
+    """Reads what tells the layout of a file; one reading does for any choice of columns.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is not text, or has no lines.
+    """
+    check_is_text(file)
     number, place, comment, delimiter = 0, 0, "", None
     comments: list[int] = []
     first, second = (0, 1), (0, 1)
@@ -292,7 +298,10 @@ def _read_start(file: Path, text: TextFormat) -> _Start:
                 lines.append(content)
                 if len(lines) == _LOOKED_AT or (len(lines) > 1 and place > _LOOKED_AT_BYTES):
                     break
-    return _Start(*first, comment.lstrip("#").strip(), comments, delimiter, lines, *second)
+    if not lines:
+        raise ValueError(f"{file} has no rows")
+    comment = comment.lstrip("#").strip()
+    return FirstLines(*first, comment, comments, delimiter, lines, *second, text)
 
 
 def _find_header(
@@ -313,15 +322,17 @@ def _find_header(
     return guess.header, guess.certain
 
 
-def _say_guess(start: _Start, header: bool) -> str:
+def _say_guess(start: FirstLines, header: bool) -> Message:
     line = start.lines[0].strip()
     taken = (
-        "for the names of the columns; if it is a row, say header=False"
+        "for the names of the columns; if it is a row, say "
         if header
-        else "for a row; if it holds the names of the columns, say header=True"
+        else "for a row; if it holds the names of the columns, say "
     )
     shown = repr(line if len(line) <= 60 else line[:57] + "...")
-    return f"line {start.first_line}, {shown}, is taken {taken}"
+    return Message(
+        f"line {start.first_line}, {shown}, is taken {taken}", Argument("header", not header)
+    )
 
 
 def _find_indices(names: Sequence[str] | None, rows: list[list[str]]) -> tuple[int, ...]:

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from centroids.errors import Argument, ArgumentError, Message, Part, WordedError
 from centroids.inputs.arguments import check_bool, check_not_negative
 
 # Marks that people group digits with: none of them can be part of a plain number.
 _THOUSANDS = (",", ".", "'", "\u2019", "_", " ", "\u00a0", "\u202f")
 # A space stands for those that do not break, too: nobody sees the difference.
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " "})
-_MOST_SHOWN = 20
 _BEGINS_AS_A_NUMBER = re.compile(r"[-+.,$€£¥~<>=(#\s]*\d")
 _EUROPEAN = r"[-+]?\d{1,3}(?:\.\d{3})+,\d*"
 _POINTS = re.compile(r"[-+]?\d{1,3}(?:\.\d{3}){2,}")
@@ -56,22 +56,22 @@ class TextFormat:
         if self.header is not None:
             check_bool("header", self.header)
         if self.delimiter is not None and not _is_delimiter(self.delimiter):
-            raise ValueError(
-                "delimiter must be a single character, no quotation mark or line break, or None; "
-                f"got {self.delimiter!r}"
-            )
+            allowed = "a single character, but no quotation mark or line break"
+            raise ArgumentError("delimiter", allowed, self.delimiter, or_none=True)
         if self.decimal not in (".", ","):
-            raise ValueError(f"decimal must be '.' or ',', got {self.decimal!r}")
+            raise ArgumentError("decimal", "'.' or ','", self.decimal)
         if self.thousands is not None and self.thousands not in _THOUSANDS:
             allowed = ", ".join(map(repr, _THOUSANDS[:5]))
-            raise ValueError(
-                f"thousands must be one of {allowed} or {_THOUSANDS[5]!r}, got {self.thousands!r}"
-            )
+            allowed = f"one of {allowed} or {_THOUSANDS[5]!r}"
+            raise ArgumentError("thousands", allowed, self.thousands, or_none=True)
         if self.thousands == self.decimal:
             other = "," if self.decimal == "." else "."
-            raise ValueError(
-                f"decimal and thousands must differ, both are {self.decimal!r}; if that groups "
-                f"digits, say decimal={other!r} thousands={self.decimal!r}"
+            raise WordedError(
+                Argument("decimal"),
+                " and ",
+                Argument("thousands"),
+                f" must differ, both are {self.decimal!r}",
+                remedy=Message("if that groups digits, say ", *_marks(other, self.decimal)),
             )
         check_not_negative("skip_lines", self.skip_lines)
         if self.dtype is not None:
@@ -131,8 +131,8 @@ class TextFormat:
 
 def find_remedy(
     field: str, text: TextFormat, could_be_names: bool, others: Sequence[str | int] = ()
-) -> str:
-    """What to do about a field that is no number: which arguments could make it one.
+) -> Message:
+    """What to do about a field that is not a number: which arguments could make it one.
 
     Args:
         field: The field.
@@ -140,40 +140,42 @@ def find_remedy(
         could_be_names: Whether its line could also hold the names of the columns.
         others: The columns that hold numbers, to choose in place of its own; empty: not known.
 
-    >>> find_remedy("1,5", TextFormat(), False)
-    "if the comma is a decimal mark, say decimal=',' (and thousands='.' if points group digits)"
-    >>> find_remedy("Berlin", TextFormat(), False, ["age", "income"])
-    "correct it, or choose other columns with columns=['age', 'income']"
-    >>> find_remedy("twelve", TextFormat(), False)
-    'correct it, or choose other columns with columns=[...]'
+    >>> print(find_remedy("1,5", TextFormat(), False))
+    if the comma is a decimal mark, say decimal=',' (and thousands='.' if points group digits)
+    >>> print(find_remedy("Berlin", TextFormat(), False, ["age", "income"]))
+    correct it, or choose other columns with columns=['age', 'income']
+    >>> print(find_remedy("twelve", TextFormat(), False))
+    correct it, or choose other columns with columns=[...]
     """
-    remedies = []
+    remedies: list[tuple[Part, ...]] = []
     if text.decimal == "." and text.thousands is None and re.fullmatch(_EUROPEAN, field.strip()):
-        remedies.append("if the comma is a decimal mark, say decimal=',' thousands='.'")
+        remedies.append(("if the comma is a decimal mark, say ", *_marks(",", ".")))
     elif text.thousands is None:
         for mark in _THOUSANDS:
             # A point that groups digits is told below, with the decimal mark that goes with it.
             if mark != text.decimal and _is_grouped(field.strip(), mark):
                 said = mark.translate(_SPACES)
-                remedies.append(f"if {said!r} groups digits, say thousands={said!r}")
+                remedies.append((f"if {said!r} groups digits, say ", Argument("thousands", said)))
     if text.decimal == "." and _POINTS.fullmatch(field.strip()) and text.thousands is None:
-        remedies.append("if points group digits, say decimal=',' thousands='.'")
+        remedies.append(("if points group digits, say ", *_marks(",", ".")))
     if text.decimal == "." and re.fullmatch(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?", field.strip()):
-        more = " (and thousands='.' if points group digits)" if text.thousands is None else ""
-        remedies.append(f"if the comma is a decimal mark, say decimal=','{more}")
+        told: list[Part] = ["if the comma is a decimal mark, say ", Argument("decimal", ",")]
+        if text.thousands is None:
+            told += [" (and ", Argument("thousands", "."), " if points group digits)"]
+        remedies.append(tuple(told))
     if could_be_names and not begins_as_a_number(field):
-        remedies.append("if the line holds the names of the columns, say header=True")
-    return "; ".join(remedies) or f"correct it, or choose other columns with {say_columns(others)}"
+        remedies.append(
+            ("if the line holds the names of the columns, say ", Argument("header", True))
+        )
+    if not remedies:
+        columns = Argument("columns", [*others])
+        return Message("correct it, or choose other columns with ", columns)
+    first, *more = remedies
+    return Message(*first, *(part for each in more for part in ("; ", *each)))
 
 
-def say_columns(columns: Sequence[str | int]) -> str:
-    """An argument that takes these columns; if there are many, the first of them.
-
-    >>> say_columns(["age", "income"]), say_columns([])
-    ("columns=['age', 'income']", 'columns=[...]')
-    """
-    more = [] if 0 < len(columns) <= _MOST_SHOWN else ["..."]
-    return f"columns=[{', '.join([*map(repr, columns[:_MOST_SHOWN]), *more])}]"
+def _marks(decimal: str, thousands: str) -> tuple[Part, ...]:
+    return Argument("decimal", decimal), " ", Argument("thousands", thousands)
 
 
 def begins_as_a_number(field: str) -> bool:

@@ -1,0 +1,258 @@
+"""Errors that know what they are about. Each face words them in its own terms.
+
+The library names arguments (`header=False`), the command line options (`--no-header`). So messages
+hold arguments as such, and errors hold the file, the row and the like as attributes: nobody has to
+find them in the text.
+"""
+
+from __future__ import annotations
+
+import copyreg
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+_MOST_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument in a message; as text, what it is called in Python.
+
+    Attributes:
+        name: Its name.
+        value: What to pass; `...` names the argument alone.
+        of: The function that takes it, where that is another one than the one that raises.
+
+    >>> print(Argument("header", False), Argument("columns", ["a", "b"]), Argument("seed"))
+    header=False columns=['a', 'b'] seed
+    """
+
+    name: str
+    value: Any = ...
+    of: str | None = None
+
+    def __str__(self) -> str:
+        of = f" to {self.of}" if self.of else ""
+        if self.value is ...:
+            return f"{self.name}{of}"
+        if not isinstance(self.value, list):
+            return f"{self.name}={self.value!r}{of}"
+        return f"{self.name}=[{list_names(self.value) or '...'}]{of}"
+
+
+Part: TypeAlias = "str | Argument | Message"
+Word: TypeAlias = Callable[[Argument], str]
+
+
+class Message:
+    """Text with arguments in it.
+
+    >>> message = Message("if it is a row, say ", Argument("header", False))
+    >>> print(message)
+    if it is a row, say header=False
+    >>> message.say(lambda argument: f"--no-{argument.name}")
+    'if it is a row, say --no-header'
+    """
+
+    def __init__(self, *parts: Part) -> None:
+        self._parts = parts
+
+    def say(self, word: Word) -> str:
+        """The text, with what `word` calls the arguments."""
+        return "".join(
+            part.say(word)
+            if isinstance(part, Message)
+            else word(part)
+            if isinstance(part, Argument)
+            else part
+            for part in self._parts
+        )
+
+    def __str__(self) -> str:
+        return self.say(str)
+
+
+class Worded:
+    """What each face words: an error that is one of Python's classes, too.
+
+    Attributes:
+        problem: What is wrong.
+        remedy: What to do about it, or else what there is; may be empty.
+
+    Args:
+        problem: The parts of that message.
+        remedy: See the attributes.
+    """
+
+    def __init__(self, *problem: Part, remedy: Part = "") -> None:
+        self.problem, self.remedy = Message(*problem), Message(remedy)
+        super().__init__(self.say(str))  # type: ignore[call-arg]
+
+    def say(self, word: Word) -> str:
+        """The whole message, with what `word` calls the arguments."""
+        return "; ".join(filter(None, (self.problem.say(word), self.remedy.say(word))))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # From a process to another with its attributes; the class may take other arguments.
+        return copyreg.__newobj__, (type(self), str(self)), vars(self)  # type: ignore[attr-defined]
+
+
+class WordedError(Worded, ValueError):
+    """A value that is not allowed."""
+
+
+class WordedTypeError(Worded, TypeError):
+    """Something of a type that is not allowed."""
+
+
+class NotAFolderError(Worded, NotADirectoryError):
+    """What should be a folder is a file."""
+
+
+class ArgumentError(WordedError):
+    """An argument has a value that is not allowed.
+
+    Attributes:
+        argument: Its name.
+        allowed: What it must be.
+        or_none: Whether it may also be None.
+        given: The value.
+
+    >>> print(ArgumentError("batch_size", "an integer of at least 1", 0))
+    batch_size must be an integer of at least 1; got 0
+    """
+
+    def __init__(
+        self, argument: str, allowed: str, given: object, *, or_none: bool = False
+    ) -> None:
+        self.argument, self.allowed, self.or_none, self.given = argument, allowed, or_none, given
+        super().__init__(
+            Argument(argument), f" must be {allowed}{', or None' * or_none}; got {given!r}"
+        )
+
+
+class BadRowError(WordedError):
+    """A row of a batch that cannot be computed with.
+
+    A kernel knows the row in the batch; the file that the batch was read from has it elsewhere. Who
+    knows where it came from puts that in.
+
+    Attributes:
+        batch: The number of the batch, from 0.
+        row: The row in it.
+        column: The column; None if it is the whole row.
+        place: Where the row came from, as users know it; None if that is not known.
+        can_be_dropped: Whether it helps to leave such rows out.
+
+    >>> error = BadRowError("got nan", "remove such rows", batch=2, row=0, column=1)
+    >>> print(error)
+    got nan in batch 2, row 0, column 1; remove such rows
+    >>> print(error.at("points.csv, line 7"))
+    got nan in points.csv, line 7; remove such rows
+    """
+
+    def __init__(
+        self,
+        problem: Part,
+        remedy: Part,
+        *,
+        batch: int,
+        row: int,
+        column: int | None = None,
+        place: str | None = None,
+        can_be_dropped: bool = True,
+    ) -> None:
+        self.batch, self.row, self.column, self.place = batch, row, column, place
+        self.can_be_dropped = can_be_dropped
+        self._what, self._is_final = problem, place is not None
+        super().__init__(
+            problem, f" in {place or f'batch {batch}, {self.in_batch()}'}", remedy=remedy
+        )
+
+    def in_batch(self) -> str:
+        """The row and the column in the batch."""
+        return f"row {self.row}" + ("" if self.column is None else f", column {self.column}")
+
+    def at(self, place: str | None) -> BadRowError:
+        """The error with the place where its row came from."""
+        return BadRowError(
+            self._what,
+            self.remedy,
+            batch=self.batch,
+            row=self.row,
+            column=self.column,
+            place=place,
+            can_be_dropped=self.can_be_dropped,
+        )
+
+    def at_origin(self, origin: Callable[[int, int | None], str] | None) -> BadRowError:
+        """The error to show: with the place that `origin` says of row and column, if it is known.
+
+        It has its place for good then: an input around this one knows none that is better.
+        """
+        if self._is_final:
+            return self
+        error = self.at(None if origin is None else origin(self.row, self.column))
+        error._is_final = True
+        return error
+
+
+class BadLineError(WordedError):
+    """A line of a text file that is not a row of numbers.
+
+    Attributes:
+        file: The file.
+        line: The number of the line, from 1.
+        column: The column that is not a number, by its name or else its number from 0; None if it
+            is the whole line.
+        can_be_dropped: Whether it helps to leave such lines out, and loses no numbers.
+        in_file: The message without the name of the file.
+    """
+
+    def __init__(
+        self,
+        file: object,
+        line: int,
+        problem: str,
+        remedy: Part = "",
+        *,
+        column: str | None = None,
+        can_be_dropped: bool = True,
+    ) -> None:
+        self.file, self.line, self.column = str(file), line, column
+        self.can_be_dropped = can_be_dropped
+        what = f"line {line}{problem}"
+        self.in_file = Message(what, "; ", remedy) if remedy else Message(what)
+        super().__init__(f"{file}, {what}", remedy=remedy)
+
+
+class MissingColumnError(WordedError):
+    """A file lacks a column.
+
+    Attributes:
+        file: The file.
+        column: The name or the number that was asked for.
+    """
+
+    def __init__(
+        self, file: object, column: object, available: Sequence[str | int], hint: str = ""
+    ) -> None:
+        self.file, self.column = str(file), column
+        super().__init__(
+            f"{file} has no column {column!r}",
+            remedy=f"it has the columns {list_names(available)}{hint}",
+        )
+
+
+class WidthError(WordedError):
+    """Points have another number of columns than the centers."""
+
+
+class NoPointsError(WordedError):
+    """The input has no points, but some are needed."""
+
+
+def list_names(names: Sequence[str | int]) -> str:
+    """Names as messages list them: the first of them, if they are many."""
+    return ", ".join([*map(repr, names[:_MOST_SHOWN]), *["..."][: len(names) > _MOST_SHOWN]])
