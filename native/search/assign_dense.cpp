@@ -57,7 +57,7 @@ class Assignment {
         const std::size_t num_clusters = centers_.num_centers;
         const bool had_sums = remembered_ && std::exchange(remembered_->has_sums, false);
         const bool by_moves =
-            update_.sums && had_sums && few_moved(remembered_->num_moved, points_.num_rows);
+            update_.sums && had_sums && few_moved(remembered_->num_moved, points_);
         if (by_moves) in_threads_ = false;
         if (update_.sums) {
             window_.emplace(SumWindow<T>::of_points(points_, kernels_));
@@ -331,7 +331,7 @@ class Assignment {
         for (const auto& [owner, worker] : workers.all())
             moved.insert(moved.end(), worker->moved.begin(), worker->moved.end());
         remembered_->num_moved = moved.size() + fresh;
-        if (!known || fresh > 0 || !few_moved(moved.size(), points_.num_rows)) return false;
+        if (!known || fresh > 0 || !few_moved(moved.size(), points_)) return false;
         if (moved.empty()) return true;
         if (!window_) window_.emplace(SumWindow<T>::of_points(points_, kernels_));
         follow_moved_rows(points_, *window_, std::move(moved), remembered_->sums);

@@ -88,7 +88,7 @@ def test_sums_that_follow_have_the_bits_of_all_rows(
     followed = [lloyd.step() for _ in range(12)]
     assert followed[0] is None
     assert any(rows for rows in followed if rows is not None)
-    assert followed[-1] is not None and followed[-1] < n / 8
+    assert followed[-1] is not None and followed[-1] < n / 4
     if not cosine:
         assert lloyd.last.sums is not None
         exact = exact_sums(lloyd.points, lloyd.last.cluster_index, k)
@@ -131,6 +131,7 @@ def test_a_changed_block_is_added_afresh(caplog: Any) -> None:
     assert lloyd.step() is not None
     lloyd.points[4321, 7] += 1e-3
     assert lloyd.step() is None
+    lloyd.step()  # its 256 rows were new in the step before
     assert lloyd.step() is not None
 
 
@@ -159,6 +160,7 @@ def test_a_call_that_fails_does_not_spoil_the_sums(caplog: Any) -> None:
         lloyd.step()
     lloyd.points[8000, 3] = value
     assert lloyd.step() is None
+    lloyd.step()  # its 256 rows were new in the step before
     assert lloyd.step() is not None
 
 
