@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,7 +131,7 @@ def test_tables_of_centers_keep_every_digit(
 
     import pyarrow.parquet
 
-    centers = np.array(AWKWARD, np.float64).astype(dtype)
+    centers: Any = np.array(AWKWARD, np.float64).astype(dtype)
     with open(write_csv(tmp_path / "c.csv", centers, names), newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     assert (rows.pop(0) if names else None) == names

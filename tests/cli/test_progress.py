@@ -34,7 +34,7 @@ def test_work_that_takes_long_is_shown_with_its_rows(monkeypatch: pytest.MonkeyP
     wait_for(shown, "reading it")
     next(batches)
     wait_for(shown, "reading it: 1,500 rows")
-    batches.close()  # type: ignore[attr-defined]
+    batches.close()
     time.sleep(0.2)
     before = shown.getvalue()
     time.sleep(0.2)

@@ -136,10 +136,10 @@ def test_when_it_stops_does_not_depend_on_units(folder: Path) -> None:
         told = run(folder, "train", f"{name}.npy", name, "-k", "7").stdout
         steps.add(re.findall(r"Trained (\d+) full", told)[0])
     assert len(steps) == 1 and 5 < int(steps.pop()) < 100
-    told = run(folder, "train", "one.npy", "m", "-k", "7", "--mini-batch", code=0)
+    run(folder, "train", "one.npy", "m", "-k", "7", "--mini-batch", code=0)
     options = ["--mini-batch", "--relative-tolerance", "0.1"]
-    told = run(folder, "train", "one.npy", "other", "-k", "7", *options, code=2)
-    assert "--relative-tolerance compares the losses of whole passes" in told.stderr
+    refused = run(folder, "train", "one.npy", "other", "-k", "7", *options, code=2)
+    assert "--relative-tolerance compares the losses of whole passes" in refused.stderr
 
 
 def test_the_limit_of_steps_is_that_of_a_call(folder: Path) -> None:

@@ -127,9 +127,9 @@ def test_cosine_takes_zero_vectors_only_when_there_is_nothing_else() -> None:
     points = np.zeros((50, 2))
     points[7], points[40] = [3, 0], [0, 5]
     for method in ("random", "kmeans_plus_plus"):
-        centers = choose_initial_centers([points], 2, method, cosine=True)  # type: ignore[arg-type]
+        centers = choose_initial_centers([points], 2, method, cosine=True)
         assert sorted(centers.tolist()) == [[0, 1], [1, 0]]
-        nothing = choose_initial_centers([points[:5]], 2, method, cosine=True)  # type: ignore[arg-type]
+        nothing = choose_initial_centers([points[:5]], 2, method, cosine=True)
         np.testing.assert_array_equal(nothing, np.zeros((2, 2)))
 
 

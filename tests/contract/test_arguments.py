@@ -92,12 +92,12 @@ def test_properties(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_clusters": 0}, "num_clusters must be an integer of at least 1, got 0"),
-        ({"num_clusters": -3}, "at least 1, got -3"),
-        ({"num_clusters": 2.5}, "num_clusters must be an integer, got 2.5 of type float"),
-        ({"num_clusters": "8"}, "num_clusters must be an integer, got '8'"),
-        ({"num_clusters": True}, "num_clusters must be an integer, got True"),
-        ({"num_clusters": None}, "num_clusters must be an integer, got None"),
+        ({"num_clusters": 0}, "num_clusters must be an integer of at least 1; got 0"),
+        ({"num_clusters": -3}, "at least 1; got -3"),
+        ({"num_clusters": 2.5}, "num_clusters must be an integer of at least 1; got 2.5"),
+        ({"num_clusters": "8"}, "num_clusters must be an integer of at least 1; got '8'"),
+        ({"num_clusters": True}, "num_clusters must be an integer of at least 1; got True"),
+        ({"num_clusters": None}, "num_clusters must be an integer of at least 1; got None"),
         ({"distance_metric": "manhattan"}, "'squared_euclidean', 'cosine'; got 'manhattan'"),
         ({"distance_metric": None}, "distance_metric must be one of"),
         ({"initial_clusters": "lucky"}, "'random', 'kmeans_plus_plus'; got 'lucky'"),
@@ -107,9 +107,9 @@ def test_properties(tmp_path: Path) -> None:
         ({"initial_clusters": [["a"]]}, "array of numbers"),
         ({"initial_clusters": [[1j]]}, "array of numbers"),
         ({"initial_clusters": [[1.0], [1.0, 2.0]]}, "row 0 has 1 elements, row 1 has 2"),
-        ({"random_seed": 1.5}, "random_seed must be an integer, got 1.5"),
-        ({"mini_batch_steps_per_iteration": 0}, "at least 1, got 0"),
-        ({"kmeans_plus_plus_num_retries": 1.5}, "must be an integer, got 1.5"),
+        ({"random_seed": 1.5}, "random_seed must be an integer; got 1.5"),
+        ({"mini_batch_steps_per_iteration": 0}, "at least 1; got 0"),
+        ({"kmeans_plus_plus_num_retries": 1.5}, "must be an integer; got 1.5"),
         ({"relative_tolerance": -0.1}, "relative_tolerance must be at least 0"),
         ({"relative_tolerance": "small"}, "relative_tolerance must be a number or None"),
         ({"loss_tolerance": -1, "use_mini_batch": False}, "loss_tolerance must be at least 0"),
@@ -126,8 +126,8 @@ def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
 
 
 def test_use_mini_batch_must_be_a_bool() -> None:
-    with pytest.raises(TypeError, match="use_mini_batch must be True or False, got 'no'"):
-        KMeansClustering(4, use_mini_batch="no")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="use_mini_batch must be True or False, got 'no'"):
+        KMeansClustering(4, use_mini_batch="no")
 
 
 def test_initial_centers_set_the_number_of_clusters() -> None:

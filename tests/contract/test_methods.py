@@ -21,7 +21,7 @@ class Recorder(centroids.SessionRunHook):
     """Keeps what it fetches of every step."""
 
     def __init__(self, fetch: str) -> None:
-        self.fetch, self.values = fetch, []
+        self.fetch, self.values = fetch, list[Any]()
 
     def before_run(self, run_context: centroids.SessionRunContext) -> centroids.SessionRunArgs:
         return centroids.SessionRunArgs(self.fetch)

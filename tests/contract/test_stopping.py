@@ -84,7 +84,7 @@ def test_the_rule_without_units_in_any_unit(scale: float, dtype: Any) -> None:
     steps = []
     for factor in (1.0, scale):
         points = (clouds(1) * factor).astype(dtype)
-        kmeans = model(points, loss_tolerance=1e-4).train(lambda p=points: p, steps=NEVER)  # type: ignore[misc]
+        kmeans = model(points, loss_tolerance=1e-4).train(lambda p=points: p, steps=NEVER)
         steps.append(steps_of(kmeans))
     assert steps[0] == steps[1] < NEVER
 
@@ -94,7 +94,7 @@ def test_the_rule_without_units_at_any_origin(offset: float) -> None:
     steps = []
     for origin in (0.0, offset):
         points = clouds(1) + origin
-        kmeans = model(points, loss_tolerance=1e-4).train(lambda p=points: p, steps=NEVER)  # type: ignore[misc]
+        kmeans = model(points, loss_tolerance=1e-4).train(lambda p=points: p, steps=NEVER)
         steps.append(steps_of(kmeans))
     assert steps[0] == steps[1] < NEVER
 
@@ -116,7 +116,7 @@ def test_a_loss_that_reaches_zero(rule: str, tolerance: float) -> None:
         3,
         initial_clusters=np.array([[0.0], [0.5], [3.0]]),
         use_mini_batch=False,
-        **{rule: tolerance},  # type: ignore[arg-type]
+        **{rule: tolerance},
     ).train(lambda: points, steps=NEVER)
     assert steps_of(kmeans) < 6
     assert kmeans.score(lambda: points) == 0
@@ -128,7 +128,7 @@ def test_gps_points_do_not_stop_far_above_the_converged_sum() -> None:
     points = middles[random.integers(0, 30, 3000)] + random.normal(size=(3000, 2)) * 0.005
     sums = {}
     for name, arguments in {"converged": {}, "rule": {"loss_tolerance": 1e-4}}.items():
-        kmeans = KMeansClustering(30, use_mini_batch=False, **arguments)  # type: ignore[arg-type]
+        kmeans = KMeansClustering(30, use_mini_batch=False, **arguments)
         sums[name] = kmeans.train(lambda: points, steps=NEVER).score(lambda: points)
     assert sums["rule"] < 1.01 * sums["converged"]
 

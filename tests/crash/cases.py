@@ -81,9 +81,9 @@ def _slow_disk() -> Iterator[None]:
     """Lets syncs take their time, so that steps go on while a checkpoint is written."""
     sync = os.fsync
 
-    def slow_sync(descriptor: int) -> None:
+    def slow_sync(fd: Any) -> None:
         time.sleep(0.002)
-        sync(descriptor)
+        sync(fd)
 
     os.fsync = slow_sync
     try:

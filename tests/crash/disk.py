@@ -227,7 +227,7 @@ class Disk:
         for _ in range(number):
             share = chosen.random()
             yield self._state(
-                lambda count, of_folder, share=share: [  # type: ignore[misc]
+                lambda count, of_folder, share=share: [
                     chosen.random() < share for _ in range(count)
                 ],
                 chosen,

@@ -209,7 +209,7 @@ class Trial:
             options = ["--resume"] if attempt or generator.random() < 0.5 else []
             signal_after = (generator.uniform(0, span), generator.choice(_SIGNALS))
             outcome = run_forked(
-                lambda options=options: self.job.run(self._place, *options),  # type: ignore[misc]
+                lambda options=options: self.job.run(self._place, *options),
                 signal_after=signal_after,
             )
             if outcome.code == 0:

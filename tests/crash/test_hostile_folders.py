@@ -519,7 +519,7 @@ def test_exports_go_to_folders_of_any_name(tmp_path: Path, base: str) -> None:
 
 def test_a_training_leaves_what_others_are_writing(tmp_path: Path) -> None:
     """An export into model_dir goes on while a training begins there."""
-    real, begun = os.fsync, []
+    real, begun = os.fsync, list[Any]()
 
     def fsync(descriptor: int) -> None:
         if not begun:
@@ -536,7 +536,7 @@ def test_a_training_leaves_what_others_are_writing(tmp_path: Path) -> None:
 
 def test_an_export_next_to_a_training_is_whole(tmp_path: Path) -> None:
     model = train(tmp_path)
-    real, begun = os.fsync, []
+    real, begun = os.fsync, list[Any]()
 
     def fsync(descriptor: int) -> None:
         if not begun:

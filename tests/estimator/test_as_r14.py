@@ -221,6 +221,6 @@ def test_arguments_of_hooks_have_the_order_of_r14(tmp_path: Path) -> None:
     Estimator(model_fn, tmp_path).train(batches, hooks=[saver, final, profiler])
     assert saves == [0, 2, 4, 5] and final.final_ops_values.shape == (2,)
     with pytest.raises(ValueError, match="scaffold must be None, not 'graph'"):
-        CheckpointSaverHook("d", 1, scaffold="graph")  # type: ignore[arg-type]
+        CheckpointSaverHook("d", 1, scaffold="graph")
     with pytest.raises(ValueError, match="final_ops_feed_dict must be None"):
-        FinalOpsHook("mean", {"x": 1})  # type: ignore[arg-type]
+        FinalOpsHook("mean", {"x": 1})

@@ -24,7 +24,7 @@ def run(tmp_path: Path) -> Path:
 
 def test_a_matrix_and_its_columns(run: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
-    rows[2] = [np.float32(1e-30), -0.0, np.float32(3e38)]
+    rows[2] = np.array([1e-30, -0.0, 3e38], np.float32)
     write_projector(str(run), "centers", rows, {"size": np.arange(5), "name": list("abcde")})
     projector = Projector(run.parent)
     assert projector.runs() == ["run"]

@@ -25,7 +25,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     def noted(file: object, path: str) -> bytes:
         names.append(os.path.basename(path))
-        return read(file, path)  # type: ignore[arg-type]
+        return read(file, path)
 
     monkeypatch.setattr(checkpoint_folder, "read_bytes", noted)
     yield names

@@ -86,7 +86,7 @@ def test_model_dir_of_either_place(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="different values: 'a' and 'b'"):
         Estimator(model_fn, "a", RunConfig(model_dir="b"))
     with pytest.raises(ValueError, match=r"an instance of RunConfig, received \{\}"):
-        Estimator(model_fn, config={})  # type: ignore[arg-type]
+        Estimator(model_fn, config={})
 
 
 def test_temporary_folder_is_logged(
@@ -151,9 +151,9 @@ def test_model_fn_arguments(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not expected args: rate; it may take features, labels"):
         Estimator(unknown, tmp_path)
     with pytest.raises(ValueError, match="must include features argument"):
-        Estimator(lambda mode: None, tmp_path)  # type: ignore[arg-type, return-value]
+        Estimator(lambda mode: None, tmp_path)
     with pytest.raises(TypeError, match="model_fn must be a function, not None"):
-        Estimator(None, tmp_path)  # type: ignore[arg-type]
+        Estimator(None, tmp_path)
     Estimator(defaulted, tmp_path).train(batches)
     Estimator(lambda **given: model_fn(given["features"], given["mode"]), tmp_path).train(batches)
 

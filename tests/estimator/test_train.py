@@ -54,7 +54,7 @@ def test_mean_of_all_batches(tmp_path: Path) -> None:
 def test_steps_are_incremental_and_max_steps_is_absolute(tmp_path: Path) -> None:
     estimator = Estimator(model_fn, tmp_path)
     data = batches(1)[0]
-    estimator.train(lambda: data, steps=3).train(lambda: data, steps=np.int64(2))  # type: ignore[arg-type]
+    estimator.train(lambda: data, steps=3).train(lambda: data, steps=np.int64(2))
     assert int(estimator.get_variable_value("global_step")) == 5
     estimator.train(lambda: data, max_steps=7)
     assert int(estimator.get_variable_value("global_step")) == 7
@@ -325,15 +325,15 @@ def test_bad_steps(tmp_path: Path, arguments: Any, message: str) -> None:
 def test_bad_hooks_and_listeners(tmp_path: Path) -> None:
     estimator = Estimator(model_fn, tmp_path)
     with pytest.raises(TypeError, match=r"hooks\[1\] is 'x'"):
-        estimator.train(batches, hooks=[SessionRunHook(), "x"])  # type: ignore[list-item]
+        estimator.train(batches, hooks=[SessionRunHook(), "x"])
     with pytest.raises(TypeError, match="pass an object, not the class"):
-        estimator.train(batches, hooks=[SessionRunHook])  # type: ignore[list-item]
+        estimator.train(batches, hooks=[SessionRunHook])
     with pytest.raises(TypeError, match="hooks must be a list"):
-        estimator.train(batches, hooks=SessionRunHook())  # type: ignore[arg-type]
+        estimator.train(batches, hooks=SessionRunHook())
     with pytest.raises(TypeError, match=r"saving_listeners\[0\] is 3"):
-        estimator.train(batches, saving_listeners=[3])  # type: ignore[list-item]
+        estimator.train(batches, saving_listeners=[3])
     with pytest.raises(TypeError, match="write `lambda: data`"):
-        estimator.train(batches())  # type: ignore[arg-type]
+        estimator.train(batches())
 
 
 def test_hook_misuse(tmp_path: Path) -> None:

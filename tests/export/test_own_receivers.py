@@ -55,7 +55,7 @@ def test_a_tensor_receiver_has_one_tensor() -> None:
     points = export.placeholder(np.float32, [None, 2])
     assert list(export.TensorServingInputReceiver(points, points).named_receivers) == ["input"]
     with pytest.raises(ValueError, match="TensorServingInputReceiver must be a tensor, got"):
-        export.TensorServingInputReceiver({"x": points}, points)  # type: ignore[arg-type]
+        export.TensorServingInputReceiver({"x": points}, points)
 
 
 def test_both_are_exported(kmeans: centroids.KMeansClustering, tmp_path: Path) -> None:

@@ -164,14 +164,14 @@ def test_columns_and_alternatives_that_cannot_be() -> None:
         (["a", 1], TypeError, "got 1 in it"),
     ]:
         with pytest.raises(error, match=message):
-            build_columns_serving_input_receiver_fn(names)  # type: ignore[arg-type]
+            build_columns_serving_input_receiver_fn(names)
     for alternatives, message in [
         ([x], "receiver_tensors_alternatives must be a dict"),
         ({"": x}, "names of alternatives must be strings, got ''"),
         ({"a": 3}, r"receiver_tensors_alternatives\['a'\] must be a tensor"),
     ]:
         with pytest.raises(ValueError, match=message):
-            ServingInputReceiver(x, x, alternatives)  # type: ignore[arg-type]
+            ServingInputReceiver(x, x, alternatives)
 
 
 def test_a_large_constant_is_written_once() -> None:

@@ -55,7 +55,7 @@ class Case:
         values = random.normal(size=(NUM_POINTS, WIDTH)) + self.offset
         if self.hard:
             # Small whole numbers: ties, duplicate centers, zero rows, points on their centers.
-            values = random.integers(0, 2, size=values.shape)
+            values = random.integers(0, 2, size=values.shape).astype(np.float64)
             values[::50] = 0
         return values.astype(self.dtype)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from centroids.inputs import csv_input_fn
+from centroids.inputs.text import csv_layout
 from tests.fuzz.damage import SLOW, damaged, read_or_refuse
 
 FAST = settings(max_examples=300)
@@ -229,8 +230,7 @@ def test_large_and_odd_lines(data: bytes, tmp_path: Path) -> None:
 def test_a_line_without_end_is_refused_before_it_fills_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layout = csv_input_fn.__globals__["detect_layout"].__globals__
-    monkeypatch.setitem(layout, "_MAX_LINE_BYTES", MEGABYTE)
+    monkeypatch.setattr(csv_layout, "_MAX_LINE_BYTES", MEGABYTE)
     file = tmp_path / "fuzzed.csv"
     for start, number in ((b"", 1), (b"1,2\n3,4\n5,6\n", 4)):
         file.write_bytes(start + b"7," * MEGABYTE)

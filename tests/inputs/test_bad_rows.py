@@ -26,21 +26,13 @@ from centroids.inputs import (
     open_stream,
     parquet_input_fn,
 )
+from tests.inputs.rows import rows_of
 from tests.inputs.tfrecord_writer import write_rows
 
 pa: Any = pytest.importorskip("pyarrow")
 pq: Any = pytest.importorskip("pyarrow.parquet")
 
 KINDS = ("numpy", "dict", "sparse", "npy", "csv", "parquet", "tfrecord")
-BAD_VALUES = (np.nan, np.inf, -np.inf)
-
-
-def rows_of(num_rows: int, bad: set[int]) -> NDArray[np.float32]:
-    """[n, 2], the first column tells the row; in a bad row one of the columns is bad."""
-    rows = np.stack([np.arange(num_rows), np.arange(num_rows) % 5], axis=1).astype(np.float32)
-    for row in bad:
-        rows[row, row % 2] = BAD_VALUES[row % 3]
-    return rows
 
 
 def make_input_fn(
@@ -107,7 +99,7 @@ def test_dropping_is_leaving_out_of_the_same_batches(
             got = list(stream)
         direct = [batch[0] if isinstance(batch, tuple) else batch for batch in dropping()]
         # The batches of the same numbers of rows, none of them bad, tell what was where.
-        whole = make_input_fn(kind, Path(folder), rows_of(num_rows, set()), **arguments)
+        whole = make_input_fn(kind, Path(folder), rows_of(num_rows), **arguments)
         with open_stream(whole) as stream:
             expected = list(stream)
 
@@ -198,7 +190,7 @@ def test_log_of_an_input_that_is_left_early(caplog: pytest.LogCaptureFixture) ->
         assert len(next(stream).features) == 5
     assert [record.getMessage() for record in caplog.records][1:] == ["Dropped 1 of 10 rows of x"]
     caplog.clear()
-    with open_stream(numpy_input_fn(rows_of(9, set()), shuffle=False, bad_rows="drop")) as stream:
+    with open_stream(numpy_input_fn(rows_of(9), shuffle=False, bad_rows="drop")) as stream:
         assert len(list(stream)) == 1
     assert not caplog.records
 
@@ -238,7 +230,7 @@ def test_limit_epochs() -> None:
     batches = list(limit_epochs((points, list("abcdef")), 2, bad_rows="drop"))
     assert [labels.tolist() for _, labels in batches] == [["a", "b", "d", "e"]] * 2
     np.testing.assert_array_equal(batches[0][0], points[[0, 1, 3, 4]])
-    untouched = rows_of(6, set())
+    untouched = rows_of(6)
     assert all(batch is untouched for batch in limit_epochs(untouched, 2, bad_rows="drop"))
 
 
@@ -257,7 +249,7 @@ def test_labels_of_another_stream_stay_aligned(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("".join(f"{row}\n" for row in [*range(9), "oops"]))
 
     def input_fn(labels_drop: str = "drop") -> Any:
-        labels: Any = csv_input_fn(tmp_path / "labels.csv", 2, bad_rows=labels_drop)  # type: ignore[arg-type]
+        labels: Any = csv_input_fn(tmp_path / "labels.csv", 2, bad_rows=labels_drop)
         return numpy_input_fn(points, None, 2, 1, False, bad_rows="drop")(), labels()
 
     with open_stream(input_fn) as stream:

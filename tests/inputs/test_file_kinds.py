@@ -24,9 +24,9 @@ def test_a_packed_file_says_what_it_is(tmp_path: Path) -> None:
 def test_a_generator_object_is_no_input_function() -> None:
     kmeans = centroids.KMeansClustering(2)
     with pytest.raises(TypeError, match="a function that makes a new one at each call"):
-        kmeans.train(iter([[[1.0]]]))  # type: ignore[arg-type]
+        kmeans.train(iter([[[1.0]]]))
     with pytest.raises(TypeError, match="write `lambda: data`"):
-        kmeans.train([[1.0]])  # type: ignore[arg-type]
+        kmeans.train([[1.0]])
 
 
 def test_another_input_within_a_pass_names_the_argument() -> None:

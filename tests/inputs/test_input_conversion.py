@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 import centroids
 from centroids.inputs import SparseTensorValue
-from centroids.inputs.convert import convert_batch, convert_features, convert_labels, num_rows
+from centroids.inputs.convert import convert_batch, convert_features, convert_labels
+from centroids.rows import num_rows
 
 pa: Any = pytest.importorskip("pyarrow")
 

@@ -27,6 +27,7 @@ from centroids.inputs import (
     parquet_input_fn,
     tfrecord_input_fn,
 )
+from tests.inputs.rows import rows_of
 from tests.inputs.tfrecord_writer import write_rows
 
 pa: Any = pytest.importorskip("pyarrow")
@@ -34,11 +35,6 @@ pq: Any = pytest.importorskip("pyarrow.parquet")
 
 InputFn = Callable[..., Any]
 KINDS = ("numpy", "dict", "sparse", "npy", "csv", "parquet", "tfrecord")
-
-
-def rows_of(num_rows: int) -> NDArray[np.float32]:
-    """[n, 2], the first column tells the row."""
-    return np.stack([np.arange(num_rows), np.arange(num_rows) % 7], axis=1).astype(np.float32)
 
 
 def make_input_fn(kind: str, folder: Path, rows: NDArray[Any], **arguments: Any) -> InputFn:

@@ -255,7 +255,7 @@ def test_a_buffer_that_is_filled_again(eager: None) -> None:
 
 def features_of_dict(input_fn: Callable[..., Any]) -> list[Any]:
     with open_stream(input_fn) as stream:
-        return [batch.features["x"].tolist() for batch in stream]  # type: ignore[index]
+        return [batch.features["x"].tolist() for batch in stream]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from centroids.inputs import (
     open_stream,
     parquet_input_fn,
 )
+from tests.inputs.rows import rows_of
 from tests.inputs.tfrecord_writer import write_rows
 
 pa: Any = pytest.importorskip("pyarrow")
@@ -30,8 +31,8 @@ NUM_ROWS = 60
 KINDS = ("numpy", "dict", "sparse", "npy", "csv", "parquet", "tfrecord")
 
 
-def rows_of(bad_row: int) -> NDArray[np.float32]:
-    rows = np.random.default_rng(0).normal(size=(NUM_ROWS, 3)).astype(np.float32)
+def with_bad(bad_row: int) -> NDArray[np.float32]:
+    rows = rows_of(NUM_ROWS, width=3)
     rows[bad_row, 1] = np.inf
     return rows
 
@@ -86,7 +87,7 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_bad_value_is_named_by_its_place_in_the_data(
     kind: str, shuffle: bool, bad_row: int, tmp_path: Path
 ) -> None:
-    input_fn = make_input_fn(kind, tmp_path, rows_of(bad_row), batch_size=4, shuffle=shuffle)
+    input_fn = make_input_fn(kind, tmp_path, with_bad(bad_row), batch_size=4, shuffle=shuffle)
     model = centroids.KMeansClustering(3, initial_clusters=np.eye(3, dtype=np.float32))
     with pytest.raises(ValueError, match="points must be finite, got inf in") as error:
         model.train(input_fn)
@@ -101,7 +102,7 @@ def test_a_bad_value_is_named_by_its_place_in_the_data(
 @pytest.mark.parametrize("kind", KINDS)
 def test_initialisation_names_it_too(kind: str, tmp_path: Path) -> None:
     """Initial centers are drawn from batches ahead of the first step."""
-    input_fn = make_input_fn(kind, tmp_path, rows_of(6), batch_size=4, shuffle=False)
+    input_fn = make_input_fn(kind, tmp_path, with_bad(6), batch_size=4, shuffle=False)
     with pytest.raises(ValueError, match="points must be finite, got inf in") as error:
         centroids.KMeansClustering(7).train(input_fn)
     assert place_of(kind, 6) in str(error.value)
@@ -116,10 +117,10 @@ def test_rows_that_are_dropped_do_not_shift_the_others(tmp_path: Path) -> None:
 
 
 def test_a_position_goes_on_to_the_same_place(tmp_path: Path) -> None:
-    input_fn = make_input_fn("csv", tmp_path, rows_of(40), batch_size=4, shuffle=True)
+    input_fn = make_input_fn("csv", tmp_path, with_bad(40), batch_size=4, shuffle=True)
     with open_stream(input_fn) as stream:
         batches = list(stream)
-    bad = next(i for i, each in enumerate(batches) if not np.isfinite(each.features).all())  # type: ignore[arg-type]
+    bad = next(i for i, each in enumerate(batches) if not np.isfinite(each.features).all())
     row = int(np.argmax(np.isinf(np.asarray(batches[bad].features)).any(axis=1)))
     for start in range(bad):
         with open_stream(input_fn, position=batches[start].position) as stream:
@@ -132,9 +133,9 @@ def test_a_position_goes_on_to_the_same_place(tmp_path: Path) -> None:
 def test_an_array_alone_is_its_own_batch() -> None:
     model = centroids.KMeansClustering(2)
     with pytest.raises(ValueError, match=r"got inf in batch 0, row 5, column 1; remove"):
-        model.train(lambda: iter([rows_of(5)]))
+        model.train(lambda: iter([with_bad(5)]))
     with pytest.raises(ValueError, match=r"got inf in x, row 5, column 1; remove"):
-        model.train(lambda: limit_epochs(rows_of(5)))
+        model.train(lambda: limit_epochs(with_bad(5)))
 
 
 # The index of a pandas table

@@ -27,6 +27,7 @@ from centroids.inputs import (
     parquet_input_fn,
     tfrecord_input_fn,
 )
+from tests.inputs.rows import rows_of
 from tests.inputs.tfrecord_writer import write_rows
 
 pa: Any = pytest.importorskip("pyarrow")
@@ -38,13 +39,8 @@ FILES = ("npy", "csv", "parquet", "tfrecord")
 KINDS = (*MEMORY, *FILES, "limit_epochs", "pair")
 
 
-def rows_of(num_rows: int, dtype: Any = np.float64) -> NDArray[Any]:
-    """[n, 3] with a bad row here and there, lengths of text that vary, and no two rows equal."""
-    rows = np.random.default_rng(num_rows).normal(size=(num_rows, 3)).round(3).astype(dtype)
-    rows[:, 0] = np.arange(num_rows)
-    if np.dtype(dtype).kind == "f":
-        rows[4::9, 1] = np.nan
-    return rows
+def some_bad(num_rows: int, dtype: Any = np.float64) -> NDArray[Any]:
+    return rows_of(num_rows, range(4, num_rows, 9), 3, dtype)
 
 
 def write(kind: str, folder: Path, rows: NDArray[Any]) -> Path:
@@ -136,7 +132,7 @@ def test_the_rest_equals_the_uninterrupted_rest_at_every_batch(
 ) -> None:
     if kind in ("sparse", "parquet"):
         dtype = dtype.replace(">", "<")  # scipy and Arrow have no foreign byte order
-    rows = rows_of(num_rows, dtype)
+    rows = some_bad(num_rows, dtype)
     with small_windows(window_bytes), tempfile.TemporaryDirectory() as folder:
         input_fn = make_input_fn(kind, Path(folder), rows, **arguments)
         whole = read(input_fn)
@@ -153,7 +149,7 @@ def test_positions_before_the_first_and_after_the_last_batch(
     kind: str, shuffle: bool, tmp_path: Path
 ) -> None:
     input_fn = make_input_fn(
-        kind, tmp_path, rows_of(10), batch_size=4, num_epochs=2, shuffle=shuffle
+        kind, tmp_path, some_bad(10), batch_size=4, num_epochs=2, shuffle=shuffle
     )
     source = input_fn()
     expected = [contents(batch) for batch in read(input_fn)]
@@ -176,7 +172,7 @@ def test_another_batch_size_goes_on_with_the_same_row(
     kind: str, num_rows: int, sizes: tuple[int, int], shuffle: bool, data: st.DataObject
 ) -> None:
     shuffle = shuffle and kind not in FILES  # in windows, which are whole batches
-    rows = rows_of(num_rows)
+    rows = some_bad(num_rows)
     with tempfile.TemporaryDirectory() as folder:
         first, second = (
             make_input_fn(
@@ -209,7 +205,7 @@ def _num_rows(batch: InputBatch) -> int:
 def test_more_or_fewer_epochs_are_the_same_input(kind: str, tmp_path: Path) -> None:
     def make(num_epochs: int | None) -> InputFn:
         return make_input_fn(
-            kind, tmp_path, rows_of(10), batch_size=4, num_epochs=num_epochs, shuffle=True
+            kind, tmp_path, some_bad(10), batch_size=4, num_epochs=num_epochs, shuffle=True
         )
 
     two, three = read(make(2)), read(make(3))
@@ -253,7 +249,7 @@ def test_another_input_is_refused(
         arguments: dict[str, Any] = {"batch_size": 3, "shuffle": True, "seed": 5, **changed}
         if "element_type" in arguments:
             arguments["dtype"] = arguments.pop("element_type")
-        return make_input_fn(kind, tmp_path, rows_of(num_rows, dtype), **arguments)
+        return make_input_fn(kind, tmp_path, some_bad(num_rows, dtype), **arguments)
 
     position = read(make())[0].position
     with pytest.raises(ValueError, match=f"the saved position is of another input: {message}"):
@@ -262,15 +258,15 @@ def test_another_input_is_refused(
 
 def test_a_position_of_another_structure_is_refused(tmp_path: Path) -> None:
     arguments: dict[str, Any] = {"batch_size": 3, "shuffle": False}
-    single = make_input_fn("npy", tmp_path, rows_of(9), **arguments)
-    pair = make_input_fn("pair", tmp_path, rows_of(9), **arguments)
+    single = make_input_fn("npy", tmp_path, some_bad(9), **arguments)
+    pair = make_input_fn("pair", tmp_path, some_bad(9), **arguments)
     position, position_of_pair = read(single)[0].position, read(pair)[0].position
     with pytest.raises(ValueError, match=r"a stream of features with one of labels, each of which"):
         read(pair, position)
     with pytest.raises(ValueError, match=r"source was None, now it is 'npy'"):
         read(single, position_of_pair)
     with pytest.raises(ValueError, match=r"source was 'npy', now it is 'csv'"):
-        read(make_input_fn("csv", tmp_path, rows_of(9), **arguments), position)
+        read(make_input_fn("csv", tmp_path, some_bad(9), **arguments), position)
 
 
 ANY_JSON = st.recursive(
@@ -295,7 +291,7 @@ def test_a_damaged_position_is_refused_or_harmless(
 ) -> None:
     with small_windows(200), tempfile.TemporaryDirectory() as folder:
         input_fn = make_input_fn(
-            kind, Path(folder), rows_of(20), batch_size=3, num_epochs=2, shuffle=shuffle
+            kind, Path(folder), some_bad(20), batch_size=3, num_epochs=2, shuffle=shuffle
         )
         position: Any = data.draw(st.sampled_from(read(input_fn))).position
         for _ in range(data.draw(st.integers(1, 2))):
@@ -314,7 +310,7 @@ def test_a_damaged_position_is_refused_or_harmless(
 
 @pytest.mark.parametrize("position", [[], "epoch", 3, {}, {"epoch": 0}])
 def test_what_is_no_position(position: Any) -> None:
-    source = numpy_input_fn(rows_of(3), shuffle=False)()
+    source = numpy_input_fn(some_bad(3), shuffle=False)()
     with pytest.raises(ValueError, match=r"a saved position must be a dict|source was None"):
         source.restore(position)
 
@@ -329,7 +325,7 @@ def test_a_csv_file_may_grow_while_it_is_read_in_order(tmp_path: Path) -> None:
     with file.open("a") as log:
         log.write("7,8\n")
     grown = csv_input_fn(file, 2)
-    assert [batch.features.tolist() for batch in read(grown, position)] == [[[7, 8]]]  # type: ignore[union-attr]
+    assert [batch.features.tolist() for batch in read(grown, position)] == [[[7, 8]]]
 
 
 @pytest.mark.parametrize(
@@ -362,7 +358,7 @@ def test_a_csv_file_whose_last_line_went_on_is_refused(tmp_path: Path) -> None:
 
 def test_the_time_of_a_file_does_not_matter(tmp_path: Path) -> None:
     for kind in FILES:
-        input_fn = make_input_fn(kind, tmp_path, rows_of(9), batch_size=3, shuffle=False)
+        input_fn = make_input_fn(kind, tmp_path, some_bad(9), batch_size=3, shuffle=False)
         position = read(input_fn)[1].position
         os.utime(tmp_path / f"rows.{kind}", (0, 0))
         assert len(read(input_fn, position)) == 1

@@ -107,7 +107,7 @@ def test_a_format_is_for_text(tmp_path: Path) -> None:
 def test_a_format_survives_json() -> None:
     text = TextFormat(header=False, delimiter=";", decimal=",", thousands=".", dtype="float32")
     assert TextFormat(**json.loads(json.dumps(asdict(text)))) == text
-    assert TextFormat(dtype=np.float32) == TextFormat(dtype="float32")  # type: ignore[arg-type]
+    assert TextFormat(dtype=np.float32) == TextFormat(dtype="float32")
 
 
 def test_a_position_of_other_numbers_is_refused(tmp_path: Path) -> None:

@@ -366,7 +366,7 @@ def test_shapes_and_types_are_checked() -> None:
         kernels.set_num_threads(-1)
     for count in (1.5, "2"):
         with pytest.raises(TypeError, match=f"count must be an integer .* got {count!r}"):
-            kernels.set_num_threads(count)  # type: ignore[arg-type]
+            kernels.set_num_threads(count)
 
 
 def test_inputs_are_not_changed(level: str) -> None:

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -154,13 +154,14 @@ def test_swapped_rows_and_columns_are_noticed(search: Filter) -> None:
     points, _ = make(500, 24, 1)
     centers = points[:60].copy()
     memory = kernels.AssignmentMemory()
-    for change in (
+    changes: list[Callable[[Any], Any]] = [
         lambda p: p,
         lambda p: p[::-1],
         lambda p: p[:, ::-1],
         lambda p: -p,
         lambda p: np.roll(p, 1, axis=0),
-    ):
+    ]
+    for change in changes:
         points = np.ascontiguousarray(change(points))
         remembered = kernels.assign(points, centers, update=True, memory=memory, search=search)
         assert_same(remembered, kernels.assign(points, centers, update=True, search="panels"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def test_counts_go_on_from_any_number(seen: int, dtype: type) -> None:
         updated_centers=np.array([[1.0], [8.0]], dtype),
         steps_in_iteration=0,
     )
-    points = np.array([[2.0], [2.0], [2.0]], dtype)
+    points: Any = np.array([[2.0], [2.0], [2.0]], dtype)
     for round_ in range(1, 4):
         _, state = modes.step("mini", state, points)
         assert state.counts.tolist() == [seen + 3 * round_, seen]

@@ -23,7 +23,7 @@ def test_import_loads_neither_optional_nor_heavy_packages() -> None:
 
 
 # Each layer with those that it may know besides itself; see HACKING.md.
-BASE = {"crc32c", "errors", "files", "protobuf", "tensorflow_types"}
+BASE = {"checks", "crc32c", "errors", "files", "protobuf", "rows", "tensorflow_types"}
 EVERYWHERE = {"centroids.kernels.float_mode"}  # what everyone's arithmetic needs
 LAYERS = {
     "kernels": BASE,

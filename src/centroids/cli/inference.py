@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import typer
 
@@ -20,6 +21,7 @@ from centroids.cli.predictions import (
 from centroids.cli.text_options import GivenText
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.inputs.bad_rows import BadRows
+from centroids.kmeans.model import DistanceMetric
 
 _BATCH_SIZE = 1 << 14
 _BATCH_DISTANCES = 1 << 24
@@ -80,7 +82,7 @@ def model_of(checkpoint: Checkpoint, model_dir: Path) -> KMeansClustering:
     return KMeansClustering(
         num_clusters=len(checkpoint.variables[KMeansClustering.CLUSTERS]),
         model_dir=str(model_dir),
-        distance_metric=checkpoint.identity["distance_metric"],
+        distance_metric=cast("DistanceMetric", checkpoint.identity["distance_metric"]),
     ).hand_on(checkpoint)
 
 

@@ -69,7 +69,7 @@ class PointsFile:
 
     def layout(self, columns: Columns = None) -> Layout:
         """What a text file looks like if these columns are taken; None: all."""
-        return detect_layout(self.path, self._first_lines(), columns)
+        return detect_layout(self._first_lines(), columns)
 
     @property
     def is_text(self) -> bool:
@@ -284,7 +284,7 @@ def _columns_of_words(file: PointsFile, words: list[str]) -> list[str | int]:
     if not file.is_text:
         _check_different(words, words)
         return list(words)
-    columns = columns_of_words(file.path, words, file._first_lines())
+    columns = columns_of_words(file._first_lines(), words)
     layout = file.layout(columns)
     _check_different(words, choose_columns(file.path, layout, columns) or ())
     return columns

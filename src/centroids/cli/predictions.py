@@ -28,7 +28,7 @@ from centroids.cli.unfinished import (
 )
 from centroids.export.destination import check_destination
 from centroids.inputs import TextFormat
-from centroids.inputs.source import Position
+from centroids.inputs.batch import Position
 
 _ENDINGS = (".npy", ".csv")
 _EXIT_OF_INTERRUPT = 130

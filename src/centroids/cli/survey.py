@@ -101,9 +101,9 @@ def _batches_with_index(
     input_fn = points.open(batch_size(model, distances=False), bad_rows=bad_rows)
 
     def remember() -> Iterator[NDArray[Any]]:
-        with contextlib.closing(input_fn().read_marked()) as batches:
-            for batch, good, _ in batches:
-                kept = read.add(batch, good)
+        with contextlib.closing(input_fn().batches()) as batches:
+            for batch in batches:
+                kept = read.add(batch.features, batch.keep)
                 if len(kept):
                     yield kept
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import typer
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ from centroids.cli.settings import (
 )
 from centroids.cli.training_plan import EPOCHS, TrainingPlan, describe_changes, describe_taken
 from centroids.estimator import Checkpoint, load_latest
+from centroids.kmeans.model import DistanceMetric
 
 T = TypeVar("T")
 
@@ -295,7 +296,7 @@ def _make_model(
         num_clusters=num_clusters,
         model_dir=str(plan.model_dir),
         initial_clusters=initial,
-        distance_metric=metric,
+        distance_metric=cast("DistanceMetric", metric),
         random_seed=_or(settings.seed, 0),
         use_mini_batch=bool(settings.use_mini_batch),
         mini_batch_steps_per_iteration=_or(settings.mini_batch_steps_per_iteration, 1),

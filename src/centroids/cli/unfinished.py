@@ -39,7 +39,7 @@ from centroids.files import (
     sync_folder,
     write_atomically,
 )
-from centroids.inputs.source import Position
+from centroids.inputs.batch import Position
 
 logger = logging.getLogger(__name__)
 

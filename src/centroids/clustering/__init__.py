@@ -2,6 +2,7 @@
 
 from centroids.clustering.initialization import (
     InitialCenters,
+    InitialMethod,
     TooFewPointsError,
     choose_initial_centers,
     given_centers,
@@ -19,6 +20,7 @@ from centroids.kernels import l2_normalize
 __all__ = [
     "ClusterState",
     "InitialCenters",
+    "InitialMethod",
     "TooFewPointsError",
     "choose_initial_centers",
     "full_batch_update",

@@ -27,7 +27,8 @@ from centroids.kernels.dense_or_sparse import is_real, is_sparse
 _MOST_FRUITLESS_ROWS = 10_000
 _MOST_HELD_BYTES = 64 << 20
 
-InitialCenters: TypeAlias = Literal["random", "kmeans_plus_plus"] | Callable[[Any, int], Any]
+InitialMethod: TypeAlias = Literal["random", "kmeans_plus_plus"]
+InitialCenters: TypeAlias = InitialMethod | Callable[[Any, int], Any]
 
 
 class TooFewPointsError(ValueError):

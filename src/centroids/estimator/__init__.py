@@ -42,7 +42,6 @@ from centroids.estimator.metrics import Mean, Metric, Ratio, Sum
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session import Session
 from centroids.estimator.spec import (
-    Batch,
     BatchFunction,
     EstimatorSpec,
     ModeKeys,
@@ -53,6 +52,7 @@ from centroids.estimator.spec import (
 from centroids.estimator.stop_signals import TrainingInterruptedError
 from centroids.estimator.train_and_evaluate import EvalSpec, TrainSpec, train_and_evaluate
 from centroids.estimator.warm_start import WarmStartSettings
+from centroids.inputs.batch import Batch
 
 __all__ = [
     "Batch",

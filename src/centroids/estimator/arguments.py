@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import operator
 import os
 import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 from centroids.checkpoints.lock import ModelDirLostError
+from centroids.checks import as_integer
 from centroids.errors import Argument, NotAFolderError
 from centroids.estimator.run_config import RunConfig
 from centroids.files import make_folders
@@ -23,12 +23,9 @@ def check_count(name: str, value: Any) -> int | None:
     """
     if value is None:
         return None
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        count = operator.index(value)
-    except TypeError:
-        raise ValueError(f"{name} must be an integer > 0 or None, not {value!r}") from None
+    count = as_integer(value)
+    if count is None:
+        raise ValueError(f"{name} must be an integer > 0 or None, not {value!r}")
     if count <= 0:
         raise ValueError(f"Must specify {name} > 0, given: {count}")
     return count
@@ -38,7 +35,7 @@ def check_train_steps(steps: Any, max_steps: Any) -> tuple[int | None, int | Non
     """Returns both numbers as ints, or None.
 
     Raises:
-        ValueError: If both are given, or one is no positive integer.
+        ValueError: If both are given, or one is not a positive integer.
     """
     if steps is not None and max_steps is not None:
         raise ValueError(
@@ -162,7 +159,7 @@ def merge_model_dir(config: RunConfig | None, model_dir: Any) -> RunConfig:
     """Returns the settings with the model folder of the constructor.
 
     Raises:
-        ValueError: If both name a folder and they differ, or `config` is no RunConfig.
+        ValueError: If both name a folder and they differ, or `config` is not a RunConfig.
     """
     if config is None:
         config = RunConfig()
@@ -188,7 +185,7 @@ def check_evaluation_name(name: Any) -> None:
     if name is None:
         return
     parts = name.replace(os.sep, "/").split("/") if isinstance(name, str) else None
-    # The first part has eval_ before it: it may be empty, and is no step upwards.
+    # The first part has eval_ before it: it may be empty, and is not a step upwards.
     if parts is None or "\0" in name or any(part in ("", ".", "..") for part in parts[1:]):
         raise ValueError(
             "name must be a string or None, with no empty part, '.' or '..' between slashes, not "

@@ -10,7 +10,6 @@ from typing import Any, Self
 from centroids.checkpoints.checkpoint import Checkpoint
 from centroids.checkpoints.lock import lock_model_dir
 from centroids.errors import NoPointsError
-from centroids.estimator import endless
 from centroids.estimator.arguments import (
     check_count,
     check_evaluation_name,
@@ -33,12 +32,13 @@ from centroids.estimator.inference import (
 from centroids.estimator.model_folder import ModelFolder
 from centroids.estimator.model_function import ModelFunction
 from centroids.estimator.run_config import RunConfig
-from centroids.estimator.session_setup import BatchQueue, position_to_resume
+from centroids.estimator.session_setup import position_to_resume
 from centroids.estimator.spec import EstimatorSpec, ModeKeys
 from centroids.estimator.stop_signals import StopSignals
 from centroids.estimator.training import Training
 from centroids.estimator.warm_start import WarmStartSettings, check_warm_start
 from centroids.export.receivers import ServingInputReceiver
+from centroids.inputs import repeats
 from centroids.inputs.stream import open_stream
 
 logger = logging.getLogger(__name__)
@@ -243,10 +243,9 @@ class Estimator(ModelFolder):
             params=self.params,
             config=self._config,
             read_ahead=steps != 1,
-        ) as stream:
-            batches = BatchQueue(stream, calls_again=stream.calls_again)
+        ) as batches:
             if not any(map(may_stop, all_hooks)):
-                batches.warn_of_repeats(endless.EVALUATE)
+                batches.warn_of_repeats(repeats.EVALUATE)
             if batches.peek() is None:
                 raise NoPointsError(
                     "input_fn gave no batch (or only empty ones): nothing to evaluate"
@@ -298,10 +297,9 @@ class Estimator(ModelFolder):
         def predictions() -> Generator[Any]:
             with open_stream(
                 input_fn, mode=ModeKeys.PREDICT, params=self.params, config=self._config
-            ) as stream:
-                batches = BatchQueue(stream, calls_again=stream.calls_again)
+            ) as batches:
                 if not any(map(may_stop, all_hooks)):
-                    batches.warn_of_repeats(endless.PREDICT)
+                    batches.warn_of_repeats(repeats.PREDICT)
                 spec = self._model_fn.for_batches(batches, ModeKeys.PREDICT, self._config)
                 yield from predict_batches(
                     spec, batches, restored, keys, all_hooks, self._config, yield_single_examples

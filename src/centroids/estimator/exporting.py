@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from centroids.checkpoints.checkpoint import Checkpoint
 from centroids.estimator.model_function import ModelFunction
 from centroids.estimator.session_setup import check_restored
-from centroids.estimator.spec import Batch, EstimatorSpec, ModeKeys, TensorSpec
+from centroids.estimator.spec import EstimatorSpec, ModeKeys, TensorSpec
 from centroids.export.folder import check_assets, check_export_dir, write_export_folder
 from centroids.export.graph import Tensor
 from centroids.export.outputs import DEFAULT_SERVING_SIGNATURE_DEF_KEY, PredictOutput
 from centroids.export.receivers import ServingInputReceiver
+from centroids.inputs.batch import Batch
 
 if TYPE_CHECKING:
     from centroids.estimator.run_config import RunConfig

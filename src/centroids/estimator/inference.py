@@ -18,16 +18,16 @@ from centroids.estimator.monitored_session import MonitoredSession
 from centroids.estimator.predictions import predictions_to_fetch, single_examples
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session import Fetches, Session
-from centroids.estimator.session_setup import BatchQueue
 from centroids.estimator.spec import EstimatorSpec
 from centroids.files import find_link
+from centroids.inputs.stream import BatchStream
 
 logger = logging.getLogger(__name__)
 
 
 def evaluate_batches(
     spec: EstimatorSpec,
-    batches: BatchQueue,
+    batches: BatchStream,
     restored: Checkpoint,
     hooks: list[SessionRunHook],
     config: RunConfig,
@@ -90,7 +90,7 @@ def _is_number(value: Any) -> bool:
 
 def predict_batches(
     spec: EstimatorSpec,
-    batches: BatchQueue,
+    batches: BatchStream,
     restored: Checkpoint,
     keys: list[str] | None,
     hooks: list[SessionRunHook],

@@ -10,7 +10,7 @@ import numpy as np
 from centroids.kernels.float_mode import in_usual_float_mode
 
 if TYPE_CHECKING:
-    from centroids.estimator.spec import Batch
+    from centroids.inputs.batch import Batch
 
 
 @runtime_checkable
@@ -38,7 +38,7 @@ class Sum:
     Args:
         function: Gives a number, or an array of one shape, for a batch.
 
-    >>> from centroids.estimator.spec import Batch
+    >>> from centroids.inputs.batch import Batch
     >>> metric = Sum(lambda batch: len(batch.features))
     >>> for rows in (np.zeros(3), np.zeros(4)):
     ...     metric.update(Batch(rows, None, 0, {}))

@@ -11,7 +11,7 @@ from centroids.estimator.spec import EstimatorSpec, ModeKeys, describe
 
 if TYPE_CHECKING:
     from centroids.estimator.run_config import RunConfig
-    from centroids.estimator.session_setup import BatchQueue
+    from centroids.inputs.stream import BatchStream
 
 _ARGUMENTS = ("features", "labels", "mode", "params", "config")
 
@@ -67,7 +67,7 @@ class ModelFunction:
             )
         return spec
 
-    def for_batches(self, batches: BatchQueue, mode: str, config: RunConfig) -> EstimatorSpec:
+    def for_batches(self, batches: BatchStream, mode: str, config: RunConfig) -> EstimatorSpec:
         """Calls the function for an input, which its first batch describes.
 
         Args:

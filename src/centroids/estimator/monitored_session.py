@@ -34,7 +34,6 @@ class MonitoredSession:
         self._hooks = hooks
         self._create_session = create_session
         self._coordinator = Coordinator()
-        self._stop = False
         # Methods that a hook does not override are not called at all.
         self._before = [(i, h.before_run) for i, h in enumerate(hooks) if _has(h, "before_run")]
         self._after = [(i, h.after_run) for i, h in enumerate(hooks) if _has(h, "after_run")]
@@ -45,6 +44,7 @@ class MonitoredSession:
             for hook in self._hooks:
                 hook.begin()
             self.session = self._create_session()
+            self.session.coordinator = self._coordinator
             for hook in self._hooks:
                 hook.after_create_session(self.session, self._coordinator)
         except BaseException as error:
@@ -55,7 +55,7 @@ class MonitoredSession:
 
     def should_stop(self) -> bool:
         """Says whether a hook has asked to end the loop."""
-        return self._stop or self._coordinator.should_stop()
+        return self._coordinator.should_stop()
 
     def run(self, args: SessionRunArgs, fetches: Fetches) -> Any:
         """Runs one step with all hooks.
@@ -83,8 +83,6 @@ class MonitoredSession:
         for position, after_run in self._after:
             read = wanted.get(position)
             after_run(context, _NOTHING if read is None else SessionRunValues(read.read()))
-        if context.stop_requested:
-            self._stop = True
         return results
 
     def _resolve(self, position: int, asked: SessionRunArgs) -> Fetches:

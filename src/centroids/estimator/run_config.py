@@ -6,12 +6,12 @@ import copy
 import dataclasses
 import logging
 import numbers
-import operator
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Self
 
+from centroids.checks import as_integer, check_bool
 from centroids.estimator.cluster import TF_CONFIG, ClusterSpec, Task, task_of_environment
 
 logger = logging.getLogger(__name__)
@@ -105,11 +105,7 @@ class RunConfig:
         self._check("keep_checkpoint_every_n_hours", minimum=0, whole=False)
         if self.keep_checkpoint_every_n_hours == 0:
             raise ValueError("keep_checkpoint_every_n_hours must be > 0 or None, not 0")
-        if not isinstance(self.asynchronous_checkpoints, bool):
-            raise ValueError(
-                "asynchronous_checkpoints must be True or False, not "
-                f"{self.asynchronous_checkpoints!r}"
-            )
+        check_bool("asynchronous_checkpoints", self.asynchronous_checkpoints)
 
     @property
     def cluster_spec(self) -> ClusterSpec:
@@ -198,16 +194,10 @@ class RunConfig:
             return
         kind = "an integer" if whole else "a number"
         bound = "" if minimum is None else f" >= {minimum}"
-        try:
-            if isinstance(value, bool):
-                raise TypeError
-            if not whole and not isinstance(value, numbers.Real):
-                raise TypeError
-            number = operator.index(value) if whole else float(value)
-            allowed = minimum is None or number >= minimum
-        except TypeError:
-            allowed = False
-        if not allowed:
+        number: float | None = as_integer(value)
+        if not whole and isinstance(value, numbers.Real) and not isinstance(value, bool):
+            number = float(value)
+        if number is None or (minimum is not None and not number >= minimum):
             raise ValueError(f"{name} must be {kind}{bound} or None, not {value!r}")
 
 

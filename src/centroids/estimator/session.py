@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.checkpoints.checkpoint import Checkpoint, restore_random_state
+from centroids.checkpoints.checkpoint import (
+    UNKNOWN_POSITION,
+    Checkpoint,
+    restore_random_state,
+)
 from centroids.checkpoints.lock import ModelDirLock
 from centroids.errors import BadRowError
+from centroids.estimator.hooks.protocol import Coordinator
 from centroids.estimator.metrics import Metric
 from centroids.estimator.run_config import RunConfig
-from centroids.estimator.session_setup import BatchQueue, check_order, check_restored
+from centroids.estimator.session_setup import check_order, check_restored
 from centroids.estimator.spec import (
-    Batch,
     BatchFunction,
     EstimatorSpec,
     ModeKeys,
@@ -23,7 +27,9 @@ from centroids.estimator.spec import (
     find_name,
     random_generator,
 )
-from centroids.inputs.convert import num_rows
+from centroids.inputs.batch import Batch
+from centroids.inputs.stream import BatchStream
+from centroids.rows import num_rows
 
 
 class Session:
@@ -37,9 +43,9 @@ class Session:
         num_dropped_rows: How many bad rows were left out of them.
         input_position: Where the input stands after the batch of the last step; before the first
             one, where it stood for the restored checkpoint. See Checkpoint.
-        finished: Whether the call of train is at its end.
         random: The model's random generator.
         lock: That of the model folder that is trained into; None outside of training.
+        coordinator: Knows whether the loop is to stop.
 
     Args:
         spec: The model.
@@ -51,25 +57,29 @@ class Session:
         input_position: The position that a restored checkpoint had.
         random: The model's random generator; None for a new one.
         column_names: The names of the columns that a restored model was trained on.
+        finished: Whether the call that saved a restored checkpoint was at its end. Until the first
+            step that stays so: an accident before it must not make another place of it.
     """
 
     def __init__(
         self,
         spec: EstimatorSpec,
         variables: Variables,
-        batches: BatchQueue,
+        batches: BatchStream,
         run_config: RunConfig,
         metrics: Mapping[str, Metric] | None = None,
         params: Any = None,
         input_position: Mapping[str, Any] | None = None,
         random: np.random.Generator | None = None,
         column_names: tuple[str, ...] | None = None,
+        finished: bool = False,
     ) -> None:
         self.spec = spec
         self.variables = variables
         self.run_config = run_config
         self.input_position = input_position
-        self.finished = False
+        self.coordinator = Coordinator()
+        self._at_end = finished
         self.lock: ModelDirLock | None = None
         self.random = random or random_generator(spec.random_seed)
         self._column_names = column_names
@@ -87,7 +97,7 @@ class Session:
     def create(
         cls,
         spec: EstimatorSpec,
-        batches: BatchQueue,
+        batches: BatchStream,
         config: RunConfig,
         restored: Checkpoint | None,
         params: Any = None,
@@ -122,15 +132,18 @@ class Session:
         restore_random_state(random, restored)
         variables = dict(restored.variables)
         position, names = restored.input_position, restored.column_names
-        session = cls(spec, variables, batches, config, metrics, params, position, random, names)
-        # Until the first step nothing changes: what an accident leaves must not say otherwise.
-        session.finished = restored.finished
-        return session
+        end = restored.finished
+        return cls(spec, variables, batches, config, metrics, params, position, random, names, end)
 
     @property
     def global_step(self) -> int:
         """The number of training steps behind the variables."""
         return int(self.variables["global_step"])
+
+    @property
+    def finished(self) -> bool:
+        """Whether the call of train is at its end: that of its input, or as a hook asked for it."""
+        return self._at_end or self.coordinator.should_stop()
 
     def run(self, fetches: Any) -> Any:
         """Reads values outside of a step; no batch is pulled and nothing changes.
@@ -156,12 +169,11 @@ class Session:
         try:
             given = next(self._batches)
         except StopIteration:
-            self.input_position, self.finished = None, True
+            self.input_position, self._at_end = None, True
             raise
-        labels = given.labels if self._with_labels else None
-        batch = self._batch = Batch(
-            given.features, labels, self._num_batches, self.variables, self.random, given.epoch
-        )
+        batch = self._batch = given.for_step(self._num_batches, self.variables, self.random)
+        if not self._with_labels:
+            batch.labels = None
         self._num_batches += 1
         self.num_examples += num_rows(given.features)
         self.num_dropped_rows += given.num_dropped_rows
@@ -169,11 +181,12 @@ class Session:
             self._evaluate(batch, plans)
         except BadRowError as error:
             raise error.at_origin(given.origin) from None
-        self.input_position = self._batches.position_after(given)
+        unknown = None if self._batches.calls_again else UNKNOWN_POSITION
+        self.input_position = unknown if given.position is None else given.position
         if self._train_op is not None:
             self._column_names = given.names or self._column_names
             self.variables["global_step"] = np.array(self.global_step + 1, np.int64)
-            self.finished = False
+            self._at_end = False
 
     def _evaluate(self, batch: Batch, plans: Sequence[Fetches]) -> None:
         for plan in plans:
@@ -286,13 +299,14 @@ class Fetches:
 
 def _initial_variables(
     spec: EstimatorSpec,
-    batches: BatchQueue,
+    batches: BatchStream,
     random: np.random.Generator,
     warm: Mapping[str, NDArray[Any]],
 ) -> Variables:
     variables = {name: np.array(value) for name, value in spec.variables.items()}
     variables["global_step"] = np.array(0, np.int64)
-    ahead = batches.look_ahead(variables, random)
+    coming = enumerate(batches.look_ahead())
+    ahead = (batch.for_step(index, variables, random) for index, batch in coming)
     try:
         if warm and spec.initialize_warm is not None:
             spec.initialize_warm(next(ahead), warm)

@@ -2,92 +2,20 @@
 
 from __future__ import annotations
 
-import collections
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from centroids.checkpoints.checkpoint import UNKNOWN_POSITION, Checkpoint
-from centroids.errors import BadRowError
-from centroids.estimator.endless import RepeatWatch
-from centroids.estimator.spec import Batch, EstimatorSpec, Variables
+from centroids.estimator.spec import EstimatorSpec
 
 if TYPE_CHECKING:
-    from centroids.inputs.source import Position
-    from centroids.inputs.stream import InputBatch
+    from centroids.inputs.batch import Position
 
 logger = logging.getLogger(__name__)
-
-
-class BatchQueue:
-    """The batches of an input, some of which may be looked at before their turn.
-
-    Args:
-        stream: Gives the batches.
-        calls_again: Whether they are one batch that is asked for again and again: such an input
-            has no position.
-    """
-
-    def __init__(self, stream: Iterator[InputBatch], *, calls_again: bool = True) -> None:
-        self._stream = stream
-        self._calls_again = calls_again
-        self._ahead: collections.deque[InputBatch] = collections.deque()
-        self._watch: RepeatWatch | None = None
-
-    def __iter__(self) -> BatchQueue:
-        return self
-
-    def __next__(self) -> InputBatch:
-        batch = self._ahead.popleft() if self._ahead else next(self._stream)
-        if self._watch is not None and not self._watch.done:
-            self._watch.see(batch.features)
-        return batch
-
-    def warn_of_repeats(self, consequence: str) -> None:
-        """Makes the log say if the one batch of the input comes again.
-
-        Args:
-            consequence: What that means, and what to do; see `endless`.
-        """
-        if self._calls_again:
-            self._watch = RepeatWatch(consequence)
-
-    def peek(self) -> InputBatch | None:
-        """Returns the next batch and leaves it in its place; None at the end of the input."""
-        if not self._ahead:
-            for batch in self._stream:
-                self._ahead.append(batch)
-                break
-        return self._ahead[0] if self._ahead else None
-
-    def position_after(self, batch: InputBatch) -> Mapping[str, Any] | None:
-        """Where the input stands after a batch, as checkpoints hold it."""
-        if batch.position is None and not self._calls_again:
-            return UNKNOWN_POSITION
-        return batch.position
-
-    def locate(self, error: BadRowError) -> ValueError:
-        """The error about a row of a batch that was looked at ahead, with where it came from."""
-        ahead = self._ahead[error.batch] if error.batch < len(self._ahead) else None
-        return error.at_origin(None if ahead is None else ahead.origin)
-
-    def look_ahead(self, variables: Variables, random: np.random.Generator) -> Iterator[Batch]:
-        """Yields the coming batches and leaves them in their places."""
-        index = 0
-        while True:
-            if index == len(self._ahead):
-                if self._ahead:
-                    self._ahead[-1] = self._ahead[-1].kept()
-                try:
-                    self._ahead.append(next(self._stream))
-                except StopIteration:
-                    return
-            batch = self._ahead[index]
-            yield Batch(batch.features, batch.labels, index, variables, random, batch.epoch)
-            index += 1
 
 
 def position_to_resume(restored: Checkpoint | None, restart_input: bool) -> Position | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Container, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from centroids.estimator.hooks.protocol import SessionRunHook, check_hooks
 from centroids.estimator.metrics import Metric
 from centroids.export.outputs import DEFAULT_SERVING_SIGNATURE_DEF_KEY, PredictOutput
+from centroids.inputs.batch import Batch
 
 Variables = MutableMapping[str, NDArray[Any]]
-T = TypeVar("T")
-
-_UNSET: Any = object()
 
 
 class ModeKeys:
@@ -91,58 +89,6 @@ def random_generator(seed: int | None) -> np.random.Generator:
     if seed is None or seed >= 0:
         return np.random.default_rng(seed)
     return np.random.default_rng([0, -seed])
-
-
-class Batch:
-    """One batch, as the functions of an EstimatorSpec get it.
-
-    Attributes:
-        features: The features as the input function gave them, converted to arrays.
-        labels: The labels likewise, or None.
-        index: The number of the batch within this call, from 0.
-        variables: The variables of the session; `train_op` writes its results here.
-        random: The generator of the session, seeded with the spec's `random_seed`. Checkpoints
-            hold its state.
-        epoch: Which pass over the data the batch is of, counted from 0, for sources of
-            `centroids.inputs`; None if the input does not tell.
-    """
-
-    __slots__ = ("_values", "epoch", "features", "index", "labels", "random", "variables")
-
-    def __init__(
-        self,
-        features: Any,
-        labels: Any,
-        index: int,
-        variables: Variables,
-        random: np.random.Generator | None = None,
-        epoch: int | None = None,
-    ) -> None:
-        self.features = features
-        self.labels = labels
-        self.index = index
-        self.variables = variables
-        self.random = random or np.random.default_rng(0)
-        self.epoch = epoch
-        self._values: dict[Any, Any] = {}
-
-    def get(self, function: Callable[[Batch], T]) -> T:
-        """Returns `function(self)`, evaluated at most once for this batch.
-
-        Use it for intermediate results that several functions of a spec share.
-
-        >>> batch = Batch(np.array([1.0, 3.0]), None, 0, {})
-        >>> def total(batch):
-        ...     print("evaluated")
-        ...     return float(batch.features.sum())
-        >>> batch.get(total) + batch.get(total)
-        evaluated
-        8.0
-        """
-        value = self._values.get(function, _UNSET)
-        if value is _UNSET:
-            value = self._values[function] = function(self)
-        return value  # type: ignore[no-any-return]
 
 
 BatchFunction = Callable[[Batch], Any]

@@ -100,24 +100,20 @@ class StopSignals:
             finally:
                 self._holding = True
 
-    def while_waiting(self, batches: Iterator[T]) -> Iterator[T]:
-        """The batches; a signal that comes while one is waited for is raised there.
+    def while_waiting(self, read: Callable[[], T]) -> T:
+        """What `read` returns; a signal that comes meanwhile is raised there.
 
         Raises:
             ReadingInterrupted: If a signal has come.
         """
-        while True:
-            self._waiting = True
-            try:
-                if self.received is not None:
-                    self.cut_short = True
-                    raise ReadingInterrupted
-                batch = next(batches)
-            except StopIteration:
-                return
-            finally:
-                self._waiting = False
-            yield batch
+        self._waiting = True
+        try:
+            if self.received is not None:
+                self.cut_short = True
+                raise ReadingInterrupted
+            return read()
+        finally:
+            self._waiting = False
 
     def _take_over(self) -> None:
         if threading.current_thread() is not threading.main_thread():

@@ -13,7 +13,6 @@ from centroids.checkpoints.checkpoint import Checkpoint
 from centroids.checkpoints.folder import remove_beginning
 from centroids.checkpoints.lock import ModelDirLock
 from centroids.errors import Argument, Message
-from centroids.estimator import endless
 from centroids.estimator.hooks.defaults import may_stop, takes_part_in_steps, training_hooks
 from centroids.estimator.hooks.protocol import SessionRunArgs, SessionRunHook
 from centroids.estimator.hooks.saving import CheckpointSaverListener
@@ -21,12 +20,12 @@ from centroids.estimator.model_function import ModelFunction
 from centroids.estimator.monitored_session import MonitoredSession
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session import Fetches, Session
-from centroids.estimator.session_setup import BatchQueue
 from centroids.estimator.spec import EstimatorSpec, ModeKeys, Variables
 from centroids.estimator.stop_signals import StopSignals
 from centroids.estimator.warm_start import WarmStartSettings, warm_variables
+from centroids.inputs import repeats
+from centroids.inputs.batch import Position
 from centroids.inputs.errors import PositionError
-from centroids.inputs.source import Position
 from centroids.inputs.stream import BatchStream, open_stream
 
 logger = logging.getLogger(__name__)
@@ -74,15 +73,14 @@ class Training:
             ValueError: If the position is not one of this input, or the checkpoint is of another
                 model.
         """
-        with self._open(position) as stream:
-            waiting = self.signals.while_waiting(stream)
-            batches = BatchQueue(waiting, calls_again=stream.calls_again)
+        with self._open(position) as batches:
+            batches.wait_by(self.signals.while_waiting)
             # A call that stopped at the very end of its input leaves a whole new pass to this one.
             ended = position is not None and self.restored is not None and self.restored.finished
             if not (ended and batches.peek() is None):
                 loss = self._run_steps(batches)
                 if self.signals.received is not None:
-                    stream.interrupt()
+                    batches.interrupt()
                 return loss
         return self.run(None)
 
@@ -103,7 +101,7 @@ class Training:
             error.add_note("raised before the first step of this call, by input_fn")
             raise
 
-    def _run_steps(self, batches: BatchQueue) -> Any:
+    def _run_steps(self, batches: BatchStream) -> Any:
         spec = self.model_fn.for_batches(batches, ModeKeys.TRAIN, self.config)
         at_beginning = self.restored is None or self.restored.input_position is None
         if batches.peek() is None and at_beginning:
@@ -111,7 +109,7 @@ class Training:
         of_model = [*spec.training_chief_hooks, *spec.training_hooks]
         hooks = [*self.hooks, *filter(takes_part_in_steps, of_model)]
         if not self.listeners and not any(map(may_stop, hooks)):
-            batches.warn_of_repeats(endless.TRAIN)
+            batches.warn_of_repeats(repeats.TRAIN)
         warm = None
         if self.restored is None and self.warm_start is not None and batches.peek() is not None:
             warm = warm_variables(spec, *self.warm_start)
@@ -128,9 +126,7 @@ class Training:
             while not monitored.should_stop() and self.signals.received is None:
                 self.lock.check_process()
                 loss = monitored.run(args, fetches)
-            if monitored.should_stop() or self.signals.received is None:
-                monitored.session.finished = True
-            else:
+            if not monitored.should_stop():
                 self.signals.cut_short = True
         return loss
 
@@ -157,7 +153,7 @@ class Training:
             raise
 
     def _create_session(
-        self, spec: EstimatorSpec, batches: BatchQueue, warm: Variables | None
+        self, spec: EstimatorSpec, batches: BatchStream, warm: Variables | None
     ) -> Session:
         params = self.model_fn.params
         session = Session.create(spec, batches, self.config, self.restored, params, warm=warm)

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.errors import Part, WordedError
-from centroids.inputs.convert import Columns, Rows, num_rows
+from centroids.inputs.batch import Mask
+from centroids.inputs.convert import Columns
 from centroids.inputs.sparse import check_sparse
+from centroids.rows import Rows, num_rows
 
 BadRows: TypeAlias = Literal["raise", "drop"]
-Mask: TypeAlias = NDArray[np.bool_]
 
 _BLOCK_ELEMENTS = 1 << 20
 

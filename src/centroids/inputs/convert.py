@@ -14,16 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.inputs.arrow import check_different_names, matrix_of_table
-from centroids.inputs.sparse import (
-    Sparse,
-    csr_of_coordinates,
-    csr_of_scipy,
-    csr_of_torch,
-    is_sparse_type,
-)
+from centroids.inputs.sparse import csr_of_coordinates, csr_of_scipy, csr_of_torch
 from centroids.kernels.float_mode import in_usual_float_mode
+from centroids.rows import Rows, is_sparse_type
 
-Rows: TypeAlias = NDArray[Any] | Sparse
 Columns: TypeAlias = Rows | dict[str, Rows]
 
 _Converter: TypeAlias = Callable[[Any, str], Rows]
@@ -128,13 +122,6 @@ def column_names(raw: Any) -> tuple[str, ...] | None:
     else:
         return None
     return tuple(names) if all(isinstance(name, str) for name in names) else None
-
-
-def num_rows(columns: Columns) -> int:
-    """The number of rows of a converted batch; of a dict, that of its first column."""
-    if isinstance(columns, dict):
-        columns = next(iter(columns.values()))
-    return int(columns.shape[0])
 
 
 def length_of_vector(value: Any) -> int | None:

@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from centroids.inputs.arguments import check_bool, check_num_epochs, check_positive, check_seed
+from centroids.checks import check_bool, check_integer
+from centroids.inputs.arguments import check_num_epochs
 from centroids.inputs.bad_rows import BadRows, check_bad_rows, describe_bad_value
+from centroids.inputs.batch import Position
 from centroids.inputs.convert import (
     Columns,
     convert_batch,
     convert_features,
     convert_labels,
-    num_rows,
 )
-from centroids.inputs.source import BatchPlace, EpochSource, Position
-from centroids.inputs.sparse import check_sparse, is_sparse_type
+from centroids.inputs.epochs import BatchPlace, EpochSource
+from centroids.inputs.sparse import check_sparse
+from centroids.rows import is_sparse_type, num_rows
 
 
 def numpy_input_fn(
@@ -65,16 +67,16 @@ def numpy_input_fn(
     """
     if shuffle is None:
         raise ValueError("shuffle must be explicitly set as boolean (True or False); got None")
-    check_positive("queue_capacity", queue_capacity)
-    check_positive("num_threads", num_threads)
+    check_integer("queue_capacity", queue_capacity, 1)
+    check_integer("num_threads", num_threads, 1)
     features, labels = convert_features(x, "x"), convert_labels(y, "y")
     _check_sparse_parts("x", features)
     _check_sparse_parts("y", labels)
     _check_equal_rows(features, labels)
-    batch_size = check_positive("batch_size", batch_size)
+    batch_size = check_integer("batch_size", batch_size, 1)
     num_epochs = check_num_epochs(num_epochs)
     shuffled = check_bool("shuffle", shuffle)
-    seed = check_seed(seed)
+    seed = check_integer("seed", seed, 0)
     drop = check_bad_rows(bad_rows)
     # No lambda: what can be pickled can be given to another process.
     return functools.partial(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.source import Position
+from centroids.inputs.batch import Position
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading
 
 _BLOCK_BYTES = 1 << 20

@@ -25,7 +25,7 @@ from centroids.inputs.arrow import (
     matrix_of_table,
 )
 from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.source import Position
+from centroids.inputs.batch import Position
 from centroids.inputs.text.csv_header import is_unnamed
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading, join_pieces
 

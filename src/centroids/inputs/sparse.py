@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import scipy.sparse
-
-    Sparse: TypeAlias = scipy.sparse.csr_array[Any, tuple[int, int]] | scipy.sparse.csr_matrix[Any]
-else:
-    Sparse = Any
+from centroids.rows import Sparse
 
 
 class SparseTensorValue(NamedTuple):
@@ -31,12 +25,6 @@ class SparseTensorValue(NamedTuple):
     indices: Any
     values: Any
     dense_shape: Any
-
-
-def is_sparse_type(kind: type) -> bool:
-    """Whether `kind` is a scipy sparse container; never imports scipy."""
-    sparse = sys.modules.get("scipy.sparse")
-    return sparse is not None and issubclass(kind, (sparse.sparray, sparse.spmatrix))
 
 
 def csr_of_scipy(value: Any, name: str) -> Sparse:

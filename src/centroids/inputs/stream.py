@@ -1,23 +1,24 @@
-"""From an input function to a stream of converted batches, read ahead where that gains time."""
+"""The stream of batches of an input function: peeked into, and read ahead where that gains time."""
 
 from __future__ import annotations
 
+import collections
 import logging
+import operator
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
 from centroids.errors import BadRowError
-from centroids.inputs.bad_rows import find_bad_value, find_good_rows, keep_rows
-from centroids.inputs.convert import Columns, column_names, convert_batch, num_rows
+from centroids.inputs.bad_rows import find_bad_value, find_good_rows
+from centroids.inputs.batch import Batch, Position
 from centroids.inputs.errors import ReadingInterrupted
-from centroids.inputs.raw_batches import RawBatch, RawBatches, bind_input_fn, read_raw_batches
 from centroids.inputs.read_ahead import ReadAhead
-from centroids.inputs.source import Origin, Position
+from centroids.inputs.repeats import RepeatWatch
+from centroids.inputs.returned import bind_input_fn, no_batches, read_batches
 
 logger = logging.getLogger(__name__)
 
@@ -26,43 +27,6 @@ _SLOW_SECONDS = 0.001
 # One slow read may be the set-up of a source whose other reads are cheap.
 _SLOW_READS_IN_A_ROW = 2
 _INTERRUPTED_SECONDS = 1.0
-# Of an input function that is called for each batch; more are no gap in the data but an error.
-_MAX_EMPTY_BATCHES = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class InputBatch:
-    """One batch of an input.
-
-    Attributes:
-        features: [n, ...] with n at least 1, dense or compressed sparse rows, or a dict of such.
-        labels: Converted likewise, of any type; None if there are none.
-        position: Where the source stands after this batch, as JSON can hold it; None when that
-            cannot be saved.
-        num_dropped_rows: The bad rows that were left out since the batch before, of this one and
-            of those between that had no others; always 0 unless the source drops them.
-        may_change: Whether the input may write a later batch into the same memory.
-        epoch: Which pass over the data it is of, counted from 0; None if the source does not tell.
-        origin: Says where a row came from, by its number in the batch and that of a column, if it
-            is one column: "points.csv, line 7, column 'height'". None if that is not known.
-        names: Of the first batch, the names of the columns in their order; None if it has none.
-    """
-
-    features: Columns
-    labels: Any
-    position: Position | None
-    num_dropped_rows: int = 0
-    may_change: bool = field(default=False, compare=False)
-    epoch: int | None = None
-    origin: Origin | None = field(default=None, compare=False)
-    names: tuple[str, ...] | None = None
-
-    def kept(self) -> InputBatch:
-        """The batch as it is now, for who keeps it while the input goes on."""
-        if not self.may_change:
-            return self
-        features, labels = _copy(self.features), _copy(self.labels)
-        return replace(self, features=features, labels=labels, may_change=False)
 
 
 def open_stream(
@@ -106,49 +70,82 @@ def open_stream(
     [[1, 2], [3]]
     """
     call = bind_input_fn(input_fn, {"mode": mode, "params": params, "config": config})
-    raw_batches, endless = read_raw_batches(call, position)
-    batches = _convert_batches(raw_batches, endless)
-    return BatchStream(batches, read_ahead=read_ahead, calls_again=endless)
+    batches, calls_again = read_batches(call, position)
+    return BatchStream(batches, read_ahead=read_ahead, calls_again=calls_again)
 
 
 class BatchStream:
-    """An iterator of InputBatch; a context manager that ends the reading.
+    """An iterator of batches, which may be looked at before their turn.
 
     The first batches are read when they are asked for. Once that proves slow, a thread reads ahead.
-    The thread has ended when the stream is exhausted, has raised, or is closed.
+    The thread has ended when the stream is exhausted, has raised, or is closed; as a context
+    manager the stream closes itself.
 
     Attributes:
-        calls_again: Whether the input function gives one batch and is called for each next one.
+        calls_again: Whether the input function gives one batch and is called again for each next
+            one: such an input has no position.
     """
 
-    def __init__(
-        self, batches: Generator[InputBatch], *, read_ahead: bool, calls_again: bool = False
-    ) -> None:
+    def __init__(self, batches: Generator[Batch], *, read_ahead: bool, calls_again: bool) -> None:
         self.calls_again = calls_again
         self._batches = batches
+        self._looked_at: collections.deque[Batch] = collections.deque()
+        self._watch: RepeatWatch | None = None
+        self._wait: Callable[[Callable[[], Batch]], Batch] = operator.call
         self._interrupted = False
-        self._ahead: ReadAhead[InputBatch] | None = None
+        self._ahead: ReadAhead[Batch] | None = None
         self._reads_until_ahead = _SLOW_READS_IN_A_ROW if read_ahead else -1
 
-    def __iter__(self) -> Iterator[InputBatch]:
+    def __iter__(self) -> Iterator[Batch]:
         """The stream itself."""
         return self
 
-    def __next__(self) -> InputBatch:
+    def __next__(self) -> Batch:
         """The next batch.
 
         Raises:
             Exception: What the source raised, unchanged; the stream has then ended.
         """
-        try:
-            return self._read() if self._ahead is None else next(self._ahead)
-        except ReadingInterrupted:
-            self._interrupted = True
-            raise
-        except BaseException as error:
-            self._interrupted = not isinstance(error, Exception)
-            self.close()
-            raise
+        batch = self._looked_at.popleft() if self._looked_at else self._wait(self._take)
+        if self._watch is not None:
+            self._watch.see(batch.features)
+        return batch
+
+    def peek(self) -> Batch | None:
+        """The next batch, which stays in its place; None at the end of the input."""
+        return next(self.look_ahead(), None)
+
+    def look_ahead(self) -> Iterator[Batch]:
+        """Yields the coming batches, which stay in their places."""
+        index = 0
+        while True:
+            if index == len(self._looked_at):
+                if self._looked_at:
+                    self._looked_at[-1] = self._looked_at[-1].kept()
+                try:
+                    self._looked_at.append(self._wait(self._take))
+                except StopIteration:
+                    return
+            yield self._looked_at[index]
+            index += 1
+
+    def locate(self, error: BadRowError) -> ValueError:
+        """The error about a row of a batch that was looked at ahead, with where it came from."""
+        known = error.batch < len(self._looked_at)
+        return error.at_origin(self._looked_at[error.batch].origin if known else None)
+
+    def wait_by(self, wait: Callable[[Callable[[], Batch]], Batch]) -> None:
+        """Makes `wait` call what waits for a batch, so that signals can interrupt it."""
+        self._wait = wait
+
+    def warn_of_repeats(self, consequence: str) -> None:
+        """Makes the log say if the one batch of an input function comes again.
+
+        Args:
+            consequence: What that means, and what to do; see `repeats`.
+        """
+        if self.calls_again:
+            self._watch = RepeatWatch(consequence)
 
     def interrupt(self) -> None:
         """Lets `close` wait no longer than for an interrupted reading: the program is to end."""
@@ -169,7 +166,7 @@ class BatchStream:
                 raise
             if not ended:
                 logger.warning("The input does not answer: its thread is left behind.")
-                self._batches = _no_batches()  # that thread still uses the others
+                self._batches = no_batches()  # that thread still uses the others
             self._ahead = None
         self._batches.close()
 
@@ -191,7 +188,18 @@ class BatchStream:
         finally:
             self.close()  # an interrupt may have cut the first one short
 
-    def _read(self) -> InputBatch:
+    def _take(self) -> Batch:
+        try:
+            return self._read() if self._ahead is None else next(self._ahead)
+        except ReadingInterrupted:
+            self._interrupted = True
+            raise
+        except BaseException as error:
+            self._interrupted = not isinstance(error, Exception)
+            self.close()
+            raise
+
+    def _read(self) -> Batch:
         if self._reads_until_ahead < 0:
             return next(self._batches)
         started = time.perf_counter()
@@ -212,17 +220,7 @@ class BatchStream:
             self._ahead, self._reads_until_ahead = None, -1
 
 
-def _copy(columns: Any) -> Any:
-    if columns is None:
-        return None
-    if isinstance(columns, dict):
-        return {key: _copy(column) for key, column in columns.items()}
-    if isinstance(columns, np.ndarray):
-        return np.array(columns, order="K")
-    return columns.copy()
-
-
-def check_finite_rows(batch: InputBatch, index: int) -> None:
+def check_finite_rows(batch: Batch, index: int) -> None:
     """Refuses a batch with NaN or infinity, before anyone computes with it.
 
     Args:
@@ -245,69 +243,3 @@ def check_finite_rows(batch: InputBatch, index: int) -> None:
         column=column,
     )
     raise error.at_origin(batch.origin)
-
-
-def _no_batches() -> Generator[InputBatch]:
-    yield from ()
-
-
-def _convert_batches(raw_batches: RawBatches, endless: bool) -> Generator[InputBatch]:
-    index = num_empty = num_dropped = 0
-    empty: Any = None
-    try:
-        for raw in raw_batches:
-            try:
-                features, labels = convert_batch(raw.value)
-                if raw.good is not None:
-                    num_dropped += int((~raw.good).sum())
-                    features, labels = keep_rows((features, labels), raw.good)
-            except (TypeError, ValueError) as error:
-                if type(error) not in (TypeError, ValueError):
-                    raise
-                raise type(error)(f"batch {index}: {error}") from error
-            if num_rows(features) == 0:
-                num_empty += 1
-                if endless:
-                    _check_not_empty_for_ever(num_empty, index, raw.value is empty)
-                empty = raw.value
-                continue
-            num_empty = 0
-            index += 1
-            yield InputBatch(
-                features,
-                labels,
-                raw.position,
-                num_dropped,
-                raw.may_change,
-                raw.epoch,
-                _origin_of_kept(raw),
-                _names_of(raw) if index == 1 else None,
-            )
-            num_dropped = 0
-    finally:
-        raw_batches.close()
-
-
-def _check_not_empty_for_ever(num_empty: int, num_batches: int, is_the_same: bool) -> None:
-    """Raises a ValueError if an input function will return batches of no rows for ever."""
-    if num_batches == 0 and (is_the_same or num_empty > _MAX_EMPTY_BATCHES):
-        raise ValueError(
-            "the input has 0 points: what input_fn returns has 0 rows, each time it is called"
-        )
-    if num_empty > _MAX_EMPTY_BATCHES:
-        raise ValueError(
-            f"input_fn returned {num_empty} batches of 0 rows in a row; raise StopIteration or "
-            "OutOfRangeError at the end of the input"
-        )
-
-
-def _names_of(raw: RawBatch) -> tuple[str, ...] | None:
-    return column_names(raw.value) if raw.names is None else tuple(raw.names)
-
-
-def _origin_of_kept(raw: RawBatch) -> Origin | None:
-    """Where the rows that are left of a batch came from."""
-    origin, good = raw.origin, raw.good
-    if origin is None or good is None:
-        return origin
-    return lambda row, column: origin(int(np.flatnonzero(good)[row]), column)

@@ -12,11 +12,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.checks import check_bool, check_integer
 from centroids.errors import Part
-from centroids.inputs.arguments import check_bool, check_num_epochs, check_positive, check_seed
+from centroids.inputs.arguments import check_num_epochs
 from centroids.inputs.bad_rows import check_bad_rows, describe_bad_value
+from centroids.inputs.batch import Position
 from centroids.inputs.convert import Columns
-from centroids.inputs.source import BatchPlace, EpochSource, Position
+from centroids.inputs.epochs import BatchPlace, EpochSource
 
 Windows: TypeAlias = Generator[tuple[NDArray[Any], Position]]
 
@@ -47,10 +49,10 @@ def check_reading(
 ) -> Reading:
     """Validates them; raises a ValueError that names the argument and what is allowed."""
     return Reading(
-        check_positive("batch_size", batch_size),
+        check_integer("batch_size", batch_size, 1),
         check_num_epochs(num_epochs),
         check_bool("shuffle", shuffle),
-        check_seed(seed),
+        check_integer("seed", seed, 0),
         check_bad_rows(bad_rows),
     )
 

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import functools
-import sys
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from centroids.kernels import _native
 from centroids.kernels.float_mode import in_usual_float_mode
+from centroids.rows import Rows as Points
+from centroids.rows import Sparse, is_sparse, num_rows
 
-if TYPE_CHECKING:
-    import scipy.sparse
-    from typing_extensions import TypeIs
-
-    Sparse: TypeAlias = scipy.sparse.csr_array[Any, tuple[int, int]] | scipy.sparse.csr_matrix[Any]
-    Points: TypeAlias = NDArray[Any] | Sparse
-else:
-    Sparse = Any
-    Points = Any
+__all__ = ["Points", "Sparse", "is_sparse", "num_rows"]
 
 
 @functools.lru_cache(maxsize=64)  # the name of a dtype takes NumPy microseconds
@@ -29,20 +22,9 @@ def element_type(dtype: np.dtype[Any]) -> _native.ElementType | None:
     return _native.ElementType.__members__.get(dtype.name) if dtype.isnative else None
 
 
-def is_sparse(points: object) -> TypeIs[Sparse]:
-    """Whether `points` is a scipy sparse container; never imports scipy."""
-    sparse = sys.modules.get("scipy.sparse")
-    return sparse is not None and bool(sparse.issparse(points))
-
-
 def is_real(dtype: np.dtype[Any]) -> bool:
     """Whether elements of this type are real numbers; bfloat16 is no kind that NumPy knows."""
     return dtype.kind in "biuf" or dtype.name == "bfloat16"
-
-
-def num_rows(points: Points) -> int:
-    """The number of points in a batch."""
-    return int(points.shape[0])
 
 
 def result_dtype(points: Points) -> np.dtype[Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import operator
-
+from centroids.checks import as_integer
 from centroids.kernels import _native
 
 
@@ -48,7 +47,7 @@ def set_num_threads(count: int) -> None:
 
     Raises:
         ValueError: If `count` is negative or above 4096.
-        TypeError: If it is no integer.
+        TypeError: If it is not an integer.
 
     >>> set_num_threads(2)
     >>> num_threads()
@@ -56,10 +55,9 @@ def set_num_threads(count: int) -> None:
     >>> set_num_threads(0)
     """
     allowed = "count must be an integer from 0 (the default) to 4096"
-    try:
-        number = operator.index(count)
-    except TypeError:
-        raise TypeError(f"{allowed}, got {count!r}") from None
+    number = as_integer(count)
+    if number is None:
+        raise TypeError(f"{allowed}, got {count!r}")
     if not 0 <= number <= 4096:
         raise ValueError(f"{allowed}, got {number}")
     _native.set_num_threads(number)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import itertools
 import logging
-import operator
 import os
-from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, cast
+from collections.abc import Iterator
+from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from centroids.checkpoints.tensorflow import (
     find_tensorflow_checkpoint,
     is_tensorflow_checkpoint,
 )
-from centroids.clustering import InitialCenters
+from centroids.checks import check_bool, check_choice, check_integer
+from centroids.clustering import InitialCenters, InitialMethod
 from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig, WarmStartSettings
 from centroids.estimator.estimator import InputFunction
 from centroids.estimator.other_names import explain_other_names
@@ -25,7 +25,7 @@ from centroids.export.columns import Columns
 from centroids.kernels.dense_or_sparse import is_real
 from centroids.kmeans import model, variables
 from centroids.kmeans.from_tensorflow import TrainingSettings, load_kmeans_from_tensorflow
-from centroids.kmeans.model import KMeansModel, centers_of, column_names_of
+from centroids.kmeans.model import DistanceMetric, KMeansModel, centers_of, column_names_of
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +91,6 @@ class KMeansClustering(Estimator):
 
     Raises:
         ValueError: If an argument is not what is allowed; the message says what is.
-        TypeError: If `use_mini_batch` is no bool.
         NotADirectoryError: If `model_dir` is a file.
 
     Source: Lloyd 1982 (full batch); Sculley, Web-scale k-means clustering, WWW 2010 (mini-batch).
@@ -111,10 +110,10 @@ class KMeansClustering(Estimator):
     [0, 0, 1, 1]
     """
 
-    SQUARED_EUCLIDEAN_DISTANCE: ClassVar[str] = model.SQUARED_EUCLIDEAN_DISTANCE
-    COSINE_DISTANCE: ClassVar[str] = model.COSINE_DISTANCE
-    RANDOM_INIT: ClassVar[str] = model.RANDOM_INIT
-    KMEANS_PLUS_PLUS_INIT: ClassVar[str] = model.KMEANS_PLUS_PLUS_INIT
+    SQUARED_EUCLIDEAN_DISTANCE: ClassVar[DistanceMetric] = model.SQUARED_EUCLIDEAN_DISTANCE
+    COSINE_DISTANCE: ClassVar[DistanceMetric] = model.COSINE_DISTANCE
+    RANDOM_INIT: ClassVar[InitialMethod] = model.RANDOM_INIT
+    KMEANS_PLUS_PLUS_INIT: ClassVar[InitialMethod] = model.KMEANS_PLUS_PLUS_INIT
     SCORE: ClassVar[str] = model.SCORE
     CLUSTER_INDEX: ClassVar[str] = model.CLUSTER_INDEX
     CLUSTERS: ClassVar[str] = variables.CLUSTERS
@@ -126,8 +125,8 @@ class KMeansClustering(Estimator):
         self,
         num_clusters: int,
         model_dir: str | os.PathLike[str] | None = None,
-        initial_clusters: str | NDArray[Any] | Callable[[Any, int], Any] = RANDOM_INIT,
-        distance_metric: str = SQUARED_EUCLIDEAN_DISTANCE,
+        initial_clusters: InitialCenters | ArrayLike = RANDOM_INIT,
+        distance_metric: DistanceMetric = SQUARED_EUCLIDEAN_DISTANCE,
         random_seed: int | None = 0,
         use_mini_batch: bool = True,
         mini_batch_steps_per_iteration: int = 1,
@@ -142,22 +141,20 @@ class KMeansClustering(Estimator):
         if isinstance(initial, np.ndarray):
             num_clusters = len(initial)
         model = KMeansModel(
-            num_clusters=_check_integer("num_clusters", num_clusters, 1),
+            num_clusters=check_integer("num_clusters", num_clusters, 1),
             initial_clusters=initial,
-            distance_metric=_check_choice(
-                "distance_metric",
-                distance_metric,
-                (self.SQUARED_EUCLIDEAN_DISTANCE, self.COSINE_DISTANCE),
+            distance_metric=check_choice(
+                "distance_metric", distance_metric, get_args(DistanceMetric)
             ),
             random_seed=(
-                None if random_seed is None else _check_integer("random_seed", random_seed, None)
+                None if random_seed is None else check_integer("random_seed", random_seed)
             ),
-            use_mini_batch=_check_bool("use_mini_batch", use_mini_batch),
-            mini_batch_steps_per_iteration=_check_integer(
+            use_mini_batch=check_bool("use_mini_batch", use_mini_batch),
+            mini_batch_steps_per_iteration=check_integer(
                 "mini_batch_steps_per_iteration", mini_batch_steps_per_iteration, 1
             ),
-            kmeans_plus_plus_num_retries=_check_integer(
-                "kmeans_plus_plus_num_retries", kmeans_plus_plus_num_retries, None
+            kmeans_plus_plus_num_retries=check_integer(
+                "kmeans_plus_plus_num_retries", kmeans_plus_plus_num_retries
             ),
             relative_tolerance=_check_tolerance("relative_tolerance", relative_tolerance),
             loss_tolerance=_check_tolerance("loss_tolerance", loss_tolerance),
@@ -330,32 +327,6 @@ class KMeansClustering(Estimator):
         return itertools.chain.from_iterable(batch[key] for batch in batches)
 
 
-def _check_integer(name: str, value: object, lowest: int | None) -> int:
-    try:
-        if isinstance(value, (bool, np.bool_)):
-            raise TypeError
-        number = operator.index(cast("Any", value))
-    except TypeError:
-        raise ValueError(
-            f"{name} must be an integer, got {value!r} of type {type(value).__name__}"
-        ) from None
-    if lowest is not None and number < lowest:
-        raise ValueError(f"{name} must be an integer of at least {lowest}, got {number}")
-    return number
-
-
-def _check_bool(name: str, value: object) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
-    return bool(value)
-
-
-def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
-    if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
-    return value
-
-
 def _check_tolerance(name: str, value: object) -> float | None:
     if value is None:
         return None
@@ -381,8 +352,8 @@ def _check_loss_tolerance(model: KMeansModel) -> None:
 
 def _check_initial_clusters(value: object) -> InitialCenters | NDArray[Any]:
     if isinstance(value, str):
-        methods = (model.RANDOM_INIT, model.KMEANS_PLUS_PLUS_INIT)
-        return cast("InitialCenters", _check_choice("initial_clusters", value, methods))
+        method: InitialMethod = check_choice("initial_clusters", value, get_args(InitialMethod))
+        return method
     if callable(value):
         return cast("InitialCenters", value)
     allowed = (

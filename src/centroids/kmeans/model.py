@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,10 +61,12 @@ from centroids.kmeans.variables import (
     variables_of,
 )
 
-SQUARED_EUCLIDEAN_DISTANCE = "squared_euclidean"
-COSINE_DISTANCE = "cosine"
-RANDOM_INIT = "random"
-KMEANS_PLUS_PLUS_INIT = "kmeans_plus_plus"
+DistanceMetric: TypeAlias = Literal["squared_euclidean", "cosine"]
+
+SQUARED_EUCLIDEAN_DISTANCE: Final = "squared_euclidean"
+COSINE_DISTANCE: Final = "cosine"
+RANDOM_INIT: Final = "random"
+KMEANS_PLUS_PLUS_INIT: Final = "kmeans_plus_plus"
 SCORE = "score"
 CLUSTER_INDEX = "cluster_index"
 ALL_DISTANCES = "all_distances"
@@ -78,7 +80,7 @@ class KMeansModel:
 
     num_clusters: int
     initial_clusters: InitialCenters | NDArray[Any]
-    distance_metric: str
+    distance_metric: DistanceMetric
     random_seed: int | None
     use_mini_batch: bool
     mini_batch_steps_per_iteration: int

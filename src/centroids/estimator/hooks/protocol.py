@@ -80,6 +80,7 @@ class SessionRunContext:
     def request_stop(self) -> None:
         """Ends the loop after this step. The remaining hooks of the step still run."""
         self.stop_requested = True
+        self.session.coordinator.request_stop()
 
 
 class Coordinator:

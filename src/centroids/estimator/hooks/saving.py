@@ -180,7 +180,6 @@ class CheckpointSaverHook(SessionRunHook):
             run_context.request_stop()
         if self._timer.should_trigger_for_step(step):
             self._timer.update_last_triggered_step(step)
-            session.finished = run_context.stop_requested
             if self._save(session, step, wait=False):
                 run_context.request_stop()
 

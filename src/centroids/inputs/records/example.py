@@ -3,6 +3,9 @@
 Example   features = 1: Features
 Features  feature = 1: a map, entries of key = 1 (a string) and value = 2: Feature
 Feature   bytes_list = 1, float_list = 2 or int64_list = 3, each with value = 1, packed or not
+
+The classes of these messages are in TensorFlow alone: TensorBoard, which has others of it, lacks
+them. Records of one shape are read as one matrix anyway, without an object for each.
 """
 
 from __future__ import annotations

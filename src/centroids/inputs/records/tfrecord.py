@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from centroids.errors import Argument, Message, MissingColumnError, WordedError, WordedTypeError
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.batch import Position
+from centroids.inputs.epochs import BatchPlace
 from centroids.inputs.records.example import Column, ExampleParser, parse_example
 from centroids.inputs.records.record_file import RecordFile, num_bytes
-from centroids.inputs.source import BatchPlace, Position
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading, join_pieces
 
 Paths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]

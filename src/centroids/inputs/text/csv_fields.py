@@ -1,4 +1,10 @@
-"""A line of text to its fields, by quotation marks and delimiters."""
+"""A line of text to its fields, by quotation marks and delimiters.
+
+The csv module would do, but for four promises. White space may follow a quoted field ("1" ,2). A
+field may have up to 64 MiB; csv has one limit for the whole process. A carriage return within a
+line is a bad field of that line, not the end of reading. A line with an odd number of quotation
+marks (a"b,2) is refused.
+"""
 
 from __future__ import annotations
 

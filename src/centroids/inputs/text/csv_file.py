@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from centroids.errors import Argument, BadLineError, Message, Part
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.source import Position
+from centroids.inputs.batch import Position
 from centroids.inputs.text.csv_comments import is_comment
 from centroids.inputs.text.csv_doubts import tell_doubts
 from centroids.inputs.text.csv_fields import is_whole, split_fields
@@ -107,7 +107,7 @@ def open_text(
     file: Path, reading: Reading, start: FirstLines, columns: Sequence[str | int] | None
 ) -> Callable[[], CsvSource]:
     """As `csv_input_fn`, for a file whose first lines were read already."""
-    layout = detect_layout(file, start, columns)
+    layout = detect_layout(start, columns)
     chosen = choose_columns(file, layout, columns)
     tell_layout(file, layout, without_index=columns is None and chosen is not None)
     tell_doubts(file, layout, chosen, asked=columns is not None)

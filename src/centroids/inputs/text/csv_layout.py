@@ -80,7 +80,8 @@ class FirstLines:
     """The first lines of a file, without blank ones and comments before them.
 
     Attributes:
-        text: How the file is written, as far as it was told.
+        file: The file.
+        text: How it is written, as far as that was told.
         first_byte: Where the first of them begins.
         first_line: Its number, from 1.
         comment: The last comment before them; empty if there is none.
@@ -91,6 +92,8 @@ class FirstLines:
         next_line: Its number.
     """
 
+    file: Path
+    text: TextFormat
     first_byte: int
     first_line: int
     comment: str
@@ -99,12 +102,9 @@ class FirstLines:
     lines: list[str]
     next_byte: int
     next_line: int
-    text: TextFormat
 
 
-def detect_layout(
-    file: Path, start: FirstLines, columns: Sequence[str | int] | None = None
-) -> Layout:
+def detect_layout(start: FirstLines, columns: Sequence[str | int] | None = None) -> Layout:
     """What a file looks like by its first lines.
 
     `csv_header` says how a header is told from a row; a guess that could be wrong is remarked.
@@ -113,16 +113,13 @@ def detect_layout(
     So is one with a name that is asked for: it is a header.
 
     Args:
-        file: The file.
         start: Its first lines.
         columns: The names or numbers of the columns that are taken; None: all.
 
     Raises:
-        ValueError: If the file is no text or has no line, if the header that there is to be is
-            malformed, or two columns of it have one name.
+        ValueError: If the line that must be a header is malformed.
     """
-    text = start.text
-    first = start.lines[0]
+    file, text, first = start.file, start.text, start.lines[0]
     delimiter = text.delimiter or start.delimiter or _find_delimiter(first, text)
     if delimiter is None and text.thousands is not None and text.thousands.isspace():
         raise WordedError(
@@ -223,24 +220,19 @@ def tell_layout(file: Path, layout: Layout, *, without_index: bool) -> None:
         )
 
 
-def columns_of_words(file: Path, words: Sequence[str], start: FirstLines) -> list[str | int]:
+def columns_of_words(start: FirstLines, words: Sequence[str]) -> list[str | int]:
     """What words mean that may be names of columns or their numbers.
 
     A word of digits is the number of a column, unless the file has a column of that name.
 
     Args:
-        file: A text file.
+        start: The first lines of a text file.
         words: Such words, as the command line has them.
-        start: Its first lines.
-
-    Raises:
-        OSError: If the file cannot be read.
-        ValueError: If it is no text file.
     """
-    num_fields = detect_layout(file, start).num_fields
+    num_fields = detect_layout(start).num_fields
     # The number of a column that is not there may be a name of digits, such as a year.
     numbers = [int(word) if word.isdecimal() and int(word) < num_fields else word for word in words]
-    names = detect_layout(file, start, numbers).names or ()
+    names = detect_layout(start, numbers).names or ()
     columns = zip(words, numbers, strict=True)
     chosen = [word if word in names else number for word, number in columns]
     # What is neither is refused as the number of a column, if it has digits.
@@ -301,7 +293,7 @@ def read_first_lines(file: Path, text: TextFormat) -> FirstLines:
     if not lines:
         raise ValueError(f"{file} has no rows")
     comment = comment.lstrip("#").strip()
-    return FirstLines(*first, comment, comments, delimiter, lines, *second, text)
+    return FirstLines(file, text, *first, comment, comments, delimiter, lines, *second)
 
 
 def _find_header(

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from centroids.checks import check_bool, check_integer
 from centroids.errors import Argument, ArgumentError, Message, Part, WordedError
-from centroids.inputs.arguments import check_bool, check_not_negative
 
 # Marks that people group digits with: none of them can be part of a plain number.
 _THOUSANDS = (",", ".", "'", "\u2019", "_", " ", "\u00a0", "\u202f")
@@ -73,7 +73,7 @@ class TextFormat:
                 f" must differ, both are {self.decimal!r}",
                 remedy=Message("if that groups digits, say ", *_marks(other, self.decimal)),
             )
-        check_not_negative("skip_lines", self.skip_lines)
+        check_integer("skip_lines", self.skip_lines, 0)
         if self.dtype is not None:
             object.__setattr__(self, "dtype", _name_of_dtype(self.dtype))
 

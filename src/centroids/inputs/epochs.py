@@ -1,4 +1,4 @@
-"""The contract of sources whose position can be saved, and what all of ours share."""
+"""Data sets that are read epoch after epoch: what all sources of ours share."""
 
 from __future__ import annotations
 
@@ -6,92 +6,22 @@ import abc
 import contextlib
 import functools
 import itertools
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from centroids.errors import Part
-from centroids.inputs.bad_rows import DroppedRows, Mask, find_good_rows, keep_rows
-from centroids.inputs.convert import Columns, num_rows
+from centroids.inputs.bad_rows import DroppedRows, find_good_rows, keep_rows
+from centroids.inputs.batch import Batch, Mask, Position
+from centroids.inputs.convert import Columns
 from centroids.kernels.float_mode import in_usual_float_mode
-
-Position: TypeAlias = dict[str, Any]
+from centroids.rows import num_rows
 
 # All that sources of ours read, convert and parse; who takes the batches goes on in its own mode.
 _next = in_usual_float_mode(next)
-
-# Where a row of a batch came from, by its number and that of a column; None: the whole row.
-Origin: TypeAlias = Callable[[int, int | None], str]
-
-
-@runtime_checkable
-class Source(Protocol):
-    """A stream of batches that can tell where it stands and go on from there.
-
-    What an input function may return, beside plain iterators and batches. Any class with these
-    three methods is one.
-    """
-
-    def __iter__(self) -> Iterator[Any]:
-        """Yields batches: from the restored position on once after `restore`, else from the start.
-
-        A batch is features or (features, labels).
-        """
-
-    def position(self) -> Position | None:
-        """Where the source stands after the batch yielded last.
-
-        It is copied at once: a source may return the dict that it counts in.
-
-        Returns:
-            A dict that JSON can hold (NumPy's numbers count as Python's), or None when the position
-            cannot be saved.
-        """
-
-    def restore(self, position: Position) -> None:
-        """Makes the next iteration begin after the batch at which `position` was taken.
-
-        Raises:
-            ValueError: If the source is not the one of `position`; it names both values.
-        """
-
-
-def copy_position(position: Any) -> Position | None:
-    """A position as it is now, in the types that JSON gives back.
-
-    Raises:
-        TypeError: If it is neither None nor a dict, or JSON cannot hold it; it names the place.
-
-    >>> copy_position({"row": np.int64(3), "parts": (1, 2)})
-    {'row': 3, 'parts': [1, 2]}
-    """
-    if position is not None and not isinstance(position, Mapping):
-        raise TypeError(
-            f"position() of a source must return a dict or None, got {type(position).__name__}"
-        )
-    copied: Position | None = _copy_part(position, "position")
-    return copied
-
-
-def _copy_part(value: Any, place: str) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [_copy_part(part, f"{place}[{index}]") for index, part in enumerate(value)]
-    if isinstance(value, Mapping):
-        for key in value:
-            if not isinstance(key, str):
-                raise TypeError(f"the keys of {place} must be strings, got {key!r}")
-        return {key: _copy_part(part, f"{place}[{key!r}]") for key, part in value.items()}
-    raise TypeError(
-        f"{place} must be what JSON can hold (numbers, strings, None, and lists and dicts of "
-        f"these), got {type(value).__name__}"
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +42,8 @@ class BatchPlace:
 
 class EpochSource(abc.ABC):
     """A data set read epoch after epoch; its position is the epoch and the place within it.
+
+    It is a BatchSource.
 
     Args:
         kind: The name of the kind of source.
@@ -175,25 +107,27 @@ class EpochSource(abc.ABC):
             row: The row in the batch.
         """
 
+    @property
+    def column_names(self) -> Sequence[str] | None:
+        """The names of the columns of a matrix, where the data set has them; else None."""
+        return None
+
     def __iter__(self) -> Iterator[Any]:
         """Yields the batches of the epochs that remain, without the rows that are dropped."""
-        with contextlib.closing(self.read_marked()) as batches:
-            for batch, good, _ in batches:
-                if good is None:
-                    yield batch
-                elif good.any():
-                    yield keep_rows(batch, good)
+        with contextlib.closing(self.batches()) as batches:
+            for batch in batches:
+                if batch.keep is None:
+                    yield batch.features
+                elif batch.keep.any():
+                    yield keep_rows(batch.features, batch.keep)
 
-    def read_marked(self) -> Generator[tuple[Any, Mask | None, Origin]]:
-        """Yields the batches of the epochs that remain, each with a mark of the rows to keep.
-
-        Nothing is left out of the batches; labels from elsewhere can thus be kept in line. The mark
-        is None if all rows are to be kept. Dropped rows are told in the log. The third part says
-        where a row of the batch is in the data.
+    def batches(self) -> Generator[Batch]:
+        """Yields the batches of the epochs that remain; rows to drop are marked, and in the log.
 
         Raises:
             ValueError: If all rows of a whole epoch are to be dropped.
         """
+        names = None if self.column_names is None else tuple(self.column_names)
         first_epoch, place = self._restored or (0, {})
         self._restored, self._place = None, (first_epoch, place)
         dropped = DroppedRows(self._name)
@@ -202,14 +136,21 @@ class EpochSource(abc.ABC):
                 return
             begins, empty, complete = not place, True, False
             try:
-                with contextlib.closing(self._read_epoch(epoch, place)) as batches:
-                    while (read := _next(batches, None)) is not None:
-                        batch, place_after = read
+                with contextlib.closing(self._read_epoch(epoch, place)) as reads:
+                    while (read := _next(reads, None)) is not None:
+                        value, place_after = read
                         before = self._place[1] if self._place[0] == epoch else {}
                         at = BatchPlace(epoch, before, self._order)
-                        good = self._mark(batch, at, dropped) if self._drop_bad_rows else None
+                        keep = self._mark(value, at, dropped) if self._drop_bad_rows else None
                         self._place, empty = (epoch, place_after), False
-                        yield batch, good, functools.partial(self._origin, at)
+                        yield Batch(
+                            value,
+                            epoch=epoch,
+                            position=self.position(),
+                            keep=keep,
+                            origin=functools.partial(self._origin, at),
+                            names=names,
+                        )
                 complete = begins
                 if complete:
                     dropped.check_some_left()

@@ -1,4 +1,4 @@
-"""Calls that never end: an input function that returns one array is asked for it for ever.
+"""Calls that never end: an input function that returns one array is called for it again and again.
 
 The reference has it so, and programs rely on it for training; but `list(kmeans.predict(lambda: x))`
 then grows until memory is gone. The log says so once it has happened.
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from centroids.inputs.convert import num_rows
+from centroids.rows import num_rows
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,213 @@
+"""One batch, from the source that yields it to the step that takes it, and what a source is."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping
+from typing import Any, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+T = TypeVar("T")
+
+Position: TypeAlias = dict[str, Any]
+Mask: TypeAlias = NDArray[np.bool_]
+
+# Where a row of a batch came from, by its number and that of a column; None: the whole row.
+Origin: TypeAlias = Callable[[int, int | None], str]
+
+_UNSET: Any = object()
+
+
+class Batch:
+    """One batch of an input, as the functions of an EstimatorSpec get it.
+
+    Attributes:
+        features: [n, ...] with n at least 1, dense or compressed sparse rows, or a dict of such.
+            From a source they come as they are, with labels in a tuple; the stream converts them.
+        labels: Converted likewise, of any type; None if there are none.
+        index: The number of the batch within this call, from 0.
+        variables: The variables of the session; `train_op` writes its results here.
+        random: The generator of the session, seeded with the spec's `random_seed`. Checkpoints
+            hold its state.
+        epoch: Which pass over the data the batch is of, counted from 0, for sources of
+            `centroids.inputs`; None if the input does not tell.
+        position: Where the source stands after this batch, as JSON can hold it; None when that
+            cannot be saved.
+        keep: Which rows the stream is to keep, as the source says; None: all.
+        num_dropped_rows: The bad rows that were left out since the batch before, of this one and
+            of those between that had no others; always 0 unless the source drops them.
+        may_change: Whether the input may write a later batch into the same memory.
+        origin: Says where a row came from, by its number in the batch and that of a column, if it
+            is one column: "points.csv, line 7, column 'height'". None if that is not known.
+        names: Of the first batch, the names of the columns in their order; None if it has none.
+    """
+
+    def __init__(
+        self,
+        features: Any,
+        labels: Any = None,
+        index: int = 0,
+        variables: MutableMapping[str, NDArray[Any]] | None = None,
+        random: np.random.Generator | None = None,
+        epoch: int | None = None,
+        *,
+        position: Position | None = None,
+        keep: Mask | None = None,
+        may_change: bool = False,
+        origin: Origin | None = None,
+        names: tuple[str, ...] | None = None,
+    ) -> None:
+        self.features, self.labels = features, labels
+        self.index = index
+        self.variables = {} if variables is None else variables
+        self._random = random
+        self.epoch, self.position = epoch, position
+        self.keep, self.num_dropped_rows = keep, 0
+        self.may_change, self.origin, self.names = may_change, origin, names
+        self._values: dict[Any, Any] = {}
+
+    @property
+    def random(self) -> np.random.Generator:
+        """The generator of the session."""
+        if self._random is None:
+            self._random = np.random.default_rng(0)
+        return self._random
+
+    def get(self, function: Callable[[Batch], T]) -> T:
+        """Returns `function(self)`, evaluated at most once for this batch.
+
+        Use it for intermediate results that several functions of a spec share.
+
+        >>> batch = Batch(np.array([1.0, 3.0]), None, 0, {})
+        >>> def total(batch):
+        ...     print("evaluated")
+        ...     return float(batch.features.sum())
+        >>> batch.get(total) + batch.get(total)
+        evaluated
+        8.0
+        """
+        value = self._values.get(function, _UNSET)
+        if value is _UNSET:
+            value = self._values[function] = function(self)
+        return value  # type: ignore[no-any-return]
+
+    def for_step(
+        self,
+        index: int,
+        variables: MutableMapping[str, NDArray[Any]],
+        random: np.random.Generator,
+    ) -> Batch:
+        """The batch as a session hands it to its functions, with nothing evaluated yet."""
+        return Batch(
+            self.features,
+            self.labels,
+            index,
+            variables,
+            random,
+            self.epoch,
+            position=self.position,
+            may_change=self.may_change,
+            origin=self.origin,
+            names=self.names,
+        )
+
+    def kept(self) -> Self:
+        """The batch as it is now, for who keeps it while the input goes on."""
+        if not self.may_change:
+            return self
+        batch = copy.copy(self)
+        batch.features, batch.labels = _copy(self.features), _copy(self.labels)
+        batch.may_change = False
+        return batch
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A stream of batches that can tell where it stands and go on from there.
+
+    What an input function may return, beside plain iterators and batches. Any class with these
+    three methods is one.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yields batches: from the restored position on once after `restore`, else from the start.
+
+        A batch is features or (features, labels).
+        """
+
+    def position(self) -> Position | None:
+        """Where the source stands after the batch yielded last.
+
+        It is copied at once: a source may return the dict that it counts in.
+
+        Returns:
+            A dict that JSON can hold (NumPy's numbers count as Python's), or None when the position
+            cannot be saved.
+        """
+
+    def restore(self, position: Position) -> None:
+        """Makes the next iteration begin after the batch at which `position` was taken.
+
+        Raises:
+            ValueError: If the source is not the one of `position`; it names both values.
+        """
+
+
+@runtime_checkable
+class BatchSource(Source, Protocol):
+    """A source that says more of its batches, as those of `centroids.inputs` do."""
+
+    def batches(self) -> Generator[Batch]:
+        """Yields the same batches as `__iter__`, with all that is known of each.
+
+        Each has features (or a tuple of features and labels), its position, and what else of the
+        attributes of `Batch` the source can tell. Rows that are to be left out are still there and
+        marked in `keep`: labels from elsewhere can thus be kept in line.
+        """
+
+
+def copy_position(position: Any) -> Position | None:
+    """A position as it is now, in the types that JSON gives back.
+
+    Raises:
+        TypeError: If it is neither None nor a dict, or JSON cannot hold it; it names the place.
+
+    >>> copy_position({"row": np.int64(3), "parts": (1, 2)})
+    {'row': 3, 'parts': [1, 2]}
+    """
+    if position is not None and not isinstance(position, Mapping):
+        raise TypeError(
+            f"position() of a source must return a dict or None, got {type(position).__name__}"
+        )
+    copied: Position | None = _copy_part(position, "position")
+    return copied
+
+
+def _copy_part(value: Any, place: str) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_copy_part(part, f"{place}[{index}]") for index, part in enumerate(value)]
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"the keys of {place} must be strings, got {key!r}")
+        return {key: _copy_part(part, f"{place}[{key!r}]") for key, part in value.items()}
+    raise TypeError(
+        f"{place} must be what JSON can hold (numbers, strings, None, and lists and dicts of "
+        f"these), got {type(value).__name__}"
+    )
+
+
+def _copy(columns: Any) -> Any:
+    if columns is None:
+        return None
+    if isinstance(columns, dict):
+        return {key: _copy(column) for key, column in columns.items()}
+    if isinstance(columns, np.ndarray):
+        return np.array(columns, order="K")
+    return columns.copy()
