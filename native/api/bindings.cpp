@@ -232,7 +232,7 @@ void bind_seeding(nb::module_& m, const char* name) {
 }
 
 template <class T>
-void bind_kernels(nb::module_& m) {
+void bind_dense(nb::module_& m) {
     m.def(
         "assign",
         [](const AnyArray& points, ElementType type, bool normalize, const In<T>& centers,
@@ -254,7 +254,7 @@ void bind_kernels(nb::module_& m) {
             }
             return nb::make_tuple(bad_row, finished(inertia, own, rounded, finish), report.search,
                                   report.with_bounds, report.rows, report.questioned, report.panels,
-                                  report.compared);
+                                  report.compared, report.followed);
         },
         "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
         "units"_a.none(), "cluster_index"_a.none(), "sums"_a.none(), "rounded"_a.none(),
@@ -270,6 +270,10 @@ void bind_kernels(nb::module_& m) {
         },
         "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
         "units"_a.none(), "distances"_a.noconvert());
+}
+
+template <class T>
+void bind_sparse(nb::module_& m) {
     m.def(
         "assign_sparse",
         [](const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,
@@ -340,8 +344,10 @@ NB_MODULE(_native, m) {
     nb::class_<AssignmentMemory>(m, "AssignmentMemory").def(nb::init<>());
     bind_exact_total(m);
     bind_exact_sums(m);
-    bind_kernels<float>(m);
-    bind_kernels<double>(m);
+    bind_dense<float>(m);
+    bind_dense<double>(m);
+    bind_sparse<float>(m);
+    bind_sparse<double>(m);
     bind_row_weights(m);
     bind_seeding<float>(m, "SeedingFloat32");
     bind_seeding<double>(m, "SeedingFloat64");

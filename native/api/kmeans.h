@@ -57,6 +57,8 @@ struct Report {
     // With a filter: rows, those not settled by bounds, panels of centers searched for them, and
     // candidates compared exactly.
     std::size_t rows, questioned, panels, compared;
+    // Rows that the sums of the call before were followed by; -1: all rows were added.
+    std::int64_t followed;
 };
 
 // cluster_index: OUT [num_rows], the center that exact_order.h puts first; or null

@@ -3,32 +3,22 @@
 // hot.
 #include "runtime/aligned_vector.h"
 #include "runtime/dispatch.h"
+#include "search/add_by_cluster.h"
 #include "search/chosen_search.h"
+#include "search/moved_rows.h"
 #include "search/pack_centers.h"
 #include "search/work_plan.h"
 #include "search/zero_rows.h"
-#include "sums/row_adder.h"
 #include "sums/total_adder.h"
 
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
+#include <utility>
 
 namespace centroids {
 namespace {
-
-constexpr std::size_t second_level_cache = std::size_t(1) << 20;
-
-template <class T>
-std::size_t rows_in_block(std::size_t dimensions, std::size_t asked) {
-    if (asked > 0) return asked;
-    const std::size_t fitting = second_level_cache / 2 / (dimensions * sizeof(T) + 1);
-    return std::clamp<std::size_t>(fitting / 8 * 8, 16, dimensions <= short_row ? 512 : 128);
-}
-
-// Each thread has sums of its own where they stay in its cache; else rows are grouped by cluster.
-bool sums_fit_threads(std::size_t sum_bytes) { return sum_bytes <= second_level_cache / 4 * 3; }
 
 template <class T>
 struct Scratch {
@@ -53,22 +43,29 @@ class Assignment {
                                 : rows_in_block<T>(points.dimensions, tuning.block_rows)),
           in_threads_(
               sums_fit_threads(centers.num_centers * points.dimensions * sizeof(std::int64_t))) {
-        if (filtered_)
+        if (filtered_) {
+            PointBounds<T>& bounds = chosen_.bounds();
+            if (chosen_.choice().with_bounds) remembered_ = &bounds;
             search_.emplace(points_, centers_, order_,
-                            chosen_.choice().search == Search::byte_filter, chosen_.bounds());
-        else if (!grid_)
-            packed_.emplace(centers, points.dimensions, kernels_.panel_width, !lanes_,
-                            points.normalize);
+                            chosen_.choice().search == Search::byte_filter, bounds);
+        } else if (!grid_)
+            packed_ = std::make_unique<const CentersInPanels<T>>(
+                centers, points.dimensions, kernels_.panel_width, !lanes_, points.normalize);
     }
 
     std::int64_t run() {
         const std::size_t num_clusters = centers_.num_centers;
+        const bool had_sums = remembered_ && std::exchange(remembered_->has_sums, false);
+        const bool by_moves =
+            update_.sums && had_sums && few_moved(remembered_->num_moved, points_);
+        if (by_moves) in_threads_ = false;
         if (update_.sums) {
             window_.emplace(SumWindow<T>::of_points(points_, kernels_));
             *update_.sums = ExactSums(num_clusters, points_.dimensions, window_->units());
             shared_.emplace(*update_.sums);
         }
-        if (!cluster_index_ && update_.sums && !in_threads_) { // rows are grouped by cluster later
+        if (!cluster_index_ && update_.sums && !in_threads_ &&
+            !remembered_) { // rows are grouped by cluster later
             own_cluster_index_.resize(points_.num_rows);
             cluster_index_ = own_cluster_index_.data();
         }
@@ -91,7 +88,21 @@ class Assignment {
         if (bad_row_.get() >= 0) return bad_row_.get();
         chosen_.learn(counts_of_search());
         collect(workers);
-        if (update_.sums && !in_threads_) add_rows_by_cluster();
+        const bool follows =
+            remembered_ && follow_moves(workers, had_sums && (by_moves || !update_.sums));
+        if (remembered_)
+            remembered_->has_sums = follows || (update_.sums && remembered_->may_have_sums());
+        if (!update_.sums) return -1;
+        if (follows) {
+            *update_.sums = remembered_->sums;
+            followed_ = static_cast<std::int64_t>(remembered_->num_moved);
+            return -1;
+        }
+        if (!in_threads_)
+            add_rows_by_cluster(points_,
+                                cluster_index_ ? cluster_index_ : remembered_->cluster_index.data(),
+                                num_clusters, *window_, *shared_);
+        if (remembered_ && remembered_->has_sums) remembered_->sums = *update_.sums;
         return -1;
     }
 
@@ -102,7 +113,8 @@ class Assignment {
                 .rows = counts.rows,
                 .questioned = counts.questioned,
                 .panels = counts.panels,
-                .compared = counts.compared};
+                .compared = counts.compared,
+                .followed = followed_};
     }
 
   private:
@@ -121,6 +133,7 @@ class Assignment {
         std::vector<std::int64_t> counts; // [num_centers] where it is not; or empty
         TotalAdder inertia;
         explicit Worker(Scratch<T>& kept) : scratch(kept) {}
+        std::vector<MovedRow> moved;
     };
 
     void run_chunk(std::size_t begin, std::size_t end, Worker& worker) {
@@ -129,6 +142,7 @@ class Assignment {
         scratch.distances.resize(block_rows_);
         if (!cluster_index_) scratch.cluster_index.resize(block_rows_);
         scratch.bounded.exact.forget();
+        scratch.bounded.moved.clear();
         for (std::size_t first = begin; first < end; first += block_rows_) {
             const std::size_t count = std::min(block_rows_, end - first);
             const Block<T> block = load_rows<T>(points_, first, count, scratch.rows.data());
@@ -145,6 +159,8 @@ class Assignment {
             if (!worker.inertia.add(scratch.distances.data(), count))
                 report_bad(scratch.distances.data(), first, count);
         }
+        const std::vector<MovedRow>& moved = scratch.bounded.moved;
+        worker.moved.insert(worker.moved.end(), moved.begin(), moved.end());
     }
 
     // Adds up what the threads have.
@@ -307,36 +323,19 @@ class Assignment {
         return std::fabs(distance - 1) < 1e-3 && is_zero(row, points_.dimensions) ? 2.0 : distance;
     }
 
-    void add_rows_by_cluster() {
-        const std::size_t dimensions = points_.dimensions;
-        const double seconds = seconds_for(static_cast<double>(points_.num_rows * dimensions) * 4);
-        update_.sums->make();
-        for (std::size_t from = 0; from < points_.num_rows; from += RowsByCluster::stretch) {
-            const RowsByCluster rows(cluster_index_, from,
-                                     std::min(RowsByCluster::stretch, points_.num_rows - from),
-                                     centers_.num_centers);
-            PerThread<RowAdder<T>> adders;
-            parallel_for(rows.segments.size(), seconds, [&](std::size_t s) {
-                RowAdder<T>& adder = adders.mine(
-                    [&] { return std::make_unique<RowAdder<T>>(*window_, 1, *shared_); });
-                std::vector<T> scratch(reads_in_place<T>(points_) ? 0 : dimensions);
-                const auto& segment = rows.segments[s];
-                for (std::size_t at = segment.begin; at < segment.end; ++at) {
-                    constexpr std::int32_t own = 0;
-                    // Those of a cluster lie far apart: the processor cannot guess the next.
-                    if (scratch.empty() && at + 1 < segment.end) prefetch_row(rows.row(at + 1));
-                    adder.add(load_rows<T>(points_, rows.row(at), 1, scratch.data()), 1, &own,
-                              nullptr, nullptr);
-                }
-                adder.hand_over_to(segment.cluster);
-            });
-        }
-    }
-
-    void prefetch_row(std::size_t row) const {
-        const T* const values = load_rows<T>(points_, row, 1, nullptr).rows;
-        for (std::size_t j = 0; j < points_.dimensions; j += 64 / sizeof(T))
-            __builtin_prefetch(values + j);
+    // Counts the rows that have moved, and takes the remembered sums on by them where these are
+    // known and it pays. Returns whether they hold now.
+    bool follow_moves(const PerThread<Worker>& workers, bool known) {
+        const std::size_t fresh = search_->counts().fresh;
+        std::vector<MovedRow> moved;
+        for (const auto& [owner, worker] : workers.all())
+            moved.insert(moved.end(), worker->moved.begin(), worker->moved.end());
+        remembered_->num_moved = moved.size() + fresh;
+        if (!known || fresh > 0 || !few_moved(moved.size(), points_)) return false;
+        if (moved.empty()) return true;
+        if (!window_) window_.emplace(SumWindow<T>::of_points(points_, kernels_));
+        follow_moved_rows(points_, *window_, std::move(moved), remembered_->sums);
+        return true;
     }
 
     const BlockKernels<T>& kernels_;
@@ -347,11 +346,13 @@ class Assignment {
     const Update& update_;
     const ExactOrder<T> order_;
     ChosenSearch<T> chosen_;
-    const GridOfCenters<T>* const grid_; // null: not chosen
+    const GridOfCenters<T>* const grid_;   // null: not chosen
+    PointBounds<T>* remembered_ = nullptr; // null: nothing is
+    std::int64_t followed_ = -1;           // as in Report
     const bool lanes_, filtered_;
     const std::size_t block_rows_;
-    const bool in_threads_; // sums
-    std::optional<CentersInPanels<T>> packed_;
+    bool in_threads_;                                  // each thread takes sums of its own
+    std::unique_ptr<const CentersInPanels<T>> packed_; // for panels and lanes
     std::optional<BoundedSearch<T>> search_;
     std::optional<SumWindow<T>> window_; // where sums are asked for
     std::optional<SharedSums> shared_;

@@ -1,6 +1,7 @@
 #include "search/bounded_search.h"
 
 #include "runtime/dispatch.h"
+#include "runtime/prefetch.h"
 #include "search/pack_centers.h"
 #include "search/zero_rows.h"
 
@@ -12,12 +13,6 @@ namespace centroids {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
-
-// Memory is slow and idle while a block is searched: the next block may come meanwhile.
-template <class T>
-void prefetch(const T* row, std::size_t dimensions) {
-    for (std::size_t j = 0; j < dimensions; j += 64 / sizeof(T)) __builtin_prefetch(row + j, 0, 2);
-}
 
 } // namespace
 
@@ -62,7 +57,12 @@ void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::siz
     rows_ += count;
     questioned_ += scratch.listed.size();
     if (!remember_) return;
-    std::copy_n(cluster_index, count, bounds_.cluster_index.data() + first);
+    std::int32_t* const before = bounds_.cluster_index.data() + first;
+    if (recognised.fresh)
+        fresh_ += count;
+    else
+        list_moved(before, cluster_index, first, count, scratch.moved);
+    std::copy_n(cluster_index, count, before);
     bounds_.fingerprints[first / bounds_.block_rows(points_.dimensions)] = recognised.fingerprint;
 }
 

@@ -22,6 +22,7 @@
 #include "api/kmeans.h"
 #include "search/exact_order.h"
 #include "search/filter_centers.h"
+#include "search/moved_rows.h"
 #include "search/point_bounds.h"
 
 #include <atomic>
@@ -36,6 +37,7 @@ struct SearchCounts {
     std::size_t questioned = 0; // of these, not settled by bounds alone
     std::size_t panels = 0;     // of centers that a row was run against
     std::size_t compared = 0;   // candidates that were compared exactly
+    std::size_t fresh = 0;      // rows that nothing was known of
 };
 
 template <class T>
@@ -53,6 +55,7 @@ class BoundedSearch {
         std::vector<std::uint16_t> listed, in_group;
         std::vector<std::int32_t> candidates, num_candidates;
         typename ExactOrder<T>::Scratch exact;
+        std::vector<MovedRow> moved; // of all blocks; without those that nothing was known of
     };
 
     BoundedSearch(const DenseRows& points, const Centers<T>& centers, const ExactOrder<T>& order,
@@ -66,7 +69,7 @@ class BoundedSearch {
                 std::int32_t* cluster_index, double* distances, Scratch& scratch, const T* ahead);
 
     SearchCounts counts() const {
-        return {rows_.load(), questioned_.load(), panels_.load(), compared_.load()};
+        return {rows_.load(), questioned_.load(), panels_.load(), compared_.load(), fresh_.load()};
     }
 
   private:
@@ -106,7 +109,7 @@ class BoundedSearch {
     const std::size_t num_panels_, panels_per_group_;
     const CentersInFilter<T> packed_;
     const double score_error_, square_error_; // relative rounding bounds of scores and of |t|^2
-    std::atomic<std::size_t> rows_{0}, questioned_{0}, panels_{0}, compared_{0};
+    std::atomic<std::size_t> rows_{0}, questioned_{0}, panels_{0}, compared_{0}, fresh_{0};
 };
 
 } // namespace centroids

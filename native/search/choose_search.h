@@ -5,6 +5,7 @@
 #include "isa/block_kernels.h"
 #include "api/kmeans.h"
 
+#include <algorithm>
 #include <cstddef>
 
 namespace centroids {
@@ -95,5 +96,20 @@ inline double most_in_question(const Experience& experience) {
 // Unless bytes pay alone, a search by bounds that exclude little costs a quarter more than a plain
 // one: after a failure so many calls are plain.
 constexpr std::size_t calls_after_failure = 20;
+
+constexpr std::size_t second_level_cache = std::size_t(1) << 20;
+
+// asked: 0 for what fits the cache
+template <class T>
+std::size_t rows_in_block(std::size_t dimensions, std::size_t asked) {
+    if (asked > 0) return asked;
+    const std::size_t fitting = second_level_cache / 2 / (dimensions * sizeof(T) + 1);
+    return std::clamp<std::size_t>(fitting / 8 * 8, 16, dimensions <= short_row ? 512 : 128);
+}
+
+// Each thread has sums of its own where they stay in its cache; else rows are grouped by cluster.
+inline bool sums_fit_threads(std::size_t sum_bytes) {
+    return sum_bytes <= second_level_cache / 4 * 3;
+}
 
 } // namespace centroids

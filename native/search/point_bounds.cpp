@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t most_groups = 64;
 
-// Bounds may take a tenth of the data, or this, whichever is more.
+// Bounds may take a tenth of the data, or this, whichever is more; sums as much again.
 constexpr std::size_t bytes_anyway = std::size_t(8) << 20;
 
 // Relative room on both sides of a comparison of distances: far above the rounding of float32
@@ -23,8 +23,12 @@ constexpr std::size_t bytes_anyway = std::size_t(8) << 20;
 constexpr double room = 1e-6;
 constexpr double squared_room = 1e-9;
 
+std::size_t affordable_bytes(std::size_t num_rows, std::size_t row_bytes) {
+    return std::max(num_rows * row_bytes / 10, bytes_anyway);
+}
+
 std::size_t groups_for(std::size_t num_rows, std::size_t row_bytes, std::size_t num_panels) {
-    const std::size_t bytes = std::max(num_rows * row_bytes / 10, bytes_anyway);
+    const std::size_t bytes = affordable_bytes(num_rows, row_bytes);
     const std::size_t own = 4; // the index
     const std::size_t per_row = bytes / std::max<std::size_t>(num_rows, 1);
     const std::size_t affordable = per_row > own ? (per_row - own) / 2 / 4 * 4 : 0;
@@ -36,6 +40,7 @@ std::size_t groups_for(std::size_t num_rows, std::size_t row_bytes, std::size_t 
 template <class T>
 void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
                            std::size_t panel_width, bool remember) {
+    has_sums = false;
     num_rows = points.num_rows;
     dimensions = points.dimensions;
     num_centers = given.num_centers;
@@ -78,6 +83,12 @@ void PointBounds<T>::order_groups() {
     for (std::size_t place = 0; place < num_centers; ++place)
         group_of[static_cast<std::size_t>(order[place])] =
             static_cast<std::int32_t>(place / group_size);
+}
+
+template <class T>
+bool PointBounds<T>::may_have_sums() const {
+    return num_centers * dimensions * sizeof(std::int64_t) <=
+           affordable_bytes(num_rows, dimensions * sizeof(T));
 }
 
 template <class T>

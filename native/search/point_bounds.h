@@ -5,6 +5,7 @@
 #include "isa/block_kernels.h"
 #include "api/kmeans.h"
 #include "search/lower_bounds.h"
+#include "sums/exact_sums.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -34,6 +35,10 @@ struct PointBounds {
     std::vector<double> last_move;           // [num_centers], squared, before the last assignment
     std::vector<float> drift_up; // [row_groups], the same from code.lowest() on, not less
     BoundCode code;
+    ExactSums sums; // of the points by `cluster_index`, where has_sums
+    bool has_sums = false;
+    std::size_t num_moved =
+        0; // rows that were in another cluster, or unknown, at the last assignment
 
     bool fits(const DenseRows& points, const Centers<T>& given) const {
         return num_groups > 0 && num_rows == points.num_rows && dimensions == points.dimensions &&
@@ -43,7 +48,9 @@ struct PointBounds {
     void start(const DenseRows& points, const Centers<T>& given, std::size_t panel_width,
                bool remember);
     void follow(const Centers<T>& given); // adds what the centers have moved to the drift
-    void regroup();                       // centers that move much together; voids all bounds
+    // Whether sums are small beside the points.
+    bool may_have_sums() const;
+    void regroup(); // centers that move much together; voids all bounds
     // A bit for every group that may hold a center as near as that.
     // root: of a squared distance, and how much further a center may be
     std::uint64_t groups_within(const BlockKernels<T>& kernels, std::size_t row, double root) const;

@@ -196,6 +196,7 @@ void ExactSums::add(const ExactSums& other, bool subtract) {
     if (!other.made()) return; // zeros
     const bool same_units = units_ == other.units_;
     for (std::size_t c = 0; c < num_clusters_; ++c) {
+        if (same_units && other.rows_[c] == 0) continue;
         rows_[c] += other.rows_[c];
         if (!same_units || wide(c) || other.wide(c) || rows_[c] > most_additions) {
             add_aligned(other, c, subtract);

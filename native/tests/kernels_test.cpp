@@ -135,25 +135,33 @@ void test_dense(const std::string& level, std::size_t n, std::size_t d, std::siz
     test_seeding(problem, level, n, d, k);
 }
 
+std::vector<double> rounded(const ExactSums& sums) {
+    std::vector<double> values(sums.num_clusters() * sums.dimensions());
+    sums.round(values.data());
+    return values;
+}
+
 // Moving centers, with and without what is remembered of the iterations before.
 template <class T>
 void test_memory(const std::string& level, std::size_t n, std::size_t d, std::size_t k) {
     Problem<T> problem(n, d, k);
     AssignmentMemory memory;
     std::vector<std::int32_t> index(n), plain(n);
-    for (int step = 0; step < 4; ++step) {
+    for (int step = 0; step < 6; ++step) {
         const Centers<T> centers{problem.centers.data(), k, nullptr};
         const Search search = d % 2 == 0 ? Search::byte_filter : Search::float_filter;
         Report report;
-        expect(assign<T>(problem.rows(false), centers, index.data(), {}, {search, 0}, &memory,
-                         &report) == -1,
+        ExactSums sums, plain_sums;
+        expect(assign<T>(problem.rows(false), centers, index.data(), {&sums, nullptr, nullptr},
+                         {search, 0}, &memory, &report) == -1,
                "remembered", level, n, d, k);
-        assign<T>(problem.rows(false), centers, plain.data(), {}, {Search::panels, 0}, nullptr,
-                  nullptr);
+        assign<T>(problem.rows(false), centers, plain.data(), {&plain_sums, nullptr, nullptr},
+                  {Search::panels, 0}, nullptr, nullptr);
         expect(report.with_bounds && index == plain, "the same with bounds", level, n, d, k);
+        expect(rounded(sums) == rounded(plain_sums), "the same sums", level, n, d, k);
         for (std::size_t at = 0; at < problem.centers.size(); at += 3)
             problem.centers[at] *= T(1.01);
-        if (step == 2) problem.points[n * d / 2] += T(1);
+        if (step == 4) problem.points[n * d / 2] += T(1);
     }
 }
 

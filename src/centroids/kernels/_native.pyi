@@ -88,7 +88,7 @@ def assign(
     search: Search,
     block_rows: int,
     memory: AssignmentMemory | None,
-) -> tuple[int, Any, Search, bool, int, int, int, int]: ...
+) -> tuple[int, Any, Search, bool, int, int, int, int, int]: ...
 def all_distances(
     points: NDArray[Any],
     type: ElementType,

@@ -89,7 +89,7 @@ def assign(
         memory: Hand over the same one whenever the same points are assigned again, as in the
             iterations of Lloyd's algorithm: bounds that it keeps spare most of the work while
             centers move little. Results are the same with any memory or none; with other points
-            it starts afresh. It takes about a tenth of the size of the points.
+            it starts afresh. It takes up to a fifth of the size of the points.
         search: Forces one of the kernels, for tests and measurements. A grid needs one to three
             dimensions and the squared Euclidean distance; "lanes" stands in elsewhere.
         block_rows: Forces the number of rows in a block, likewise; 0 chooses.
@@ -380,6 +380,7 @@ def _describe_search(
     questioned: int,
     panels: int,
     compared: int,
+    followed: int,
 ) -> str:
     """Which kernel ran and what it did, for the log."""
     n, d = points.shape
@@ -388,4 +389,6 @@ def _describe_search(
         text += f" with bounds, which settled {1 - questioned / max(rows, 1):.1%} of the points"
     if rows:
         text += f"; per point {panels / rows:.2f} panels searched, {compared / rows:.2f} compared"
+    if followed >= 0:
+        text += f"; sums followed {followed} points"
     return text

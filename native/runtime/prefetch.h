@@ -1,0 +1,14 @@
+// Memory is slow, and idle while the processor computes: what is needed next may come meanwhile.
+#pragma once
+
+#include <cstddef>
+
+namespace centroids {
+
+// To the second-level cache.
+template <class T>
+void prefetch(const T* row, std::size_t dimensions) {
+    for (std::size_t j = 0; j < dimensions; j += 64 / sizeof(T)) __builtin_prefetch(row + j, 0, 2);
+}
+
+} // namespace centroids
