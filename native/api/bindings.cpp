@@ -49,10 +49,60 @@ Centers<T> make_centers(const In<T>& centers, const std::optional<In<double>>& p
             units ? units->data() : nullptr};
 }
 
-Update make_update(std::optional<Out<double>>& sums, std::optional<Out<std::int64_t>>& counts,
-                   std::optional<Out<double>>& inertia) {
-    return {sums ? sums->data() : nullptr, counts ? counts->data() : nullptr,
-            inertia ? inertia->data() : nullptr};
+// In units of the last bit, as Python's int.from_bytes takes it.
+nb::bytes bytes_of(ExactTotal total) {
+    total.settle();
+    std::uint32_t digits[ExactTotal::size + 1]; // the last has the sign
+    for (std::size_t i = 0; i < ExactTotal::size; ++i)
+        digits[i] = static_cast<std::uint32_t>(total.digits()[i]);
+    digits[ExactTotal::size] =
+        static_cast<std::uint32_t>(total.digits()[ExactTotal::size - 1] >> 32);
+    return nb::bytes(reinterpret_cast<const char*>(digits), sizeof digits);
+}
+
+void bind_exact_sums(nb::module_& m) {
+    m.attr("LAST_BIT") = ExactTotal::last_bit;
+    nb::class_<ExactSums>(m, "ExactSums")
+        .def(nb::init<>())
+        .def(
+            "__init__",
+            [](ExactSums* self, std::size_t num_clusters, std::size_t dimensions) {
+                new (self) ExactSums(num_clusters, dimensions);
+            },
+            "num_clusters"_a, "dimensions"_a)
+        .def_prop_ro("shape",
+                     [](const ExactSums& self) {
+                         return nb::make_tuple(self.num_clusters(), self.dimensions());
+                     })
+        .def("__add__",
+             [](const ExactSums& self, const ExactSums& other) {
+                 const KernelCall call;
+                 ExactSums sum = self;
+                 sum.add(other, false);
+                 return sum;
+             })
+        .def("__sub__",
+             [](const ExactSums& self, const ExactSums& other) {
+                 const KernelCall call;
+                 ExactSums difference = self;
+                 difference.add(other, true);
+                 return difference;
+             })
+        .def(
+            "round",
+            [](const ExactSums& self, Out<double> sums) {
+                const KernelCall call;
+                self.round(sums.data());
+            },
+            "sums"_a.noconvert())
+        .def("__getstate__",
+             [](const ExactSums& self) {
+                 const std::string bytes = self.to_bytes();
+                 return nb::bytes(bytes.data(), bytes.size());
+             })
+        .def("__setstate__", [](ExactSums& self, const nb::bytes& bytes) {
+            new (&self) ExactSums(ExactSums::from_bytes({bytes.c_str(), bytes.size()}));
+        });
 }
 
 // num_rows: that room was made for. Another thread may have given the matrix other arrays.
@@ -173,12 +223,13 @@ void bind_kernels(nb::module_& m) {
         "assign",
         [](const AnyArray& points, int type, bool normalize, const In<T>& centers,
            std::optional<In<double>> penalties, std::optional<In<double>> units,
-           std::optional<Out<std::int32_t>> cluster_index, std::optional<Out<double>> sums,
-           std::optional<Out<std::int64_t>> counts, std::optional<Out<double>> inertia, int search,
-           std::size_t block_rows, AssignmentMemory* memory) {
+           std::optional<Out<std::int32_t>> cluster_index, ExactSums* sums,
+           std::optional<Out<std::int64_t>> counts, int search, std::size_t block_rows,
+           AssignmentMemory* memory) {
             const DenseRows rows = dense_rows(points, type, normalize);
             const Centers<T> given = make_centers<T>(centers, penalties, units);
-            const Update update = make_update(sums, counts, inertia);
+            ExactTotal inertia;
+            const Update update{sums, counts ? counts->data() : nullptr, &inertia};
             Report report{};
             std::int64_t bad_row;
             {
@@ -187,12 +238,13 @@ void bind_kernels(nb::module_& m) {
                     assign<T>(rows, given, cluster_index ? cluster_index->data() : nullptr, update,
                               Tuning{static_cast<Search>(search), block_rows}, memory, &report);
             }
-            return nb::make_tuple(bad_row, static_cast<int>(report.search), report.with_bounds,
-                                  report.rows, report.questioned, report.panels, report.compared);
+            return nb::make_tuple(bad_row, bytes_of(inertia), static_cast<int>(report.search),
+                                  report.with_bounds, report.rows, report.questioned, report.panels,
+                                  report.compared);
         },
         "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
-        "units"_a.none(), "cluster_index"_a.none(), "sums"_a.none(), "counts"_a.none(),
-        "inertia"_a.none(), "search"_a, "block_rows"_a, "memory"_a.none());
+        "units"_a.none(), "cluster_index"_a.none(), "sums"_a.none(), "counts"_a.none(), "search"_a,
+        "block_rows"_a, "memory"_a.none());
     m.def(
         "all_distances",
         [](const AnyArray& points, int type, bool normalize, const In<T>& centers,
@@ -208,19 +260,23 @@ void bind_kernels(nb::module_& m) {
         "assign_sparse",
         [](const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,
            bool normalize, const In<T>& centers, std::optional<In<double>> penalties,
-           std::optional<In<double>> units, Out<std::int32_t> cluster_index,
-           std::optional<Out<double>> sums, std::optional<Out<std::int64_t>> counts,
-           std::optional<Out<double>> inertia) {
+           std::optional<In<double>> units, Out<std::int32_t> cluster_index, ExactSums* sums,
+           std::optional<Out<std::int64_t>> counts) {
             const SparseRows rows = sparse_rows(values, columns, row_starts, cluster_index.shape(0),
                                                 centers.shape(1), normalize);
             const Centers<T> given = make_centers<T>(centers, penalties, units);
-            const Update update = make_update(sums, counts, inertia);
-            const KernelCall call;
-            return assign_sparse<T>(rows, given, cluster_index.data(), update);
+            ExactTotal inertia;
+            std::int64_t bad_row;
+            {
+                const KernelCall call;
+                bad_row = assign_sparse<T>(rows, given, cluster_index.data(),
+                                           {sums, counts ? counts->data() : nullptr, &inertia});
+            }
+            return nb::make_tuple(bad_row, bytes_of(inertia));
         },
         "values"_a, "columns"_a, "row_starts"_a, "normalize"_a, "centers"_a.noconvert(),
         "penalties"_a.none(), "units"_a.none(), "cluster_index"_a.noconvert(), "sums"_a.none(),
-        "counts"_a.none(), "inertia"_a.none());
+        "counts"_a.none());
     m.def(
         "all_distances_sparse",
         [](const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,
@@ -240,6 +296,7 @@ void bind_kernels(nb::module_& m) {
 
 NB_MODULE(_native, m) {
     nb::class_<AssignmentMemory>(m, "AssignmentMemory").def(nb::init<>());
+    bind_exact_sums(m);
     bind_kernels<float>(m);
     bind_kernels<double>(m);
     bind_row_weights(m);

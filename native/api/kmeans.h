@@ -4,6 +4,7 @@
 #pragma once
 
 #include "api/rows.h"
+#include "sums/exact_sums.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -23,9 +24,9 @@ struct Centers {
 
 // What an assignment is asked for besides the indices; null: not asked.
 struct Update {
-    double* sums;         // OUT [num_centers][dimensions], sums of the points of each center
+    ExactSums* sums;      // OUT, of the points of each center
     std::int64_t* counts; // OUT [num_centers]
-    double* inertia;      // OUT [1], sum of squared distances to the nearest centers
+    ExactTotal* inertia;  // OUT, of the squared distances to the nearest centers
 };
 
 // The keys of the fingerprints of this process, see generic/fingerprint.h.

@@ -30,6 +30,7 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 #include "generic/assign_panels.h"
 #include "generic/distances.h"
 #include "generic/row_sums.h"
+#include "generic/value_range.h"
 
 #include "generic/fingerprint.h"
 
@@ -69,6 +70,8 @@ make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr,
             .distance_block = &distance_block<V, rows, vectors>,
             .convert_rows = &convert_rows<T>,
             .add_rows = &add_rows<T>,
+            .rows_outside = &rows_outside<T>,
+            .largest_bits = &largest_bits<T>,
             .fingerprint = &fingerprint<T>,
             .groups_within = &groups_within,
             .nearer_rows = &nearer_rows<T>,

@@ -1,28 +1,64 @@
 // One row against one center in float64: its squared distance, and its share of the update.
 //
 // Element j always goes to running sum j mod 8, products are rounded before they are added, and the
-// eight sums are added in one fixed tree: every instruction set gives the same bits. Reading the
-// row is the limit, so the float64 arithmetic costs nothing.
+// eight sums are added in one fixed tree: every instruction set gives the same bits. The sums of
+// the update are integers. Reading the row is the limit, so the arithmetic costs little.
 
 static inline double add_eight(const double (&sums)[8]) {
     return ((sums[0] + sums[4]) + (sums[2] + sums[6])) +
            ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
-static inline __attribute__((always_inline)) void add_eight_values(const Eight<double>& values,
-                                                                   double* sums) {
-    Eight<double> now;
-    load_eight(sums, now);
+// Adds values to sums in fixed point. `limbs` is 1 or 2; All is Eight or Two.
+template <int limbs, class Part, class Integers>
+static inline __attribute__((always_inline)) void
+add_anchored(const Part& values, const Part& anchor, const Part& second_anchor, Integers& first,
+             Integers& second) {
+    const Part rounded = values + anchor;
+    first += (Integers)rounded;
+    if constexpr (limbs == 2) {
+        const Part rest = values - (rounded - anchor);
+        second += (Integers)(rest + second_anchor);
+    }
+}
+
+// at: of the first value in the sums; column: in its row
+template <int limbs>
+static inline __attribute__((always_inline)) void
+add_eight_values(const Eight<double>& values, const FixedSums& sums, std::size_t at,
+                 std::size_t column, std::size_t dimensions) {
+    Eight<double> anchor, second_anchor = {};
+    Eight<std::int64_t> first, second = {};
+    load_eight(sums.anchors + column, anchor);
+    load_eight(sums.digits + at, first);
+    if constexpr (limbs == 2) {
+        load_eight(sums.anchors + dimensions + column, second_anchor);
+        load_eight(sums.digits + sums.second + at, second);
+    }
     CENTROIDS_UNROLL
-    for (int p = 0; p < Eight<double>::parts; ++p) now.part[p] += values.part[p];
-    store_eight(now, sums);
+    for (int p = 0; p < Eight<double>::parts; ++p)
+        add_anchored<limbs>(values.part[p], anchor.part[p], second_anchor.part[p], first.part[p],
+                            second.part[p]);
+    store_eight(first, sums.digits + at);
+    if constexpr (limbs == 2) store_eight(second, sums.digits + sums.second + at);
+}
+
+template <int limbs>
+static inline void add_value(double value, const FixedSums& sums, std::size_t at,
+                             std::size_t column, std::size_t dimensions) {
+    const double anchor = sums.anchors[column], rounded = value + anchor;
+    sums.digits[at] += __builtin_bit_cast(std::int64_t, rounded);
+    if constexpr (limbs == 2)
+        sums.digits[sums.second + at] += __builtin_bit_cast(
+            std::int64_t, value - (rounded - anchor) + sums.anchors[dimensions + column]);
 }
 
 // Elements [0, 8) of a row against those of a center: their squares to the running sums, and the
-// elements to the sums of the update.
-template <class T, bool accumulate>
+// elements to the sums of the update, in so many limbs. 0: only the squares are asked for.
+template <class T, int limbs>
 static inline __attribute__((always_inline)) void
-add_eight_squares(const T* row, const T* center, double* sums, Eight<double>& running) {
+add_eight_squares(const T* row, const T* center, const FixedSums& sums, std::size_t at,
+                  std::size_t column, std::size_t dimensions, Eight<double>& running) {
     Eight<double> values, others;
     load_eight(row, values);
     load_eight(center, others);
@@ -31,31 +67,32 @@ add_eight_squares(const T* row, const T* center, double* sums, Eight<double>& ru
         const auto difference = values.part[p] - others.part[p];
         running.part[p] += difference * difference;
     }
-    if constexpr (accumulate) add_eight_values(values, sums);
+    if constexpr (limbs > 0) add_eight_values<limbs>(values, sums, at, column, dimensions);
 }
 
-template <class T, bool accumulate>
+// at: of the row in the sums
+template <class T, int limbs>
 static inline __attribute__((always_inline)) double row_sums(const T* row, const T* center,
-                                                             double* sums, std::size_t dimensions) {
+                                                             const FixedSums& sums, std::size_t at,
+                                                             std::size_t dimensions) {
     Eight<double> running = {};
     std::size_t j = 0;
     for (; j + 8 <= dimensions; j += 8)
-        add_eight_squares<T, accumulate>(row + j, center + j, accumulate ? sums + j : nullptr,
-                                         running);
+        add_eight_squares<T, limbs>(row + j, center + j, sums, at + j, j, dimensions, running);
     double squares[8];
     store_eight(running, squares);
     for (std::size_t lane = 0; j + lane < dimensions; ++lane) {
         const double value = static_cast<double>(row[j + lane]);
         const double difference = value - static_cast<double>(center[j + lane]);
         squares[lane] += difference * difference;
-        if (accumulate) sums[j + lane] += value;
+        if constexpr (limbs > 0) add_value<limbs>(value, sums, at + j + lane, j + lane, dimensions);
     }
     return add_eight(squares);
 }
 
 template <class T>
 static double squared_distance(const T* row, const T* center, std::size_t dimensions) {
-    return row_sums<T, false>(row, center, nullptr, dimensions);
+    return row_sums<T, 0>(row, center, {}, 0, dimensions);
 }
 
 // Two values: what is left of a row after its eights.
@@ -98,9 +135,10 @@ static inline __attribute__((always_inline)) void split_eight(const All& all,
 }
 
 // The pair that starts at element `at` of a row that has `left` more.
-template <class T, bool accumulate, std::size_t at, std::size_t left>
-static inline __attribute__((always_inline)) void add_two(const T* row, const T* center,
-                                                          double* sums, Two<double>& squares) {
+template <class T, int limbs, std::size_t at, std::size_t left>
+static inline __attribute__((always_inline)) void
+add_two(const T* row, const T* center, const FixedSums& sums, std::size_t row_at,
+        std::size_t dimensions, Two<double>& squares) {
     if constexpr (left > 0) {
         constexpr std::size_t count = left == 1 ? 1 : 2;
         Two<double> value, difference;
@@ -108,33 +146,45 @@ static inline __attribute__((always_inline)) void add_two(const T* row, const T*
         load_two<T, count>(center + at, difference);
         difference.values = value.values - difference.values;
         squares.values += difference.values * difference.values;
-        if constexpr (accumulate) {
-            Two<double> sum;
-            load_two<double, count>(sums + at, sum);
-            sum.values += value.values;
-            __builtin_memcpy(sums + at, &sum, count * sizeof(double));
+        if constexpr (limbs > 0) {
+            constexpr std::size_t bytes = count * sizeof(double);
+            std::int64_t* const digits = sums.digits + row_at + at;
+            Two<double> anchor, second_anchor = {};
+            Two<std::int64_t> first = {}, second = {};
+            load_two<double, count>(sums.anchors + at, anchor);
+            __builtin_memcpy(&first, digits, bytes);
+            if constexpr (limbs == 2) {
+                load_two<double, count>(sums.anchors + dimensions + at, second_anchor);
+                __builtin_memcpy(&second, digits + sums.second, bytes);
+            }
+            add_anchored<limbs>(value.values, anchor.values, second_anchor.values, first.values,
+                                second.values);
+            __builtin_memcpy(digits, &first, bytes);
+            if constexpr (limbs == 2) __builtin_memcpy(digits + sums.second, &second, bytes);
         }
     }
 }
 
 // row_sums for a row length known to the compiler: the same additions in the same order, in
 // registers throughout.
-template <class T, bool accumulate, std::size_t length>
-static inline __attribute__((always_inline)) double short_row_sums(const T* row, const T* center,
-                                                                   double* sums) {
+template <class T, int limbs, std::size_t length>
+static inline __attribute__((always_inline)) double
+short_row_sums(const T* row, const T* center, const FixedSums& sums, std::size_t at) {
     constexpr std::size_t eights = length / 8 * 8, left = length - eights;
     Two<double> squares[4] = {{{0, 0}}, {{0, 0}}, {{0, 0}}, {{0, 0}}};
     if constexpr (eights > 0) {
         Eight<double> running = {};
         for (std::size_t j = 0; j < eights; j += 8)
-            add_eight_squares<T, accumulate>(row + j, center + j, accumulate ? sums + j : nullptr,
-                                             running);
+            add_eight_squares<T, limbs>(row + j, center + j, sums, at + j, j, length, running);
         split_eight(running, squares);
     }
-    add_two<T, accumulate, eights, left>(row, center, sums, squares[0]);
-    add_two<T, accumulate, eights + 2, (left > 2 ? left - 2 : 0)>(row, center, sums, squares[1]);
-    add_two<T, accumulate, eights + 4, (left > 4 ? left - 4 : 0)>(row, center, sums, squares[2]);
-    add_two<T, accumulate, eights + 6, (left > 6 ? left - 6 : 0)>(row, center, sums, squares[3]);
+    add_two<T, limbs, eights, left>(row, center, sums, at, length, squares[0]);
+    add_two<T, limbs, eights + 2, (left > 2 ? left - 2 : 0)>(row, center, sums, at, length,
+                                                             squares[1]);
+    add_two<T, limbs, eights + 4, (left > 4 ? left - 4 : 0)>(row, center, sums, at, length,
+                                                             squares[2]);
+    add_two<T, limbs, eights + 6, (left > 6 ? left - 6 : 0)>(row, center, sums, at, length,
+                                                             squares[3]);
     // Terms that are zero for every row are left out: no bit changes.
     Two<double> total = squares[0];
     if constexpr (length > 4) total.values += squares[2].values;
@@ -147,38 +197,38 @@ static inline __attribute__((always_inline)) double short_row_sums(const T* row,
 
 // A row length known to the compiler (`fixed`, 0: not known) removes the loops where they cost
 // most.
-template <class T, bool accumulate, std::size_t fixed>
+template <class T, int limbs, std::size_t fixed>
 static void update_rows_of(const T* rows, std::ptrdiff_t stride, std::size_t count,
                            const std::int32_t* cluster_index, const T* centers,
-                           std::size_t dimensions, double* sums, double* distances) {
+                           std::size_t dimensions, const FixedSums* sums, double* distances) {
     const std::size_t length = fixed ? fixed : dimensions;
+    const FixedSums own = limbs > 0 ? *sums : FixedSums{};
     for (std::size_t i = 0; i < count; ++i) {
         const std::size_t at = static_cast<std::size_t>(cluster_index[i]) * length;
         const T* const row = rows + static_cast<std::ptrdiff_t>(i) * stride;
-        double* const own = accumulate ? sums + at : nullptr;
         if constexpr (fixed > 0)
-            distances[i] = short_row_sums<T, accumulate, fixed>(row, centers + at, own);
+            distances[i] = short_row_sums<T, limbs, fixed>(row, centers + at, own, at);
         else
-            distances[i] = row_sums<T, accumulate>(row, centers + at, own, length);
+            distances[i] = row_sums<T, limbs>(row, centers + at, own, at, length);
     }
 }
 
 template <class T, std::size_t fixed>
 static void update_rows_sized(const T* rows, std::ptrdiff_t stride, std::size_t count,
                               const std::int32_t* cluster_index, const T* centers,
-                              std::size_t dimensions, double* sums, double* distances) {
-    (sums ? update_rows_of<T, true, fixed>
-          : update_rows_of<T, false, fixed>)(rows, stride, count, cluster_index, centers,
-                                             dimensions, sums, distances);
+                              std::size_t dimensions, const FixedSums* sums, double* distances) {
+    (!sums           ? update_rows_of<T, 0, fixed>
+     : !sums->second ? update_rows_of<T, 1, fixed>
+                     : update_rows_of<T, 2, fixed>)(rows, stride, count, cluster_index, centers,
+                                                    dimensions, sums, distances);
 }
 
 template <class T>
 static void update_rows(const T* rows, std::ptrdiff_t stride, std::size_t count,
                         const std::int32_t* cluster_index, const T* centers, std::size_t dimensions,
-                        double* sums, double* distances) {
+                        const FixedSums* sums, double* distances) {
     // In the order of the row length.
-    constexpr void (*functions[])(const T*, std::ptrdiff_t, std::size_t, const std::int32_t*,
-                                  const T*, std::size_t, double*, double*) = {
+    constexpr decltype(&update_rows_sized<T, 0>) functions[] = {
         &update_rows_sized<T, 0>,  &update_rows_sized<T, 1>,  &update_rows_sized<T, 2>,
         &update_rows_sized<T, 3>,  &update_rows_sized<T, 4>,  &update_rows_sized<T, 5>,
         &update_rows_sized<T, 6>,  &update_rows_sized<T, 7>,  &update_rows_sized<T, 8>,
@@ -189,18 +239,28 @@ static void update_rows(const T* rows, std::ptrdiff_t stride, std::size_t count,
                                                  dimensions, sums, distances);
 }
 
-template <class T>
-static void add_rows(const T* rows, std::ptrdiff_t stride, std::size_t count,
-                     const std::int32_t* cluster_index, std::size_t dimensions, double* sums) {
+template <class T, int limbs>
+static void add_rows_of(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                        const std::int32_t* cluster_index, std::size_t dimensions,
+                        const FixedSums& sums) {
     for (std::size_t i = 0; i < count; ++i) {
         const T* const row = rows + static_cast<std::ptrdiff_t>(i) * stride;
-        double* const own = sums + static_cast<std::size_t>(cluster_index[i]) * dimensions;
+        const std::size_t at = static_cast<std::size_t>(cluster_index[i]) * dimensions;
         std::size_t j = 0;
         for (; j + 8 <= dimensions; j += 8) {
             Eight<double> values;
             load_eight(row + j, values);
-            add_eight_values(values, own + j);
+            add_eight_values<limbs>(values, sums, at + j, j, dimensions);
         }
-        for (; j < dimensions; ++j) own[j] += static_cast<double>(row[j]);
+        for (; j < dimensions; ++j)
+            add_value<limbs>(static_cast<double>(row[j]), sums, at + j, j, dimensions);
     }
+}
+
+template <class T>
+static void add_rows(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                     const std::int32_t* cluster_index, std::size_t dimensions,
+                     const FixedSums& sums) {
+    (sums.second ? add_rows_of<T, 2> : add_rows_of<T, 1>)(rows, stride, count, cluster_index,
+                                                          dimensions, sums);
 }

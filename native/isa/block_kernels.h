@@ -150,6 +150,35 @@ struct FingerprintKeys {
     std::uint64_t powers; // below 2^61 - 1
 };
 
+// An unsigned integer of the size of T: the bits of a float.
+template <class T>
+struct BitsOfFloat;
+template <>
+struct BitsOfFloat<float> {
+    using Word = std::uint32_t;
+};
+template <>
+struct BitsOfFloat<double> {
+    using Word = std::uint64_t;
+};
+template <class T>
+using BitsOf = typename BitsOfFloat<T>::Word;
+
+// Bounds of the values of short rows are repeated for so many rows: at least 256 values, and whole
+// registers.
+constexpr std::size_t short_row = 16;
+constexpr std::size_t rows_of_bounds(std::size_t dimensions) {
+    return dimensions <= short_row ? 16 * ((15 + dimensions) / dimensions) : 1;
+}
+
+// Sums in fixed point, as sums/sum_window.h has it.
+struct FixedSums {
+    std::int64_t* digits;  // [num_centers][dimensions], and `second` elements behind, those of the
+                           // second limbs
+    const double* anchors; // [dimensions], and [dimensions] of the second limbs
+    std::size_t second;    // 0: there are no second limbs
+};
+
 // What a level chooses for its registers.
 struct TileSizes {
     int rows, vectors; // of a tile: points, and registers of centers
@@ -192,11 +221,11 @@ struct BlockKernels {
     double (*squared_distance)(const T* row, const T* center, std::size_t dimensions);
 
     // Squared distance of each row to its own center, and its share of the update.
-    // cluster_index: IN [count]; sums: IN OUT [num_centers][dimensions], += the rows, or null
+    // cluster_index: IN [count]; sums: += the rows, which fit them, or null
     // distances: OUT [count]
     void (*update_rows)(const T* rows, std::ptrdiff_t stride, std::size_t count,
                         const std::int32_t* cluster_index, const T* centers, std::size_t dimensions,
-                        double* sums, double* distances);
+                        const FixedSums* sums, double* distances);
 
     // distances: OUT [count][distance_stride], sum_j (x_j - c_j)^2 in T
     // panels: IN [num_panels][dimensions][width] plain centers, width = narrow ? narrow : wide
@@ -207,9 +236,22 @@ struct BlockKernels {
     // out: OUT [count][dimensions], rows [first, first + count) as T, normalised if asked
     void (*convert_rows)(const DenseRows& points, std::size_t first, std::size_t count, T* out);
 
-    // sums: IN OUT [num_centers][dimensions], each row is added to those of its center
+    // Adds each row, which fits, to the sums of its center.
     void (*add_rows)(const T* rows, std::ptrdiff_t stride, std::size_t count,
-                     const std::int32_t* cluster_index, std::size_t dimensions, double* sums);
+                     const std::int32_t* cluster_index, std::size_t dimensions,
+                     const FixedSums& sums);
+
+    // Which rows hold a value that is neither 0 nor between the bounds of its column.
+    // least, most: IN [dimensions], bits of floats without a sign; of short rows repeated for
+    // rows_of_bounds(dimensions) rows; outside: OUT [count], written where there is one.
+    // Returns whether there is.
+    bool (*rows_outside)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                         std::size_t dimensions, const BitsOf<T>* least, const BitsOf<T>* most,
+                         unsigned char* outside);
+
+    // most: IN OUT [dimensions], the largest bits without a sign so far in each column
+    void (*largest_bits)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                         std::size_t dimensions, BitsOf<T>* most);
 
     // A fingerprint of the rows: equal for equal bits, and all but never for others
     std::uint64_t (*fingerprint)(const T* rows, std::ptrdiff_t stride, std::size_t count,

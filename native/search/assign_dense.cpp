@@ -7,6 +7,8 @@
 #include "search/pack_centers.h"
 #include "search/work_plan.h"
 #include "search/zero_rows.h"
+#include "sums/row_adder.h"
+#include "sums/total_adder.h"
 
 #include <memory>
 #include <mutex>
@@ -25,12 +27,8 @@ std::size_t rows_in_block(std::size_t dimensions, std::size_t asked) {
     return std::clamp<std::size_t>(fitting / 8 * 8, 16, 128);
 }
 
-// Partial sums per chunk where a few of them are small; else rows grouped by cluster.
-std::size_t chunks_with_sums(std::size_t sum_bytes, std::size_t point_bytes) {
-    if (sum_bytes > second_level_cache / 4 * 3) return 0;
-    const std::size_t budget = std::max(second_level_cache, point_bytes / 32);
-    return std::min(most_chunks, budget / std::max<std::size_t>(sum_bytes, 1));
-}
+// Each thread has sums of its own where they stay in its cache; else rows are grouped by cluster.
+bool sums_fit_threads(std::size_t sum_bytes) { return sum_bytes <= second_level_cache / 4 * 3; }
 
 template <class T>
 struct Scratch {
@@ -62,36 +60,35 @@ class Assignment {
     }
 
     std::int64_t run() {
-        const std::size_t sum_count = centers_.num_centers * points_.dimensions;
-        const std::size_t with_sums = chunks_with_sums(
-            sum_count * sizeof(double), points_.num_rows * points_.dimensions * sizeof(T));
-        const bool by_chunk = update_.sums && with_sums >= 8;
-        if (!cluster_index_ && update_.sums && !by_chunk) { // rows are grouped by cluster later
+        const std::size_t num_clusters = centers_.num_centers;
+        const bool in_threads =
+            sums_fit_threads(num_clusters * points_.dimensions * sizeof(std::int64_t));
+        if (update_.sums) {
+            window_.emplace(SumWindow<T>::of_points(points_, kernels_));
+            *update_.sums = ExactSums(num_clusters, points_.dimensions, window_->units());
+            shared_.emplace(*update_.sums);
+        }
+        if (!cluster_index_ && update_.sums && !in_threads) { // rows are grouped by cluster later
             own_cluster_index_.resize(points_.num_rows);
             cluster_index_ = own_cluster_index_.data();
         }
-        const Chunks chunks = cut_rows(points_.num_rows, by_chunk ? with_sums : most_chunks);
-        ChunkParts<double> sums(by_chunk ? chunks.count() : 0, sum_count);
-        ChunkParts<std::int64_t> counts(update_.counts ? chunks.count() : 0, centers_.num_centers);
-        std::vector<double> inertia(chunks.count(), 0.0);
+        const Chunks chunks = cut_rows(points_.num_rows);
+        PerThread<Worker> workers;
         parallel_for(chunks.count(), seconds(), [&](std::size_t chunk) {
-            inertia[chunk] = run_chunk(chunks.begin(chunk), chunks.end(chunk),
-                                       by_chunk ? sums.of(chunk) : nullptr,
-                                       update_.counts ? counts.of(chunk) : nullptr);
+            Worker& worker = workers.mine([&] {
+                auto made = std::make_unique<Worker>();
+                if (update_.sums && in_threads)
+                    made->adder.emplace(*window_, num_clusters, *shared_);
+                else if (update_.counts)
+                    made->counts.assign(num_clusters, 0);
+                return made;
+            });
+            run_chunk(chunks.begin(chunk), chunks.end(chunk), worker);
         });
         if (bad_row_.get() >= 0) return bad_row_.get();
         chosen_.learn(counts_of_search());
-        if (update_.inertia) {
-            *update_.inertia = 0;
-            for (const double part : inertia) *update_.inertia += part;
-        }
-        if (update_.counts) counts.add_up(update_.counts);
-        if (!update_.sums) return -1;
-        std::fill_n(update_.sums, sum_count, 0.0);
-        if (by_chunk)
-            sums.add_up(update_.sums);
-        else
-            add_rows_by_cluster();
+        collect(workers);
+        if (update_.sums && !in_threads) add_rows_by_cluster();
         return -1;
     }
 
@@ -114,30 +111,64 @@ class Assignment {
                            static_cast<double>(centers_.num_centers + 8));
     }
 
-    // sums, counts: of this chunk; null: not asked for.
-    double run_chunk(std::size_t begin, std::size_t end, double* sums, std::int64_t* counts) {
-        static thread_local Scratch<T> scratch;
+    // What a thread has for itself.
+    struct Worker {
+        Scratch<T> scratch;
+        std::optional<RowAdder<T>> adder; // where sums are taken at once
+        std::vector<std::int64_t> counts; // [num_centers] where it is not; or empty
+        TotalAdder inertia;
+    };
+
+    void run_chunk(std::size_t begin, std::size_t end, Worker& worker) {
+        Scratch<T>& scratch = worker.scratch;
         scratch.rows.resize(reads_in_place<T>(points_) ? 0 : block_rows_ * points_.dimensions);
         scratch.distances.resize(block_rows_);
         if (!cluster_index_) scratch.cluster_index.resize(block_rows_);
         scratch.bounded.exact.forget();
-        EightSums inertia;
         for (std::size_t first = begin; first < end; first += block_rows_) {
             const std::size_t count = std::min(block_rows_, end - first);
             const Block<T> block = load_rows<T>(points_, first, count, scratch.rows.data());
             std::int32_t* const cluster_index =
                 cluster_index_ ? cluster_index_ + first : scratch.cluster_index.data();
             if (filtered_)
-                search_block(block, first, count, cluster_index, sums, scratch);
+                search_block(block, first, count, cluster_index, worker);
             else
-                scan_block(block, first, count, cluster_index, sums, scratch);
-            if (counts)
-                for (std::size_t i = 0; i < count; ++i) ++counts[cluster_index[i]];
-            if (!sums && !update_.inertia) continue;
-            inertia.add(first, scratch.distances.data(), count);
-            if (!std::isfinite(inertia.total())) report_bad(scratch.distances.data(), first, count);
+                scan_block(block, first, count, cluster_index, worker);
+            if (!worker.counts.empty())
+                for (std::size_t i = 0; i < count; ++i)
+                    ++worker.counts[static_cast<std::size_t>(cluster_index[i])];
+            if (!worker.adder && !update_.inertia) continue;
+            if (!worker.inertia.add(scratch.distances.data(), count))
+                report_bad(scratch.distances.data(), first, count);
         }
-        return inertia.total();
+    }
+
+    // Adds up what the threads have.
+    void collect(const PerThread<Worker>& workers) {
+        if (update_.inertia)
+            for (const auto& [owner, worker] : workers.all())
+                update_.inertia->add(worker->inertia.total());
+        const auto count = [&](std::size_t c) {
+            std::int64_t sum = 0;
+            for (const auto& [owner, worker] : workers.all())
+                sum += worker->adder ? worker->adder->count(c) : worker->counts[c];
+            return sum;
+        };
+        if (update_.counts)
+            for (std::size_t c = 0; c < centers_.num_centers; ++c) update_.counts[c] = count(c);
+        if (!update_.sums) return;
+        constexpr std::size_t together = 64;
+        const std::size_t tasks = (centers_.num_centers + together - 1) / together;
+        const double additions =
+            static_cast<double>(workers.all().size() * centers_.num_centers * points_.dimensions);
+        parallel_for(tasks, additions * 1e-9, [&](std::size_t task) {
+            const std::size_t end = std::min((task + 1) * together, centers_.num_centers);
+            for (const auto& [owner, worker] : workers.all())
+                for (std::size_t c = task * together; worker->adder && c < end; ++c)
+                    worker->adder->hand_over(c);
+        });
+        for (const auto& [owner, worker] : workers.all())
+            if (worker->adder) worker->adder->hand_over_odd();
     }
 
     void report_bad(const double* distances, std::size_t first, std::size_t count) {
@@ -148,7 +179,8 @@ class Assignment {
 
     // By the filter, with or without bounds.
     void search_block(const Block<T>& block, std::size_t first, std::size_t count,
-                      std::int32_t* cluster_index, double* sums, Scratch<T>& scratch) {
+                      std::int32_t* cluster_index, Worker& worker) {
+        Scratch<T>& scratch = worker.scratch;
         double* const distances = scratch.distances.data();
         const bool more = reads_in_place<T>(points_) && first + 2 * count <= points_.num_rows;
         search_->search(block, first, count, cluster_index, distances, scratch.bounded,
@@ -157,14 +189,13 @@ class Assignment {
         if (points_.normalize)
             for (std::size_t i = 0; i < count; ++i)
                 distances[i] = cosine_adjusted(distances[i], row_of(block, i));
-        if (sums)
-            kernels_.add_rows(block.rows, block.stride, count, cluster_index, points_.dimensions,
-                              sums);
+        if (worker.adder) worker.adder->add(block, count, cluster_index, nullptr, nullptr);
     }
 
     // By comparing every point with every center, or every center of its cell.
     void scan_block(const Block<T>& block, std::size_t first, std::size_t count,
-                    std::int32_t* cluster_index, double* sums, Scratch<T>& scratch) {
+                    std::int32_t* cluster_index, Worker& worker) {
+        Scratch<T>& scratch = worker.scratch;
         if (grid_) {
             scratch.cells.resize(3 * block_rows_ + 32);
             const std::size_t open = kernels_.assign_grid(
@@ -180,8 +211,7 @@ class Assignment {
         if (points_.normalize)
             for (std::size_t i = 0; i < count; ++i)
                 if (is_zero(row_of(block, i), points_.dimensions)) cluster_index[i] = 0;
-        if (sums || update_.inertia)
-            update_block(block, count, cluster_index, sums, scratch.distances.data());
+        if (worker.adder || update_.inertia) update_block(block, count, cluster_index, worker);
     }
 
     // For a row that the grid leaves open. entry: of its table
@@ -252,11 +282,14 @@ class Assignment {
         return settled(best, index);
     }
 
-    // sums may be null: then only the distances are wanted.
     void update_block(const Block<T>& block, std::size_t count, const std::int32_t* cluster_index,
-                      double* sums, double* distances) {
-        kernels_.update_rows(block.rows, block.stride, count, cluster_index, centers_.values,
-                             points_.dimensions, sums, distances);
+                      Worker& worker) {
+        double* const distances = worker.scratch.distances.data();
+        if (worker.adder)
+            worker.adder->add(block, count, cluster_index, centers_.values, distances);
+        else
+            kernels_.update_rows(block.rows, block.stride, count, cluster_index, centers_.values,
+                                 points_.dimensions, nullptr, distances);
         if (!points_.normalize) return;
         for (std::size_t i = 0; i < count; ++i) {
             if (centers_.penalties) distances[i] += centers_.penalties[cluster_index[i]];
@@ -272,25 +305,33 @@ class Assignment {
 
     void add_rows_by_cluster() {
         const std::size_t dimensions = points_.dimensions;
-        const bool in_place = reads_in_place<T>(points_);
-        add_by_cluster(cluster_index_, points_.num_rows, centers_.num_centers, dimensions,
-                       seconds_for(static_cast<double>(points_.num_rows * dimensions) * 4),
-                       update_.sums, [&](std::size_t row, std::size_t next, double* sums) {
-                           static thread_local std::vector<T> scratch;
-                           scratch.resize(dimensions);
-                           const Block<T> block = load_rows<T>(points_, row, 1, scratch.data());
-                           // The rows of a cluster lie far apart: the processor cannot guess the
-                           // next.
-                           if (in_place) {
-                               const T* const ahead =
-                                   load_rows<T>(points_, next, 1, scratch.data()).rows;
-                               for (std::size_t j = 0; j < dimensions; j += 64 / sizeof(T))
-                                   __builtin_prefetch(ahead + j);
-                           }
-                           constexpr std::int32_t own =
-                               0; // the sums are those of the row's cluster
-                           kernels_.add_rows(block.rows, block.stride, 1, &own, dimensions, sums);
-                       });
+        const double seconds = seconds_for(static_cast<double>(points_.num_rows * dimensions) * 4);
+        for (std::size_t from = 0; from < points_.num_rows; from += RowsByCluster::stretch) {
+            const RowsByCluster rows(cluster_index_, from,
+                                     std::min(RowsByCluster::stretch, points_.num_rows - from),
+                                     centers_.num_centers);
+            PerThread<RowAdder<T>> adders;
+            parallel_for(rows.segments.size(), seconds, [&](std::size_t s) {
+                RowAdder<T>& adder = adders.mine(
+                    [&] { return std::make_unique<RowAdder<T>>(*window_, 1, *shared_); });
+                std::vector<T> scratch(reads_in_place<T>(points_) ? 0 : dimensions);
+                const auto& segment = rows.segments[s];
+                for (std::size_t at = segment.begin; at < segment.end; ++at) {
+                    constexpr std::int32_t own = 0;
+                    // Those of a cluster lie far apart: the processor cannot guess the next.
+                    if (scratch.empty() && at + 1 < segment.end) prefetch_row(rows.row(at + 1));
+                    adder.add(load_rows<T>(points_, rows.row(at), 1, scratch.data()), 1, &own,
+                              nullptr, nullptr);
+                }
+                adder.hand_over_to(segment.cluster);
+            });
+        }
+    }
+
+    void prefetch_row(std::size_t row) const {
+        const T* const values = load_rows<T>(points_, row, 1, nullptr).rows;
+        for (std::size_t j = 0; j < points_.dimensions; j += 64 / sizeof(T))
+            __builtin_prefetch(values + j);
     }
 
     const BlockKernels<T>& kernels_;
@@ -306,6 +347,8 @@ class Assignment {
     const std::size_t block_rows_;
     std::optional<CentersInPanels<T>> packed_;
     std::optional<BoundedSearch<T>> search_;
+    std::optional<SumWindow<T>> window_; // where sums are asked for
+    std::optional<SharedSums> shared_;
     FirstBadRow bad_row_;
 };
 

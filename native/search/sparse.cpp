@@ -5,8 +5,10 @@
 #include "runtime/dispatch.h"
 #include "search/pack_centers.h"
 #include "search/sparse_order.h"
+#include "search/sparse_sums.h"
 #include "search/transposed_centers.h"
 #include "search/work_plan.h"
+#include "sums/total_adder.h"
 
 namespace centroids {
 namespace {
@@ -87,10 +89,20 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
     const TransposedCenters<T> transposed(centers, dimensions, kernels.panel_width);
     const SparseOrder<T> order(points, centers, transposed.norms, transposed.max_norm);
     const Chunks chunks = cut_rows(points.num_rows);
-    std::vector<double> inertia(chunks.count(), 0.0);
+    struct Worker {
+        SparseScratch<T> scratch;
+        std::vector<std::int64_t> counts;
+        TotalAdder inertia;
+    };
+    PerThread<Worker> workers;
     FirstBadRow bad_row;
     parallel_for(chunks.count(), pass_seconds(points, centers.num_centers), [&](std::size_t chunk) {
-        SparseScratch<T> scratch;
+        Worker& worker = workers.mine([&] {
+            auto made = std::make_unique<Worker>();
+            made->counts.assign(centers.num_centers, 0);
+            return made;
+        });
+        SparseScratch<T>& scratch = worker.scratch;
         SparseRow<T>& row = scratch.row;
         for (std::size_t i = chunks.begin(chunk); i < chunks.end(chunk); ++i) {
             load_row(points, i, row);
@@ -104,27 +116,24 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
             const double distance = cosine_adjusted(
                 squared_distance(row, centers.values + c * dimensions, transposed.norms[c]),
                 row.squared_norm, points.normalize);
-            if (!std::isfinite(distance)) bad_row.report(i);
-            inertia[chunk] += distance;
+            if (!worker.inertia.add(&distance, 1)) bad_row.report(i);
+            ++worker.counts[c];
         }
     });
     if (bad_row.get() >= 0) return bad_row.get();
-    if (update.inertia) {
-        *update.inertia = 0;
-        for (const double part : inertia) *update.inertia += part;
+    std::vector<std::int64_t> counts(centers.num_centers, 0);
+    for (const auto& [owner, worker] : workers.all()) {
+        if (update.inertia) update.inertia->add(worker->inertia.total());
+        for (std::size_t c = 0; c < centers.num_centers; ++c) counts[c] += worker->counts[c];
     }
-    if (update.counts) count_rows(cluster_index, chunks, centers.num_centers, update.counts);
-    if (update.sums) {
-        std::fill_n(update.sums, centers.num_centers * dimensions, 0.0);
-        add_by_cluster(cluster_index, points.num_rows, centers.num_centers, dimensions,
-                       pass_seconds(points, 0), update.sums,
-                       [&](std::size_t index, std::size_t, double* sums) {
-                           static thread_local SparseRow<T> row;
-                           load_row(points, index, row);
-                           for (std::size_t i = 0; i < row.count(); ++i)
-                               sums[row.columns[i]] += static_cast<double>(row.values[i]);
-                       });
-    }
+    if (update.counts) std::copy(counts.begin(), counts.end(), update.counts);
+    if (!update.sums) return -1;
+    const SampledUnits<T> sampled(points);
+    *update.sums = ExactSums(centers.num_centers, dimensions, sampled.units);
+    (sampled.wide ? add_sparse_rows<T, Int128>
+                  : add_sparse_rows<T, std::int64_t>)(points, pass_seconds(points, 0),
+                                                      centers.num_centers, cluster_index,
+                                                      counts.data(), sampled.units, *update.sums);
     return -1;
 }
 

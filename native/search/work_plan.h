@@ -1,6 +1,5 @@
-// How the rows of a call are cut into chunks, and the order in which partial results are added.
-// Both follow from shapes alone, never from the number of threads: that is the whole of
-// determinism.
+// How the rows of a call are cut into chunks for the threads that there are. Results never depend
+// on it: sums have no order.
 #pragma once
 
 #include "runtime/aligned_vector.h"
@@ -13,6 +12,9 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <memory>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 namespace centroids {
@@ -61,41 +63,28 @@ class EightSums {
     double parts_[8] = {0, 0, 0, 0, 0, 0, 0, 0};
 };
 
-// What each chunk adds up for itself. No two chunks share a cache line: handing one line to and fro
-// between two processors costs more than all the additions.
+// What each thread that works on a call has for itself, made when it first comes.
 template <class T>
-class ChunkParts {
+class PerThread {
   public:
-    ChunkParts(std::size_t num_chunks, std::size_t length)
-        : length_(length), stride_(round_up(length, line)), parts_(num_chunks * stride_, T(0)) {}
-
-    T* of(std::size_t chunk) { return parts_.data() + chunk * stride_; }
-
-    // total: OUT [length], the parts added in the order of the chunks
-    void add_up(T* total) const {
-        std::fill_n(total, length_, T(0));
-        for (std::size_t from = 0; from < parts_.size(); from += stride_)
-            for (std::size_t at = 0; at < length_; ++at) total[at] += parts_[from + at];
+    // make(): a std::unique_ptr<T>
+    template <class Make>
+    T& mine(const Make& make) {
+        static thread_local const char here = 0;
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (const auto& [owner, own] : all_)
+            if (owner == &here) return *own;
+        all_.emplace_back(&here, make());
+        return *all_.back().second;
     }
 
-  private:
-    static constexpr std::size_t line = 64 / sizeof(T);
-    std::size_t length_, stride_;
-    AlignedVector<T> parts_;
-};
+    // To look at when the work is done.
+    const std::vector<std::pair<const char*, std::unique_ptr<T>>>& all() const { return all_; }
 
-// counts: OUT [num_clusters], how many rows of each cluster there are
-inline void count_rows(const std::int32_t* cluster_index, const Chunks& chunks,
-                       std::size_t num_clusters, std::int64_t* counts) {
-    ChunkParts<std::int64_t> parts(chunks.count(), num_clusters);
-    parallel_for(chunks.count(), static_cast<double>(chunks.num_rows) * 1e-9,
-                 [&](std::size_t chunk) {
-                     std::int64_t* const own = parts.of(chunk);
-                     for (std::size_t i = chunks.begin(chunk); i < chunks.end(chunk); ++i)
-                         ++own[cluster_index[i]];
-                 });
-    parts.add_up(counts);
-}
+  private:
+    std::mutex mutex_;
+    std::vector<std::pair<const char*, std::unique_ptr<T>>> all_;
+};
 
 // The smallest row that has no finite distance.
 class FirstBadRow {
@@ -112,17 +101,16 @@ class FirstBadRow {
     std::atomic<std::int64_t> row_{-1};
 };
 
-// Rows grouped by cluster, a bounded stretch at a time, for centers too large to hold several
-// partial sums of: each cluster's rows are added by one thread in row order.
+// Rows grouped by cluster, a bounded stretch at a time, for sums too large for each thread to have
+// all of them.
 class RowsByCluster {
   public:
     static constexpr std::size_t stretch = std::size_t(1) << 20;
-    static constexpr std::size_t segment_rows = 8192;
+    static constexpr std::size_t segment_rows = 4096;
 
     struct Segment {
         std::size_t cluster;
         std::size_t begin, end; // in `order`
-        bool first;             // of its cluster: adds straight to the result
     };
 
     RowsByCluster(const std::int32_t* cluster_index, std::size_t first_row, std::size_t count,
@@ -134,8 +122,7 @@ class RowsByCluster {
         for (std::size_t c = 0; c < num_clusters; ++c) starts[c + 1] += starts[c];
         for (std::size_t c = 0; c < num_clusters; ++c)
             for (std::size_t at = starts[c]; at < starts[c + 1]; at += segment_rows)
-                segments.push_back(
-                    {c, at, std::min(starts[c + 1], at + segment_rows), at == starts[c]});
+                segments.push_back({c, at, std::min(starts[c + 1], at + segment_rows)});
         for (std::size_t i = 0; i < count; ++i)
             order[starts[static_cast<std::size_t>(index[i])]++] = static_cast<std::uint32_t>(i);
     }
@@ -148,34 +135,5 @@ class RowsByCluster {
   private:
     std::size_t first_row_;
 };
-
-// Adds every row to the sums of its cluster; add_row(row, the row after it, sums of the cluster).
-template <class AddRow>
-void add_by_cluster(const std::int32_t* cluster_index, std::size_t num_rows,
-                    std::size_t num_clusters, std::size_t dimensions, double seconds, double* sums,
-                    const AddRow& add_row) {
-    for (std::size_t from = 0; from < num_rows; from += RowsByCluster::stretch) {
-        const std::size_t count = std::min(RowsByCluster::stretch, num_rows - from);
-        const RowsByCluster rows(cluster_index, from, count, num_clusters);
-        std::vector<std::size_t> extra_of(rows.segments.size());
-        std::size_t extras = 0;
-        for (std::size_t s = 0; s < rows.segments.size(); ++s)
-            extra_of[s] = rows.segments[s].first ? 0 : extras++;
-        std::vector<double> extra_sums(extras * dimensions, 0.0);
-        parallel_for(rows.segments.size(), seconds, [&](std::size_t s) {
-            const auto& segment = rows.segments[s];
-            double* const target = segment.first ? sums + segment.cluster * dimensions
-                                                 : extra_sums.data() + extra_of[s] * dimensions;
-            for (std::size_t at = segment.begin; at < segment.end; ++at)
-                add_row(rows.row(at), rows.row(std::min(at + 1, count - 1)), target);
-        });
-        for (std::size_t s = 0; s < rows.segments.size(); ++s) {
-            if (rows.segments[s].first) continue;
-            double* const target = sums + rows.segments[s].cluster * dimensions;
-            const double* const extra = extra_sums.data() + extra_of[s] * dimensions;
-            for (std::size_t j = 0; j < dimensions; ++j) target[j] += extra[j];
-        }
-    }
-}
 
 } // namespace centroids

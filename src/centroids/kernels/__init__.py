@@ -7,11 +7,11 @@ from centroids.kernels.build_of_python import check_build_of_python
 from centroids.kernels.dense_or_sparse import Points, check_points, num_rows, result_dtype
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.functions import (
-    Assignment,
     AssignmentMemory,
     NonFiniteError,
     all_distances,
     assign,
+    assign_partial,
     find_nonfinite,
 )
 from centroids.kernels.machine import (
@@ -24,18 +24,22 @@ from centroids.kernels.machine import (
     supported_instruction_sets,
 )
 from centroids.kernels.normalization import l2_normalize
+from centroids.kernels.partial import Assignment, ExactSums, PartialAssignment
 from centroids.kernels.row_weights import RowWeights
 from centroids.kernels.seeding import Seeding, nearest_vectors
 
 __all__ = [
     "Assignment",
     "AssignmentMemory",
+    "ExactSums",
     "NonFiniteError",
+    "PartialAssignment",
     "Points",
     "RowWeights",
     "Seeding",
     "all_distances",
     "assign",
+    "assign_partial",
     "check_build_of_python",
     "check_environment",
     "check_points",

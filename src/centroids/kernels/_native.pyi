@@ -1,9 +1,11 @@
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 TOTAL_DIGITS: int
+
+LAST_BIT: int
 
 class AssignmentMemory: ...
 
@@ -12,6 +14,17 @@ class RowWeights:
     def add_up(self) -> None: ...
     def total(self, digits: NDArray[np.uint32]) -> None: ...
     def find(self, digits: NDArray[np.uint32], rows: NDArray[np.int64]) -> None: ...
+
+class ExactSums:
+    @overload
+    def __init__(self) -> None: ...
+    @overload
+    def __init__(self, num_clusters: int, dimensions: int) -> None: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    def __add__(self, other: ExactSums) -> ExactSums: ...
+    def __sub__(self, other: ExactSums) -> ExactSums: ...
+    def round(self, sums: NDArray[np.float64]) -> None: ...
 
 class SeedingFloat32:
     def __init__(self, points: NDArray[Any], type: int, normalize: bool) -> None: ...
@@ -39,13 +52,12 @@ def assign(
     penalties: NDArray[np.float64] | None,
     units: NDArray[np.float64] | None,
     cluster_index: NDArray[np.int32] | None,
-    sums: NDArray[np.float64] | None,
+    sums: ExactSums | None,
     counts: NDArray[np.int64] | None,
-    inertia: NDArray[np.float64] | None,
     search: int,
     block_rows: int,
     memory: AssignmentMemory | None,
-) -> tuple[int, int, bool, int, int, int, int]: ...
+) -> tuple[int, bytes, int, bool, int, int, int, int]: ...
 def all_distances(
     points: NDArray[Any],
     type: int,
@@ -64,10 +76,9 @@ def assign_sparse(
     penalties: NDArray[np.float64] | None,
     units: NDArray[np.float64] | None,
     cluster_index: NDArray[np.int32],
-    sums: NDArray[np.float64] | None,
+    sums: ExactSums | None,
     counts: NDArray[np.int64] | None,
-    inertia: NDArray[np.float64] | None,
-) -> int: ...
+) -> tuple[int, bytes]: ...
 def all_distances_sparse(
     values: NDArray[Any],
     columns: NDArray[Any],

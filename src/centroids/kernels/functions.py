@@ -9,7 +9,7 @@ they are those of the distances that `all_distances` gives.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -28,6 +28,7 @@ from centroids.kernels.dense_or_sparse import (
 )
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.normalization import l2_normalize
+from centroids.kernels.partial import Assignment, ExactSums, PartialAssignment
 
 AssignmentMemory = _native.AssignmentMemory
 
@@ -69,25 +70,6 @@ class NonFiniteError(ValueError):
         super().__init__(f"{what} at {place}")
 
 
-@dataclass(frozen=True)
-class Assignment:
-    """Points assigned to their nearest centers.
-
-    Attributes:
-        cluster_index: [n] int32, the index of the nearest center; [0] with `labels=False`.
-        inertia: The sum of the distances to the nearest centers, in float64.
-        sums: [k, d] float64, the sum of the points of each center (L2-normalised first for
-            cosine); None unless asked for.
-        counts: [k] int64, the number of points of each center; None unless asked for.
-    """
-
-    cluster_index: NDArray[np.int32]
-    inertia: float
-    sums: NDArray[np.float64] | None
-    counts: NDArray[np.int64] | None
-
-
-@in_usual_float_mode
 def assign(
     points: Points,
     centers: NDArray[Any],
@@ -136,24 +118,72 @@ def assign(
     >>> result.sums.tolist(), result.counts.tolist()
     ([[1.0], [9.0]], [2, 1])
     """
+    partial, cluster_index = _assign(
+        points, centers, cosine, update, labels, memory, search, block_rows
+    )
+    return replace(partial.finish(), cluster_index=cluster_index)
+
+
+def assign_partial(
+    points: Points,
+    centers: NDArray[Any],
+    *,
+    cosine: bool = False,
+    update: bool = True,
+    memory: AssignmentMemory | None = None,
+    search: Search = "automatic",
+    block_rows: int = 0,
+) -> PartialAssignment:
+    """What some points contribute to the assignment of all of them: `assign` without its end.
+
+    Partial results of any division of the points, added in any order, give the bits of `assign`,
+    as long as all are computed in one type, that of `common_dtype`: give the centers in the type
+    that all points together ask for.
+
+    Args:
+        points: Some of the points, as for `assign`; none is fine.
+        centers: [k, d], k at least 1.
+        cosine: Use the cosine distance.
+        update: Also find sums and counts.
+        memory: As for `assign`, one for each share of the points.
+        search: As for `assign`.
+        block_rows: As for `assign`.
+
+    Raises:
+        NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
+        ValueError: If the widths differ or there is no center.
+
+    >>> import numpy as np
+    >>> points, centers = np.array([[0.0], [1.0], [9.0]]), np.array([[0.0], [10.0]])
+    >>> parts = [assign_partial(share, centers) for share in (points[2:], points[:2])]
+    >>> sum(parts).finish().inertia == assign(points, centers).inertia
+    True
+    """
+    return _assign(points, centers, cosine, update, False, memory, search, block_rows)[0]
+
+
+@in_usual_float_mode
+def _assign(
+    points: Points,
+    centers: NDArray[Any],
+    cosine: bool,
+    update: bool,
+    labels: bool,
+    memory: AssignmentMemory | None,
+    search: Search,
+    block_rows: int,
+) -> tuple[PartialAssignment, NDArray[np.int32]]:
     points = check_points(points)
     prepared, penalties, units = _centers_of_kernels(points, centers, cosine)
-    k, d = prepared.shape
-    cluster_index = np.empty(num_rows(points) if labels else 0, np.int32)
-    inertia = np.zeros(1)
-    sums = np.empty((k, d)) if update else None
-    counts = np.empty(k, np.int64) if update else None
+    k = prepared.shape[0]
+    rows = num_rows(points)
+    cluster_index = np.empty(rows if labels else 0, np.int32)
+    sums = ExactSums() if update else None
+    counts = np.zeros(k, np.int64) if update else None
     if is_sparse(points):
-        bad_row = _native.assign_sparse(
-            *_sparse_parts(points),
-            cosine,
-            prepared,
-            penalties,
-            units,
-            cluster_index if labels else np.empty(num_rows(points), np.int32),
-            sums,
-            counts,
-            inertia,
+        indices = cluster_index if labels else np.empty(rows, np.int32)
+        bad_row, inertia = _native.assign_sparse(
+            *_sparse_parts(points), cosine, prepared, penalties, units, indices, sums, counts
         )
     else:
         answer = _native.assign(
@@ -165,16 +195,18 @@ def assign(
             cluster_index if labels else None,
             sums,
             counts,
-            inertia,
             _SEARCHES[search],
             block_rows,
             memory,
         )
-        bad_row = answer[0]
+        bad_row, inertia = answer[:2]
         if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("%s", _describe_search(points, k, *answer[1:]))
+            _log.debug("%s", _describe_search(points, k, *answer[2:]))
     raise_if_bad(points, bad_row)
-    return Assignment(cluster_index, float(inertia[0]) * (0.5 if cosine else 1.0), sums, counts)
+    total = int.from_bytes(inertia, "little", signed=True)
+    # The kernels' squared distances of unit vectors are twice the cosine distances; both are
+    # multiples of the unit.
+    return PartialAssignment(rows, total >> 1 if cosine else total, sums, counts), cluster_index
 
 
 @in_usual_float_mode
