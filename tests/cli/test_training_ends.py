@@ -50,6 +50,16 @@ def test_the_first_centers_are_spread_by_default(folder: Path, name: str, mode: 
         assert sum_of_squares(POINTS, centers_of(folder, f"{seed}")) < 1.1 * best
 
 
+@pytest.mark.parametrize("mode", ["--full-batch", "--mini-batch"])
+def test_the_first_centers_may_be_drawn_many_at_once(folder: Path, mode: str) -> None:
+    best = sum_of_squares(POINTS, np.array([p.mean(axis=0) for p in np.split(POINTS, 5)]))
+    options = ["-k", "5", "--initial-clusters", "kmeans_parallel", mode]
+    run(folder, "train", "points.npy", "model", *options, "--kmeans-plus-plus-num-retries", "2")
+    assert sum_of_squares(POINTS, centers_of(folder)) < 1.1 * best
+    told = run(folder, "train", "points.npy", "other", "-k", "5", "--initial-clusters", "k", code=2)
+    assert "must be random, kmeans_plus_plus, kmeans_parallel, or a file" in told.stderr
+
+
 def test_mini_batches_may_be_smaller_than_the_number_of_clusters(folder: Path) -> None:
     for name in ("points.npy", "points.csv"):
         options = ["-k", "200", "--batch-size", "50", "--epochs", "1"]
