@@ -128,7 +128,7 @@ struct WeightsOfArrays {
 
 void bind_row_weights(nb::module_& m) {
     using Bound = WeightsOfArrays;
-    m.attr("TOTAL_DIGITS") = WeightTotal::num_digits;
+    m.attr("TOTAL_DIGITS") = WeightTotal::size;
     nb::class_<Bound>(m, "RowWeights")
         .def(
             "__init__",
@@ -154,8 +154,7 @@ void bind_row_weights(nb::module_& m) {
             [](const Bound& self, const In<std::uint32_t>& digits, Out<std::int64_t> rows) {
                 std::vector<WeightTotal> targets;
                 for (std::size_t at = 0; at < rows.shape(0); ++at)
-                    targets.push_back(
-                        WeightTotal::from(digits.data() + at * WeightTotal::num_digits));
+                    targets.push_back(WeightTotal::from(digits.data() + at * WeightTotal::size));
                 const KernelCall call;
                 self.weights.find(targets.data(), targets.size(), rows.data());
             },
@@ -208,7 +207,7 @@ void bind_seeding(nb::module_& m, const char* name) {
                 const KernelCall call;
                 self.seeding.propose(candidates.data(), count, weights.weights, reductions.data());
                 for (std::size_t c = 0; c < count; ++c)
-                    reductions[c].store(digits.data() + c * WeightTotal::num_digits);
+                    reductions[c].store(digits.data() + c * WeightTotal::size);
             },
             "candidates"_a.noconvert(), "weights"_a, "digits"_a.noconvert())
         .def(

@@ -2,7 +2,7 @@
 // the weights alone, never on who added them up, in which order or in how many parts.
 #pragma once
 
-#include "seeding/exact_total.h"
+#include "seeding/weight_total.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -33,7 +33,7 @@ class RowWeights {
         distances_[row] = distance;
         weigh(block, row, distance);
     }
-    void carry(std::size_t block) { blocks_[block].carry(); }
+    void settle(std::size_t block) { blocks_[block].settle(); }
 
     // What a row would weigh less at a smaller distance.
     void add_difference(WeightTotal& sum, std::size_t row, double smaller) const {
@@ -63,7 +63,7 @@ class RowWeights {
         if (times_ == nullptr)
             sum.take_off(distance);
         else
-            sum.take_off(distance, times_[row]);
+            sum.add(distance, times_[row], true);
     }
     double nearly(std::size_t row) const {
         return times_ == nullptr ? distances_[row]
@@ -75,7 +75,7 @@ class RowWeights {
     double* distances_;
     const std::int64_t* times_;
     std::size_t num_rows_;
-    std::vector<WeightTotal> blocks_; // carried
+    std::vector<WeightTotal> blocks_; // settled
 };
 
 } // namespace centroids

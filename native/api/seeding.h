@@ -30,7 +30,7 @@ class Seeding {
     // no finite distance, or -1.
     std::int64_t start(const T* center, RowWeights& weights);
 
-    // candidates: IN [count][dimensions], at least one; reductions: OUT [count], carried
+    // candidates: IN [count][dimensions], at least one; reductions: OUT [count], settled
     void propose(const T* candidates, std::size_t count, const RowWeights& weights,
                  WeightTotal* reductions);
 

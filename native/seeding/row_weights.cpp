@@ -13,7 +13,7 @@ void RowWeights::add_up(std::size_t first, std::size_t last) {
         const std::size_t end = std::min((block + 1) * block_rows, num_rows_);
         for (std::size_t row = block * block_rows; row < end; ++row)
             weigh(sum, row, distances_[row]);
-        sum.carry();
+        sum.settle();
         blocks_[block] = sum;
     }
 }
@@ -26,7 +26,7 @@ void RowWeights::add_up() {
 WeightTotal RowWeights::total() const {
     WeightTotal sum;
     for (const WeightTotal& block : blocks_) sum.add(block);
-    sum.carry();
+    sum.settle();
     return sum;
 }
 
@@ -34,7 +34,7 @@ void RowWeights::find(const WeightTotal* targets, std::size_t count, std::int64_
     std::vector<WeightTotal> ends(blocks_);
     for (std::size_t block = 1; block < ends.size(); ++block) {
         ends[block].add(ends[block - 1]);
-        ends[block].carry();
+        ends[block].settle();
     }
     for (std::size_t at = 0; at < count; ++at) {
         const auto found = std::upper_bound(ends.begin(), ends.end(), targets[at]);
@@ -51,9 +51,9 @@ std::size_t RowWeights::find_in_block(std::size_t block, WeightTotal before,
     const std::size_t first = block * block_rows;
     const std::size_t last = std::min(first + block_rows, num_rows_) - 1;
     WeightTotal rest = target;
-    rest.take_off(before);
-    rest.carry();
-    const double limit = std::min(rest.nearly(), std::numeric_limits<double>::max()) * (1 - 4e-12);
+    rest.subtract(before);
+    rest.settle();
+    const double limit = std::min(rest.rounded(), std::numeric_limits<double>::max()) * (1 - 4e-12);
     double sum = 0;
     std::size_t row = first;
     for (; row < last; ++row) {
@@ -65,7 +65,7 @@ std::size_t RowWeights::find_in_block(std::size_t block, WeightTotal before,
     for (std::size_t at = first; at < row; ++at) weigh(end, at, distances_[at]);
     for (; row < last; ++row) {
         weigh(end, row, distances_[row]);
-        end.carry();
+        end.settle();
         if (rest < end) return row;
     }
     return last;

@@ -186,12 +186,12 @@ void Seeding<T>::Content::update_chunk(std::size_t chunk, std::size_t candidate,
         const std::size_t row = chunks.begin(chunk) + at;
         const T* const own = load_rows<T>(points, row, 1, scratch.row.data()).rows;
         const double distance = Base::distance(own, center, candidates->zero[candidate]);
-        if (row / RowWeights::block_rows != touched) weights.carry(touched);
+        if (row / RowWeights::block_rows != touched) weights.settle(touched);
         touched = row / RowWeights::block_rows;
         weights.set(row, distance);
         if (!few_columns) thresholds[row] = Base::threshold(Base::facts_of(row, scratch), distance);
     }
-    weights.carry(touched);
+    weights.settle(touched);
 }
 
 template <class T>
@@ -269,10 +269,10 @@ void Seeding<T>::propose(const T* candidates, std::size_t count, const RowWeight
                  });
     std::fill_n(reductions, count, WeightTotal());
     for (std::size_t at = 0; at < all.found.size(); ++at) {
-        all.found[at].reduction.carry();
+        all.found[at].reduction.settle();
         reductions[at % count].add(all.found[at].reduction);
     }
-    for (std::size_t c = 0; c < count; ++c) reductions[c].carry();
+    for (std::size_t c = 0; c < count; ++c) reductions[c].settle();
 }
 
 template <class T>
