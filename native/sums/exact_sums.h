@@ -88,7 +88,7 @@ class ExactSums {
     }
     OddDigits& odd() { return odd_; }
 
-    // Throws std::invalid_argument where the shapes differ.
+    // Throws std::invalid_argument where the shapes differ, or beyond 2^63 rows.
     void add(const ExactSums& other, bool subtract);
 
     // sums: OUT [num_clusters][dimensions]
@@ -111,6 +111,7 @@ class ExactSums {
         high_[cluster][column] = static_cast<std::int64_t>(value >> 64);
     }
     std::size_t size() const { return num_clusters_ * dimensions_; }
+    bool may_be_sum(std::size_t cluster, std::size_t column) const;
     void widen(std::size_t cluster);
     void add_aligned(const ExactSums& other, std::size_t cluster, bool subtract);
 
