@@ -64,7 +64,7 @@ def test_wrong_folders_are_refused_and_nothing_is_made(tmp_path: Path, old: Path
     assert "holds a model already" in run(tmp_path, "import", "old", "old", code=2).stderr
     index = old / "model.ckpt-4.index"
     index.write_bytes(index.read_bytes()[:-1])
-    assert "no whole index" in run(tmp_path, "import", "old", "new", code=2).stderr
+    assert "not a whole index" in run(tmp_path, "import", "old", "new", code=2).stderr
     assert not (tmp_path / "new").exists()
 
 

@@ -234,7 +234,7 @@ def test_no_checkpoint(tmp_path: Path) -> None:
         load_tensorflow_checkpoint(tmp_path / "model.ckpt-3")
     (tmp_path / "model.ckpt-3").write_bytes(b"of the format before 2016")
     (tmp_path / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-3"\n')
-    with pytest.raises(ValueError, match="no checkpoint of TensorFlow's format V2"):
+    with pytest.raises(ValueError, match="not a checkpoint of TensorFlow's format V2"):
         load_tensorflow_checkpoint(tmp_path)
 
 

@@ -37,7 +37,7 @@ class Settings:
         columns: The columns that it was trained with: names, or numbers of a file without names.
         text: How the text file was written that it was trained with, as far as that was said: the
             fields of a TextFormat that were not the default.
-        ends_at_step: The step at which the last call of train was to end, for a call that continues.
+        ends_at_step: The step at which the last call of train was to end, for one that continues.
         inputs: The file that its mini-batches are read from, and the one before that, newest first.
     """
 

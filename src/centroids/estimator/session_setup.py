@@ -24,7 +24,7 @@ def position_to_resume(restored: Checkpoint | None, restart_input: bool) -> Posi
         return None
     if restored.input_position == UNKNOWN_POSITION:
         logger.warning(
-            "The last training stopped within an input that has no position (a generator, "
+            "The last training stopped within an input that cannot tell its position (a generator, "
             "a DataLoader): this one begins at the beginning of its input."
         )
         return None
