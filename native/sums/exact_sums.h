@@ -119,7 +119,7 @@ class ExactSums {
     std::vector<std::int32_t> units_; // [dimensions]
     std::vector<std::int64_t> rows_;  // [num_clusters], additions that `low_` was made by
     AlignedVector<std::int64_t> low_; // [num_clusters][dimensions]
-    std::vector<std::vector<std::int64_t>> high_; // [num_clusters][dimensions], or of none
+    std::vector<std::vector<std::int64_t>> high_; // [num_clusters][dimensions], or empty
     OddDigits odd_;
 };
 
