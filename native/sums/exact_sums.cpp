@@ -278,7 +278,7 @@ void ExactSums::round(double* sums) const {
 
 // Whether so many rows may have this sum: what is added relies on it.
 bool ExactSums::may_be_sum(std::size_t cluster, std::size_t column) const {
-    if (wide(cluster)) return rows_[cluster] > 0;
+    if (wide(cluster)) return rows_[cluster] > 0 || dense(cluster, column) == 0;
     const auto rows = static_cast<UInt128>(rows_[cluster]);
     return magnitude_of(dense(cluster, column)) <= rows << limb_bits;
 }

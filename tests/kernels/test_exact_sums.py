@@ -292,3 +292,11 @@ def test_sums_of_more_rows_than_can_be_counted_are_refused() -> None:
 def test_sums_are_not_rounded_into_an_array_of_another_size() -> None:
     with pytest.raises(ValueError, match="shape"):
         kernels.ExactSums(100, 10).round(np.empty((1, 1)))
+
+
+def test_a_cluster_without_points_is_pickled_after_parts_of_different_units() -> None:
+    centers = np.array([[0.0, 0.0], [1e6, 0.0], [1e9, 1e9]])
+    large = kernels.assign_partial(np.array([[1e6, 3e5], [1.1e6, 7.0]]), centers)
+    small = kernels.assign_partial(np.array([[1e-3, 1e-9], [0.1, 0.3]]), centers)
+    both = pickle.loads(pickle.dumps(large + small))
+    np.testing.assert_array_equal(both.finish().sums, (small + large).finish().sums)

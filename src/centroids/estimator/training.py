@@ -73,7 +73,8 @@ class Training:
             ValueError: If the position is not one of this input, or the checkpoint is of another
                 model.
         """
-        with self._open(position) as batches:
+        # Twice, as an interrupt may come after the body and before the first of them closes it.
+        with self._open(position) as opened, opened as batches:
             batches.wait_by(self.signals.while_waiting)
             # A call that stopped at the very end of its input leaves a whole new pass to this one.
             ended = position is not None and self.restored is not None and self.restored.finished
