@@ -25,13 +25,8 @@ from centroids.export.columns import Columns
 from centroids.kernels.dense_or_sparse import is_real
 from centroids.kmeans import model, variables
 from centroids.kmeans.from_tensorflow import TrainingSettings, load_kmeans_from_tensorflow
-from centroids.kmeans.model import (
-    INITIAL_METHODS,
-    DistanceMetric,
-    KMeansModel,
-    centers_of,
-    column_names_of,
-)
+from centroids.kmeans.given_centers import centers_of, column_names_of
+from centroids.kmeans.model import INITIAL_METHODS, DistanceMetric, KMeansModel
 
 logger = logging.getLogger(__name__)
 
