@@ -38,8 +38,7 @@ def test_wrong_strings_are_errors_of_the_type_checker(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(RIGHT + WRONG)
     run = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--config-file", "", "--cache-dir", tmp_path]
-        + [program],
+        [sys.executable, "-m", "mypy", "--config-file", "", "--cache-dir", tmp_path, program],
         cwd=tmp_path,
         env={"MYPYPATH": str(Path(centroids.__file__).parents[1])},
         capture_output=True,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,16 @@ from centroids import kernels
 from centroids.inputs.convert import convert_features
 from centroids.inputs.pandas_table import keys_of
 from centroids.rows import is_sparse
+
+
+class SupportsArray(Protocol):
+    """What NumPy can make an array of."""
+
+    def __array__(self) -> NDArray[Any]: ...
+
+
+# Unlike NumPy's ArrayLike not a string: a method that does not exist is an error of type checkers.
+Rows: TypeAlias = SupportsArray | Sequence[SupportsArray | Sequence[float]]
 
 
 def centers_of(value: Any, name: str) -> NDArray[Any]:
