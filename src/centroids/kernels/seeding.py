@@ -173,7 +173,7 @@ def _sparse_distances(points: Points, vectors: NDArray[Any], cosine: bool) -> ND
 
 
 def _any_in_rows(points: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which dense rows are no zero vectors, without a temporary of the size of the points."""
+    """Which dense rows are not zero vectors, without a temporary of the size of the points."""
     found = np.zeros(len(points), bool)
     size = max(_BLOCK_ELEMENTS // points.shape[1], 1)
     for at in range(0, len(points), size):

@@ -28,7 +28,7 @@ def centers_of(value: Any, name: str) -> NDArray[Any]:
     """Centers that the user gave, in any form that a batch may have, as an array.
 
     Raises:
-        TypeError: If they are no numbers.
+        TypeError: If they are not numbers.
         ValueError: If a shape is wrong.
     """
     rows = convert_features(value, name)

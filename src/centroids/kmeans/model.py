@@ -239,7 +239,7 @@ class KMeansModel:
         self._initialize_from_array(batch, taken[CLUSTERS])
         if COUNTS not in taken:
             taken = {name: value for name, value in taken.items() if name != CLUSTERS}
-        # With their counts centers go on as they are: those of cosine mini-batches have lengths.
+        # With their counts centers continue as they are: those of cosine mini-batches have lengths.
         batch.variables.update(taken)
 
     def _store_initial(self, batch: Batch, centers: NDArray[Any]) -> None:
