@@ -40,31 +40,6 @@ inline Chunks cut_rows(std::size_t num_rows, std::size_t grain = 8) {
 // A rough time for work of so many multiply-adds, only to decide whether to wake threads.
 inline double seconds_for(double multiply_adds) { return multiply_adds / 2e10; }
 
-// A sum in eight parts, so that one addition need not wait for the last. The part follows from the
-// row alone: blocks of any size give the same bits.
-class EightSums {
-  public:
-    void add(std::size_t row, double value) { parts_[row % 8] += value; }
-    // values: IN [count], of consecutive rows. Away from the ends the parts stay in registers.
-    void add(std::size_t first_row, const double* values, std::size_t count) {
-        std::size_t i = 0;
-        for (; i < count && (first_row + i) % 8 != 0; ++i) add(first_row + i, values[i]);
-        double parts[8];
-        std::copy_n(parts_, 8, parts);
-        for (; i + 8 <= count; i += 8)
-            for (std::size_t part = 0; part < 8; ++part) parts[part] += values[i + part];
-        std::copy_n(parts, 8, parts_);
-        for (; i < count; ++i) add(first_row + i, values[i]);
-    }
-    double total() const {
-        return ((parts_[0] + parts_[4]) + (parts_[2] + parts_[6])) +
-               ((parts_[1] + parts_[5]) + (parts_[3] + parts_[7]));
-    }
-
-  private:
-    double parts_[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-};
-
 // What each thread that works on a call has for itself, made when it first comes.
 template <class T>
 class PerThread {

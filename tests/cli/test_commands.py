@@ -1,4 +1,7 @@
-"""The command line as a user meets it: real files, and processes of their own where it matters."""
+"""The command line as a user meets it: real files, and processes of their own where it matters.
+
+Over 400 lines: every command has its few cases here, in one order.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""predict --resume: what was written before an interruption counts, and only for the same work."""
+"""predict --resume: what was written before an interruption counts, and only for the same work.
+
+Over 400 lines: one table of interruptions serves all the cases.
+"""
 
 from __future__ import annotations
 

@@ -9,6 +9,8 @@ newest checkpoint is whole and at least the last one whose saving had ended; exp
 not there, and there once the call has returned; a prediction that is gone on with comes to its end.
 At last it is made sure that a program that forgets to sync would have been found out. Linux only,
 and it needs a C compiler.
+
+Over 400 lines: a program by itself, whose parts nothing else needs.
 """
 
 from __future__ import annotations

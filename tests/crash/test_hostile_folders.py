@@ -6,9 +6,7 @@ import errno
 import json
 import logging
 import os
-import stat
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,43 +19,16 @@ from centroids import (
     KMeansClustering,
     NewerCheckpointError,
     ProfilerHook,
-    RunConfig,
     files,
 )
 from centroids.checkpoints import checkpoint
 from centroids.checkpoints.tensorflow import (
     find_tensorflow_checkpoint,
-    open_tensorflow_checkpoint,
 )
-from centroids.cli.points import read_columns
-from centroids.estimator import Checkpoint, Saver, load_latest, read_checkpoint
+from centroids.estimator import Saver, load_latest, read_checkpoint
 from centroids.export import build_raw_serving_input_receiver_fn
-from centroids.export.array_files import write_npz
 from centroids.inputs import limit_epochs
-
-POINTS = np.arange(16, dtype=np.float32).reshape(8, 2)
-TIB = 1 << 40
-
-
-def train(model_dir: Path, steps: int = 1, **config: Any) -> KMeansClustering:
-    settings = {"save_checkpoints_steps": 1, "save_summary_steps": None, **config}
-    model = KMeansClustering(2, str(model_dir), config=RunConfig(**settings))
-    return model.train(lambda: limit_epochs(POINTS, num_epochs=None), steps=steps)
-
-
-def state(step: int) -> Checkpoint:
-    return Checkpoint({"global_step": np.array(step)})
-
-
-def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
-
-
-def step_of(model_dir: Path) -> int:
-    found = load_latest(str(model_dir))
-    assert found is not None
-    return found.global_step
-
+from tests.crash.hostile import POINTS, names, state, step_of, train
 
 # What is not ours is not deleted, and does not stop a training
 
@@ -332,119 +303,6 @@ def test_a_model_folder_may_itself_be_a_link(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path / "best").global_step == 1
 
 
-# Files of any size, without an end, in circles
-
-
-def of_a_tebibyte(path: Path) -> None:
-    with open(path, "ab") as file:
-        try:
-            file.truncate(TIB)
-        except OSError:
-            pytest.skip("the file system has no sparse files of this size")
-
-
-def endless(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    path.symlink_to("/dev/zero")
-
-
-def circle(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    path.symlink_to(path)
-
-
-def pipe(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    os.mkfifo(path)
-
-
-ODD = [of_a_tebibyte, endless, circle, pipe]
-
-
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize("name", ["model.ckpt-3.safetensors", "checkpoint", "other-9.safetensors"])
-@pytest.mark.parametrize("put", ODD)
-def test_odd_files_are_passed_over(
-    tmp_path: Path, put: Callable[[Path], None], name: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    train(tmp_path, 3)
-    put(tmp_path / name)
-    assert step_of(tmp_path) == (2 if "ckpt" in name else 3)
-    assert (str(tmp_path / name) in caplog.text) == ("other" not in name)
-    train(tmp_path, 1)
-    assert step_of(tmp_path) == (3 if "ckpt" in name else 4)
-
-
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize("put", [of_a_tebibyte, pipe])
-def test_an_index_of_tensorflow_of_any_size_is_damaged(
-    tmp_path: Path, put: Callable[[Path], None]
-) -> None:
-    put(tmp_path / "model.ckpt-7.index")
-    with pytest.raises(ValueError, match=r"model\.ckpt-7"):
-        open_tensorflow_checkpoint(tmp_path / "model.ckpt-7")
-
-
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize("put", ODD)
-def test_odd_lists_of_tensorflow_are_passed_over(
-    tmp_path: Path, put: Callable[[Path], None]
-) -> None:
-    put(tmp_path / "checkpoint.tensorflow")
-    train(tmp_path)
-    assert step_of(tmp_path) == 1
-
-
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize("put", [*ODD, lambda path: path.write_bytes(b"\xff\xfe caf\xe9")])
-def test_an_odd_projector_file_does_not_end_a_training(
-    tmp_path: Path, put: Callable[[Path], None], caplog: pytest.LogCaptureFixture
-) -> None:
-    put(tmp_path / "projector_config.pbtxt")
-    before = os.lstat(tmp_path / "projector_config.pbtxt")
-    train(tmp_path, save_summary_steps=100)
-    assert step_of(tmp_path) == 1
-    assert "The projector will not show clusters" in caplog.text
-    after = os.lstat(tmp_path / "projector_config.pbtxt")
-    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
-
-
-def _a_projector_file(folder: Path) -> None:
-    (folder / "projector").write_text("mine")
-
-
-def _a_projector_pipe(folder: Path) -> None:
-    os.mkfifo(folder / "projector")
-
-
-def _a_folder_of_the_name_of_the_table(folder: Path) -> None:
-    (folder / "projector" / "clusters.tsv").mkdir(parents=True)
-
-
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize(
-    "put", [_a_projector_file, _a_projector_pipe, _a_folder_of_the_name_of_the_table]
-)
-def test_an_odd_projector_does_not_end_a_training(
-    tmp_path: Path, put: Callable[[Path], None], caplog: pytest.LogCaptureFixture
-) -> None:
-    put(tmp_path)
-    for _ in range(2):
-        train(tmp_path, save_summary_steps=100)
-    assert step_of(tmp_path) == 2
-    assert "The projector will not show clusters" in caplog.text
-    assert not (tmp_path / "projector_config.pbtxt").exists()
-
-
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize("put", ODD)
-@pytest.mark.parametrize("name", ["columns.json", "settings.json"])
-def test_odd_settings_are_an_error(tmp_path: Path, put: Callable[[Path], None], name: str) -> None:
-    put(tmp_path / name)
-    with pytest.raises(OSError, match=name.replace(".", r"\.")):
-        read_columns(tmp_path)
-
-
 # Newer formats
 
 
@@ -512,117 +370,3 @@ def test_exports_go_to_folders_of_any_name(tmp_path: Path, base: str) -> None:
         model.export_savedmodel(tmp_path / base, receiver, assets_extra={base: __file__})
     found = list((tmp_path / base).iterdir())
     assert len(found) == 2 and all((one / "assets.extra" / base).is_file() for one in found)
-
-
-# Leftovers, and file systems that cannot do all
-
-
-def test_a_training_leaves_what_others_are_writing(tmp_path: Path) -> None:
-    """An export into model_dir goes on while a training begins there."""
-    real, begun = os.fsync, list[Any]()
-
-    def fsync(descriptor: int) -> None:
-        if not begun:
-            begun.append(names(tmp_path))
-            train(tmp_path)
-        real(descriptor)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", fsync)
-        files.write_atomically(str(tmp_path / "model.ckpt-8.safetensors"), b"exported")
-    assert len(begun[0]) == 1
-    assert (tmp_path / "model.ckpt-8.safetensors").read_bytes() == b"exported"
-
-
-def test_an_export_next_to_a_training_is_whole(tmp_path: Path) -> None:
-    model = train(tmp_path)
-    real, begun = os.fsync, list[Any]()
-
-    def fsync(descriptor: int) -> None:
-        if not begun:
-            begun.append(True)
-            train(tmp_path)
-        real(descriptor)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", fsync)
-        write_npz(tmp_path / "centers.npz", model.cluster_centers(), np.ones(2, int), "", 1)
-    assert begun and (tmp_path / "centers.npz").exists()
-
-
-def test_what_killed_exports_left_is_removed(tmp_path: Path) -> None:
-    model, base = train(tmp_path / "model"), tmp_path / "exports"
-    left = base / f"temp-{'3' * 32}"
-    (left / "assets.extra").mkdir(parents=True)
-    (left / "saved_model.pb").write_bytes(b"half")
-    (base / "temp-of-mine").mkdir()
-    held = base / f"temp-{'4' * 32}"
-    held.mkdir()
-    descriptor = os.open(held, os.O_RDONLY)
-    try:
-        with files.holding(descriptor, str(held)):
-            receiver = build_raw_serving_input_receiver_fn({"x": POINTS})
-            folder = model.export_savedmodel(base, receiver)
-    finally:
-        os.close(descriptor)
-    assert names(base) == {os.path.basename(folder), "temp-of-mine", held.name}
-
-
-def test_a_clock_set_back_gives_no_lower_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, now = train(tmp_path / "model"), [1.7e9]
-    monkeypatch.setattr(time, "time", lambda: now[0])
-    receiver = build_raw_serving_input_receiver_fn({"x": POINTS})
-    exported = []
-    for now[0] in (1.7e9, 1.6e9, 1.5e9, 1.8e9):
-        exported.append(int(Path(model.export_savedmodel(tmp_path / "e", receiver)).name))
-    assert exported == [1700000000, 1700000001, 1700000002, 1800000000]
-
-
-@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
-def test_a_file_system_that_cannot_sync_folders(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int
-) -> None:
-    real = os.fsync
-
-    def fsync(descriptor: int) -> None:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            raise OSError(code, os.strerror(code))
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(files, "_refused_devices", set())
-    train(tmp_path / "model", 3)
-    assert step_of(tmp_path / "model") == 3
-    assert caplog.text.count("cannot sync folders") == 1
-
-
-def test_a_disk_that_fails_to_sync_a_folder_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = os.fsync
-
-    def fsync(descriptor: int) -> None:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        real(descriptor)
-
-    (tmp_path / "model").mkdir()
-    monkeypatch.setattr(os, "fsync", fsync)
-    with pytest.raises(OSError, match="Input/output error"):
-        train(tmp_path / "model")
-
-
-def test_the_name_of_a_new_folder_reaches_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced, real = [], os.fsync
-
-    def fsync(descriptor: int) -> None:
-        synced.append(os.fstat(descriptor).st_ino)
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    train(tmp_path / "a" / "b")
-    assert {tmp_path.stat().st_ino, (tmp_path / "a").stat().st_ino} <= set(synced)

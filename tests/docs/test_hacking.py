@@ -1,7 +1,8 @@
-"""The map leads somewhere: each file and folder that HACKING.md names exists."""
+"""The map leads somewhere: what HACKING.md names exists, and files and functions are short."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -16,3 +17,37 @@ NAMED = re.findall(
 @pytest.mark.parametrize("name", sorted(set(NAMED)))
 def test_what_the_map_names_exists(name: str) -> None:
     assert (ROOT / name).exists()
+
+
+def sources() -> list[Path]:
+    folders = ("src", "native", "benchmarks", "tests")
+    found = [path for folder in folders for path in (ROOT / folder).rglob("*.*")]
+    return [path for path in found if path.suffix in {".py", ".cpp", ".h"}]
+
+
+def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Those of the code: what a public docstring explains at length makes no function long."""
+    assert function.end_lineno is not None
+    begin, first = function.lineno, function.body[0]
+    if ast.get_docstring(function) is not None:
+        assert first.end_lineno is not None
+        begin += first.end_lineno - first.lineno + 1
+    return function.end_lineno - begin + 1
+
+
+def test_a_long_file_says_why() -> None:
+    long = [path for path in sources() if path.read_text().count("\n") > 400]
+    without = [path for path in long if "Over 400 lines: " not in path.read_text()[:2000]]
+    assert not without
+
+
+def test_no_function_is_long() -> None:
+    functions = [
+        (path, node.name, lines_of(node))
+        for path in sources()
+        if path.suffix == ".py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert len(functions) > 1000
+    assert not [each for each in functions if each[-1] > 60]

@@ -1,4 +1,7 @@
-"""The commands and their arguments."""
+"""The commands and their arguments.
+
+Over 400 lines: mostly the help pages, which are the docstrings of the commands.
+"""
 
 from __future__ import annotations
 

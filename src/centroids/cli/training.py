@@ -34,6 +34,7 @@ from centroids.cli.settings import (
     write_settings,
 )
 from centroids.cli.training_plan import EPOCHS, TrainingPlan, describe_changes, describe_taken
+from centroids.clustering import InitialMethod
 from centroids.estimator import Checkpoint, load_latest
 from centroids.kmeans.model import INITIAL_METHODS, DistanceMetric
 
@@ -295,7 +296,7 @@ def _make_model(
     return KMeansClustering(
         num_clusters=num_clusters,
         model_dir=str(plan.model_dir),
-        initial_clusters=initial,
+        initial_clusters=cast("InitialMethod | NDArray[Any]", initial),
         distance_metric=cast("DistanceMetric", metric),
         random_seed=_or(settings.seed, 0),
         use_mini_batch=bool(settings.use_mini_batch),

@@ -36,7 +36,7 @@ from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session_setup import check_restored, position_to_resume
 from centroids.estimator.spec import EstimatorSpec, ModeKeys
 from centroids.estimator.stop_signals import StopSignals
-from centroids.estimator.training import Training
+from centroids.estimator.training import Training, is_reached
 from centroids.estimator.warm_start import WarmStartSettings, check_warm_start
 from centroids.export.receivers import ServingInputReceiver
 from centroids.inputs import repeats
@@ -185,7 +185,7 @@ class Estimator(ModelFolder):
             locked = signals.entered(lock_model_dir(folder))
             with prepared_model_dir(folder), locked as lock:
                 restored = self._load_checkpoint()
-                if _is_reached(max_steps, restored):
+                if is_reached(max_steps, restored):
                     return
                 training = Training(
                     self._model_fn,
@@ -389,14 +389,3 @@ class Estimator(ModelFolder):
         if found is None:
             raise ValueError(f"cannot warm-start from {path}: the folder has no checkpoint")
         return settings, found
-
-
-def _is_reached(max_steps: int | None, restored: Checkpoint | None) -> bool:
-    if max_steps is None or restored is None or max_steps > restored.global_step:
-        return False
-    logger.info(
-        "Skipping training: max_steps is %d, and the model has been trained for %d steps.",
-        max_steps,
-        restored.global_step,
-    )
-    return True

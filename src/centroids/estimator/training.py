@@ -160,3 +160,15 @@ class Training:
         session = Session.create(spec, batches, self.config, self.restored, params, warm=warm)
         session.lock = self.lock
         return session
+
+
+def is_reached(max_steps: int | None, restored: Checkpoint | None) -> bool:
+    """Whether no step is left to train; says so in the log."""
+    if max_steps is None or restored is None or max_steps > restored.global_step:
+        return False
+    logger.info(
+        "Skipping training: max_steps is %d, and the model has been trained for %d steps.",
+        max_steps,
+        restored.global_step,
+    )
+    return True

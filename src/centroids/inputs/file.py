@@ -21,7 +21,7 @@ from centroids.inputs.npy import npy_input_fn
 from centroids.inputs.parquet import parquet_input_fn
 from centroids.inputs.records.tfrecord import tfrecord_input_fn
 from centroids.inputs.text.csv_file import csv_input_fn
-from centroids.inputs.text.text_format import TextFormat
+from centroids.inputs.text.text_format import DecimalMark, TextFormat, ThousandsMark
 
 _TEXT_ENDINGS = (".csv", ".tsv", ".txt")
 _TFRECORD = re.compile(r".*\.tfrecords?(\.gz|\.gzip|\.zlib|-\d+-of-\d+)*", re.IGNORECASE)
@@ -39,8 +39,8 @@ def file_input_fn(
     delimiter: str | None = None,
     header: bool | None = None,
     dtype: DTypeLike | None = None,
-    decimal: str = ".",
-    thousands: str | None = None,
+    decimal: DecimalMark = ".",
+    thousands: ThousandsMark | None = None,
     skip_lines: int = 0,
 ) -> Callable[[], Source]:
     """Makes an input function that feeds the rows of a file, in bounded memory.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 from centroids.checks import as_integer
 from centroids.kernels import _native
+
+InstructionSet: TypeAlias = Literal["scalar", "avx2", "avx512", "avx512vnni", "neon"]
 
 
 def num_threads() -> int:
@@ -63,17 +67,17 @@ def set_num_threads(count: int) -> None:
     _native.set_num_threads(number)
 
 
-def instruction_set() -> str:
-    """The instruction-set level that runs: "scalar", "avx2", "avx512" or "neon"."""
+def instruction_set() -> InstructionSet:
+    """The instruction-set level that runs."""
     return _native.current_level()
 
 
-def supported_instruction_sets() -> list[str]:
+def supported_instruction_sets() -> list[InstructionSet]:
     """The levels of this build that this processor has, best first; "scalar" is always there."""
     return _native.supported_levels()
 
 
-def set_instruction_set(name: str) -> None:
+def set_instruction_set(name: InstructionSet | Literal[""]) -> None:
     """Forces a level, as the environment variable `CENTROIDS_ISA` does; "" chooses the best.
 
     Raises:

@@ -8,7 +8,7 @@ import os
 from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from centroids.checkpoints.tensorflow import (
     find_tensorflow_checkpoint,
@@ -25,13 +25,8 @@ from centroids.export.columns import Columns
 from centroids.kernels.dense_or_sparse import is_real
 from centroids.kmeans import model, variables
 from centroids.kmeans.from_tensorflow import TrainingSettings, load_kmeans_from_tensorflow
-from centroids.kmeans.model import (
-    INITIAL_METHODS,
-    DistanceMetric,
-    KMeansModel,
-    centers_of,
-    column_names_of,
-)
+from centroids.kmeans.given_centers import Rows, centers_of, column_names_of
+from centroids.kmeans.model import INITIAL_METHODS, DistanceMetric, KMeansModel
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +128,7 @@ class KMeansClustering(Estimator):
         self,
         num_clusters: int,
         model_dir: str | os.PathLike[str] | None = None,
-        initial_clusters: InitialCenters | ArrayLike = RANDOM_INIT,
+        initial_clusters: InitialCenters | Rows = RANDOM_INIT,
         distance_metric: DistanceMetric = SQUARED_EUCLIDEAN_DISTANCE,
         random_seed: int | None = 0,
         use_mini_batch: bool = True,

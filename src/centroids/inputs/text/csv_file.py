@@ -30,7 +30,7 @@ from centroids.inputs.text.csv_layout import (
     read_line,
     tell_layout,
 )
-from centroids.inputs.text.text_format import TextFormat, find_remedy
+from centroids.inputs.text.text_format import DecimalMark, TextFormat, ThousandsMark, find_remedy
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading
 
 _CHUNK_LINES = 4096
@@ -52,8 +52,8 @@ def csv_input_fn(
     header: bool | None = None,
     dtype: DTypeLike | None = None,
     bad_rows: BadRows = "raise",
-    decimal: str = ".",
-    thousands: str | None = None,
+    decimal: DecimalMark = ".",
+    thousands: ThousandsMark | None = None,
     skip_lines: int = 0,
 ) -> Callable[[], CsvSource]:
     """Makes an input function that feeds the rows of a CSV file, in bounded memory.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -14,7 +14,9 @@ from centroids.checks import check_bool, check_integer
 from centroids.errors import Argument, ArgumentError, Message, Part, WordedError
 
 # Marks that people group digits with: none of them can be part of a plain number.
-_THOUSANDS = (",", ".", "'", "\u2019", "_", " ", "\u00a0", "\u202f")
+ThousandsMark: TypeAlias = Literal[",", ".", "'", "\u2019", "_", " ", "\u00a0", "\u202f"]
+DecimalMark: TypeAlias = Literal[".", ","]
+_THOUSANDS = get_args(ThousandsMark)
 # A space stands for those that do not break, too: nobody sees the difference.
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " "})
 _BEGINS_AS_A_NUMBER = re.compile(r"[-+.,$€£¥~<>=(#\s]*\d")
@@ -47,8 +49,8 @@ class TextFormat:
 
     header: bool | None = None
     delimiter: str | None = None
-    decimal: str = "."
-    thousands: str | None = None
+    decimal: DecimalMark = "."
+    thousands: ThousandsMark | None = None
     skip_lines: int = 0
     dtype: str | None = None
 
