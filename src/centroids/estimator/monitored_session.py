@@ -44,7 +44,7 @@ class MonitoredSession:
             for hook in self._hooks:
                 hook.begin()
             self.session = self._create_session()
-            self.session.coordinator = self._coordinator
+            self.session.stop = self._coordinator.stop
             for hook in self._hooks:
                 hook.after_create_session(self.session, self._coordinator)
         except BaseException as error:

@@ -15,7 +15,7 @@ from centroids.checkpoints.checkpoint import (
 )
 from centroids.checkpoints.lock import ModelDirLock
 from centroids.errors import BadRowError
-from centroids.estimator.hooks.protocol import Coordinator
+from centroids.estimator.hooks.protocol import Stop
 from centroids.estimator.metrics import Metric
 from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session_setup import check_order, check_restored
@@ -45,7 +45,7 @@ class Session:
             one, where it stood for the restored checkpoint. See Checkpoint.
         random: The model's random generator.
         lock: That of the model folder that is trained into; None outside of training.
-        coordinator: Knows whether the loop is to stop.
+        stop: Whether a hook or the coordinator of the loop has asked for its end.
 
     Args:
         spec: The model.
@@ -78,7 +78,7 @@ class Session:
         self.variables = variables
         self.run_config = run_config
         self.input_position = input_position
-        self.coordinator = Coordinator()
+        self.stop = Stop()
         self._at_end = finished
         self.lock: ModelDirLock | None = None
         self.random = random or random_generator(spec.random_seed)
@@ -143,7 +143,7 @@ class Session:
     @property
     def finished(self) -> bool:
         """Whether the call of train is at its end: that of its input, or as a hook asked for it."""
-        return self._at_end or self.coordinator.should_stop()
+        return self._at_end or self.stop.requested
 
     def run(self, fetches: Any) -> Any:
         """Reads values outside of a step; no batch is pulled and nothing changes.

@@ -80,7 +80,14 @@ class SessionRunContext:
     def request_stop(self) -> None:
         """Ends the loop after this step. The remaining hooks of the step still run."""
         self.stop_requested = True
-        self.session.coordinator.request_stop()
+        self.session.stop.requested = True
+
+
+class Stop:
+    """Whether a loop is to stop. A session knows this alone of its coordinator, which holds it."""
+
+    def __init__(self) -> None:
+        self.requested = False
 
 
 class Coordinator:
@@ -96,17 +103,17 @@ class Coordinator:
     """
 
     def __init__(self) -> None:
-        self._stop = False
+        self.stop = Stop()
         self._releases: list[Callable[[], object]] = []
         self._writers: dict[str, EventWriter] = {}
 
     def request_stop(self) -> None:
         """Ends the loop before its next step."""
-        self._stop = True
+        self.stop.requested = True
 
     def should_stop(self) -> bool:
         """Says whether `request_stop` was called."""
-        return self._stop
+        return self.stop.requested
 
     def on_close(self, release: Callable[[], object]) -> None:
         """Registers `release`, called once when the loop is over for whatever reason."""
