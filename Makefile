@@ -24,7 +24,7 @@ test: $(VENV)/.test ## Run the default test suite (under five minutes)
 test-slow: $(VENV)/.test $(VENV)/.interop ## Run the slow tests, with TensorFlow, ONNX and faiss as readers
 	$(BIN)/python -m pytest tests -m slow -n auto
 
-crash: $(VENV)/.test ## Kill thousands of trainings and predictions, let the power fail, interrupt each line, fail each allocation (an hour)
+crash: $(VENV)/.test ## Kill thousands of runs and predictions, let the power fail, interrupt each line, fail each allocation (an hour)
 	$(BIN)/python -m tests.crash.power_loss --choices $(or $(CHOICES),500)
 	$(BIN)/python -m tests.crash.kills --kills $(or $(KILLS),5000)
 	$(BIN)/python -m tests.crash.predictions --kills $(or $(KILLS),5000)

@@ -45,7 +45,7 @@ def main() -> None:
     vectors = link("vectors.npy", data / "glove_6B_50d_emb.npy")
     words = link("words.parquet", data / "glove_6B_index.parquet")
     model = str(DEMO_DIR / "glove")
-    # `train` would go on with the model of the last demo, which has nothing left to learn.
+    # `train` would continue with the model of the last demo, which has nothing left to learn.
     if Path(model).exists():
         print(f"Removing the model of the last demo, {model}, to train afresh.", flush=True)
         shutil.rmtree(model)

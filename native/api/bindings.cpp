@@ -94,6 +94,8 @@ void bind_exact_sums(nb::module_& m) {
         .def(
             "round",
             [](const ExactSums& self, Out<double> sums) {
+                if (sums.size() != self.num_clusters() * self.dimensions())
+                    throw nb::value_error("sums must have the shape of the exact sums");
                 const KernelCall call;
                 self.round(sums.data());
             },

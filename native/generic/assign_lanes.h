@@ -23,7 +23,7 @@ struct AssignLanes {
                     rows[i * fixed + static_cast<std::size_t>(j)] - shift[j];
     }
 
-    // The last columns of squares overlap where the row length is no multiple of their size.
+    // The last columns of squares overlap where the row length is not a multiple of their size.
     template <int size>
     static void transpose_squares(const T* rows, std::ptrdiff_t stride, std::size_t dimensions,
                                   const T* shift, T* lanes) {

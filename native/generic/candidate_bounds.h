@@ -24,7 +24,7 @@ struct CandidateBounds {
         for (int r = 0; r < rows; ++r) {
             Register bounds[1];
             Products::bound(candidates, panel, facts[r], sums[r], bounds);
-            // Negated so that a bound that is no number proves nothing.
+            // Negated so that a bound that is not a number proves nothing.
             const unsigned above = V::bits(V::less(V::broadcast(thresholds[r]), bounds[0]));
             masks[r] = static_cast<std::uint16_t>(~above & ((1u << V::lanes) - 1u));
         }

@@ -18,7 +18,7 @@ class FloatMode {
     FloatMode(const FloatMode&) = delete;
     FloatMode& operator=(const FloatMode&) = delete;
 
-    // For a caller that goes on between two calls: sets the mode and returns that before.
+    // For a caller that runs on between two calls: sets the mode and returns the previous one.
     static std::uint64_t enter() {
         const std::uint64_t before = read();
         if (before != usual) write(usual);
@@ -30,7 +30,7 @@ class FloatMode {
 
   private:
 #if defined(__x86_64__)
-    // No exception is trapped, to nearest, no flush to zero, subnormals are no zeros.
+    // Traps no exceptions, rounds to nearest, neither flushes to zero nor reads subnormals as zero.
     static constexpr std::uint64_t usual = 0x1f80;
     static std::uint64_t read() { return _mm_getcsr() & 0xffc0u; } // without what has happened
     static void write(std::uint64_t mode) { _mm_setcsr(static_cast<unsigned>(mode)); }

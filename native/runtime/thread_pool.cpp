@@ -81,7 +81,7 @@ class Pool {
     std::mutex caller; // held by the one caller that has the workers
 
   private:
-    // A system that has no room for another thread gets on with those that there are.
+    // If the system has no room for another thread, the pool works with those it has.
     void add_workers(std::size_t wanted) {
         try {
             for (; workers_ < wanted; ++workers_) std::thread(&Pool::work, this, workers_).detach();

@@ -313,7 +313,7 @@ std::size_t BoundedSearch<T>::resolve(Blocked& at, std::size_t i, std::size_t gr
     for (std::size_t n = 0; n < num; ++n) {
         const std::size_t place =
             group * bounds_.group_size + static_cast<std::size_t>(candidates[n]);
-        // A threshold that is no number makes candidates of padding: rows may change meanwhile.
+        // A threshold that is not a number makes candidates of padding: rows may change meanwhile.
         if (place >= bounds_.num_centers) continue;
         const std::int32_t c = bounds_.order[place];
         if (c == at.cluster_index[i]) continue;

@@ -9,7 +9,7 @@
 // filter, and its few candidates are compared exactly. Labels and distances are those of a plain
 // search, to the bit.
 //
-// Bounds hold for the rows that they were made from: a fingerprint of each block of rows tells
+// Bounds hold for the rows that they were made from: a fingerprint of each block of rows shows
 // whether it is the same as before. A block that is not starts afresh.
 //
 // Source: Yinyang k-means (Ding, Zhao, Shen, Musuvathi and Mytkowicz, ICML 2015); bounds that need

@@ -1,4 +1,4 @@
-// How the rows of a call are cut into chunks for the threads that there are. Results never depend
+// How the rows of a call are cut into chunks for the available threads. Results never depend
 // on it: sums have no order.
 #pragma once
 

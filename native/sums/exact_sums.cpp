@@ -8,6 +8,7 @@
 namespace centroids {
 namespace {
 
+constexpr int most_unit = 971;                                       // of the largest float64
 constexpr std::uint64_t most_odd_additions = std::uint64_t(1) << 29; // each has 32 bits of 63
 
 // value * 2^shift, or false where 128 bits do not hold it.
@@ -191,13 +192,17 @@ void ExactSums::add(const ExactSums& other, bool subtract) {
             "sums of the shape [" + std::to_string(num_clusters_) + ", " +
             std::to_string(dimensions_) + "] and [" + std::to_string(other.num_clusters_) + ", " +
             std::to_string(other.dimensions_) + "] do not add up: both must have the same");
+    std::vector<std::int64_t> rows(num_clusters_);
+    for (std::size_t c = 0; c < num_clusters_; ++c)
+        if (__builtin_add_overflow(rows_[c], other.rows_[c], &rows[c]))
+            throw std::invalid_argument("sums of more than 2^63 rows do not add up");
     make();
     odd_.add(other.odd_, subtract);
     if (!other.made()) return; // zeros
     const bool same_units = units_ == other.units_;
     for (std::size_t c = 0; c < num_clusters_; ++c) {
         if (same_units && other.rows_[c] == 0) continue;
-        rows_[c] += other.rows_[c];
+        rows_[c] = rows[c];
         if (!same_units || wide(c) || other.wide(c) || rows_[c] > most_additions) {
             add_aligned(other, c, subtract);
             continue;
@@ -271,6 +276,13 @@ void ExactSums::round(double* sums) const {
     }
 }
 
+// Whether so many rows may have this sum: what is added relies on it.
+bool ExactSums::may_be_sum(std::size_t cluster, std::size_t column) const {
+    if (wide(cluster)) return rows_[cluster] > 0;
+    const auto rows = static_cast<UInt128>(rows_[cluster]);
+    return magnitude_of(dense(cluster, column)) <= rows << limb_bits;
+}
+
 std::string ExactSums::to_bytes() const {
     Writer out;
     const std::vector<OddDigits::Digit> odd = odd_.sorted();
@@ -309,11 +321,13 @@ ExactSums ExactSums::from_bytes(std::string_view bytes) {
     std::vector<std::int32_t> units(dimensions);
     in.get_all(units.data(), dimensions);
     for (const std::int32_t unit : units)
-        if (unit < ExactTotal::last_bit || unit > 1023) Reader::damaged();
+        if (unit < Parts::least_exponent || unit > most_unit) Reader::damaged();
     ExactSums sums(num_clusters, dimensions, std::move(units));
     in.get_all(sums.rows_.data(), num_clusters);
     sums.make();
     in.get_all(sums.low_.data(), size);
+    for (const std::int64_t rows : sums.rows_)
+        if (rows < 0) Reader::damaged();
     for (std::vector<std::int64_t>& high : sums.high_) {
         const std::size_t width = in.get<std::uint8_t>();
         if (width > 8) Reader::damaged();
@@ -325,9 +339,13 @@ ExactSums ExactSums::from_bytes(std::string_view bytes) {
             number = std::bit_cast<std::int64_t>(all);
         }
     }
+    for (std::size_t i = 0; i < size; ++i)
+        if (!sums.may_be_sum(i / dimensions, i % dimensions)) Reader::damaged();
     for (std::uint64_t i = 0; i < num_odd; ++i) {
         const auto key = in.get<std::uint64_t>();
-        if (key >> 7 >= size || (key & 127) >= ExactTotal::size) Reader::damaged();
+        // Of up to 2^63 rows the highest digit is the 67th.
+        if (key >> 7 >= size || (key & 127) > 68 || sums.rows_[(key >> 7) / dimensions] == 0)
+            Reader::damaged();
         sums.odd_.add(OddDigits::Digit{key, in.get<std::int32_t>()});
     }
     if (!in.at_end()) Reader::damaged();

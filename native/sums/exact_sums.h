@@ -88,7 +88,7 @@ class ExactSums {
     }
     OddDigits& odd() { return odd_; }
 
-    // Throws std::invalid_argument where the shapes differ.
+    // Throws std::invalid_argument where the shapes differ, or beyond 2^63 rows.
     void add(const ExactSums& other, bool subtract);
 
     // sums: OUT [num_clusters][dimensions]
@@ -111,6 +111,7 @@ class ExactSums {
         high_[cluster][column] = static_cast<std::int64_t>(value >> 64);
     }
     std::size_t size() const { return num_clusters_ * dimensions_; }
+    bool may_be_sum(std::size_t cluster, std::size_t column) const;
     void widen(std::size_t cluster);
     void add_aligned(const ExactSums& other, std::size_t cluster, bool subtract);
 
@@ -118,7 +119,7 @@ class ExactSums {
     std::vector<std::int32_t> units_; // [dimensions]
     std::vector<std::int64_t> rows_;  // [num_clusters], additions that `low_` was made by
     AlignedVector<std::int64_t> low_; // [num_clusters][dimensions]
-    std::vector<std::vector<std::int64_t>> high_; // [num_clusters][dimensions], or of none
+    std::vector<std::vector<std::int64_t>> high_; // [num_clusters][dimensions], or empty
     OddDigits odd_;
 };
 

@@ -37,7 +37,7 @@ def masked_crc32c(data: bytes | bytearray | memoryview) -> int:
 
 
 def record_length(header: bytes) -> int | None:
-    """Returns the length that the header of a record tells; None if its checksum differs."""
+    """Returns the length in the header of a record; None if its checksum differs."""
     length, check = header[:8], header[8:]
     return int.from_bytes(length, "little") if is_record(length, check) else None
 

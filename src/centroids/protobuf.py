@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 class DamagedMessageError(ValueError):
-    """The bytes are no message, or were altered."""
+    """The bytes are not a message, or were altered."""
 
 
 def read_varint(data: bytes, position: int) -> tuple[int, int]:

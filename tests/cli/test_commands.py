@@ -121,7 +121,7 @@ def test_an_interrupted_training_says_how_to_go_on(
     assert training.returncode == code
     stopped = open_model(folder / "model").get_variable_value("global_step")
     assert f"Stopped; model holds step {stopped:,}.\n" in told
-    assert f"Go on with: centroids {' '.join(command)}\n" in told
+    assert f"Continue with: centroids {' '.join(command)}\n" in told
     assert stopped < 40_000
     run(folder, *command)
     whole, parts = open_model(folder / "whole"), open_model(folder / "model")

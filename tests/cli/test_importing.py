@@ -56,7 +56,7 @@ def test_without_a_graph_the_options_tell_what_the_variables_do_not(tmp_path: Pa
 
 def test_wrong_folders_are_refused_and_nothing_is_made(tmp_path: Path, old: Path) -> None:
     for source, message in [
-        ("nowhere", "nowhere is no folder"),
+        ("nowhere", "nowhere is not a folder"),
         (str(DATA), "Could not find a checkpoint of TensorFlow"),
         (str(DATA / "other_model"), "no variable 'clusters', only dense/bias"),
     ]:
@@ -64,7 +64,7 @@ def test_wrong_folders_are_refused_and_nothing_is_made(tmp_path: Path, old: Path
     assert "holds a model already" in run(tmp_path, "import", "old", "old", code=2).stderr
     index = old / "model.ckpt-4.index"
     index.write_bytes(index.read_bytes()[:-1])
-    assert "no whole index" in run(tmp_path, "import", "old", "new", code=2).stderr
+    assert "not a whole index" in run(tmp_path, "import", "old", "new", code=2).stderr
     assert not (tmp_path / "new").exists()
 
 

@@ -84,11 +84,11 @@ def test_ctrl_c_says_how_to_go_on(folder: Path, run: Callable[..., str]) -> None
     told = run("points.csv", "-o", "a b.npy", code=130, error=KeyboardInterrupt(), at=2)
     assert told == (
         f"Stopped; a b.npy{PARTIAL} holds 600 rows.\n"
-        "Go on with: centroids predict model points.csv -o 'a b.npy' --resume\n"
+        "Continue with: centroids predict model points.csv -o 'a b.npy' --resume\n"
     )
     assert not Path("a b.npy").exists()
     told = run("points.csv", "-o", "a b.npy", "--resume")
-    assert told == "Going on after 600 rows.\nWrote 1,000 rows to a b.npy\n"
+    assert told == "Continuing after 600 rows.\nWrote 1,000 rows to a b.npy\n"
     labels = np.load("a b.npy")
     np.testing.assert_array_equal(labels, predictions.expected_distances(folder).argmin(axis=1))
     assert not list(folder.glob("*centroids-*"))
@@ -108,7 +108,7 @@ def test_the_file_is_that_of_an_uninterrupted_prediction(
         told = run(*command, "--resume", code=1, error=OSError(errno.EIO, "broken"), at=1)
         assert f"Stopped; {output}{PARTIAL} holds {rows} rows.\n" in told
         assert told.endswith("centroids: broken\n") and not Path(output).exists()
-    assert run(*command, "--resume").startswith("Going on after 900 rows.\n")
+    assert run(*command, "--resume").startswith("Continuing after 900 rows.\n")
     assert Path(output).read_bytes() == whole
     assert not list(folder.glob("out.*centroids*"))
     expected = predictions.expected_distances(folder)
@@ -138,7 +138,7 @@ def test_nothing_is_left_to_predict(
         patched.setattr(os, "replace", fail)
         told = run(*command, code=1)
     assert f"{output}: broken" in told and "holds 1,000 rows" in told
-    assert "Going on after 1,000 rows" in run(*command, "--resume")
+    assert "Continuing after 1,000 rows" in run(*command, "--resume")
     assert Path(output).read_bytes() == whole
 
 
@@ -154,7 +154,7 @@ def test_a_full_disk(folder: Path, run: Callable[..., str]) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "holds 300 rows" in told and "centroids: out.npy: File too large\n" in told
-    assert "Going on after 300 rows" in run(*command, "--resume")
+    assert "Continuing after 300 rows" in run(*command, "--resume")
     assert Path("out.npy").read_bytes() == whole
 
 
@@ -164,7 +164,7 @@ def test_what_was_begun_within_the_first_second_is_kept_too(
     monkeypatch.setattr(unfinished, "_SECONDS_BETWEEN_SAVES", 60.0)
     told = run("points.npy", "-o", "out.npy", code=130, error=KeyboardInterrupt(), at=3)
     assert "holds 900 rows" in told
-    assert "Going on after 900 rows" in run("points.npy", "-o", "out.npy", "--resume")
+    assert "Continuing after 900 rows" in run("points.npy", "-o", "out.npy", "--resume")
 
 
 def test_before_the_first_batch_nothing_is_kept(folder: Path, run: Callable[..., str]) -> None:
@@ -260,7 +260,7 @@ def test_other_work_is_refused(
     shutil.move(saved[0], "model")
     shutil.move(saved[1], "moved.csv")
     told = run("moved.csv", "-o", "out.npy", "--columns", "a,b,c", "--resume")
-    assert "Going on after 600 rows" in told and Path("out.npy").read_bytes() == begun
+    assert "Continuing after 600 rows" in told and Path("out.npy").read_bytes() == begun
 
 
 @pytest.mark.parametrize("what", ["version", "batches"])
@@ -286,7 +286,7 @@ def test_without_the_option_it_begins_anew_and_says_so(
 ) -> None:
     assert run("points.csv", "-o", "out.npy") == (
         f"Beginning anew: out.npy{PARTIAL} held 600 rows of an interrupted prediction, which "
-        "--resume goes on with.\nWrote 1,000 rows to out.npy\n"
+        "--resume continues with.\nWrote 1,000 rows to out.npy\n"
     )
     assert list(_contents(folder)) == ["out.npy"] and Path("out.npy").read_bytes() == begun
 
@@ -321,7 +321,7 @@ def test_damage_never_gives_wrong_labels(
         told = run("points.csv", "-o", "out.npy", "--columns", "a,b,c", "--resume")
         # White space may change in an object of JSON and mean nothing.
         anew = f"Beginning anew: out.npy{ending} is damaged.\n" in told
-        assert anew or "Going on after 600 rows.\n" in told
+        assert anew or "Continuing after 600 rows.\n" in told
         assert list(_contents(folder)) == ["out.npy"] and Path("out.npy").read_bytes() == begun
         Path("out.npy").unlink()
 
@@ -396,7 +396,7 @@ def test_a_journal_that_cannot_be_written_is_told_of_once(
         f"centroids: out.npy{JOURNAL} cannot be written: forbidden\nWrote 1,000 rows to out.npy\n"
     )
     told = run("points.npy", "-o", "again.npy", code=130, error=KeyboardInterrupt(), at=2)
-    assert "Go on with" not in told and not list(folder.glob("again*"))
+    assert "Continue with" not in told and not list(folder.glob("again*"))
 
 
 def test_journals_are_rare(

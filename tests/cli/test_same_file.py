@@ -133,8 +133,8 @@ def test_an_interrupted_training_past_the_passes_of_a_call_says_so(
     for _ in range(2):
         assert run(folder, "train", "monday.npy", "model").stdout == (
             "The interrupted training has already made 6 passes over monday.npy, and --epochs is "
-            "5: nothing to train. --epochs N with a larger N goes on with it; --restart-input "
-            "begins the file at its beginning.\n"
+            "5: nothing to train. --epochs N with a larger N continues it; --restart-input "
+            "starts again at the beginning of the file.\n"
         )
     told = run(folder, "train", "monday.npy", "model", "--epochs", "8").stdout
     assert "Trained 8 mini-batch steps" in told

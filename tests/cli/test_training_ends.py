@@ -198,7 +198,7 @@ def test_an_interrupted_training_ends_where_it_was_to_end(
     monkeypatch.setattr(training.Outcome, "after_run", interrupt)
     told = run(folder, *command, "--steps", "8", code=130).stderr
     assert "Stopped; model holds step 3." in told
-    assert told.endswith(f"Go on with: centroids {' '.join(command)} --max-steps 8\n")
+    assert told.endswith(f"Continue with: centroids {' '.join(command)} --max-steps 8\n")
     monkeypatch.undo()
     told = run(folder, *command).stdout  # the plain command, too, ends at step 8
     assert "Trained 5 full-batch steps" in told

@@ -243,7 +243,7 @@ class Prediction:
         self._begun.mkdir()
         predictions.interrupted(self._job, self._begun, 2)
         outcome = self._resume(-1, FAULTS["EIO"])
-        if outcome.code != 0 or "Going on after 600 rows" not in outcome.output:
+        if outcome.code != 0 or "Continuing after 600 rows" not in outcome.output:
             raise CrashFailure(f"the prediction without faults failed:\n{outcome.output}")
         return operations_of(outcome)
 
@@ -261,7 +261,7 @@ class Prediction:
             raise CrashFailure(f"going on failed:\n{again.output}")
         if os.listdir(self._place) != [output.name]:
             raise CrashFailure(f"these files stay behind: {os.listdir(self._place)}")
-        if not is_done and "Going on after" not in again.output:
+        if not is_done and "Continuing after" not in again.output:
             raise CrashFailure(f"it began anew:\n{again.output}")
 
     def _resume(self, at: int, fault: Fault) -> Outcome:

@@ -230,7 +230,7 @@ class File:
 class Prediction:
     """A prediction in the place of another one that was interrupted.
 
-    The file is whole or not there; --resume goes on with either, and never mixes them.
+    The file is whole or not there; --resume continues with either, and never mixes them.
 
     Attributes:
         folder: Where the model and the points go.

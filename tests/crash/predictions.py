@@ -218,7 +218,7 @@ class Trial:
             before, rows = rows, self._check(outcome, signal_after[1])
             if rows < before and options:
                 raise CrashFailure(f"{before} rows were saved, now {rows}:\n{outcome.output}")
-            told = "Go on with: centroids predict" in outcome.output
+            told = "Continue with: centroids predict" in outcome.output
             if outcome.code == 130 and before < rows < _ROWS and not told:
                 raise CrashFailure(f"it does not say how to go on:\n{outcome.output}")
             span *= 1.0 if rows > before else 1.2

@@ -94,7 +94,7 @@ def test_the_command_line_ends_as_usual_and_goes_on(tmp_path: Path, number: int,
         _, errors = process.communicate(timeout=60)
     assert process.returncode == code
     step = load(stopped).global_step
-    assert re.search(rf"holds step {step:,}\b", errors) and "Go on with: centroids" in errors
+    assert re.search(rf"holds step {step:,}\b", errors) and "Continue with: centroids" in errors
     assert "Traceback" not in errors
     for folder in (stopped, whole):
         with start(*train, str(folder), *options, "--max-steps", str(step + 30)) as process:

@@ -114,7 +114,7 @@ def test_tf_config_is_read_as_tensorflow_does(
 @pytest.mark.parametrize(
     ("tf_config", "kind", "message"),
     [
-        ("nonsense", ValueError, "the environment variable TF_CONFIG is wrong: it is no JSON"),
+        ("nonsense", ValueError, "the environment variable TF_CONFIG is wrong: it is not JSON"),
         ("[1]", ValueError, "must be a dict"),
         ('{"task": {"type": "ps", "index": 0}}', ValueError, 'task type must be "worker"'),
         ('{"task": {"index": 1}}', ValueError, "task index must be 0"),

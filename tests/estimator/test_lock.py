@@ -265,7 +265,7 @@ def _hard_link(lock: Path, other: Path) -> None:
     ("make", "kind"),
     [
         (_link, "a link"),
-        (_hard_link, "not a lock of a training"),
+        (_hard_link, "not a lock of a training run"),
         (lambda lock, other: lock.symlink_to(other.with_name("missing")), "a link"),
         (lambda lock, other: lock.symlink_to(lock), "a link"),
         (lambda lock, other: lock.symlink_to("/dev/zero"), "a link"),

@@ -61,7 +61,7 @@ def test_a_trained_model_whose_folder_is_gone_is_an_error(tmp_path: Path) -> Non
     with pytest.raises(FileNotFoundError, match="this pickle of KMeansClustering holds the path"):
         pickle.loads(pickled)
     folder.mkdir()
-    with pytest.raises(FileNotFoundError, match="no model any more; bring the folder back") as info:
+    with pytest.raises(FileNotFoundError, match="no longer holds one; move it back") as info:
         pickle.loads(pickled)
     assert info.value.filename == str(folder)
 

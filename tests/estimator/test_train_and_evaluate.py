@@ -175,7 +175,7 @@ def test_without_max_steps_it_goes_on_for_ever_and_says_so(
     assert len(noting.calls) == 3
     if seconds == 600:
         assert [step for _, step, _, _ in noting.calls] == [10, 20, 30]
-    assert caplog.text.count("train_and_evaluate goes on for ever, as in r1.4") == 1
+    assert caplog.text.count("train_and_evaluate never ends, as in r1.4") == 1
 
 
 def test_no_step_or_no_checkpoint_is_an_error(tmp_path: Path) -> None:

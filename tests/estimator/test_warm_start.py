@@ -151,7 +151,7 @@ def test_what_is_no_model_or_another_one(old: KMeansClustering, tmp_path: Path) 
     ("call", "kind", "message"),
     [
         (lambda: WarmStartSettings(""), ValueError, "ckpt_to_initialize_from must be a model fold"),
-        (lambda: WarmStartSettings("a", "["), ValueError, r"'\[', which is no regular expression"),
+        (lambda: WarmStartSettings("a", "["), ValueError, r"'\[', which is not a regular exp"),
         (lambda: WarmStartSettings("a", [3]), TypeError, "vars_to_warm_start must be a regular"),
         (
             lambda: WarmStartSettings("a", var_name_to_vocab_info={"v": 1}),

@@ -248,7 +248,7 @@ BAD_ARGUMENTS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"assets_extra": {"a": __file__, "./a": __file__}}, ValueError, "two files for .*extra/a"),
     ({"assets_extra": {"a": __file__, "a/b": __file__}}, OSError, "a"),
     ({"assets_extra": {"a": "not there"}}, FileNotFoundError, "not there"),
-    ({"assets_extra": {"a": str(ROOT)}}, OSError, r"assets_extra\['a'\] is no regular file"),
+    ({"assets_extra": {"a": str(ROOT)}}, OSError, r"assets_extra\['a'\] is not a regular file"),
     ({"checkpoint_path": "not there"}, ValueError, "not there"),
     ({"export_dir_base": ""}, ValueError, "export_dir_base is empty"),
     ({"export_dir_base": 7}, ValueError, "export_dir_base must be a path, got 7"),

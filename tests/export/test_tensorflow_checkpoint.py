@@ -230,11 +230,11 @@ def test_the_list_decides_wherever_the_folder_is(tmp_path: Path) -> None:
 def test_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Could not find a checkpoint of TensorFlow in"):
         load_tensorflow_checkpoint(tmp_path)
-    with pytest.raises(ValueError, match=r"no folder, and there is no .*model\.ckpt-3\.index"):
+    with pytest.raises(ValueError, match=r"not a folder, and there is no .*model\.ckpt-3\.index"):
         load_tensorflow_checkpoint(tmp_path / "model.ckpt-3")
     (tmp_path / "model.ckpt-3").write_bytes(b"of the format before 2016")
     (tmp_path / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-3"\n')
-    with pytest.raises(ValueError, match="no checkpoint of TensorFlow's format V2"):
+    with pytest.raises(ValueError, match="not a checkpoint of TensorFlow's format V2"):
         load_tensorflow_checkpoint(tmp_path)
 
 

@@ -196,7 +196,7 @@ def test_a_damaged_graph_is_an_error(models: Path, tmp_path: Path, content: byte
     shutil.copytree(models / "1.15.5" / "mini_batch_cosine", folder)
     (folder / "model.ckpt-6.meta").write_bytes(content)
     kmeans = KMeansClustering(4, model_dir=str(folder), distance_metric="cosine")
-    with pytest.raises(DamagedCheckpointError, match=r"ckpt-6\.meta is no whole graph"):
+    with pytest.raises(DamagedCheckpointError, match=r"ckpt-6\.meta is not a whole graph"):
         kmeans.cluster_centers()
 
 

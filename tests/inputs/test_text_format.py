@@ -163,6 +163,6 @@ TEXT = b"x,y\n1,2\n3,4\n" * 20
 )
 def test_what_a_file_is_that_is_no_text(data: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(data)
-    with pytest.raises(ValueError, match=rf"a.csv (is no plain text|has).*{message[:9]}") as error:
+    with pytest.raises(ValueError, match=rf"a.csv (is not plain text|has).*{message[:9]}") as error:
         csv_input_fn(tmp_path / "a.csv", bad_rows="drop")
     assert message in str(error.value)

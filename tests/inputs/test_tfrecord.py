@@ -135,7 +135,7 @@ def test_files_that_are_cut_off_or_none(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a.tfrecord is no TFRecord file, nor one that gzip"):
         tfrecord_input_fn(file)
     write_tfrecord(file, [b"\x08"])
-    with pytest.raises(ValueError, match=r"a.tfrecord, record 0 is no tf.train.Example: "):
+    with pytest.raises(ValueError, match=r"a.tfrecord, record 0 is not a tf.train.Example: "):
         tfrecord_input_fn(file)
 
 

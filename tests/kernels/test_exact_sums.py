@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -243,3 +244,51 @@ def test_bytes_of_something_else_are_refused() -> None:
     for damaged in (b"", state[:-1], state + b"x", b"\xff" * len(state)):
         with pytest.raises(ValueError, match="exact sums"):
             kernels.ExactSums.__new__(kernels.ExactSums).__setstate__(damaged)
+
+
+def sums_of_bytes(state: bytes) -> kernels.ExactSums:
+    sums = kernels.ExactSums.__new__(kernels.ExactSums)
+    sums.__setstate__(state)
+    return sums
+
+
+def state_of(
+    *, unit: int = 0, rows: int = 1, low: int = 0, odd: tuple[int, int] | None = None
+) -> bytes:
+    """The bytes of a single sum, as `ExactSums.__getstate__` lays them out."""
+    head = struct.pack("<4sQQQiqqB", b"sum1", 1, 1, odd is not None, unit, rows, low, 0)
+    return head + (struct.pack("<Qi", *odd) if odd else b"")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"rows": -1},
+        {"rows": 0, "low": 1},  # would be left out of additions
+        {"rows": 1, "low": 1 << 62},  # would overflow when it is doubled
+        {"unit": -1075},
+        {"unit": 972},
+        {"odd": (71, 2**31 - 1)},  # would carry beyond the last digit
+        {"rows": 0, "odd": (3, 1)},
+    ],
+    ids=str,
+)
+def test_bytes_that_no_rows_can_have_are_refused(damage: dict[str, Any]) -> None:
+    sums = np.empty((1, 1))
+    sums_of_bytes(state_of(low=5)).round(sums)
+    assert sums.tolist() == [[5.0]]
+    with pytest.raises(ValueError, match="exact sums"):
+        sums_of_bytes(state_of(**damage))
+
+
+def test_sums_of_more_rows_than_can_be_counted_are_refused() -> None:
+    part = kernels.assign_partial(np.array([[1e308]]), np.array([[1e308]]))
+    with pytest.raises(ValueError, match="rows"):
+        for _ in range(2000):
+            part = part + part
+    assert part.num_rows == 2**62
+
+
+def test_sums_are_not_rounded_into_an_array_of_another_size() -> None:
+    with pytest.raises(ValueError, match="shape"):
+        kernels.ExactSums(100, 10).round(np.empty((1, 1)))

@@ -1,4 +1,4 @@
-"""Writing in a background thread, so that a training does not wait for the disk."""
+"""Writing in a background thread, so that a training run does not wait for the disk."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class BackgroundWriter:
                 del error  # its traceback holds this frame: a cycle would keep arrays alive
 
     def close(self) -> None:
-        """Ends the thread; goes on after an interrupt within it.
+        """Ends the thread; continues after an interrupt within it.
 
         The write that is under way is waited for. The one that waits is done too, unless it is
         called on behalf of an interrupt: KeyboardInterrupt and SystemExit are not to wait twice.

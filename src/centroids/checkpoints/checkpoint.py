@@ -56,14 +56,14 @@ class Checkpoint:
         params: The part of the Estimator's params that JSON can hold.
         input_position: Where the input stood after the last trained batch. None if the next
             training begins at the beginning: no batch was trained, the input came to its end, or
-            its one batch is asked for again and again. UNKNOWN_POSITION if it could not tell.
+            its one batch is asked for again and again. UNKNOWN_POSITION if it has none.
         finished: Whether the call of train that saved it came to its end, by itself or at its last
-            step: it is no checkpoint on the way.
+            step: it is not a checkpoint on the way.
         random_state: The state of the model's random generator (of its bit_generator), or None.
         column_names: The names of the columns that it was trained on, in the order of the matrix;
             None if they had none.
         path: The file it was read from, or None.
-        stamp: Tells whether that file has been replaced or changed since, or None.
+        stamp: Shows whether that file has been replaced or changed since, or None.
     """
 
     variables: Mapping[str, NDArray[Any]]

@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_BASENAME = "model.ckpt"
 _NAME = re.compile(r"(?P<basename>.+)-(?P<step>\d{1,18})\.safetensors", re.DOTALL)
-# A training that deletes what another process is about to read: it has written a newer one.
+# A training run that deletes what another process is about to read: it has written a newer one.
 _MAX_RACES = 100
 
 
@@ -217,7 +217,7 @@ class Saver:
 
 
 def remove_beginning(directory: str, before: set[str]) -> None:
-    """Removes what a training of this process wrote that did no step; what cannot be stays.
+    """Removes the files of a run of this process that made no step, as far as that is possible.
 
     Its list goes first: a checkpoint without a list is found, a list without one is damage.
 
@@ -268,11 +268,11 @@ def find_entries(model_dir: str, *, warn: bool = True) -> list[Entry]:
     """The checkpoints of a folder, the latest last: those listed, then those not yet listed.
 
     Files that the list has left out come before all others. Without a list that is whole, all
-    files count, by their steps, and a warning tells of a damaged list.
+    files count, by their steps, and a warning names the damaged list.
 
     Args:
         model_dir: The folder; it need not exist.
-        warn: Whether to tell.
+        warn: Whether to log it.
     """
     lost = False
     try:
@@ -296,7 +296,7 @@ def find_entries(model_dir: str, *, warn: bool = True) -> list[Entry]:
 def _entries_to_keep(model_dir: str, basename: str) -> list[Entry]:
     """What the next list begins with: the entries of the present one.
 
-    Where that is lost, nothing tells which checkpoints had to be kept: all are, for good.
+    Where that is lost, nothing says which checkpoints had to be kept: all are, for good.
     """
     try:
         listed, _ = read_list(model_dir)
@@ -309,7 +309,7 @@ def _entries_to_keep(model_dir: str, basename: str) -> list[Entry]:
     ]
     if len(found) > 1:
         logger.warning(
-            "There is no list of the checkpoints of %s that is whole: the %d that are there are "
+            "The list of the checkpoints of %s is missing or damaged: the %d that are there are "
             "kept until you delete them",
             model_dir,
             len(found),
@@ -339,7 +339,7 @@ def _unlisted(
         try:
             time_of_change = os.lstat(path).st_mtime
         except OSError:
-            continue  # deleted just now by a training
+            continue  # deleted just now by a training run
         if _basename_of(name) in basenames or _is_ours(path, or_damaged):
             entries.append(Entry(name, time_of_change))
     return entries

@@ -72,11 +72,11 @@ def list_of(entries: list[Entry]) -> bytes:
 
 
 def read_list(model_dir: str) -> tuple[list[Entry], float]:
-    """The entries of the list and when it was written; none if there is no list of ours.
+    """The entries of the list and when it was written; no entries if there is no list of ours.
 
     Raises:
         OSError: If it cannot be read.
-        ForeignListError: If nothing tells that it is a list at all; a ValueError too.
+        ForeignListError: If nothing shows that it is a list at all; a ValueError too.
         ValueError: If it is torn or altered. A list that carries no checksum is by another writer.
     """
     path = os.path.join(model_dir, STATE_FILE)
@@ -96,7 +96,8 @@ def read_list(model_dir: str) -> tuple[list[Entry], float]:
         unsealed = data.replace(first["sha256"], b"0" * 64, 1)
         if first["sha256"] != hashlib.sha256(unsealed).hexdigest().encode():
             raise ValueError(
-                "it differs from the checksum in its first line (who changes it by hand removes it)"
+                "it differs from the checksum in its first line (if you edited the file by hand, "
+                "remove that checksum)"
             )
     entries = []
     for line in data[first.end() :].decode(errors="replace").splitlines():

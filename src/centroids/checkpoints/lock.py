@@ -30,7 +30,7 @@ _BEGINNINGS = (b"", b"process ")
 
 # The locks are those of flock. (One of fcntl is dropped when its process closes any descriptor of
 # the file, as a backup of the folder by a hook does.) A forked worker has a share in them until its
-# handler below has run: who comes in that instant, after the training has died, waits for so long.
+# handler below has run: a process that comes just then, after the training died, waits so long.
 _INSTANT_SECONDS = 0.2
 
 # By device and number of their files. A lock that nobody knows any more lets go of its folder, as
@@ -48,7 +48,7 @@ class ModelDirLostError(OSError):
 
 
 def lock_model_dir(model_dir: str) -> ModelDirLock:
-    """Holds a model folder for a training, as a context manager.
+    """Holds a model folder for a training run, as a context manager.
 
     The system lets go of it when the process dies.
 
@@ -139,7 +139,7 @@ class ModelDirLock:
             return
         for end_writing in self._ends_of_writing:
             end_writing()
-        # Not that of the training that has the folder now, nor as the child of who holds it.
+        # Not that of the training that has the folder now, nor in a child of the holder.
         own = not file.closed and self._process == os.getpid() and self._key is not None
         if own and self._key == _key_of(self._path):
             with contextlib.suppress(OSError):
@@ -192,7 +192,7 @@ class ModelDirLock:
             raise _not_ours(self._path, "not a regular file")
         content = os.pread(file.fileno(), 4096, 0)
         if content[:8] not in _BEGINNINGS:
-            raise _not_ours(self._path, "not a lock of a training")
+            raise _not_ours(self._path, "not a lock of a training run")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 SUFFIX = ".safetensors"
 STATE_FILE = "checkpoint"
-# A training of ours keeps TensorFlow's list under this name when it writes its own.
+# A run of ours keeps TensorFlow's list under this name when it writes its own.
 TENSORFLOW_STATE_FILE = "checkpoint.tensorflow"
 # Likewise a list that is damaged: it may still tell which checkpoints were kept for good.
 DAMAGED_STATE_FILE = "checkpoint.damaged"

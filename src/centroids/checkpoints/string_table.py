@@ -29,7 +29,7 @@ _TRAILER_SIZE = 5
 _MAX_KEY_SIZE = 4096
 
 
-# The bytes are no table, or were altered. A table holds messages: their errors are its own.
+# The bytes are not a table, or were altered. A table holds messages: their errors are its own.
 DamagedTableError = DamagedMessageError
 
 

@@ -95,7 +95,7 @@ class TensorFlowCheckpoint:
 def load_tensorflow_checkpoint(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     """Reads the variables of a checkpoint that TensorFlow wrote. TensorFlow is not needed.
 
-    To go on with a k-means model, give its folder to `KMeansClustering` as `model_dir` instead.
+    To continue with a k-means model, give its folder to `KMeansClustering` as `model_dir` instead.
 
     Args:
         path: A model folder, whose latest checkpoint is read, or the prefix of a checkpoint, such
@@ -135,11 +135,11 @@ def open_tensorflow_checkpoint(path: str | os.PathLike[str]) -> TensorFlowCheckp
     if not os.path.isfile(prefix + _INDEX):
         if os.path.isfile(prefix):
             raise ValueError(
-                f"{prefix} is no checkpoint of TensorFlow's format V2, which has an {_INDEX} file; "
-                "older ones must be loaded and saved again with TensorFlow"
+                f"{prefix} is not a checkpoint of TensorFlow's format V2, which has an {_INDEX} "
+                "file; load older checkpoints with TensorFlow and save them again"
             )
         raise ValueError(
-            f"Could not find a checkpoint of TensorFlow: {text} is no folder, and there is no "
+            f"Could not find a checkpoint of TensorFlow: {text} is not a folder, and there is no "
             f"{prefix}{_INDEX}"
         )
     size = os.path.getsize(prefix + _INDEX)
@@ -150,7 +150,7 @@ def open_tensorflow_checkpoint(path: str | os.PathLike[str]) -> TensorFlowCheckp
         return TensorFlowCheckpoint(prefix, read_index(data, prefix))
     except DamagedTableError as error:
         raise DamagedCheckpointError(
-            f"{prefix}{_INDEX} is no whole index of a checkpoint: {error}"
+            f"{prefix}{_INDEX} is not a whole index of a checkpoint: {error}"
         ) from error
 
 

@@ -67,7 +67,7 @@ def verify_model_dir(
 ) -> list[Verdict]:
     """Reads all of a model folder: the list, each checkpoint, what TensorFlow wrote, event files.
 
-    Nothing is changed, and a training may go on meanwhile.
+    Nothing is changed, and a training run may continue meanwhile.
 
     Args:
         model_dir: The folder.
@@ -92,7 +92,7 @@ def verify_model_dir(
     ...     [(verdict.name, str(verdict.condition)) for verdict in verify_model_dir(folder)]
     [('checkpoint', 'whole'), ('model.ckpt-3.safetensors', 'whole')]
     """
-    os.listdir(model_dir)  # what is no folder shall be told so
+    os.listdir(model_dir)  # raises an error for anything but a folder
     return [
         *_verify_checkpoints(model_dir, check),
         *_verify_tensorflow(model_dir),
@@ -107,7 +107,7 @@ def _verify_checkpoints(
         entries = find_entries(model_dir, warn=False)
         verdicts = [_verify_checkpoint(model_dir, entry, check) for entry in entries]
         if entries == find_entries(model_dir, warn=False):
-            break  # else a training has deleted some of them meanwhile
+            break  # else a training run has deleted some of them meanwhile
     try:
         listed = {entry.name for entry in read_list(model_dir)[0]}
     except (OSError, ValueError) as error:
@@ -150,7 +150,7 @@ def _check_position(found: Checkpoint) -> None:
 
 
 def _place(found: Checkpoint) -> str:
-    """Where the input is to go on, in words."""
+    """Where the input is to continue, in words."""
     position = found.input_position
     if position is None:
         return "at the beginning of its input"

@@ -114,17 +114,19 @@ def train(
     *,
     text: GivenText,
 ) -> None:
-    """Train a model, or go on with training one.
+    """Train a model, or continue training one.
 
-    Full batches run exact k-means until the loss settles. Mini-batches read the file in bounded
-    memory, whatever its size.
+    In full-batch mode each step reads the whole file, and exact k-means runs until the loss
+    settles. In mini-batch mode each step reads a small part of the file, so that memory stays
+    bounded however large the file is.
 
-    If MODEL_DIR holds a model, its training goes on with these points, in the mode and with the
-    columns, batch size, tolerance and seed that it was trained with. An option changes such a
-    setting, for later runs too. --fresh starts over, with the settings of the old model.
+    If MODEL_DIR already holds a model, its training continues with these points. It keeps the mode,
+    the columns, the batch size, the tolerance and the seed that it was trained with; an option
+    changes such a setting for this run and for later ones. --fresh starts over, with the settings
+    of the old model.
 
-    Ctrl-C ends training after its step, saves it, and prints the command that goes on with the next
-    batch of the file: the result is the same as without the interruption.
+    Ctrl-C finishes the current step, saves the model, and prints the command that continues with
+    the next batch. The result is the same as without the interruption.
 
     
     Examples:
@@ -178,11 +180,11 @@ def predict(
 ) -> None:
     """Find the nearest cluster of each point.
 
-    Writes the number of the cluster, from 0, of each point in the order of the file: a line each,
-    or an array. With --distances, the distances to all centers instead, which are squared for the
-    squared Euclidean metric.
+    Writes the number of the nearest cluster for each point, in the order of the file: one number a
+    line, or a NumPy array. Clusters are counted from 0. With --distances it writes the distances to
+    all centers instead, which are squared under the squared Euclidean metric.
 
-    Where Ctrl-C, a kill or a full disk ends it, the same command with --resume goes on.
+    If Ctrl-C, a kill or a full disk stops it, run the same command with --resume to continue.
 
     
     Examples:
@@ -208,9 +210,9 @@ def evaluate(
 ) -> None:
     """Measure how well a model fits points.
 
-    Prints the mean and the sum of the distances of the points to their nearest centers: squared
-    distances for the squared Euclidean metric. Of two models with equally many clusters the one
-    with the lower mean fits better.
+    Prints the mean and the sum of the distances from the points to their nearest centers, squared
+    under the squared Euclidean metric. Of two models with the same metric and the same number of
+    clusters, the one with the lower mean fits these points better.
 
     
     Example:
@@ -228,31 +230,39 @@ def inspect(
         Path | None,
         typer.Option(
             metavar="POINTS",
-            help="A file of points: shows --clusters of them, spread evenly by size, each by those "
-            "of its points that are nearest to its center.",
+            help="A file of points. For some clusters (see --clusters), evenly from large to "
+            "small, the points nearest to the center are shown.",
         ),
     ] = None,
     words: Annotated[
         Path | None,
-        typer.Option(help="A name for each point: a text file, a line each, or a .parquet file."),
+        typer.Option(
+            help="Names for the points of --points: a text file with one name a line, or a "
+            ".parquet file."
+        ),
     ] = None,
     words_column: Annotated[
         str | None,
         typer.Option(
-            help="The column of a .parquet file of names. Default: the first that holds text."
+            help="Which column of a .parquet file of --words holds the names. Default: the first "
+            "one that holds text."
         ),
     ] = None,
     clusters: Annotated[int, typer.Option(min=1, help="How many clusters to show.")] = 12,
-    nearest: Annotated[int, typer.Option(min=1, help="How many points of each to show.")] = 8,
+    nearest: Annotated[int, typer.Option(min=1, help="How many points of each cluster.")] = 8,
     columns: Columns = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     variables: Annotated[
-        bool, typer.Option("--variables", help="Show what the checkpoint holds, too.")
+        bool, typer.Option("--variables", help="Also list the variables of the checkpoint.")
     ] = False,
     *,
     text: GivenText,
 ) -> None:
     """Show the state of a model, its cluster sizes and examples.
+
+    Prints the number of clusters and columns, how far the model was trained, and how many points
+    each cluster has. With --points it also shows typical points of some clusters: those that are
+    nearest to their centers, by name with --words.
 
     
     Examples:
@@ -281,8 +291,8 @@ def inspect(
 def verify(model_dir: ModelDir) -> None:
     """Read every file of a model and report which are intact.
 
-    Checkpoints and event files are compared with their checksums; nothing is changed. The exit code
-    is 1 if something is damaged, missing, or of a newer version.
+    Compares checkpoints and event files with their checksums, and changes nothing. The exit code is
+    1 if a file is damaged, missing, or from a newer version of centroids.
 
     
     Example:
@@ -298,7 +308,7 @@ def export(
     output: Annotated[
         Path,
         typer.Argument(
-            help="The file to write; for a SavedModel the folder in which a numbered folder is "
+            help="The file to write. For a SavedModel, the folder in which a numbered folder is "
             "created.",
             metavar="OUTPUT",
         ),
@@ -306,13 +316,13 @@ def export(
     format: Annotated[
         exporting.Format | None,
         typer.Option(
-            help="Default: as OUTPUT ends (.onnx, .npz, .npy, .csv, .parquet, .faiss); savedmodel "
-            "for a name without an ending."
+            help="The kind of file. Default: by the ending of OUTPUT (.onnx, .npz, .npy, .csv, "
+            ".parquet or .faiss); savedmodel for a name without an ending."
         ),
     ] = None,
     checkpoint: Annotated[
         Path | None,
-        typer.Option(help="A checkpoint of MODEL_DIR to export. Default: the latest."),
+        typer.Option(help="Which checkpoint of MODEL_DIR to export. Default: the latest."),
     ] = None,
     index_only: IndexOnly = False,
     float32: Float32 = False,
@@ -320,10 +330,10 @@ def export(
 ) -> None:
     """Write a model as a file that other programs use.
 
-    savedmodel is for TensorFlow Serving, onnx for onnxruntime and other runtimes, npz, npy, csv and
-    parquet for tables and programs of all kinds, and faiss for faiss. A file that exists is
-    replaced. The first two find the nearest clusters as `centroids predict` does; the others hold
-    the centers. Names of columns that the model was trained with go along.
+    savedmodel and onnx are programs that find the nearest clusters as `centroids predict` does:
+    savedmodel for TensorFlow Serving, onnx for onnxruntime and other runtimes. npz, npy, csv,
+    parquet and faiss hold the centers alone. The names of the columns that the model was trained
+    with are written along with them. An existing file is replaced.
 
     
     Examples:
@@ -353,22 +363,22 @@ def import_(
     distance_metric: Annotated[
         Metric | None,
         typer.Option(
-            help="That of the old model. Default: read from the graph beside the checkpoint (its "
-            ".meta file); without one squared_euclidean, as in TensorFlow."
+            help="The metric of the old model. Default: read from the graph beside the checkpoint "
+            "(its .meta file); squared_euclidean if there is none, as in TensorFlow."
         ),
     ] = None,
     mini_batch_steps_per_iteration: Annotated[
         int | None,
         typer.Option(
-            help="That of the old model. Default: read from the graph; without one to be given "
-            "if it was more than 1."
+            help="How many mini-batches the old model took between two updates of its centers. "
+            "Default: read from the graph. Needed if there is no graph and it was more than 1."
         ),
     ] = None,
 ) -> None:
-    """Take over a model that TensorFlow's KMeansClustering trained. TensorFlow is not needed.
+    """Take over a model that TensorFlow's KMeansClustering trained, without TensorFlow.
 
-    Centers, counts and the number of steps come over, with checksums verified; OLD stays as it
-    is. Training then goes on where TensorFlow stopped.
+    Reads the centers, the counts and the number of steps, verifies their checksums, and writes them
+    as a model in NEW. OLD stays as it is. Training then continues where TensorFlow stopped.
 
     
     Examples:

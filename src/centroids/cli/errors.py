@@ -40,7 +40,7 @@ NOTHING = "none"  # as the mark that groups digits
 
 
 def end_with(error: Exception) -> NoReturn:
-    """Tells an error on standard error and ends the process."""
+    """Prints an error to standard error and ends the process."""
     code = _MISTAKE if isinstance(error, (ValueError, TypeError)) else _FAILURE
     if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
         sys.stderr.close()
@@ -116,7 +116,7 @@ class _Warnings(logging.Handler):
 
 @contextmanager
 def silenced(quiet: bool) -> Iterator[None]:
-    """Lets nothing through to standard output, for a command that only tells of itself there."""
+    """Lets nothing through to standard output, for a command that only reports progress there."""
     with contextlib.ExitStack() as stack:
         if quiet:
             nothing = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
@@ -152,8 +152,8 @@ def _advise(error: Exception, points: Path, can_drop: bool) -> str | None:
         return f"{points} has no rows"
     if isinstance(error, NoPositionError):
         return (
-            f"the last training stopped within the mini-batches of {points}: go on with the "
-            "options that it had, or begin the file at its beginning with --restart-input"
+            f"the last training stopped within the mini-batches of {points}: continue with the "
+            "options that it had, or start the file at its beginning with --restart-input"
         )
     if isinstance(error, WidthError):
         more = "" if points.suffix.lower() == ".npy" else "; choose columns with --columns"

@@ -27,7 +27,7 @@ def moved_aside(model_dir: Path) -> Iterator[Path]:
         The new name of the old folder: MODEL_DIR.old-1, or with the next number.
 
     Raises:
-        ModelDirBusyError: If a training holds the folder.
+        ModelDirBusyError: If a training run holds the folder.
         OSError: If it cannot be renamed.
     """
     folder = model_dir.resolve()  # a link stays one, and leads to the new model

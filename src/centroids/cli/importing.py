@@ -45,7 +45,7 @@ def import_model(
     _check_free(new)
     new.mkdir(parents=True, exist_ok=True)
     with lock_model_dir(str(new)):
-        _check_free(new)  # a training may have ended just now
+        _check_free(new)  # a training run may have ended just now
         Saver(str(new), "model.ckpt").save(model)
     centers = model.variables[CLUSTERS]
     typer.echo(
@@ -58,7 +58,7 @@ def import_model(
             f"The metric is a guess: there is no graph ({model.path}.meta) to read it from. If it "
             "was another, import into another folder with --distance-metric cosine"
         )
-    typer.echo(f"Go on training with: centroids train POINTS {new}")
+    typer.echo(f"Continue training with: centroids train POINTS {new}")
     typer.echo(f"See it with: centroids inspect {new}")
 
 

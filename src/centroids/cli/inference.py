@@ -75,7 +75,7 @@ def model_of(checkpoint: Checkpoint, model_dir: Path) -> KMeansClustering:
     """The model that a checkpoint of a folder is of.
 
     Raises:
-        ValueError: If it is no model of ours.
+        ValueError: If it is not a model of ours.
     """
     if checkpoint.identity.get("model") != "KMeansClustering":
         raise ValueError(f"{model_dir} holds a model of another kind: {dict(checkpoint.identity)}")
@@ -123,7 +123,7 @@ def predict(
     """Writes the nearest cluster of each point, or its distances to all centers."""
     is_file = str(output) != "-"
     if resume and not is_file:
-        raise ValueError("--resume needs a file to go on with: give --output, too")
+        raise ValueError("--resume needs a file to continue with: give --output, too")
     model = open_model(model_dir)
     rows = batch_size(model, distances=distances)
     file = find_points(points, columns, text, model_dir)

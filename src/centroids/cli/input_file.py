@@ -1,4 +1,4 @@
-"""Which file a training read, so that one that stopped in its middle goes on with no other."""
+"""Which file a run read, so that a run that stopped in the middle of it continues with no other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class InputFile:
     """A file of points, by what it holds: a copy is the same, whatever its name and its times.
 
     Attributes:
-        after_step: The step of the model at which a training began to read it.
+        after_step: The step of the model at which a training run began to read it.
         num_bytes: Its size.
         digest: Of all its bytes, or for a file of more than 16 MiB of 64 blocks of it: the first,
             the last, and such as lie evenly between.
@@ -56,7 +56,7 @@ def identify_file(path: Path, after_step: int) -> InputFile:
 def file_of_step(known: Sequence[InputFile] | None, step: int) -> InputFile | None:
     """Which file the training was reading that came to a step; None if that is not known.
 
-    Settings are written before the first checkpoint of a training: until then, the latest
+    Settings are written before the first checkpoint of a training run: until then, the latest
     checkpoint is of the training before it.
 
     >>> first, second = InputFile(0, 9, "a"), InputFile(40, 9, "b")
@@ -86,16 +86,16 @@ def check_same_file(
     trained: Checkpoint,
     input_fn: Callable[[], Any],
 ) -> None:
-    """Raises a ValueError where a training would begin in the middle of another file.
+    """Raises a ValueError where a training run would begin in the middle of another file.
 
-    What the position itself tells of (another shape, other columns) is left to the training, and
+    What the position itself shows (another shape, other columns) is left to the training, and
     so is a model that does not keep its file.
 
     Args:
         path: The file.
         file: What it holds.
         known: What the model keeps.
-        trained: The checkpoint from which the training goes on.
+        trained: The checkpoint from which the training continues.
         input_fn: Makes the input of the training.
     """
     before, position = file_of_step(known, trained.global_step), trained.input_position
@@ -110,7 +110,7 @@ def check_same_file(
         return
     raise ValueError(
         f"the last training stopped in the middle of another file than {path}, or of one that has "
-        "changed since: go on with the file as it was, or begin this one at its beginning with "
+        "changed since: continue with the file as it was, or begin this one at its beginning with "
         "--restart-input"
     )
 

@@ -61,7 +61,7 @@ BadRowsOption = Annotated[
 ModelToTrain = Annotated[
     Path,
     typer.Argument(
-        help="The folder of the model. If it holds a model, training goes on with that one.",
+        help="The folder of the model. If it holds a model, training continues with that one.",
         metavar="MODEL_DIR",
     ),
 ]
@@ -189,7 +189,8 @@ Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
-        help="Go on with the output of a prediction that was interrupted; begin if there is none.",
+        help="Continue with the output of an interrupted prediction. Starts at the beginning if "
+        "there is none.",
     ),
 ]
 IndexOnly = Annotated[

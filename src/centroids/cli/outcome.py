@@ -1,4 +1,4 @@
-"""What a training came to: its loss, why it stopped, and the clusters that stayed empty."""
+"""What a training run came to: its loss, why it stopped, and the clusters that stayed empty."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _LAST_BATCHES = 100
 
 
 class Outcome(SessionRunHook):
-    """Gathers it during a training.
+    """Gathers it during a training run.
 
     Args:
         settings: Those of the training.
         ends_at_step: At which step it ends at the latest; None: at the end of its input.
-        warn: Called with the Outcome after the first step of full batches that go on with a model,
-            if most of its clusters have none of the points.
+        warn: Called with the Outcome after the first full-batch step of a run that continues with a
+            model, if most of its clusters have none of the points.
 
     Attributes:
         steps: The steps so far.
@@ -52,7 +52,7 @@ class Outcome(SessionRunHook):
         self.has_points = np.zeros(len(self._counts), np.bool_)
 
     def before_run(self, run_context: Any) -> SessionRunArgs:
-        """Asks for the loss and, where the counts of the model do not tell them, for the sizes."""
+        """Asks for the loss and, where the counts of the model do not show them, for the sizes."""
         return self._args
 
     def after_run(self, run_context: Any, run_values: Any) -> None:

@@ -90,7 +90,7 @@ class PointsFile:
         *,
         bad_rows: BadRows = "raise",
     ) -> Callable[[], Any]:
-        """As `file_input_fn`; what is no matrix of real numbers is refused at once, by its name.
+        """As `file_input_fn`; anything but a matrix of real numbers is refused at once, by name.
 
         Raises:
             OSError: If the file cannot be read.
@@ -250,7 +250,7 @@ def _with_columns_of_model(
             f"{describe_columns(columns)}: name those of this file with --columns, or take all "
             "with --columns '*'"
         ) from error
-    # All columns in the order of the file are no choice: the position of a training says so.
+    # All columns in the order of the file are not a choice: the position of a training run says so.
     return file if _are_all_in_order(file, columns) else chosen
 
 
@@ -263,7 +263,7 @@ def _are_all_in_order(file: PointsFile, columns: tuple[str | int, ...]) -> bool:
 
 
 def _check_columns(file: PointsFile) -> None:
-    """Raises a ValueError if a column is not there; nothing is told of a file that can be read."""
+    """Raises a ValueError if a column is not there; reports nothing if the file can be read."""
     if file.is_text:
         check_file(file.path)
         file.column_names()

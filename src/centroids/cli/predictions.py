@@ -1,4 +1,4 @@
-"""Writing predictions into a file, which another process can go on with."""
+"""Writing predictions into a file, which another process can continue with."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def write_predictions(prediction: Prediction, output: Path, *, resume: bool) -> 
     Args:
         prediction: What to write.
         output: The file.
-        resume: Go on with what was written by an earlier process, if there is something.
+        resume: Continue with what was written by an earlier process, if there is something.
 
     Returns:
         The number of rows.
@@ -163,14 +163,14 @@ def _begin(file: UnfinishedFile) -> None:
     if journal is not None:
         typer.echo(
             f"Beginning anew: {file.partial} held {journal.progress.rows:,} rows of an interrupted "
-            "prediction, which --resume goes on with.",
+            "prediction, which --resume continues with.",
             err=True,
         )
     file.begin()
 
 
 def _go_on(file: UnfinishedFile, work: Work) -> Work | None:
-    """Goes on with a file if that can be; returns the work that it was begun for."""
+    """Continues with a file if that can be; returns the work that it was begun for."""
     try:
         journal = file.read_journal()
         if journal is None:
@@ -182,7 +182,7 @@ def _go_on(file: UnfinishedFile, work: Work) -> Work | None:
         typer.echo(f"Beginning anew: {error}.", err=True)
         file.begin()
         return None
-    typer.echo(f"Going on after {journal.progress.rows:,} rows.", err=True)
+    typer.echo(f"Continuing after {journal.progress.rows:,} rows.", err=True)
     return journal.work
 
 
@@ -244,7 +244,7 @@ class _Writer:
         file.finish(self._header(file.progress))
 
     def keep(self) -> None:
-        """Saves what was written before something went wrong, and tells how to go on."""
+        """Saves what was written before something went wrong, and says how to continue."""
         file = self._file
         if file.progress.rows and not file.is_in_place():
             with contextlib.suppress(OSError):  # then what was saved before counts
@@ -254,7 +254,7 @@ class _Writer:
             return
         again = [word for word in sys.argv[1:] if word != "--resume"]
         typer.echo(f"Stopped; {file.partial} holds {file.saved.rows:,} rows.", err=True)
-        typer.echo(f"Go on with: {shlex.join(['centroids', *again, '--resume'])}", err=True)
+        typer.echo(f"Continue with: {shlex.join(['centroids', *again, '--resume'])}", err=True)
 
     def _describe(self) -> Work:
         return {**self._work, **self._watch.model()}

@@ -100,10 +100,10 @@ def draw_sample(
         at_least: How many rows to draw at least, as far as there are any; more where 64 MiB hold
             more, up to 65,536.
         random: Draws them.
-        bad_rows: "drop" leaves out what is no row of numbers.
+        bad_rows: "drop" leaves out lines that are not rows of numbers.
     """
     if not file.has_columns and bad_rows == "raise":
-        file.open()  # refuses what is no matrix of numbers
+        file.open()  # refuses anything but a matrix of numbers
         array = NpyFile(file.path)
         size = min(_sample_size(array.row_bytes, at_least), len(array))
         drawn = np.sort(random.choice(len(array), size, replace=False))
@@ -111,7 +111,7 @@ def draw_sample(
         for place, row in enumerate(drawn):
             array.read_into(rows[place : place + 1], int(row))
         return Sample(_finite(as_matrix(rows)), len(array))
-    # Dropped rows are told when the training reads them, not a second time.
+    # Dropped rows are reported when training reads them, not a second time.
     with without_log_of("centroids.inputs.bad_rows"):
         batches = file.open(_READ_ROWS, bad_rows=bad_rows)()
         text = f"reading {file.path.name} for a sample"

@@ -37,7 +37,7 @@ class Settings:
         columns: The columns that it was trained with: names, or numbers of a file without names.
         text: How the text file was written that it was trained with, as far as that was said: the
             fields of a TextFormat that were not the default.
-        ends_at_step: At which step the last call of train is to end, for one that goes on with it.
+        ends_at_step: The step at which the last call of train was to end, for one that continues.
         inputs: The file that its mini-batches are read from, and the one before that, newest first.
     """
 
@@ -70,7 +70,7 @@ def read_settings(
     Args:
         model_dir: Its folder.
         checkpoint: Its latest checkpoint, if at hand. A model that the library trained has no file
-            of settings: its checkpoint tells the mode, the seed and the like.
+            of settings: its checkpoint has the mode, the seed and the like.
         with_columns: Whether the columns are wanted, which may be in a file of their own.
 
     Raises:
@@ -138,7 +138,7 @@ def _complete(settings: Settings, checkpoint: Checkpoint) -> Settings:
     """What a checkpoint of the library says of its training, where it is what we know."""
     position, params = checkpoint.input_position, checkpoint.params
     if position is not None and position.get("source") == "csv" and "dtype" in position:
-        # Text was float32 once: a training that stands within a file goes on with the same numbers.
+        # Text was float32 once: a run that stands within a file continues with the same numbers.
         text = what_was_said(TextFormat(dtype=position["dtype"]))
         settings = dataclasses.replace(settings, text=text or None)
     if not isinstance(params, Mapping):

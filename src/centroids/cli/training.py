@@ -43,7 +43,7 @@ _AS_MANY_CANDIDATES_AS_THE_PAPER = -1
 
 
 def train(plan: TrainingPlan) -> None:
-    """Trains and reports; goes on where the model in `model_dir` stands."""
+    """Trains and reports; continues where the model in `model_dir` stands."""
     start = time.perf_counter()
     plan.check()
     _check_order(plan)
@@ -57,7 +57,7 @@ def train(plan: TrainingPlan) -> None:
         plan = plan.as_before(found)
     points = find_points(plan.points, plan.columns, plan.text, source, kept)
     settings = plan.settle(kept)
-    # Opened first: a mistyped name, or --batch-size 0, is told before anything is created.
+    # Opened first: a mistyped name, or --batch-size 0, is refused before anything is created.
     points.open(_or(settings.batch_size, 1))
     settings = _with_reading(settings, points, plan.columns is not None)
     ends_at_step = plan.end(not settings.use_mini_batch, trained, kept)
@@ -89,7 +89,7 @@ def train(plan: TrainingPlan) -> None:
 
 @dataclass(frozen=True)
 class _Run:
-    """A training with all that it needs."""
+    """A training run with all that it needs."""
 
     plan: TrainingPlan
     settings: Settings
@@ -104,7 +104,7 @@ class _Run:
         outcome = Outcome(settings, settings.ends_at_step, self._warn_of_other_data)
         saver = _SettingsSaver(plan.model_dir, settings)
         try:
-            # The last lines of the command tell of empty clusters.
+            # The last lines of the command report empty clusters.
             with saver, without_log_of("centroids.kmeans.hooks"):
                 self.model.train(
                     self.input_fn,
@@ -232,7 +232,7 @@ def _describe_model(
         "--kmeans-plus-plus-num-retries": plan.kmeans_plus_plus_num_retries,
     }
     for option in (name for name, value in given.items() if value is not None and trained.finished):
-        lines.append(f"{option} is for new models: this one goes on from the centers that it has.")
+        lines.append(f"{option} is for new models: this one continues from the centers it has.")
     return lines
 
 
@@ -257,8 +257,8 @@ def _describe_passes(plan: TrainingPlan, passes: int) -> str:
     made = "1 pass" if passes == 1 else f"{passes:,} passes"
     return (
         f"The interrupted training has already made {made} over {plan.points}, and --epochs is "
-        f"{_or(plan.epochs, EPOCHS):,}: nothing to train. --epochs N with a larger N goes on with "
-        "it; --restart-input begins the file at its beginning."
+        f"{_or(plan.epochs, EPOCHS):,}: nothing to train. --epochs N with a larger N continues it; "
+        "--restart-input starts again at the beginning of the file."
     )
 
 
@@ -274,7 +274,7 @@ def _tell_how_to_resume(plan: TrainingPlan, settings: Settings) -> None:
         place = next((i for i, word in enumerate(again) if word.startswith("--steps")), len(again))
         end = place + (1 if "=" in "".join(again[place : place + 1]) else 2)
         again[place:end] = ["--max-steps", str(settings.ends_at_step)]
-    typer.echo(f"Go on with: {shlex.join(['centroids', *again])}", err=True)
+    typer.echo(f"Continue with: {shlex.join(['centroids', *again])}", err=True)
 
 
 def _make_model(
@@ -306,7 +306,7 @@ def _make_model(
 
 
 def _initial_clusters_of(trained: Checkpoint) -> str | NDArray[Any]:
-    """What the params of a trained model go on to say; its first centers are chosen no more."""
+    """The settings in the params of a trained model that still apply to a later run."""
     given = trained.params.get("initial_clusters") if isinstance(trained.params, dict) else None
     if given in INITIAL_METHODS:
         return str(given)
@@ -331,7 +331,7 @@ def _make_input(plan: TrainingPlan, points: PointsFile, settings: Settings) -> C
 def _with_reading(settings: Settings, points: PointsFile, chosen: bool) -> Settings:
     """Settings with the columns and the text format of this training.
 
-    A file that has no names, or is no text, has no say in what the model keeps of others.
+    A file without names, or one that is not text, leaves the settings of earlier files alone.
     """
     columns = points.columns_to_keep()
     if columns is not None or chosen:
@@ -363,7 +363,7 @@ class _SettingsSaver(CheckpointSaverListener):
         self._is_new = not (self._model_dir / SETTINGS_FILE).exists()
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        """A training that was refused after all has taken its model back: then they go too."""
+        """A training run that was refused after all has taken its model back: then they go too."""
         refused = kind is not None and issubclass(kind, Exception)
         if not (refused and self._saved and self._is_new):
             return

@@ -1,4 +1,4 @@
-"""What a training is to be: what was asked for, what the model keeps, and defaults for the rest."""
+"""The plan of a run: what was asked for, what the model keeps, and defaults for the rest."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class TrainingPlan:
     def end(self, full_batch: bool, trained: Checkpoint | None, kept: Settings) -> int | None:
         """At which step the training ends at the latest; None: at the end of its input.
 
-        A training that was interrupted ends where it was to end.
+        A training run that was interrupted ends where it was to end.
         """
         before = 0 if trained is None else trained.global_step
         if self.max_steps is not None:
@@ -164,7 +164,7 @@ class TrainingPlan:
 
 
 def describe_changes(kept: Settings, now: Settings) -> list[str]:
-    """What is no longer as the model was trained until now, in words."""
+    """The settings that differ from those that the model was trained with so far, in words."""
     modes = {False: "full batches", True: "mini-batches"}
     changes = []
     if kept.use_mini_batch not in (None, now.use_mini_batch):

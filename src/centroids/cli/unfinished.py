@@ -6,8 +6,8 @@ Beside `labels.npy` stand, until it is whole,
     labels.npy.centroids-journal    JSON: of which work it is, how much of it counts, and where the
                                     input stood after that
 
-The journal is replaced, whole or not at all, after the bytes that it tells of have reached the
-disk; what stands behind them is cut off by who goes on. So it is never ahead of the partial file,
+The journal is replaced, whole or not at all, after the bytes that it vouches for have reached the
+disk; whoever continues cuts off the bytes behind them. So it is never ahead of the partial file,
 and an older one is as good as the newest. It is removed, and that has reached the disk, before
 other work is written into the partial file. A process that writes holds a lock on the partial file.
 """
@@ -86,7 +86,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Journal:
-    """What a journal tells.
+    """What a journal says.
 
     Attributes:
         work: What is being written.
@@ -142,7 +142,7 @@ class UnfinishedFile:
         self._stack.close()
 
     def read_journal(self) -> Journal | None:
-        """What the journal of an interrupted process tells; None if nothing is there to go on with.
+        """Reads the journal of an interrupted process; None if there is nothing to continue with.
 
         That is so, too, if the process died after it had put the file in its place.
 
@@ -161,7 +161,7 @@ class UnfinishedFile:
             content, checksum = _parse(data)
             if content["format"] > _FORMAT:
                 raise OtherWorkError(
-                    f"{self._journal} is of a newer version of centroids; go on with that one"
+                    f"{self._journal} was written by a newer version of centroids; continue with it"
                 )
             if checksum != _checksum(content):
                 raise ValueError
@@ -180,7 +180,7 @@ class UnfinishedFile:
         self.progress, self.saved = Progress(), None
 
     def go_on(self, progress: Progress) -> None:
-        """Goes on behind the bytes that a journal tells of.
+        """Continues behind the bytes that a journal vouches for.
 
         Raises:
             DamagedJournalError: If they are not there, or have changed.
@@ -234,9 +234,9 @@ class UnfinishedFile:
             self.save(work())
 
     def save(self, work: Work) -> None:
-        """Brings what was written to the disk, then the journal that tells of it.
+        """Syncs what was written to the disk, then the journal that vouches for it.
 
-        A journal that cannot be written is told of in the log, once: the output may still come to
+        A journal that cannot be written is logged, once: the output may still come to
         its end.
 
         Raises:
@@ -352,8 +352,8 @@ def check_same(saved: Work, wanted: Work, partial: str) -> None:
     ]
     if different:
         raise OtherWorkError(
-            f"{partial} is of another prediction: {'; '.join(different)}. Go on with what it was "
-            "begun with, or leave --resume out to begin anew"
+            f"{partial} belongs to another prediction: {'; '.join(different)}. Continue with what "
+            "it was begun with, or leave --resume out to begin anew"
         )
 
 

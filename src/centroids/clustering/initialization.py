@@ -42,7 +42,7 @@ class TooFewPointsError(ValueError):
 
     Attributes:
         num_clusters: The number of centers.
-        num_points: The points that there are: those of the whole input, or of the first batch.
+        num_points: How many points there are in the whole input, or in the first batch.
         batches_too_small: Whether the input has enough points, but the first batch, which
             k-means++ and k-means|| take all centers from, has not: larger batches are the remedy.
     """
@@ -173,7 +173,7 @@ def _choose_of_shards(
 def given_centers(
     centers: NDArray[Any], dtype: np.dtype[Any], *, cosine: bool = False
 ) -> NDArray[Any]:
-    """Centers that were given or chosen, as a training begins with them.
+    """Centers that were given or chosen, as a training run begins with them.
 
     Args:
         centers: [k, d], finite, of any real type.

@@ -33,7 +33,7 @@ class SeedingShard:
     """Some parts of the points, and how far each point is from the centers chosen so far.
 
     It may be lost and made anew at any time: calls say how many steps they build on, and a shard
-    that has not made them answers None, until `catch_up` tells it.
+    that has not made them answers None, until `catch_up` passes them on.
 
     Args:
         parts: The number of its first row among all rows and the points, [n, d], of each part.

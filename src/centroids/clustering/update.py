@@ -86,7 +86,7 @@ def multi_step_update(
 
     Points are assigned to `centers`; `updated_centers` moves. After every `steps_per_iteration`
     batches it becomes `centers` (L2-normalised for cosine; a center whose points cancel out stays);
-    the counts stay, to tell the sizes of the clusters, and begin at 0 in the next iteration.
+    the counts stay, to show the sizes of the clusters, and begin at 0 in the next iteration.
 
     Args:
         state: The state before the batch.

@@ -244,7 +244,7 @@ class DaskWorkers(Workers):
                 clock.restart()
             if self._workers():
                 without.restart()
-            without.check("there is no worker: none came back")
+            without.check("there are no workers: none came back")
             clock.check(
                 f"partition {min(waiting, default=0)} was not computed (see the dashboard of dask, "
                 f"{self._client.dashboard_link}; Dask(client, timeout=...) allows more time)"
@@ -258,10 +258,10 @@ class DaskWorkers(Workers):
             _sleep()
 
     def _workers(self) -> dict[str, int]:
-        """The slots of the workers that there are, by address."""
+        """The slots of the workers, by address."""
         if self._client.status in ("closing", "closed"):
             raise RuntimeError(
-                "the dask client is closed; make a new one, and train again: training goes on from "
+                "the dask client is closed; make a new one, and train again: training continues from "
                 "the last checkpoint"
             )
         try:
@@ -269,7 +269,7 @@ class DaskWorkers(Workers):
         except OSError as error:
             raise RuntimeError(
                 f"the dask scheduler cannot be reached ({error}); start a cluster, and train "
-                "again: training goes on from the last checkpoint"
+                "again: training continues from the last checkpoint"
             ) from error
 
 
@@ -314,7 +314,7 @@ def _raise_for(number: int, future: Any) -> None:
     raise RuntimeError(
         f"partition {number} was lost with its worker, and dask cannot make it again: "
         "data that was scattered has no recipe. Read it on the workers (dask.dataframe."
-        "read_parquet, dask.array.from_array, dask.delayed), and training goes on from its last "
+        "read_parquet, dask.array.from_array, dask.delayed), and training continues from its last "
         "checkpoint"
     )
 

@@ -109,7 +109,7 @@ def check_model_dir(model_dir: str) -> None:
 
 @contextlib.contextmanager
 def prepared_model_dir(model_dir: str) -> Iterator[None]:
-    """Creates a model folder for a training and checks that files can be written there.
+    """Creates a model folder for a training run and checks that files can be written there.
 
     Folders that were not there before are removed again if the training is refused, that is, when
     an exception comes before anything was written.

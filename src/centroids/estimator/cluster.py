@@ -119,7 +119,7 @@ def task_of_environment() -> Task:
 
     Raises:
         ValueError: If it is no JSON, or a task or cluster that cannot be.
-        TypeError: If its "service" is no dict.
+        TypeError: If its "service" is not a dict.
     """
     text = os.environ.get(TF_CONFIG)
     if not text:
@@ -127,7 +127,7 @@ def task_of_environment() -> Task:
     try:
         config = json.loads(text)
     except ValueError as error:
-        raise _bad(f"it is no JSON ({error})", text) from None
+        raise _bad(f"it is not JSON ({error})", text) from None
     if not isinstance(config, dict):
         raise _bad("it must be a dict", text)
     service = config.get("service")

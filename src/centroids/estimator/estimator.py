@@ -51,7 +51,7 @@ InputFunction = Callable[..., Any]
 class Estimator(ModelFolder):
     """Trains, evaluates and predicts with a model that a function describes.
 
-    A pickled Estimator holds the path of its model folder, not the model: who unpickles it reads
+    A pickled Estimator holds the path of its model folder, not the model: unpickling it reads
     what is newest there. Only of a temporary folder, which may be gone by then, the newest
     checkpoint travels along.
 
@@ -137,7 +137,7 @@ class Estimator(ModelFolder):
 
         Checkpoints are saved before the first step, as often as the config says, and at the end.
         They hold the position of the input too: after an interruption, or when `steps` or
-        `max_steps` ended the last call, training goes on with the next batch of the input, and
+        `max_steps` ended the last call, training continues with the next batch of the input, and
         comes to the same bits as without it. When the input came to its end, it starts over.
 
         Ctrl-C and SIGTERM end training after the current step and its checkpoint; a second one
@@ -159,7 +159,7 @@ class Estimator(ModelFolder):
             The estimator itself, for chaining.
 
         Raises:
-            ValueError: If both `steps` and `max_steps` are given, or one is no integer > 0; if
+            ValueError: If both `steps` and `max_steps` are given, or one is not an integer > 0; if
                 the checkpoint is of another model, or its position not of this input; if the
                 input ends before the model is initialised; if there are saving_listeners but no
                 checkpoints are saved; if TF_CONFIG makes this process one of several tasks.
@@ -227,8 +227,8 @@ class Estimator(ModelFolder):
             the batches) and `global_step`.
 
         Raises:
-            ValueError: If `steps` is no integer > 0, there is no trained model or the checkpoint
-                is of another model, or the input has no batch.
+            ValueError: If `steps` is not an integer > 0, if there is no trained model, if the
+                checkpoint is of another model, or if the input has no batch.
             TypeError: If hooks are of a wrong type.
         """
         steps = check_count("steps", steps)

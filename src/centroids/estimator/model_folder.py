@@ -25,7 +25,7 @@ from centroids.files import absolute
 
 
 class ModelFolder:
-    """Reads what trainings left in a folder; the part of Estimator that needs no model function.
+    """Reads what runs left in a folder; the part of Estimator that needs no model function.
 
     Args:
         config: The settings; without a `model_dir` a temporary folder is made, which is logged.

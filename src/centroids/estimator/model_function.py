@@ -25,7 +25,7 @@ class ModelFunction:
         params: Given to it as a copy at each call, so that no call can change another one.
 
     Raises:
-        TypeError: If `function` is no function.
+        TypeError: If `function` is not a function.
         ValueError: If it takes no features, or requires another argument.
     """
 

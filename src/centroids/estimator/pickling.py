@@ -57,9 +57,9 @@ def check_folder_is_there(kind: str, folder: str) -> None:
     if not holds_checkpoint(folder):
         raise FileNotFoundError(
             errno.ENOENT,
-            f"this pickle of {kind} holds the path of its model folder, not the model, and there "
-            "is no model any more; bring the folder back to its place, or open it where it is "
-            "now with model_dir=",
+            f"this pickle of {kind} holds the path of its model folder, not the model, and that "
+            "folder no longer holds one; move it back to its place, or open it where it is now "
+            "with model_dir=",
             folder,
         )
 

@@ -16,7 +16,7 @@ from centroids.inputs.convert import convert_features
 
 
 class Predictions(Generator[Any]):
-    """A generator of predictions, which also tells them as a collection.
+    """A generator of predictions, which can also be had as a collection.
 
     Args:
         generator: What it yields.

@@ -53,7 +53,7 @@ class RunConfig:
     Raises:
         ValueError: If a value is out of its range, both save_checkpoints_* are given, or TF_CONFIG
             is wrong.
-        TypeError: If the service in TF_CONFIG is no dict.
+        TypeError: If the service in TF_CONFIG is not a dict.
 
     >>> RunConfig(save_checkpoints_steps=20).save_checkpoints_secs is None
     True
@@ -157,7 +157,7 @@ class RunConfig:
         return self._task.num_worker_replicas
 
     def check_may_train(self) -> None:
-        """Checks that this process is no task of a larger cluster.
+        """Checks that this process is not a task of a larger cluster.
 
         Raises:
             ValueError: If it is.
@@ -173,7 +173,7 @@ class RunConfig:
             **changes: New values by field name.
 
         Raises:
-            ValueError: If a name is no field, or a value is out of its range.
+            ValueError: If a name is not a field, or a value is out of its range.
         """
         names = [entry.name for entry in dataclasses.fields(self)]
         unknown = sorted(set(changes) - set(names))

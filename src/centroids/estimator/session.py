@@ -57,8 +57,8 @@ class Session:
         input_position: The position that a restored checkpoint had.
         random: The model's random generator; None for a new one.
         column_names: The names of the columns that a restored model was trained on.
-        finished: Whether the call that saved a restored checkpoint was at its end. Until the first
-            step that stays so: an accident before it must not make another place of it.
+        finished: Whether the call that saved a restored checkpoint was at its end. This stays so
+            until the first step is done: a failure before it must not change the saved position.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Session:
             spec: The model.
             batches: The input. To initialise, the first of them are looked at and left in place.
             config: The settings of the run.
-            restored: The checkpoint to go on from, or None.
+            restored: The checkpoint to continue from, or None.
             params: Saved in checkpoints as far as JSON goes.
             metrics: Metrics to update with each batch (evaluation), by name.
             warm: Variables to begin with when there is no checkpoint, of a warm start; the input

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def position_to_resume(restored: Checkpoint | None, restart_input: bool) -> Position | None:
-    """Where the input of a training is to begin; None: at its beginning."""
+    """Where the input of a training run is to begin; None: at its beginning."""
     if restored is None or restart_input or restored.input_position is None:
         return None
     if restored.input_position == UNKNOWN_POSITION:

@@ -126,7 +126,7 @@ class EstimatorSpec:
         check_variables: Called with the variables of a checkpoint before their names and shapes
             are compared to `variables`; may raise a ValueError that says more.
         summaries: Functions that give further scalars for the event file, by name. They run
-            before the update of the steps that are written; only for the last step of a training
+            before the update of the steps that are written; only for the last step of a run
             they run after it, as nobody knows before that it is the last. What must be from
             before comes from `batch.get`.
         histograms: Functions that give arrays, whose histograms go to the event file likewise.

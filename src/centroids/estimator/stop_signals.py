@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during a training: the step ends, a checkpoint is saved, then they act."""
+"""Ctrl-C and SIGTERM during a training run: the step ends, a checkpoint is saved, then they act."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _active: list[StopSignals] = []
 class TrainingInterruptedError(RuntimeError):
     """A signal ended the training before its end, and the program's own handler of it returned.
 
-    What was trained is saved, and the handler was called; another `train` goes on.
+    What was trained is saved, and the handler was called; another `train` continues.
     """
 
 
 class StopSignals:
-    """Holds SIGINT and SIGTERM back while a training is in a step, and loses none.
+    """Holds SIGINT and SIGTERM back while a training run is in a step, and loses none.
 
     The first one ends the training after its step; if it waits for input, at once. The second one
     acts at once. What was held back acts when `run` ends, however it ends: KeyboardInterrupt for
@@ -221,7 +221,7 @@ class StopSignals:
 
 
 def _put_back_in_child() -> None:
-    """A worker that a training forks can be interrupted and terminated like any other."""
+    """A worker that a training run forks can be interrupted and terminated like any other."""
     while _active:
         _active[-1]._pending.clear()  # they came to the parent
         _active[-1]._put_back()

@@ -41,7 +41,7 @@ class TrainSpec:
         hooks: Called around every step.
 
     Raises:
-        ValueError: If max_steps is no positive integer.
+        ValueError: If max_steps is not a positive integer.
         TypeError: If input_fn cannot be called, or a hook is none.
     """
 
@@ -74,7 +74,7 @@ class EvalSpec:
 
     Raises:
         ValueError: If a number is out of its range, or exporters have no names of their own.
-        TypeError: If input_fn cannot be called, or something is no hook, no exporter, no string.
+        TypeError: If input_fn cannot be called, or a hook, an exporter or a name is not one.
     """
 
     input_fn: Callable[..., Any]
@@ -109,8 +109,8 @@ def train_and_evaluate(
 
     As r1.4 does it in one process: train for `throttle_secs` or to the end of the input, evaluate
     the newest checkpoint, call the exporters, and again, until the global step is `max_steps`. An
-    input that can tell its position goes on where it stood; others, and those that have ended,
-    begin again. Where a hook or `relative_tolerance` ends a training, all ends with the evaluation
+    input that knows its position continues where it stood; others, and those that have ended,
+    begin again. Where a hook or `relative_tolerance` ends a run, all ends with the evaluation
     and the export that follow.
 
     Args:
@@ -124,7 +124,7 @@ def train_and_evaluate(
 
     Raises:
         TypeError: If an argument is of another type.
-        RuntimeError: If a training made no step, as with an empty input.
+        RuntimeError: If a training run made no step, as with an empty input.
         OSError: If `export`, or the folder of an exporter in it, is a symbolic link.
         Exception: As `train`, `evaluate` and `export_savedmodel` raise.
 
@@ -182,7 +182,7 @@ def train_and_evaluate(
         if train_spec.max_steps is None and not told:
             told = True
             logger.warning(
-                "Without max_steps, train_and_evaluate goes on for ever, as in r1.4; an input that "
+                "Without max_steps, train_and_evaluate never ends, as in r1.4: an input that "
                 "has ended begins again. Give TrainSpec max_steps."
             )
 
@@ -212,7 +212,7 @@ def _train_for_a_turn(estimator: Estimator, spec: TrainSpec, throttle_secs: floa
 
 
 class _Turn(SessionRunHook):
-    """Ends a training when it is time to evaluate, and knows what ended it.
+    """Ends a training run when it is time to evaluate, and knows what ended it.
 
     Attributes:
         input_ended: Whether it was the end of the input.
@@ -261,7 +261,7 @@ class _Turn(SessionRunHook):
 
 
 class _SaveNoter(CheckpointSaverListener):
-    """Tells a turn that a checkpoint was saved."""
+    """Lets a turn know that a checkpoint was saved."""
 
     def __init__(self, turn: _Turn) -> None:
         self._turn = turn

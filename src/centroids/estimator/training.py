@@ -41,7 +41,7 @@ class Training:
         model_fn: The model.
         config: The settings of the run; `model_dir` is set.
         input_fn: Gives the input.
-        restored: The checkpoint to go on from, or None.
+        restored: The checkpoint to continue from, or None.
         hooks: Those of the caller, and the one that stops at a step.
         listeners: Called before and after each checkpoint.
         signals: Ends the loop when SIGINT or SIGTERM has come.
@@ -134,8 +134,8 @@ class Training:
     def _undone_if_refused(self, monitored: MonitoredSession) -> Iterator[None]:
         """Takes back what a first call wrote that fails before its first step is done.
 
-        Otherwise the next call would go on with a model of no steps, which may be another one than
-        that of its arguments.
+        Otherwise the next call would continue with a model of no steps, which may not be the one
+        that its arguments describe.
         """
         folder = self.config.model_dir
         assert folder is not None
@@ -143,7 +143,7 @@ class Training:
         try:
             yield
         except (OSError, MemoryError):
-            raise  # an accident, or the folder is no longer ours: what was saved stays
+            raise  # a failure from outside, or the folder is no longer ours: what was saved stays
         except Exception:
             session = getattr(monitored, "session", None)
             began = session is not None and session.global_step > 0

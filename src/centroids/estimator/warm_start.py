@@ -66,7 +66,8 @@ class WarmStartSettings:
                 re.compile(pattern)
             except re.error as error:
                 raise ValueError(
-                    f"vars_to_warm_start has {pattern!r}, which is no regular expression: {error}"
+                    f"vars_to_warm_start has {pattern!r}, which is not a regular expression: "
+                    f"{error}"
                 ) from None
         for name in ("var_name_to_vocab_info", "var_name_to_prev_var_name"):
             object.__setattr__(self, name, dict(getattr(self, name) or {}))
@@ -76,7 +77,7 @@ def check_warm_start(warm_start_from: Any) -> WarmStartSettings | None:
     """Returns what the argument `warm_start_from` of an Estimator means.
 
     Raises:
-        ValueError: If it is no path, no WarmStartSettings and not None.
+        ValueError: If it is neither a path, nor WarmStartSettings, nor None.
     """
     if warm_start_from is None or isinstance(warm_start_from, WarmStartSettings):
         return warm_start_from

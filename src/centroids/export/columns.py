@@ -19,7 +19,7 @@ def check_columns(columns: Columns, dimensions: int | None = None) -> list[str]:
         dimensions: How many there must be; None for any number.
 
     Raises:
-        TypeError: If they are no sequence of strings, and no dict of features.
+        TypeError: If they are neither a sequence of strings nor a dict of features.
         ValueError: If there is not one for each dimension.
 
     >>> check_columns(("height", "width"), 2)
@@ -61,7 +61,7 @@ def _names_of_features(features: Mapping[str, Any]) -> list[Any]:
 def check_argument_names(names: Sequence[str]) -> None:
     """Raises a ValueError if TensorFlow 2 would not load a SavedModel with inputs of these names.
 
-    It makes arguments of a Python function of them, after it replaced what is no letter or digit
+    It makes arguments of a Python function of them, after it replaced all but letters and digits
     by underscores. Two that are then equal are refused, with all of the model; so is `class`.
 
     >>> check_argument_names(["height", "width (cm)"])

@@ -14,7 +14,7 @@ def check_destination(path: str | os.PathLike[str]) -> str:
 
     Raises:
         ValueError: If it is empty.
-        TypeError: If it is no path.
+        TypeError: If it is not a path.
         OSError: If it is a folder, or lies in none; the message names it.
     """
     text = os.fspath(path)

@@ -49,7 +49,8 @@ def check_assets(assets_extra: Any) -> dict[str, str]:
                 f"assets_extra[{destination!r}] must be a path, got {source!r}"
             ) from None
         if os.path.exists(path) and not os.path.isfile(path):
-            raise OSError(errno.EINVAL, f"assets_extra[{destination!r}] is no regular file", path)
+            message = f"assets_extra[{destination!r}] is not a regular file"
+            raise OSError(errno.EINVAL, message, path)
         with open(path, "rb"):
             checked[place] = path
     return checked
@@ -59,7 +60,7 @@ def check_export_dir(export_dir_base: Any) -> str:
     """Returns the folder for exports as a string; it need not exist.
 
     Raises:
-        ValueError: If it is no path.
+        ValueError: If it is not a path.
         NotADirectoryError: If it is a file.
     """
     try:
@@ -190,7 +191,7 @@ def _check_destination(destination: Any) -> str:
     """Returns a destination without detours.
 
     Raises:
-        ValueError: If it is no relative path of a file, or leads out of the folder.
+        ValueError: If it is not a relative path of a file, or leads out of the folder.
     """
     if not isinstance(destination, str) or not destination or "\0" in destination:
         raise ValueError(f"assets_extra must name destinations by strings, got {destination!r}")

@@ -152,7 +152,7 @@ class GraphWriter:
 
 
 def _content(node: Node) -> tuple[Any, ...] | None:
-    """What tells a large constant, such as that of all centers: equal ones are written once."""
+    """A key for a large constant, such as that of all centers: equal ones are written once."""
     if node.op != "Const":
         return None
     array = node.attributes["value"]

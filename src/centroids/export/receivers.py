@@ -170,7 +170,7 @@ def build_raw_serving_input_receiver_fn(
         A function for `export_savedmodel`.
 
     Raises:
-        ValueError: If `features` is no dict of such things, or one has no axis for the batch.
+        ValueError: If `features` is not a dict of such things, or one has no axis for the batch.
 
     >>> receive = build_raw_serving_input_receiver_fn({"x": np.zeros((1, 2), np.float32)})
     >>> receive().named_receivers["x"].shape
@@ -216,7 +216,7 @@ def build_columns_serving_input_receiver_fn(
         A function for `export_savedmodel`.
 
     Raises:
-        TypeError: If `columns` is no list of strings.
+        TypeError: If `columns` is not a list of strings.
         ValueError: If it is empty, or TensorFlow 2 could not load inputs of these names; see
             `check_argument_names`.
 
@@ -255,7 +255,7 @@ def build_parsing_serving_input_receiver_fn(
         A function for `export_savedmodel`. Requests fill the input "examples".
 
     Raises:
-        ValueError: If `feature_spec` is no dict of FixedLenFeature.
+        ValueError: If `feature_spec` is not a dict of FixedLenFeature.
 
     >>> receive = build_parsing_serving_input_receiver_fn({"x": FixedLenFeature([2], np.float32)})
     >>> receive().features["x"].shape
@@ -281,7 +281,7 @@ def parse_example(serialized: Tensor, features: Mapping[str, FixedLenFeature]) -
         A tensor [n, *shape] for each feature.
 
     Raises:
-        ValueError: If `serialized` is no vector of strings, or `features` no dict of
+        ValueError: If `serialized` is not a vector of strings, or `features` not a dict of
             FixedLenFeature.
 
     A receiver whose requests fill the input "rows":

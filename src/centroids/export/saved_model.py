@@ -30,7 +30,7 @@ def build_meta_graph(signatures: Signatures, *, check_numerics: bool = True) -> 
         check_numerics: False leaves out what refuses values that are not finite.
 
     Raises:
-        ValueError: If outputs need a placeholder that is no receiver, a type is none of
+        ValueError: If outputs need a placeholder that is not a receiver, a type is none of
             TensorFlow's, or the constants exceed 2 GiB.
     """
     for receivers, outputs in signatures.values():
@@ -60,7 +60,7 @@ def _check_placeholders(receivers: Tensors, outputs: Tensors) -> None:
 def serialize(meta_graph: MetaGraphDef, *, as_text: bool = False) -> bytes:
     """Returns the bytes of a SavedModel proto that holds one graph.
 
-    TensorBoard has no SavedModel proto, which is no more than the version (field 1) and the graphs
+    TensorBoard has no SavedModel proto, which is just the version (field 1) and the graphs
     (field 2).
 
     Raises:

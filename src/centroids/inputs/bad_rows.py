@@ -81,7 +81,7 @@ def describe_bad_value(features: Columns, row: int) -> str:
         if bad.size:
             of_key = f" of {key!r}" if key else ""
             return f"column {bad[0]}{of_key} is {values[bad[0]]}"
-    return "it is no row of numbers"
+    return "it is not a row of numbers"
 
 
 def find_bad_value(features: Columns, row: int) -> tuple[int, Any]:
@@ -103,9 +103,9 @@ def _parts(features: Columns) -> dict[str, Rows]:
 
 
 class DroppedRows:
-    """Counts the rows that are dropped of one data set, and tells the log.
+    """Counts and logs the rows of a data set that are dropped.
 
-    The first is told with its place and reason. At the end of an epoch follows their number, if it
+    The first is logged with place and reason. At the end of an epoch follows their number, if it
     is not the one that the log has already.
 
     Args:
@@ -137,7 +137,7 @@ class DroppedRows:
             )
 
     def end_epoch(self, complete: bool) -> None:
-        """Tells the number of rows dropped, and begins to count anew."""
+        """Logs the number of rows dropped, and begins to count anew."""
         # What was read of an epoch that is cut off says nothing new once a whole one was told.
         news = self._num_dropped != self._told if complete else self._told is None
         if news and (self._num_dropped or self._told):

@@ -32,7 +32,7 @@ class Batch:
         random: The generator of the session, seeded with the spec's `random_seed`. Checkpoints
             hold its state.
         epoch: Which pass over the data the batch is of, counted from 0, for sources of
-            `centroids.inputs`; None if the input does not tell.
+            `centroids.inputs`; None if the input does not say.
         position: Where the source stands after this batch, as JSON can hold it; None when that
             cannot be saved.
         keep: Which rows the stream is to keep, as the source says; None: all.
@@ -114,7 +114,7 @@ class Batch:
         )
 
     def kept(self) -> Self:
-        """The batch as it is now, for who keeps it while the input goes on."""
+        """A copy of the batch, for callers that keep it while the input continues."""
         if not self.may_change:
             return self
         batch = copy.copy(self)
@@ -125,7 +125,7 @@ class Batch:
 
 @runtime_checkable
 class Source(Protocol):
-    """A stream of batches that can tell where it stands and go on from there.
+    """A stream of batches that knows its position and can continue from there.
 
     What an input function may return, beside plain iterators and batches. Any class with these
     three methods is one.

@@ -17,7 +17,7 @@ def map_collection(returned: Any, function: Callable[[Any], Any], name: str) -> 
         name: What a column [m] is called where columns have names.
 
     Raises:
-        TypeError: If it is no collection.
+        TypeError: If it is not a collection.
     """
     collection = returned[0] if isinstance(returned, tuple) and returned else returned
     if not distribute.is_collection(type(collection)):

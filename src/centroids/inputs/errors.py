@@ -11,7 +11,7 @@ class OutOfRangeError(Exception):
     """End of the input, as TensorFlow's error of this name.
 
     An input function that returns one batch per call raises it (or StopIteration) when there is
-    no further batch. It is no error for the caller: training, evaluation or prediction ends.
+    no further batch. The caller sees no error: training, evaluation or prediction ends.
 
     >>> import centroids.inputs
     >>> remaining = [[1.0], [2.0]]
@@ -25,11 +25,11 @@ class OutOfRangeError(Exception):
 
 
 class PositionError(WordedError):
-    """A saved position is not one of this input: it has changed, or cannot go on from anywhere."""
+    """A saved position does not fit this input: it has changed, or cannot continue anywhere."""
 
 
 class NoPositionError(PositionError):
-    """The input cannot go on from any position."""
+    """The input cannot continue from any position."""
 
 
 class ReadingInterrupted(BaseException):

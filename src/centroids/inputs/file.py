@@ -54,7 +54,7 @@ def file_input_fn(
             and `parquet_input_fn` say how thoroughly.
         seed: Of the shuffling.
         columns: The names of the columns to take, in this order, or for text their numbers from 0;
-            None: all that are no index, or the only one of a TFRecord file. Not for .npy.
+            None: all but the index, or the only one of a TFRecord file. Not for .npy.
         bad_rows: "drop" leaves out rows with NaN or infinity, and lines of text that are no row of
             numbers, and says so in the log; see `numpy_input_fn`.
         delimiter: For text; see `csv_input_fn`, as for those that follow.
@@ -96,7 +96,7 @@ def file_input_fn(
             num_epochs,
             shuffle,
             seed,
-            columns=cast("Sequence[str] | None", columns),  # a number is no column of this file
+            columns=cast("Sequence[str] | None", columns),  # a number is not a column of this file
             bad_rows=bad_rows,
         )
     if is_tfrecord_file(file):

@@ -1,4 +1,4 @@
-"""What a file is that is no text in UTF-8, by its first bytes."""
+"""What a file that is not text in UTF-8 is, by its first bytes."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def check_is_text(file: Path) -> None:
     for magic, kind in _KINDS.items():
         # Letters could begin a text: of such a file other bytes follow that no text has.
         if start.startswith(magic) and (not magic.isascii() or b"\0" in start):
-            raise ValueError(f"{file} is no plain text, but {kind}")
+            raise ValueError(f"{file} is not plain text, but {kind}")
     if start.count(0) > len(start) // _MANY:  # a few are a bad line, as any other
-        raise ValueError(f"{file} is no plain text in UTF-8: it is {_guess_of(start)}")
+        raise ValueError(f"{file} is not plain text in UTF-8: it is {_guess_of(start)}")
     if b"\r" in start.rstrip(b"\r\n") and b"\n" not in start:
         raise ValueError(
             f"{file} has lines that end in CR alone, as old Macs wrote them; save it with line "

@@ -51,7 +51,7 @@ def numpy_input_fn(
         num_threads: See `queue_capacity`.
         seed: Of the shuffling.
         bad_rows: What to do with rows of `x` that have NaN or infinity. "raise" leaves them in the
-            batches, and who computes with them raises; "drop" leaves them out, with their labels,
+            batches, and computing with them raises; "drop" leaves them out, with their labels,
             and says so in the log.
 
     Returns:

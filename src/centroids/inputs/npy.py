@@ -61,7 +61,7 @@ def npy_input_fn(
     """
     file = check_file(path)
     reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
-    NpySource(file, reading)  # what is wrong with the file shall be told now
+    NpySource(file, reading)  # raises errors now, not at the first batch
     return functools.partial(NpySource, file, reading)
 
 
@@ -260,7 +260,7 @@ def _read_header(start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any
     if version not in ((1, 0), (2, 0), (3, 0)):
         raise ValueError(f"its version is {version}, known are (1, 0), (2, 0) and (3, 0)")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that Python 2 wrote a file is no concern of its reader
+        warnings.simplefilter("ignore")  # that Python 2 wrote a file is not a concern of its reader
         if version == (1, 0):
             return np.lib.format.read_array_header_1_0(start)
         # Version 3 differs in the names of fields alone, which are refused anyway.

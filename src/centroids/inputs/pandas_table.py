@@ -33,7 +33,7 @@ def pandas_input_fn(
 ) -> Callable[[], ArraySource]:
     """Makes an input function that feeds a pandas DataFrame in batches: dicts of its columns.
 
-    As in TensorFlow, the index is no feature, and that of `y` must be that of `x`. A column
+    As in TensorFlow, the index is not a feature, and that of `y` must be that of `x`. A column
     "Unnamed: 0", as which pandas reads the index in a CSV file, is a feature; the log says so. Rows
     are shuffled as by `numpy_input_fn`.
 
@@ -56,8 +56,8 @@ def pandas_input_fn(
         `y` pairs (dict, labels).
 
     Raises:
-        TypeError: If `x` is no DataFrame or a column holds no numbers, a name is no string, or `y`
-            is neither a Series nor a DataFrame.
+        TypeError: If `x` is not a DataFrame, a column holds no numbers, a name is not a string, or
+            `y` is neither a Series nor a DataFrame.
         ValueError: If `shuffle` is not given, `x` has a column called `target_column` while there
             is a `y`, the indices differ, or an argument has a value that is not allowed.
     """

@@ -59,7 +59,7 @@ def parquet_input_fn(
         shuffle: Whether to shuffle the rows, in each epoch anew.
         seed: Of the shuffling.
         columns: The names of the columns to take, in this order; None: all but the index of a
-            pandas table, which the log tells.
+            pandas table; the log says so.
         bad_rows: "drop" leaves out rows with a missing number, NaN or infinity and says so in the
             log; see `numpy_input_fn`.
 
@@ -79,7 +79,7 @@ def parquet_input_fn(
         raise ValueError(f"columns must be a list of names, got {columns!r}")
     with open_parquet(file) as parquet:
         chosen = _choose_columns(file, parquet.schema_arrow, columns)
-    ParquetSource(file, reading, chosen)  # what is wrong with the file shall be told now
+    ParquetSource(file, reading, chosen)  # raises errors now, not at the first batch
     return functools.partial(ParquetSource, file, reading, chosen)
 
 
@@ -225,7 +225,7 @@ def open_parquet(file: Path) -> Iterator[Any]:
 
 
 def _choose_columns(file: Path, schema: Any, columns: Sequence[str] | None) -> list[str]:
-    """The columns that were asked for, or all that are no index."""
+    """The columns that were asked for, or all but the index."""
     if columns is not None:
         return list(columns)
     names: list[str] = list(schema.names)
@@ -252,7 +252,7 @@ def _index_columns(schema: Any) -> set[str]:
     index |= set(itertools.takewhile(is_unnamed, schema.names))
     try:
         told = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
-        # A range is told as a dict, and is no column.
+        # A range is described by a dict, and is not a column.
         return index | {name for name in told if isinstance(name, str)}
     except (ValueError, AttributeError, TypeError):  # written by something else than pandas
         return index

@@ -78,7 +78,7 @@ class ReadAhead(Generic[T]):
             del error  # its traceback holds this frame: a cycle would keep batches alive
 
     def close(self, timeout: float | None = None) -> bool:
-        """Ends the thread and forgets what was read ahead; goes on after an interrupt within it.
+        """Ends the thread and forgets what was read ahead; continues after an interrupt within it.
 
         Args:
             timeout: For how many seconds to wait for the item being read; None: for ever.

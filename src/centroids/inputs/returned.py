@@ -27,7 +27,7 @@ from centroids.rows import num_rows
 
 Batches: TypeAlias = Generator[Batch]
 
-# Of an input function that is called for each batch; more are no gap in the data but an error.
+# Of an input function that is called for each batch; more are not a gap in the data but an error.
 _MAX_EMPTY_BATCHES = 10_000
 _REMEDY = (
     "it must return a batch (array, sparse matrix, dict or (features, labels)) or an iterable of "
@@ -188,11 +188,11 @@ def _restore(returned: Any, position: Position | None) -> None:
     if not isinstance(returned, Source):
         raise NoPositionError(
             "the last training stopped in the middle of another input, and input_fn returned "
-            f"{type(returned).__name__}, which cannot go on there (as sources such as "
+            f"{type(returned).__name__}, which cannot continue there (as sources such as "
             "centroids.inputs.numpy_input_fn can)"
         )
     try:
-        returned.restore(copy.deepcopy(position))  # the source may go on counting in it
+        returned.restore(copy.deepcopy(position))  # the source may continue counting in it
     except ValueError as error:
         raise PositionError(str(error)) from error
 

@@ -52,7 +52,7 @@ def open_stream(
         mode: What the batches are for.
         params: Parameters of the model.
         config: Configuration of the run.
-        position: The position of a batch of an earlier stream, to go on after it; None begins at
+        position: The position of a batch of an earlier stream, to continue after it; None begins at
             the beginning.
         read_ahead: Whether slow sources are read in a background thread, up to two batches ahead.
 

@@ -23,7 +23,7 @@ def element_type(dtype: np.dtype[Any]) -> _native.ElementType | None:
 
 
 def is_real(dtype: np.dtype[Any]) -> bool:
-    """Whether elements of this type are real numbers; bfloat16 is no kind that NumPy knows."""
+    """Whether elements of this type are real numbers; bfloat16 is not a kind that NumPy knows."""
     return dtype.kind in "biuf" or dtype.name == "bfloat16"
 
 

@@ -15,7 +15,7 @@ def num_threads() -> int:
         affinity are read once in a process.
 
     Raises:
-        ValueError: If `CENTROIDS_NUM_THREADS` is needed but is no integer from 1 to 4096. Every
+        ValueError: If `CENTROIDS_NUM_THREADS` is needed but is not an integer from 1 to 4096. Every
             computation raises it too; the import does not, as a program may choose by
             `set_num_threads`, and one that computes nothing needs no number.
     """
@@ -25,7 +25,7 @@ def num_threads() -> int:
 def check_environment() -> None:
     """Checks what the environment chooses: `CENTROIDS_NUM_THREADS` and `CENTROIDS_ISA`.
 
-    Every computation checks it too, but not before it begins.
+    Every computation checks it too, but only once it has begun.
 
     Raises:
         ValueError: If one of them is set to what cannot be, and nothing else was chosen since.

@@ -249,7 +249,7 @@ class KMeansClustering(Estimator):
             path: The file to write.
             checkpoint_path: The checkpoint to export; None takes the latest.
             columns: The names of the columns of the points, or the dict of features that the model
-                was trained on. The metadata of the file then tells them as `columns`, a JSON list.
+                was trained on. The metadata of the file then has them as `columns`, a JSON list.
             index_only: Leave `all_distances` out, which takes most of the memory.
             float32: Multiply in float32 in place of float64, which takes less of both. Points of
                 float64 become float32. Labels are as right wherever the points lie, but not those

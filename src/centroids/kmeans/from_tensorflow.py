@@ -80,7 +80,7 @@ class ContradictionError(ValueError):
 def load_kmeans_from_tensorflow(
     path: str | os.PathLike[str], given: TrainingSettings | None
 ) -> tuple[Checkpoint, TrainingSettings]:
-    """Reads what TensorFlow trained as a checkpoint that training can go on from.
+    """Reads what TensorFlow trained as a checkpoint that training can continue from.
 
     Args:
         path: A model folder of TensorFlow, or the prefix of a checkpoint there.
@@ -150,7 +150,7 @@ def _agreed(given: TrainingSettings, stored: TrainingSettings, path: str) -> Tra
 
 
 def _mode_of_variables(source: TensorFlowCheckpoint, *, has_counts: bool) -> TrainingSettings:
-    """What the variables alone tell."""
+    """What the variables alone show."""
     several = _REMAINING in source.variables
     return TrainingSettings(None, has_counts or several, None if several else 1)
 

@@ -1,4 +1,4 @@
-"""When a training of k-means stops, and what it says at its end."""
+"""When a run of k-means stops, and what it says at its end."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ logger = logging.getLogger(__name__)
 
 
 class _StoppingHook(SessionRunHook):
-    """Stops a training once a rule over two successive losses says so.
+    """Stops a training run once a rule over two successive losses says so.
 
-    A training that was interrupted goes on comparing with the loss of its last step, which is in
+    A run that was interrupted continues comparing with the loss of its last step, which is in
     the checkpoint. One that has converged is over: it leaves NaN there, and the next training
     compares from its own second step on.
     """
@@ -102,7 +102,7 @@ class LossToleranceHook(_StoppingHook):
 
 
 class EmptyClustersHook(SessionRunHook):
-    """Says in the log how many clusters a training has left empty, once at its end.
+    """Says in the log how many clusters a training run has left empty, once at its end.
 
     Args:
         params: See `num_empty_clusters`.

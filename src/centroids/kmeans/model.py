@@ -241,7 +241,7 @@ class KMeansModel:
         self._initialize_from_array(batch, taken[CLUSTERS])
         if COUNTS not in taken:
             taken = {name: value for name, value in taken.items() if name != CLUSTERS}
-        # With their counts centers go on as they are: those of cosine mini-batches have lengths.
+        # With their counts centers continue as they are: those of cosine mini-batches have lengths.
         batch.variables.update(taken)
 
     def _store_initial(self, batch: Batch, centers: NDArray[Any]) -> None:
@@ -380,7 +380,7 @@ def centers_of(value: Any, name: str) -> NDArray[Any]:
     """Centers that the user gave, in any form that a batch may have, as an array.
 
     Raises:
-        TypeError: If they are no numbers.
+        TypeError: If they are not numbers.
         ValueError: If a shape is wrong.
     """
     rows = convert_features(value, name)

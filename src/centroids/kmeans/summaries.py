@@ -17,7 +17,7 @@ CLUSTER_SIZES = "cluster_sizes"
 
 @dataclass(frozen=True)
 class TrainingSummaries:
-    """Functions of the batches of a training.
+    """Functions of the batches of a training run.
 
     Attributes:
         assignment: The assigned batch, with counts.

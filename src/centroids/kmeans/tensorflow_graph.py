@@ -1,7 +1,7 @@
 """How a k-means of TensorFlow was trained, from the graph that stands beside its checkpoint.
 
 A `.meta` file holds a MetaGraphDef, whose proto TensorBoard carries. Of the graph that
-`tf.contrib.factorization.KMeansClustering` builds, three things tell the settings:
+`tf.contrib.factorization.KMeansClustering` builds, three things show the settings:
 
     distance_metric                   only a cosine model halves what NearestNeighbors gives
     mini_batch_steps_per_iteration    the first value of the variable update_in_steps
@@ -59,7 +59,7 @@ def read_graph(checkpoint: str, counter: str) -> GraphSettings | None:
         None if there is no such file, or no k-means in it.
 
     Raises:
-        DamagedCheckpointError: If the file is no graph.
+        DamagedCheckpointError: If the file is not a graph.
         OSError: If it cannot be read.
     """
     path = checkpoint + _META
@@ -73,7 +73,7 @@ def read_graph(checkpoint: str, counter: str) -> GraphSettings | None:
 
 @functools.lru_cache(maxsize=16)
 def _read(path: str, counter: str, modified: int, size: int) -> GraphSettings | None:
-    del modified  # it tells whether the file is still the one that was read, as its size does
+    del modified  # it shows whether the file is still the one that was read, as its size does
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from tensorboard.compat.proto.meta_graph_pb2 import MetaGraphDef
 
@@ -82,8 +82,8 @@ def _read(path: str, counter: str, modified: int, size: int) -> GraphSettings | 
         graph = MetaGraphDef.FromString(data).graph_def
     except DecodeError as error:
         raise DamagedCheckpointError(
-            f"{path} is no whole graph of TensorFlow ({error}); without this file the metric and "
-            "the mode are taken from the arguments: move it elsewhere to go on so"
+            f"{path} is not a whole graph of TensorFlow ({error}); move it elsewhere to take the "
+            "metric and the mode from the arguments instead"
         ) from error
     nodes = {node.name: node for node in graph.node}
     if not any(node.op == _SEARCH for node in graph.node):

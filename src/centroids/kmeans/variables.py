@@ -55,7 +55,7 @@ def variables_before_training(state: ClusterState) -> dict[str, NDArray[Any]]:
 def num_empty_clusters(
     variables: Mapping[str, NDArray[Any]], params: Mapping[str, Any]
 ) -> int | None:
-    """How many clusters have no points after a training.
+    """How many clusters have no points after a training run.
 
     Args:
         variables: Those of a checkpoint.
@@ -83,7 +83,7 @@ def num_empty_clusters(
 def has_converged(variables: Mapping[str, NDArray[Any]]) -> bool:
     """Whether the training that left these variables was stopped by its tolerance.
 
-    A training that stops for another reason leaves the loss of its last step, for the next one to
+    A run that stops for another reason leaves the loss of its last step, for the next one to
     compare with. Before the first step there is none: then the answer is False. Of a model that was
     imported from TensorFlow, and not trained since, nobody knows: then it is True.
     """

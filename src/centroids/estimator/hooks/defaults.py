@@ -41,7 +41,7 @@ def training_hooks(
     listeners: list[CheckpointSaverListener],
     params: Any,
 ) -> list[SessionRunHook]:
-    """Returns all hooks of a training in the order of their calls.
+    """Returns all hooks of a training run in the order of their calls.
 
     It is the order of r1.4 but for what comes before checkpoints are saved: the check for NaN, as a
     model that has diverged must not become the newest checkpoint; the model's chief hooks, and

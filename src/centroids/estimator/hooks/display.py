@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class ProgressBarHook(SessionRunHook):
     """Shows steps, speed and a value such as the loss on the terminal.
 
-    Nothing is shown when standard error is no terminal, nor before the work has lasted a while.
+    Nothing is shown when standard error is not a terminal, nor before the work has lasted a while.
 
     Args:
         num_steps: How many steps the call will take, or None when that is unknown.
@@ -85,7 +85,7 @@ class ProgressBarHook(SessionRunHook):
         self._next_time = time.monotonic() + self._REFRESH_SECONDS
 
     def _see_shards(self, done: int, of: int) -> None:
-        """Tells how far a long step has come that runs on workers."""
+        """Shows how far a long step that runs on workers has come."""
         if not self._shown or time.monotonic() < self._next_time:
             return
         if self._progress is None:

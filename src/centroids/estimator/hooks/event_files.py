@@ -29,7 +29,7 @@ class EventWriter:
 
     Args:
         directory: Where the file goes; created when needed.
-        first_step: The step that a training begins with, written at the head of the file:
+        first_step: The step that a training run begins with, written at the head of the file:
             TensorBoard then drops what earlier files of the folder have for it and later steps. A
             training that was killed after its last checkpoint takes those steps again.
         check: Called before the file is created; raises an exception if that must not be.
@@ -148,8 +148,8 @@ class EventWriter:
             self._open()
         elif self._process != os.getpid():
             raise RuntimeError(
-                "this event file is written by the process that forked this one; a training cannot "
-                "go on in the child"
+                "this event file is written by the process that forked this one; a run cannot "
+                "continue in the child"
             )
         self._records.write(event.SerializeToString())
         self._records.flush()

@@ -35,7 +35,7 @@ _TAKEN = (FileExistsError, NotADirectoryError, IsADirectoryError)
 
 
 class ProjectorHook(SessionRunHook):
-    """Writes the rows of a matrix for the projector when a training has ended.
+    """Writes the rows of a matrix for the projector when a training run has ended.
 
     Args:
         output_dir: The folder of the event files.
@@ -123,7 +123,7 @@ def write_projector(
     try:
         listed = _read_config(config_path)
     except (OSError, ValueError) as error:
-        # A training is worth more than what is shown of it.
+        # A training run is worth more than what is shown of it.
         logger.warning(
             "The projector will not show %s: cannot read %s: %s", name, config_path, error
         )

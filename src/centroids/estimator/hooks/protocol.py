@@ -179,7 +179,7 @@ class SessionRunHook:
     def end(self, session: Session) -> None:
         """Called once after the loop, unless an exception ended it.
 
-        The end of the input (OutOfRangeError, StopIteration) is no such exception.
+        The end of the input (OutOfRangeError, StopIteration) does not count as one.
         """
 
 
@@ -187,7 +187,7 @@ def check_hooks(hooks: Any, argument: str = "hooks") -> list[SessionRunHook]:
     """Returns `hooks` as a new list.
 
     Raises:
-        TypeError: If it is no sequence, or if an entry is not a SessionRunHook.
+        TypeError: If it is not a sequence, or if an entry is not a SessionRunHook.
     """
     if hooks is None:
         return []

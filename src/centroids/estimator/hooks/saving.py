@@ -65,7 +65,7 @@ def check_listeners(listeners: Any) -> list[CheckpointSaverListener]:
     """Returns `listeners` as a new list.
 
     Raises:
-        TypeError: If it is no sequence, or if an entry is not a CheckpointSaverListener.
+        TypeError: If it is not a sequence, or if an entry is not a CheckpointSaverListener.
     """
     if listeners is None:
         return []
@@ -222,7 +222,7 @@ class CheckpointSaverHook(SessionRunHook):
         return self._writer.written(wait=wait)
 
     def _tell(self, session: Session, steps: Iterable[int]) -> bool:
-        """Tells the listeners of what is saved; returns whether one asks for the end."""
+        """Calls the listeners after a save; returns whether one asks for the end."""
         stop = False
         for step in steps:
             for listener in self._listeners:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class SummarySaverHook(SessionRunHook):
     """Writes scalars and histograms into an event file.
 
-    The last step of a training is written too, so that every curve ends where the model does.
+    The last step of a run is written too, so that every curve ends where the model does.
 
     Args:
         save_steps: Write every this many steps, the first of the call included.

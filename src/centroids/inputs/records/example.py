@@ -45,7 +45,7 @@ def parse_example(record: bytes, names: Collection[str] | None = None) -> dict[s
         names: Of the features to parse; None: all.
 
     Raises:
-        ValueError: If the record is no tf.train.Example.
+        ValueError: If the record is not a tf.train.Example.
     """
     features: dict[str, bytes] = {}
     for number, message in read_fields(record):
@@ -83,7 +83,7 @@ class ExampleParser:
         self._templates: dict[int, list[_Template]] = {}
 
     def parse(self, records: Sequence[bytes]) -> tuple[NDArray[Any], list[int]]:
-        """The rows of records, and the numbers of those that are no rows, which have zeros."""
+        """The rows of records, and the numbers of those that are not rows, which have zeros."""
         matrix = np.zeros((len(records), self.width), self.dtype)
         by_length: dict[int, list[int]] = {}
         for index, record in enumerate(records):
@@ -181,7 +181,7 @@ class _Template:
 
 
 def _make_template(record: bytes, columns: list[Column]) -> _Template | None:
-    """None if a column is no packed list of floats in one piece, or stands there twice."""
+    """None if a column is not a packed list of floats in one piece, or stands there twice."""
     begins: dict[str, int] = {}
     is_fixed = np.ones(len(record), np.bool_)
     taken = {column.name for column in columns}

@@ -70,7 +70,7 @@ def tfrecord_input_fn(
     files = _find_files(path)
     reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
     chosen = _check_names(columns)
-    TfrecordSource(files, reading, chosen)  # what is wrong with them shall be told now
+    TfrecordSource(files, reading, chosen)  # raises errors now, not at the first batch
     return functools.partial(TfrecordSource, files, reading, chosen)
 
 
@@ -232,7 +232,8 @@ def _read_first(files: list[Path]) -> tuple[Path, dict[str, NDArray[Any]]] | Non
                 try:
                     return file, parse_example(record)
                 except ValueError as error:
-                    raise ValueError(f"{file}, record 0 is no tf.train.Example: {error}") from error
+                    message = f"{file}, record 0 is not a tf.train.Example: {error}"
+                    raise ValueError(message) from error
     return None
 
 

@@ -27,7 +27,7 @@ def split_fields(text: str, delimiter: str | None) -> list[str]:
     ['"', '1', '5']
 
     Raises:
-        ValueError: If a quotation mark has no second one, or if its field goes on after that.
+        ValueError: If a quoted field is not closed, or if text follows its closing quote.
     """
     if delimiter is None:
         return text.split()
@@ -36,7 +36,7 @@ def split_fields(text: str, delimiter: str | None) -> list[str]:
     if not _has_closed_quotes(text):
         raise ValueError("a quotation mark is not closed")
     if not _pattern_of_line(delimiter, "*").fullmatch(text):
-        raise ValueError("a quoted field is not closed, or goes on after its second quotation mark")
+        raise ValueError("a quoted field is not closed, or there is text after its closing quote")
     return [_unquote(field).strip() for field in _pattern_of_field(delimiter).findall(text)]
 
 
@@ -56,7 +56,7 @@ def empty_quoted_fields(text: str) -> str:
 
 
 def _has_closed_quotes(text: str) -> bool:
-    """Whether each quotation mark has its second one: else the text may go on in the next line."""
+    """Whether all quoted fields are closed; if not, the text may continue in the next line."""
     return text.count('"') % 2 == 0
 
 

@@ -62,8 +62,8 @@ def csv_input_fn(
     `header` is False or they begin with what spreadsheets write for an error, as #N/A is; the log
     tells which, where they are not the names of the columns. A field may stand in
     quotation marks, except between white space, where they are characters like others; a line with
-    one that is not closed, or with text after the second one, is no row. A first line `sep=;`, by
-    which Excel tells the delimiter, is no row either. With `shuffle`, the rows are permuted within
+    one that is not closed, or with text after the second one, is not a row. Nor is a first line
+    `sep=;`, by which Excel names the delimiter. With `shuffle`, the rows are permuted within
     windows of 64 MiB; the windows come in the order of the file.
 
     Args:
@@ -73,16 +73,16 @@ def csv_input_fn(
         shuffle: Whether to shuffle the rows, in each epoch anew.
         seed: Of the shuffling.
         columns: The names or numbers (from 0) of the columns to take, in this order; None: all, but
-            for an index that was written without a name, which the log tells.
+            for an index that was written without a name; the log says so.
         delimiter: What separates the fields; None finds out by the first line: a tab, a semicolon,
             a comma, or else any white space.
         header: Whether the first line holds the names of the columns; None finds out by the columns
-            that are taken. The log tells what it was taken for where that could be wrong.
+            that are taken. Where the guess could be wrong, the log says what was assumed.
         dtype: The floating-point type of the batches; None: float64, which holds the digits of
             whole numbers up to 2^53. float32 takes half the memory.
-        bad_rows: "raise" raises at a line that is no row of numbers (nan and inf count as numbers
-            here, but not for who computes with them); "drop" leaves such lines out, and rows with
-            NaN or infinity too, and says so in the log.
+        bad_rows: "raise" raises an error at a line that is not a row of numbers (nan and inf are
+            numbers here, but refused where points are computed with); "drop" leaves out such lines,
+            and rows with NaN or infinity too, and says so in the log.
         decimal: The decimal mark, "." or ",".
         thousands: What groups the digits of large numbers, such as ","; None: nothing does.
         skip_lines: How many lines at the beginning of the file to pass over.
@@ -93,8 +93,8 @@ def csv_input_fn(
     Raises:
         OSError: If the file cannot be read; FileNotFoundError if it is not there.
         ValueError: If the file is empty or no text in UTF-8, a column is not there or two have its
-            name, the header that there is to be is malformed, or an argument has a value that is
-            not allowed. While reading: if a field is no number; it names file, line and column.
+            name, `header=True` but the first line is malformed, or an argument has a value that is
+            not allowed. While reading: if a field is not a number; it names file, line and column.
     """
     file = check_file(path)
     reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
@@ -117,7 +117,7 @@ def open_text(
 class CsvSource(WindowedSource):
     """Rows of a text file; see `csv_input_fn`.
 
-    A position holds the byte to go on from, and a checksum of what precedes it: a file that has
+    A position holds the byte to continue from, and a checksum of what precedes it: a file that has
     grown since is the same input, if it is read in order.
     """
 
@@ -175,7 +175,7 @@ class CsvSource(WindowedSource):
         if byte < self._num_bytes and not before.endswith(b"\n"):
             raise ValueError(
                 f"the saved position is at byte {byte}, the end of {self._file} then; now the "
-                f"line goes on there and the file has {self._num_bytes} bytes"
+                f"line continues there and the file has {self._num_bytes} bytes"
             )
 
     def _read_windows(self, epoch: int, place: Position) -> Windows:
@@ -283,7 +283,7 @@ class CsvSource(WindowedSource):
         return np.concatenate([self._load_good(texts[:half]), self._load_good(texts[half:])])
 
     def _raise_bad_line(self, texts: list[str], first_line: int, error: ValueError) -> NoReturn:
-        """Raises a ValueError that names file, line and column of what is no number."""
+        """Raises a ValueError that names file, line and column of what is not a number."""
         for number, text in enumerate(texts, first_line):
             problem = self._find_problem(text, number) if text.strip() else None
             if problem is not None:

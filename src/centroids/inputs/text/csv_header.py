@@ -109,7 +109,7 @@ def _guess(first: list[str], following: list[list[str]], text: TextFormat) -> Gu
     whole = _whole_numbers(numbers) is not None
     if words:
         named = _words_above_numbers(first, following, range(len(first)), text)
-        # A name is no fraction: "x,1.5" is a row with a bad field.
+        # A name is not a fraction: "x,1.5" is a row with a bad field.
         return Guess(named and whole, not named)
     if first[0] == "" and is_index("", 0, following):
         first, following = first[1:], [row[1:] for row in following]

@@ -109,7 +109,7 @@ def detect_layout(start: FirstLines, columns: Sequence[str | int] | None = None)
 
     `csv_header` says how a header is told from a row; a guess that could be wrong is remarked.
     Names are also taken from a comment with as many fields as the rows, as numpy.savetxt writes.
-    A line that is malformed is no header, but a row, which is refused or dropped when it is read.
+    A malformed line is not a header, but a row, which is refused or dropped when it is read.
     So is one with a name that is asked for: it is a header.
 
     Args:
@@ -144,7 +144,7 @@ def detect_layout(start: FirstLines, columns: Sequence[str | int] | None = None)
     if header:
         names = fields
     elif names is not None and not len(set(names)) == len(names) == len(fields):
-        names = None  # words of a comment that are no names
+        names = None  # words of a comment that are not names
     elif names is not None and not any(map(text.is_number, names)):
         comments = comments[:-1]
     if comments:
@@ -201,7 +201,7 @@ def choose_columns(
 
 
 def tell_layout(file: Path, layout: Layout, *, without_index: bool) -> None:
-    """Tells in the log what was guessed or passed over; once it is the layout that is used.
+    """Logs what was guessed or passed over, once it is the layout that is used.
 
     Args:
         file: The file.
@@ -262,7 +262,7 @@ def read_line(handle: IO[bytes], file: Path, number: int) -> bytes:
 
 
 def read_first_lines(file: Path, text: TextFormat) -> FirstLines:
-    """Reads what tells the layout of a file; one reading does for any choice of columns.
+    """Reads the layout of a file from its first lines; one reading serves any choice of columns.
 
     Raises:
         OSError: If the file cannot be read.
@@ -278,7 +278,7 @@ def read_first_lines(file: Path, text: TextFormat) -> FirstLines:
             number, begin, place = number + 1, place, place + len(line)
             content = decode_line(line)
             if number == 1 and (told := _DELIMITER_LINE.fullmatch(content)):
-                delimiter = told[1]  # a line by which Excel tells the delimiter
+                delimiter = told[1]  # a line by which Excel names the delimiter
             elif number <= text.skip_lines:
                 pass
             elif not (lines or text.header is False) and is_comment(content, text.delimiter):

@@ -1,4 +1,4 @@
-"""How a text file of numbers is written: what is told of it, and its numbers."""
+"""How a text file of numbers is written: what the caller says of it, and its numbers."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class TextFormat:
         """The number that a field is.
 
         Digits are grouped by threes or not at all (the groups before the last may be of two, as in
-        India): so a decimal comma that is called a thousands separator is no number, not another
+        India): so a decimal comma that is called a thousands separator is not a number, not another
         one.
 
         Raises:
@@ -179,7 +179,7 @@ def _marks(decimal: str, thousands: str) -> tuple[Part, ...]:
 
 
 def begins_as_a_number(field: str) -> bool:
-    """Whether a field that is no number begins like one, as amounts of money and sizes do.
+    """Whether a field that is not a number begins like one, as amounts of money and sizes do.
 
     >>> begins_as_a_number("$12"), begins_as_a_number("1kg"), begins_as_a_number("x1")
     (True, True, False)
