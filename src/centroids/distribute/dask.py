@@ -261,8 +261,8 @@ class DaskWorkers(Workers):
         """The slots of the workers, by address."""
         if self._client.status in ("closing", "closed"):
             raise RuntimeError(
-                "the dask client is closed; make a new one, and train again: training continues from "
-                "the last checkpoint"
+                "the dask client is closed; make a new one, and train again: training continues "
+                "from the last checkpoint"
             )
         try:
             return dict(self._client.nthreads())
