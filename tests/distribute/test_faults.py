@@ -108,6 +108,45 @@ def test_no_worker_at_all() -> None:
             kmeans.train(lambda: dask.array.ones((10, 2)), steps=1)
 
 
+def test_a_client_that_is_not_the_current_one(
+    client: Any, cluster: Any, points: NDArray[Any]
+) -> None:
+    """Its shards are its own: the current client may be one of another cluster, or end."""
+    import distributed
+
+    config = centroids.RunConfig(train_distribute=Dask(client, timeout=5))
+    with distributed.Client(cluster) as current:
+        assert distributed.default_client() is current
+        assert_equal(train(points), train(array(points, (500, 500)), config=config))
+    with (
+        distributed.LocalCluster(n_workers=0, dashboard_address=":0") as other,
+        distributed.Client(other),
+    ):
+        assert_equal(train(points), train(array(points, (400, 600)), config=config))
+
+
+def test_a_closed_client(cluster: Any, points: NDArray[Any]) -> None:
+    import distributed
+
+    client = distributed.Client(cluster, set_as_default=False)
+    client.close()
+    config = centroids.RunConfig(train_distribute=Dask(client))
+    with pytest.raises(RuntimeError, match="the dask client is closed; make a new one"):
+        train(array(points, (500, 500)), config=config)
+
+
+def test_what_is_no_collection_is_named(points: NDArray[Any]) -> None:
+    import dask
+    import dask.dataframe
+    import pandas
+
+    with pytest.raises(TypeError, match=r"returned a Delayed.*from_delayed"):
+        train(dask.delayed(points))
+    frame = dask.dataframe.from_pandas(pandas.DataFrame(points), npartitions=2)
+    with pytest.raises(TypeError, match=r"got a dask\..*\.DataFrame; numpy_input_fn takes it"):
+        centroids.inputs.pandas_input_fn(frame, shuffle=False)
+
+
 def sleep(part: Part) -> int:
     time.sleep(4)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -185,7 +186,9 @@ class DaskWorkers(Workers):
         clock = Clock(self._settings.timeout)
         while True:
             try:
-                return future.result(timeout=_POLL_SECONDS)
+                actor = future.result(timeout=_POLL_SECONDS)
+                with self._client.as_current():
+                    return copy.copy(actor)  # else the current client would keep and call it
             except TimeoutError:
                 if address not in self._workers():
                     future.cancel()
@@ -256,6 +259,11 @@ class DaskWorkers(Workers):
 
     def _workers(self) -> dict[str, int]:
         """The slots of the workers, by address."""
+        if self._client.status in ("closing", "closed"):
+            raise RuntimeError(
+                "the dask client is closed; make a new one, and train again: training continues "
+                "from the last checkpoint"
+            )
         try:
             return dict(self._client.nthreads())
         except OSError as error:

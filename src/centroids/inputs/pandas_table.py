@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from centroids import distribute
 from centroids.inputs.arrow import check_different_names
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.memory import ArraySource, numpy_input_fn
@@ -61,7 +62,10 @@ def pandas_input_fn(
             is a `y`, the indices differ, or an argument has a value that is not allowed.
     """
     if not _is_table(x):
-        raise TypeError(f"x must be a pandas DataFrame, got {type(x).__name__}")
+        raise TypeError(
+            f"x must be a pandas DataFrame, got a {type(x).__module__}.{type(x).__name__}"
+            + ("; numpy_input_fn takes it" if distribute.is_collection(type(x)) else "")
+        )
     if not isinstance(target_column, str):
         raise TypeError(f"target_column must be a string, got {target_column!r}")
     names = list(x.columns)

@@ -166,6 +166,11 @@ def _check_returned(returned: Any) -> None:
             f"input_fn returned the string {returned!r}; {_REMEDY}. For a file, use "
             "input_fn=centroids.inputs.file_input_fn(path)"
         )
+    if type(returned).__module__.startswith("dask.delayed"):
+        raise TypeError(
+            "input_fn returned a Delayed, which has neither rows nor partitions; make a collection "
+            "of it (dask.array.from_delayed, dask.dataframe.from_delayed)"
+        )
     if inspect.isroutine(returned):
         raise TypeError(
             f"input_fn returned the function {returned.__name__}; pass that function itself as "
