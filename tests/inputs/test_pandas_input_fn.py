@@ -55,7 +55,7 @@ def test_batches_are_those_of_tensorflow() -> None:
         ),
         ({"x": X, "y": Y, "target_column": "a"}, ValueError, r"x has a column called 'a'"),
         ({"x": X, "target_column": 3}, TypeError, r"target_column must be a string, got 3"),
-        ({"x": X.to_numpy()}, TypeError, r"x must be a pandas DataFrame, got ndarray"),
+        ({"x": X.to_numpy()}, TypeError, r"x must be a pandas DataFrame, got a numpy.ndarray"),
         ({"x": X, "y": [0] * 5}, TypeError, r"y must be a pandas Series or DataFrame, got list"),
         ({"x": X.assign(c="x")}, TypeError, r"x\['c'\] must hold numbers"),
         ({"x": X.rename(columns={"a": 0})}, TypeError, r"keys of x must be strings, got 0"),
