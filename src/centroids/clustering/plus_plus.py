@@ -122,7 +122,7 @@ def plus_plus_rows(
         NonFiniteError: If a row has a NaN, an infinity or no finite distance.
     """
     del cosine  # the shards know
-    count = num_retries + 1 if num_retries >= 0 else 2 + int(math.log(num_clusters))
+    count = _num_candidates(num_clusters, num_retries)
     chosen = [int(random.integers(shards.num_rows, size=1)[0])]
     if num_clusters == 1:
         return np.array(chosen)
@@ -275,7 +275,7 @@ def _weighted_plus_plus(
     num_retries: int,
 ) -> list[int]:
     """k-means++ among rows that count several times; the places of the rows chosen."""
-    count = num_retries + 1 if num_retries >= 0 else 2 + int(math.log(num_clusters))
+    count = _num_candidates(num_clusters, num_retries)
     ends = np.cumsum(times)
     chosen = [int(np.searchsorted(ends, random.integers(ends[-1], size=1), side="right")[0])]
     seeding = kernels.Seeding(candidates, cosine=cosine, times=times)
@@ -286,6 +286,11 @@ def _weighted_plus_plus(
         seeding.take(place)
         chosen.append(int(rows[place]))
     return chosen
+
+
+def _num_candidates(num_clusters: int, num_retries: int) -> int:
+    """How many candidates are drawn for each center."""
+    return num_retries + 1 if num_retries >= 0 else 2 + int(math.log(num_clusters))
 
 
 def _largest(numbers: list[int]) -> int:

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 _ENGINES: dict[str, Callable[[], Any]] = {"dask": Dask, "ray": Ray}
-_COLLECTIONS = {
+_COLLECTIONS: dict[str | None, tuple[str, ...]] = {
     "dask": ("Array", "DataFrame", "Series"),
     "ray": ("Dataset", "MaterializedDataset"),
 }
@@ -51,8 +51,7 @@ def is_sharded(points: object) -> TypeIs[ShardedPoints]:
 def is_collection(kind: type) -> bool:
     """Whether a type is one of an engine's collections, by its name: nothing is imported."""
     return issubclass(kind, ParquetFolder) or any(
-        _engine_of(base) is not None and base.__name__ in _COLLECTIONS[_engine_of(base) or ""]
-        for base in kind.__mro__
+        base.__name__ in _COLLECTIONS.get(_engine_of(base), ()) for base in kind.__mro__
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,10 +48,7 @@ class Dask:
         if not hasattr(collection, "chunks"):
             meta = _frame_of(collection._meta, function, name)
             return collection.map_partitions(_frame_of, function, name, meta=meta)
-        if collection.ndim > 1 and collection.numblocks[1] > 1:
-            collection = collection.rechunk({1: -1})
-        if collection.ndim == 1:
-            collection = collection[:, None]
+        collection = _with_whole_rows(collection)
         result = function(np.empty((0, collection.shape[1]), collection.dtype))
         shape: dict[str, Any] = {"drop_axis": 1}
         if result.ndim > 1:
@@ -145,7 +143,7 @@ class DaskWorkers(Workers):
         while any(address in self._workers() for address, _ in lost):
             # Not gone, but not to be reached: it may be the network, or about to go.
             clock.check(f"the workers {[address for address, _ in lost]} neither answer nor end")
-            _sleep()
+            time.sleep(_POLL_SECONDS / 4)
         numbers = [number for shard in lost for number in self.shards.pop(shard)]
         for shard in lost:
             del self._actors[shard]
@@ -255,7 +253,7 @@ class DaskWorkers(Workers):
         clock = Clock(self._settings.no_worker_timeout)
         while not self._workers():
             clock.check(f"the scheduler {self._client.scheduler.address} has no worker: none came")
-            _sleep()
+            time.sleep(_POLL_SECONDS / 4)
 
     def _workers(self) -> dict[str, int]:
         """The slots of the workers, by address."""
@@ -285,12 +283,6 @@ def _frame_of(block: Any, function: Callable[[Any], Any], name: str) -> Any:
     if values.ndim == 1:
         return pandas.Series(values, block.index, name=name)
     return pandas.DataFrame(values, block.index)
-
-
-def _sleep() -> None:
-    import time
-
-    time.sleep(_POLL_SECONDS / 4)
 
 
 def _current_client() -> Any:
@@ -333,15 +325,18 @@ def _blocks_of(collection: Any) -> list[Any]:
     """What dask calls delayed: one object for each partition, in the order of their rows."""
     if hasattr(collection, "npartitions") and not hasattr(collection, "chunks"):
         return list(collection.to_delayed())
-    if collection.ndim == 1:
-        collection = collection[:, None]
-    if collection.ndim != 2:
+    if collection.ndim not in (1, 2):
         raise ValueError(
             f"points must have the shape [n, d] or [n], got a dask array of {collection.ndim} axes"
         )
-    if collection.numblocks[1] > 1:
-        collection = collection.rechunk({1: -1})
-    return list(collection.to_delayed().ravel())
+    return list(_with_whole_rows(collection).to_delayed().ravel())
+
+
+def _with_whole_rows(array: Any) -> Any:
+    """A dask array [n, d] or [n] as [n, d], each row of it in one chunk."""
+    if array.ndim == 1:
+        return array[:, None]
+    return array.rechunk({1: -1}) if array.numblocks[1] > 1 else array
 
 
 def _names_of(collection: Any) -> tuple[str, ...] | None:

@@ -80,7 +80,7 @@ class RowGroup:
 
         rows = pq.read_metadata(self.file).row_group(self.number).num_rows
         points = kernels.check_points(self.convert(self._read(None)))
-        return PartitionInfo(rows, points.shape[1], points.dtype, False)
+        return PartitionInfo(rows, points.shape[1], points.dtype)
 
     def _read(self, number: int | None) -> Any:
         import pyarrow.parquet as pq

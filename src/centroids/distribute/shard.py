@@ -52,7 +52,6 @@ class PartitionInfo:
     rows: int
     columns: int
     dtype: np.dtype[Any]
-    sparse: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +255,6 @@ def rows_of(part: Part) -> kernels.Points:
 def describe(shard: Shard, numbers: Sequence[int]) -> tuple[str, dict[int, PartitionInfo]]:
     """The version of this package there, and what the driver has to know of partitions."""
     import centroids
-    from centroids.rows import is_sparse
 
     found = {}
     for number in numbers:
@@ -266,7 +264,7 @@ def describe(shard: Shard, numbers: Sequence[int]) -> tuple[str, dict[int, Parti
             continue
         points = shard.points(number)
         rows, columns = points.shape
-        found[number] = PartitionInfo(int(rows), int(columns), points.dtype, is_sparse(points))
+        found[number] = PartitionInfo(int(rows), int(columns), points.dtype)
     return centroids.__version__, found
 
 

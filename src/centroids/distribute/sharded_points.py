@@ -12,6 +12,7 @@ from centroids import kernels
 from centroids.distribute import shard as on_worker
 from centroids.distribute.shard import BadPoint, Want
 from centroids.distribute.workers import Workers
+from centroids.rows import is_sparse
 
 
 class ShardedPoints:
@@ -124,7 +125,7 @@ class ShardedPoints:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """The points as a dense array of this process."""
         points: Any = self.gather()
-        return np.asarray(points.toarray() if hasattr(points, "toarray") else points, dtype)
+        return np.asarray(points.toarray() if is_sparse(points) else points, dtype)
 
     def copy(self) -> ShardedPoints:
         """Itself: nothing changes it."""
@@ -184,7 +185,7 @@ def _first_with_rows(workers: Workers) -> on_worker.PartitionInfo:
 def _joined(values: list[Any]) -> Any:
     if len(values) == 1:
         return values[0]
-    if hasattr(values[0], "tocsr"):
+    if is_sparse(values[0]):
         import scipy.sparse
 
         return scipy.sparse.vstack(values, format="csr")
