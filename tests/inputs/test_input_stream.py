@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,30 +17,9 @@ from centroids.inputs import (
     numpy_input_fn,
     open_stream,
 )
+from tests.inputs.streams import POINTS, features_of
 
-POINTS = np.arange(12, dtype=np.float32).reshape(6, 2)
-
-
-def features_of(input_fn: Callable[..., Any], **arguments: Any) -> list[Any]:
-    with open_stream(input_fn, **arguments) as stream:
-        features: list[Any] = [batch.features for batch in stream]
-    return [each.tolist() for each in features]
-
-
-def reader_threads() -> list[threading.Thread]:
-    return [each for each in threading.enumerate() if each.name.startswith("centroids-")]
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_outlives_the_test() -> Iterator[None]:
-    yield
-    assert not reader_threads()
-
-
-@pytest.fixture
-def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every read counts as slow: the thread starts after the second batch."""
-    monkeypatch.setitem(open_stream.__globals__, "_SLOW_SECONDS", -1.0)
+pytestmark = pytest.mark.usefixtures("no_thread_outlives_the_test")
 
 
 def test_one_batch_is_asked_for_again_at_each_step() -> None:

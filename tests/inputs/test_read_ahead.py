@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,30 +19,9 @@ from centroids.inputs import (
     open_stream,
 )
 from centroids.inputs.read_ahead import ReadAhead
+from tests.inputs.streams import POINTS, features_of, reader_threads
 
-POINTS = np.arange(12, dtype=np.float32).reshape(6, 2)
-
-
-def features_of(input_fn: Callable[..., Any], **arguments: Any) -> list[Any]:
-    with open_stream(input_fn, **arguments) as stream:
-        features: list[Any] = [batch.features for batch in stream]
-    return [each.tolist() for each in features]
-
-
-def reader_threads() -> list[threading.Thread]:
-    return [each for each in threading.enumerate() if each.name.startswith("centroids-")]
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_outlives_the_test() -> Iterator[None]:
-    yield
-    assert not reader_threads()
-
-
-@pytest.fixture
-def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every read counts as slow: the thread starts after the second batch."""
-    monkeypatch.setitem(open_stream.__globals__, "_SLOW_SECONDS", -1.0)
+pytestmark = pytest.mark.usefixtures("no_thread_outlives_the_test")
 
 
 class CountingSource:
