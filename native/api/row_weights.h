@@ -2,6 +2,7 @@
 // the weights alone, never on who added them up, in which order or in how many parts.
 #pragma once
 
+#include "runtime/round_up.h"
 #include "seeding/weight_total.h"
 
 #include <cstddef>
@@ -20,7 +21,7 @@ class RowWeights {
     // says `add_up` afterwards. times: [num_rows], not negative, or null for 1.
     RowWeights(std::size_t num_rows, double* distances, const std::int64_t* times)
         : distances_(distances), times_(times), num_rows_(num_rows),
-          blocks_((num_rows + block_rows - 1) / block_rows) {}
+          blocks_(groups_of(block_rows, num_rows)) {}
 
     double distance(std::size_t row) const { return distances_[row]; }
     const double* distances() const { return distances_; }

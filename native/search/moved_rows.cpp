@@ -2,8 +2,7 @@
 
 #include "runtime/dispatch.h"
 #include "runtime/thread_pool.h"
-#include "search/work_plan.h"
-#include "sums/row_adder.h"
+#include "search/add_by_cluster.h"
 
 #include <algorithm>
 
@@ -26,13 +25,10 @@ void add_rows_to(std::int32_t MovedRow::* cluster, const DenseRows& points,
     parallel_for(starts.size() - 1, seconds, [&](std::size_t segment) {
         RowAdder<T>& adder =
             adders.mine([&] { return std::make_unique<RowAdder<T>>(window, 1, shared); });
-        std::vector<T> scratch(reads_in_place<T>(points) ? 0 : points.dimensions);
-        for (std::size_t at = starts[segment]; at < starts[segment + 1]; ++at) {
-            constexpr std::int32_t own = 0;
-            adder.add(load_rows<T>(points, moved[at].row, 1, scratch.data()), 1, &own, nullptr,
-                      nullptr);
-        }
-        adder.hand_over_to(static_cast<std::size_t>(moved[starts[segment]].*cluster));
+        add_rows_of_cluster(
+            points, starts[segment], starts[segment + 1],
+            [&](std::size_t at) { return moved[at].row; },
+            static_cast<std::size_t>(moved[starts[segment]].*cluster), adder);
     });
 }
 

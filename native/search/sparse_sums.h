@@ -16,7 +16,7 @@ template <class T>
 struct SampledUnits {
     explicit SampledUnits(const SparseRows& points) {
         constexpr std::size_t most_rows = 256;
-        const std::size_t step = (points.num_rows + most_rows - 1) / most_rows;
+        const std::size_t step = groups_of(most_rows, points.num_rows);
         std::vector<BitsOf<T>> most(points.dimensions, 0);
         BitsOf<T> largest = 0;
         SparseRow<T> row;

@@ -3,6 +3,7 @@
 
 #include "runtime/aligned_vector.h"
 #include "api/rows.h"
+#include "runtime/round_up.h"
 #include "search/filter_centers.h"
 #include "search/zero_rows.h"
 
@@ -42,7 +43,7 @@ class Candidates {
           shifted_(shift_all(vectors.dimensions, shift)), order_(in_order(count)),
           packed_(layout, {shifted_.data(), count, nullptr}, vectors.dimensions, order_.data(),
                   AlignedVector<float>(vectors.dimensions, 0.0f)),
-          norms_(in_panels(count, layout.width)), losses_(norms_.size()) {
+          norms_(round_up(count, layout.width)), losses_(norms_.size()) {
         // What rounding may cost each candidate goes where its own terms are.
         view = packed_.view;
         for (std::size_t c = 0; c < norms_.size(); ++c) {
@@ -88,10 +89,6 @@ class Candidates {
         std::vector<std::int32_t> order(count);
         std::iota(order.begin(), order.end(), 0);
         return order;
-    }
-
-    static std::size_t in_panels(std::size_t count, std::size_t width) {
-        return (count + width - 1) / width * width;
     }
 
     const std::vector<T> values_;

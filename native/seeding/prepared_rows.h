@@ -29,7 +29,7 @@ struct PreparedRows {
           block_rows(std::clamp<std::size_t>(65536 / std::max<std::size_t>(rows.dimensions, 1), 16,
                                              most_rows)),
           shift(mean_of_sample()),
-          stride(in_bytes ? (rows.dimensions + 15) / 16 * 16 : layout.row_stride(rows.dimensions)) {
+          stride(in_bytes ? round_up(rows.dimensions, 16) : layout.row_stride(rows.dimensions)) {
         if (few_columns) keep_columns();
         if (!in_bytes) return;
         values.resize(points.num_rows * stride);
@@ -47,9 +47,9 @@ struct PreparedRows {
     static Chunks whole_blocks(std::size_t num_rows) {
         constexpr std::size_t most_rows_of_chunk = WeightTotal::most_additions / 4;
         const std::size_t enough = 4 * static_cast<std::size_t>(num_threads());
-        const std::size_t wanted = std::min((num_rows + enough - 1) / enough, most_rows_of_chunk);
-        const std::size_t blocks = (wanted + RowWeights::block_rows - 1) / RowWeights::block_rows;
-        return {num_rows, std::max<std::size_t>(blocks, 1) * RowWeights::block_rows};
+        const std::size_t wanted = std::min(groups_of(enough, num_rows), most_rows_of_chunk);
+        return {num_rows,
+                std::max(round_up(wanted, RowWeights::block_rows), RowWeights::block_rows)};
     }
 
     static const CandidateKernels<float>& choose_kernels(std::size_t dimensions) {

@@ -128,7 +128,7 @@ void Seeding<T>::Content::search(std::size_t chunk, const RowWeights& weights) {
     static thread_local Scratch scratch;
     const std::size_t num = candidates->count;
     Found* const of_chunk = found.data() + chunk * num;
-    const std::size_t num_panels = (num + layout.width - 1) / layout.width;
+    const std::size_t num_panels = groups_of(layout.width, num);
     scratch.row.resize(points.dimensions);
     Base::for_blocks(chunk, [&](std::size_t first, std::size_t count) {
         find(first, count, num_panels, scratch);
