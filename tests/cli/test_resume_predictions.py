@@ -175,6 +175,29 @@ def test_before_the_first_batch_nothing_is_kept(folder: Path, run: Callable[...,
     assert not list(folder.glob("out*"))
 
 
+def test_ctrl_c_before_the_model_is_there_loses_nothing(
+    run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(SessionRunHook):
+        def __init__(self, **unused: Any) -> None: ...
+
+        def begin(self) -> None:
+            raise KeyboardInterrupt
+
+    command = ["points.npy", "-o", "out.npy"]
+    run(*command, code=130, error=KeyboardInterrupt(), at=2)
+    kept = [Path(f"out.npy{ending}").read_bytes() for ending in (PARTIAL, JOURNAL)]
+    with monkeypatch.context() as patched:
+        patched.setattr(inference, "ProgressBarHook", Interrupted)
+        told = run(*command, "--resume", code=130)
+    assert told == (
+        "Continuing after 600 rows.\n"
+        f"Stopped; out.npy{PARTIAL} holds 600 rows.\n"
+        "Continue with: centroids predict model points.npy -o out.npy --resume\n"
+    )
+    assert [Path(f"out.npy{ending}").read_bytes() for ending in (PARTIAL, JOURNAL)] == kept
+
+
 def test_where_there_is_nothing_it_begins(folder: Path, run: Callable[..., str]) -> None:
     assert run("points.npy", "-o", "out.npy", "--resume") == "Wrote 1,000 rows to out.npy\n"
     assert run("points.npy", "-o", "out.npy", "--resume") == "Wrote 1,000 rows to out.npy\n"

@@ -246,7 +246,8 @@ class _Writer:
     def keep(self) -> None:
         """Saves what was written before something went wrong, and says how to continue."""
         file = self._file
-        if file.progress.rows and not file.is_in_place():
+        # Without new rows what is saved holds, and there may be no model yet to describe.
+        if file.progress.rows and file.progress != file.saved and not file.is_in_place():
             with contextlib.suppress(OSError):  # then what was saved before counts
                 file.save(self._describe())
         if file.saved is None or file.is_in_place():
