@@ -13,7 +13,7 @@ import pytest
 
 from centroids import KMeansClustering, RunConfig
 from centroids.checkpoints import checkpoint, verification
-from centroids.checkpoints.listing import Entry
+from centroids.checkpoints._listing import Entry
 from centroids.cli.settings import Settings, write_settings
 from centroids.cli.verification import verify
 from centroids.estimator import (

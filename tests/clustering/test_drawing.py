@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from centroids import kernels
 from centroids.clustering import choose_initial_centers, kmeans_parallel, kmeans_plus_plus
-from centroids.clustering.plus_plus import draw_targets
+from centroids.clustering._plus_plus import draw_targets
 from centroids.kernels import RowWeights
 from tests.plain_seeding import in_units
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from centroids.clustering.keyed_permutation import KeyedPermutation, keyed_uniform, rows_of_part
+from centroids.clustering._keyed_permutation import KeyedPermutation, keyed_uniform, rows_of_part
 
 
 @given(n=st.integers(1, 3000), key=st.lists(st.integers(0, 1 << 80), min_size=1, max_size=3))

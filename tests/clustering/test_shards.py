@@ -19,8 +19,8 @@ from centroids.clustering import (
     choose_initial_centers,
     choose_initial_centers_of_shards,
 )
-from centroids.clustering.seeding_shard import SeedingShard
-from centroids.clustering.shards import LocalShards
+from centroids.clustering._seeding_shard import SeedingShard
+from centroids.clustering._shards import LocalShards
 
 Method = Literal["random", "kmeans_plus_plus", "kmeans_parallel"]
 METHODS: list[Method] = ["random", "kmeans_plus_plus", "kmeans_parallel"]

@@ -22,7 +22,7 @@ ADVICE = "try fewer clusters, or a new model with other initial centers"
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    found = [record for record in caplog.records if record.name == "centroids.kmeans.hooks"]
+    found = [record for record in caplog.records if record.name == "centroids.kmeans._hooks"]
     assert all(record.levelno == logging.WARNING for record in found)
     return [record.getMessage() for record in found]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import centroids
-from centroids.clustering.state import ClusterState
+from centroids.clustering._state import ClusterState
 from centroids.kmeans.summaries import center_shift
 from tests.tensorboard_reader import Projector, accumulate, curve, histograms, sessions
 

@@ -27,7 +27,7 @@ import scipy.sparse
 
 from centroids import KMeansClustering, RunConfig, kernels
 from centroids.inputs import numpy_input_fn
-from centroids.kernels.seeding import Seeding
+from centroids.kernels._seeding import Seeding
 from tests.crash.cases import Case, prepare
 from tests.crash.compare import CrashFailure, differences, load
 from tests.crash.faults import is_loaded, run_with_library

@@ -258,7 +258,7 @@ def test_stop_at_step_hook(estimator: Estimator) -> None:
 
 
 def test_logging_tensor_hook(estimator: Estimator, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="centroids.estimator.hooks.basic")
+    caplog.set_level(logging.INFO, logger="centroids.estimator.hooks._basic")
     every_two = LoggingTensorHook({"s": "global_step", "n": "count"}, every_n_iter=2)
     at_end = LoggingTensorHook(["count"], at_end=True)
     own = LoggingTensorHook(["loss"], every_n_secs=1e6, formatter=lambda v: f"only {len(v)}")

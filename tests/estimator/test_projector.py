@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from centroids.estimator import Estimator, EventWriter, ProjectorHook
-from centroids.estimator.hooks.projector import write_projector
+from centroids.estimator.hooks._projector import write_projector
 from tests.estimator.online_mean import batches, model_fn
 from tests.tensorboard_reader import Projector
 

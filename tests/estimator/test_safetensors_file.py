@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from centroids.checkpoints.safetensors_file import head_of, layout_of
+from centroids.checkpoints._safetensors_file import head_of, layout_of
 
 
 def test_the_bytes_are_those_of_safetensors() -> None:

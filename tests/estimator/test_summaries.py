@@ -24,7 +24,7 @@ from centroids.estimator import (
     StepCounterHook,
     SummarySaverHook,
 )
-from centroids.estimator.hooks.event_files import NUM_BUCKETS, histogram
+from centroids.estimator.hooks._event_files import NUM_BUCKETS, histogram
 from tests.estimator.online_mean import batches, deviations, loss, model_fn
 from tests.tensorboard_reader import accumulate, curve, histograms
 

@@ -18,7 +18,7 @@ from centroids.export import (
     constant,
     placeholder,
 )
-from centroids.export.graph_def import GraphWriter
+from centroids.export._graph_def import GraphWriter
 
 FLOAT = FixedLenFeature([2], np.float32)
 

@@ -201,7 +201,7 @@ def test_a_damaged_graph_is_an_error(models: Path, tmp_path: Path, content: byte
 
 
 def test_any_damage_of_a_graph_is_noticed_or_harmless(models: Path, tmp_path: Path) -> None:
-    from centroids.kmeans.tensorflow_graph import read_graph
+    from centroids.kmeans._tensorflow_graph import read_graph
 
     whole = (models / "2.15.1" / "several_cosine" / "model.ckpt-6.meta").read_bytes()
     random = np.random.default_rng(0)

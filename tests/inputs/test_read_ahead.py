@@ -18,7 +18,7 @@ from centroids.inputs import (
     Source,
     open_stream,
 )
-from centroids.inputs.read_ahead import ReadAhead
+from centroids.inputs._read_ahead import ReadAhead
 from tests.inputs.streams import POINTS, features_of, reader_threads
 
 pytestmark = pytest.mark.usefixtures("no_thread_outlives_the_test")

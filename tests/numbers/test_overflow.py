@@ -11,7 +11,7 @@ import scipy.sparse
 
 import centroids
 from centroids import kernels
-from centroids.estimator.hooks.event_files import EventWriter
+from centroids.estimator.hooks._event_files import EventWriter
 from tests.tensorboard_reader import accumulate, curve
 
 # Each squared distance fits float64, the sum of four does not.

@@ -49,6 +49,19 @@ def test_imports_go_downward_only(layer: str) -> None:
     assert known - {layer} <= LAYERS[layer]
 
 
+def test_a_module_marked_with_an_underscore_is_imported_in_its_room_only() -> None:
+    package = Path(centroids.__file__).parent
+    reaches = []  # `crc32c` alone takes its loop from the extension itself
+    for file in package.rglob("*.py"):
+        room = file.relative_to(package).parts[0]
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("centroids."):
+                _, *path = [*(node.module or "").split("."), *(a.name for a in node.names)]
+                if path[0] != room and any(part.startswith("_") for part in path):
+                    reaches.append(f"{file.relative_to(package)}: {'.'.join(path)}")
+    assert reaches == ["crc32c.py: kernels._native"]
+
+
 def test_everything_public_is_there() -> None:
     for name in centroids.__all__:
         assert hasattr(centroids, name), name

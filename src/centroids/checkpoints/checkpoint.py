@@ -28,8 +28,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.checkpoints._safetensors_file import Buffer, head_of, layout_of
 from centroids.checkpoints.names import DamagedCheckpointError, NewerCheckpointError
-from centroids.checkpoints.safetensors_file import Buffer, head_of, layout_of
 from centroids.kernels.float_mode import in_usual_float_mode
 
 FORMAT_VERSION = 2

@@ -19,20 +19,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from centroids.checkpoints.checkpoint import (
-    Checkpoint,
-    deserialize,
-    read_bytes,
-    serialize,
-    wrote,
-)
-from centroids.checkpoints.listing import (
+from centroids.checkpoints._listing import (
     Entry,
     ForeignListError,
     check_list,
     list_of,
     read_list,
     set_aside,
+)
+from centroids.checkpoints.checkpoint import (
+    Checkpoint,
+    deserialize,
+    read_bytes,
+    serialize,
+    wrote,
 )
 from centroids.checkpoints.names import STATE_FILE, SUFFIX, DamagedCheckpointError
 from centroids.files import absolute, make_folders, open_regular, remove_leftovers, write_atomically

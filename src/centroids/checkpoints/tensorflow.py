@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.checkpoints._string_table import DamagedTableError
+from centroids.checkpoints._tensor_bundle import TensorFlowVariable, read_index
 from centroids.checkpoints.names import (
     STATE_FILE,
     SUFFIX,
     TENSORFLOW_STATE_FILE,
     DamagedCheckpointError,
 )
-from centroids.checkpoints.string_table import DamagedTableError
-from centroids.checkpoints.tensor_bundle import TensorFlowVariable, read_index
 from centroids.crc32c import masked_crc32c
 from centroids.files import open_regular, read_regular
 

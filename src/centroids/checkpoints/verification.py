@@ -10,9 +10,9 @@ from typing import BinaryIO
 
 import numpy as np
 
+from centroids.checkpoints._listing import Entry, read_list
 from centroids.checkpoints.checkpoint import UNKNOWN_POSITION, Checkpoint, restore_random_state
 from centroids.checkpoints.folder import find_entries, read_entry
-from centroids.checkpoints.listing import Entry, read_list
 from centroids.checkpoints.names import STATE_FILE, NewerCheckpointError
 from centroids.checkpoints.tensorflow import (
     list_tensorflow_checkpoints,

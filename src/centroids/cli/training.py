@@ -106,7 +106,7 @@ class _Run:
         saver = _SettingsSaver(plan.model_dir, settings)
         try:
             # The last lines of the command report empty clusters.
-            with saver, without_log_of("centroids.kmeans.hooks"):
+            with saver, without_log_of("centroids.kmeans._hooks"):
                 self.model.train(
                     self.input_fn,
                     hooks=[

@@ -1,6 +1,6 @@
 """The algorithm: functions over arrays and a small state. Knows no files, hooks or steps."""
 
-from centroids.clustering.initialization import (
+from centroids.clustering._initialization import (
     InitialCenters,
     InitialMethod,
     TooFewPointsError,
@@ -8,20 +8,20 @@ from centroids.clustering.initialization import (
     choose_initial_centers_of_shards,
     given_centers,
 )
-from centroids.clustering.plus_plus import kmeans_parallel, kmeans_plus_plus
-from centroids.clustering.points import join_columns, locate_bad_points
-from centroids.clustering.sharded import (
+from centroids.clustering._plus_plus import kmeans_parallel, kmeans_plus_plus
+from centroids.clustering._sharded import (
     all_distances,
     assign,
     choose_initial_centers_anywhere,
     cluster_index,
 )
-from centroids.clustering.state import ClusterState, initial_state
-from centroids.clustering.update import (
+from centroids.clustering._state import ClusterState, initial_state
+from centroids.clustering._update import (
     full_batch_update,
     mini_batch_update,
     multi_step_update,
 )
+from centroids.clustering.points import join_columns, locate_bad_points
 from centroids.kernels import l2_normalize
 
 __all__ = [

@@ -10,12 +10,12 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from centroids.distribute.dask import Dask
-from centroids.distribute.parquet import ParquetFolder
-from centroids.distribute.ray import Ray
-from centroids.distribute.shard import Part
-from centroids.distribute.sharded_points import ShardedPoints
-from centroids.distribute.workers import Workers, watchers
+from centroids.distribute._dask import Dask
+from centroids.distribute._parquet import ParquetFolder
+from centroids.distribute._ray import Ray
+from centroids.distribute._shard import Part
+from centroids.distribute._sharded_points import ShardedPoints
+from centroids.distribute._workers import Workers, watchers
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs

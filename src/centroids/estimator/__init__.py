@@ -10,9 +10,22 @@ from centroids.checkpoints.folder import (
 from centroids.checkpoints.lock import ModelDirBusyError, ModelDirLostError
 from centroids.checkpoints.names import DamagedCheckpointError, NewerCheckpointError
 from centroids.checkpoints.verification import Condition, Verdict, verify_model_dir
+from centroids.estimator._exporters import Exporter, FinalExporter, LatestExporter
+from centroids.estimator._metrics import Mean, Metric, Ratio, Sum
+from centroids.estimator._run_config import RunConfig
+from centroids.estimator._session import Session
+from centroids.estimator._spec import (
+    BatchFunction,
+    EstimatorSpec,
+    ModeKeys,
+    TensorSpec,
+    Variables,
+    describe,
+)
+from centroids.estimator._stop_signals import TrainingInterruptedError
+from centroids.estimator._warm_start import WarmStartSettings
 from centroids.estimator.estimator import Estimator
-from centroids.estimator.exporters import Exporter, FinalExporter, LatestExporter
-from centroids.estimator.hooks.basic import (
+from centroids.estimator.hooks._basic import (
     FinalOpsHook,
     GlobalStepWaiterHook,
     LoggingTensorHook,
@@ -21,37 +34,24 @@ from centroids.estimator.hooks.basic import (
     StepCounterHook,
     StopAtStepHook,
 )
-from centroids.estimator.hooks.display import ProfilerHook, ProgressBarHook
-from centroids.estimator.hooks.event_files import EventWriter
-from centroids.estimator.hooks.hparams import HParamsHook
-from centroids.estimator.hooks.projector import ProjectorHook, write_projector
-from centroids.estimator.hooks.protocol import (
+from centroids.estimator.hooks._display import ProfilerHook, ProgressBarHook
+from centroids.estimator.hooks._event_files import EventWriter
+from centroids.estimator.hooks._hparams import HParamsHook
+from centroids.estimator.hooks._projector import ProjectorHook, write_projector
+from centroids.estimator.hooks._protocol import (
     Coordinator,
     SessionRunArgs,
     SessionRunContext,
     SessionRunHook,
     SessionRunValues,
 )
-from centroids.estimator.hooks.saving import (
+from centroids.estimator.hooks._saving import (
     CheckpointSaverHook,
     CheckpointSaverListener,
 )
-from centroids.estimator.hooks.summaries import SummarySaverHook
-from centroids.estimator.hooks.timer import SecondOrStepTimer
-from centroids.estimator.metrics import Mean, Metric, Ratio, Sum
-from centroids.estimator.run_config import RunConfig
-from centroids.estimator.session import Session
-from centroids.estimator.spec import (
-    BatchFunction,
-    EstimatorSpec,
-    ModeKeys,
-    TensorSpec,
-    Variables,
-    describe,
-)
-from centroids.estimator.stop_signals import TrainingInterruptedError
+from centroids.estimator.hooks._summaries import SummarySaverHook
+from centroids.estimator.hooks._timer import SecondOrStepTimer
 from centroids.estimator.train_and_evaluate import EvalSpec, TrainSpec, train_and_evaluate
-from centroids.estimator.warm_start import WarmStartSettings
 from centroids.inputs.batch import Batch
 
 __all__ = [

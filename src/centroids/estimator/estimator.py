@@ -10,7 +10,7 @@ from typing import Any, Self
 from centroids.checkpoints.checkpoint import Checkpoint
 from centroids.checkpoints.lock import lock_model_dir
 from centroids.errors import NoPointsError
-from centroids.estimator.arguments import (
+from centroids.estimator._arguments import (
     check_count,
     check_evaluation_name,
     check_input_fn,
@@ -19,25 +19,25 @@ from centroids.estimator.arguments import (
     merge_model_dir,
     prepared_model_dir,
 )
-from centroids.estimator.exporting import check_receiver_fn, export_saved_model
-from centroids.estimator.hooks.basic import StopAfterNumBatchesHook, StopAtStepHook
-from centroids.estimator.hooks.defaults import may_stop
-from centroids.estimator.hooks.protocol import SessionRunHook, check_hooks
-from centroids.estimator.hooks.saving import CheckpointSaverListener, check_listeners
-from centroids.estimator.inference import (
+from centroids.estimator._exporting import check_receiver_fn, export_saved_model
+from centroids.estimator._inference import (
     evaluate_batches,
     predict_batches,
     write_evaluation,
 )
-from centroids.estimator.model_folder import ModelFolder
-from centroids.estimator.model_function import ModelFunction
+from centroids.estimator._model_folder import ModelFolder
+from centroids.estimator._model_function import ModelFunction
+from centroids.estimator._run_config import RunConfig
+from centroids.estimator._spec import EstimatorSpec, ModeKeys
+from centroids.estimator._stop_signals import StopSignals
+from centroids.estimator._training import Training, is_reached
+from centroids.estimator._warm_start import WarmStartSettings, check_warm_start
+from centroids.estimator.hooks._basic import StopAfterNumBatchesHook, StopAtStepHook
+from centroids.estimator.hooks._defaults import may_stop
+from centroids.estimator.hooks._protocol import SessionRunHook, check_hooks
+from centroids.estimator.hooks._saving import CheckpointSaverListener, check_listeners
 from centroids.estimator.predictions import Predictions, lazy_predictions
-from centroids.estimator.run_config import RunConfig
 from centroids.estimator.session_setup import check_restored, position_to_resume
-from centroids.estimator.spec import EstimatorSpec, ModeKeys
-from centroids.estimator.stop_signals import StopSignals
-from centroids.estimator.training import Training, is_reached
-from centroids.estimator.warm_start import WarmStartSettings, check_warm_start
 from centroids.export.receivers import ServingInputReceiver
 from centroids.inputs import repeats
 from centroids.inputs.returned import bind_input_fn

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.errors import BadRowError
-from centroids.estimator.spec import EstimatorSpec
+from centroids.estimator._spec import EstimatorSpec
 from centroids.inputs.batch import Batch
 from centroids.inputs.collections import map_collection
 from centroids.inputs.convert import convert_features

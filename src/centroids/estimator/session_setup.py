@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.checkpoints.checkpoint import UNKNOWN_POSITION, Checkpoint
-from centroids.estimator.spec import EstimatorSpec
+from centroids.estimator._spec import EstimatorSpec
 
 if TYPE_CHECKING:
     from centroids.inputs.batch import Position

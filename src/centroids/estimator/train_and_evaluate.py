@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from centroids.estimator.arguments import check_count, check_evaluation_name, check_input_fn
+from centroids.estimator._arguments import check_count, check_evaluation_name, check_input_fn
+from centroids.estimator._exporters import Exporter
 from centroids.estimator.estimator import Estimator
-from centroids.estimator.exporters import Exporter
-from centroids.estimator.hooks.protocol import (
+from centroids.estimator.hooks._protocol import (
     Coordinator,
     SessionRunArgs,
     SessionRunContext,
@@ -22,11 +22,11 @@ from centroids.estimator.hooks.protocol import (
     SessionRunValues,
     check_hooks,
 )
-from centroids.estimator.hooks.saving import CheckpointSaverListener
+from centroids.estimator.hooks._saving import CheckpointSaverListener
 from centroids.files import find_link
 
 if TYPE_CHECKING:
-    from centroids.estimator.session import Session
+    from centroids.estimator._session import Session
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.export._shift import shift_of
 from centroids.export.columns import Columns, check_columns
 from centroids.export.destination import as_float32, check_destination
-from centroids.export.shift import shift_of
 from centroids.files import replace_file
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.functions import prepare_centers

@@ -1,7 +1,7 @@
 """Graphs of TensorFlow operations, as expressions: a tensor knows the node that computes it.
 
-Nothing is computed here, and no TensorFlow is needed. `centroids.export.graph_def` writes the graph
-that leads to given tensors.
+Nothing is computed here, and no TensorFlow is needed. `centroids.export._graph_def` writes the
+graph that leads to given tensors.
 """
 
 from __future__ import annotations

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.export._onnx_graph import OnnxGraph
+from centroids.export._onnx_search import add_nearest
 from centroids.export.columns import Columns, check_columns
 from centroids.export.destination import as_float32, check_destination
-from centroids.export.onnx_graph import OnnxGraph
-from centroids.export.onnx_search import add_nearest
 from centroids.files import replace_file
 from centroids.kernels.float_mode import in_usual_float_mode
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from google.protobuf import text_format  # type: ignore[import-untyped]
 from tensorboard.compat.proto.meta_graph_pb2 import MetaGraphDef, SignatureDef, TensorInfo
 
+from centroids.export._graph_def import GraphWriter, shape_proto, walk
 from centroids.export.graph import Tensor
-from centroids.export.graph_def import GraphWriter, shape_proto, walk
 from centroids.tensorflow_types import type_number
 
 SERVING_TAG = "serve"

@@ -1,18 +1,18 @@
 """Sources of data to batches, with positions that can be saved."""
 
+from centroids.inputs._memory import limit_epochs, numpy_input_fn
+from centroids.inputs._sparse import SparseTensorValue
 from centroids.inputs.batch import Batch as InputBatch  # the name that it had
 from centroids.inputs.batch import BatchSource, Source
 from centroids.inputs.errors import OutOfRangeError
 from centroids.inputs.file import file_input_fn
-from centroids.inputs.memory import limit_epochs, numpy_input_fn
 from centroids.inputs.npy import npy_input_fn
 from centroids.inputs.pandas_table import pandas_input_fn
 from centroids.inputs.parquet import parquet_input_fn
-from centroids.inputs.records.tfrecord import tfrecord_input_fn
-from centroids.inputs.sparse import SparseTensorValue
+from centroids.inputs.records._tfrecord import tfrecord_input_fn
 from centroids.inputs.stream import BatchStream, open_stream
+from centroids.inputs.text._text_format import TextFormat
 from centroids.inputs.text.csv_file import csv_input_fn
-from centroids.inputs.text.text_format import TextFormat
 
 __all__ = [
     "BatchSource",

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.errors import Part, WordedError
+from centroids.inputs._sparse import check_sparse
 from centroids.inputs.batch import Mask
 from centroids.inputs.convert import Columns
-from centroids.inputs.sparse import check_sparse
 from centroids.rows import Rows, num_rows
 
 BadRows: TypeAlias = Literal["raise", "drop"]

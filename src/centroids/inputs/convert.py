@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids import distribute
+from centroids.inputs._sparse import csr_of_coordinates, csr_of_scipy, csr_of_torch
 from centroids.inputs.arrow import check_different_names, matrix_of_table
-from centroids.inputs.sparse import csr_of_coordinates, csr_of_scipy, csr_of_torch
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.rows import Rows, is_sparse_type
 

@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from centroids.errors import Argument, WordedError
+from centroids.inputs._file_kinds import packed_kind
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.batch import Source
-from centroids.inputs.file_kinds import packed_kind
 from centroids.inputs.npy import npy_input_fn
 from centroids.inputs.parquet import parquet_input_fn
-from centroids.inputs.records.tfrecord import tfrecord_input_fn
+from centroids.inputs.records._tfrecord import tfrecord_input_fn
+from centroids.inputs.text._text_format import DecimalMark, TextFormat, ThousandsMark
 from centroids.inputs.text.csv_file import csv_input_fn
-from centroids.inputs.text.text_format import DecimalMark, TextFormat, ThousandsMark
 
 _TEXT_ENDINGS = (".csv", ".tsv", ".txt")
 _TFRECORD = re.compile(r".*\.tfrecords?(\.gz|\.gzip|\.zlib|-\d+-of-\d+)*", re.IGNORECASE)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from centroids import distribute
+from centroids.inputs._memory import ArraySource, numpy_input_fn
 from centroids.inputs.arrow import check_different_names
 from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.memory import ArraySource, numpy_input_fn
-from centroids.inputs.text.csv_header import is_unnamed
+from centroids.inputs.text._csv_header import is_unnamed
 
 logger = logging.getLogger(__name__)
 

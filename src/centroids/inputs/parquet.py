@@ -26,7 +26,7 @@ from centroids.inputs.arrow import (
 )
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.batch import Position
-from centroids.inputs.text.csv_header import is_unnamed
+from centroids.inputs.text._csv_header import is_unnamed
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading, join_pieces
 
 _INDEX_NAME = re.compile(r"__index_level_\d+__")  # of an index without a name

@@ -13,10 +13,10 @@ from typing import Any, Self
 import numpy as np
 
 from centroids.errors import BadRowError
+from centroids.inputs._read_ahead import ReadAhead
 from centroids.inputs.bad_rows import find_bad_value, find_good_rows
 from centroids.inputs.batch import Batch, Position
 from centroids.inputs.errors import ReadingInterrupted
-from centroids.inputs.read_ahead import ReadAhead
 from centroids.inputs.repeats import RepeatWatch
 from centroids.inputs.returned import bind_input_fn, no_batches, read_batches
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from centroids.checks import check_bool, check_integer
 from centroids.errors import Part
+from centroids.inputs._epochs import BatchPlace, EpochSource
 from centroids.inputs.arguments import check_num_epochs
 from centroids.inputs.bad_rows import check_bad_rows, describe_bad_value
 from centroids.inputs.batch import Position
 from centroids.inputs.convert import Columns
-from centroids.inputs.epochs import BatchPlace, EpochSource
 
 Windows: TypeAlias = Generator[tuple[NDArray[Any], Position]]
 

@@ -3,7 +3,18 @@
 Everything above this layer is free of pointers; everything below it is free of Python.
 """
 
-from centroids.kernels.build_of_python import check_build_of_python
+from centroids.kernels._build_of_python import check_build_of_python
+from centroids.kernels._machine import (
+    check_environment,
+    default_num_threads,
+    instruction_set,
+    num_threads,
+    set_instruction_set,
+    set_num_threads,
+    supported_instruction_sets,
+)
+from centroids.kernels._partial import Assignment, ExactSums, PartialAssignment
+from centroids.kernels._seeding import Seeding, nearest_vectors
 from centroids.kernels.dense_or_sparse import Points, check_points, num_rows, result_dtype
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.functions import (
@@ -14,19 +25,8 @@ from centroids.kernels.functions import (
     assign_partial,
     find_nonfinite,
 )
-from centroids.kernels.machine import (
-    check_environment,
-    default_num_threads,
-    instruction_set,
-    num_threads,
-    set_instruction_set,
-    set_num_threads,
-    supported_instruction_sets,
-)
 from centroids.kernels.normalization import l2_normalize
-from centroids.kernels.partial import Assignment, ExactSums, PartialAssignment
 from centroids.kernels.row_weights import RowWeights
-from centroids.kernels.seeding import Seeding, nearest_vectors
 
 __all__ = [
     "Assignment",

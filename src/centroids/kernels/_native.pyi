@@ -4,7 +4,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.kernels.machine import InstructionSet
+from centroids.kernels._machine import InstructionSet
 
 TOTAL_DIGITS: int
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.kernels import _native
+from centroids.kernels._partial import Assignment, ExactSums, PartialAssignment
 from centroids.kernels.dense_or_sparse import (
     Points,
     Sparse,
@@ -27,7 +28,6 @@ from centroids.kernels.dense_or_sparse import (
 )
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.normalization import l2_normalize
-from centroids.kernels.partial import Assignment, ExactSums, PartialAssignment
 
 AssignmentMemory = _native.AssignmentMemory
 

@@ -1,6 +1,6 @@
 """K-means as an Estimator."""
 
-from centroids.kmeans.estimator import KMeansClustering
+from centroids.kmeans._estimator import KMeansClustering
 from centroids.kmeans.model import (
     COSINE_DISTANCE,
     KMEANS_PARALLEL_INIT,

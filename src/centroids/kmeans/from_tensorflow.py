@@ -29,7 +29,7 @@ from centroids.clustering import ClusterState, initial_state
 from centroids.errors import Argument, WordedError
 from centroids.estimator import Checkpoint
 from centroids.kernels import in_usual_float_mode
-from centroids.kmeans.tensorflow_graph import read_graph
+from centroids.kmeans._tensorflow_graph import read_graph
 from centroids.kmeans.variables import (
     CLUSTERS,
     INITIALIZED,

@@ -42,8 +42,8 @@ from centroids.export import (
     nearest,
     operations,
 )
-from centroids.kmeans.given_centers import centers_of, column_names_of, in_order_of
-from centroids.kmeans.hooks import (
+from centroids.kmeans._given_centers import centers_of, column_names_of, in_order_of
+from centroids.kmeans._hooks import (
     EmptyClustersHook,
     LossToleranceHook,
     RelativeToleranceHook,

@@ -71,7 +71,7 @@ def center_shift(before: ClusterState, after: ClusterState) -> float:
     It is the Frobenius norm of the change, in float64. x are the centers that the step used, y what
     it made of them; with several batches to an iteration, what the iteration has gathered so far.
 
-    >>> from centroids.clustering.state import initial_state
+    >>> from centroids.clustering._state import initial_state
     >>> old = initial_state(np.array([[0.0, 0.0], [1.0, 1.0]]))
     >>> new = initial_state(np.array([[3.0, 0.0], [1.0, 5.0]]))
     >>> center_shift(old, new)

@@ -17,9 +17,10 @@ from centroids.errors import Argument, BadLineError, Message, Part
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.batch import Position
-from centroids.inputs.text.csv_comments import is_comment
-from centroids.inputs.text.csv_doubts import tell_doubts
-from centroids.inputs.text.csv_fields import is_whole, split_fields
+from centroids.inputs.text._csv_comments import is_comment
+from centroids.inputs.text._csv_doubts import tell_doubts
+from centroids.inputs.text._csv_fields import is_whole, split_fields
+from centroids.inputs.text._text_format import DecimalMark, TextFormat, ThousandsMark, find_remedy
 from centroids.inputs.text.csv_layout import (
     FirstLines,
     Layout,
@@ -30,7 +31,6 @@ from centroids.inputs.text.csv_layout import (
     read_line,
     tell_layout,
 )
-from centroids.inputs.text.text_format import DecimalMark, TextFormat, ThousandsMark, find_remedy
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading
 
 _CHUNK_LINES = 4096

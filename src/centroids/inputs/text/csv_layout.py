@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import IO
 
 from centroids.errors import Argument, BadLineError, Message, MissingColumnError, WordedError
+from centroids.inputs._file_kinds import check_is_text
 from centroids.inputs.arrow import check_different_names
-from centroids.inputs.file_kinds import check_is_text
-from centroids.inputs.text.csv_comments import is_comment, say_lines
-from centroids.inputs.text.csv_fields import empty_quoted_fields, split_fields
-from centroids.inputs.text.csv_header import guess_header, is_index, is_unnamed
-from centroids.inputs.text.text_format import TextFormat
+from centroids.inputs.text._csv_comments import is_comment, say_lines
+from centroids.inputs.text._csv_fields import empty_quoted_fields, split_fields
+from centroids.inputs.text._csv_header import guess_header, is_index, is_unnamed
+from centroids.inputs.text._text_format import TextFormat
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MAX_LINE_BYTES = 64 << 20

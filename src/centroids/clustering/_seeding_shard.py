@@ -1,0 +1,225 @@
+"""What one worker does while initial centers are chosen from the points of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids import kernels
+from centroids.clustering._distinct_rows import Keys, KeysOfPoints
+from centroids.clustering._keyed_permutation import keyed_uniform
+from centroids.kernels import (
+    NonFiniteError,
+    Points,
+    RowWeights,
+    in_usual_float_mode,
+    num_rows,
+    result_dtype,
+)
+from centroids.rows import is_sparse
+
+# Row of all, column, value, and the type that distances overflow: as in NonFiniteError.
+BadValue: TypeAlias = tuple[int, int | None, float | None, str]
+# Vectors, and the place of the one that becomes a center; None: all of them do.
+Step: TypeAlias = tuple[NDArray[Any], int | None]
+# Rows of all, or places among rows that were asked for, and what belongs to each.
+RowsAnd: TypeAlias = tuple[NDArray[np.int64], NDArray[Any]]
+
+
+class SeedingShard:
+    """Some parts of the points, and how far each point is from the centers chosen so far.
+
+    It may be lost and made anew at any time: calls say how many steps they build on, and a shard
+    that has not made them answers None, until `catch_up` passes them on.
+
+    Args:
+        parts: The number of its first row among all rows and the points, [n, d], of each part.
+        cosine: The distance is cosine.
+    """
+
+    def __init__(self, parts: Sequence[tuple[int, Points]], *, cosine: bool = False) -> None:
+        self._parts = [_Part(first, points, cosine) for first, points in parts if num_rows(points)]
+        self._steps = 0
+
+    def find_bad(self) -> BadValue | None:
+        """The first NaN or infinity."""
+        errors = [(part.first, kernels.find_nonfinite(part.points)) for part in self._parts]
+        return _first_bad(errors)
+
+    def rows(self, rows: NDArray[np.integer[Any]]) -> list[RowsAnd]:
+        """Those of the rows that are here: their places in `rows` and their vectors."""
+        return [(places, part.rows(rows[places])) for part, places in self._places_of(rows)]
+
+    def keys(self, rows: NDArray[np.integer[Any]]) -> list[tuple[NDArray[np.int64], Keys]]:
+        """Those of the rows that are here: their places in `rows` and their hashes."""
+        return [(places, part.keys(rows[places])) for part, places in self._places_of(rows)]
+
+    def _places_of(
+        self, rows: NDArray[np.integer[Any]]
+    ) -> Iterator[tuple[_Part, NDArray[np.int64]]]:
+        order = np.argsort(rows, kind="stable")
+        in_order = rows[order]
+        for part in self._parts:
+            end = part.first + num_rows(part.points)
+            begin, stop = np.searchsorted(in_order, [part.first, end])
+            if begin < stop:
+                yield part, order[begin:stop]
+
+    def start(self, step: Step) -> tuple[BadValue | None, dict[int, int]]:
+        """Begins anew with the first step.
+
+        Returns:
+            The first row without a finite distance; the exact total of the weights of each part,
+            by its first row.
+        """
+        errors: list[tuple[int, NonFiniteError | None]] = []
+        for part in self._parts:
+            try:
+                part.start(step)
+            except NonFiniteError as error:
+                errors.append((part.first, error))
+        self._steps = 1
+        return _first_bad(errors), {} if errors else self._totals()
+
+    def steps_made(self) -> int:
+        """How many steps it has made since it was made."""
+        return self._steps
+
+    def catch_up(self, before: int, steps: Sequence[Step]) -> None:
+        """Makes the steps that follow the first `before`, but for those that it has made."""
+        for step in steps[max(self._steps - before, 0) :]:
+            if self._steps == 0:
+                self.start(step)
+                continue
+            for part in self._parts:
+                part.apply(step)
+            self._steps += 1
+
+    def add(self, steps: int, vectors: NDArray[Any]) -> dict[int, int] | None:
+        """Makes all of these vectors centers, in the step that ends the first `steps`."""
+        if self._steps == steps - 1 and self._steps > 0:
+            for part in self._parts:
+                part.apply((vectors, None))
+            self._steps = steps
+        return self._totals() if self._steps == steps else None
+
+    def find(
+        self, steps: int, place: int | None, targets: Mapping[int, Sequence[int]]
+    ) -> list[RowsAnd] | None:
+        """Makes a candidate of the last proposal a center, then finds the rows that were drawn.
+
+        Args:
+            steps: How many steps there are then.
+            place: Of the candidate; None: none is to become one.
+            targets: What `RowWeights.find` takes, for each part that rows are drawn from.
+
+        Returns:
+            For each such part that is here the rows and their vectors.
+        """
+        if place is not None and self._steps == steps - 1 and self._steps > 0:
+            for part in self._parts:
+                part.seeding.take(place)
+            self._steps = steps
+        if self._steps != steps:
+            return None
+        drawn = [part for part in self._parts if part.first in targets]
+        rows = [part.first + part.weights.find(targets[part.first]) for part in drawn]
+        return [(own, part.rows(own)) for part, own in zip(drawn, rows, strict=True)]
+
+    def propose(self, steps: int, candidates: NDArray[Any]) -> dict[int, list[int]] | None:
+        """What each candidate would take off the weights of each part, exactly."""
+        if self._steps != steps:
+            return None
+        return {part.first: part.seeding.propose(candidates) for part in self._parts}
+
+    def sample(
+        self, steps: int, key: Sequence[int], share: float, exponent: int
+    ) -> list[RowsAnd] | None:
+        """Draws each row by itself, with the probability share * weight / 2^exponent."""
+        if self._steps != steps:
+            return None
+        rows = [part.sample(key, share, exponent) for part in self._parts]
+        return [(own, part.rows(own)) for part, own in zip(self._parts, rows, strict=True)]
+
+    def counts(self, steps: int, num_centers: int) -> NDArray[np.int64] | None:
+        """How many rows each center is the nearest of, where steps make all vectors centers."""
+        if self._steps != steps:
+            return None
+        counts = np.zeros(num_centers, np.int64)
+        for part in self._parts:
+            counts += np.bincount(part.nearest, minlength=num_centers)
+        return counts
+
+    def forget(self) -> None:
+        """Gives memory back; the next call begins anew."""
+        self._parts = [_Part(part.first, part.points, part.cosine) for part in self._parts]
+        self._steps = 0
+
+    def _totals(self) -> dict[int, int]:
+        return {part.first: part.weights.total for part in self._parts}
+
+
+class _Part:
+    """Consecutive rows, at least one."""
+
+    weights: RowWeights
+    seeding: kernels.Seeding
+
+    def __init__(self, first: int, points: Points, cosine: bool) -> None:
+        self.first, self.points, self.cosine = first, points, cosine
+
+    def keys(self, rows: NDArray[np.integer[Any]]) -> Keys:
+        return KeysOfPoints(self.points, cosine=self.cosine).keys(rows - self.first)
+
+    @in_usual_float_mode
+    def rows(self, rows: NDArray[np.integer[Any]]) -> NDArray[Any]:
+        chosen = self.points[rows - self.first]
+        dense = chosen.toarray() if is_sparse(chosen) else np.asarray(chosen)
+        return dense.astype(result_dtype(self.points))
+
+    def start(self, step: Step) -> None:
+        vectors, place = step
+        if place is not None:
+            self.seeding = kernels.Seeding(self.points, cosine=self.cosine)
+            self.weights = self.seeding.weights
+            self.seeding.start(vectors[place])
+            return
+        self._first_center, self._num_centers = vectors[:1], len(vectors)
+        self.nearest, self._closest = kernels.nearest_vectors(
+            self.points, vectors, cosine=self.cosine
+        )
+        self.weights = RowWeights(self._closest)
+
+    def apply(self, step: Step) -> None:
+        vectors, place = step
+        if place is not None:
+            self.seeding.propose(vectors)
+            self.seeding.take(place)
+            return
+        # The first center is at a finite distance of every row.
+        among = np.concatenate([vectors, self._first_center])
+        labels, distances = kernels.nearest_vectors(self.points, among, cosine=self.cosine)
+        nearer = (distances < self._closest) & (labels < len(vectors))
+        self._closest[nearer] = distances[nearer]
+        self.nearest[nearer] = labels[nearer] + self._num_centers
+        self._num_centers += len(vectors)
+        self.weights.add_up()
+
+    @in_usual_float_mode
+    def sample(self, key: Sequence[int], share: float, exponent: int) -> NDArray[np.int64]:
+        rows = self.first + np.flatnonzero(self._closest).astype(np.int64)
+        with np.errstate(under="ignore"):
+            probability = np.ldexp(self._closest[rows - self.first], -exponent) * share
+        return rows[keyed_uniform(key, rows) < probability]
+
+
+def _first_bad(errors: Sequence[tuple[int, NonFiniteError | None]]) -> BadValue | None:
+    bad = [
+        (first + error.row, error.column, error.value, error.dtype)
+        for first, error in errors
+        if error is not None
+    ]
+    return min(bad, key=lambda value: value[0], default=None)

@@ -1,0 +1,346 @@
+"""Dask: arrays and data frames whose partitions live on the workers of a client."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from centroids.distribute._parquet import ParquetFolder, RowGroup
+from centroids.distribute._shard import Shard, load
+from centroids.distribute._workers import Clock, LocalWorkers, ShardLost, Workers
+
+logger = logging.getLogger(__name__)
+
+_POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Dask:
+    """Where dask collections are clustered: `RunConfig(train_distribute=Dask(client))`.
+
+    Without it the current client serves, as it does for dask itself; and where there is none, this
+    process, which then computes the collection once and keeps it.
+
+    Args:
+        client: A `distributed.Client`; None takes the current one.
+        timeout: How many seconds a worker may take for its part of a step, or for a partition.
+        no_worker_timeout: How many seconds to wait when there is no worker at all.
+    """
+
+    client: Any = None
+    timeout: float = 600.0
+    no_worker_timeout: float = 60.0
+
+    def key_of(self, collection: Any) -> Any:
+        """Equal for collections of the same points on the same client."""
+        from dask.base import tokenize
+
+        return id(self.client or _current_client()), tokenize(collection)
+
+    def map_lazily(self, collection: Any, function: Callable[[Any], Any], name: str) -> Any:
+        """A dask array of a dask array, a series or a data frame of a data frame or a series."""
+        if not hasattr(collection, "chunks"):
+            meta = _frame_of(collection._meta, function, name)
+            return collection.map_partitions(_frame_of, function, name, meta=meta)
+        collection = _with_whole_rows(collection)
+        result = function(np.empty((0, collection.shape[1]), collection.dtype))
+        shape: dict[str, Any] = {"drop_axis": 1}
+        if result.ndim > 1:
+            shape = {"chunks": (collection.chunks[0], result.shape[1:])}
+        return collection.map_blocks(function, dtype=result.dtype, meta=result, **shape)
+
+    def start(self, collection: Any, convert: Callable[[Any], Any]) -> Workers:
+        """Puts a collection into shards on the workers.
+
+        Args:
+            collection: A dask array, data frame or series, or a ParquetFolder.
+            convert: Makes points of a block of the collection.
+        """
+        client = self.client or _current_client()
+        if isinstance(collection, ParquetFolder):
+            names: tuple[str, ...] | None = collection.names()
+            blocks: list[Any] = collection.row_groups(convert)
+        else:
+            names, blocks = _names_of(collection), _blocks_of(collection)
+        if client is not None:
+            return DaskWorkers(self, client, blocks, convert, names)
+        if isinstance(collection, ParquetFolder):
+            return LocalWorkers(blocks, names)
+        import dask
+
+        logger.info("There is no dask client: this process computes the collection and keeps it.")
+        loads = [dask.delayed(load)(block, number, convert) for number, block in enumerate(blocks)]
+        return LocalWorkers(dask.compute(*loads), names)
+
+
+class DaskWorkers(Workers):
+    """One shard on each worker, in an actor, of the partitions that dask has put there.
+
+    Partitions are held by the shards alone. When a worker dies, its partitions are computed again
+    on others, by their recipes, and become shards there.
+    """
+
+    def __init__(
+        self,
+        settings: Dask,
+        client: Any,
+        blocks: Sequence[Any],
+        convert: Callable[[Any], Any],
+        names: tuple[str, ...] | None,
+    ) -> None:
+        import dask
+
+        self.names = names
+        self._settings, self._client = settings, client
+        self._check_workers()
+        self.streamed = any(isinstance(block, RowGroup) for block in blocks)
+        delayed = [
+            dask.delayed(load, pure=True)(block, number, convert)
+            for number, block in enumerate(blocks)
+        ]
+        # Kept to compute lost partitions again. What is streamed goes to the shards as it is.
+        self._recipes: list[Any] = list(blocks) if self.streamed else delayed
+        self.shards = {}
+        self._actors: dict[Any, Any] = {}
+        self._make_shards(range(len(blocks)))
+        self.learn()
+
+    def ask(self, shard: Any, call: bytes, more: bytes) -> Any:
+        """Calls the actor; None if that shows already that it is gone."""
+        try:
+            return self._actors[shard].run(call, more)
+        except RuntimeError:  # "Worker holding Actor was lost"
+            return None
+
+    def answer(self, shard: Any, asked: Any) -> bytes:
+        """Waits for the actor as long as its worker is there, within the limit."""
+        address = shard[0]
+        clock = Clock(self._settings.timeout)
+        while asked is not None:
+            try:
+                return bytes(asked.result(timeout=_POLL_SECONDS))
+            except TimeoutError:
+                if address not in self._workers():
+                    break
+                clock.check(
+                    f"the worker {address} has not finished its part of a step (is it stopped, or "
+                    "short of memory? see its log; Dask(client, timeout=...) allows more time)"
+                )
+            except Exception as error:  # what functions raise comes as a value
+                logger.debug("%s: %r", address, error)
+                break
+        raise ShardLost(address)
+
+    def restore(self, lost: Sequence[Any]) -> None:
+        """Waits until the scheduler knows, then makes shards of what it computes again."""
+        clock = Clock(self._settings.no_worker_timeout)
+        while any(address in self._workers() for address, _ in lost):
+            # Not gone, but not to be reached: it may be the network, or about to go.
+            clock.check(f"the workers {[address for address, _ in lost]} neither answer nor end")
+            time.sleep(_POLL_SECONDS / 4)
+        numbers = [number for shard in lost for number in self.shards.pop(shard)]
+        for shard in lost:
+            del self._actors[shard]
+        self._make_shards(sorted(numbers))
+
+    def _make_shards(self, numbers: Sequence[int]) -> None:
+        """Makes a shard on each worker of those of the partitions that are there."""
+        missing = list(numbers)
+        while missing:
+            recipes = [self._recipes[number] for number in missing]
+            made = recipes if self.streamed else self._client.compute(recipes)
+            made = dict(zip(missing, made, strict=True))
+            self._wait_for(made)
+            places = self._place(made)
+            starting = {
+                address: self._client.submit(
+                    Shard,
+                    mine,
+                    [made[number] for number in mine],
+                    slots,
+                    actor=True,
+                    pure=False,
+                    workers=[address],
+                    allow_other_workers=False,
+                )
+                for address, (slots, mine) in places.items()
+            }
+            for address, future in starting.items():
+                mine = places[address][1]
+                actor = self._result(address, future)
+                if actor is not None:
+                    shard = (address, tuple(mine))
+                    self.shards[shard], self._actors[shard] = tuple(mine), actor
+                    missing = [number for number in missing if number not in mine]
+
+    def _result(self, address: str, future: Any) -> Any:
+        """The actor, or None if its worker went away."""
+        clock = Clock(self._settings.timeout)
+        while True:
+            try:
+                actor = future.result(timeout=_POLL_SECONDS)
+                with self._client.as_current():
+                    return copy.copy(actor)  # else the current client would keep and call it
+            except TimeoutError:
+                if address not in self._workers():
+                    future.cancel()
+                    return None
+                clock.check(f"the worker {address} has not started its shard")
+            except ModuleNotFoundError as error:
+                raise RuntimeError(
+                    f"the worker {address} cannot import {error.name}: install centroids, in the "
+                    "version of this process, on all workers"
+                ) from error
+            except Exception as error:
+                if address in self._workers():
+                    raise
+                logger.debug("%s: %r", address, error)
+                return None
+
+    def _place(self, made: Mapping[int, Any]) -> dict[str, tuple[int, list[int]]]:
+        """By worker, its slots and the partitions that it holds; each has one place."""
+        slots = self._workers()
+        if self.streamed:
+            return _dealt(list(made), slots)
+        holders = self._client.who_has(list(made.values()))
+        places: dict[str, tuple[int, list[int]]] = {}
+        for number, future in made.items():
+            there = [a for a in holders.get(future.key, ()) if a in slots]
+            if there:  # else it was lost this moment, and is waited for again
+                least = min(there, key=lambda a: (len(places.get(a, (0, []))[1]), a))
+                places.setdefault(least, (slots[least], []))[1].append(number)
+        return places
+
+    def _wait_for(self, made: Mapping[int, Any]) -> None:
+        """Waits until partitions are computed; each that is done begins the limit anew."""
+        import distributed
+
+        if self.streamed:
+            return
+        clock, without = Clock(self._settings.timeout), Clock(self._settings.no_worker_timeout)
+        waiting = dict(made)
+        while waiting:
+            try:
+                distributed.wait(list(waiting.values()), timeout=_POLL_SECONDS)
+            except TimeoutError:
+                pass
+            except Exception as error:  # cancelled: see below
+                logger.debug("%r", error)
+            before = len(waiting)
+            for number, future in list(waiting.items()):
+                if future.status == "finished":
+                    del waiting[number]
+                elif future.status in ("error", "cancelled"):
+                    _raise_for(number, future)
+            if len(waiting) < before:
+                clock.restart()
+            if self._workers():
+                without.restart()
+            without.check("there are no workers: none came back")
+            clock.check(
+                f"partition {min(waiting, default=0)} was not computed (see the dashboard of dask, "
+                f"{self._client.dashboard_link}; Dask(client, timeout=...) allows more time)"
+            )
+
+    def _check_workers(self) -> None:
+        """Waits for the first worker."""
+        clock = Clock(self._settings.no_worker_timeout)
+        while not self._workers():
+            clock.check(f"the scheduler {self._client.scheduler.address} has no worker: none came")
+            time.sleep(_POLL_SECONDS / 4)
+
+    def _workers(self) -> dict[str, int]:
+        """The slots of the workers, by address."""
+        if self._client.status in ("closing", "closed"):
+            raise RuntimeError(
+                "the dask client is closed; make a new one, and train again: training continues "
+                "from the last checkpoint"
+            )
+        try:
+            return dict(self._client.nthreads())
+        except OSError as error:
+            raise RuntimeError(
+                f"the dask scheduler cannot be reached ({error}); start a cluster, and train "
+                "again: training continues from the last checkpoint"
+            ) from error
+
+
+def _frame_of(block: Any, function: Callable[[Any], Any], name: str) -> Any:
+    """What a function gives for a partition of a data frame or series, with its index."""
+    import pandas
+
+    if not len(block):
+        width = block.shape[1] if block.ndim > 1 else 1
+        values = function(np.empty((0, width)))
+    else:
+        values = function(block)
+    if values.ndim == 1:
+        return pandas.Series(values, block.index, name=name)
+    return pandas.DataFrame(values, block.index)
+
+
+def _current_client() -> Any:
+    try:
+        import distributed
+    except ImportError:
+        return None
+    try:
+        return distributed.default_client()
+    except ValueError:
+        return None
+
+
+def _raise_for(number: int, future: Any) -> None:
+    """Raises what a partition failed with."""
+    if future.status == "error":
+        error = future.exception()
+        if type(error).__name__ != "FutureCancelledError":
+            error.add_note(f"raised by a worker, while it made partition {number}")
+            raise error
+    raise RuntimeError(
+        f"partition {number} was lost with its worker, and dask cannot make it again: "
+        "data that was scattered has no recipe. Read it on the workers (dask.dataframe."
+        "read_parquet, dask.array.from_array, dask.delayed), and training continues from its last "
+        "checkpoint"
+    )
+
+
+def _dealt(numbers: Sequence[int], slots: Mapping[str, int]) -> dict[str, tuple[int, list[int]]]:
+    """Partitions that may be anywhere, dealt out by the slots of the workers."""
+    addresses = [address for address in sorted(slots) for _ in range(slots[address])]
+    places: dict[str, tuple[int, list[int]]] = {}
+    for at, number in enumerate(numbers):
+        address = addresses[at % len(addresses)]
+        places.setdefault(address, (slots[address], []))[1].append(number)
+    return places
+
+
+def _blocks_of(collection: Any) -> list[Any]:
+    """What dask calls delayed: one object for each partition, in the order of their rows."""
+    if hasattr(collection, "npartitions") and not hasattr(collection, "chunks"):
+        return list(collection.to_delayed())
+    if collection.ndim not in (1, 2):
+        raise ValueError(
+            f"points must have the shape [n, d] or [n], got a dask array of {collection.ndim} axes"
+        )
+    return list(_with_whole_rows(collection).to_delayed().ravel())
+
+
+def _with_whole_rows(array: Any) -> Any:
+    """A dask array [n, d] or [n] as [n, d], each row of it in one chunk."""
+    if array.ndim == 1:
+        return array[:, None]
+    return array.rechunk({1: -1}) if array.numblocks[1] > 1 else array
+
+
+def _names_of(collection: Any) -> tuple[str, ...] | None:
+    names = getattr(collection, "columns", None)
+    if names is None or not all(isinstance(name, str) for name in names):
+        return None
+    return tuple(names)

@@ -1,0 +1,118 @@
+"""A hook that writes summaries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from centroids.estimator._arguments import check_exactly_one
+from centroids.estimator.hooks._basic import event_writer
+from centroids.estimator.hooks._event_files import EventWriter
+from centroids.estimator.hooks._protocol import (
+    Coordinator,
+    SessionRunArgs,
+    SessionRunContext,
+    SessionRunHook,
+    SessionRunValues,
+)
+from centroids.estimator.hooks._timer import SecondOrStepTimer
+from centroids.files import absolute
+
+if TYPE_CHECKING:
+    from centroids.estimator._session import Session
+
+
+class SummarySaverHook(SessionRunHook):
+    """Writes scalars and histograms into an event file.
+
+    The last step of a run is written too, so that every curve ends where the model does.
+
+    Args:
+        save_steps: Write every this many steps, the first of the call included.
+        save_secs: Write every this many seconds. Exactly one of the two must be given.
+        output_dir: The folder of the event file.
+        summary_writer: Writes instead of the writer for `output_dir`.
+        scaffold: Must be None: there is no graph. Kept for the r1.4 signature.
+        summary_op: The name of a scalar, a list of names, or a dict of names by tag; a name among
+            the histograms of the spec gives a histogram. None takes the loss, the
+            summaries and histograms of the spec, and `dropped_rows`, how many bad rows of the input
+            were left out, once there are any.
+        scalars: Functions that give further scalars, by tag, for what the model does not know.
+            They are called after a step that is written.
+
+    Raises:
+        ValueError: If both or none of the intervals are given, no place to write, or a scaffold.
+    """
+
+    only_watches = True
+
+    def __init__(
+        self,
+        save_steps: int | None = None,
+        save_secs: float | None = None,
+        output_dir: str | None = None,
+        summary_writer: EventWriter | None = None,
+        scaffold: None = None,
+        summary_op: str | Sequence[str] | Mapping[str, str] | None = None,
+        scalars: Mapping[str, Callable[[], float]] | None = None,
+    ) -> None:
+        check_exactly_one(save_steps=save_steps, save_secs=save_secs)
+        if summary_writer is None and not output_dir:
+            raise ValueError("one of output_dir and summary_writer must be given")
+        if scaffold is not None:
+            raise ValueError(
+                f"scaffold must be None, not {scaffold!r}: there is no graph whose summaries it "
+                "could hold; name them in summary_op, or leave it out for all"
+            )
+        self._timer = SecondOrStepTimer(save_secs, save_steps)
+        self._given_writer = summary_writer
+        self._output_dir = absolute(output_dir) if output_dir else None
+        self._summary_op = summary_op
+        self._scalars = dict(scalars or {})
+
+    def begin(self) -> None:
+        """Starts anew."""
+        self._timer.reset()
+        self._due = False
+
+    def after_create_session(self, session: Session, coord: Coordinator) -> None:
+        """Finds the names to write."""
+        self._session = session
+        spec, names = session.spec, self._summary_op
+        if names is None:
+            names = [*(["loss"] if spec.loss is not None else []), *spec.summaries]
+            names += spec.histograms
+        elif isinstance(names, str):
+            names = [names]
+        tags = dict(names) if isinstance(names, Mapping) else {name: name for name in names}
+        self._histograms = {tag for tag, name in tags.items() if name in spec.histograms}
+        self._args = SessionRunArgs(tags)
+        self._first_step = session.global_step + 1
+        self._writer = self._given_writer or event_writer(self._output_dir or "", session, coord)
+
+    def before_run(self, run_context: SessionRunContext) -> SessionRunArgs | None:
+        """Fetches the values when they are due."""
+        self._due = self._timer.should_trigger_for_step(run_context.session.global_step + 1)
+        return self._args if self._due else None
+
+    def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
+        """Writes what was fetched."""
+        if self._due:
+            self._write(run_values.results, run_context.session.global_step)
+
+    def end(self, session: Session) -> None:
+        """Writes the last step unless that has been done."""
+        step = session.global_step
+        if step >= self._first_step and step != self._timer.last_triggered_step():
+            self._write(session.run(self._args.fetches), step)
+
+    def _write(self, values: Mapping[str, Any], step: int) -> None:
+        self._timer.update_last_triggered_step(step)
+        scalars = {tag: value for tag, value in values.items() if tag not in self._histograms}
+        scalars |= {tag: read() for tag, read in self._scalars.items()}
+        if self._summary_op is None and self._session.num_dropped_rows:
+            scalars["dropped_rows"] = self._session.num_dropped_rows
+        if scalars:
+            self._writer.add_scalars(scalars, step)
+        if self._histograms:
+            self._writer.add_histograms({tag: values[tag] for tag in self._histograms}, step)

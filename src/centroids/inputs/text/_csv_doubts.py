@@ -1,0 +1,81 @@
+"""What may be wrong with columns that can be read: it goes to the log, and the user decides."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from centroids.errors import Argument
+from centroids.inputs.text._csv_header import counts_up
+from centroids.inputs.text.csv_layout import Layout
+
+_FEWEST_ROWS_OF_AN_ID, _FEWEST_GROUPED = 5, 2
+_GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(?:\.\d{3})")
+_BELOW_THOUSAND = re.compile(r"[-+]?\d{1,3}")
+
+logger = logging.getLogger(__name__)
+
+
+def tell_doubts(file: Path, layout: Layout, chosen: Sequence[int] | None, *, asked: bool) -> None:
+    """Warns of columns that look like something else than what they are taken for.
+
+    Args:
+        file: The file.
+        layout: What it looks like.
+        chosen: The numbers of the columns that are taken; None: all.
+        asked: Whether these were named by the user.
+    """
+    columns = range(layout.num_fields) if chosen is None else chosen
+    if not asked and layout.names is not None:
+        _tell_broken_names(file, [layout.names[column] for column in columns])
+        if len(columns) > 1:
+            _tell_ids(file, layout, columns)
+    _tell_thousands(file, layout, columns)
+
+
+def _tell_broken_names(file: Path, names: Sequence[str]) -> None:
+    broken = [name for name in names if "\ufffd" in name]
+    if broken:
+        logger.warning(
+            "%s: the name of column %r is not in UTF-8; save the file as UTF-8 (in Excel: CSV "
+            "UTF-8), or its names cannot be typed",
+            file,
+            broken[0],
+        )
+
+
+def _tell_ids(file: Path, layout: Layout, columns: Iterable[int]) -> None:
+    rows = layout.sample
+    if len(rows) < _FEWEST_ROWS_OF_AN_ID:
+        return
+    for column in columns:
+        if counts_up(column, rows):
+            logger.warning(
+                "%s: column %s counts up by 1 in each row; if it is an id, choose other columns "
+                "with %s",
+                file,
+                layout.describe(column),
+                Argument("columns", []),
+            )
+
+
+def _tell_thousands(file: Path, layout: Layout, columns: Iterable[int]) -> None:
+    """Where commas may be decimal marks, semicolons delimit; then points may group digits."""
+    if layout.delimiter != ";" or not layout.text.has_plain_numbers:
+        return
+    for column in columns:
+        fields = [row[column] for row in layout.sample if column < len(row)]
+        grouped = [field for field in fields if _GROUPED.fullmatch(field)]
+        others = [field for field in fields if not _GROUPED.fullmatch(field)]
+        if len(grouped) >= _FEWEST_GROUPED and all(map(_BELOW_THOUSAND.fullmatch, others)):
+            logger.warning(
+                "%s: column %s has numbers such as %s, of which the point is taken for a decimal "
+                "mark; if it groups digits, say %s %s",
+                file,
+                layout.describe(column),
+                grouped[0],
+                Argument("decimal", ","),
+                Argument("thousands", "."),
+            )
