@@ -7,6 +7,7 @@ find them in the text.
 
 from __future__ import annotations
 
+import copy
 import copyreg
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -251,6 +252,27 @@ class WidthError(WordedError):
 
 class NoPointsError(WordedError):
     """The input has no points, but some are needed."""
+
+
+def message_of(error: Exception) -> Message:
+    """What an error says, as a part of another message: arguments in it remain arguments."""
+    if isinstance(error, Worded):
+        return Message(error.problem, "; " if str(error.remedy) else "", error.remedy)
+    return Message(str(error))
+
+
+def at_place(place: str, error: TypeError | ValueError) -> TypeError | ValueError:
+    """The same error with the place in front of its message.
+
+    >>> print(at_place("batch 2", ArgumentError("batch_size", "an integer of at least 1", 0)))
+    batch 2: batch_size must be an integer of at least 1; got 0
+    """
+    if not isinstance(error, Worded):
+        return (TypeError if isinstance(error, TypeError) else ValueError)(f"{place}: {error}")
+    located = copy.copy(error)
+    located.problem = Message(f"{place}: ", error.problem)
+    located.args = (located.say(str),)
+    return located
 
 
 def list_names(names: Sequence[str | int]) -> str:

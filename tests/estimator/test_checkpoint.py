@@ -189,6 +189,19 @@ def test_equal_arrays_are_stored_once(tmp_path: Path) -> None:
     np.testing.assert_array_equal(back["b"], centers)
 
 
+def test_a_small_file_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {f"slot_{number:02}": np.zeros(1000) for number in range(40)}
+    whole = Checkpoint({**variables, "global_step": np.array(1)})
+    data = checkpoint.serialize(whole)
+    assert 3 * 8000 < len(data) < 4 * 8000  # each array that is stored stands for 16 others
+    assert checkpoint.deserialize(data, "file").variables.keys() == whole.variables.keys()
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "_MOST_REPEATS", 1000)
+        hostile = checkpoint.serialize(whole)
+    with pytest.raises(DamagedCheckpointError, match="stands for more than 16 others"):
+        checkpoint.deserialize(hostile, "file")
+
+
 @pytest.mark.parametrize("steps", [1, 3])
 def test_centers_are_stored_once_outside_of_the_multi_step_mode(tmp_path: Path, steps: int) -> None:
     points = np.random.default_rng(0).normal(size=(400, 64)).astype(np.float32)

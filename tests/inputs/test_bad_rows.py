@@ -290,9 +290,9 @@ def test_bad_argument(function: Callable[..., Any], value: Any, tmp_path: Path) 
     np.save(tmp_path / "a.npy", given)
     if function is not numpy_input_fn:
         given = tmp_path / "a.npy"
-    with pytest.raises(ValueError, match=r"bad_rows must be 'raise' or 'drop', got "):
+    with pytest.raises(ValueError, match=r"bad_rows must be one of 'raise', 'drop'; got "):
         function(given, shuffle=False, bad_rows=value)
-    with pytest.raises(ValueError, match=r"bad_rows must be 'raise' or 'drop', got "):
+    with pytest.raises(ValueError, match=r"bad_rows must be one of 'raise', 'drop'; got "):
         limit_epochs(np.zeros(2), bad_rows=value)
 
 

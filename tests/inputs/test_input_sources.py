@@ -238,7 +238,7 @@ def test_limit_epochs() -> None:
     ("arguments", "message"),
     [
         ({}, r"shuffle must be explicitly set as boolean \(True or False\); got None"),
-        ({"shuffle": 3}, r"shuffle must be True or False, got 3"),
+        ({"shuffle": 3}, r"shuffle must be True or False; got 3"),
         ({"shuffle": True, "batch_size": 0}, r"batch_size must be an integer of at least 1; got 0"),
         ({"shuffle": True, "batch_size": 1.5}, r"batch_size must be an integer .* got 1.5"),
         ({"shuffle": True, "num_epochs": 0}, r"num_epochs .* at least 1 or None, .*; got 0"),

@@ -83,7 +83,7 @@ def test_what_is_no_number_says_what_would_make_it_one(
         ({"thousands": ",", "decimal": ","}, r"decimal and thousands must differ, both are ','"),
         ({"skip_lines": -1}, r"skip_lines must be an integer of at least 0; got -1"),
         ({"delimiter": ""}, r"delimiter must be a single character, .*; got ''"),
-        ({"header": "yes"}, r"header must be True or False, got 'yes'"),
+        ({"header": "yes"}, r"header must be True or False; got 'yes'"),
         ({"dtype": "int32"}, r"dtype must be a floating-point type, got int32"),
         ({"skip_lines": 3}, r"a.csv has no rows"),
     ],

@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -44,6 +45,8 @@ _UNSEALED = "0" * 64
 _CHECKSUMS = ("sha256", "content_sha256")
 # Longer headers are refused by readers of safetensors.
 _MAX_HEADER_BYTES = 100_000_000
+# So many arrays one array may stand for: no small file fills the memory.
+_MOST_REPEATS = 16
 
 
 @dataclass(frozen=True)
@@ -160,11 +163,14 @@ def serialize(checkpoint: Checkpoint) -> bytes:
 def _take_repeated(arrays: dict[str, NDArray[Any]]) -> dict[str, str]:
     """Takes out arrays that are equal to others; returns the name of the other for each."""
     same_as: dict[str, str] = {}
+    times = Counter[str]()
     names = [name for name in sorted(arrays) if arrays[name].ndim > 0]
     for index, name in enumerate(names):
         for earlier in names[:index]:
-            if earlier in arrays and _are_equal(arrays[name], arrays[earlier]):
+            may_stand = earlier in arrays and times[earlier] < _MOST_REPEATS
+            if may_stand and _are_equal(arrays[name], arrays[earlier]):
                 same_as[name] = earlier
+                times[earlier] += 1
                 del arrays[name]
                 break
     return same_as
@@ -277,7 +283,10 @@ def deserialize(data: bytes, path: str) -> Checkpoint:
             _check_version(metadata["format_version"], path)
         arrays = load(data)
         variables = {name: np.array(arrays[name]) for name in arrays}
-        for name, other in metadata.get("same_as", {}).items():
+        same_as = metadata.get("same_as", {})
+        if max(Counter(same_as.values()).values(), default=0) > _MOST_REPEATS:
+            raise ValueError(f"an array of it stands for more than {_MOST_REPEATS} others")
+        for name, other in same_as.items():
             variables[name] = np.array(arrays[other])
         checkpoint = Checkpoint(
             variables=dict(sorted(variables.items())),

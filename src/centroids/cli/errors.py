@@ -157,7 +157,7 @@ def _advise(error: Exception, points: Path, can_drop: bool) -> str | None:
         )
     if isinstance(error, WidthError):
         more = "" if points.suffix.lower() == ".npy" else "; choose columns with --columns"
-        return f"{points}: {error}{more}"
+        return f"{points}: {error.say(option)}{more}"
     if not isinstance(error, (BadRowError, BadLineError)):
         return None
     if isinstance(error, BadRowError) and error.place is None and error.batch == 0:

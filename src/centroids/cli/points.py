@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from centroids.cli.progress import count_rows
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.text_options import GivenText, with_kept
-from centroids.errors import MissingColumnError
+from centroids.errors import MissingColumnError, WordedError, message_of
 from centroids.inputs import TextFormat, file_input_fn, open_stream
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
@@ -245,10 +245,11 @@ def _with_columns_of_model(
     except MissingColumnError as error:
         if _has_as_many_without_names(file, columns):
             return file
-        raise ValueError(
-            f"{error}. The model in {model_dir} was trained with the columns "
+        raise WordedError(
+            message_of(error),
+            f". The model in {model_dir} was trained with the columns "
             f"{describe_columns(columns)}: name those of this file with --columns, or take all "
-            "with --columns '*'"
+            "with --columns '*'",
         ) from error
     # All columns in the order of the file are not a choice: the position of a training run says so.
     return file if _are_all_in_order(file, columns) else chosen

@@ -26,6 +26,7 @@ from centroids.cli.unfinished import (
     Work,
     check_same,
 )
+from centroids.errors import message_of
 from centroids.export.destination import check_destination
 from centroids.inputs import TextFormat
 from centroids.inputs.batch import Position
@@ -74,7 +75,7 @@ class Prediction:
         try:
             source.restore(position)
         except ValueError as error:
-            raise OtherWorkError(f"{error}. Leave --resume out to begin anew") from error
+            raise OtherWorkError(message_of(error), ". Leave --resume out to begin anew") from error
         return source
 
 

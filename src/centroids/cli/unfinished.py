@@ -31,6 +31,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
+from centroids.errors import WordedError
 from centroids.files import (
     holding,
     put_in_place,
@@ -55,7 +56,7 @@ _SAVING_SHARE = 0.03  # of the time at most, where the disk is slow
 _MANY = 100  # writers that end just now, one after another
 
 
-class OtherWorkError(ValueError):
+class OtherWorkError(WordedError):
     """What is unfinished is of other work than what is wanted now."""
 
 

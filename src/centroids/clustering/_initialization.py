@@ -165,8 +165,7 @@ def _choose_of_shards(
         )
     choose = plus_plus_rows if method == "kmeans_plus_plus" else parallel_rows
     rows = choose(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
-    centers = different_rows(shards, rows, num_clusters, random, cosine=cosine)
-    return given_centers(centers, shards.dtype, cosine=cosine)
+    return different_rows(shards, rows, num_clusters, random, cosine=cosine)
 
 
 @in_usual_float_mode

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from centroids.distribute import is_sharded
-from centroids.errors import BadRowError
+from centroids.errors import BadRowError, WidthError
 from centroids.kernels import (
     NonFiniteError,
     Points,
@@ -63,9 +63,9 @@ def _side_by_side(parts: list[Points]) -> Points:
 
 
 def check_width(points: Points, dimensions: int, batch: int) -> None:
-    """Raises a ValueError that names both widths if `points` have another number of columns."""
+    """Raises a WidthError that names both widths if `points` have another number of columns."""
     if points.shape[1] != dimensions:
-        raise ValueError(
+        raise WidthError(
             f"batch {batch} has points with {points.shape[1]} columns, the centers have "
             f"{dimensions} columns"
         )

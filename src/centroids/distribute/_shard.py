@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids import kernels
+from centroids.errors import at_place
 
 # Partitions below the first size are put together, up to the second one.
 _SMALL_BYTES = 32 << 20
@@ -275,4 +276,4 @@ def load(block: Any, number: int, convert: Callable[[Any], kernels.Points]) -> k
     try:
         return kernels.check_points(convert(block))
     except (TypeError, ValueError) as error:
-        raise type(error)(f"partition {number}: {error}") from None
+        raise at_place(f"partition {number}", error) from None

@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 import logging
-import numbers
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Self
 
-from centroids.checks import as_integer, check_bool
+from centroids.checks import check_bool, check_integer, check_number
 from centroids.estimator._cluster import TF_CONFIG, ClusterSpec, Task, task_of_environment
 
 logger = logging.getLogger(__name__)
@@ -19,6 +18,15 @@ logger = logging.getLogger(__name__)
 DEFAULT_SAVE_CHECKPOINTS_SECS: Final = 600
 
 _UNSET: Any = object()
+
+# The lowest value of each field that is an integer or None; None: any.
+_INTEGERS = {
+    "tf_random_seed": None,
+    "save_summary_steps": 0,
+    "save_checkpoints_steps": 0,
+    "keep_checkpoint_max": 0,
+    "log_step_count_steps": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -101,12 +109,12 @@ class RunConfig:
             )
         if self.model_dir is not None:
             object.__setattr__(self, "model_dir", _path(self.model_dir))
-        for name in ("save_summary_steps", "save_checkpoints_steps", "keep_checkpoint_max"):
-            self._check(name, minimum=0, whole=True)
-        self._check("tf_random_seed", minimum=None, whole=True)
-        self._check("log_step_count_steps", minimum=1, whole=True)
-        self._check("save_checkpoints_secs", minimum=0, whole=False)
-        self._check("keep_checkpoint_every_n_hours", minimum=0, whole=False)
+        for name, lowest in _INTEGERS.items():
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name), lowest, ", or None")
+        for name in ("save_checkpoints_secs", "keep_checkpoint_every_n_hours"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), 0, ", or None")
         if self.keep_checkpoint_every_n_hours == 0:
             raise ValueError("keep_checkpoint_every_n_hours must be > 0 or None, not 0")
         check_bool("asynchronous_checkpoints", self.asynchronous_checkpoints)
@@ -191,18 +199,6 @@ class RunConfig:
             object.__setattr__(replaced, name, value)
         replaced._check_fields()
         return replaced
-
-    def _check(self, name: str, minimum: int | None, whole: bool) -> None:
-        value = getattr(self, name)
-        if value is None:
-            return
-        kind = "an integer" if whole else "a number"
-        bound = "" if minimum is None else f" >= {minimum}"
-        number: float | None = as_integer(value)
-        if not whole and isinstance(value, numbers.Real) and not isinstance(value, bool):
-            number = float(value)
-        if number is None or (minimum is not None and not number >= minimum):
-            raise ValueError(f"{name} must be {kind}{bound} or None, not {value!r}")
 
 
 def _path(model_dir: Any) -> str:

@@ -23,7 +23,7 @@ class Predictions(Generator[Any]):
         collection: Makes the collection.
     """
 
-    def __init__(self, generator: Iterator[Any], collection: Callable[[], Any]) -> None:
+    def __init__(self, generator: Generator[Any], collection: Callable[[], Any]) -> None:
         self._generator, self._collection = generator, collection
 
     @property
@@ -39,23 +39,21 @@ class Predictions(Generator[Any]):
         """
         return self._collection()
 
-    def __next__(self) -> Any:
-        """The next prediction."""
-        return next(self._generator)
+    def __iter__(self) -> Generator[Any]:
+        """The generator, so that a loop calls nothing of this class for each prediction."""
+        return self._generator
 
     def send(self, value: Any) -> Any:
         """The next prediction."""
-        return next(self._generator)
+        return self._generator.send(value)
 
     def throw(self, *error: Any) -> Any:
         """Raises an exception where the generator stands."""
-        return self._generator.throw(*error)  # type: ignore[attr-defined]
+        return self._generator.throw(*error)
 
     def close(self) -> None:
         """Ends the reading of the input."""
-        close = getattr(self._generator, "close", None)
-        if close is not None:
-            close()
+        self._generator.close()
 
 
 def lazy_predictions(

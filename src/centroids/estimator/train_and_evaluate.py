@@ -169,7 +169,7 @@ def train_and_evaluate(
         final = reached or turn.ended_by_others
         exports = [
             exporter.export(
-                estimator=estimator,
+                estimator=estimator.hand_on(latest),
                 export_path=_export_path(estimator, exporter),
                 checkpoint_path=checkpoint,
                 eval_result=values,

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.checks import check_choice
 from centroids.errors import Part, WordedError
 from centroids.inputs._sparse import check_sparse
 from centroids.inputs.batch import Mask
@@ -24,9 +25,7 @@ logger = logging.getLogger(__name__)
 
 def check_bad_rows(value: object) -> bool:
     """Whether bad rows are to be dropped; a ValueError unless `value` is "raise" or "drop"."""
-    if not isinstance(value, str) or value not in ("raise", "drop"):
-        raise ValueError(f"bad_rows must be 'raise' or 'drop', got {value!r}")
-    return value == "drop"
+    return check_choice("bad_rows", value, ("raise", "drop")) == "drop"
 
 
 def find_good_rows(features: Columns) -> Mask | None:

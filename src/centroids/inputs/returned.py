@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from centroids import distribute
+from centroids.errors import at_place, message_of
 from centroids.inputs.bad_rows import keep_rows
 from centroids.inputs.batch import Batch, BatchSource, Mask, Origin, Position, Source, copy_position
 from centroids.inputs.convert import (
@@ -131,9 +132,7 @@ def _convert_one(batch: Batch, index: int, where: Any) -> None:
             batch.num_dropped_rows = int((~keep).sum())
             batch.keep, batch.origin = None, _origin_of_kept(batch.origin, keep)
     except (TypeError, ValueError) as error:
-        if type(error) not in (TypeError, ValueError):
-            raise
-        raise type(error)(f"batch {index}: {error}") from error
+        raise at_place(f"batch {index}", error) from error
     if batch.origin is None:
         batch.origin = getattr(batch.features, "origin", None)
 
@@ -193,8 +192,10 @@ def _restore(returned: Any, position: Position | None) -> None:
         )
     try:
         returned.restore(copy.deepcopy(position))  # the source may continue counting in it
+    except PositionError:
+        raise
     except ValueError as error:
-        raise PositionError(str(error)) from error
+        raise PositionError(message_of(error)) from error
 
 
 def _read_pair(features: Any, labels: Any, position: Position | None) -> Batches:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import logging
 import os
+from collections.abc import Generator
 from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
@@ -14,8 +15,9 @@ from centroids.checkpoints.tensorflow import (
     find_tensorflow_checkpoint,
     is_tensorflow_checkpoint,
 )
-from centroids.checks import check_bool, check_choice, check_integer
+from centroids.checks import check_bool, check_choice, check_integer, check_number
 from centroids.clustering import InitialCenters, InitialMethod
+from centroids.errors import ArgumentError, WordedError, message_of
 from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig, WarmStartSettings
 from centroids.estimator.estimator import InputFunction
 from centroids.estimator.other_names import explain_other_names
@@ -327,18 +329,22 @@ class KMeansClustering(Estimator):
     def _predict_one(self, input_fn: InputFunction, key: str) -> Predictions:
         # By whole batches: a dict for every point would take ten times as long as the search.
         batches = self.predict(input_fn, predict_keys=[key], yield_single_examples=False)
-        rows = itertools.chain.from_iterable(batch[key] for batch in batches)
-        return Predictions(rows, lambda: batches.collection[key])
+
+        def rows() -> Generator[Any]:
+            with contextlib.closing(batches):
+                for batch in batches:
+                    yield from batch[key]
+
+        return Predictions(rows(), lambda: batches.collection[key])
 
 
 def _check_tolerance(name: str, value: object) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ValueError(f"{name} must be a number or None, got {value!r}")
-    if not 0 <= float(value) < np.inf:
-        raise ValueError(f"{name} must be at least 0 and finite, got {value}")
-    return float(value)
+    tolerance = check_number(name, value, 0, ", or None")
+    if tolerance == np.inf:
+        raise ArgumentError(name, "finite", value, or_none=True)
+    return tolerance
 
 
 def _check_loss_tolerance(model: KMeansModel) -> None:
@@ -368,7 +374,7 @@ def _check_initial_clusters(value: object) -> InitialCenters | NDArray[Any]:
         # A copy: later changes of the caller's array are not ours.
         array = centers_of(value, "the centers").copy()
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{allowed}; {error}") from None
+        raise WordedError(f"{allowed}; ", message_of(error)) from None
     if not is_real(array.dtype) or array.ndim != 2 or 0 in array.shape:
         raise ValueError(
             f"{allowed}; got {type(value).__name__} of shape {array.shape} and type {array.dtype}"

@@ -19,7 +19,7 @@ from centroids import clustering, kernels
 from centroids.clustering import ClusterState, InitialCenters, InitialMethod
 from centroids.clustering.points import check_width
 from centroids.distribute import is_sharded
-from centroids.errors import NoPointsError, WidthError
+from centroids.errors import NoPointsError, WidthError, WordedError, at_place, message_of
 from centroids.estimator import (
     Batch,
     EstimatorSpec,
@@ -219,10 +219,10 @@ class KMeansModel:
         if centers is None:
             return None
         try:
-            rows = centers_of(centers, "what initial_clusters returns")
+            rows = centers_of(centers, "initial_clusters(...)")
             return in_order_of(features, rows, column_names_of(centers))
-        except (TypeError, ValueError) as error:
-            raise ValueError(str(error)) from None
+        except TypeError as error:
+            raise WordedError(message_of(error)) from error
 
     def _initialize_from_array(self, batch: Batch, centers: NDArray[Any]) -> None:
         points = batch.get(points_of)
@@ -379,7 +379,7 @@ def points_of(batch: Batch) -> kernels.Points:
     try:
         return clustering.join_columns(batch.features)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"batch {batch.index}: {error}") from None
+        raise at_place(f"batch {batch.index}", error) from None
 
 
 def _empty_batch(features: TensorSpec | Mapping[str, TensorSpec]) -> Any:
