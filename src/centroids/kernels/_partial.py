@@ -67,7 +67,7 @@ class PartialAssignment:
 
     @classmethod
     def empty(cls, num_clusters: int, dimensions: int, *, update: bool = True) -> PartialAssignment:
-        """That of no points.
+        """The partial result of no points.
 
         Args:
             num_clusters: k.
@@ -79,7 +79,7 @@ class PartialAssignment:
         return cls(0, 0, ExactSums(num_clusters, dimensions), np.zeros(num_clusters, np.int64))
 
     def __add__(self, other: PartialAssignment) -> PartialAssignment:
-        """That of the points of both.
+        """The partial result of the points of both.
 
         Raises:
             ValueError: If one has sums of another shape, or has none.

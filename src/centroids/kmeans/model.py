@@ -102,7 +102,7 @@ class KMeansModel:
         initial = self.initial_clusters
         shown = initial if isinstance(initial, str) else type(initial).__name__
         params = {**vars(self), "initial_clusters": shown}
-        del params["initial_columns"]  # a part of initial_clusters, no argument
+        del params["initial_columns"]  # a part of initial_clusters, not an argument
         return params
 
     def model_fn(
@@ -271,12 +271,12 @@ class _BatchFunctions:
 
     def __init__(self, model: KMeansModel, training: bool) -> None:
         self._model, self._training = model, training
-        # Full batches come again: what one iteration knows spares the next most of its work.
+        # Full batches come again: what one iteration knows saves the next most of the work.
         repeated = training and not model.use_mini_batch
         self._memory = kernels.AssignmentMemory() if repeated else None
 
     def assignment(self, batch: Batch) -> kernels.Assignment:
-        # Training needs no labels: for whoever fetches them there they are computed apart.
+        # Training needs no labels; if somebody fetches them, they are computed separately.
         return self._assign(batch, update=self._training)
 
     def labelled(self, batch: Batch) -> kernels.Assignment:
@@ -301,7 +301,7 @@ class _BatchFunctions:
 
     def cluster_index(self, batch: Batch) -> NDArray[np.int32]:
         points, centers = self._points_and_centers(batch)
-        if is_sharded(points):  # labels travel only for those who want them
+        if is_sharded(points):  # labels travel only if somebody wants them
             with clustering.locate_bad_points(batch.index):
                 return clustering.cluster_index(points, centers, cosine=self._model.cosine)
         return batch.get(self.labelled if self._training else self.assignment).cluster_index
