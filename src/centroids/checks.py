@@ -1,4 +1,4 @@
-"""Checks of arguments: what a value must be, said in one way."""
+"""Checks of arguments: what a value must be, always said in the same way."""
 
 from __future__ import annotations
 

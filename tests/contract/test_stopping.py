@@ -102,7 +102,7 @@ def test_the_rule_without_units_at_any_origin(offset: float) -> None:
 @pytest.mark.parametrize("tolerance", [0, 1e-4])
 @pytest.mark.parametrize("offset", [0.0, 1e8])
 def test_float32_far_from_the_origin_comes_to_an_end(offset: float, tolerance: float) -> None:
-    # Centers between representable numbers: rounding them may raise the loss for ever.
+    # Centers between representable numbers: rounding them may raise the loss forever.
     points = (clouds(2) * 30 + offset).astype(np.float32)
     kmeans = model(points, loss_tolerance=tolerance).train(lambda: points, steps=NEVER)
     assert steps_of(kmeans) < NEVER

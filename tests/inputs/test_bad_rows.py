@@ -275,7 +275,9 @@ def test_labels_of_another_length_are_an_error() -> None:
 
     for arguments in ({}, {"bad_rows": "drop"}):
         with (
-            pytest.raises(ValueError, match=r"features and labels .* equally many rows, .*4 and 3"),
+            pytest.raises(
+                ValueError, match=r"features and labels .* the same number of rows, .*4 and 3"
+            ),
             open_stream(lambda given=arguments: input_fn(**given)) as stream,
         ):
             list(stream)

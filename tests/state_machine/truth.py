@@ -33,7 +33,7 @@ class Input:
 
     @property
     def length(self) -> float:
-        """The number of batches; an array is asked for for ever."""
+        """The number of batches; an array is asked for forever."""
         return math.inf if self.kind == "array" else len(self.batches)
 
 

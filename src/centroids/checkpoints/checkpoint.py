@@ -1,8 +1,8 @@
 """A checkpoint and its file: a safetensors file that carries its own checksums.
 
 They stand in the metadata, so that any safetensors reader can still open the file. A file is whole
-if one of the two is right: its bytes are those that were written, or else its content is, as where
-another program has written the header in its own way.
+if one of the two is right: its bytes are those that were written, or else its content is, for
+example if another program has rewritten the header.
 
 What no later format may change, so that each version knows the files of all others: the first entry
 of the metadata, which comes first in the file, is `centroids`, the text of an object in JSON. Among
@@ -39,13 +39,13 @@ _METADATA_KEY = "centroids"
 _FORMAT = {"format": "pt"}
 # The checksum comes first in the metadata, which comes first in the file.
 _SEAL = re.compile(rb'\{"__metadata__":\{"centroids":"\{\\"sha256\\": \\"([0-9a-f]{64})\\"')
-# Of an input that cannot tell where it stands: somewhere between its beginning and its end.
+# For an input that cannot tell where it stands: somewhere between its beginning and its end.
 UNKNOWN_POSITION = {"unknown": True}
 _UNSEALED = "0" * 64
 _CHECKSUMS = ("sha256", "content_sha256")
 # Longer headers are refused by readers of safetensors.
 _MAX_HEADER_BYTES = 100_000_000
-# So many arrays one array may stand for: no small file fills the memory.
+# How many others one array may stand for: a small file must not fill the memory.
 _MOST_REPEATS = 16
 
 
@@ -154,7 +154,7 @@ def serialize(checkpoint: Checkpoint) -> bytes:
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
-    # Only the header is written anew: replacing in the whole would keep all threads from running.
+    # Only the header is copied: replacing in all the bytes would keep other threads from running.
     length, head, *rest = parts
     sealed = bytes(head).replace(_UNSEALED.encode(), digest.hexdigest().encode(), 1)
     return b"".join([length, sealed, *rest])
@@ -227,7 +227,7 @@ def read_bytes(file: BinaryIO, path: str) -> bytes:
 
     Raises:
         DamagedCheckpointError: If it is longer or shorter than its header says. A torn file may
-            have any size, more than there is memory for too.
+            have any size, even more than the memory.
         OSError: If it cannot be read.
     """
     header, length = _read_header(file, path)

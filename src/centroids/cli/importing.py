@@ -25,7 +25,7 @@ _STEPS_OPTION = "--mini-batch-steps-per-iteration"
 def import_model(
     old: Path, new: Path, distance_metric: str | None, steps_per_iteration: int | None
 ) -> None:
-    """Writes the model that TensorFlow trained in `old` into `new`, and says what came over.
+    """Writes the model that TensorFlow trained in `old` into `new`, and says what was imported.
 
     Raises:
         ValueError: If `old` has no checkpoint of a KMeansClustering, or `new` has a model.

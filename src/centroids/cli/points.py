@@ -136,7 +136,7 @@ class PointsFile:
         if self.path.stat().st_size <= _LARGE_BYTES:
             array = NpyFile(self.path)
             return array.read(0, len(array))
-        # It may be larger than the memory. Who cuts it off meanwhile ends the process.
+        # It may be larger than the memory. If somebody cuts it off meanwhile, the process dies.
         return np.asarray(np.load(self.path, mmap_mode="r"))
 
     def width(self) -> int | None:
@@ -148,7 +148,7 @@ class PointsFile:
         """The names of the columns that are taken; None if the file has no names."""
         if not self.has_columns:
             return None
-        if self.is_text:  # not opened: it may be read otherwise in the end, and the log would tell
+        if self.is_text:  # not opened: the log would tell of a guess that may not be used
             layout = self.layout(self.columns)
             chosen = choose_columns(self.path, layout, self.columns)
             every = layout.names
@@ -281,7 +281,7 @@ def _has_as_many_without_names(file: PointsFile, columns: tuple[str | int, ...])
 
 
 def _columns_of_words(file: PointsFile, words: list[str]) -> list[str | int]:
-    """Digits are numbers of columns where a text file has no column of that name."""
+    """Digits are numbers of columns if a text file has no column of that name."""
     if not file.is_text:
         _check_different(words, words)
         return list(words)

@@ -47,7 +47,7 @@ def join_columns(features: Points | Mapping[str, Points]) -> Points:
     parts = [check_points(features[name], f"features[{name!r}]") for name in names]
     rows = {name: num_rows(part) for name, part in zip(names, parts, strict=True)}
     if len(set(rows.values())) > 1:
-        raise ValueError(f"features must have equal numbers of rows, got {rows}")
+        raise ValueError(f"features must have the same number of rows, got {rows}")
     return parts[0] if len(parts) == 1 else _side_by_side(parts)
 
 

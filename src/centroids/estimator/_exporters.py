@@ -48,7 +48,7 @@ class Exporter(abc.ABC):
             export_path: The folder of this exporter: `export/<name>` in model_dir.
             checkpoint_path: The checkpoint that was evaluated.
             eval_result: What the evaluation gave.
-            is_the_final_export: Whether the training has come to its end.
+            is_the_final_export: Whether training has come to its end.
 
         Returns:
             The path of what was written, or None.
@@ -56,7 +56,7 @@ class Exporter(abc.ABC):
 
 
 class _SavedModelExporter(Exporter):
-    """Writes a SavedModel each time; the base of those that do it at times."""
+    """Writes a SavedModel each time; the base of exporters that do so sometimes."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class _SavedModelExporter(Exporter):
 
 
 class FinalExporter(_SavedModelExporter):
-    """Writes one SavedModel, at the end of the training.
+    """Writes one SavedModel, at the end of training.
 
     Args:
         name: The folder of the export below `export` in model_dir.
@@ -116,7 +116,7 @@ class FinalExporter(_SavedModelExporter):
         eval_result: Mapping[str, Any],
         is_the_final_export: bool,
     ) -> str | None:
-        """Writes the SavedModel if the training has come to its end; see Exporter."""
+        """Writes the SavedModel if training has come to its end; see Exporter."""
         if not is_the_final_export:
             return None
         logger.info("Performing the final export in the end of training.")
@@ -172,7 +172,7 @@ class LatestExporter(_SavedModelExporter):
 
 
 def _keep_newest(base: str, count: int) -> None:
-    """Removes the oldest exports of a folder, and nothing that only has such a name."""
+    """Removes the oldest exports of a folder, but nothing that merely has such a name."""
     versions = sorted(
         entry.name
         for entry in os.scandir(base)
@@ -182,7 +182,7 @@ def _keep_newest(base: str, count: int) -> None:
         and any(os.path.isfile(os.path.join(entry.path, name)) for name in SAVED_MODEL_FILES)
     )
     for version in versions[:-count]:
-        # A folder with a number for a name is served: it must not be there in parts.
+        # A folder with a number for a name is served: it must never be there in part.
         doomed = os.path.join(base, f"temp-{uuid.uuid4().hex}")
         try:
             os.rename(os.path.join(base, version), doomed)

@@ -42,21 +42,22 @@ class RunConfig:
     Attributes:
         model_dir: The folder for checkpoints and event files, or None.
         tf_random_seed: A seed that models may use; the runtime itself draws nothing.
-        save_summary_steps: Write summaries every this many steps; None or 0 for never.
-        save_checkpoints_steps: Save a checkpoint every this many steps.
-        save_checkpoints_secs: Save a checkpoint every this many seconds. 600 when neither of the
-            two is given; None in both (or 0) saves no checkpoint at all.
+        save_summary_steps: Write summaries each time this many steps are done; None or 0: never.
+        save_checkpoints_steps: Save a checkpoint each time this many steps are done.
+        save_checkpoints_secs: Save a checkpoint each time this many seconds have passed. 600 if
+            neither of the two is given; None in both (or 0) saves no checkpoint at all.
         session_config: Kept for the r1.4 signature, unused.
         keep_checkpoint_max: How many of the latest checkpoints to keep; None or 0 keeps all.
         keep_checkpoint_every_n_hours: Of the checkpoints that would be deleted, one is kept for
-            good each time this many hours have passed; None keeps none so.
-        log_step_count_steps: Log loss and steps per second every this many steps; None for never.
+            good each time this many hours have passed; None keeps none for good.
+        log_step_count_steps: Log loss and steps per second each time this many steps are done;
+            None: never.
         asynchronous_checkpoints: Write the checkpoints that are due between the first step and the
             last in a background thread: a step then waits for a copy of the variables, not for the
-            disk. Not of r1.4, and only by its name; see CheckpointSaverHook.
+            disk. Not in r1.4, and keyword-only; see CheckpointSaverHook.
         train_distribute: Where collections of an engine are clustered, such as
-            `centroids.distribute.Dask(client)`; None takes the engine's current client. Not of
-            r1.4, and only by its name.
+            `centroids.distribute.Dask(client)`; None takes the engine's current client. Not in
+            r1.4, and keyword-only.
 
     Raises:
         ValueError: If a value is out of its range, both save_checkpoints_* are given, or TF_CONFIG
@@ -81,7 +82,8 @@ class RunConfig:
     asynchronous_checkpoints: bool = field(default=False, kw_only=True)
     train_distribute: Any = field(default=None, kw_only=True)
 
-    # What TF_CONFIG said when the object was made; no field, as it is not to be replaced.
+    # What TF_CONFIG said when the object was made; not a field, because `replace` must not change
+    # it.
     _task: ClassVar[Task] = Task()
 
     def __post_init__(self) -> None:

@@ -30,12 +30,12 @@ class Predictions(Generator[Any]):
     def collection(self) -> Any:
         """The predictions as a lazy collection of the kind that the input function returned.
 
-        Nothing is computed before it is asked for its values, and then on the workers, partition by
-        partition: of a dask array it is a dask array, of a data frame a series or data frame with
-        its index. Where predictions have names it is a dict of such.
+        Nothing is computed until its values are asked for, and then on the workers, partition by
+        partition. For a dask array it is a dask array; for a data frame, a series or data frame
+        with its index. If predictions have names, it is a dict of these.
 
         Raises:
-            TypeError: If the input function returned no collection of an engine.
+            TypeError: If the input function did not return a collection of an engine.
         """
         return self._collection()
 

@@ -19,12 +19,12 @@ logger = logging.getLogger(__name__)
 
 
 def position_to_resume(restored: Checkpoint | None, restart_input: bool) -> Position | None:
-    """Where the input of a training run is to begin; None: at its beginning."""
+    """Where the input of a training run should begin; None: at its beginning."""
     if restored is None or restart_input or restored.input_position is None:
         return None
     if restored.input_position == UNKNOWN_POSITION:
         logger.warning(
-            "The last training stopped within an input that cannot tell its position (a generator, "
+            "The last run stopped within an input that cannot tell its position (a generator, "
             "a DataLoader): this one begins at the beginning of its input."
         )
         return None

@@ -55,7 +55,7 @@ def write_onnx(
         global_step: The number of training steps, for the metadata of the file.
         columns: The names of the d columns of the points, for the metadata too.
         index_only: Leave the output `all_distances` out, which takes most of the memory.
-        float32: Multiply in float32 in place of float64. Points and centers of float64 become
+        float32: Multiply in float32 instead of float64. Points and centers of float64 become
             float32.
 
     Returns:

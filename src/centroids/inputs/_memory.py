@@ -45,7 +45,7 @@ def numpy_input_fn(
         x: [n, ...] array, memory map, sparse matrix, table or tensor, or a dict of these.
         y: [n, ...] labels, or a dict of such; None for batches of features alone.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
-        num_epochs: How often to go through the data; None: for ever.
+        num_epochs: How often to go through the data; None: forever.
         shuffle: Whether to shuffle the rows. It must be given.
         queue_capacity: Of no effect, as is `num_threads`: batches come in a fixed order.
         num_threads: See `queue_capacity`.
@@ -92,7 +92,7 @@ def limit_epochs(x: Any, num_epochs: int | None = 1, *, bad_rows: BadRows = "rai
 
     Args:
         x: A batch: features, or (features, labels).
-        num_epochs: How often; None: for ever.
+        num_epochs: How often; None: forever.
         bad_rows: "drop" leaves out rows with NaN or infinity; see `numpy_input_fn`.
 
     Raises:
@@ -213,4 +213,4 @@ def _check_equal_rows(features: Columns, labels: Any) -> None:
         elif part is not None:
             rows[name] = part.shape[0]
     if len(set(rows.values())) > 1:
-        raise ValueError(f"all of x and y must have equally many rows, got {rows}")
+        raise ValueError(f"all of x and y must have the same number of rows, got {rows}")

@@ -81,7 +81,7 @@ class ReadAhead(Generic[T]):
         """Ends the thread and forgets what was read ahead; continues after an interrupt within it.
 
         Args:
-            timeout: For how many seconds to wait for the item being read; None: for ever.
+            timeout: For how many seconds to wait for the item being read; None: forever.
 
         Returns:
             Whether the thread has ended. In a forked child it has not: it is the parent's.

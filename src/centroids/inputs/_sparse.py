@@ -81,7 +81,7 @@ def csr_of_coordinates(value: Any, name: str) -> Sparse:
     if outside.any():
         row = int(np.argmax(outside))
         raise ValueError(
-            f"{name}.indices[{row}] is {indices[row].tolist()}, which lies outside of dense_shape "
+            f"{name}.indices[{row}] is {indices[row].tolist()}, which is outside dense_shape "
             f"{shape.tolist()}"
         )
     columns = indices[:, 1] if shape.size == 2 else np.zeros(len(indices), np.int64)

@@ -62,7 +62,7 @@ def keep_rows(columns: Any, good: Mask) -> Any:
         return tuple(keep_rows(part, good) for part in columns)
     if columns.shape[0] != len(good):
         raise ValueError(
-            f"features and labels must have equally many rows, got {len(good)} and "
+            f"features and labels must have the same number of rows, got {len(good)} and "
             f"{columns.shape[0]}"
         )
     return columns[good]

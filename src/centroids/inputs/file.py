@@ -49,7 +49,7 @@ def file_input_fn(
         path: A file that ends in .npy, .csv, .tsv, .txt, .parquet or .tfrecord (also with .gz or
             -00000-of-00010 after it; `tfrecord_input_fn` takes several).
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
-        num_epochs: How often to read the file; None: for ever.
+        num_epochs: How often to read the file; None: forever.
         shuffle: Whether to shuffle the rows, in each epoch anew; `npy_input_fn`, `csv_input_fn`
             and `parquet_input_fn` say how thoroughly.
         seed: Of the shuffling.

@@ -45,7 +45,7 @@ def npy_input_fn(
     Args:
         path: A file as `numpy.save` writes it: an array [n, d] or [n] of numbers.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
-        num_epochs: How often to read the file; None: for ever.
+        num_epochs: How often to read the file; None: forever.
         shuffle: Whether to shuffle the rows, in each epoch anew.
         seed: Of the shuffling.
         bad_rows: "drop" leaves out rows with NaN or infinity and says so in the log; see

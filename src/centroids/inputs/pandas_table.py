@@ -43,7 +43,7 @@ def pandas_input_fn(
             become strings of equal length, so that their order stays.
         y: A Series of labels, or a DataFrame of several; None for batches of features alone.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
-        num_epochs: How often to go through the data; None: for ever.
+        num_epochs: How often to go through the data; None: forever.
         shuffle: Whether to shuffle the rows. It must be given.
         queue_capacity: Of no effect, as is `num_threads`: batches come in a fixed order.
         num_threads: See `queue_capacity`.

@@ -55,7 +55,7 @@ def parquet_input_fn(
     Args:
         path: The file.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
-        num_epochs: How often to read the file; None: for ever.
+        num_epochs: How often to read the file; None: forever.
         shuffle: Whether to shuffle the rows, in each epoch anew.
         seed: Of the shuffling.
         columns: The names of the columns to take, in this order; None: all but the index of a

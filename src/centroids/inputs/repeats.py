@@ -34,7 +34,7 @@ EVALUATE = (
     "centroids.inputs.limit_epochs(x, num_epochs=1) from input_fn"
 )
 TRAIN = (
-    "this training never ends by itself; pass steps= or max_steps= to train, or return "
+    "this run never ends by itself; pass steps= or max_steps= to train, or return "
     "centroids.inputs.limit_epochs(x, num_epochs) from input_fn"
 )
 

@@ -145,7 +145,7 @@ def _origin_of_kept(origin: Origin | None, keep: Mask) -> Origin | None:
 
 
 def _check_not_empty_for_ever(num_empty: int, num_batches: int, is_the_same: bool) -> None:
-    """Raises a ValueError if an input function will return batches of no rows for ever."""
+    """Raises a ValueError if an input function will return batches of no rows forever."""
     if num_batches == 0 and (is_the_same or num_empty > _MAX_EMPTY_BATCHES):
         raise ValueError(
             "the input has 0 points: what input_fn returns has 0 rows, each time it is called"
@@ -186,7 +186,7 @@ def _restore(returned: Any, position: Position | None) -> None:
         return
     if not isinstance(returned, Source):
         raise NoPositionError(
-            "the last training stopped in the middle of another input, and input_fn returned "
+            "the last run stopped in the middle of another input, and input_fn returned "
             f"{type(returned).__name__}, which cannot continue there (as sources such as "
             "centroids.inputs.numpy_input_fn can)"
         )
@@ -206,12 +206,12 @@ def _read_pair(features: Any, labels: Any, position: Position | None) -> Batches
     if not _is_stream(labels):
         raise TypeError(
             f"input_fn returned a stream of features with labels of type {type(labels).__name__}; "
-            "labels must be None or a stream too"
+            "labels must be None or also a stream"
         )
     if position is not None:
         if not isinstance(position, Mapping) or set(position) != {"features", "labels"}:
             raise PositionError(
-                "the last training stopped in the middle of another input, and input_fn returned a "
+                "the last run stopped in the middle of another input, and input_fn returned a "
                 "stream of features with one of labels, each of which needs a position of its own"
             )
         _restore(features, position["features"])
@@ -236,7 +236,7 @@ def _both(first: Mask | None, second: Mask | None) -> Mask | None:
         return second if first is None else first
     if len(first) != len(second):
         raise ValueError(
-            "features and labels must have equally many rows, got a batch with "
+            "features and labels must have the same number of rows, got a batch with "
             f"{len(first)} and {len(second)}"
         )
     return first & second

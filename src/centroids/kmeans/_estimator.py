@@ -305,7 +305,7 @@ class KMeansClustering(Estimator):
         if stored.distance_metric is None and self._taken_on_trust != checkpoint.path:
             self._taken_on_trust = checkpoint.path
             logger.warning(
-                "%s has no graph of a k-means beside it (a .meta file): that it was trained with "
+                "%s has no k-means graph beside it (a .meta file): that it was trained with "
                 "distance_metric=%r is taken from the arguments.",
                 checkpoint.path,
                 given.distance_metric,

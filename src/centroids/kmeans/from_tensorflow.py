@@ -175,7 +175,7 @@ def _read_centers(source: TensorFlowCheckpoint) -> NDArray[Any]:
         )
     if INITIALIZED in source.variables and not _read_scalar(source, INITIALIZED):
         raise ValueError(
-            f"{source.path} was saved before all initial centers were chosen; train anew in "
+            f"{source.path} was saved before all initial centers were chosen; train again in "
             "another model_dir"
         )
     centers = source.read(CLUSTERS)

@@ -233,7 +233,7 @@ class KMeansModel:
     def _initialize_warm(self, batch: Batch, taken: Mapping[str, NDArray[Any]]) -> None:
         if CLUSTERS not in taken:
             raise ValueError(
-                f"a warm start of a k-means must take {CLUSTERS!r}, but it takes "
+                f"a warm start of k-means must take {CLUSTERS!r}, but it takes "
                 f"{', '.join(map(repr, taken))}"
             )
         self._initialize_from_array(batch, taken[CLUSTERS])

@@ -49,7 +49,7 @@ def tfrecord_input_fn(
         path: A file, a pattern such as "points-*.tfrecord", or a list of such. Those that match a
             pattern are read in the order of their names.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
-        num_epochs: How often to read the files; None: for ever.
+        num_epochs: How often to read the files; None: forever.
         shuffle: Whether to shuffle the rows, in each epoch anew.
         seed: Of the shuffling.
         columns: The name of the feature to take, or several, in this order; None: the only one that

@@ -69,7 +69,7 @@ def csv_input_fn(
     Args:
         path: A text file of numbers in UTF-8, one row a line.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
-        num_epochs: How often to read the file; None: for ever.
+        num_epochs: How often to read the file; None: forever.
         shuffle: Whether to shuffle the rows, in each epoch anew.
         seed: Of the shuffling.
         columns: The names or numbers (from 0) of the columns to take, in this order; None: all, but
