@@ -281,7 +281,7 @@ def test_other_work_is_refused(
     refused = run("points.csv", "-o", "out.npy", "--columns", "a,b,c", *words, "--resume", code=2)
     assert told in refused and "leave --resume out to start over" in refused
     assert _contents(folder) == kept
-    # With what it was begun with, it goes on; another path is no difference.
+    # With what it was begun with, it goes on; another path makes no difference.
     shutil.rmtree("model")
     shutil.move(saved[0], "model")
     shutil.move(saved[1], "moved.csv")

@@ -1,4 +1,4 @@
-"""A training that stopped in the middle of a file goes on with that file and with no other."""
+"""A run that stopped in the middle of a file goes on with that file and with no other."""
 
 from __future__ import annotations
 

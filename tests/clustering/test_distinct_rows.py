@@ -167,7 +167,7 @@ def test_a_few_other_rows_far_on_in_a_stream_are_found() -> None:
 
 
 def test_plus_plus_draws_by_distance_where_the_sum_overflows() -> None:
-    # Three groups so far apart that the sum of all squared distances is no float64.
+    # Three groups so far apart that the sum of all squared distances is not a float64.
     points = np.repeat([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], 3000, axis=0) * 4e152
     points += np.random.default_rng(0).normal(size=points.shape) * 1e140
     for seed in range(5):

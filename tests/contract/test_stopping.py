@@ -1,4 +1,4 @@
-"""When a training stops by itself: by the page's rule, or by the one without units."""
+"""When a run stops by itself: by the page's rule, or by the one without units."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def _fits(model: str, source: str) -> bool:
 
 
 def prepare(folder: Path) -> Path:
-    """Writes the files that the inputs read, and imports all that a training imports.
+    """Writes the files that the inputs read, and imports all that a run imports.
 
     Returns:
         The folder of the files.

@@ -21,7 +21,7 @@ from tests.crash.hostile import POINTS, names, step_of, train
 
 
 def test_a_training_leaves_what_others_are_writing(tmp_path: Path) -> None:
-    """An export into model_dir goes on while a training begins there."""
+    """An export into model_dir goes on while a run begins there."""
     real, begun = os.fsync, list[Any]()
 
     def fsync(descriptor: int) -> None:

@@ -165,7 +165,7 @@ def test_a_cluster_of_one_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 class Nested:
-    """A metric whose result is no number."""
+    """A metric whose result is not a number."""
 
     def __init__(self, result: Any) -> None:
         self._result = result

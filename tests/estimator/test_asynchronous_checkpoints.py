@@ -98,7 +98,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 class At(SessionRunHook):
-    """Does something after some steps of a training."""
+    """Does something after some steps of a run."""
 
     only_watches = True
 

@@ -51,7 +51,7 @@ Estimator(model_fn, sys.argv[1]).train(input_fn)
 
 
 class During(SessionRunHook):
-    """Does something in the middle of a training."""
+    """Does something in the middle of a run."""
 
     def __init__(self, action: Any) -> None:
         self.action = action
@@ -92,7 +92,7 @@ def test_a_copy_of_the_folder_does_not_drop_the_lock(tmp_path: Path) -> None:
 
     Estimator(model_fn, folder).train(batches, hooks=[During(copy_and_try)])
     assert second[0].returncode == 1
-    assert f"in use by another training (process {os.getpid()} on" in second[0].stderr
+    assert f"in use by another run (process {os.getpid()} on" in second[0].stderr
 
 
 def test_a_second_thread_is_refused(tmp_path: Path) -> None:

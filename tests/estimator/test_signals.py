@@ -147,7 +147,7 @@ def test_other_threads_leave_handlers_alone(tmp_path: Path) -> None:
 
 
 class Fail(SessionRunHook):
-    """Raises at a place of a training."""
+    """Raises at a place of a run."""
 
     def __init__(self, place: str) -> None:
         self.place = place

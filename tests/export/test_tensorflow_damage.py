@@ -183,7 +183,7 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "unknown compression": (one(entry(CENTERS), compression=9), "compressed \\(method 9\\)"),
     "big-endian": (one(entry(CENTERS), HEADER + field(2, 1)), "big-endian"),
     "newer": (one(entry(CENTERS), field(1, 1) + field(3, field(2, 2))), "reader of version 2"),
-    "header is no message": (one(entry(CENTERS), b"\xff"), "ends within a number"),
+    "header is not a message": (one(entry(CENTERS), b"\xff"), "ends within a number"),
     "no header": (table(sealed(entries([(b"v", entry(CENTERS))]))), "no header"),
     "nothing": (table(), "no header"),
     "order": (

@@ -49,7 +49,7 @@ def make_input_fn(
         np.save(folder / "rows.npy", rows)
     elif kind == "csv":
         lines = [f"{a},{b}" for a, b in rows.tolist()]
-        # Half of the bad lines are no rows of numbers at all.
+        # Half of the bad lines are not rows of numbers at all.
         for row in np.flatnonzero(~np.isfinite(rows).all(axis=1))[::2]:
             lines[row] = ("", "7", '"1,2', "1,2,3", "x,1")[row % 5] or "oops,oops"
         (folder / "rows.csv").write_text("\n".join(["a,b", *lines, ""]))

@@ -1,4 +1,4 @@
-"""How a text file is written: marks in numbers, lines to skip, types; and what is no text."""
+"""How a text file is written: marks in numbers, lines to skip, types; and what is not text."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ class ModelDirLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # some servers forget locks
         except OSError as error:
             if error.errno in _BUSY:
-                raise self._lost("another training has locked it") from None
+                raise self._lost("another run has locked it") from None
 
     def before_release(self, end_writing: Callable[[], object]) -> None:
         """Registers what waits until something else has stopped writing into the folder.
@@ -239,7 +239,7 @@ def _not_ours(path: str, kind: str) -> OSError:
 def _busy(model_dir: str, holder: str) -> ModelDirBusyError:
     return ModelDirBusyError(
         errno.EBUSY,
-        f"model_dir is in use by another training ({holder}); wait for it, end it, or choose "
+        f"model_dir is in use by another run ({holder}); wait for it, end it, or choose "
         "another model_dir",
         model_dir,
     )

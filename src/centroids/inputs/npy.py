@@ -46,7 +46,7 @@ def npy_input_fn(
         path: A file as `numpy.save` writes it: an array [n, d] or [n] of numbers.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
         num_epochs: How often to read the file; None: forever.
-        shuffle: Whether to shuffle the rows, in each epoch anew.
+        shuffle: Whether to shuffle the rows, differently in each epoch.
         seed: Of the shuffling.
         bad_rows: "drop" leaves out rows with NaN or infinity and says so in the log; see
             `numpy_input_fn`.
@@ -57,7 +57,7 @@ def npy_input_fn(
     Raises:
         OSError: If the file cannot be read; FileNotFoundError if it is not there.
         TypeError: If it does not hold numbers.
-        ValueError: If it is no .npy file, or an argument has a value that is not allowed.
+        ValueError: If it is not a .npy file, or an argument has a value that is not allowed.
     """
     file = check_file(path)
     reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
@@ -153,7 +153,7 @@ class NpyFile:
     Raises:
         OSError: If it cannot be read.
         TypeError: If it does not hold numbers.
-        ValueError: If it is no .npy file, or a damaged one.
+        ValueError: If it is not a .npy file, or a damaged one.
     """
 
     def __init__(self, file: Path) -> None:
