@@ -161,7 +161,7 @@ def test_centers_become_a_table_or_an_array(
     np.testing.assert_array_equal(np.stack([c.to_numpy() for c in table.columns], axis=1), centers)
 
 
-def test_a_name_twice_is_no_parquet(tmp_path: Path) -> None:
+def test_a_name_twice_is_not_parquet(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     with pytest.raises(ValueError, match=r"needs different names of columns, got \['a', 'a'\]"):
         write_parquet(tmp_path / "c.parquet", np.eye(2), ["a", "a"])

@@ -147,7 +147,7 @@ def test_the_search_for_other_rows_in_a_stream_ends() -> None:
     assert 100 <= pulled <= 110  # ten thousand rows that brought nothing new
 
 
-def test_equal_batches_are_no_constant_input_if_others_follow() -> None:
+def test_equal_batches_are_not_a_constant_input_if_others_follow() -> None:
     batches = [np.zeros((1, 2))] * 300 + [np.ones((1, 2))]
     centers = choose_initial_centers(batches, 200, "random")
     assert len(centers) == 200 and num_different(centers) == 2

@@ -204,7 +204,7 @@ class WorkerHook(centroids.SessionRunHook):
             worker.kill()
 
 
-def test_a_worker_forked_during_a_training_can_be_terminated(tmp_path: Path) -> None:
+def test_a_worker_forked_during_a_run_can_be_terminated(tmp_path: Path) -> None:
     # The training's own answer to SIGTERM is not for its children.
     hook = WorkerHook()
     work.train(tmp_path, hooks=[hook])

@@ -150,7 +150,7 @@ def test_calls_stop_where_those_of_tensorflow_stop(tolerance: float, expected: l
 
 
 @pytest.mark.parametrize("rule", ["relative_tolerance", "loss_tolerance"])
-def test_a_training_after_one_that_converged_takes_two_steps(rule: str, tmp_path: Path) -> None:
+def test_a_run_after_one_that_converged_takes_two_steps(rule: str, tmp_path: Path) -> None:
     # So does TensorFlow 1.15.5, of which each call of train forgets the loss of the last one.
     points = clouds()
     kmeans = model(points, model_dir=tmp_path, **{rule: 1e-3}).train(lambda: points)
@@ -160,7 +160,7 @@ def test_a_training_after_one_that_converged_takes_two_steps(rule: str, tmp_path
 
 
 @pytest.mark.parametrize("rule", ["relative_tolerance", "loss_tolerance"])
-def test_a_training_that_was_cut_by_steps_goes_on_comparing(rule: str, tmp_path: Path) -> None:
+def test_a_run_that_was_cut_by_steps_goes_on_comparing(rule: str, tmp_path: Path) -> None:
     points = clouds()
     whole = model(points, model_dir=tmp_path / "whole", **{rule: 1e-3}).train(lambda: points)
     cut = model(points, model_dir=tmp_path / "cut", **{rule: 1e-3}).train(lambda: points, steps=1)

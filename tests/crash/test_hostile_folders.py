@@ -168,7 +168,7 @@ def test_of_lists_of_tensorflow_put_aside_the_last_counts(tmp_path: Path) -> Non
     assert find_tensorflow_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-4")
 
 
-def test_files_of_another_program_with_our_names_do_not_end_a_training(tmp_path: Path) -> None:
+def test_files_of_another_program_with_our_names_do_not_end_a_run(tmp_path: Path) -> None:
     (tmp_path / "checkpoint").write_text("some notes of mine\n")
     (tmp_path / "other-5.safetensors").write_bytes(b"xx")
     train(tmp_path, 2)

@@ -60,10 +60,11 @@ def native_functions(text: str) -> list[tuple[str, int]]:
     theirs. Comments and strings may hold any brace.
     """
     text = re.sub(
-        r"//[^\n]*|/\*.*?\*/|R\"\(.*?\)\"|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])'",
+        r"^[ \t]*#(?:\\\n|[^\n])*|//[^\n]*|/\*.*?\*/"
+        r"|R\"\(.*?\)\"|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])'",
         lambda match: "\n" * match[0].count("\n"),
         text,
-        flags=re.DOTALL,
+        flags=re.DOTALL | re.MULTILINE,
     )
     found, outer, inside = [], [], None
     for match in re.finditer(r"[{}]", text):
@@ -97,7 +98,8 @@ def test_no_native_function_is_long() -> None:
 
 
 def test_the_lines_of_native_functions_are_counted() -> None:
-    text = """namespace a {
+    text = """#define OPEN {
+namespace a {
 struct B final {
   int c() const { return 1; }  // {
   std::vector<int> d = {1, 2};

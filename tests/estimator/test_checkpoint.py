@@ -149,7 +149,7 @@ def test_what_counts_is_the_content(tmp_path: Path, caplog: pytest.LogCaptureFix
         caplog.clear()
 
 
-def test_a_newer_format_that_was_written_anew_is_no_damage(
+def test_a_newer_format_that_was_written_anew_is_not_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -407,7 +407,7 @@ def test_damage_is_noticed_without_the_list(tmp_path: Path) -> None:
     assert latest_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-1.safetensors")
 
 
-def test_a_file_that_a_training_deletes_meanwhile_is_no_damage(
+def test_a_file_that_a_run_deletes_meanwhile_is_not_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     saver = save_all(tmp_path, [1], keep_checkpoint_max=1)

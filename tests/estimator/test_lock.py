@@ -123,7 +123,7 @@ def test_trainings_of_several_folders_and_after_each_other(tmp_path: Path) -> No
     assert int(estimator.get_variable_value("global_step")) == 10
 
 
-def test_a_training_that_failed_lets_go(tmp_path: Path) -> None:
+def test_a_run_that_failed_lets_go(tmp_path: Path) -> None:
     def fail() -> None:
         raise ZeroDivisionError
 
@@ -194,7 +194,7 @@ def test_a_forked_child_that_goes_on_writes_nothing(tmp_path: Path, at_each_step
 
 @pytest.mark.parametrize("at_each_step", [True, False], ids=["saves often", "saves at the end"])
 @pytest.mark.parametrize("how", ["removed", "renamed", "made anew"])
-def test_a_training_without_its_folder_ends_and_writes_nothing(
+def test_a_run_without_its_folder_ends_and_writes_nothing(
     tmp_path: Path, how: str, at_each_step: bool
 ) -> None:
     folder = tmp_path / "model"
@@ -215,7 +215,7 @@ def test_a_training_without_its_folder_ends_and_writes_nothing(
     assert int(estimator.get_variable_value("global_step")) == 5
 
 
-def test_a_training_that_lost_its_folder_leaves_it_to_the_second(tmp_path: Path) -> None:
+def test_a_run_that_lost_its_folder_leaves_it_to_the_second(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", HOLDER, str(folder)]

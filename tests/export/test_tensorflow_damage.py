@@ -274,7 +274,7 @@ OF_ANOTHER_MODEL: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("what", OF_ANOTHER_MODEL)
-def test_what_is_no_kmeans_model(tmp_path: Path, what: str) -> None:
+def test_what_is_not_a_kmeans_model(tmp_path: Path, what: str) -> None:
     variables, message = OF_ANOTHER_MODEL[what]
     write_variables(tmp_path, **variables)
     kmeans = KMeansClustering(2, model_dir=str(tmp_path), mini_batch_steps_per_iteration=4)

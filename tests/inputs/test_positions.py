@@ -309,7 +309,7 @@ def test_a_damaged_position_is_refused_or_harmless(
 
 
 @pytest.mark.parametrize("position", [[], "epoch", 3, {}, {"epoch": 0}])
-def test_what_is_no_position(position: Any) -> None:
+def test_what_is_not_a_position(position: Any) -> None:
     source = numpy_input_fn(some_bad(3), shuffle=False)()
     with pytest.raises(ValueError, match=r"a saved position must be a dict|source was None"):
         source.restore(position)

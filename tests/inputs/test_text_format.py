@@ -66,7 +66,7 @@ def test_numbers_and_lines(text: str, arguments: dict[str, Any], want: Any, tmp_
         ("x", {}, "correct it, or choose other columns with columns="),
     ],
 )
-def test_what_is_no_number_says_what_would_make_it_one(
+def test_what_is_not_a_number_says_what_would_make_it_one(
     field: str, arguments: dict[str, Any], remedy: str, tmp_path: Path
 ) -> None:
     (tmp_path / "a.csv").write_text(f"a|b\n1|2\n1|{field}\n")
@@ -161,7 +161,7 @@ TEXT = b"x,y\n1,2\n3,4\n" * 20
     ],
     ids=lambda value: value[:12] if isinstance(value, str) else "",
 )
-def test_what_a_file_is_that_is_no_text(data: bytes, message: str, tmp_path: Path) -> None:
+def test_what_a_file_is_that_is_not_text(data: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(data)
     with pytest.raises(ValueError, match=rf"a.csv (is not plain text|has).*{message[:9]}") as error:
         csv_input_fn(tmp_path / "a.csv", bad_rows="drop")

@@ -56,7 +56,10 @@ class Exporter(abc.ABC):
 
 
 class _SavedModelExporter(Exporter):
-    """Writes a SavedModel each time; the base of exporters that do so sometimes."""
+    """Writes a SavedModel: each time, unless a subclass says otherwise."""
+
+    _only_the_final_one = False
+    _exports_to_keep: int | None = None
 
     def __init__(
         self,
@@ -85,14 +88,21 @@ class _SavedModelExporter(Exporter):
         is_the_final_export: bool,
     ) -> str | None:
         """Writes the checkpoint as a SavedModel below `export_path`; see Exporter."""
-        del eval_result, is_the_final_export
-        return estimator.export_savedmodel(
+        del eval_result
+        if self._only_the_final_one:
+            if not is_the_final_export:
+                return None
+            logger.info("Performing the final export in the end of training.")
+        written = estimator.export_savedmodel(
             export_path,
             self._serving_input_receiver_fn,
             assets_extra=self._assets_extra,
             as_text=self._as_text,
             checkpoint_path=checkpoint_path,
         )
+        if self._exports_to_keep is not None:
+            _keep_newest(export_path, self._exports_to_keep)
+        return written
 
 
 class FinalExporter(_SavedModelExporter):
@@ -108,21 +118,7 @@ class FinalExporter(_SavedModelExporter):
         ValueError: If there is no serving_input_receiver_fn.
     """
 
-    def export(
-        self,
-        estimator: Estimator,
-        export_path: str,
-        checkpoint_path: str,
-        eval_result: Mapping[str, Any],
-        is_the_final_export: bool,
-    ) -> str | None:
-        """Writes the SavedModel if training has come to its end; see Exporter."""
-        if not is_the_final_export:
-            return None
-        logger.info("Performing the final export in the end of training.")
-        return super().export(
-            estimator, export_path, checkpoint_path, eval_result, is_the_final_export
-        )
+    _only_the_final_one = True
 
 
 class LatestExporter(_SavedModelExporter):
@@ -153,22 +149,6 @@ class LatestExporter(_SavedModelExporter):
                 f"exports_to_keep must be a positive number or None, got {exports_to_keep!r}"
             )
         self._exports_to_keep = exports_to_keep
-
-    def export(
-        self,
-        estimator: Estimator,
-        export_path: str,
-        checkpoint_path: str,
-        eval_result: Mapping[str, Any],
-        is_the_final_export: bool,
-    ) -> str | None:
-        """Writes a SavedModel below `export_path`, and removes the oldest; see Exporter."""
-        written = super().export(
-            estimator, export_path, checkpoint_path, eval_result, is_the_final_export
-        )
-        if self._exports_to_keep is not None:
-            _keep_newest(export_path, self._exports_to_keep)
-        return written
 
 
 def _keep_newest(base: str, count: int) -> None:
