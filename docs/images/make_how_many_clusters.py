@@ -1,6 +1,6 @@
 """Draws how-many-clusters.png and prints the table of docs/how-many-clusters.md.
 
-    python docs/images/make_how_many_clusters.py
+Run: python docs/images/make_how_many_clusters.py
 """
 
 from pathlib import Path
