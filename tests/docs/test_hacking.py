@@ -19,6 +19,12 @@ def test_what_the_map_names_exists(name: str) -> None:
     assert (ROOT / name).exists()
 
 
+def test_what_the_map_names_without_a_folder_exists() -> None:
+    files = {path.name for path in sources()}
+    named = re.findall(r"`(\w+\.(?:py|h|cpp))`", (ROOT / "HACKING.md").read_text())
+    assert named and set(named) <= files
+
+
 def sources() -> list[Path]:
     folders = ("src", "native", "benchmarks", "tests")
     found = [path for folder in folders for path in (ROOT / folder).rglob("*.*")]

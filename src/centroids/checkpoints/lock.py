@@ -13,7 +13,6 @@ import time
 import weakref
 from collections.abc import Callable
 from io import FileIO
-from types import TracebackType
 from typing import Self
 
 try:
@@ -81,12 +80,7 @@ class ModelDirLock:
             self._wait_and_lock()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.release()
 
     def __del__(self) -> None:

@@ -7,7 +7,6 @@ import logging
 import operator
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -175,12 +174,7 @@ class BatchStream:
         """The stream itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         """Closes the stream."""
         if kind is not None and issubclass(kind, (KeyboardInterrupt, SystemExit)):
             self._interrupted = True

@@ -10,7 +10,6 @@ import io
 import os
 import zlib
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self, cast
 
 from centroids.crc32c import (
@@ -57,12 +56,7 @@ class RecordFile:
         """The file itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Closes it."""
         self._handle.close()
 
