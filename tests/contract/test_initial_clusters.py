@@ -177,7 +177,7 @@ def test_given_centers_are_copied() -> None:
         (3.0, r"the centers must have the shape \[n, d\] or \[n\], got the single value 3.0"),
         (np.zeros((2, 2, 2)), r"of shape \[k, d\]; got ndarray of shape \(2, 2, 2\)"),
         (np.zeros((0, 2)), r"of shape \[k, d\]; got ndarray of shape \(0, 2\)"),
-        (Coordinates([[5, 0]], [1.0], (3, 2)), "outside of dense_shape"),
+        (Coordinates([[5, 0]], [1.0], (3, 2)), "outside dense_shape"),
     ],
 )
 def test_centers_that_cannot_be(given: Any, message: str) -> None:

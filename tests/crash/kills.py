@@ -55,7 +55,7 @@ class PrintSteps(SessionRunHook):
 
 @dataclass
 class Trial:
-    """One training that is killed until it ends.
+    """One run that is killed until it ends.
 
     Attributes:
         seed: Decides everything but the instants' effects.

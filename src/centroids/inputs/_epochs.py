@@ -20,7 +20,7 @@ from centroids.inputs.convert import Columns
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.rows import num_rows
 
-# All that our sources read, convert and parse; the caller of the batches keeps its own mode.
+# Everything that our sources read, convert and parse; the caller keeps its own mode.
 _next = in_usual_float_mode(next)
 
 

@@ -1,7 +1,7 @@
 """Batches from a .npy file.
 
-It is read, not mapped: a mapped file that is cut off meanwhile (which is how `numpy.save` to its
-path begins) ends the process with SIGBUS.
+It is read, not mapped: if a mapped file is cut off meanwhile (which is how `numpy.save` to its path
+begins), the process dies of SIGBUS.
 """
 
 from __future__ import annotations
@@ -260,7 +260,7 @@ def _read_header(start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any
     if version not in ((1, 0), (2, 0), (3, 0)):
         raise ValueError(f"its version is {version}, known are (1, 0), (2, 0) and (3, 0)")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that Python 2 wrote a file is not a concern of its reader
+        warnings.simplefilter("ignore")  # it does not matter that Python 2 wrote the file
         if version == (1, 0):
             return np.lib.format.read_array_header_1_0(start)
         # Version 3 differs in the names of fields alone, which are refused anyway.

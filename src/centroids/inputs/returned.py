@@ -1,6 +1,7 @@
 """From what an input function returns to converted batches.
 
-What it returns decides: a stream is iterated, for one batch it is called again for each next one.
+What it returns decides: a stream is iterated; if it returns one batch, it is called again for each
+next one.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from centroids.rows import num_rows
 
 Batches: TypeAlias = Generator[Batch]
 
-# Of an input function that is called for each batch; more are not a gap in the data but an error.
+# For an input function that is called for each batch; more are an error, not a gap in the data.
 _MAX_EMPTY_BATCHES = 10_000
 _REMEDY = (
     "it must return a batch (array, sparse matrix, dict or (features, labels)) or an iterable of "
@@ -41,7 +42,7 @@ def bind_input_fn(input_fn: object, arguments: Mapping[str, Any]) -> Callable[[]
 
     Args:
         input_fn: A function that may take any of `arguments`.
-        arguments: What it is called with, as far as its signature names them.
+        arguments: What it is called with, if its signature names them.
 
     Raises:
         TypeError: If it is not callable.
@@ -71,8 +72,8 @@ def read_batches(
         where: The engine that takes collections; None: the current one of the collection's kind.
 
     Returns:
-        A generator of batches, converted and without bad or empty ones; and whether it calls the
-        input function again for each of them.
+        A generator of batches, converted, without bad rows and empty batches; and whether it calls
+        the input function again for each of them.
 
     Raises:
         TypeError: If the input function returns nothing that can be a batch.
@@ -99,7 +100,7 @@ def no_batches() -> Batches:
 
 
 def _convert(batches: Batches, where: Any, *, calls_again: bool) -> Batches:
-    """Converts batches as they came; leaves out their bad rows, and those that have no others."""
+    """Converts batches as they came; leaves out their bad rows, and batches without others."""
     index = num_empty = num_dropped = 0
     empty: Any = None
     with contextlib.closing(batches):
@@ -243,7 +244,7 @@ def _both(first: Mask | None, second: Mask | None) -> Mask | None:
 
 
 def _read_points(stream: Iterable[Any]) -> Batches:
-    """The batches of a stream that has no labels beside it, which would tell how many points."""
+    """The batches of a stream without labels, which would tell how many points there are."""
     batches = _read_stream(stream)
     if isinstance(stream, BatchSource) or _makes_batches(stream):
         return batches
@@ -272,7 +273,7 @@ def _read_plain(stream: Iterable[Any]) -> Batches:
 
 
 def _check_vectors(batches: Batches) -> Batches:
-    """Passes batches on; refuses them if the first two are [n] with one n above 1.
+    """Passes batches on; refuses them if the first two are [n] with the same n above 1.
 
     These may be n points of one column each, or one point each of n columns: nobody can tell.
     """

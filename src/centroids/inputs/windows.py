@@ -1,4 +1,4 @@
-"""What the sources over files share: rows read in order, and shuffled window by window."""
+"""What the sources over files share: rows read in order, or shuffled window by window."""
 
 from __future__ import annotations
 
