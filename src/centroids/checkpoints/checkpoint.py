@@ -239,7 +239,7 @@ def read_bytes(file: BinaryIO, path: str) -> bytes:
     size = os.fstat(file.fileno()).st_size
     if expected != size:
         raise DamagedCheckpointError(
-            f"{path} is not a whole checkpoint: it has {size} bytes, and by its header {expected}"
+            f"{path} is not a whole checkpoint: it has {size} bytes, but its header says {expected}"
         )
     file.seek(0)
     return file.read()

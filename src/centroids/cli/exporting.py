@@ -195,6 +195,6 @@ def _format_of_ending(output: Path) -> Format:
         return Format.SAVEDMODEL
     others = ", ".join(f".{format.value}" for format in Format if format is not Format.SAVEDMODEL)
     raise ValueError(
-        f"{output} ends in no format that can be written: {others}. A SavedModel is a folder, "
-        "whose name has no ending; or choose it with --format savedmodel"
+        f"{output} does not end in a format that can be written: {others}. A SavedModel is a "
+        "folder, whose name has no ending; or choose it with --format savedmodel"
     )

@@ -89,8 +89,8 @@ def read_settings(
         raise NewerSettingsError(f"{file} {error}") from None
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(
-            f"{file} is damaged: {error}. The model itself is not in it. Move the file away to go "
-            "on, and name what it held where it was not the default: --columns, --mini-batch, "
+            f"{file} is damaged: {error}. The model itself is not in it. Move the file away to "
+            "continue, and give again what was not the default: --columns, --mini-batch, "
             "--batch-size, --seed and the like"
         ) from None
 

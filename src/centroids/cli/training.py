@@ -135,9 +135,7 @@ class _Run:
             typer.echo(outcome.describe_end(_or(plan.epochs, EPOCHS)))
             typer.echo(f"{outcome.describe_empty()}{self._remedy_for(outcome)}")
         else:
-            typer.echo(
-                "The last training had come to the end of its passes: --epochs N makes more."
-            )
+            typer.echo("The last run had made all its passes; --epochs N makes more.")
         typer.echo(f"See it with: centroids inspect {shlex.quote(str(plan.model_dir))}")
 
     def _warn_of_other_data(self, outcome: Outcome) -> None:

@@ -117,8 +117,8 @@ class Session:
                 then has a batch.
 
         Raises:
-            ValueError: If the checkpoint is of another model, or the input ends before the model
-                is initialised.
+            ValueError: If the checkpoint belongs to another model, or the input ends before the
+                model is initialised.
         """
         random = random_generator(spec.random_seed)
         if restored is None:

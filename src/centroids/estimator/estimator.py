@@ -161,7 +161,7 @@ class Estimator(ModelFolder):
 
         Raises:
             ValueError: If both `steps` and `max_steps` are given, or one is not an integer > 0; if
-                the checkpoint is of another model, or its position not of this input; if the
+                the checkpoint belongs to another model, or its position not of this input; if the
                 input ends before the model is initialised; if there are saving_listeners but no
                 checkpoints are saved; if TF_CONFIG makes this process one of several tasks.
             TypeError: If hooks or listeners are of a wrong type.
@@ -229,7 +229,7 @@ class Estimator(ModelFolder):
 
         Raises:
             ValueError: If `steps` is not an integer > 0, if there is no trained model, if the
-                checkpoint is of another model, or if the input has no batch.
+                checkpoint belongs to another model, or if the input has no batch.
             TypeError: If hooks are of a wrong type.
         """
         steps = check_count("steps", steps)
@@ -291,7 +291,7 @@ class Estimator(ModelFolder):
             A dict of values by name, or a value where the predictions have no names.
 
         Raises:
-            ValueError: If there is no trained model or the checkpoint is of another model, if
+            ValueError: If there is no trained model or the checkpoint belongs to another model, if
                 none of `predict_keys` is a prediction of the model, or if the predictions of a
                 batch differ in length.
             TypeError: If hooks are of a wrong type.

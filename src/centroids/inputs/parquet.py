@@ -183,8 +183,8 @@ class ParquetSource(WindowedSource):
     def _check_group(self, group: int, num_rows: int) -> None:
         if num_rows != self._group_rows[group]:
             raise ValueError(
-                f"{self._file} is damaged: row group {group} has {num_rows} rows, by the file's "
-                f"end it has {self._group_rows[group]}"
+                f"{self._file} is damaged: row group {group} has {num_rows} rows, but the "
+                f"footer says {self._group_rows[group]}"
             )
 
     def _measure_row(self, parquet: Any) -> tuple[int, int]:

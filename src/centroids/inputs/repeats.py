@@ -23,7 +23,7 @@ _REPEATS_OF_EQUAL_ROWS = 100
 
 _AGAIN = (
     "input_fn returned the same batch of %d rows again. It is called for every batch: unless it "
-    "raises StopIteration or OutOfRangeError one day, %s"
+    "raises StopIteration or OutOfRangeError at some point, %s"
 )
 PREDICT = (
     "these predictions never end; to get them once, return "

@@ -259,9 +259,9 @@ class KMeansClustering(Estimator):
             The path.
 
         Raises:
-            ValueError: If the model has not been trained yet, the checkpoint is of another model,
-                the centers take more than the 2 GB that an ONNX file can hold or overflow float32
-                where that was asked for, or there is another number of columns.
+            ValueError: If the model has not been trained yet, the checkpoint belongs to another
+                model, the centers take more than the 2 GB that an ONNX file can hold or overflow
+                float32 where that was asked for, or there is another number of columns.
             TypeError: If `columns` is neither.
             ImportError: If the package onnx is missing: `pip install centroids[onnx]`.
             OSError: If the file cannot be written; nothing is left behind.

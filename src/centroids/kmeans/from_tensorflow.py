@@ -95,7 +95,7 @@ def load_kmeans_from_tensorflow(
 
     Raises:
         ContradictionError: If the graph contradicts `given`; a ValueError too.
-        ValueError: If there is no checkpoint, it is of another model, or it needs a number of
+        ValueError: If there is no checkpoint, it belongs to another model, or it needs a number of
             mini-batches per iteration.
         DamagedCheckpointError: If it is torn or altered; a ValueError too.
         OSError: If it cannot be read.
@@ -170,7 +170,7 @@ def _read_centers(source: TensorFlowCheckpoint) -> NDArray[Any]:
     missing = [name for name in (CLUSTERS, _STEP) if name not in source.variables]
     if missing:
         raise ValueError(
-            f"{source.path} is of another model than KMeansClustering: it has no variable "
+            f"{source.path} is not a checkpoint of KMeansClustering: it has no variable "
             f"{missing[0]!r}, only {_list(source)}"
         )
     if INITIALIZED in source.variables and not _read_scalar(source, INITIALIZED):
@@ -181,7 +181,7 @@ def _read_centers(source: TensorFlowCheckpoint) -> NDArray[Any]:
     centers = source.read(CLUSTERS)
     if centers.dtype not in (np.float32, np.float64) or centers.ndim != 2 or 0 in centers.shape:
         raise ValueError(
-            f"{source.path} is of another model than KMeansClustering: {CLUSTERS} should be "
+            f"{source.path} is not a checkpoint of KMeansClustering: {CLUSTERS} should be "
             f"numbers of shape [k, d], and is {centers.dtype} of shape {list(centers.shape)}"
         )
     _check_finite(source, CLUSTERS, centers)
@@ -229,7 +229,7 @@ def _read_iteration(
     updated = source.read(UPDATED_CLUSTERS)
     if updated.shape != centers.shape or updated.dtype != centers.dtype:
         raise ValueError(
-            f"{source.path} is of another model than KMeansClustering: {UPDATED_CLUSTERS} is "
+            f"{source.path} is not a checkpoint of KMeansClustering: {UPDATED_CLUSTERS} is "
             f"{updated.dtype} of shape {list(updated.shape)}, but {CLUSTERS} is {centers.dtype} "
             f"of shape {list(centers.shape)}"
         )
@@ -241,7 +241,7 @@ def _read_scalar(source: TensorFlowCheckpoint, name: str) -> int:
     value = source.read(name)
     if value.shape != () or value.dtype.kind not in "biu":
         raise ValueError(
-            f"{source.path} is of another model than KMeansClustering: {name} should be one "
+            f"{source.path} is not a checkpoint of KMeansClustering: {name} should be one "
             f"number, and is {value.dtype} of shape {list(value.shape)}"
         )
     return int(value)

@@ -119,7 +119,7 @@ class RecordFile:
             )
         if length > _MAX_RECORD_BYTES:
             raise ValueError(
-                f"{self._file}, record {number} has {length} bytes; a record may have "
+                f"{self._file}, record {number} has {length} bytes; a record may have up to "
                 f"{_MAX_RECORD_BYTES}"
             )
         return length

@@ -256,7 +256,7 @@ def read_line(handle: IO[bytes], file: Path, number: int) -> bytes:
     line = handle.readline(_MAX_LINE_BYTES)
     if len(line) == _MAX_LINE_BYTES and not line.endswith(b"\n"):
         raise ValueError(
-            f"{file}, line {number} has more than {_MAX_LINE_BYTES >> 20} MiB; a row may have less"
+            f"{file}, line {number} has more than {_MAX_LINE_BYTES >> 20} MiB; a row must have less"
         )
     return line
 
