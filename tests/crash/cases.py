@@ -34,7 +34,7 @@ _SMALL, _LARGE = 7, 25
 
 @dataclass(frozen=True)
 class Case:
-    """One training, as its name and numbers say it; see MODELS and INPUTS.
+    """One run, as its name and numbers say it; see MODELS and INPUTS.
 
     Attributes:
         model: A name of MODELS.

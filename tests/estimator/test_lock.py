@@ -1,4 +1,4 @@
-"""One training at a time in a model folder."""
+"""One run at a time in a model folder."""
 
 from __future__ import annotations
 
