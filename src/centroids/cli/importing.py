@@ -72,4 +72,4 @@ def _mode(params: Mapping[str, Any]) -> str:
 
 def _check_free(new: Path) -> None:
     if find_tensorflow_checkpoint(str(new)) is not None or find_model(new) is not None:
-        raise ValueError(f"{new} holds a model already: choose a folder that does not exist yet")
+        raise ValueError(f"{new} already holds a model: choose a folder that does not exist yet")

@@ -32,7 +32,7 @@ def write_npz(
     that the model's variables and settings have, and `columns` if they are given.
 
     Args:
-        path: The file. One that exists is replaced, in one step.
+        path: The file. An existing one is replaced in one step.
         centers: [k, d].
         counts: [k], the number of points of each center.
         distance_metric: "squared_euclidean" or "cosine".
@@ -73,7 +73,7 @@ def write_npy(path: str | os.PathLike[str], centers: NDArray[Any]) -> str:
     """Writes centers as one array [k, d] in their own type.
 
     Args:
-        path: The file. One that exists is replaced, in one step.
+        path: The file. An existing one is replaced in one step.
         centers: [k, d].
 
     Returns:
@@ -100,7 +100,7 @@ def write_faiss(path: str | os.PathLike[str], centers: NDArray[Any], distance_me
     lie; a NormalizationTransform then comes first, and distances are twice those of cosine.
 
     Args:
-        path: The file. One that exists is replaced, in one step.
+        path: The file. An existing one is replaced in one step.
         centers: [k, d].
         distance_metric: "squared_euclidean" or "cosine".
 

@@ -49,7 +49,7 @@ def write_onnx(
     from everything, and its index is 0. Points with a NaN give distances that are NaN.
 
     Args:
-        path: The file. One that exists is replaced, in one step.
+        path: The file. An existing one is replaced in one step.
         centers: [k, d] float32 or float64.
         distance_metric: "squared_euclidean" or "cosine".
         global_step: The number of training steps, for the metadata of the file.

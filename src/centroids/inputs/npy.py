@@ -171,7 +171,7 @@ class NpyFile:
         return self.shape[0]
 
     def empty(self, num_rows: int) -> NDArray[Any]:
-        """An array for so many rows, in the order of memory that the file has."""
+        """An array for that many rows, in the order of memory that the file has."""
         order: Literal["F", "C"] = "F" if self._by_column else "C"
         return np.empty((num_rows, *self.shape[1:]), self.dtype, order)
 
