@@ -33,6 +33,7 @@ LAYERS = {
     "checkpoints": BASE,
     "export": BASE | {"kernels", "checkpoints"},
     "quality": BASE | {"kernels", "clustering", "inputs"},
+    "report": BASE | {"kernels", "quality", "inputs", "kmeans", "__version__"},
     "estimator": BASE | {"inputs", "checkpoints", "export"},
 }
 
