@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from centroids import kernels
 
-Labels = NDArray[np.int64]
+Labels = NDArray[np.signedinteger[Any]]
 
 
 def pair_distances(points: NDArray[Any], *, cosine: bool) -> NDArray[np.float64]:
@@ -20,7 +20,7 @@ def pair_distances(points: NDArray[Any], *, cosine: bool) -> NDArray[np.float64]
     [[0.0, 5.0], [5.0, 0.0]]
     """
     distances = kernels.all_distances(points, points, cosine=cosine).astype(np.float64)
-    return distances if cosine else np.sqrt(distances, out=distances)
+    return distances if cosine else np.asarray(np.sqrt(distances), np.float64)
 
 
 def silhouette(distances: NDArray[np.float64], labels: Labels) -> float:
@@ -76,7 +76,7 @@ def silhouettes(distances: NDArray[np.float64], labels: Labels) -> NDArray[np.fl
     larger = np.maximum(within, between)
     scores = np.divide(between - within, larger, out=np.zeros_like(within), where=larger > 0)
     scores[own_size == 1] = 0
-    return scores
+    return np.asarray(scores)
 
 
 def davies_bouldin(points: NDArray[np.float64], labels: Labels) -> float:

@@ -58,19 +58,23 @@ def map_of(
     Returns:
         The SVG element, and the shares of the variance that the axes show.
     """
+    # Squares of numbers up to 1 cannot overflow.
+    largest = max(float(np.abs(points).max()), float(np.abs(centers).max())) or 1.0
+    points, centers = points / largest, centers / largest
     mean = points.mean(axis=0)
     axes, shares = principal_axes(points - mean)
     flat, flat_centers = (points - mean) @ axes, (centers - mean) @ axes
     every = np.concatenate([flat, flat_centers])
     low, high = every.min(axis=0), every.max(axis=0)
-    span = np.maximum(high - low, np.finfo(float).tiny)
+    widest = float((high - low).max()) or 1.0
+    span = np.maximum(high - low, 1e-9 * widest)
     scale = min((WIDTH - 2 * EDGE) / span[0], (HEIGHT - 2 * EDGE) / span[1])
     middle = (low + high) / 2
 
     def place(rows: NDArray[np.float64]) -> NDArray[np.float64]:
         # The second axis points upward.
         moved = (rows - middle) * scale * np.array([1, -1])
-        return moved + np.array([WIDTH / 2, HEIGHT / 2])
+        return np.asarray(moved + np.array([WIDTH / 2, HEIGHT / 2]))
 
     placed = place(flat)
     parts = [

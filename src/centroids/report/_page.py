@@ -103,7 +103,7 @@ def _distance_name(found: Findings) -> str:
     return "cosine distance" if found.cosine else "squared distance"
 
 
-def _silhouettes(found: Findings) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _silhouettes(found: Findings) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """The silhouettes of a part of the sample, and its clusters."""
     width = max(found.sample.shape[1], 1)
     rows = found.sample[_spread(len(found.sample), _MOST_SILHOUETTE_ROWS, width)]
@@ -118,7 +118,7 @@ def _spread(count: int, most: int, width: int) -> NDArray[np.intp]:
     return np.linspace(0, count - 1, most).astype(np.intp)
 
 
-def _summary(found: Findings, scores: tuple[NDArray[np.float64], NDArray[np.int64]]) -> str:
+def _summary(found: Findings, scores: tuple[NDArray[np.float64], NDArray[np.int32]]) -> str:
     tally = found.tally
     mean = float(scores[0].mean())
     empty = int((tally.sizes == 0).sum())
@@ -128,7 +128,7 @@ def _summary(found: Findings, scores: tuple[NDArray[np.float64], NDArray[np.int6
         "clusters without points": f"{empty:,}",
         f"mean {_distance_name(found)}": number(tally.totals.sum() / tally.num_points),
         f"sum of {_distance_name(found)}s": number(float(tally.totals.sum())),
-        "silhouette": number(mean, 3),
+        "silhouette": _score(mean),
     }
     if math.isnan(mean):
         told = "With points in fewer than two clusters there is no silhouette."
@@ -142,7 +142,11 @@ def _summary(found: Findings, scores: tuple[NDArray[np.float64], NDArray[np.int6
     return f'<dl>{items}</dl><p class="soft">{told}</p>'
 
 
-def _sizes(found: Findings, scores: tuple[NDArray[np.float64], NDArray[np.int64]]) -> str:
+def _score(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "-"
+
+
+def _sizes(found: Findings, scores: tuple[NDArray[np.float64], NDArray[np.int32]]) -> str:
     tally = found.tally
     order = np.argsort(-tally.sizes, kind="stable")[:_MOST_SIZES]
     largest = max(int(tally.sizes.max()), 1)
@@ -158,7 +162,7 @@ def _sizes(found: Findings, scores: tuple[NDArray[np.float64], NDArray[np.int64]
                 f"{size:,}",
                 f"{size / tally.num_points:.1%}",
                 number(tally.totals[cluster] / size if size else math.nan),
-                number(float(of_cluster.mean()) if len(of_cluster) else math.nan, 3),
+                _score(float(of_cluster.mean()) if len(of_cluster) else math.nan),
             ]
 
     heads = ["cluster", "size", "points", "share", f"mean {_distance_name(found)}", "silhouette"]

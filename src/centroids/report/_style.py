@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-_LIGHT = [
-    "#1f6fb4",
-    "#b8500a",
-    "#2a7d3f",
-    "#b3261e",
-    "#7a4bb5",
-    "#8a5a2b",
-    "#b8327f",
-    "#55606b",
-    "#6f6c00",
-    "#00788a",
-]
-_DARK = [
-    "#6db3f2",
-    "#ff9d57",
-    "#6fcf85",
-    "#ff8a80",
-    "#c3a1f0",
-    "#d3a77c",
-    "#f58cc5",
-    "#b3bec9",
-    "#d6d04a",
-    "#4dd4df",
-]
+_LIGHT = (
+    *("#1f6fb4", "#b8500a", "#2a7d3f", "#b3261e", "#7a4bb5"),
+    *("#8a5a2b", "#b8327f", "#55606b", "#6f6c00", "#00788a"),
+)
+_DARK = (
+    *("#6db3f2", "#ff9d57", "#6fcf85", "#ff8a80", "#c3a1f0"),
+    *("#d3a77c", "#f58cc5", "#b3bec9", "#d6d04a", "#4dd4df"),
+)
 
 
-def _colors(colors: list[str]) -> str:
+def _colors(colors: tuple[str, ...]) -> str:
     return "".join(f"--c{place}:{color};" for place, color in enumerate(colors))
 
 
@@ -49,7 +33,7 @@ p{margin:.4rem 0}.soft,caption,figcaption{color:var(--soft)}
 nav ul{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;list-style:none;margin:.8rem 0;padding:0}
 a{color:var(--mark)}
 :focus-visible{outline:3px solid var(--mark);outline-offset:2px}
-dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.6rem;margin:1rem 0}
+dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(8rem,1fr));gap:.6rem;margin:1rem 0}
 dl div{background:var(--tile);border-radius:.5rem;padding:.6rem .8rem}
 dt{color:var(--soft);font-size:.85rem}dd{margin:0;font-size:1.25rem}
 .box{overflow:auto;max-height:32rem;margin:.5rem 0}

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from centroids.kernels import l2_normalize
 from centroids.quality import ExtremeMembers, distances_to_own
@@ -52,6 +51,8 @@ class Tally:
             numbers: [n], their places in the file.
             index: [n], their clusters.
         """
+        from scipy.sparse import csr_matrix  # here: it takes longer than the rest of the package
+
         k = len(self.sizes)
         distances = distances_to_own(rows, self._centers, index, cosine=self._cosine)
         self.sizes += np.bincount(index, minlength=k)
@@ -64,7 +65,8 @@ class Tally:
         exact -= self._shift
         members = csr_matrix((np.ones(len(index)), (index, np.arange(len(index)))), (k, len(index)))
         self._sums += members @ exact
-        self._squares += np.square(exact).sum(axis=0)
+        with np.errstate(over="ignore"):  # then there is no deviation to show
+            self._squares += np.square(exact).sum(axis=0)
 
     @property
     def num_points(self) -> int:
@@ -86,7 +88,7 @@ class Tally:
         """[d], the standard deviations of all points (of the population)."""
         count = max(self.num_points, 1)
         moved = self._sums.sum(axis=0) / count
-        return np.sqrt(np.maximum(self._squares / count - moved**2, 0))
+        return np.asarray(np.sqrt(np.maximum(self._squares / count - moved**2, 0)))
 
     def profile(self) -> NDArray[np.float64]:
         """[k, d]: how far each cluster's mean is from that of all points, in their deviations.
