@@ -14,7 +14,7 @@ from centroids.clustering._plus_plus import (
     different_rows,
     parallel_rows,
     plus_plus_rows,
-    with_weights,
+    check_weighted,
 )
 from centroids.clustering._shards import (
     KeysOfShards,
@@ -211,7 +211,7 @@ def _finite_batches(batches: Iterable[Weighable]) -> Iterator[Weighable]:
     for index, batch in enumerate(batches):
         points, weights = split_weights(batch)
         check_finite(points, index)
-        yield with_weights(points, weights)
+        yield check_weighted(points, weights)
 
 
 def _num_points(batch: Weighable) -> int:
