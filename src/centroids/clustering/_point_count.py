@@ -23,7 +23,7 @@ def num_points_of(batch: Weighable) -> int:
 
 
 class PointCount:
-    """How many points an input has had so far, of which a constant input repeats always the same.
+    """How many points an input has had so far. A constant input repeats the same ones.
 
     Args:
         batches_end: The input is known to end, so that it is not constant.
@@ -50,7 +50,7 @@ class PointCount:
 
     @property
     def is_constant(self) -> bool:
-        """Whether the latest batches, of so many points, were all equal to the first."""
+        """Whether the latest batches have been equal to the first for long enough."""
         return self._repeated >= MOST_FRUITLESS_ROWS
 
     @property
