@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.errors import Argument, Message, WordedTypeError
+from centroids.inputs.batch import TableColumn
 
 
 def import_arrow(module: str = "pyarrow") -> Any:
@@ -47,6 +48,15 @@ def matrix_of_table(table: Any, name: str, first_row: int = 0) -> NDArray[Any]:
         for index, label in enumerate(table.column_names)
     ]
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def columns_of_table(table: Any) -> list[TableColumn]:
+    """What the columns of an Arrow table become in the matrix of it, by its first row."""
+    columns = []
+    for name in table.column_names:
+        first = matrix_of_table(table.select([name]).slice(0, 1), name)
+        columns.append(TableColumn(name, first.shape[1], first.dtype))
+    return columns
 
 
 def check_different_names(names: Sequence[Any], name: str) -> None:

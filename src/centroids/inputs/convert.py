@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from centroids import distribute
 from centroids.inputs._sparse import csr_of_coordinates, csr_of_scipy, csr_of_torch
-from centroids.inputs.arrow import check_different_names, matrix_of_table
+from centroids.inputs.arrow import check_different_names, columns_of_table, matrix_of_table
+from centroids.inputs.batch import TableColumn
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.rows import Rows, is_sparse_type
 
@@ -138,6 +139,27 @@ def column_names(raw: Any) -> tuple[str, ...] | None:
     else:
         return None
     return tuple(names) if all(isinstance(name, str) for name in names) else None
+
+
+def table_columns(raw: Any) -> list[TableColumn] | None:
+    """What the columns of a table become in the matrix of it.
+
+    Args:
+        raw: A batch that `convert_batch` takes.
+
+    Returns:
+        None if its features are not a table, or one whose columns have no names.
+    """
+    table = raw[0] if _is_pair(raw) else raw
+    if _is_dict(table) or (names := column_names(table)) is None:
+        return None
+    converter = _converter_of(type(table))
+    if converter is matrix_of_table:
+        return columns_of_table(table)
+    if converter is not _array_of_data_frame:
+        return None
+    types = [_array_of_series(table[name][:1], name).dtype for name in names]
+    return [TableColumn(name, 1, dtype) for name, dtype in zip(names, types, strict=True)]
 
 
 def length_of_vector(value: Any) -> int | None:
