@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from centroids.errors import BadRowError
 from centroids.inputs.batch import Mask, Origin, TableColumn
-from centroids.kernels.dense_or_sparse import is_real, result_dtype
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.rows import Rows, is_sparse, num_rows
 
@@ -106,7 +105,7 @@ class WeightColumn:
     def _weights(self, column: Rows) -> Weights:
         if is_sparse(column):
             column = column.toarray()
-        if not is_real(column.dtype):
+        if column.dtype.kind not in "biuf" and column.dtype.name != "bfloat16":
             raise TypeError(
                 f"the weights in {self.name!r} must be real numbers, got elements of type "
                 f"{column.dtype}"
@@ -206,5 +205,5 @@ def _without_column(matrix: Any, place: int, dtypes: Sequence[np.dtype[Any]]) ->
     else:
         points = np.concatenate([matrix[:, :place], matrix[:, place + 1 :]], axis=1)
     # A table is joined in the type that holds all columns: that of the weights may be the widest.
-    single = all(result_dtype(np.empty(0, dtype)) == np.float32 for dtype in dtypes)
-    return points.astype(np.float32) if single and result_dtype(points) != np.float32 else points
+    single = np.result_type(np.float32, *dtypes) == np.float32
+    return points.astype(np.float32) if single and points.dtype == np.float64 else points
