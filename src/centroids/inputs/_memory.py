@@ -21,6 +21,7 @@ from centroids.inputs.convert import (
     convert_features,
     convert_labels,
     table_columns,
+    with_table,
 )
 from centroids.rows import is_sparse_type, num_rows
 
@@ -71,6 +72,7 @@ def numpy_input_fn(
         raise ValueError("shuffle must be explicitly set as boolean (True or False); got None")
     check_integer("queue_capacity", queue_capacity, 1)
     check_integer("num_threads", num_threads, 1)
+    x = with_table(x)
     features, labels, columns = convert_features(x, "x"), convert_labels(y, "y"), table_columns(x)
     _check_sparse_parts("x", features)
     _check_sparse_parts("y", labels)
@@ -113,6 +115,7 @@ def limit_epochs(x: Any, num_epochs: int | None = 1, *, bad_rows: BadRows = "rai
     [[1, 2, 3], [1, 2, 3]]
     """
     epochs, drop = check_num_epochs(num_epochs), check_bad_rows(bad_rows)
+    x = with_table(x)
     features, labels = convert_batch(x)
     return ArraySource(
         "limit_epochs",

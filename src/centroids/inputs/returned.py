@@ -24,6 +24,7 @@ from centroids.inputs.convert import (
     is_one_batch,
     length_of_vector,
     table_columns,
+    with_table,
 )
 from centroids.inputs.errors import NoPositionError, PositionError, is_end_of_input
 from centroids.inputs.weights import PointOrigin, WeightColumn, check_weights
@@ -122,8 +123,8 @@ def _convert(
     empty: Any = None
     with contextlib.closing(batches):
         for batch in batches:
-            came = batch.features
-            _convert_one(batch, index, where, weights)
+            came = batch.features = with_table(batch.features)
+            _convert_one(batch, came, index, where, weights)
             num_dropped += batch.num_dropped_rows
             if num_rows(batch.features) == 0:
                 num_empty += 1
@@ -142,10 +143,11 @@ def _convert(
             yield batch
 
 
-def _convert_one(batch: Batch, index: int, where: Any, weights: WeightColumn | None) -> None:
+def _convert_one(
+    batch: Batch, came: Any, index: int, where: Any, weights: WeightColumn | None
+) -> None:
     keep = batch.keep
     try:
-        came = batch.features
         batch.features, batch.labels = convert_batch(came, where)
         if weights is not None:
             _take_weights(batch, came, weights)

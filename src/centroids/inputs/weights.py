@@ -206,4 +206,5 @@ def _without_column(matrix: Any, place: int, dtypes: Sequence[np.dtype[Any]]) ->
         points = np.concatenate([matrix[:, :place], matrix[:, place + 1 :]], axis=1)
     # A table is joined in the type that holds all columns: that of the weights may be the widest.
     single = np.result_type(np.float32, *dtypes) == np.float32
-    return points.astype(np.float32) if single and points.dtype == np.float64 else points
+    wide = np.result_type(np.float32, points.dtype) != np.float32
+    return points.astype(np.float32) if single and wide else points
