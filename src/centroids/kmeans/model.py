@@ -156,6 +156,7 @@ class KMeansModel:
             summaries={
                 "loss/raw": run.loss,
                 "mean_distance": run.mean_distance,
+                **({} if self.weight_column is None else {TOTAL_WEIGHT: run.total_weight}),
                 **(more.scalars() if training else {}),
             },
             histograms=more.histograms() if training else {},

@@ -152,8 +152,9 @@ class CsvSource(WindowedSource):
 
     def _table_columns(self) -> list[TableColumn]:
         taken = range(self._width) if self._columns is None else self._columns
-        names = self.column_names or list(map(str, taken))
-        return [TableColumn(name, 1, self._dtype) for name in names]
+        names = self.column_names or [""] * self._width
+        columns = zip(taken, names, strict=True)
+        return [TableColumn(name or str(number), 1, self._dtype) for number, name in columns]
 
     def _limits_of_window(self) -> Mapping[str, int]:
         num_bytes = self._num_bytes
