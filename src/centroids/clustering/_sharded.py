@@ -19,8 +19,10 @@ from centroids.clustering._initialization import (
 from centroids.clustering._seeding_shard import SeedingShard
 from centroids.clustering.points import locate_bad_points
 from centroids.distribute import Part, ShardedPoints
+from centroids.rows import WeightedPoints
 
 AnyPoints: TypeAlias = kernels.Points | ShardedPoints
+AnyBatch: TypeAlias = AnyPoints | WeightedPoints
 
 
 def assign(
@@ -30,6 +32,7 @@ def assign(
     cosine: bool = False,
     update: bool = False,
     labels: bool = True,
+    weights: NDArray[np.float64] | None = None,
     memory: kernels.AssignmentMemory | None = None,
 ) -> kernels.Assignment:
     """As `kernels.assign`; of points in shards only sums, counts and inertia travel, no labels.
@@ -38,7 +41,13 @@ def assign(
     """
     if not isinstance(points, ShardedPoints):
         return kernels.assign(
-            points, centers, cosine=cosine, update=update, labels=labels, memory=memory
+            points,
+            centers,
+            cosine=cosine,
+            update=update,
+            labels=labels,
+            weights=weights,
+            memory=memory,
         )
     remember = memory is not None and points.is_whole
     partial = points.fold(_assign_part, centers, cosine, update, remember)
@@ -65,7 +74,7 @@ def all_distances(
 
 
 def choose_initial_centers_anywhere(
-    batches: Iterable[AnyPoints],
+    batches: Iterable[AnyBatch],
     num_clusters: int,
     method: InitialCenters,
     *,
@@ -107,6 +116,7 @@ class _Seeding:
         self._points, self._name = points, f"seeding, cosine={cosine}"
         self._make = functools.partial(SeedingShard, cosine=cosine)
         self.num_rows, self.dimensions = points.shape
+        self.weighted = False
         self.dtype = kernels.result_dtype(np.empty(0, points.dtype))
 
     def ask(self, method: str, *arguments: Any) -> list[Any]:
