@@ -59,6 +59,7 @@ from centroids.kmeans.variables import (
     variables_before_training,
     variables_of,
 )
+from centroids.rows import WeightedPoints
 
 DistanceMetric: TypeAlias = Literal["squared_euclidean", "cosine"]
 
@@ -206,14 +207,15 @@ class KMeansModel:
             self._initialize_from_array(first, centers)
             return
 
-        def points_of_batches() -> Iterator[kernels.Points]:
+        def points_of_batches() -> Iterator[kernels.Points | WeightedPoints]:
             for batch in itertools.chain([first], batches):
                 if not callable(self.initial_clusters) and batch.epoch != first.epoch:
                     return  # the same points once more
                 points: Any = batch.get(points_of)
                 check_width(points, first.get(points_of).shape[1], batch.index)
                 is_mini_batch = is_sharded(points) and not points.is_whole
-                yield points.gather() if is_mini_batch else points
+                points = points.gather() if is_mini_batch else points
+                yield points if batch.weights is None else WeightedPoints(points, batch.weights)
 
         def choose(points: kernels.Points, remaining: int) -> Any:
             return self._choose(points, remaining, first.features)
@@ -308,8 +310,8 @@ class _BatchFunctions:
                 cosine=self._model.cosine,
                 update=update,
                 labels=not update,
+                weights=batch.weights,
                 memory=self._memory,
-                **_weights_of(batch),
             )
 
     def all_distances(self, batch: Batch) -> NDArray[Any]:
@@ -395,10 +397,6 @@ def _export_outputs(model: KMeansModel) -> dict[str, PredictOutput]:
         CLUSTER_INDEX: index,
         DEFAULT_SERVING_SIGNATURE_DEF_KEY: index,
     }
-
-
-def _weights_of(batch: Batch) -> dict[str, Any]:
-    return {} if batch.weights is None else {"weights": batch.weights}
 
 
 def points_of(batch: Batch) -> kernels.Points:
