@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from centroids.cli.errors import NOTHING
 from centroids.cli.points_file import PointsFile
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.text_options import GivenText, with_kept
@@ -47,8 +48,17 @@ def find_points(
         kept = read_settings(model_dir, with_columns=asked is None)
     file = _with_columns(PointsFile(path), asked, text, model_dir, kept)
     if weight_column is not None:
-        return with_weights(file, weight_column)
-    return file if kept.weight_column is None else without_column(file, kept.weight_column)
+        try:
+            return _with_weights(file, weight_column)
+        except MissingColumnError as error:
+            if weight_column != kept.weight_column:
+                raise
+            raise ValueError(
+                f"{error}. The model in {model_dir} was trained with the weights in "
+                f"{weight_column!r}: name those of this file with --weight-column, or let all rows "
+                f"count alike with --weight-column {NOTHING}"
+            ) from error
+    return file if kept.weight_column is None else _without_column(file, kept.weight_column)
 
 
 def _with_columns(
@@ -79,7 +89,7 @@ def describe_columns(columns: Sequence[str | int]) -> str:
     return ",".join(map(str, columns))
 
 
-def with_weights(file: PointsFile, column: str) -> PointsFile:
+def _with_weights(file: PointsFile, column: str) -> PointsFile:
     """A file with one of its columns for the weights of its rows.
 
     Args:
@@ -96,8 +106,6 @@ def with_weights(file: PointsFile, column: str) -> PointsFile:
     weights = _columns_of_words(file, [column])[0]
     if file.columns is None:
         others = _others(file, weights)
-        if others is None:
-            raise MissingColumnError(file.path, column, file.column_names() or [])
     else:
         others = list(file.columns)
         numbers = _numbers(file, weights, *others) if file.is_text else (weights, *others)
@@ -111,23 +119,25 @@ def with_weights(file: PointsFile, column: str) -> PointsFile:
     return dataclasses.replace(file, columns=[*others, weights], weighted=True)
 
 
-def without_column(file: PointsFile, column: str) -> PointsFile:
+def _without_column(file: PointsFile, column: str) -> PointsFile:
     """A file of which all columns are taken but one, where it is there."""
     if file.columns is not None or not file.has_columns:
         return file
-    others = _others(file, _columns_of_words(file, [column])[0])
-    return file if not others else dataclasses.replace(file, columns=others)
+    try:
+        others = _others(file, _columns_of_words(file, [column])[0])
+    except MissingColumnError:
+        return file
+    return dataclasses.replace(file, columns=others) if others else file
 
 
-def _others(file: PointsFile, column: str | int) -> list[str | int] | None:
-    """All columns but one; None if that is not there."""
+def _others(file: PointsFile, column: str | int) -> list[str | int]:
+    """All columns but one, which must be there."""
     if not file.is_text:
         names = file.column_names() or []
-        return [name for name in names if name != column] if column in names else None
-    try:
-        [number] = _numbers(file, column)
-    except MissingColumnError:
-        return None
+        if column not in names:
+            raise MissingColumnError(file.path, column, names)
+        return [name for name in names if name != column]
+    [number] = _numbers(file, column)
     layout = file.layout()
     every = choose_columns(file.path, layout, None) or range(layout.num_fields)
     return [each for each in every if each != number]
