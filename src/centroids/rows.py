@@ -32,10 +32,24 @@ class WeightedPoints:
     points: Rows
     weights: NDArray[np.float64]
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the points."""
+        return self.points.shape
+
+    def __getitem__(self, rows: Any) -> WeightedPoints:
+        """Some of them, by a slice, numbers or a mask."""
+        return WeightedPoints(self.points[rows], self.weights[rows])
+
 
 def split_weights(rows: Rows | WeightedPoints) -> tuple[Rows, NDArray[np.float64] | None]:
     """Points and their weights; None if they have none."""
     return (rows.points, rows.weights) if isinstance(rows, WeightedPoints) else (rows, None)
+
+
+def with_weights(points: Rows, weights: NDArray[np.float64] | None) -> Rows | WeightedPoints:
+    """Points and their weights, if they have any."""
+    return points if weights is None else WeightedPoints(points, weights)
 
 
 def is_sparse(rows: object) -> TypeIs[Sparse]:

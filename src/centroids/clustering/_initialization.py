@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from centroids.clustering._distinct_rows import DistinctRows, KeysOfPoints
 from centroids.clustering._draws import WeightTotals
 from centroids.clustering._plus_plus import (
+    check_weighted,
     different_rows,
     parallel_rows,
     plus_plus_rows,
-    with_weights,
 )
 from centroids.clustering._shards import (
     KeysOfShards,
@@ -211,7 +211,7 @@ def _finite_batches(batches: Iterable[Weighable]) -> Iterator[Weighable]:
     for index, batch in enumerate(batches):
         points, weights = split_weights(batch)
         check_finite(points, index)
-        yield with_weights(points, weights)
+        yield check_weighted(points, weights)
 
 
 def _num_points(batch: Weighable) -> int:

@@ -76,7 +76,7 @@ def kmeans_plus_plus(
     >>> sorted(kmeans_plus_plus(corners, 4, np.random.default_rng(0)).sum(axis=1).tolist())
     [0.0, 9.0, 9.0, 18.0]
     """
-    shards = LocalShards([with_weights(points, weights)], cosine=cosine)
+    shards = LocalShards([check_weighted(points, weights)], cosine=cosine)
     rows = plus_plus_rows(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
     return different_rows(shards, rows, num_clusters, random, cosine=cosine)
 
@@ -114,12 +114,12 @@ def kmeans_parallel(
     >>> sorted(kmeans_parallel(corners, 4, np.random.default_rng(0)).sum(axis=1).tolist())
     [0.0, 9.0, 9.0, 18.0]
     """
-    shards = LocalShards([with_weights(points, weights)], cosine=cosine)
+    shards = LocalShards([check_weighted(points, weights)], cosine=cosine)
     rows = parallel_rows(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
     return different_rows(shards, rows, num_clusters, random, cosine=cosine)
 
 
-def with_weights(points: Points, weights: ArrayLike | None) -> Points | WeightedPoints:
+def check_weighted(points: Points, weights: ArrayLike | None) -> Points | WeightedPoints:
     """Points with their weights, if they have any."""
     if weights is None:
         return points

@@ -37,7 +37,8 @@ def assign(
 ) -> kernels.Assignment:
     """As `kernels.assign`; of points in shards only sums, counts and inertia travel, no labels.
 
-    Sums have no order, so that what is returned is equal to the bit wherever the points are.
+    Sums have no order, so that what is returned is equal to the bit wherever the points are. Points
+    in shards have their weights with them: `weights` is None then.
     """
     if not isinstance(points, ShardedPoints):
         return kernels.assign(
@@ -116,7 +117,7 @@ class _Seeding:
         self._points, self._name = points, f"seeding, cosine={cosine}"
         self._make = functools.partial(SeedingShard, cosine=cosine)
         self.num_rows, self.dimensions = points.shape
-        self.weighted = False
+        self.weighted = points.weighted
         self.dtype = kernels.result_dtype(np.empty(0, points.dtype))
 
     def ask(self, method: str, *arguments: Any) -> list[Any]:
@@ -130,7 +131,9 @@ def _assign_part(
     memory = None
     if remember and part.stays:
         memory = part.kept.setdefault("assignment", kernels.AssignmentMemory())
-    return kernels.assign_partial(part.points, centers, cosine=cosine, update=update, memory=memory)
+    return kernels.assign_partial(
+        part.points, centers, cosine=cosine, update=update, weights=part.weights, memory=memory
+    )
 
 
 def _index_of_part(part: Part, centers: NDArray[Any], cosine: bool) -> NDArray[np.int32]:
