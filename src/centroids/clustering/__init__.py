@@ -14,6 +14,7 @@ from centroids.clustering._sharded import (
     assign,
     choose_initial_centers_anywhere,
     cluster_index,
+    total_weight,
 )
 from centroids.clustering._state import ClusterState, initial_state
 from centroids.clustering._update import (
@@ -47,4 +48,5 @@ __all__ = [
     "locate_bad_points",
     "mini_batch_update",
     "multi_step_update",
+    "total_weight",
 ]

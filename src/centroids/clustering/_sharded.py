@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from centroids import kernels
+from centroids.clustering._draws import WeightTotals
 from centroids.clustering._initialization import (
     InitialCenters,
     choose_initial_centers,
@@ -19,6 +22,7 @@ from centroids.clustering._initialization import (
 from centroids.clustering._seeding_shard import SeedingShard
 from centroids.clustering.points import locate_bad_points
 from centroids.distribute import Part, ShardedPoints
+from centroids.kernels.row_weights import UNIT_EXPONENT
 from centroids.rows import WeightedPoints
 
 AnyPoints: TypeAlias = kernels.Points | ShardedPoints
@@ -72,6 +76,13 @@ def all_distances(
         return kernels.all_distances(points, centers, cosine=cosine)
     distances: NDArray[Any] = points.map(_distances_of_part, centers, cosine)
     return distances
+
+
+def total_weight(points: AnyPoints, weights: NDArray[np.float64] | None = None) -> float:
+    """The sum of the weights of points, rounded once; their number where they have none."""
+    if isinstance(points, ShardedPoints) and points.weighted:
+        return float(Fraction(points.fold(_total_of_part)) * Fraction(2) ** UNIT_EXPONENT)
+    return points.shape[0] if weights is None else math.fsum(weights)
 
 
 def choose_initial_centers_anywhere(
@@ -134,6 +145,11 @@ def _assign_part(
     return kernels.assign_partial(
         part.points, centers, cosine=cosine, update=update, weights=part.weights, memory=memory
     )
+
+
+def _total_of_part(part: Part) -> int:
+    assert part.weights is not None
+    return WeightTotals.of(part.weights).total
 
 
 def _index_of_part(part: Part, centers: NDArray[Any], cosine: bool) -> NDArray[np.int32]:

@@ -6,6 +6,7 @@ Other libraries are recognised by the methods of their types and never imported.
 from __future__ import annotations
 
 import array
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Number
 from typing import Any, TypeAlias, cast
@@ -23,8 +24,9 @@ from centroids.inputs._frames import (
 from centroids.inputs._sparse import csr_of_coordinates, csr_of_scipy, csr_of_torch
 from centroids.inputs.arrow import columns_of_table, matrix_of_table, table_of_stream
 from centroids.inputs.batch import TableColumn
+from centroids.inputs.weights import WeightColumn
 from centroids.kernels.float_mode import in_usual_float_mode
-from centroids.rows import Rows, is_sparse_type
+from centroids.rows import Rows, is_sparse_type, with_weights
 
 Columns: TypeAlias = Rows | dict[str, Rows]
 
@@ -340,6 +342,31 @@ def _as_it_is(value: Any, name: str) -> Any:
 def _in_shards(value: Any, name: str = "", where: Any = None) -> Any:
     del name
     return distribute.shard(value, convert_features, where)
+
+
+def in_weighted_shards(raw: Any, where: Any, weights: WeightColumn) -> Any:
+    """A batch whose features are in shards, with their weights, if they were a collection.
+
+    Args:
+        raw: A batch that `convert_batch` takes.
+        where: The engine that takes collections; None: the current one of the collection's kind.
+        weights: The column that holds the weights.
+    """
+    features = raw[0] if _is_pair(raw) else raw
+    if not distribute.is_collection(type(features)):
+        return raw
+    convert = functools.partial(convert_weighted, weights)
+    sharded = distribute.shard(features, convert, where, weight_column=weights)
+    sharded.workers.names = weights.without(sharded.workers.names)
+    return sharded
+
+
+def convert_weighted(weights: WeightColumn, value: Any) -> Any:
+    """Converts a part of a collection, on a worker; WeightedPoints, or rows of weights ignored."""
+    split = weights.split(convert_features(value), table_columns(value))
+    if split.weights is not None:
+        weights.check(split.weights)
+    return with_weights(split.features, split.weights)
 
 
 def _array_of_masked(value: Any, name: str) -> NDArray[Any]:

@@ -59,7 +59,7 @@ from centroids.kmeans.variables import (
     variables_before_training,
     variables_of,
 )
-from centroids.rows import WeightedPoints
+from centroids.rows import WeightedPoints, with_weights
 
 DistanceMetric: TypeAlias = Literal["squared_euclidean", "cosine"]
 
@@ -214,8 +214,8 @@ class KMeansModel:
                 points: Any = batch.get(points_of)
                 check_width(points, first.get(points_of).shape[1], batch.index)
                 is_mini_batch = is_sharded(points) and not points.is_whole
-                points = points.gather() if is_mini_batch else points
-                yield points if batch.weights is None else WeightedPoints(points, batch.weights)
+                weights = points.gather_weights() if is_mini_batch else batch.weights
+                yield with_weights(points.gather() if is_mini_batch else points, weights)
 
         def choose(points: kernels.Points, remaining: int) -> Any:
             return self._choose(points, remaining, first.features)
@@ -339,7 +339,7 @@ class _BatchFunctions:
         return kernels.num_rows(batch.get(points_of))
 
     def total_weight(self, batch: Batch) -> float:
-        return self.num_examples(batch) if batch.weights is None else math.fsum(batch.weights)
+        return clustering.total_weight(batch.get(points_of), batch.weights)
 
     def mean_distance(self, batch: Batch) -> float:
         return _quotient(self.loss(batch), batch.get(self.total_weight))
