@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from centroids.errors import BadRowError
 from centroids.estimator._spec import EstimatorSpec
 from centroids.inputs.batch import Batch
-from centroids.inputs.collections import map_collection
-from centroids.inputs.convert import convert_features, convert_weighted
+from centroids.inputs.collections import convert_weighted, map_collection
+from centroids.inputs.convert import convert_features
 from centroids.inputs.weights import WeightColumn
 
 

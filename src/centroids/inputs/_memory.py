@@ -15,12 +15,12 @@ from centroids.inputs._sparse import check_sparse
 from centroids.inputs.arguments import check_num_epochs
 from centroids.inputs.bad_rows import BadRows, check_bad_rows
 from centroids.inputs.batch import Batch, Position, TableColumn
+from centroids.inputs.collections import in_weighted_shards
 from centroids.inputs.convert import (
     Columns,
     convert_batch,
     convert_features,
     convert_labels,
-    in_weighted_shards,
     table_columns,
     with_table,
 )

@@ -6,7 +6,6 @@ Other libraries are recognised by the methods of their types and never imported.
 from __future__ import annotations
 
 import array
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Number
 from typing import Any, TypeAlias, cast
@@ -24,9 +23,8 @@ from centroids.inputs._frames import (
 from centroids.inputs._sparse import csr_of_coordinates, csr_of_scipy, csr_of_torch
 from centroids.inputs.arrow import columns_of_table, matrix_of_table, table_of_stream
 from centroids.inputs.batch import TableColumn
-from centroids.inputs.weights import WeightColumn
 from centroids.kernels.float_mode import in_usual_float_mode
-from centroids.rows import Rows, is_sparse_type, with_weights
+from centroids.rows import Rows, is_sparse_type
 
 Columns: TypeAlias = Rows | dict[str, Rows]
 
@@ -56,7 +54,7 @@ def convert_batch(raw: Any, where: Any = None) -> tuple[Columns, Any]:
         return convert_features(raw), None
     if where is not None and distribute.is_collection(type(raw)):
         return _in_shards(raw, where=where), None
-    if not _is_pair(raw):
+    if not is_pair(raw):
         return convert_features(raw), None
     if where is not None and distribute.is_collection(type(raw[0])):
         return _in_shards(raw[0], where=where), None
@@ -122,11 +120,11 @@ def convert_labels(value: Any, name: str = "labels") -> Any:
 
 def with_table(raw: Any) -> Any:
     """A batch whose features are a table if they were a stream of Arrow, which is read once."""
-    features = raw[0] if _is_pair(raw) else raw
+    features = raw[0] if is_pair(raw) else raw
     if _converter_of(type(features)) is not _rows_of_stream:
         return raw
     table = table_of_stream(features)
-    return (table, *raw[1:]) if _is_pair(raw) else table
+    return (table, *raw[1:]) if is_pair(raw) else table
 
 
 def column_names(raw: Any) -> tuple[str, ...] | None:
@@ -143,7 +141,7 @@ def column_names(raw: Any) -> tuple[str, ...] | None:
     >>> column_names({"width": [1.0], "height": [2.0]})
     ('height', 'width')
     """
-    features = raw[0] if _is_pair(raw) else raw
+    features = raw[0] if is_pair(raw) else raw
     if _is_dict(features):
         return tuple(sorted(features))
     converter = _converter_of(type(features))
@@ -167,7 +165,7 @@ def table_columns(raw: Any) -> list[TableColumn] | None:
     Returns:
         None if its features are not a table, or one whose columns have no names.
     """
-    table = raw[0] if _is_pair(raw) else raw
+    table = raw[0] if is_pair(raw) else raw
     if _is_dict(table) or (names := column_names(table)) is None:
         return None
     converter = _converter_of(type(table))
@@ -225,7 +223,8 @@ def _is_dict(value: Any) -> bool:
     return isinstance(value, Mapping) and not is_sparse_type(type(value))
 
 
-def _is_pair(raw: Any) -> bool:
+def is_pair(raw: Any) -> bool:
+    """Whether a batch is features and labels in a tuple, or in a list as torch makes it."""
     if isinstance(raw, tuple):
         return _converter_of(type(raw)) is not csr_of_coordinates
     if not isinstance(raw, list) or not raw:
@@ -342,31 +341,6 @@ def _as_it_is(value: Any, name: str) -> Any:
 def _in_shards(value: Any, name: str = "", where: Any = None) -> Any:
     del name
     return distribute.shard(value, convert_features, where)
-
-
-def in_weighted_shards(raw: Any, where: Any, weights: WeightColumn) -> Any:
-    """A batch whose features are in shards, with their weights, if they were a collection.
-
-    Args:
-        raw: A batch that `convert_batch` takes.
-        where: The engine that takes collections; None: the current one of the collection's kind.
-        weights: The column that holds the weights.
-    """
-    features = raw[0] if _is_pair(raw) else raw
-    if not distribute.is_collection(type(features)):
-        return raw
-    convert = functools.partial(convert_weighted, weights)
-    sharded = distribute.shard(features, convert, where, weight_column=weights)
-    sharded.workers.names = weights.without(sharded.workers.names)
-    return sharded
-
-
-def convert_weighted(weights: WeightColumn, value: Any) -> Any:
-    """Converts a part of a collection, on a worker; WeightedPoints, or rows of weights ignored."""
-    split = weights.split(convert_features(value), table_columns(value))
-    if split.weights is not None:
-        weights.check(split.weights)
-    return with_weights(split.features, split.weights)
 
 
 def _array_of_masked(value: Any, name: str) -> NDArray[Any]:

@@ -18,10 +18,10 @@ from centroids import distribute
 from centroids.inputs._epochs import EpochSource
 from centroids.inputs.bad_rows import keep_rows
 from centroids.inputs.batch import Batch, BatchSource, Mask, Origin, Position, Source, copy_position
+from centroids.inputs.collections import in_weighted_shards
 from centroids.inputs.convert import (
     column_names,
     convert_batch,
-    in_weighted_shards,
     is_one_batch,
     length_of_vector,
     table_columns,
