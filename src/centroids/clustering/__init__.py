@@ -9,6 +9,8 @@ from centroids.clustering._initialization import (
     given_centers,
 )
 from centroids.clustering._plus_plus import kmeans_parallel, kmeans_plus_plus
+from centroids.clustering._reassignment import is_reassignment_due, reassign_low_count_centers
+from centroids.clustering._relocation import relocate_empty_clusters
 from centroids.clustering._sharded import (
     all_distances,
     assign,
@@ -38,6 +40,7 @@ __all__ = [
     "full_batch_update",
     "given_centers",
     "initial_state",
+    "is_reassignment_due",
     "join_columns",
     "kmeans_parallel",
     "kmeans_plus_plus",
@@ -45,4 +48,6 @@ __all__ = [
     "locate_bad_points",
     "mini_batch_update",
     "multi_step_update",
+    "reassign_low_count_centers",
+    "relocate_empty_clusters",
 ]
