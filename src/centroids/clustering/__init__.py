@@ -11,6 +11,7 @@ from centroids.clustering._initialization import (
 from centroids.clustering._plus_plus import kmeans_parallel, kmeans_plus_plus
 from centroids.clustering._reassignment import is_reassignment_due, reassign_low_count_centers
 from centroids.clustering._relocation import relocate_empty_clusters
+from centroids.clustering._restarts import PulledBatches, choose_best_centers, restart_watchers
 from centroids.clustering._sharded import (
     all_distances,
     assign,
@@ -30,9 +31,11 @@ __all__ = [
     "ClusterState",
     "InitialCenters",
     "InitialMethod",
+    "PulledBatches",
     "TooFewPointsError",
     "all_distances",
     "assign",
+    "choose_best_centers",
     "choose_initial_centers",
     "choose_initial_centers_anywhere",
     "choose_initial_centers_of_shards",
@@ -50,4 +53,5 @@ __all__ = [
     "multi_step_update",
     "reassign_low_count_centers",
     "relocate_empty_clusters",
+    "restart_watchers",
 ]

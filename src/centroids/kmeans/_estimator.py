@@ -22,11 +22,19 @@ from centroids.estimator.other_names import explain_other_names
 from centroids.estimator.predictions import Predictions
 from centroids.estimator.session_setup import check_restored
 from centroids.export.columns import Columns
-from centroids.kernels.dense_or_sparse import is_real
 from centroids.kmeans import model, variables
-from centroids.kmeans._given_centers import Rows, centers_of, column_names_of
+from centroids.kmeans._arguments import (
+    check_initial_clusters,
+    check_living_clusters,
+    check_loss_tolerance,
+    check_ratio,
+    check_restarts,
+    check_tolerance,
+)
+from centroids.kmeans._given_centers import Rows, column_names_of
+from centroids.kmeans._updates import EmptyClusters
 from centroids.kmeans.from_tensorflow import TrainingSettings, load_kmeans_from_tensorflow
-from centroids.kmeans.model import INITIAL_METHODS, DistanceMetric, KMeansModel
+from centroids.kmeans.model import DistanceMetric, KMeansModel
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +48,7 @@ _OTHER_NAMES = {
     "random_state": "use random_seed=",
     "n_clusters": "use num_clusters=",
     "init": "use initial_clusters=",
+    "n_init": "use num_restarts=",
     "tol": "use relative_tolerance=, which is relative to 1 + loss",
     "max_iter": "pass steps= or max_steps= to train",
     "batch_size": "let input_fn return batches, such as those of centroids.inputs.numpy_input_fn",
@@ -90,6 +99,18 @@ class KMeansClustering(Estimator):
         warm_start_from: Another k-means whose centers are the initial ones as long as `model_dir`
             has no checkpoint: its folder, a checkpoint of it (ours or TensorFlow's), or a
             WarmStartSettings. `initial_clusters` then has no effect.
+        num_restarts: How often initial centers are chosen; the best choice goes on. Of mini-batches
+            it is that with the lowest loss on the first batches. Of full batches, each choice is
+            followed by 10 iterations, which do not count as steps, and the best of these short runs
+            goes on. A callable is invoked anew for each choice; an array is an error. Of no effect
+            where `model_dir` has a checkpoint.
+        empty_clusters: What a full-batch step does with a cluster that has no points: "keep" leaves
+            its center where it is, "relocate" moves it to the point that is farthest from the
+            center of its own cluster.
+        reassignment_ratio: For mini-batches: the center of a cluster that has had fewer points than
+            this share of what the largest one has had moves to a point of the batch, at random. 0
+            moves none; 0.01 is scikit-learn's default. Not with several
+            `mini_batch_steps_per_iteration`.
 
     Raises:
         ValueError: If an argument is not what is allowed; the message says what is.
@@ -139,8 +160,11 @@ class KMeansClustering(Estimator):
         *,
         loss_tolerance: float | None = None,
         warm_start_from: str | os.PathLike[str] | WarmStartSettings | None = None,
+        num_restarts: int = 1,
+        empty_clusters: EmptyClusters = "keep",
+        reassignment_ratio: float = 0.0,
     ) -> None:
-        initial = _check_initial_clusters(initial_clusters)
+        initial = check_initial_clusters(initial_clusters)
         if isinstance(initial, np.ndarray):
             num_clusters = len(initial)
         model = KMeansModel(
@@ -159,12 +183,16 @@ class KMeansClustering(Estimator):
             kmeans_plus_plus_num_retries=check_integer(
                 "kmeans_plus_plus_num_retries", kmeans_plus_plus_num_retries
             ),
-            relative_tolerance=_check_tolerance("relative_tolerance", relative_tolerance),
-            loss_tolerance=_check_tolerance("loss_tolerance", loss_tolerance),
+            relative_tolerance=check_tolerance("relative_tolerance", relative_tolerance),
+            loss_tolerance=check_tolerance("loss_tolerance", loss_tolerance),
             initial_columns=column_names_of(initial_clusters),
+            num_restarts=check_integer("num_restarts", num_restarts, 1),
+            empty_clusters=check_choice("empty_clusters", empty_clusters, get_args(EmptyClusters)),
+            reassignment_ratio=check_ratio("reassignment_ratio", reassignment_ratio),
         )
-        if loss_tolerance is not None:
-            _check_loss_tolerance(model)
+        check_loss_tolerance(model)
+        check_restarts(model)
+        check_living_clusters(model)
         self._taken_on_trust: str | None = None  # a checkpoint whose metric nobody could check
         super().__init__(model.model_fn, model_dir, config, model.params, warm_start_from)
 
@@ -329,54 +357,3 @@ class KMeansClustering(Estimator):
         batches = self.predict(input_fn, predict_keys=[key], yield_single_examples=False)
         rows = itertools.chain.from_iterable(batch[key] for batch in batches)
         return Predictions(rows, lambda: batches.collection[key])
-
-
-def _check_tolerance(name: str, value: object) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ValueError(f"{name} must be a number or None, got {value!r}")
-    if not 0 <= float(value) < np.inf:
-        raise ValueError(f"{name} must be at least 0 and finite, got {value}")
-    return float(value)
-
-
-def _check_loss_tolerance(model: KMeansModel) -> None:
-    if model.use_mini_batch:
-        raise ValueError(
-            "loss_tolerance compares the losses of whole passes, so it needs use_mini_batch=False; "
-            "bound mini-batches by steps or by the epochs of their input"
-        )
-    if model.relative_tolerance is not None:
-        raise ValueError(
-            f"relative_tolerance is {model.relative_tolerance} and loss_tolerance is "
-            f"{model.loss_tolerance}, but they are two rules for one thing; give one of them"
-        )
-
-
-def _check_initial_clusters(value: object) -> InitialCenters | NDArray[Any]:
-    if isinstance(value, str):
-        method: InitialMethod = check_choice("initial_clusters", value, INITIAL_METHODS)
-        return method
-    if callable(value):
-        return cast("InitialCenters", value)
-    allowed = (
-        "initial_clusters must be 'random', 'kmeans_plus_plus', 'kmeans_parallel', a callable, or "
-        "an array of numbers of shape [k, d]"
-    )
-    try:
-        # A copy: later changes of the caller's array are not ours.
-        array = centers_of(value, "the centers").copy()
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{allowed}; {error}") from None
-    if not is_real(array.dtype) or array.ndim != 2 or 0 in array.shape:
-        raise ValueError(
-            f"{allowed}; got {type(value).__name__} of shape {array.shape} and type {array.dtype}"
-        )
-    if not np.isfinite(array).all():
-        row, column = np.argwhere(~np.isfinite(array))[0]
-        raise ValueError(
-            f"initial_clusters must be finite, got {array[row, column]} at row {row}, "
-            f"column {column}"
-        )
-    return array

@@ -6,6 +6,7 @@ docs/semantics.md says why.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids import clustering, kernels
-from centroids.clustering import ClusterState, InitialCenters, InitialMethod
+from centroids.clustering import InitialCenters, InitialMethod
 from centroids.clustering.points import check_width
 from centroids.distribute import is_sharded
 from centroids.errors import NoPointsError, WidthError
@@ -48,6 +49,7 @@ from centroids.kmeans._hooks import (
     LossToleranceHook,
     RelativeToleranceHook,
 )
+from centroids.kmeans._updates import EmptyClusters, Updates
 from centroids.kmeans.summaries import CLUSTER_SIZES, TrainingSummaries
 from centroids.kmeans.variables import (
     CLUSTERS,
@@ -55,7 +57,6 @@ from centroids.kmeans.variables import (
     INITIALIZED,
     PREVIOUS_LOSS,
     identity_of,
-    state_of,
     variables_before_training,
     variables_of,
 )
@@ -90,6 +91,9 @@ class KMeansModel:
     loss_tolerance: float | None
     # The names of the columns of initial_clusters, where that is a table.
     initial_columns: tuple[str | int, ...] | None = None
+    num_restarts: int = 1
+    empty_clusters: EmptyClusters = "keep"
+    reassignment_ratio: float = 0.0
 
     @property
     def cosine(self) -> bool:
@@ -103,6 +107,9 @@ class KMeansModel:
         shown = initial if isinstance(initial, str) else type(initial).__name__
         params = {**vars(self), "initial_clusters": shown}
         del params["initial_columns"]  # a part of initial_clusters, no argument
+        for name in ("num_restarts", "empty_clusters", "reassignment_ratio"):
+            if params[name] == getattr(KMeansModel, name):  # as in checkpoints without them
+                del params[name]
         return params
 
     def model_fn(
@@ -125,7 +132,7 @@ class KMeansModel:
         training = mode == ModeKeys.TRAIN
         run = _BatchFunctions(self, training)
         batches_per_update = self.mini_batch_steps_per_iteration if self.use_mini_batch else None
-        more = TrainingSummaries(run.assignment, run.states, batches_per_update)
+        more = TrainingSummaries(run.assignment, run.updates.states, batches_per_update)
         return EstimatorSpec(
             mode=mode,
             predictions={ALL_DISTANCES: run.all_distances, CLUSTER_INDEX: run.cluster_index},
@@ -149,19 +156,9 @@ class KMeansModel:
             summaries={
                 "loss/raw": run.loss,
                 "mean_distance": run.mean_distance,
-                **(more.scalars() if training else {}),
+                **({**more.scalars(), **run.updates.scalars()} if training else {}),
             },
             histograms=more.histograms() if training else {},
-        )
-
-    def update(self, state: ClusterState, assignment: kernels.Assignment) -> ClusterState:
-        """The state after one assigned batch, in this model's mode."""
-        if not self.use_mini_batch:
-            return clustering.full_batch_update(state, assignment, cosine=self.cosine)
-        if self.mini_batch_steps_per_iteration == 1:
-            return clustering.mini_batch_update(state, assignment)
-        return clustering.multi_step_update(
-            state, assignment, self.mini_batch_steps_per_iteration, cosine=self.cosine
         )
 
     def _stopping_hooks(self) -> list[SessionRunHook]:
@@ -201,17 +198,27 @@ class KMeansModel:
         def choose(points: kernels.Points, remaining: int) -> Any:
             return self._choose(points, remaining, first.features)
 
-        chosen = clustering.choose_initial_centers_anywhere(
-            points_of_batches(),
+        pulled = clustering.PulledBatches(points_of_batches())
+        choose_anew = functools.partial(
+            clustering.choose_initial_centers_anywhere,
+            pulled,
             self.num_clusters,
             choose if callable(self.initial_clusters) else self.initial_clusters,
-            seed=first.random,
+            seed=first.random,  # each choice draws on
             cosine=self.cosine,
             num_retries=self.kmeans_plus_plus_num_retries,
             whole_input_in_batch=not self.use_mini_batch,
             batches_end=first.epoch is not None,
         )
-        self._store_initial(first, chosen)
+        best = clustering.choose_best_centers(
+            choose_anew,
+            self.num_restarts,
+            pulled,
+            cosine=self.cosine,
+            whole_input_in_batch=not self.use_mini_batch,
+            relocate=self.empty_clusters == "relocate",
+        )
+        self._store_initial(first, best)
 
     def _choose(self, points: kernels.Points, remaining: int, features: Any) -> Any:
         assert callable(self.initial_clusters)
@@ -274,6 +281,7 @@ class _BatchFunctions:
         # Full batches come again: what one iteration knows spares the next most of its work.
         repeated = training and not model.use_mini_batch
         self._memory = kernels.AssignmentMemory() if repeated else None
+        self.updates = Updates(model, self.assignment, self._points_and_centers, self._memory)
 
     def assignment(self, batch: Batch) -> kernels.Assignment:
         # Training needs no labels: for whoever fetches them there they are computed apart.
@@ -321,15 +329,10 @@ class _BatchFunctions:
     def mean_distance(self, batch: Batch) -> float:
         return _quotient(self.loss(batch), self.num_examples(batch))
 
-    def states(self, batch: Batch) -> tuple[ClusterState, ClusterState]:
-        """The states before and after the update of the batch."""
-        before = state_of(batch.variables)
-        return before, self._model.update(before, batch.get(self.assignment))
-
     def update(self, batch: Batch) -> None:
         # Everything is computed before the first variable changes: a bad batch changes nothing.
         loss = self.loss(batch)
-        _, after = batch.get(self.states)
+        _, after = batch.get(self.updates.states)
         batch.variables.update(variables_of(after))
         batch.variables[PREVIOUS_LOSS] = np.array(loss, np.float64)
 
