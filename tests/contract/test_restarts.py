@@ -99,12 +99,13 @@ def test_mini_batches_begin_with_the_lowest_loss_on_the_first_batches(
 
 @pytest.mark.parametrize("metric", ["squared_euclidean", "cosine"])
 def test_full_batches_go_on_from_the_best_of_short_runs(metric: str) -> None:
-    choices = some_centers(4)
+    points = np.random.default_rng(1).random((240, 3)) - 0.5  # no two runs end alike
+    choices = [centers / 50 for centers in some_centers(4)]
     runs = [Oracle(centers, metric, False) for centers in choices]
-    losses = [[run.step(POINTS) for _ in range(10)][-1] for run in runs]
+    losses = [[run.step(points) for _ in range(10)][-1] for run in runs]
     best = runs[int(np.argmin(losses))]
     choices.append(choices.pop(int(np.argmin(losses))))  # the last one
-    expected = [best.step(POINTS) for _ in range(2)]
+    expected = [best.step(points) for _ in range(2)]
     # A full batch that comes again: two centers of each.
     model = KMeansClustering(
         4,
@@ -113,7 +114,7 @@ def test_full_batches_go_on_from_the_best_of_short_runs(metric: str) -> None:
         use_mini_batch=False,
         num_restarts=4,
     )
-    model.train(lambda: POINTS, steps=2)
+    model.train(lambda: points, steps=2)
     assert model.get_variable_value("global_step") == 2
     np.testing.assert_allclose(model.get_variable_value("previous_loss"), expected[-1], rtol=1e-9)
     np.testing.assert_allclose(model.cluster_centers(), best.centers, rtol=1e-9)
