@@ -1,6 +1,6 @@
 // The k-means kernels over whole arrays: blocks, chunks, threads and the exact re-scoring. Shapes
 // are checked by the caller. Each function returns -1, or the first row that has no finite
-// distance.
+// distance (or weighs so much that a product is not finite).
 #pragma once
 
 #include "api/rows.h"
@@ -27,6 +27,11 @@ struct Update {
     ExactSums* sums;      // OUT, of the points of each center
     std::int64_t* counts; // OUT [num_centers]
     ExactTotal* inertia;  // OUT, of the squared distances to the nearest centers
+    // IN [num_rows], finite and not negative, or null: how much each row counts in `sums` and
+    // `inertia`. Products are exact: what a row adds is w x to the last bit, but for bits below
+    // 2^-1074, which are rounded row by row.
+    const double* weights = nullptr;
+    ExactSums* weight_sums = nullptr; // OUT [num_centers][1], in place of counts where rows weigh
 };
 
 // The keys of the fingerprints of this process, see generic/fingerprint.h.
@@ -96,6 +101,11 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
 template <class T>
 std::int64_t all_distances_sparse(const SparseRows& points, const Centers<T>& centers,
                                   T* distances);
+
+// The sum of the weights of each cluster, [num_clusters][1].
+// weights: IN [num_rows], finite, not negative; cluster_index: IN [num_rows]
+ExactSums add_weights(const double* weights, std::size_t num_rows,
+                      const std::int32_t* cluster_index, std::size_t num_clusters);
 
 // The first NaN or infinity in row-major order; returns false when all values are finite.
 bool find_nonfinite(const DenseRows& points, std::int64_t* row, std::int64_t* column);

@@ -135,9 +135,7 @@ def test_a_closed_client(cluster: Any, points: NDArray[Any]) -> None:
         train(array(points, (500, 500)), config=config)
 
 
-def test_the_current_client_is_closed_between_two_steps(
-    cluster: Any, points: NDArray[Any]
-) -> None:
+def test_the_current_client_is_closed_between_two_steps(cluster: Any, points: NDArray[Any]) -> None:
     """Training does not go on in this process, which may be too small for the points."""
     import distributed
 

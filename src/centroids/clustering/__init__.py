@@ -26,6 +26,7 @@ from centroids.clustering._update import (
 )
 from centroids.clustering.points import join_columns, locate_bad_points
 from centroids.kernels import l2_normalize
+from centroids.rows import WeightedPoints
 
 __all__ = [
     "ClusterState",
@@ -33,6 +34,7 @@ __all__ = [
     "InitialMethod",
     "PulledBatches",
     "TooFewPointsError",
+    "WeightedPoints",
     "all_distances",
     "assign",
     "choose_best_centers",

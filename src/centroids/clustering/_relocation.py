@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids import kernels
-from centroids.clustering._sharded import AnyPoints, memory_of, partial_assignment
+from centroids.clustering._sharded import (
+    AnyPoints,
+    memory_of,
+    partial_assignment,
+    weights_of_shards,
+)
 from centroids.distribute import Part, ShardedPoints
 from centroids.kernels import in_usual_float_mode
 from centroids.rows import is_sparse
@@ -25,6 +30,7 @@ def relocate_empty_clusters(
     assignment: kernels.Assignment,
     *,
     cosine: bool = False,
+    weights: NDArray[np.float64] | None = None,
     memory: kernels.AssignmentMemory | None = None,
 ) -> kernels.Assignment:
     """Gives each cluster without points the point that is farthest from its own center.
@@ -43,6 +49,8 @@ def relocate_empty_clusters(
         assignment: Of all the points to the centers, with sums and counts. Labels are used if it
             has them.
         cosine: The distance is cosine. Zero vectors have no direction, and are not taken.
+        weights: Those of the assignment, [n]; None: every point once. Points in shards have theirs
+            with them. A point takes its weight along, and one without weight is not taken.
         memory: That of the assignment, or None.
 
     Returns:
@@ -66,31 +74,39 @@ def relocate_empty_clusters(
     empty = np.flatnonzero(assignment.counts == 0)
     if not empty.size:
         return assignment
-    far = _find_farthest(points, centers, assignment, empty.size, cosine, memory)
-    taken = rows_by_number(points, far.rows)
-    if far.rows.size:
-        taken = taken[_are_apart(taken, centers, cosine)]
-    if not kernels.num_rows(taken):
+    far = _find_farthest(points, centers, assignment, empty.size, cosine, weights, memory).rows
+    if far.size:
+        far = far[_are_apart(rows_by_number(points, far), centers, cosine)]
+    if not far.size:
         return assignment
-    return _move(taken, empty, points, centers, assignment, cosine, memory)
+    return _move(far, empty, points, centers, assignment, cosine, weights, memory)
 
 
 def _move(
-    taken: kernels.Points,
+    rows: NDArray[np.int64],
     empty: NDArray[np.intp],
     points: AnyPoints,
     centers: NDArray[Any],
     assignment: kernels.Assignment,
     cosine: bool,
+    weights: NDArray[np.float64] | None,
     memory: kernels.AssignmentMemory | None,
 ) -> kernels.Assignment:
-    """The assignment where the rows taken are the only points of empty clusters."""
-    every = partial_assignment(points, centers, cosine=cosine, memory=memory)
-    rest = (every - kernels.assign_partial(taken, centers, cosine=cosine)).finish()
+    """The assignment where these rows are the only points of empty clusters."""
+    taken = rows_by_number(points, rows)
+    if isinstance(points, ShardedPoints):
+        own = weights_of_shards(points[rows])
+    else:
+        own = None if weights is None else weights[rows]
+    every = partial_assignment(points, centers, cosine=cosine, weights=weights, memory=memory)
+    rest = (every - kernels.assign_partial(taken, centers, cosine=cosine, weights=own)).finish()
     assert rest.sums is not None and rest.counts is not None
     counts = rest.counts.copy()
-    for place in range(kernels.num_rows(taken)):
-        alone = kernels.assign(taken[[place]], centers[:1], cosine=cosine, update=True)
+    for place in range(rows.size):
+        weight = None if own is None else own[[place]]
+        alone = kernels.assign(
+            taken[[place]], centers[:1], cosine=cosine, update=True, weights=weight
+        )
         assert alone.sums is not None and alone.counts is not None
         rest.sums[empty[place]], counts[empty[place]] = alone.sums[0], alone.counts[0]
     return dataclasses.replace(assignment, sums=rest.sums, counts=counts)
@@ -133,6 +149,7 @@ def _find_farthest(
     assignment: kernels.Assignment,
     most: int,
     cosine: bool,
+    weights: NDArray[np.float64] | None,
     memory: kernels.AssignmentMemory | None,
 ) -> _Farthest:
     if isinstance(points, ShardedPoints):
@@ -143,7 +160,7 @@ def _find_farthest(
     if labels.size != kernels.num_rows(points):
         labels = kernels.assign(points, centers, cosine=cosine, memory=memory).cluster_index
     rows = np.arange(labels.size)
-    return _farthest_of(points, centers, labels, rows, most, cosine)
+    return _farthest_of(points, centers, labels, rows, weights, most, cosine)
 
 
 def _farthest_of_part(
@@ -151,7 +168,7 @@ def _farthest_of_part(
 ) -> _Farthest:
     memory = memory_of(part, remember)
     labels = kernels.assign(part.points, centers, cosine=cosine, memory=memory).cluster_index
-    return _farthest_of(part.points, centers, labels, part.rows, most, cosine)
+    return _farthest_of(part.points, centers, labels, part.rows, part.weights, most, cosine)
 
 
 def _farthest_of(
@@ -159,6 +176,7 @@ def _farthest_of(
     centers: NDArray[Any],
     labels: NDArray[np.int32],
     rows: NDArray[np.int64],
+    weights: NDArray[np.float64] | None,
     most: int,
     cosine: bool,
 ) -> _Farthest:
@@ -169,6 +187,8 @@ def _farthest_of(
         distances = kernels.distances_to_assigned(
             points[block], centers, labels[block], cosine=cosine
         )
+        if weights is not None:
+            distances[weights[block] == 0] = 0  # as good as not there
         farthest += _Farthest.of(most, distances, rows[block])
     return farthest
 
