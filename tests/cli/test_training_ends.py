@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import centroids
 from centroids.cli import sampling, training
 from centroids.cli.outcome import Outcome
-from centroids.cli.points import PointsFile
+from centroids.cli.points_file import PointsFile
 from tests.cli.run_here import run_here as run
 
 RANDOM = np.random.default_rng(11)

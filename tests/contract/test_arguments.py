@@ -41,6 +41,7 @@ def test_arguments_have_the_order_and_defaults_of_the_page() -> None:
         "config": None,
         "loss_tolerance": None,
         "warm_start_from": None,
+        "weight_column": None,
         "num_restarts": 1,
         "empty_clusters": "keep",
         "reassignment_ratio": 0.0,

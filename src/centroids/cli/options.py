@@ -51,6 +51,15 @@ Columns = Annotated[
         metavar="A,B",
     ),
 ]
+WeightColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="The column that holds how much each row counts, a number of at least 0: its name, or "
+        "its number from 0 for a text file without names; none for no such column. Default: that "
+        "of the model, if it was trained with weights.",
+        metavar="NAME",
+    ),
+]
 BadRowsOption = Annotated[
     BadRowsChoice,
     typer.Option(

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from centroids import clustering
 from centroids.cli.errors import without_log_of
-from centroids.cli.points import PointsFile, as_matrix
+from centroids.cli.points_file import PointsFile, as_matrix
 from centroids.cli.progress import count_rows, status
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.npy import NpyFile
+from centroids.rows import WeightedPoints
 
 _READ_ROWS = 1 << 14
 _SAMPLE_ROWS = 1 << 16
@@ -28,7 +29,8 @@ class Sample:
     """Rows drawn without replacement.
 
     Attributes:
-        points: [m, d], the rows in the order of the file, of those that are finite.
+        points: [m, d], the rows in the order of the file, of those that are finite. Weights are
+            the last column, if there are such.
         num_rows: How many rows the file has.
     """
 
@@ -64,9 +66,10 @@ def choose_from_sample(
     sample = draw_sample(file, at_least, drawing, bad_rows)
     check_enough(num_clusters, sample.num_rows, file.path)
     check_enough(num_clusters, len(sample.points), file.path)
+    points = _with_weights(sample.points) if file.weighted else sample.points
     with status("choosing initial centers"):
         return clustering.choose_initial_centers(
-            [sample.points],
+            [points],
             num_clusters,
             method,
             seed=choosing,
@@ -74,6 +77,12 @@ def choose_from_sample(
             num_retries=num_retries,
             whole_input_in_batch=True,
         )
+
+
+def _with_weights(rows: NDArray[Any]) -> WeightedPoints:
+    points, weights = rows[:, :-1], rows[:, -1].astype(np.float64)
+    good = weights >= 0  # others are refused by their place in the file, as NaN is
+    return WeightedPoints(points[good], weights[good])
 
 
 def check_enough(num_clusters: int, num_rows: int, path: Path) -> None:

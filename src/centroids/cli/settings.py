@@ -35,6 +35,7 @@ class Settings:
         relative_tolerance: The share of the loss by which a full-batch step has to lower it.
         seed: Of initialisation and shuffling; any integer.
         columns: The columns that it was trained with: names, or numbers of a file without names.
+        weight_column: The column that held the weights: its name, or its number in digits.
         text: How the text file was written that it was trained with, as far as that was said: the
             fields of a TextFormat that were not the default.
         ends_at_step: The step at which the last call of train was to end, for one that continues.
@@ -48,6 +49,7 @@ class Settings:
     relative_tolerance: float | None = None
     seed: int | None = None
     columns: tuple[str | int, ...] | None = None
+    weight_column: str | None = None
     text: Mapping[str, Any] | None = None
     ends_at_step: int | None = None
     inputs: tuple[InputFile, ...] | None = None
@@ -246,6 +248,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "relative_tolerance": _is_tolerance,
     "seed": lambda value: type(value) is int,
     "columns": _are_columns,
+    "weight_column": lambda value: type(value) is str and value != "",
     "text": _is_text_format,
     "ends_at_step": _is_integer(1),
     "inputs": _are_inputs,

@@ -51,6 +51,7 @@ class TrainingPlan:
     bad_rows: BadRows
     restart_input: bool
     columns: list[str] | None
+    weight_column: str | None
     text: GivenText
     fresh: bool
 
@@ -163,6 +164,13 @@ class TrainingPlan:
         return bool(given) or self.points.stat().st_size > FULL_BATCH_BYTES
 
 
+def choose_weights(asked: str | None, kept: Settings) -> str | None:
+    """The column of the weights: that asked for, else that of the model; None: there is none."""
+    if asked is not None and asked.lower() == NOTHING:
+        return None
+    return kept.weight_column if asked is None else asked
+
+
 def describe_changes(kept: Settings, now: Settings) -> list[str]:
     """The settings that differ from those that the model was trained with so far, in words."""
     modes = {False: "full batches", True: "mini-batches"}
@@ -179,6 +187,9 @@ def describe_changes(kept: Settings, now: Settings) -> list[str]:
             changes.append(f"{option(Argument(name))} {new} (until now {old})")
     if kept.columns is not None and now.columns not in (None, kept.columns):
         changes.append(f"--columns {_join(now.columns)} (until now {_join(kept.columns)})")
+    if kept.use_mini_batch is not None and kept.weight_column != now.weight_column:
+        old, new = (shlex.quote(each.weight_column or NOTHING) for each in (kept, now))
+        changes.append(f"--weight-column {new} (until now {old})")
     return [*changes, *_describe_text_changes(kept.text or {}, now.text or {})]
 
 
@@ -232,6 +243,8 @@ def describe_taken(asked: TrainingPlan, plan: TrainingPlan, kept: Settings, now:
         words.append("--no-shuffle")
     if asked.columns is None and is_taken("columns"):
         words.append(f"--columns {shlex.quote(_join(now.columns))}")
+    if asked.weight_column is None and is_taken("weight_column"):
+        words.append(f"--weight-column {shlex.quote(str(now.weight_column))}")
     for name, value in (kept.text or {}).items():
         if name not in asked.text and (now.text or {}).get(name) == value:
             words.append(option(Argument(name, value)))

@@ -9,7 +9,11 @@ from centroids.clustering._initialization import (
     given_centers,
 )
 from centroids.clustering._plus_plus import kmeans_parallel, kmeans_plus_plus
-from centroids.clustering._reassignment import is_reassignment_due, reassign_low_count_centers
+from centroids.clustering._reassignment import (
+    is_reassignment_due,
+    reassign_low_count_centers,
+    rows_with_weight,
+)
 from centroids.clustering._relocation import relocate_empty_clusters
 from centroids.clustering._restarts import PulledBatches, choose_best_centers, restart_watchers
 from centroids.clustering._sharded import (
@@ -56,4 +60,5 @@ __all__ = [
     "reassign_low_count_centers",
     "relocate_empty_clusters",
     "restart_watchers",
+    "rows_with_weight",
 ]

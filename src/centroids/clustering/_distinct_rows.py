@@ -160,7 +160,7 @@ class DistinctRows:
         n = points.draws.num_points
         size = max(_BLOCK_ELEMENTS // max(points.dimensions, 1), -(-n // _MOST_BLOCKS), 1)
         found = []
-        for block in random.permutation(-(-n // size)):
+        for block in random.permutation(-(-n // size)).tolist():
             rows = points.draws.within(block * size, min((block + 1) * size, n))
             found.append(self.keep_new(points, rows, missing))
             missing -= found[-1].size

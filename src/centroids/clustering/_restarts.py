@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from centroids import kernels
 from centroids.clustering._relocation import relocate_empty_clusters
-from centroids.clustering._sharded import AnyPoints, assign, partial_assignment
+from centroids.clustering._sharded import assign, partial_assignment
 from centroids.clustering._state import initial_state
 from centroids.clustering._update import full_batch_update
 from centroids.clustering.points import locate_bad_points
+from centroids.rows import split_weights
 
 logger = logging.getLogger(__name__)
 
@@ -118,16 +119,24 @@ def choose_best_centers(
 def _fit_briefly(
     batches: PulledBatches, centers: NDArray[Any], cosine: bool, relocate: bool
 ) -> tuple[float, NDArray[Any]]:
-    points: AnyPoints = batches.pulled[0]
+    points, weights = split_weights(batches.pulled[0])
     memory = kernels.AssignmentMemory()
     loss = math.inf
     with locate_bad_points(0):
         for _ in range(ITERATIONS_OF_RESTARTS):
-            found = assign(points, centers, cosine=cosine, update=True, labels=False, memory=memory)
+            found = assign(
+                points,
+                centers,
+                cosine=cosine,
+                update=True,
+                labels=False,
+                weights=weights,
+                memory=memory,
+            )
             loss, before = found.inertia, centers
             if relocate:
                 found = relocate_empty_clusters(
-                    points, centers, found, cosine=cosine, memory=memory
+                    points, centers, found, cosine=cosine, weights=weights, memory=memory
                 )
             centers = full_batch_update(initial_state(centers), found, cosine=cosine).centers
             if np.array_equal(centers, before):
@@ -138,8 +147,11 @@ def _fit_briefly(
 def _loss_of(batches: PulledBatches, centers: NDArray[Any], cosine: bool) -> float:
     """The exact sum over all that were pulled, rounded once."""
     total: Any = 0
-    for index, points in enumerate(batches.pulled):
+    for index, batch in enumerate(batches.pulled):
+        points, weights = split_weights(batch)
         with locate_bad_points(index):
-            total += partial_assignment(points, centers, cosine=cosine, update=False)
+            total += partial_assignment(
+                points, centers, cosine=cosine, update=False, weights=weights
+            )
     loss: float = total.finish().inertia
     return loss

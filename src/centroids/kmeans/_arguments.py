@@ -15,6 +15,13 @@ from centroids.kmeans._given_centers import centers_of
 from centroids.kmeans.model import INITIAL_METHODS, KMeansModel
 
 
+def check_weight_column(value: object) -> str | None:
+    """The name of a column that an argument is, or None."""
+    if value is not None and (not isinstance(value, str) or not value):
+        raise ArgumentError("weight_column", "the name of a column", value, or_none=True)
+    return value or None
+
+
 def check_ratio(name: str, value: object) -> float:
     """The share that an argument is: a number from 0 to 1."""
     is_number = isinstance(value, (int, float, np.integer, np.floating))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+from collections.abc import Mapping
 from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
@@ -30,6 +31,7 @@ from centroids.kmeans._arguments import (
     check_ratio,
     check_restarts,
     check_tolerance,
+    check_weight_column,
 )
 from centroids.kmeans._given_centers import Rows, column_names_of
 from centroids.kmeans._updates import EmptyClusters
@@ -51,6 +53,7 @@ _OTHER_NAMES = {
     "n_init": "use num_restarts=",
     "tol": "use relative_tolerance=, which is relative to 1 + loss",
     "max_iter": "pass steps= or max_steps= to train",
+    "sample_weight": "use weight_column=, the name of the column of the input that holds them",
     "batch_size": "let input_fn return batches, such as those of centroids.inputs.numpy_input_fn",
 }
 
@@ -99,6 +102,10 @@ class KMeansClustering(Estimator):
         warm_start_from: Another k-means whose centers are the initial ones as long as `model_dir`
             has no checkpoint: its folder, a checkpoint of it (ours or TensorFlow's), or a
             WarmStartSettings. `initial_clusters` then has no effect.
+        weight_column: The entry of a dict of features, or the column of a table, that holds how
+            much each row counts: a finite number of at least 0. A row of weight 2 counts as the
+            row twice, one of weight 0 as none. The other columns are the points. Training and
+            evaluation need it; predictions pass over it. None: all rows count as one.
         num_restarts: How often initial centers are chosen; the best choice goes on. Of mini-batches
             it is that with the lowest loss on the first batches. Of full batches, each choice is
             followed by 10 iterations, which do not count as steps, and the best of these short runs
@@ -160,6 +167,7 @@ class KMeansClustering(Estimator):
         *,
         loss_tolerance: float | None = None,
         warm_start_from: str | os.PathLike[str] | WarmStartSettings | None = None,
+        weight_column: str | None = None,
         num_restarts: int = 1,
         empty_clusters: EmptyClusters = "keep",
         reassignment_ratio: float = 0.0,
@@ -186,6 +194,7 @@ class KMeansClustering(Estimator):
             relative_tolerance=check_tolerance("relative_tolerance", relative_tolerance),
             loss_tolerance=check_tolerance("loss_tolerance", loss_tolerance),
             initial_columns=column_names_of(initial_clusters),
+            weight_column=check_weight_column(weight_column),
             num_restarts=check_integer("num_restarts", num_restarts, 1),
             empty_clusters=check_choice("empty_clusters", empty_clusters, get_args(EmptyClusters)),
             reassignment_ratio=check_ratio("reassignment_ratio", reassignment_ratio),
@@ -193,6 +202,7 @@ class KMeansClustering(Estimator):
         check_loss_tolerance(model)
         check_restarts(model)
         check_living_clusters(model)
+        self._weight_column = model.weight_column
         self._taken_on_trust: str | None = None  # a checkpoint whose metric nobody could check
         super().__init__(model.model_fn, model_dir, config, model.params, warm_start_from)
 
@@ -242,7 +252,8 @@ class KMeansClustering(Estimator):
     def score(self, input_fn: InputFunction) -> float:
         """Returns the sum of squared distances to the nearest centers over the first batch.
 
-        For the cosine metric it is the sum of cosine distances. The sum is positive (scikit-learn's
+        For the cosine metric it is the sum of cosine distances. With `weight_column` each distance
+        counts by its weight. The sum is positive (scikit-learn's
         `score` returns the negative sum).
 
         Args:
@@ -291,6 +302,8 @@ class KMeansClustering(Estimator):
         """
         from centroids.export.onnx_file import write_onnx
 
+        if isinstance(columns, Mapping):  # the features of training have the weights, too
+            columns = {name: part for name, part in columns.items() if name != self._weight_column}
         restored = self._trained(checkpoint_path)
         spec = self.model_fn(None, None, ModeKeys.PREDICT, self.config)
         check_restored(spec, restored, with_variables=False)

@@ -65,7 +65,12 @@ class Updates:
         points, centers = self._points_and_centers(batch)
         with clustering.locate_bad_points(batch.index):
             return clustering.relocate_empty_clusters(
-                points, centers, found, cosine=self._model.cosine, memory=self._memory
+                points,
+                centers,
+                found,
+                cosine=self._model.cosine,
+                weights=batch.weights,
+                memory=self._memory,
             )
 
     def _updated(self, batch: Batch) -> tuple[ClusterState, ClusterState]:
@@ -83,7 +88,8 @@ class Updates:
         if not self._reassigns:
             return updated
         points, _ = self._points_and_centers(batch)
-        count, step = kernels.num_rows(points), int(batch.variables["global_step"])
+        count = clustering.rows_with_weight(points, batch.weights).size
+        step = int(batch.variables["global_step"])
         if not clustering.is_reassignment_due(before, count, step, initial_count=_INITIAL_COUNT):
             return updated
         return clustering.reassign_low_count_centers(
@@ -92,6 +98,7 @@ class Updates:
             self._model.reassignment_ratio,
             key=(*_key_of(batch.random), step),
             cosine=self._model.cosine,
+            weights=batch.weights,
             initial_count=_INITIAL_COUNT,
         )
 
