@@ -9,13 +9,15 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from centroids.checkpoints.folder import find_entries
 from centroids.cli.input_file import InputFile
 from centroids.estimator import Checkpoint
 from centroids.files import read_regular, replace_file
 from centroids.inputs import TextFormat
+
+EmptyClusters: TypeAlias = Literal["keep", "relocate"]
 
 SETTINGS_FILE = "settings.json"
 _VERSION = 1
@@ -32,6 +34,8 @@ class Settings:
         batch_size: The points of a mini-batch.
         shuffle: Whether the points are shuffled for mini-batches.
         mini_batch_steps_per_iteration: The mini-batches between two updates of the centers.
+        empty_clusters: What a full-batch step does with clusters without points.
+        reassignment_ratio: The share of points below which a cluster of mini-batches is reassigned.
         relative_tolerance: The share of the loss by which a full-batch step has to lower it.
         seed: Of initialisation and shuffling; any integer.
         columns: The columns that it was trained with: names, or numbers of a file without names.
@@ -47,6 +51,8 @@ class Settings:
     shuffle: bool | None = None
     mini_batch_steps_per_iteration: int | None = None
     relative_tolerance: float | None = None
+    empty_clusters: EmptyClusters | None = None
+    reassignment_ratio: float | None = None
     seed: int | None = None
     columns: tuple[str | int, ...] | None = None
     weight_column: str | None = None
@@ -149,6 +155,8 @@ def _complete(settings: Settings, checkpoint: Checkpoint) -> Settings:
         "use_mini_batch": "use_mini_batch",
         "mini_batch_steps_per_iteration": "mini_batch_steps_per_iteration",
         "relative_tolerance": "loss_tolerance",
+        "empty_clusters": "empty_clusters",
+        "reassignment_ratio": "reassignment_ratio",
         "seed": "random_seed",
     }
     found = {
@@ -246,6 +254,8 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "shuffle": _is_bool,
     "mini_batch_steps_per_iteration": _is_integer(1),
     "relative_tolerance": _is_tolerance,
+    "empty_clusters": lambda value: value in ("keep", "relocate"),
+    "reassignment_ratio": lambda value: _is_tolerance(value) and float(str(value)) <= 1,
     "seed": lambda value: type(value) is int,
     "columns": _are_columns,
     "weight_column": lambda value: type(value) is str and value != "",

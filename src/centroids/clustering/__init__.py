@@ -21,6 +21,7 @@ from centroids.clustering._sharded import (
     assign,
     choose_initial_centers_anywhere,
     cluster_index,
+    weights_of_shards,
 )
 from centroids.clustering._state import ClusterState, initial_state
 from centroids.clustering._update import (
@@ -61,4 +62,5 @@ __all__ = [
     "relocate_empty_clusters",
     "restart_watchers",
     "rows_with_weight",
+    "weights_of_shards",
 ]

@@ -69,7 +69,12 @@ def check_living_clusters(model: KMeansModel) -> None:
             " compares what clusters have had in all steps, but with ",
             Argument("mini_batch_steps_per_iteration", model.mini_batch_steps_per_iteration),
             " they are counted anew in each iteration",
-            remedy="leave one of them out",
+            remedy=Message(
+                "choose ",
+                Argument("reassignment_ratio", 0),
+                " or ",
+                Argument("mini_batch_steps_per_iteration", 1),
+            ),
         )
 
 

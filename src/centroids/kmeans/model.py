@@ -203,8 +203,10 @@ class KMeansModel:
                 points: Any = batch.get(points_of)
                 check_width(points, first.get(points_of).shape[1], batch.index)
                 is_mini_batch = is_sharded(points) and not points.is_whole
-                points = points.gather() if is_mini_batch else points
-                yield points if batch.weights is None else WeightedPoints(points, batch.weights)
+                weights = batch.weights
+                if is_mini_batch:
+                    points, weights = points.gather(), clustering.weights_of_shards(points)
+                yield points if weights is None else WeightedPoints(points, weights)
 
         def choose(points: kernels.Points, remaining: int) -> Any:
             return self._choose(points, remaining, first.features)
