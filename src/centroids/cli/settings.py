@@ -34,12 +34,12 @@ class Settings:
         batch_size: The points of a mini-batch.
         shuffle: Whether the points are shuffled for mini-batches.
         mini_batch_steps_per_iteration: The mini-batches between two updates of the centers.
-        empty_clusters: What a full-batch step does with clusters without points.
-        reassignment_ratio: The share of points below which a cluster of mini-batches is reassigned.
         relative_tolerance: The share of the loss by which a full-batch step has to lower it.
         seed: Of initialisation and shuffling; any integer.
         columns: The columns that it was trained with: names, or numbers of a file without names.
         weight_column: The column that held the weights: its name, or its number in digits.
+        empty_clusters: What a full-batch step does with clusters without points.
+        reassignment_ratio: The share of points below which a cluster of mini-batches is reassigned.
         text: How the text file was written that it was trained with, as far as that was said: the
             fields of a TextFormat that were not the default.
         ends_at_step: The step at which the last call of train was to end, for one that continues.
@@ -51,14 +51,14 @@ class Settings:
     shuffle: bool | None = None
     mini_batch_steps_per_iteration: int | None = None
     relative_tolerance: float | None = None
-    empty_clusters: EmptyClusters | None = None
-    reassignment_ratio: float | None = None
     seed: int | None = None
     columns: tuple[str | int, ...] | None = None
-    weight_column: str | None = None
     text: Mapping[str, Any] | None = None
     ends_at_step: int | None = None
     inputs: tuple[InputFile, ...] | None = None
+    weight_column: str | None = None
+    empty_clusters: EmptyClusters | None = None
+    reassignment_ratio: float | None = None
 
 
 def shuffling_seed(seed: int | None) -> int:

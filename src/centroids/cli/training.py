@@ -159,11 +159,21 @@ class _Run:
     def _remedy_for(self, outcome: Outcome) -> str:
         if not outcome.num_empty:
             return ""
-        fewer = "ewer clusters may do, or another --seed with --fresh."
+        fewer = f"ewer clusters may do, or another --seed with --fresh.{self._living()}"
         if self.trained is None:
             return f" F{fewer}"
         other = " If the model was trained on other points before, --fresh starts over"
         return f"{other}." if outcome.most_are_empty else f"{other}; else f{fewer}"
+
+    def _living(self) -> str:
+        """The option that would give empty clusters points, if it is not given yet."""
+        settings = self.settings
+        if not settings.use_mini_batch and settings.empty_clusters != "relocate":
+            return " --empty-clusters relocate moves them to points."
+        can_reassign = settings.use_mini_batch and settings.mini_batch_steps_per_iteration == 1
+        if can_reassign and not settings.reassignment_ratio:
+            return " --reassignment-ratio 0.01 moves them to points."
+        return ""
 
     def _count_steps(self) -> int | None:
         """How many steps there will be at most; None if the file would have to be read to tell."""
