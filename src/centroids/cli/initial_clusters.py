@@ -55,6 +55,7 @@ def initial_clusters_of(
         seed=shuffling_seed(settings.seed),
         cosine=metric == KMeansClustering.COSINE_DISTANCE,
         num_retries=retries,
+        num_restarts=plan.num_restarts or 1,
     )
 
 

@@ -84,6 +84,8 @@ class Outcome(SessionRunHook):
         """Compares the counts with those before."""
         if self._cumulative:
             self.has_points = session.variables[COUNTS] > self._counts
+        elif self._full_batch and self.steps:  # after clusters were relocated
+            self.has_points = session.variables[COUNTS] > 0
 
     @property
     def num_empty(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from centroids import clustering
 from centroids.cli.errors import without_log_of
 from centroids.cli.points_file import PointsFile, as_matrix
-from centroids.cli.progress import count_rows, status
+from centroids.cli.progress import count_rows, status, telling_restarts
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.npy import NpyFile
 from centroids.rows import WeightedPoints
@@ -47,11 +48,13 @@ def choose_from_sample(
     seed: int,
     cosine: bool,
     num_retries: int,
+    num_restarts: int,
 ) -> NDArray[Any]:
     """Initial centers from a random sample of a file, as a full batch has them from all its rows.
 
     The sample is as large as 64 MiB allow, 65,536 rows at most, but at least 20 rows for each
-    cluster. It depends on the file and the seed alone.
+    cluster. It depends on the file and the seed alone. Of several restarts the one with the lowest
+    loss on the sample is taken.
 
     Returns:
         [num_clusters, d], rows of the file (L2-normalised for cosine).
@@ -67,16 +70,19 @@ def choose_from_sample(
     check_enough(num_clusters, sample.num_rows, file.path)
     check_enough(num_clusters, len(sample.points), file.path)
     points = _with_weights(sample.points) if file.weighted else sample.points
-    with status("choosing initial centers"):
-        return clustering.choose_initial_centers(
-            [points],
-            num_clusters,
-            method,
-            seed=choosing,
-            cosine=cosine,
-            num_retries=num_retries,
-            whole_input_in_batch=True,
-        )
+    batches = clustering.PulledBatches(iter([points]))
+    choose = functools.partial(
+        clustering.choose_initial_centers,
+        batches,
+        num_clusters,
+        method,
+        seed=choosing,
+        cosine=cosine,
+        num_retries=num_retries,
+        whole_input_in_batch=True,
+    )
+    with status("choosing initial centers") as shown, telling_restarts(shown):
+        return clustering.choose_best_centers(choose, num_restarts, batches, cosine=cosine)
 
 
 def _with_weights(rows: NDArray[Any]) -> WeightedPoints:

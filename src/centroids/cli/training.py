@@ -24,6 +24,7 @@ from centroids.cli.input_file import check_same_file, identify_file, passes_befo
 from centroids.cli.outcome import Outcome
 from centroids.cli.points import find_points
 from centroids.cli.points_file import PointsFile
+from centroids.cli.progress import Status, telling_restarts
 from centroids.cli.sampling import check_enough
 from centroids.cli.settings import (
     Settings,
@@ -109,14 +110,15 @@ class _Run:
         """Trains, and says what came of it since a time of `time.perf_counter`."""
         plan, settings = self.plan, self.settings
         outcome = Outcome(settings, settings.ends_at_step, self._warn_of_other_data)
+        status = Status("choosing initial centers")
         saver = SettingsSaver(plan.model_dir, settings)
         try:
             # The last lines of the command report empty clusters.
-            with saver, without_log_of("centroids.kmeans._hooks"):
+            with saver, without_log_of("centroids.kmeans._hooks"), telling_restarts(status):
                 self.model.train(
                     self.input_fn,
                     hooks=[
-                        Beginning(self.told_at_start),
+                        Beginning(self.told_at_start, status),
                         ProgressBarHook(self._count_steps()),
                         outcome,
                     ],
@@ -157,11 +159,21 @@ class _Run:
     def _remedy_for(self, outcome: Outcome) -> str:
         if not outcome.num_empty:
             return ""
-        fewer = "ewer clusters may do, or another --seed with --fresh."
+        fewer = f"ewer clusters may do, or another --seed with --fresh.{self._living()}"
         if self.trained is None:
             return f" F{fewer}"
         other = " If the model was trained on other points before, --fresh starts over"
         return f"{other}." if outcome.most_are_empty else f"{other}; else f{fewer}"
+
+    def _living(self) -> str:
+        """The option that would give empty clusters points, if it is not given yet."""
+        settings = self.settings
+        if not settings.use_mini_batch and settings.empty_clusters != "relocate":
+            return " --empty-clusters relocate moves them to points."
+        can_reassign = settings.use_mini_batch and settings.mini_batch_steps_per_iteration == 1
+        if can_reassign and not settings.reassignment_ratio:
+            return " --reassignment-ratio 0.01 moves them to points."
+        return ""
 
     def _count_steps(self) -> int | None:
         """How many steps there will be at most; None if the file would have to be read to tell."""
@@ -237,6 +249,7 @@ def _describe_model(
     given = {
         "--initial-clusters": plan.initial_clusters,
         "--kmeans-plus-plus-num-retries": plan.kmeans_plus_plus_num_retries,
+        "--num-restarts": plan.num_restarts,
     }
     for option in (name for name, value in given.items() if value is not None and trained.finished):
         lines.append(f"{option} is for new models: this one continues from the centers it has.")
@@ -288,6 +301,7 @@ def _make_model(
     plan: TrainingPlan, settings: Settings, points: PointsFile, trained: Checkpoint | None
 ) -> KMeansClustering:
     num_clusters, metric = plan.num_clusters, plan.distance_metric
+    full_batch = not settings.use_mini_batch
     initial: str | NDArray[Any] = KMeansClustering.RANDOM_INIT
     retries = _or(plan.kmeans_plus_plus_num_retries, _AS_MANY_CANDIDATES_AS_THE_PAPER)
     if trained is not None:
@@ -299,6 +313,8 @@ def _make_model(
     if trained is None:
         num_clusters, initial = initial_clusters_of(plan, settings, points, metric, retries)
     assert num_clusters is not None
+    # Mini-batches get the best choice already made.
+    by_full_batches = trained is None and full_batch
     return KMeansClustering(
         num_clusters=num_clusters,
         model_dir=str(plan.model_dir),
@@ -310,6 +326,9 @@ def _make_model(
         kmeans_plus_plus_num_retries=retries,
         loss_tolerance=None if settings.use_mini_batch else settings.relative_tolerance,
         weight_column=points.weight_column,
+        num_restarts=_or(plan.num_restarts, 1) if by_full_batches else 1,
+        empty_clusters=(settings.empty_clusters or "keep") if full_batch else "keep",
+        reassignment_ratio=0.0 if full_batch else _or(settings.reassignment_ratio, 0.0),
     ).hand_on(trained)
 
 

@@ -49,10 +49,11 @@ class Beginning(SessionRunHook):
 
     Args:
         lines: Said when nothing can be refused any more.
+        status: Shown until then.
     """
 
-    def __init__(self, lines: list[str]) -> None:
-        self._lines, self._status = lines, Status("choosing initial centers")
+    def __init__(self, lines: list[str], status: Status) -> None:
+        self._lines, self._status = lines, status
 
     def begin(self) -> None:
         """Before the first centers are chosen."""

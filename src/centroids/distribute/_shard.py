@@ -271,11 +271,6 @@ def rows_of(part: Part) -> kernels.Points:
     return part.points
 
 
-def weights_of(part: Part) -> NDArray[np.float64] | None:
-    """The weights of the points."""
-    return part.weights
-
-
 def describe(shard: Shard, numbers: Sequence[int]) -> tuple[str, dict[int, PartitionInfo]]:
     """The version of this package there, and what the driver has to know of partitions."""
     import centroids

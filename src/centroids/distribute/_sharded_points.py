@@ -122,15 +122,6 @@ class ShardedPoints:
         points: kernels.Points = self.map(on_worker.rows_of)
         return points
 
-    def gather_weights(self) -> NDArray[np.float64] | None:
-        """Their weights, [n], in this process; None if they have none."""
-        if not self.weighted:
-            return None
-        if not self.shape[0]:
-            return np.empty(0)
-        weights: NDArray[np.float64] = self.map(on_worker.weights_of)
-        return weights
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """The points as a dense array of this process."""
         points: Any = self.gather()

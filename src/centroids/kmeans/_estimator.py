@@ -17,18 +17,26 @@ from centroids.checkpoints.tensorflow import (
 )
 from centroids.checks import check_bool, check_choice, check_integer
 from centroids.clustering import InitialCenters, InitialMethod
-from centroids.errors import ArgumentError
 from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig, WarmStartSettings
 from centroids.estimator.estimator import InputFunction
 from centroids.estimator.other_names import explain_other_names
 from centroids.estimator.predictions import Predictions
 from centroids.estimator.session_setup import check_restored
 from centroids.export.columns import Columns
-from centroids.kernels.dense_or_sparse import is_real
 from centroids.kmeans import model, variables
-from centroids.kmeans._given_centers import Rows, centers_of, column_names_of
+from centroids.kmeans._arguments import (
+    check_initial_clusters,
+    check_living_clusters,
+    check_loss_tolerance,
+    check_ratio,
+    check_restarts,
+    check_tolerance,
+    check_weight_column,
+)
+from centroids.kmeans._given_centers import Rows, column_names_of
+from centroids.kmeans._updates import EmptyClusters
 from centroids.kmeans.from_tensorflow import TrainingSettings, load_kmeans_from_tensorflow
-from centroids.kmeans.model import INITIAL_METHODS, DistanceMetric, KMeansModel
+from centroids.kmeans.model import DistanceMetric, KMeansModel
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +50,7 @@ _OTHER_NAMES = {
     "random_state": "use random_seed=",
     "n_clusters": "use num_clusters=",
     "init": "use initial_clusters=",
+    "n_init": "use num_restarts=",
     "tol": "use relative_tolerance=, which is relative to 1 + loss",
     "max_iter": "pass steps= or max_steps= to train",
     "sample_weight": "use weight_column=, the name of the column of the input that holds them",
@@ -97,6 +106,18 @@ class KMeansClustering(Estimator):
             much each row counts: a finite number of at least 0. A row of weight 2 counts as the
             row twice, one of weight 0 as none. The other columns are the points. Training and
             evaluation need it; predictions pass over it. None: all rows count as one.
+        num_restarts: How often initial centers are chosen; the best choice goes on. Of mini-batches
+            it is that with the lowest loss on the first batches. Of full batches, each choice is
+            followed by 10 iterations, which do not count as steps, and the best of these short runs
+            goes on. A callable is invoked anew for each choice; an array is an error. Of no effect
+            where `model_dir` has a checkpoint.
+        empty_clusters: What a full-batch step does with a cluster that has no points: "keep" leaves
+            its center where it is, "relocate" moves it to the point that is farthest from the
+            center of its own cluster.
+        reassignment_ratio: For mini-batches: the center of a cluster that has had fewer points than
+            this share of what the largest one has had moves to a point of the batch, at random. 0
+            moves none; 0.01 is scikit-learn's default. Not with several
+            `mini_batch_steps_per_iteration`.
 
     Raises:
         ValueError: If an argument is not what is allowed; the message says what is.
@@ -147,8 +168,11 @@ class KMeansClustering(Estimator):
         loss_tolerance: float | None = None,
         warm_start_from: str | os.PathLike[str] | WarmStartSettings | None = None,
         weight_column: str | None = None,
+        num_restarts: int = 1,
+        empty_clusters: EmptyClusters = "keep",
+        reassignment_ratio: float = 0.0,
     ) -> None:
-        initial = _check_initial_clusters(initial_clusters)
+        initial = check_initial_clusters(initial_clusters)
         if isinstance(initial, np.ndarray):
             num_clusters = len(initial)
         model = KMeansModel(
@@ -167,13 +191,17 @@ class KMeansClustering(Estimator):
             kmeans_plus_plus_num_retries=check_integer(
                 "kmeans_plus_plus_num_retries", kmeans_plus_plus_num_retries
             ),
-            relative_tolerance=_check_tolerance("relative_tolerance", relative_tolerance),
-            loss_tolerance=_check_tolerance("loss_tolerance", loss_tolerance),
+            relative_tolerance=check_tolerance("relative_tolerance", relative_tolerance),
+            loss_tolerance=check_tolerance("loss_tolerance", loss_tolerance),
             initial_columns=column_names_of(initial_clusters),
-            weight_column=_check_weight_column(weight_column),
+            weight_column=check_weight_column(weight_column),
+            num_restarts=check_integer("num_restarts", num_restarts, 1),
+            empty_clusters=check_choice("empty_clusters", empty_clusters, get_args(EmptyClusters)),
+            reassignment_ratio=check_ratio("reassignment_ratio", reassignment_ratio),
         )
-        if loss_tolerance is not None:
-            _check_loss_tolerance(model)
+        check_loss_tolerance(model)
+        check_restarts(model)
+        check_living_clusters(model)
         self._weight_column = model.weight_column
         self._taken_on_trust: str | None = None  # a checkpoint whose metric nobody could check
         super().__init__(model.model_fn, model_dir, config, model.params, warm_start_from)
@@ -342,60 +370,3 @@ class KMeansClustering(Estimator):
         batches = self.predict(input_fn, predict_keys=[key], yield_single_examples=False)
         rows = itertools.chain.from_iterable(batch[key] for batch in batches)
         return Predictions(rows, lambda: batches.collection[key])
-
-
-def _check_weight_column(value: object) -> str | None:
-    if value is not None and (not isinstance(value, str) or not value):
-        raise ArgumentError("weight_column", "the name of a column", value, or_none=True)
-    return value or None
-
-
-def _check_tolerance(name: str, value: object) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ValueError(f"{name} must be a number or None, got {value!r}")
-    if not 0 <= float(value) < np.inf:
-        raise ValueError(f"{name} must be at least 0 and finite, got {value}")
-    return float(value)
-
-
-def _check_loss_tolerance(model: KMeansModel) -> None:
-    if model.use_mini_batch:
-        raise ValueError(
-            "loss_tolerance compares the losses of whole passes, so it needs use_mini_batch=False; "
-            "bound mini-batches by steps or by the epochs of their input"
-        )
-    if model.relative_tolerance is not None:
-        raise ValueError(
-            f"relative_tolerance is {model.relative_tolerance} and loss_tolerance is "
-            f"{model.loss_tolerance}, but they are two rules for one thing; give one of them"
-        )
-
-
-def _check_initial_clusters(value: object) -> InitialCenters | NDArray[Any]:
-    if isinstance(value, str):
-        method: InitialMethod = check_choice("initial_clusters", value, INITIAL_METHODS)
-        return method
-    if callable(value):
-        return cast("InitialCenters", value)
-    allowed = (
-        "initial_clusters must be 'random', 'kmeans_plus_plus', 'kmeans_parallel', a callable, or "
-        "an array of numbers of shape [k, d]"
-    )
-    try:
-        # A copy: later changes of the caller's array are not ours.
-        array = centers_of(value, "the centers").copy()
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{allowed}; {error}") from None
-    if not is_real(array.dtype) or array.ndim != 2 or 0 in array.shape:
-        raise ValueError(
-            f"{allowed}; got {type(value).__name__} of shape {array.shape} and type {array.dtype}"
-        )
-    if not np.isfinite(array).all():
-        row, column = np.argwhere(~np.isfinite(array))[0]
-        raise ValueError(
-            f"initial_clusters must be finite, got {array[row, column]} at row {row}, "
-            f"column {column}"
-        )
-    return array

@@ -6,6 +6,7 @@ docs/semantics.md says why.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids import clustering, kernels
-from centroids.clustering import ClusterState, InitialCenters, InitialMethod
+from centroids.clustering import InitialCenters, InitialMethod
 from centroids.clustering.points import check_width
 from centroids.distribute import is_sharded
 from centroids.errors import NoPointsError, WidthError
@@ -34,20 +35,16 @@ from centroids.estimator import (
 from centroids.estimator import (
     Mean as BatchMean,
 )
-from centroids.export import (
-    DEFAULT_SERVING_SIGNATURE_DEF_KEY,
-    PredictOutput,
-    Tensor,
-    cast,
-    nearest,
-    operations,
-)
+from centroids.kmeans._exports import ALL_DISTANCES as ALL_DISTANCES
+from centroids.kmeans._exports import CLUSTER_INDEX as CLUSTER_INDEX
+from centroids.kmeans._exports import empty_batch, export_outputs
 from centroids.kmeans._given_centers import centers_of, column_names_of, in_order_of
 from centroids.kmeans._hooks import (
     EmptyClustersHook,
     LossToleranceHook,
     RelativeToleranceHook,
 )
+from centroids.kmeans._updates import EmptyClusters, Updates
 from centroids.kmeans.summaries import CLUSTER_SIZES, TrainingSummaries
 from centroids.kmeans.variables import (
     CLUSTERS,
@@ -55,7 +52,6 @@ from centroids.kmeans.variables import (
     INITIALIZED,
     PREVIOUS_LOSS,
     identity_of,
-    state_of,
     variables_before_training,
     variables_of,
 )
@@ -71,8 +67,6 @@ KMEANS_PARALLEL_INIT: Final = "kmeans_parallel"
 INITIAL_METHODS: Final[tuple[InitialMethod, ...]] = get_args(InitialMethod)
 SCORE = "score"
 TOTAL_WEIGHT = "total_weight"
-CLUSTER_INDEX = "cluster_index"
-ALL_DISTANCES = "all_distances"
 
 FeatureSpec = TensorSpec | Mapping[str, TensorSpec] | None
 
@@ -93,6 +87,9 @@ class KMeansModel:
     # The names of the columns of initial_clusters, where that is a table.
     initial_columns: tuple[str | int, ...] | None = None
     weight_column: str | None = None
+    num_restarts: int = 1
+    empty_clusters: EmptyClusters = "keep"
+    reassignment_ratio: float = 0.0
 
     @property
     def cosine(self) -> bool:
@@ -106,8 +103,10 @@ class KMeansModel:
         shown = initial if isinstance(initial, str) else type(initial).__name__
         params = {**vars(self), "initial_clusters": shown}
         del params["initial_columns"]  # a part of initial_clusters, no argument
-        if self.weight_column is None:  # checkpoints without weights stay what they were
-            del params["weight_column"]
+        # As in checkpoints without them.
+        for name in ("weight_column", "num_restarts", "empty_clusters", "reassignment_ratio"):
+            if params[name] == getattr(KMeansModel, name):
+                del params[name]
         return params
 
     def model_fn(
@@ -132,7 +131,7 @@ class KMeansModel:
         features = self.without_weights(features)
         weighted = {} if self.weight_column is None else {TOTAL_WEIGHT: Sum(run.total_weight)}
         batches_per_update = self.mini_batch_steps_per_iteration if self.use_mini_batch else None
-        more = TrainingSummaries(run.assignment, run.states, batches_per_update)
+        more = TrainingSummaries(run.assignment, run.updates.states, batches_per_update)
         return EstimatorSpec(
             mode=mode,
             predictions={ALL_DISTANCES: run.all_distances, CLUSTER_INDEX: run.cluster_index},
@@ -144,7 +143,7 @@ class KMeansModel:
                 "mean_distance": Ratio(run.loss, run.total_weight),
                 **weighted,
             },
-            export_outputs=_export_outputs(self),
+            export_outputs=export_outputs(self),
             training_chief_hooks=self._stopping_hooks(),
             training_hooks=[EmptyClustersHook(self.params), *_projector_hooks(config)],
             variables=self._variables(features),
@@ -158,19 +157,9 @@ class KMeansModel:
                 "loss/raw": run.loss,
                 "mean_distance": run.mean_distance,
                 **({} if self.weight_column is None else {TOTAL_WEIGHT: run.total_weight}),
-                **(more.scalars() if training else {}),
+                **({**more.scalars(), **run.updates.scalars()} if training else {}),
             },
             histograms=more.histograms() if training else {},
-        )
-
-    def update(self, state: ClusterState, assignment: kernels.Assignment) -> ClusterState:
-        """The state after one assigned batch, in this model's mode."""
-        if not self.use_mini_batch:
-            return clustering.full_batch_update(state, assignment, cosine=self.cosine)
-        if self.mini_batch_steps_per_iteration == 1:
-            return clustering.mini_batch_update(state, assignment)
-        return clustering.multi_step_update(
-            state, assignment, self.mini_batch_steps_per_iteration, cosine=self.cosine
         )
 
     def without_weights(self, features: Any) -> Any:
@@ -191,7 +180,7 @@ class KMeansModel:
     def _variables(self, features: FeatureSpec) -> dict[str, NDArray[Any]]:
         if features is None:
             return {}
-        points = clustering.join_columns(_empty_batch(features))
+        points = clustering.join_columns(empty_batch(features))
         centers = np.zeros((self.num_clusters, points.shape[1]), kernels.result_dtype(points))
         variables = variables_before_training(clustering.initial_state(centers))
         if self.weight_column is not None:  # what a warm start takes are sums of weights, too
@@ -214,23 +203,35 @@ class KMeansModel:
                 points: Any = batch.get(points_of)
                 check_width(points, first.get(points_of).shape[1], batch.index)
                 is_mini_batch = is_sharded(points) and not points.is_whole
-                weights = points.gather_weights() if is_mini_batch else batch.weights
-                yield with_weights(points.gather() if is_mini_batch else points, weights)
+                weights = batch.weights
+                if is_mini_batch:
+                    points, weights = points.gather(), clustering.weights_of_shards(points)
+                yield with_weights(points, weights)
 
         def choose(points: kernels.Points, remaining: int) -> Any:
             return self._choose(points, remaining, first.features)
 
-        chosen = clustering.choose_initial_centers_anywhere(
-            points_of_batches(),
+        pulled = clustering.PulledBatches(points_of_batches())
+        choose_anew = functools.partial(
+            clustering.choose_initial_centers_anywhere,
+            pulled,
             self.num_clusters,
             choose if callable(self.initial_clusters) else self.initial_clusters,
-            seed=first.random,
+            seed=first.random,  # each choice draws on
             cosine=self.cosine,
             num_retries=self.kmeans_plus_plus_num_retries,
             whole_input_in_batch=not self.use_mini_batch,
             batches_end=first.epoch is not None,
         )
-        self._store_initial(first, chosen)
+        best = clustering.choose_best_centers(
+            choose_anew,
+            self.num_restarts,
+            pulled,
+            cosine=self.cosine,
+            whole_input_in_batch=not self.use_mini_batch,
+            relocate=self.empty_clusters == "relocate",
+        )
+        self._store_initial(first, best)
 
     def _choose(self, points: kernels.Points, remaining: int, features: Any) -> Any:
         assert callable(self.initial_clusters)
@@ -277,7 +278,7 @@ class KMeansModel:
             )
         if features is None:
             return
-        width = clustering.join_columns(_empty_batch(features)).shape[1]
+        width = clustering.join_columns(empty_batch(features)).shape[1]
         if width != dimensions:
             raise WidthError(
                 f"points have {width} columns, but the centers of the trained model have "
@@ -293,6 +294,7 @@ class _BatchFunctions:
         # Full batches come again: what one iteration knows spares the next most of its work.
         repeated = training and not model.use_mini_batch
         self._memory = kernels.AssignmentMemory() if repeated else None
+        self.updates = Updates(model, self.assignment, self._points_and_centers, self._memory)
 
     def assignment(self, batch: Batch) -> kernels.Assignment:
         # Training needs no labels: for whoever fetches them there they are computed apart.
@@ -344,15 +346,10 @@ class _BatchFunctions:
     def mean_distance(self, batch: Batch) -> float:
         return _quotient(self.loss(batch), batch.get(self.total_weight))
 
-    def states(self, batch: Batch) -> tuple[ClusterState, ClusterState]:
-        """The states before and after the update of the batch."""
-        before = state_of(batch.variables)
-        return before, self._model.update(before, batch.get(self.assignment))
-
     def update(self, batch: Batch) -> None:
         # Everything is computed before the first variable changes: a bad batch changes nothing.
         loss = self.loss(batch)
-        _, after = batch.get(self.states)
+        _, after = batch.get(self.updates.states)
         batch.variables.update(variables_of(after))
         batch.variables[PREVIOUS_LOSS] = np.array(loss, np.float64)
 
@@ -373,42 +370,9 @@ def _projector_hooks(config: RunConfig) -> list[SessionRunHook]:
     return [ProjectorHook(config.model_dir, CLUSTERS, {"size": CLUSTER_SIZES})]
 
 
-def _export_outputs(model: KMeansModel) -> dict[str, PredictOutput]:
-    """The signatures of an exported model, which are those of later TensorFlow versions."""
-
-    def points(batch: Batch) -> Tensor:
-        features = model.without_weights(batch.features)  # a request may have them, to no effect
-        joined = clustering.join_columns(_empty_batch(features))
-        dtype = np.result_type(
-            kernels.result_dtype(joined), kernels.result_dtype(batch.variables[CLUSTERS])
-        )
-        return nearest.join_columns(features, dtype)
-
-    def distances(batch: Batch) -> Tensor:
-        centers = batch.variables[CLUSTERS]
-        return nearest.all_distances(batch.get(points), centers, cosine=model.cosine)
-
-    def all_distances(batch: Batch) -> Tensor:
-        return cast(batch.get(distances), batch.get(points).dtype)
-
-    index = PredictOutput(lambda batch: operations.arg_min(batch.get(distances)))
-    return {
-        ALL_DISTANCES: PredictOutput(all_distances),
-        CLUSTER_INDEX: index,
-        DEFAULT_SERVING_SIGNATURE_DEF_KEY: index,
-    }
-
-
 def points_of(batch: Batch) -> kernels.Points:
     """The points of a batch as a [n, d] matrix; its errors name the batch."""
     try:
         return clustering.join_columns(batch.features)
     except (TypeError, ValueError) as error:
         raise type(error)(f"batch {batch.index}: {error}") from None
-
-
-def _empty_batch(features: TensorSpec | Mapping[str, TensorSpec]) -> Any:
-    """Arrays of no rows with the described dtypes and widths: joined, they tell those of points."""
-    if isinstance(features, Mapping):
-        return {name: _empty_batch(spec) for name, spec in features.items()}
-    return np.empty([size or 0 for size in features.shape], features.dtype)
