@@ -10,7 +10,7 @@ from centroids.cli.errors import NOTHING
 from centroids.cli.points_file import PointsFile
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.text_options import GivenText, with_kept
-from centroids.errors import Argument, MissingColumnError, WordedError
+from centroids.errors import Argument, MissingColumnError, WordedError, message_of
 from centroids.inputs.arguments import check_file
 from centroids.inputs.text.csv_layout import choose_columns, columns_of_words
 
@@ -53,10 +53,11 @@ def find_points(
         except MissingColumnError as error:
             if weight_column != kept.weight_column:
                 raise
-            raise ValueError(
-                f"{error}. The model in {model_dir} was trained with the weights in "
+            raise WordedError(
+                message_of(error),
+                f". The model in {model_dir} was trained with the weights in "
                 f"{weight_column!r}: name those of this file with --weight-column, or let all rows "
-                f"count alike with --weight-column {NOTHING}"
+                f"count alike with --weight-column {NOTHING}",
             ) from error
     return file if kept.weight_column is None else _without_column(file, kept.weight_column)
 
@@ -157,10 +158,11 @@ def _with_columns_of_model(
     except MissingColumnError as error:
         if _has_as_many_without_names(file, columns):
             return file
-        raise ValueError(
-            f"{error}. The model in {model_dir} was trained with the columns "
+        raise WordedError(
+            message_of(error),
+            f". The model in {model_dir} was trained with the columns "
             f"{describe_columns(columns)}: name those of this file with --columns, or take all "
-            "with --columns '*'"
+            "with --columns '*'",
         ) from error
     # All columns in the order of the file are not a choice: the position of a training run says so.
     return file if _are_all_in_order(file, columns) else chosen
@@ -192,7 +194,7 @@ def _has_as_many_without_names(file: PointsFile, columns: tuple[str | int, ...])
 
 
 def _columns_of_words(file: PointsFile, words: list[str]) -> list[str | int]:
-    """Digits are numbers of columns where a text file has no column of that name."""
+    """Digits are numbers of columns if a text file has no column of that name."""
     if not file.is_text:
         _check_different(words, words)
         return list(words)

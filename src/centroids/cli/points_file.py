@@ -149,7 +149,7 @@ class PointsFile:
         if self.path.stat().st_size <= _LARGE_BYTES:
             array = NpyFile(self.path)
             return array.read(0, len(array))
-        # It may be larger than the memory. Who cuts it off meanwhile ends the process.
+        # It may be larger than the memory. If somebody cuts it off meanwhile, the process dies.
         return np.asarray(np.load(self.path, mmap_mode="r"))
 
     def width(self) -> int | None:
@@ -176,7 +176,7 @@ class PointsFile:
     def _names_of_columns(self) -> list[str] | None:
         if not self.has_columns:
             return None
-        if self.is_text:  # not opened: it may be read otherwise in the end, and the log would tell
+        if self.is_text:  # not opened: the log would tell of a guess that may not be used
             layout = self.layout(self.columns)
             chosen = choose_columns(self.path, layout, self.columns)
             every = layout.names

@@ -33,7 +33,7 @@ class SettingsSaver(CheckpointSaverListener):
         self._is_new = not (self._model_dir / SETTINGS_FILE).exists()
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        """A training run that was refused after all has taken its model back: then they go too."""
+        """If the run is refused after all, its model is taken back, and the settings go with it."""
         refused = kind is not None and issubclass(kind, Exception)
         if not (refused and self._saved and self._is_new):
             return

@@ -82,8 +82,8 @@ class DistinctRows:
 
     Rows are equal if their values are, once converted to the type that they are computed in. For
     the cosine distance also those of one direction are, and a zero vector, which has none, is never
-    taken. Hashes of 64 bits stand for the values: of a million rows two different ones count as
-    equal with a probability of 3e-8.
+    taken. Hashes of 64 bits stand for the values: among a million rows, two different ones are
+    taken for equal with a probability of 3e-8.
 
     Args:
         cosine: The distance is cosine.

@@ -39,7 +39,7 @@ def assign(
     weights: NDArray[np.float64] | None = None,
     memory: kernels.AssignmentMemory | None = None,
 ) -> kernels.Assignment:
-    """As `kernels.assign`; of points in shards only sums, counts and inertia travel, no labels.
+    """As `kernels.assign`; of points in shards only sums, counts and inertia travel, not labels.
 
     Sums have no order, so that what is returned is equal to the bit wherever the points are. Points
     in shards have their weights with them: `weights` is None then.
@@ -123,7 +123,7 @@ def choose_initial_centers_anywhere(
     whole_input_in_batch: bool = False,
     batches_end: bool = False,
 ) -> NDArray[Any]:
-    """As `choose_initial_centers`; of points in shards only those travel that may be centers."""
+    """As `choose_initial_centers`; of points in shards only those that may be centers travel."""
     remaining: Any = iter(batches)
     first: Any = next(remaining, None)
     if isinstance(first, ShardedPoints) and not callable(method):

@@ -164,7 +164,7 @@ def assign_partial(
     that all points together ask for.
 
     Args:
-        points: Some of the points, as for `assign`; none is fine.
+        points: Some of the points, as for `assign`; there may be none.
         centers: [k, d], k at least 1.
         cosine: Use the cosine distance.
         update: Also find sums and counts.

@@ -7,9 +7,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.checks import check_choice
+from centroids.checks import check_choice, check_number
 from centroids.clustering import InitialCenters, InitialMethod
-from centroids.errors import Argument, ArgumentError, Message, WordedError
+from centroids.errors import Argument, ArgumentError, Message, WordedError, message_of
 from centroids.kernels.dense_or_sparse import is_real
 from centroids.kmeans._given_centers import centers_of
 from centroids.kmeans.model import INITIAL_METHODS, KMeansModel
@@ -82,11 +82,10 @@ def check_tolerance(name: str, value: object) -> float | None:
     """The tolerance that an argument is: a finite number of at least 0, or None."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ValueError(f"{name} must be a number or None, got {value!r}")
-    if not 0 <= float(value) < np.inf:
-        raise ValueError(f"{name} must be at least 0 and finite, got {value}")
-    return float(value)
+    tolerance = check_number(name, value, 0, ", or None")
+    if tolerance == np.inf:
+        raise ArgumentError(name, "finite", value, or_none=True)
+    return tolerance
 
 
 def check_loss_tolerance(model: KMeansModel) -> None:
@@ -120,7 +119,7 @@ def check_initial_clusters(value: object) -> InitialCenters | NDArray[Any]:
         # A copy: later changes of the caller's array are not ours.
         array = centers_of(value, "the centers").copy()
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{allowed}; {error}") from None
+        raise WordedError(f"{allowed}; ", message_of(error)) from None
     if not is_real(array.dtype) or array.ndim != 2 or 0 in array.shape:
         raise ValueError(
             f"{allowed}; got {type(value).__name__} of shape {array.shape} and type {array.dtype}"
