@@ -86,13 +86,14 @@ def check_column_type(kind: Any, name: str, others: Sequence[str] | None) -> Non
     Args:
         kind: The type of a column.
         name: What the error calls it.
-        others: The columns to choose in its place; empty: not known. None: no argument chooses.
+        others: The columns to choose in its place; empty: not known. None: the table may be in memory.
     """
     if not holds_numbers(kind):
         choose = Message("choose other columns with ", Argument("columns", [*(others or ())]))
+        leave_out = Message("leave it out; of a file choose others with ", Argument("columns", []))
         raise WordedTypeError(
             f"{name} must hold numbers or lists of numbers, got {kind}",
-            remedy="leave it out" if others is None else choose,
+            remedy=leave_out if others is None else choose,
         )
 
 
