@@ -109,8 +109,8 @@ class DistinctRows:
             random: The generator to draw from.
 
         Returns:
-            Up to `count` rows; fewer only if there are no more that differ. If `points` are no
-            more than `count`, they are those that differ in their order.
+            Up to `count` rows; fewer only if no others differ. If `points` are at most `count`, the
+            different ones in their order.
         """
         draws, n = points.draws, points.draws.num_points
         if n <= count:

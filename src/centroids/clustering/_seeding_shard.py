@@ -188,7 +188,7 @@ class SeedingShard:
         return counts
 
     def forget(self) -> None:
-        """Gives memory back; the next call begins anew."""
+        """Frees memory; the next call starts over."""
         self._parts = [part.anew() for part in self._parts]
         self._steps = 0
 

@@ -41,7 +41,7 @@ def assign(
 ) -> kernels.Assignment:
     """As `kernels.assign`; of points in shards only sums, counts and inertia travel, not labels.
 
-    Sums have no order, so that what is returned is equal to the bit wherever the points are. Points
+    Sums do not depend on order, so the result is equal to the bit wherever the points are. Points
     in shards have their weights with them: `weights` is None then.
     """
     if not isinstance(points, ShardedPoints):

@@ -86,7 +86,8 @@ def check_column_type(kind: Any, name: str, others: Sequence[str] | None) -> Non
     Args:
         kind: The type of a column.
         name: What the error calls it.
-        others: The columns to choose in its place; empty: not known. None: the table may be in memory.
+        others: The columns to choose in its place; empty: not known. None: of a table in
+            memory.
     """
     if not holds_numbers(kind):
         choose = Message("choose other columns with ", Argument("columns", [*(others or ())]))

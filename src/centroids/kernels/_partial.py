@@ -74,7 +74,7 @@ class PartialAssignment:
     def empty(
         cls, num_clusters: int, dimensions: int, *, update: bool = True, weighted: bool = False
     ) -> PartialAssignment:
-        """That of no points.
+        """The partial result of no points.
 
         Args:
             num_clusters: k.
