@@ -128,14 +128,22 @@ class PointsFile:
         if not self.has_columns and bad_rows == "raise":
             points = self._read_npy()
         else:
-            column = None if self.weight_column is None else WeightColumn(self.weight_column)
-            with open_stream(input_fn, weights=column) as stream:
-                rows = _finite(stream, weights)
-                batches = list(count_rows(rows, f"reading {self.path.name}"))
+            batches = list(self._batches(input_fn, weights))
             points = np.concatenate(batches) if batches else np.empty(0)
         if len(points) == 0:
             raise ValueError(f"{self.path} has no rows")
         return points, np.concatenate(weights) if weights else None
+
+    def batches(self, bad_rows: BadRows = "raise") -> Iterator[NDArray[Any]]:
+        """All points in batches; see `read`."""
+        return self._batches(self.open(_READ_ROWS, bad_rows=bad_rows), [])
+
+    def _batches(
+        self, input_fn: Callable[[], Any], weights: list[NDArray[np.float64]]
+    ) -> Iterator[NDArray[Any]]:
+        column = None if self.weight_column is None else WeightColumn(self.weight_column)
+        with open_stream(input_fn, weights=column) as stream:
+            yield from count_rows(_finite(stream, weights), f"reading {self.path.name}")
 
     def _read_npy(self) -> NDArray[Any]:
         if self.path.stat().st_size <= _LARGE_BYTES:

@@ -21,6 +21,7 @@ from centroids.clustering._sharded import (
     assign,
     choose_initial_centers_anywhere,
     cluster_index,
+    total_weight,
     weights_of_shards,
 )
 from centroids.clustering._state import ClusterState, initial_state
@@ -62,5 +63,6 @@ __all__ = [
     "relocate_empty_clusters",
     "restart_watchers",
     "rows_with_weight",
+    "total_weight",
     "weights_of_shards",
 ]

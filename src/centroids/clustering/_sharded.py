@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from centroids import kernels
+from centroids.clustering._draws import WeightTotals
 from centroids.clustering._initialization import (
     InitialCenters,
     choose_initial_centers,
@@ -19,6 +22,7 @@ from centroids.clustering._initialization import (
 from centroids.clustering._seeding_shard import SeedingShard
 from centroids.clustering.points import locate_bad_points
 from centroids.distribute import Part, ShardedPoints
+from centroids.kernels.row_weights import UNIT_EXPONENT
 from centroids.rows import WeightedPoints
 
 AnyPoints: TypeAlias = kernels.Points | ShardedPoints
@@ -101,6 +105,13 @@ def all_distances(
     return distances
 
 
+def total_weight(points: AnyPoints, weights: NDArray[np.float64] | None = None) -> float:
+    """The sum of the weights of points, rounded once; their number where they have none."""
+    if isinstance(points, ShardedPoints) and points.weighted:
+        return float(Fraction(points.fold(_total_of_part)) * Fraction(2) ** UNIT_EXPONENT)
+    return points.shape[0] if weights is None else math.fsum(weights)
+
+
 def choose_initial_centers_anywhere(
     batches: Iterable[AnyBatch],
     num_clusters: int,
@@ -159,6 +170,11 @@ def _assign_part(
     return kernels.assign_partial(
         part.points, centers, cosine=cosine, update=update, weights=part.weights, memory=memory
     )
+
+
+def _total_of_part(part: Part) -> int:
+    assert part.weights is not None
+    return WeightTotals.of(part.weights).total
 
 
 def memory_of(part: Part, remember: bool) -> kernels.AssignmentMemory | None:

@@ -329,7 +329,8 @@ class Estimator(ModelFolder):
             returned = bind_input_fn(input_fn, arguments)()
             spec = self.model_fn(None, None, ModeKeys.PREDICT, self._config)
             check_restored(spec, restored, with_variables=False)
-            return lazy_predictions(returned, spec, restored.variables, keys)
+            weights = self._weights(ModeKeys.PREDICT)
+            return lazy_predictions(returned, spec, restored.variables, keys, weights)
 
         return Predictions(predictions(), collection)
 

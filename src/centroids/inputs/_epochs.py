@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids import distribute
 from centroids.errors import Part
 from centroids.inputs.bad_rows import DroppedRows, describe_bad_value, find_good_rows, keep_rows
 from centroids.inputs.batch import Batch, Mask, Origin, Position, TableColumn
@@ -238,6 +239,8 @@ class EpochSource(abc.ABC):
         if self.weight_column is None:
             return batch, None, origin
         features = _features_of(batch)
+        if distribute.is_sharded(features):  # which have theirs on the workers
+            return batch, None, origin
         # A full batch, which is one and the same in each epoch, stays so.
         if self._last_split is None or self._last_split[0] is not features:
             split = self.weight_column.split(features, columns)

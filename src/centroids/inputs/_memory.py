@@ -14,7 +14,8 @@ from centroids.inputs._epochs import BatchPlace, EpochSource
 from centroids.inputs._sparse import check_sparse
 from centroids.inputs.arguments import check_num_epochs
 from centroids.inputs.bad_rows import BadRows, check_bad_rows
-from centroids.inputs.batch import Position, TableColumn
+from centroids.inputs.batch import Batch, Position, TableColumn
+from centroids.inputs.collections import in_weighted_shards
 from centroids.inputs.convert import (
     Columns,
     convert_batch,
@@ -84,7 +85,7 @@ def numpy_input_fn(
     drop = check_bad_rows(bad_rows)
     # No lambda: what can be pickled can be given to another process.
     return functools.partial(
-        ArraySource,
+        _source_of(x),
         "numpy",
         features,
         labels,
@@ -117,7 +118,7 @@ def limit_epochs(x: Any, num_epochs: int | None = 1, *, bad_rows: BadRows = "rai
     epochs, drop = check_num_epochs(num_epochs), check_bad_rows(bad_rows)
     x = with_table(x)
     features, labels = convert_batch(x)
-    return ArraySource(
+    return _source_of(x)(
         "limit_epochs",
         features,
         labels,
@@ -197,6 +198,27 @@ class ArraySource(EpochSource):
 
     def _describe_bad_row(self, at: BatchPlace, row: int, reason: str) -> str:
         return f"row {_row_of(at, row)}: {reason}"
+
+
+class CollectionSource(ArraySource):
+    """Batches of the rows of a collection, which is put into shards with its weights, if any."""
+
+    def __init__(self, collection: Any, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._collection = collection
+
+    def batches(self) -> Generator[Batch]:
+        """See `EpochSource`."""
+        if self.weight_column is not None:
+            self._features = in_weighted_shards(self._collection, None, self.weight_column)
+        return super().batches()
+
+
+def _source_of(x: Any) -> Callable[..., ArraySource]:
+    collection = x[0] if isinstance(x, tuple) and x else x
+    if distribute.is_collection(type(collection)):
+        return functools.partial(CollectionSource, collection)
+    return ArraySource
 
 
 def _row_of(at: BatchPlace, row: int) -> int:

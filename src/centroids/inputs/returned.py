@@ -18,6 +18,7 @@ from centroids import distribute
 from centroids.inputs._epochs import EpochSource
 from centroids.inputs.bad_rows import keep_rows
 from centroids.inputs.batch import Batch, BatchSource, Mask, Origin, Position, Source, copy_position
+from centroids.inputs.collections import in_weighted_shards
 from centroids.inputs.convert import (
     column_names,
     convert_batch,
@@ -148,8 +149,10 @@ def _convert_one(
 ) -> None:
     keep = batch.keep
     try:
-        batch.features, batch.labels = convert_batch(came, where)
         if weights is not None:
+            came = in_weighted_shards(came, where, weights)
+        batch.features, batch.labels = convert_batch(came, where)
+        if weights is not None and not distribute.is_sharded(batch.features):
             _take_weights(batch, came, weights)
         if keep is not None:
             kept = keep_rows((batch.features, batch.labels, batch.weights), keep)
@@ -163,7 +166,7 @@ def _convert_one(
     if batch.origin is None:
         batch.origin = getattr(batch.features, "origin", None)
     if weights is not None and batch.weights is not None:
-        check_weights(batch.weights, weights.name, index, batch.origin)
+        check_weights(batch.weights, weights, index, batch.origin)
 
 
 def _take_weights(batch: Batch, came: Any, weights: WeightColumn) -> None:

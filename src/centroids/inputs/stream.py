@@ -112,7 +112,7 @@ class BatchStream:
         """
         batch = self._looked_at.popleft() if self._looked_at else self._wait(self._take)
         if self._watch is not None:
-            self._watch.see(batch.features)
+            self._watch.see(batch.features, batch.weights)
         return batch
 
     def peek(self) -> Batch | None:

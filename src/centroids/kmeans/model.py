@@ -55,7 +55,7 @@ from centroids.kmeans.variables import (
     variables_before_training,
     variables_of,
 )
-from centroids.rows import WeightedPoints
+from centroids.rows import WeightedPoints, with_weights
 
 DistanceMetric: TypeAlias = Literal["squared_euclidean", "cosine"]
 
@@ -206,7 +206,7 @@ class KMeansModel:
                 weights = batch.weights
                 if is_mini_batch:
                     points, weights = points.gather(), clustering.weights_of_shards(points)
-                yield points if weights is None else WeightedPoints(points, weights)
+                yield with_weights(points, weights)
 
         def choose(points: kernels.Points, remaining: int) -> Any:
             return self._choose(points, remaining, first.features)
@@ -341,7 +341,7 @@ class _BatchFunctions:
         return kernels.num_rows(batch.get(points_of))
 
     def total_weight(self, batch: Batch) -> float:
-        return self.num_examples(batch) if batch.weights is None else math.fsum(batch.weights)
+        return clustering.total_weight(batch.get(points_of), batch.weights)
 
     def mean_distance(self, batch: Batch) -> float:
         return _quotient(self.loss(batch), batch.get(self.total_weight))
