@@ -8,17 +8,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from centroids.kernels import _native
+from centroids.kernels._nonfinite import raise_if_bad
 from centroids.kernels._to_assigned import distances_to_assigned
 from centroids.kernels._weights import check_products, check_weights
 from centroids.kernels.dense_or_sparse import (
     Points,
     check_points,
+    dense_parts,
     is_sparse,
     num_rows,
     result_dtype,
 )
 from centroids.kernels.float_mode import in_usual_float_mode
-from centroids.kernels.functions import all_distances, assign, dense_parts, raise_if_bad
+from centroids.kernels.functions import all_distances, assign
 from centroids.kernels.row_weights import RowWeights, empty_digits, totals_of
 
 _BLOCK_ELEMENTS = 1 << 20  # of a block of distances
