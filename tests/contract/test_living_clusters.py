@@ -191,3 +191,26 @@ def test_arguments_of_the_other_mode_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             KMeansClustering(3, **arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"use_mini_batch": False, "empty_clusters": "relocate"},
+        {"reassignment_ratio": 0.05},
+        {"initial_clusters": "kmeans_plus_plus", "num_restarts": 4, "use_mini_batch": False},
+        {"initial_clusters": "kmeans_plus_plus", "num_restarts": 4},
+    ],
+)
+def test_rows_without_weight_change_nothing(arguments: dict[str, Any]) -> None:
+    weights = np.random.default_rng(5).integers(0, 4, 400).astype(float)
+    there = weights > 0
+
+    def train(points: Any, of_rows: Any) -> KMeansClustering:
+        batch = {"w": of_rows, "x": points}
+        given = {"initial_clusters": FAR, **arguments}
+        return KMeansClustering(8, weight_column="w", **given).train(lambda: batch, steps=4)
+
+    models = [train(POINTS, weights), train(POINTS[there], weights[there])]
+    assert_equal(*models)
+    assert np.abs(models[0].cluster_centers()).max() < 100
