@@ -9,11 +9,20 @@ from centroids.clustering._initialization import (
     given_centers,
 )
 from centroids.clustering._plus_plus import kmeans_parallel, kmeans_plus_plus
+from centroids.clustering._reassignment import (
+    is_reassignment_due,
+    reassign_low_count_centers,
+    rows_with_weight,
+)
+from centroids.clustering._relocation import relocate_empty_clusters
+from centroids.clustering._restarts import PulledBatches, choose_best_centers, restart_watchers
 from centroids.clustering._sharded import (
     all_distances,
     assign,
     choose_initial_centers_anywhere,
     cluster_index,
+    total_weight,
+    weights_of_shards,
 )
 from centroids.clustering._state import ClusterState, initial_state
 from centroids.clustering._update import (
@@ -29,10 +38,12 @@ __all__ = [
     "ClusterState",
     "InitialCenters",
     "InitialMethod",
+    "PulledBatches",
     "TooFewPointsError",
     "WeightedPoints",
     "all_distances",
     "assign",
+    "choose_best_centers",
     "choose_initial_centers",
     "choose_initial_centers_anywhere",
     "choose_initial_centers_of_shards",
@@ -40,6 +51,7 @@ __all__ = [
     "full_batch_update",
     "given_centers",
     "initial_state",
+    "is_reassignment_due",
     "join_columns",
     "kmeans_parallel",
     "kmeans_plus_plus",
@@ -47,4 +59,10 @@ __all__ = [
     "locate_bad_points",
     "mini_batch_update",
     "multi_step_update",
+    "reassign_low_count_centers",
+    "relocate_empty_clusters",
+    "restart_watchers",
+    "rows_with_weight",
+    "total_weight",
+    "weights_of_shards",
 ]

@@ -22,6 +22,7 @@ from centroids.kernels._partial import (
     rounded_sums,
 )
 from centroids.kernels._seeding import Seeding, nearest_vectors
+from centroids.kernels._to_assigned import distances_to_assigned
 from centroids.kernels._weights import add_weights, check_products, check_weights
 from centroids.kernels.dense_or_sparse import Points, check_points, num_rows, result_dtype
 from centroids.kernels.float_mode import in_usual_float_mode
@@ -54,6 +55,7 @@ __all__ = [
     "check_products",
     "check_weights",
     "default_num_threads",
+    "distances_to_assigned",
     "find_nonfinite",
     "in_usual_float_mode",
     "instruction_set",
