@@ -41,7 +41,8 @@ struct Tuning { // results never depend on it: for tests and measurements
 };
 
 // What repeated assignments of one batch of points remember: see bounded_search.h. It speeds up
-// the next call with the same points and is never wrong with others.
+// the next call with the same points and is never wrong with others, unless they are promised to be
+// the same.
 class AssignmentMemory {
   public:
     AssignmentMemory();
@@ -63,10 +64,12 @@ struct Report {
 
 // cluster_index: OUT [num_rows], the center that exact_order.h puts first; or null
 // memory: IN OUT, or null; report: OUT
+// same_points: a promise that the points are those of the last call with this memory: they are read
+// only as far as anything can have happened to them
 template <class T>
 std::int64_t assign(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
                     const Update& update, const Tuning& tuning, AssignmentMemory* memory,
-                    Report* report);
+                    bool same_points, Report* report);
 
 // distances: OUT [num_rows][num_centers], squared
 template <class T>

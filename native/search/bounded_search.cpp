@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace centroids {
 namespace {
@@ -18,10 +19,11 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 template <class T>
 BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& centers,
-                                const ExactOrder<T>& order, bool in_bytes, PointBounds<T>& bounds)
+                                const ExactOrder<T>& order, bool in_bytes, PointBounds<T>& bounds,
+                                bool same_points)
     : kernels_(current_kernels<T>()), filter_(in_bytes ? *kernels_.byte_filter : kernels_.filter),
       points_(points), centers_(centers), order_(order), bounds_(bounds),
-      remember_(!bounds.lower.empty()),
+      remember_(!bounds.lower.empty()), same_points_(same_points),
       num_panels_(groups_of(kernels_.panel_width, centers.num_centers)),
       panels_per_group_(bounds.group_size / kernels_.panel_width),
       packed_(filter_, centers, points.dimensions, bounds.order.data(),
@@ -32,24 +34,22 @@ BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& cente
 
 template <class T>
 struct BoundedSearch<T>::Blocked {
-    const Block<T>& block;
+    LazyBlock<T>& block;
     const std::size_t first, count;
     std::int32_t* const cluster_index; // [count]
     double* const distances;           // [count]
     const FilterRows<T> prepared;
     const FilterOutcome<T> outcome;
     Scratch& scratch;
-    const T* row(std::size_t i) const {
-        return block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
-    }
+    const T* row(std::size_t i) const { return block.row(i); }
 };
 
 template <class T>
-void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::size_t count,
-                              std::int32_t* cluster_index, double* distances, Scratch& scratch,
-                              const T* ahead) {
-    const Recognised recognised = recognise(block, first, count);
-    Blocked at = make_room(block, first, count, cluster_index, distances, scratch);
+void BoundedSearch<T>::search(LazyBlock<T>& block, std::int32_t* cluster_index, double* distances,
+                              Scratch& scratch, const T* ahead) {
+    const Recognised recognised = recognise(block);
+    Blocked at = make_room(block, cluster_index, distances, scratch);
+    const std::size_t first = at.first, count = at.count;
     if (!recognised.fresh) recall(at);
     list_rows(at, recognised.fresh, ahead);
     if (recognised.fresh) guess(at);
@@ -63,38 +63,47 @@ void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::siz
     else
         list_moved(before, cluster_index, first, count, scratch.moved);
     std::copy_n(cluster_index, count, before);
+    std::copy_n(distances, count, bounds_.distances.data() + first);
     bounds_.fingerprints[first / bounds_.block_rows(points_.dimensions)] = recognised.fingerprint;
 }
 
 // Until the block is done, nothing is known of its rows.
 template <class T>
-typename BoundedSearch<T>::Recognised
-BoundedSearch<T>::recognise(const Block<T>& block, std::size_t first, std::size_t count) {
+typename BoundedSearch<T>::Recognised BoundedSearch<T>::recognise(LazyBlock<T>& block) {
     if (!remember_) return {0, true};
     const std::size_t dimensions = points_.dimensions;
-    const std::uint64_t fingerprint =
-        kernels_.fingerprint(block.rows, block.stride, count, dimensions, fingerprint_keys()) + 1;
-    std::uint64_t& known = bounds_.fingerprints[first / bounds_.block_rows(dimensions)];
-    const bool fresh = known != fingerprint;
-    known = 0;
-    return {fingerprint, fresh};
+    const std::uint64_t known = std::exchange(
+        bounds_.fingerprints[block.first() / bounds_.block_rows(dimensions)], std::uint64_t(0));
+    if (same_points_ && known != 0) return {known, false};
+    const Block<T>& rows = block.all();
+    const std::uint64_t fingerprint = kernels_.fingerprint(rows.rows, rows.stride, block.count(),
+                                                           dimensions, fingerprint_keys()) +
+                                      1;
+    return {fingerprint, known != fingerprint};
 }
 
-// The centers that the rows had, and their exact distances to them.
+// The centers that the rows had, and their exact distances to them. Where a center is where it was,
+// these are what they were.
 template <class T>
 void BoundedSearch<T>::recall(Blocked& at) const {
     std::copy_n(bounds_.cluster_index.data() + at.first, at.count, at.cluster_index);
-    kernels_.update_rows(at.block.rows, at.block.stride, at.count, at.cluster_index,
-                         centers_.values, points_.dimensions, nullptr, at.distances);
-    if (!centers_.penalties) return;
-    for (std::size_t i = 0; i < at.count; ++i)
-        at.distances[i] += centers_.penalties[at.cluster_index[i]];
+    std::copy_n(bounds_.distances.data() + at.first, at.count, at.distances);
+    std::vector<std::uint16_t>& moved = at.scratch.in_group;
+    std::size_t num = 0; // without branches
+    for (std::size_t i = 0; i < at.count; ++i) {
+        moved[num] = static_cast<std::uint16_t>(i);
+        num += bounds_.keeps_distance(at.first + i) ? 0 : 1;
+    }
+    for (std::size_t n = 0; n < num; ++n) {
+        const std::size_t i = moved[n];
+        if (same_points_ && n + 2 < num) at.block.fetch(moved[n + 2]);
+        at.distances[i] = exact_distance(at.row(i), at.cluster_index[i]);
+    }
 }
 
 template <class T>
 typename BoundedSearch<T>::Blocked
-BoundedSearch<T>::make_room(const Block<T>& block, std::size_t first, std::size_t count,
-                            std::int32_t* cluster_index, double* distances,
+BoundedSearch<T>::make_room(LazyBlock<T>& block, std::int32_t* cluster_index, double* distances,
                             Scratch& scratch) const {
     const std::size_t dimensions = points_.dimensions;
     const std::size_t rows = bounds_.block_rows(dimensions) + 1, spare = rows - 1;
@@ -114,8 +123,8 @@ BoundedSearch<T>::make_room(const Block<T>& block, std::size_t first, std::size_
     scratch.in_group.resize(rows);
     scratch.listed.clear();
     return {.block = block,
-            .first = first,
-            .count = count,
+            .first = block.first(),
+            .count = block.count(),
             .cluster_index = cluster_index,
             .distances = distances,
             .prepared = {.values = scratch.values.data(),
@@ -138,11 +147,15 @@ void BoundedSearch<T>::list_rows(Blocked& at, bool fresh, const T* ahead) {
     Scratch& scratch = at.scratch;
     for (std::size_t i = 0; i < at.count; ++i) {
         if (ahead)
-            prefetch(ahead + static_cast<std::ptrdiff_t>(i) * at.block.stride, points_.dimensions);
+            prefetch(ahead + static_cast<std::ptrdiff_t>(i) * points_.row_stride,
+                     points_.dimensions);
         scratch.groups[i] =
             fresh ? 1
                   : bounds_.groups_within(kernels_, at.first + i,
                                           order_.limit_of_root(std::sqrt(at.distances[i])));
+        if (scratch.groups[i] != 0 && same_points_) at.block.fetch(i);
+    }
+    for (std::size_t i = 0; i < at.count; ++i) {
         if (scratch.groups[i] == 0) continue;
         if (prepare(at.row(i), i, scratch)) {
             scratch.listed.push_back(static_cast<std::uint16_t>(i));

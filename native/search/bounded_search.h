@@ -22,6 +22,7 @@
 #include "api/kmeans.h"
 #include "search/exact_order.h"
 #include "search/filter_centers.h"
+#include "search/lazy_block.h"
 #include "search/moved_rows.h"
 #include "search/point_bounds.h"
 
@@ -59,14 +60,15 @@ class BoundedSearch {
     };
 
     BoundedSearch(const DenseRows& points, const Centers<T>& centers, const ExactOrder<T>& order,
-                  bool in_bytes, PointBounds<T>& bounds);
+                  bool in_bytes, PointBounds<T>& bounds, bool same_points);
 
+    // block: read as far as something may have happened to its rows
     // cluster_index: OUT [count], the nearest centers
     // distances: OUT [count], the squared distances to them, penalties included; NaN or infinite
     // where a row has none
-    // ahead: rows that will be asked for next, as many and with the same stride, or null
-    void search(const Block<T>& block, std::size_t first, std::size_t count,
-                std::int32_t* cluster_index, double* distances, Scratch& scratch, const T* ahead);
+    // ahead: the rows of the next block, as many and with the same stride, or null
+    void search(LazyBlock<T>& block, std::int32_t* cluster_index, double* distances,
+                Scratch& scratch, const T* ahead);
 
     SearchCounts counts() const {
         return {rows_.load(), questioned_.load(), panels_.load(), compared_.load(), fresh_.load()};
@@ -79,10 +81,10 @@ class BoundedSearch {
         std::uint64_t fingerprint;
         bool fresh;
     };
-    Recognised recognise(const Block<T>& block, std::size_t first, std::size_t count);
+    Recognised recognise(LazyBlock<T>& block);
     void recall(Blocked& at) const;
-    Blocked make_room(const Block<T>& block, std::size_t first, std::size_t count,
-                      std::int32_t* cluster_index, double* distances, Scratch& scratch) const;
+    Blocked make_room(LazyBlock<T>& block, std::int32_t* cluster_index, double* distances,
+                      Scratch& scratch) const;
     void list_rows(Blocked& at, bool fresh, const T* ahead);
     void guess(Blocked& at);
     std::span<const std::uint16_t> rows_in_question(const Blocked& at, std::size_t group,
@@ -105,7 +107,7 @@ class BoundedSearch {
     const Centers<T>& centers_;
     const ExactOrder<T>& order_;
     PointBounds<T>& bounds_;
-    const bool remember_;
+    const bool remember_, same_points_; // the latter: whatever is known of a block holds
     const std::size_t num_panels_, panels_per_group_;
     const CentersInFilter<T> packed_;
     const double score_error_, square_error_; // relative rounding bounds of scores and of |t|^2

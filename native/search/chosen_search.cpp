@@ -52,17 +52,17 @@ std::unique_ptr<const GridOfCenters<T>> ChosenSearch<T>::make_grid(double nanose
 template <class T>
 bool ChosenSearch<T>::sample_approves() {
     passing_.start(points_, centers_, kernels_.panel_width, false);
-    BoundedSearch<T> search(points_, centers_, order_, true, passing_);
+    BoundedSearch<T> search(points_, centers_, order_, true, passing_, false);
     const std::size_t rows = std::min<std::size_t>(64, points_.num_rows);
     typename BoundedSearch<T>::Scratch scratch;
-    AlignedVector<T> copies(reads_in_place<T>(points_) ? 0 : rows * points_.dimensions);
+    typename LazyBlock<T>::Scratch copies;
     std::vector<std::int32_t> nearest(rows);
     std::vector<double> distances(rows);
     constexpr std::size_t samples = 8;
     for (std::size_t at = 0; at < samples; ++at) {
         const std::size_t first = (points_.num_rows - rows) / samples * at;
-        search.search(load_rows<T>(points_, first, rows, copies.data()), first, rows,
-                      nearest.data(), distances.data(), scratch, nullptr);
+        LazyBlock<T> block(points_, first, rows, copies);
+        search.search(block, nearest.data(), distances.data(), scratch, nullptr);
     }
     return pays(search.counts());
 }
@@ -97,6 +97,9 @@ PointBounds<T>& ChosenSearch<T>::bounds() {
         return passing_;
     }
     PointBounds<T>& bounds = memory_->bounds<T>();
+    same_points_ = bounds.generation == memory_->current && bounds.normalized == points_.normalize;
+    bounds.generation = memory_->current;
+    bounds.normalized = points_.normalize;
     if (!bounds.fits(points_, centers_)) {
         bounds.start(points_, centers_, kernels_.panel_width, true);
         return bounds;

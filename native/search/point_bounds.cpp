@@ -60,6 +60,8 @@ void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
     last_move.assign(num_centers, 0.0);
     lower.assign(num_rows * row_groups, BoundCode::highest);
     cluster_index.assign(num_rows, 0);
+    distances.assign(num_rows, 0.0);
+    still.assign(num_centers, 0);
     const std::size_t block = block_rows(dimensions);
     fingerprints.assign(groups_of(block, num_rows), 0);
     centers.assign(given.values, given.values + num_centers * dimensions);
@@ -118,11 +120,12 @@ void PointBounds<T>::follow(const Centers<T>& given) {
             const auto c = static_cast<std::size_t>(order[place]);
             // A penalty is the square of one more coordinate.
             const double raised = penalty(given.penalties, c) - penalty(before, c);
+            const T* const own = given.values + c * dimensions;
+            const T* const was = centers.data() + c * dimensions;
             const double moved =
-                current_kernels<T>().squared_distance(given.values + c * dimensions,
-                                                      centers.data() + c * dimensions, dimensions) +
-                raised * raised;
+                current_kernels<T>().squared_distance(own, was, dimensions) + raised * raised;
             last_move[c] = moved;
+            still[c] = raised == 0 && std::equal(own, own + dimensions, was);
             furthest = std::fmax(furthest, moved);
         }
         drift[group] += std::sqrt(furthest) * (1 + squared_room);
@@ -144,10 +147,13 @@ double share_in_question(const DenseRows& points, const Centers<T>& centers,
     std::size_t rows = 0, in_question = 0;
     for (std::size_t row = 0; row < points.num_rows; row += stride, ++rows) {
         const auto own = static_cast<std::size_t>(bounds.cluster_index[row]);
-        double distance =
-            kernels.squared_distance(load_rows<T>(points, row, 1, scratch.data()).rows,
-                                     centers.values + own * points.dimensions, points.dimensions);
-        if (centers.penalties) distance += centers.penalties[own];
+        double distance = bounds.distances[row];
+        if (!bounds.still[own]) {
+            distance = kernels.squared_distance(load_rows<T>(points, row, 1, scratch.data()).rows,
+                                                centers.values + own * points.dimensions,
+                                                points.dimensions);
+            if (centers.penalties) distance += centers.penalties[own];
+        }
         in_question += static_cast<std::size_t>(
             std::popcount(bounds.groups_within(kernels, row, std::sqrt(distance))));
     }

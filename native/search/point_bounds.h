@@ -23,17 +23,21 @@ struct PointBounds {
 
     std::size_t num_rows = 0, dimensions = 0, num_centers = 0;
     std::size_t group_size = 0, num_groups = 0;
+    std::uint64_t generation = 0;            // of the points, see AssignmentMemory::Content
+    bool normalized = false;                 // whether what is known is of normalised points
     std::size_t row_groups = 0;              // num_groups and padding to a multiple of 4
     std::vector<std::int32_t> order;         // [num_centers], centers by their place in the groups
     std::vector<std::int32_t> group_of;      // [num_centers]
     std::vector<std::uint16_t> lower;        // [num_rows][row_groups], codes of bound + drift then
     std::vector<std::int32_t> cluster_index; // [num_rows]
+    std::vector<double> distances;           // [num_rows], squared, penalties included
     std::vector<std::uint64_t> fingerprints; // [blocks], 0: not known
     std::vector<T> centers;                  // [num_centers][dimensions], of the last assignment
     std::vector<double> penalties;           // [num_centers], or empty
     std::vector<double> drift;               // [num_groups], how far its centers have moved so far
     std::vector<double> last_move;           // [num_centers], squared, before the last assignment
-    std::vector<float> drift_up; // [row_groups], the same from code.lowest() on, not less
+    std::vector<float> drift_up;      // [row_groups], the same from code.lowest() on, not less
+    std::vector<unsigned char> still; // [num_centers], whether `follow` found it where it was
     BoundCode code;
     ExactSums sums; // of the points by `cluster_index`, where has_sums
     bool has_sums = false;
@@ -51,6 +55,10 @@ struct PointBounds {
     // Whether sums are small beside the points.
     bool may_have_sums() const;
     void regroup(); // centers that move much together; voids all bounds
+    // Whether a row's distance is that of the last assignment, if the row is.
+    bool keeps_distance(std::size_t row) const {
+        return still[static_cast<std::size_t>(cluster_index[row])] != 0;
+    }
     // A bit for every group that may hold a center as near as that.
     // root: of a squared distance, and how much further a center may be
     std::uint64_t groups_within(const BlockKernels<T>& kernels, std::size_t row, double root) const;

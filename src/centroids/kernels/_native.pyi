@@ -90,6 +90,7 @@ def assign(
     search: Search,
     block_rows: int,
     memory: AssignmentMemory | None,
+    same_points: bool,
 ) -> tuple[int, Any, Search, bool, int, int, int, int, int]: ...
 def all_distances(
     points: NDArray[Any],
