@@ -149,10 +149,7 @@ void BoundedSearch<T>::list_rows(Blocked& at, bool fresh, const T* ahead) {
         if (ahead)
             prefetch(ahead + static_cast<std::ptrdiff_t>(i) * points_.row_stride,
                      points_.dimensions);
-        scratch.groups[i] =
-            fresh ? 1
-                  : bounds_.groups_within(kernels_, at.first + i,
-                                          order_.limit_of_root(std::sqrt(at.distances[i])));
+        scratch.groups[i] = fresh ? 1 : open_groups(at.first + i, at.distances[i]);
         if (scratch.groups[i] != 0 && same_points_) at.block.fetch(i);
     }
     for (std::size_t i = 0; i < at.count; ++i) {
@@ -164,6 +161,16 @@ void BoundedSearch<T>::list_rows(Blocked& at, bool fresh, const T* ahead) {
             search_plainly(at, i);
         }
     }
+}
+
+// Of a row that was seen before, at this distance from its center: where neither this has moved nor
+// any of a group, what was found of the group then holds.
+template <class T>
+std::uint64_t BoundedSearch<T>::open_groups(std::size_t row, double distance) const {
+    const std::uint64_t moved =
+        bounds_.keeps_distance(row) ? bounds_.moved_groups : ~std::uint64_t(0);
+    if (moved == 0) return 0;
+    return moved & bounds_.groups_within(kernels_, row, order_.limit_of_root(std::sqrt(distance)));
 }
 
 template <class T>

@@ -86,6 +86,7 @@ class BoundedSearch {
     Blocked make_room(LazyBlock<T>& block, std::int32_t* cluster_index, double* distances,
                       Scratch& scratch) const;
     void list_rows(Blocked& at, bool fresh, const T* ahead);
+    std::uint64_t open_groups(std::size_t row, double distance) const;
     void guess(Blocked& at);
     std::span<const std::uint16_t> rows_in_question(const Blocked& at, std::size_t group,
                                                     bool fresh) const;

@@ -6,6 +6,7 @@
 #include "search/pack_centers.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <numeric>
@@ -64,9 +65,7 @@ void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
     still.assign(num_centers, 0);
     const std::size_t block = block_rows(dimensions);
     fingerprints.assign(groups_of(block, num_rows), 0);
-    centers.assign(given.values, given.values + num_centers * dimensions);
-    penalties.clear();
-    if (given.penalties) penalties.assign(given.penalties, given.penalties + num_centers);
+    take_centers(given);
     double spread = 0; // of the centers: distances are of that order
     const AlignedVector<T> mean = mean_of_centers<T>(given, dimensions);
     for (std::size_t at = 0; at < centers.size(); ++at) {
@@ -77,6 +76,16 @@ void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
     code = BoundCode(std::sqrt(spread / static_cast<double>(num_centers)));
     drift.assign(num_groups, 0.0);
     drift_up.assign(row_groups, code.lowest());
+}
+
+template <class T>
+void PointBounds<T>::take_centers(const Centers<T>& given) {
+    const std::size_t size = num_centers * dimensions;
+    centers.assign(given.values, given.values + size);
+    penalties.clear();
+    if (given.penalties) penalties.assign(given.penalties, given.penalties + num_centers);
+    units.clear();
+    if (given.units) units.assign(given.units, given.units + size);
 }
 
 template <class T>
@@ -105,6 +114,15 @@ void PointBounds<T>::regroup() {
             lower[row * row_groups + group] = BoundCode::highest;
     drift.assign(num_groups, 0.0);
     drift_up.assign(row_groups, code.lowest());
+    moved_groups = ~std::uint64_t(0); // all bounds are to be found again
+}
+
+// Whether a center has the same unit vector as before, which decides between equally near ones.
+template <class T>
+bool PointBounds<T>::same_unit(const Centers<T>& given, std::size_t center) const {
+    if (!given.units) return units.empty();
+    const double* const own = given.units + center * dimensions;
+    return !units.empty() && std::equal(own, own + dimensions, &units[center * dimensions]);
 }
 
 template <class T>
@@ -113,8 +131,10 @@ void PointBounds<T>::follow(const Centers<T>& given) {
         return values ? std::sqrt(values[c]) : 0.0;
     };
     const double* const before = penalties.empty() ? nullptr : penalties.data();
+    std::atomic<std::uint64_t> moved_in{0};
     parallel_for(num_groups, static_cast<double>(centers.size()) * 1e-9, [&](std::size_t group) {
         double furthest = 0;
+        bool all_still = true;
         const std::size_t end = std::min((group + 1) * group_size, num_centers);
         for (std::size_t place = group * group_size; place < end; ++place) {
             const auto c = static_cast<std::size_t>(order[place]);
@@ -125,16 +145,17 @@ void PointBounds<T>::follow(const Centers<T>& given) {
             const double moved =
                 current_kernels<T>().squared_distance(own, was, dimensions) + raised * raised;
             last_move[c] = moved;
-            still[c] = raised == 0 && std::equal(own, own + dimensions, was);
+            still[c] = raised == 0 && std::equal(own, own + dimensions, was) && same_unit(given, c);
+            all_still = all_still && still[c];
             furthest = std::fmax(furthest, moved);
         }
+        if (!all_still) moved_in |= std::uint64_t(1) << group;
         drift[group] += std::sqrt(furthest) * (1 + squared_room);
         const double up = (drift[group] + static_cast<double>(code.lowest())) * (1 + 2e-7);
         drift_up[group] = static_cast<float>(std::min(up, 1e38));
     });
-    centers.assign(given.values, given.values + num_centers * dimensions);
-    penalties.clear();
-    if (given.penalties) penalties.assign(given.penalties, given.penalties + num_centers);
+    moved_groups = moved_in;
+    take_centers(given);
 }
 
 template <class T>

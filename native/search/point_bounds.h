@@ -34,10 +34,12 @@ struct PointBounds {
     std::vector<std::uint64_t> fingerprints; // [blocks], 0: not known
     std::vector<T> centers;                  // [num_centers][dimensions], of the last assignment
     std::vector<double> penalties;           // [num_centers], or empty
+    std::vector<double> units;               // [num_centers][dimensions], or empty
     std::vector<double> drift;               // [num_groups], how far its centers have moved so far
     std::vector<double> last_move;           // [num_centers], squared, before the last assignment
     std::vector<float> drift_up;      // [row_groups], the same from code.lowest() on, not less
     std::vector<unsigned char> still; // [num_centers], whether `follow` found it where it was
+    std::uint64_t moved_groups = ~std::uint64_t(0); // a bit for every group that has others
     BoundCode code;
     ExactSums sums; // of the points by `cluster_index`, where has_sums
     bool has_sums = false;
@@ -59,7 +61,7 @@ struct PointBounds {
     bool keeps_distance(std::size_t row) const {
         return still[static_cast<std::size_t>(cluster_index[row])] != 0;
     }
-    // A bit for every group that may hold a center as near as that.
+    // A bit for every group that may hold a center as near as that, now that centers have moved.
     // root: of a squared distance, and how much further a center may be
     std::uint64_t groups_within(const BlockKernels<T>& kernels, std::size_t row, double root) const;
     // One more center of a group is known to be no nearer than this to a row.
@@ -67,6 +69,8 @@ struct PointBounds {
 
   private:
     void order_groups();
+    void take_centers(const Centers<T>& given);
+    bool same_unit(const Centers<T>& given, std::size_t center) const;
 };
 
 // The share of all pairs of a row and a group that the bounds leave in question, from a sample.

@@ -31,6 +31,7 @@ def assign(
     update: bool = False,
     labels: bool = True,
     memory: kernels.AssignmentMemory | None = None,
+    same_points: bool = False,
 ) -> kernels.Assignment:
     """As `kernels.assign`; of points in shards only sums, counts and inertia travel, no labels.
 
@@ -38,7 +39,13 @@ def assign(
     """
     if not isinstance(points, ShardedPoints):
         return kernels.assign(
-            points, centers, cosine=cosine, update=update, labels=labels, memory=memory
+            points,
+            centers,
+            cosine=cosine,
+            update=update,
+            labels=labels,
+            memory=memory,
+            same_points=same_points,
         )
     remember = memory is not None and points.is_whole
     partial = points.fold(_assign_part, centers, cosine, update, remember)
@@ -120,7 +127,14 @@ def _assign_part(
     memory = None
     if remember and part.stays:
         memory = part.kept.setdefault("assignment", kernels.AssignmentMemory())
-    return kernels.assign_partial(part.points, centers, cosine=cosine, update=update, memory=memory)
+    return kernels.assign_partial(
+        part.points,
+        centers,
+        cosine=cosine,
+        update=update,
+        memory=memory,
+        same_points=memory is not None,
+    )
 
 
 def _index_of_part(part: Part, centers: NDArray[Any], cosine: bool) -> NDArray[np.int32]:

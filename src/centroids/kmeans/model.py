@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -274,6 +275,8 @@ class _BatchFunctions:
         # Full batches come again: what one iteration knows spares the next most of its work.
         repeated = training and not model.use_mini_batch
         self._memory = kernels.AssignmentMemory() if repeated else None
+        # The features that it has seen last, where the input will not change them.
+        self._remembered: Callable[[], Any] = lambda: None
 
     def assignment(self, batch: Batch) -> kernels.Assignment:
         # Training needs no labels: for whoever fetches them there they are computed apart.
@@ -284,15 +287,23 @@ class _BatchFunctions:
 
     def _assign(self, batch: Batch, *, update: bool) -> kernels.Assignment:
         points, centers = self._points_and_centers(batch)
+        features = batch.features
+        stays = isinstance(features, np.ndarray) and not batch.may_change
+        same_points = stays and self._remembered() is features
+        self._remembered = lambda: None
         with clustering.locate_bad_points(batch.index):
-            return clustering.assign(
+            assignment = clustering.assign(
                 points,
                 centers,
                 cosine=self._model.cosine,
                 update=update,
                 labels=not update,
                 memory=self._memory,
+                same_points=same_points,
             )
+        if stays:
+            self._remembered = weakref.ref(features)
+        return assignment
 
     def all_distances(self, batch: Batch) -> NDArray[Any]:
         points, centers = self._points_and_centers(batch)
