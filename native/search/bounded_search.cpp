@@ -26,8 +26,7 @@ BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& cente
       remember_(!bounds.lower.empty()), same_points_(same_points),
       num_panels_(groups_of(kernels_.panel_width, centers.num_centers)),
       panels_per_group_(bounds.group_size / kernels_.panel_width),
-      packed_(filter_, centers, points.dimensions, bounds.order.data(),
-              mean_of_centers<T>(centers, points.dimensions)),
+      packed_(bounds.pack(filter_, centers)),
       // In bytes products are exact, and the handful of roundings after them is all there is.
       score_error_(in_bytes ? 1e-6 : score_error_unit<T>(points.dimensions + 2)),
       square_error_(score_error_unit<T>(points.dimensions + 4)) {}

@@ -110,7 +110,7 @@ class BoundedSearch {
     PointBounds<T>& bounds_;
     const bool remember_, same_points_; // the latter: whatever is known of a block holds
     const std::size_t num_panels_, panels_per_group_;
-    const CentersInFilter<T> packed_;
+    const CentersInFilter<T>& packed_;
     const double score_error_, square_error_; // relative rounding bounds of scores and of |t|^2
     std::atomic<std::size_t> rows_{0}, questioned_{0}, panels_{0}, compared_{0}, fresh_{0};
 };

@@ -42,6 +42,7 @@ template <class T>
 void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
                            std::size_t panel_width, bool remember) {
     has_sums = false;
+    packed.reset();
     num_rows = points.num_rows;
     dimensions = points.dimensions;
     num_centers = given.num_centers;
@@ -97,6 +98,19 @@ void PointBounds<T>::order_groups() {
 }
 
 template <class T>
+const CentersInFilter<T>& PointBounds<T>::pack(const FilterLayout<T>& filter,
+                                               const Centers<T>& given) {
+    const auto num_still = static_cast<std::size_t>(std::count(still.begin(), still.end(), 1));
+    // Bytes tell less of centers that are far from the mean.
+    if (packed && packed->is_for(filter) && 2 * num_still > num_centers)
+        packed->pack(given, still.data());
+    else
+        packed = std::make_unique<CentersInFilter<T>>(filter, given, dimensions, order.data(),
+                                                      mean_of_centers<T>(given, dimensions));
+    return *packed;
+}
+
+template <class T>
 bool PointBounds<T>::may_have_sums() const {
     return num_centers * dimensions * sizeof(std::int64_t) <=
            affordable_bytes(num_rows, dimensions * sizeof(T));
@@ -108,6 +122,7 @@ void PointBounds<T>::regroup() {
         return last_move[static_cast<std::size_t>(a)] < last_move[static_cast<std::size_t>(b)];
     });
     order_groups();
+    packed.reset();
     std::fill(lower.begin(), lower.end(), std::uint16_t(0));
     for (std::size_t row = 0; row < num_rows; ++row)
         for (std::size_t group = num_groups; group < row_groups; ++group)

@@ -4,11 +4,13 @@
 
 #include "isa/block_kernels.h"
 #include "api/kmeans.h"
+#include "search/filter_centers.h"
 #include "search/lower_bounds.h"
 #include "sums/exact_sums.h"
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace centroids {
@@ -41,7 +43,8 @@ struct PointBounds {
     std::vector<unsigned char> still; // [num_centers], whether `follow` found it where it was
     std::uint64_t moved_groups = ~std::uint64_t(0); // a bit for every group that has others
     BoundCode code;
-    ExactSums sums; // of the points by `cluster_index`, where has_sums
+    std::unique_ptr<CentersInFilter<T>> packed; // of the last assignment, in `order`; or null
+    ExactSums sums;                             // of the points by `cluster_index`, where has_sums
     bool has_sums = false;
     std::size_t num_moved =
         0; // rows that were in another cluster, or unknown, at the last assignment
@@ -54,6 +57,8 @@ struct PointBounds {
     void start(const DenseRows& points, const Centers<T>& given, std::size_t panel_width,
                bool remember);
     void follow(const Centers<T>& given); // adds what the centers have moved to the drift
+    // The centers for the filter; those that are still need not be packed again.
+    const CentersInFilter<T>& pack(const FilterLayout<T>& filter, const Centers<T>& given);
     // Whether sums are small beside the points.
     bool may_have_sums() const;
     void regroup(); // centers that move much together; voids all bounds
