@@ -256,7 +256,7 @@ void bind_dense(nb::module_& m) {
             }
             return nb::make_tuple(bad_row, finished(inertia, own, rounded, finish), report.search,
                                   report.with_bounds, report.rows, report.questioned, report.panels,
-                                  report.compared, report.followed);
+                                  report.compared, report.followed, report.read);
         },
         "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
         "units"_a.none(), "cluster_index"_a.none(), "sums"_a.none(), "rounded"_a.none(),

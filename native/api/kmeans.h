@@ -60,6 +60,7 @@ struct Report {
     std::size_t rows, questioned, panels, compared;
     // Rows that the sums of the call before were followed by; -1: all rows were added.
     std::int64_t followed;
+    std::size_t read; // rows that the search looked at; for sums that do not follow all are
 };
 
 // cluster_index: OUT [num_rows], the center that exact_order.h puts first; or null

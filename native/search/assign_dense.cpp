@@ -116,7 +116,8 @@ class Assignment {
                 .questioned = counts.questioned,
                 .panels = counts.panels,
                 .compared = counts.compared,
-                .followed = followed_};
+                .followed = followed_,
+                .read = counts.read};
     }
 
   private:

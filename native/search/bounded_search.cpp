@@ -55,6 +55,7 @@ void BoundedSearch<T>::search(LazyBlock<T>& block, std::int32_t* cluster_index, 
     search_groups(at, recognised.fresh);
     rows_ += count;
     questioned_ += scratch.listed.size();
+    read_ += block.num_seen();
     if (!remember_) return;
     std::int32_t* const before = bounds_.cluster_index.data() + first;
     if (recognised.fresh)
@@ -69,7 +70,10 @@ void BoundedSearch<T>::search(LazyBlock<T>& block, std::int32_t* cluster_index, 
 // Until the block is done, nothing is known of its rows.
 template <class T>
 typename BoundedSearch<T>::Recognised BoundedSearch<T>::recognise(LazyBlock<T>& block) {
-    if (!remember_) return {0, true};
+    if (!remember_) {
+        block.all();
+        return {0, true};
+    }
     const std::size_t dimensions = points_.dimensions;
     const std::uint64_t known = std::exchange(
         bounds_.fingerprints[block.first() / bounds_.block_rows(dimensions)], std::uint64_t(0));
@@ -93,6 +97,7 @@ void BoundedSearch<T>::recall(Blocked& at) const {
         moved[num] = static_cast<std::uint16_t>(i);
         num += bounds_.keeps_distance(at.first + i) ? 0 : 1;
     }
+    if (2 * num > at.count) at.block.all(); // together that takes less
     for (std::size_t n = 0; n < num; ++n) {
         const std::size_t i = moved[n];
         if (same_points_ && n + 2 < num) at.block.fetch(moved[n + 2]);

@@ -39,6 +39,7 @@ struct SearchCounts {
     std::size_t panels = 0;     // of centers that a row was run against
     std::size_t compared = 0;   // candidates that were compared exactly
     std::size_t fresh = 0;      // rows that nothing was known of
+    std::size_t read = 0;       // rows that were looked at
 };
 
 template <class T>
@@ -71,7 +72,8 @@ class BoundedSearch {
                 Scratch& scratch, const T* ahead);
 
     SearchCounts counts() const {
-        return {rows_.load(), questioned_.load(), panels_.load(), compared_.load(), fresh_.load()};
+        return {rows_.load(),     questioned_.load(), panels_.load(),
+                compared_.load(), fresh_.load(),      read_.load()};
     }
 
   private:
@@ -112,7 +114,8 @@ class BoundedSearch {
     const std::size_t num_panels_, panels_per_group_;
     const CentersInFilter<T>& packed_;
     const double score_error_, square_error_; // relative rounding bounds of scores and of |t|^2
-    std::atomic<std::size_t> rows_{0}, questioned_{0}, panels_{0}, compared_{0}, fresh_{0};
+    std::atomic<std::size_t> rows_{0}, questioned_{0}, panels_{0}, compared_{0}, fresh_{0},
+        read_{0};
 };
 
 } // namespace centroids

@@ -14,54 +14,60 @@ namespace centroids {
 template <class T>
 class LazyBlock {
   public:
-    // Room for rows that cannot be read in place; it may serve one block after the other.
+    // It may serve one block after the other.
     struct Scratch {
-        AlignedVector<T> rows;
-        std::vector<unsigned char> loaded; // [rows]
+        AlignedVector<T> rows;           // those that cannot be read in place
+        std::vector<unsigned char> seen; // [count], whether the row was looked at
     };
 
     LazyBlock(const DenseRows& points, std::size_t first, std::size_t count, Scratch& scratch)
-        : points_(points), first_(first), count_(count), scratch_(scratch),
-          loaded_(reads_in_place<T>(points)), block_{nullptr, 0} {
-        if (loaded_) {
+        : points_(points), first_(first), count_(count), in_place_(reads_in_place<T>(points)),
+          scratch_(scratch), block_{nullptr, static_cast<std::ptrdiff_t>(points.dimensions)} {
+        scratch.seen.assign(count, 0);
+        if (in_place_) {
             block_ = load_rows<T>(points, first, count, nullptr);
             return;
         }
         scratch.rows.resize(std::max(scratch.rows.size(), count * points.dimensions));
-        scratch.loaded.assign(count, 0);
-        block_ = {scratch.rows.data(), static_cast<std::ptrdiff_t>(points.dimensions)};
+        block_.rows = scratch.rows.data();
     }
 
     std::size_t first() const { return first_; }
     std::size_t count() const { return count_; }
-
-    const T* row(std::size_t i) {
-        const T* const own = block_.rows + static_cast<std::ptrdiff_t>(i) * block_.stride;
-        if (!loaded_ && !scratch_.loaded[i]) {
-            load_rows<T>(points_, first_ + i, 1, scratch_.rows.data() + i * points_.dimensions);
-            scratch_.loaded[i] = 1;
-        }
-        return own;
+    std::size_t num_seen() const {
+        return all_ ? count_
+                    : static_cast<std::size_t>(
+                          std::count(scratch_.seen.begin(), scratch_.seen.end(), 1));
     }
 
-    // It will be looked at soon.
-    void fetch(std::size_t i) const {
-        if (reads_in_place<T>(points_))
-            prefetch(block_.rows + static_cast<std::ptrdiff_t>(i) * block_.stride,
-                     points_.dimensions);
+    const T* row(std::size_t i) {
+        if (!all_ && !scratch_.seen[i]) {
+            scratch_.seen[i] = 1;
+            if (!in_place_)
+                load_rows<T>(points_, first_ + i, 1, scratch_.rows.data() + i * points_.dimensions);
+        }
+        return block_.rows + static_cast<std::ptrdiff_t>(i) * block_.stride;
     }
 
     const Block<T>& all() {
-        if (!loaded_) load_rows<T>(points_, first_, count_, scratch_.rows.data());
-        loaded_ = true;
+        if (!all_ && !in_place_) load_rows<T>(points_, first_, count_, scratch_.rows.data());
+        all_ = true;
         return block_;
+    }
+
+    // The row will be looked at soon.
+    void fetch(std::size_t i) const {
+        if (in_place_)
+            prefetch(block_.rows + static_cast<std::ptrdiff_t>(i) * block_.stride,
+                     points_.dimensions);
     }
 
   private:
     const DenseRows& points_;
     const std::size_t first_, count_;
+    const bool in_place_;
+    bool all_ = false;
     Scratch& scratch_;
-    bool loaded_; // all rows
     Block<T> block_;
 };
 

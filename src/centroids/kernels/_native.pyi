@@ -91,7 +91,7 @@ def assign(
     block_rows: int,
     memory: AssignmentMemory | None,
     same_points: bool,
-) -> tuple[int, Any, Search, bool, int, int, int, int, int]: ...
+) -> tuple[int, Any, Search, bool, int, int, int, int, int, int]: ...
 def all_distances(
     points: NDArray[Any],
     type: ElementType,
