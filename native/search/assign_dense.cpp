@@ -204,10 +204,8 @@ class Assignment {
         Scratch<T>& scratch = worker.scratch;
         const std::size_t first = block.first(), count = block.count();
         double* const distances = scratch.distances.data();
-        const bool more = reads_in_place<T>(points_) && !chosen_.same_points() &&
-                          first + 2 * count <= points_.num_rows;
-        search_->search(block, cluster_index, distances, scratch.bounded,
-                        more ? row_of(block.all(), count) : nullptr);
+        const bool more = reads_in_place<T>(points_) && first + 2 * count <= points_.num_rows;
+        search_->search(block, cluster_index, distances, scratch.bounded, more);
         report_bad(distances, first, count);
         if (points_.normalize)
             for (std::size_t i = 0; i < count; ++i)

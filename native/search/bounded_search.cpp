@@ -45,12 +45,12 @@ struct BoundedSearch<T>::Blocked {
 
 template <class T>
 void BoundedSearch<T>::search(LazyBlock<T>& block, std::int32_t* cluster_index, double* distances,
-                              Scratch& scratch, const T* ahead) {
+                              Scratch& scratch, bool more) {
     const Recognised recognised = recognise(block);
     Blocked at = make_room(block, cluster_index, distances, scratch);
     const std::size_t first = at.first, count = at.count;
     if (!recognised.fresh) recall(at);
-    list_rows(at, recognised.fresh, ahead);
+    list_rows(at, recognised.fresh, more && !same_points_);
     if (recognised.fresh) guess(at);
     search_groups(at, recognised.fresh);
     rows_ += count;
@@ -97,10 +97,17 @@ void BoundedSearch<T>::recall(Blocked& at) const {
         moved[num] = static_cast<std::uint16_t>(i);
         num += bounds_.keeps_distance(at.first + i) ? 0 : 1;
     }
-    if (2 * num > at.count) at.block.all(); // together that takes less
+    if (2 * num > at.count) { // all together take less
+        const Block<T>& rows = at.block.all();
+        kernels_.update_rows(rows.rows, rows.stride, at.count, at.cluster_index, centers_.values,
+                             points_.dimensions, nullptr, at.distances);
+        for (std::size_t i = 0; centers_.penalties && i < at.count; ++i)
+            at.distances[i] += centers_.penalties[at.cluster_index[i]];
+        return;
+    }
     for (std::size_t n = 0; n < num; ++n) {
         const std::size_t i = moved[n];
-        if (same_points_ && n + 2 < num) at.block.fetch(moved[n + 2]);
+        if (same_points_ && n + 4 < num) at.block.fetch(moved[n + 4]);
         at.distances[i] = exact_distance(at.row(i), at.cluster_index[i]);
     }
 }
@@ -147,16 +154,20 @@ BoundedSearch<T>::make_room(LazyBlock<T>& block, std::int32_t* cluster_index, do
 // Lists the rows that bounds leave in question, as the filter wants them. What the filter is not
 // for is settled at once.
 template <class T>
-void BoundedSearch<T>::list_rows(Blocked& at, bool fresh, const T* ahead) {
+void BoundedSearch<T>::list_rows(Blocked& at, bool fresh, bool more) {
     Scratch& scratch = at.scratch;
-    for (std::size_t i = 0; i < at.count; ++i) {
-        if (ahead)
-            prefetch(ahead + static_cast<std::ptrdiff_t>(i) * points_.row_stride,
-                     points_.dimensions);
-        scratch.groups[i] = fresh ? 1 : open_groups(at.first + i, at.distances[i]);
-        if (scratch.groups[i] != 0 && same_points_) at.block.fetch(i);
+    const auto open_groups = [&](std::size_t i) {
+        const double root = order_.limit_of_root(std::sqrt(at.distances[i]));
+        return bounds_.open_groups(kernels_, at.first + i, root);
+    };
+    const bool apart = same_points_ && !fresh; // the rows to look at are not in the cache
+    for (std::size_t i = 0; apart && i < at.count; ++i) {
+        scratch.groups[i] = open_groups(i);
+        if (scratch.groups[i] != 0) at.block.fetch(i);
     }
     for (std::size_t i = 0; i < at.count; ++i) {
+        if (more) at.block.fetch(at.count + i);
+        if (!apart) scratch.groups[i] = fresh ? 1 : open_groups(i);
         if (scratch.groups[i] == 0) continue;
         if (prepare(at.row(i), i, scratch)) {
             scratch.listed.push_back(static_cast<std::uint16_t>(i));
@@ -165,16 +176,6 @@ void BoundedSearch<T>::list_rows(Blocked& at, bool fresh, const T* ahead) {
             search_plainly(at, i);
         }
     }
-}
-
-// Of a row that was seen before, at this distance from its center: where neither this has moved nor
-// any of a group, what was found of the group then holds.
-template <class T>
-std::uint64_t BoundedSearch<T>::open_groups(std::size_t row, double distance) const {
-    const std::uint64_t moved =
-        bounds_.keeps_distance(row) ? bounds_.moved_groups : ~std::uint64_t(0);
-    if (moved == 0) return 0;
-    return moved & bounds_.groups_within(kernels_, row, order_.limit_of_root(std::sqrt(distance)));
 }
 
 template <class T>

@@ -67,9 +67,9 @@ class BoundedSearch {
     // cluster_index: OUT [count], the nearest centers
     // distances: OUT [count], the squared distances to them, penalties included; NaN or infinite
     // where a row has none
-    // ahead: the rows of the next block, as many and with the same stride, or null
+    // more: whether as many rows follow, in place, and will be asked for next
     void search(LazyBlock<T>& block, std::int32_t* cluster_index, double* distances,
-                Scratch& scratch, const T* ahead);
+                Scratch& scratch, bool more);
 
     SearchCounts counts() const {
         return {rows_.load(),     questioned_.load(), panels_.load(),
@@ -87,8 +87,7 @@ class BoundedSearch {
     void recall(Blocked& at) const;
     Blocked make_room(LazyBlock<T>& block, std::int32_t* cluster_index, double* distances,
                       Scratch& scratch) const;
-    void list_rows(Blocked& at, bool fresh, const T* ahead);
-    std::uint64_t open_groups(std::size_t row, double distance) const;
+    void list_rows(Blocked& at, bool fresh, bool more);
     void guess(Blocked& at);
     std::span<const std::uint16_t> rows_in_question(const Blocked& at, std::size_t group,
                                                     bool fresh) const;

@@ -62,7 +62,7 @@ bool ChosenSearch<T>::sample_approves() {
     for (std::size_t at = 0; at < samples; ++at) {
         const std::size_t first = (points_.num_rows - rows) / samples * at;
         LazyBlock<T> block(points_, first, rows, copies);
-        search.search(block, nearest.data(), distances.data(), scratch, nullptr);
+        search.search(block, nearest.data(), distances.data(), scratch, false);
     }
     return pays(search.counts());
 }
@@ -97,7 +97,8 @@ PointBounds<T>& ChosenSearch<T>::bounds() {
         return passing_;
     }
     PointBounds<T>& bounds = memory_->bounds<T>();
-    same_points_ = bounds.generation == memory_->current && bounds.normalized == points_.normalize;
+    const bool same =
+        bounds.generation == memory_->current && bounds.normalized == points_.normalize;
     bounds.generation = memory_->current;
     bounds.normalized = points_.normalize;
     if (!bounds.fits(points_, centers_)) {
@@ -106,8 +107,9 @@ PointBounds<T>& ChosenSearch<T>::bounds() {
     }
     bounds.follow(centers_);
     Experience& experience = memory_->experience;
-    const double share = share_in_question(points_, centers_, bounds);
-    const bool useless = share > most_in_question(experience);
+    const Outlook expected = outlook(points_, centers_, bounds);
+    same_points_ = same && expected.looked_at < most_looked_at;
+    const bool useless = expected.in_question > most_in_question(experience);
     experience.regroupings = useless ? experience.regroupings + 1 : 0;
     if (useless) bounds.regroup();
     return bounds;

@@ -52,7 +52,8 @@ class ChosenSearch {
     }
     // For a search that filters: of earlier calls, brought up to date, or such that say nothing.
     PointBounds<T>& bounds();
-    // Whether what these know of blocks holds, as the points are promised to be the same.
+    // Whether what these know of blocks holds, as the points are promised to be the same, and it
+    // pays to look at some of them alone.
     bool same_points() const { return same_points_; }
     // What this call showed decides on the next one's kernel.
     void learn(const SearchCounts& counts);

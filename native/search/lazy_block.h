@@ -55,7 +55,7 @@ class LazyBlock {
         return block_;
     }
 
-    // The row will be looked at soon.
+    // The row, or one of the next block, will be looked at soon.
     void fetch(std::size_t i) const {
         if (in_place_)
             prefetch(block_.rows + static_cast<std::ptrdiff_t>(i) * block_.stride,

@@ -174,13 +174,12 @@ void PointBounds<T>::follow(const Centers<T>& given) {
 }
 
 template <class T>
-double share_in_question(const DenseRows& points, const Centers<T>& centers,
-                         const PointBounds<T>& bounds) {
+Outlook outlook(const DenseRows& points, const Centers<T>& centers, const PointBounds<T>& bounds) {
     const BlockKernels<T>& kernels = current_kernels<T>();
     constexpr std::size_t sample = 512;
     const std::size_t stride = groups_of(sample, points.num_rows);
     std::vector<T> scratch(points.dimensions);
-    std::size_t rows = 0, in_question = 0;
+    std::size_t rows = 0, in_question = 0, looked_at = 0;
     for (std::size_t row = 0; row < points.num_rows; row += stride, ++rows) {
         const auto own = static_cast<std::size_t>(bounds.cluster_index[row]);
         double distance = bounds.distances[row];
@@ -190,10 +189,13 @@ double share_in_question(const DenseRows& points, const Centers<T>& centers,
                                                 points.dimensions);
             if (centers.penalties) distance += centers.penalties[own];
         }
-        in_question += static_cast<std::size_t>(
-            std::popcount(bounds.groups_within(kernels, row, std::sqrt(distance))));
+        const std::uint64_t open = bounds.open_groups(kernels, row, std::sqrt(distance));
+        in_question += static_cast<std::size_t>(std::popcount(open));
+        looked_at += open != 0 || !bounds.still[own];
     }
-    return static_cast<double>(in_question) / static_cast<double>(rows * bounds.num_groups);
+    const auto count = static_cast<double>(rows);
+    return {static_cast<double>(in_question) / (count * static_cast<double>(bounds.num_groups)),
+            static_cast<double>(looked_at) / count};
 }
 
 template <class T>
@@ -213,10 +215,8 @@ void PointBounds<T>::lower_bound(std::size_t row, std::size_t group, double squa
     own = std::min(own, code.encode(static_cast<float>(coded)));
 }
 
-template double share_in_question(const DenseRows&, const Centers<float>&,
-                                  const PointBounds<float>&);
-template double share_in_question(const DenseRows&, const Centers<double>&,
-                                  const PointBounds<double>&);
+template Outlook outlook(const DenseRows&, const Centers<float>&, const PointBounds<float>&);
+template Outlook outlook(const DenseRows&, const Centers<double>&, const PointBounds<double>&);
 template struct PointBounds<float>;
 template struct PointBounds<double>;
 

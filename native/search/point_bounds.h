@@ -69,6 +69,12 @@ struct PointBounds {
     // A bit for every group that may hold a center as near as that, now that centers have moved.
     // root: of a squared distance, and how much further a center may be
     std::uint64_t groups_within(const BlockKernels<T>& kernels, std::size_t row, double root) const;
+    // The same of a row of the last assignment. Where neither its center has moved nor any of a
+    // group, what was found of the group then holds.
+    std::uint64_t open_groups(const BlockKernels<T>& kernels, std::size_t row, double root) const {
+        const std::uint64_t open = keeps_distance(row) ? moved_groups : ~std::uint64_t(0);
+        return open ? open & groups_within(kernels, row, root) : 0;
+    }
     // One more center of a group is known to be no nearer than this to a row.
     void lower_bound(std::size_t row, std::size_t group, double squared);
 
@@ -78,9 +84,12 @@ struct PointBounds {
     bool same_unit(const Centers<T>& given, std::size_t center) const;
 };
 
-// The share of all pairs of a row and a group that the bounds leave in question, from a sample.
+// What an assignment has to do, from a sample of its rows.
+struct Outlook {
+    double in_question; // share of all pairs of a row and a group
+    double looked_at;   // share of the rows
+};
 template <class T>
-double share_in_question(const DenseRows& points, const Centers<T>& centers,
-                         const PointBounds<T>& bounds);
+Outlook outlook(const DenseRows& points, const Centers<T>& centers, const PointBounds<T>& bounds);
 
 } // namespace centroids
