@@ -56,7 +56,7 @@ class LazyBlock {
     }
 
     // The row, or one of the next block, will be looked at soon.
-    void fetch(std::size_t i) const {
+    __attribute__((always_inline)) void fetch(std::size_t i) const {
         if (in_place_)
             prefetch(block_.rows + static_cast<std::ptrdiff_t>(i) * block_.stride,
                      points_.dimensions);
