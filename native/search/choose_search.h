@@ -95,7 +95,7 @@ inline double most_in_question(const Experience& experience) {
 
 // Memory is faster in order: where more than this of the rows are looked at, all are, and promise
 // or not they are recognised on the way.
-constexpr double most_looked_at = 1.0 / 4;
+constexpr double most_looked_at = 1.0 / 8;
 
 // Unless bytes pay alone, a search by bounds that exclude little costs a quarter more than a plain
 // one: after a failure so many calls are plain.
