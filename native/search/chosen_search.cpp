@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace centroids {
 
@@ -97,10 +98,7 @@ PointBounds<T>& ChosenSearch<T>::bounds() {
         return passing_;
     }
     PointBounds<T>& bounds = memory_->bounds<T>();
-    const bool same =
-        bounds.generation == memory_->current && bounds.normalized == points_.normalize;
-    bounds.generation = memory_->current;
-    bounds.normalized = points_.normalize;
+    const bool same = std::exchange(bounds.generation, memory_->current) == memory_->current;
     if (!bounds.fits(points_, centers_)) {
         bounds.start(points_, centers_, kernels_.panel_width, true);
         return bounds;
