@@ -46,6 +46,7 @@ void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
     num_rows = points.num_rows;
     dimensions = points.dimensions;
     num_centers = given.num_centers;
+    normalized = points.normalize;
     const std::size_t num_panels = groups_of(panel_width, num_centers);
     const std::size_t groups =
         remember ? groups_for(num_rows, dimensions * sizeof(T), num_panels) : num_panels;

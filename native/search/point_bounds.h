@@ -24,9 +24,9 @@ struct PointBounds {
     }
 
     std::size_t num_rows = 0, dimensions = 0, num_centers = 0;
+    bool normalized = false;
     std::size_t group_size = 0, num_groups = 0;
     std::uint64_t generation = 0;            // of the points, see AssignmentMemory::Content
-    bool normalized = false;                 // whether what is known is of normalised points
     std::size_t row_groups = 0;              // num_groups and padding to a multiple of 4
     std::vector<std::int32_t> order;         // [num_centers], centers by their place in the groups
     std::vector<std::int32_t> group_of;      // [num_centers]
@@ -51,7 +51,7 @@ struct PointBounds {
 
     bool fits(const DenseRows& points, const Centers<T>& given) const {
         return num_groups > 0 && num_rows == points.num_rows && dimensions == points.dimensions &&
-               num_centers == given.num_centers;
+               num_centers == given.num_centers && normalized == points.normalize;
     }
     // For the first assignment, with an order of the centers alone where `remember` is not set.
     void start(const DenseRows& points, const Centers<T>& given, std::size_t panel_width,
