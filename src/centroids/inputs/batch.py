@@ -38,7 +38,8 @@ class Batch:
         keep: Which rows the stream is to keep, as the source says; None: all.
         num_dropped_rows: The bad rows that were left out since the batch before, of this one and
             of those between that had no others; always 0 unless the source drops them.
-        may_change: Whether the input may write a later batch into the same memory.
+        may_change: Whether the input may write a later batch into the same memory. If not, and the
+            features are the same object as before, they are not looked at again in vain.
         origin: Says where a row came from, by its number in the batch and that of a column, if it
             is one column: "points.csv, line 7, column 'height'". None if that is not known.
         names: Of the first batch, the names of the columns in their order; None if it has none.
