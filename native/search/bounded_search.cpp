@@ -1,7 +1,6 @@
 #include "search/bounded_search.h"
 
 #include "runtime/dispatch.h"
-#include "runtime/prefetch.h"
 #include "search/pack_centers.h"
 #include "search/zero_rows.h"
 
@@ -11,11 +10,6 @@
 #include <utility>
 
 namespace centroids {
-namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
-} // namespace
 
 template <class T>
 BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& centers,
@@ -48,37 +42,35 @@ void BoundedSearch<T>::search(LazyBlock<T>& block, std::int32_t* cluster_index, 
                               Scratch& scratch, bool more) {
     const Recognised recognised = recognise(block);
     Blocked at = make_room(block, cluster_index, distances, scratch);
-    const std::size_t first = at.first, count = at.count;
     if (!recognised.fresh) recall(at);
     list_rows(at, recognised.fresh, more && !same_points_);
     if (recognised.fresh) guess(at);
     search_groups(at, recognised.fresh);
-    rows_ += count;
+    rows_ += at.count;
     questioned_ += scratch.listed.size();
     read_ += block.num_seen();
     if (!remember_) return;
-    std::int32_t* const before = bounds_.cluster_index.data() + first;
+    std::int32_t* const before = bounds_.cluster_index.data() + at.first;
     if (recognised.fresh)
-        fresh_ += count;
+        fresh_ += at.count;
     else
-        list_moved(before, cluster_index, first, count, scratch.moved);
-    std::copy_n(cluster_index, count, before);
-    std::copy_n(distances, count, bounds_.distances.data() + first);
-    bounds_.fingerprints[first / bounds_.block_rows(points_.dimensions)] = recognised.fingerprint;
+        list_moved(before, cluster_index, at.first, at.count, scratch.moved);
+    std::copy_n(cluster_index, at.count, before);
+    std::copy_n(distances, at.count, bounds_.distances.data() + at.first);
+    bounds_.fingerprints[at.first / bounds_.block_rows(points_.dimensions)] =
+        recognised.fingerprint;
 }
 
 // Until the block is done, nothing is known of its rows.
 template <class T>
 typename BoundedSearch<T>::Recognised BoundedSearch<T>::recognise(LazyBlock<T>& block) {
-    if (!remember_) {
-        block.all();
-        return {0, true};
-    }
     const std::size_t dimensions = points_.dimensions;
-    const std::uint64_t known = std::exchange(
-        bounds_.fingerprints[block.first() / bounds_.block_rows(dimensions)], std::uint64_t(0));
+    std::uint64_t known = 0;
+    if (remember_)
+        std::swap(known, bounds_.fingerprints[block.first() / bounds_.block_rows(dimensions)]);
     if (same_points_ && known != 0) return {known, false};
     const Block<T>& rows = block.all();
+    if (!remember_) return {0, true};
     const std::uint64_t fingerprint = kernels_.fingerprint(rows.rows, rows.stride, block.count(),
                                                            dimensions, fingerprint_keys()) +
                                       1;
@@ -117,22 +109,10 @@ typename BoundedSearch<T>::Blocked
 BoundedSearch<T>::make_room(LazyBlock<T>& block, std::int32_t* cluster_index, double* distances,
                             Scratch& scratch) const {
     const std::size_t dimensions = points_.dimensions;
-    const std::size_t rows = bounds_.block_rows(dimensions) + 1, spare = rows - 1;
+    const std::size_t rows = bounds_.block_rows(dimensions) + 1;
     const std::size_t stride = filter_.row_stride(dimensions);
     const std::size_t capacity = bounds_.group_size + 16;
-    scratch.values.resize(rows * stride * filter_.value_bytes);
-    scratch.shifted.resize(dimensions + 16);
-    scratch.thresholds.resize(rows);
-    scratch.thresholds[spare] = -std::numeric_limits<T>::infinity();
-    scratch.rest.resize(rows);
-    scratch.facts.resize(rows);
-    scratch.offsets.resize(rows);
-    scratch.groups.resize(rows);
-    scratch.num_candidates.assign(rows, 0);
-    scratch.candidates.resize(rows * capacity);
-    scratch.bounds.resize(rows * capacity);
-    scratch.in_group.resize(rows);
-    scratch.listed.clear();
+    scratch.make_room(rows, stride * filter_.value_bytes, dimensions, capacity);
     return {.block = block,
             .first = block.first(),
             .count = block.count(),
@@ -142,7 +122,7 @@ BoundedSearch<T>::make_room(LazyBlock<T>& block, std::int32_t* cluster_index, do
                          .stride = stride,
                          .facts = scratch.facts.data(),
                          .thresholds = scratch.thresholds.data(),
-                         .spare_row = spare},
+                         .spare_row = rows - 1},
             .outcome = {.rest = scratch.rest.data(),
                         .num_candidates = scratch.num_candidates.data(),
                         .candidates = scratch.candidates.data(),

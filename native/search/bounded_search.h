@@ -28,6 +28,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -58,6 +59,24 @@ class BoundedSearch {
         std::vector<std::int32_t> candidates, num_candidates;
         typename ExactOrder<T>::Scratch exact;
         std::vector<MovedRow> moved; // of all blocks; without those that nothing was known of
+
+        // rows: the last of them is spare; capacity: of candidates
+        void make_room(std::size_t rows, std::size_t row_bytes, std::size_t dimensions,
+                       std::size_t capacity) {
+            values.resize(rows * row_bytes);
+            shifted.resize(dimensions + 16);
+            thresholds.resize(rows);
+            thresholds[rows - 1] = -std::numeric_limits<T>::infinity();
+            rest.resize(rows);
+            facts.resize(rows);
+            offsets.resize(rows);
+            groups.resize(rows);
+            num_candidates.assign(rows, 0);
+            candidates.resize(rows * capacity);
+            bounds.resize(rows * capacity);
+            in_group.resize(rows);
+            listed.clear();
+        }
     };
 
     BoundedSearch(const DenseRows& points, const Centers<T>& centers, const ExactOrder<T>& order,
@@ -77,6 +96,7 @@ class BoundedSearch {
     }
 
   private:
+    static constexpr double infinity = std::numeric_limits<double>::infinity();
     struct Blocked; // a block, what the filter writes for it, and what is found
     // What a block's rows are recognised by, and whether nothing is known of them.
     struct Recognised {

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from centroids.kernels import _native
 from centroids.kernels._partial import Assignment, ExactSums, PartialAssignment
+from centroids.kernels._search_log import describe_search
 from centroids.kernels.dense_or_sparse import (
     Points,
     Sparse,
@@ -246,7 +247,7 @@ def _assign(
         )
         bad_row, inertia = answer[:2]
         if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("%s", _describe_search(points, len(prepared), *answer[2:]))
+            _log.debug("%s", describe_search(points, len(prepared), *answer[2:]))
     raise_if_bad(points, bad_row)
     return inertia
 
@@ -389,29 +390,3 @@ def _describe_bad_row(points: Points, bad_row: int, dtype: str = "float64") -> N
     if bad.size:
         return NonFiniteError(bad_row, int(bad[0]), float(values[bad[0]]))
     return NonFiniteError(bad_row, None, None, dtype)
-
-
-def _describe_search(
-    points: NDArray[Any],
-    num_centers: int,
-    search: _native.Search,
-    with_bounds: bool,
-    rows: int,
-    questioned: int,
-    panels: int,
-    compared: int,
-    followed: int,
-    read: int,
-) -> str:
-    """Which kernel ran and what it did, for the log."""
-    n, d = points.shape
-    text = f"assigned {n} x {d} {points.dtype} to {num_centers} centers by {search.name}"
-    if with_bounds:
-        text += f" with bounds, which settled {1 - questioned / max(rows, 1):.1%} of the points"
-        if read < rows:
-            text += f", with {read / rows:.1%} read"
-    if rows:
-        text += f"; per point {panels / rows:.2f} panels searched, {compared / rows:.2f} compared"
-    if followed >= 0:
-        text += f"; sums followed {followed} points"
-    return text
