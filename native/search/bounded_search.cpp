@@ -82,7 +82,6 @@ typename BoundedSearch<T>::Recognised BoundedSearch<T>::recognise(LazyBlock<T>& 
 template <class T>
 void BoundedSearch<T>::recall(Blocked& at) const {
     std::copy_n(bounds_.cluster_index.data() + at.first, at.count, at.cluster_index);
-    std::copy_n(bounds_.distances.data() + at.first, at.count, at.distances);
     std::vector<std::uint16_t>& moved = at.scratch.in_group;
     std::size_t num = 0; // without branches
     for (std::size_t i = 0; i < at.count; ++i) {
@@ -97,6 +96,7 @@ void BoundedSearch<T>::recall(Blocked& at) const {
             at.distances[i] += centers_.penalties[at.cluster_index[i]];
         return;
     }
+    std::copy_n(bounds_.distances.data() + at.first, at.count, at.distances);
     for (std::size_t n = 0; n < num; ++n) {
         const std::size_t i = moved[n];
         if (same_points_ && n + 4 < num) at.block.fetch(moved[n + 4]);

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -276,7 +276,7 @@ class _BatchFunctions:
         repeated = training and not model.use_mini_batch
         self._memory = kernels.AssignmentMemory() if repeated else None
         # The features that it has seen last, where the input will not change them.
-        self._remembered: Callable[[], Any] = lambda: None
+        self._remembered: weakref.ref[Any] | None = None
 
     def assignment(self, batch: Batch) -> kernels.Assignment:
         # Training needs no labels: for whoever fetches them there they are computed apart.
@@ -287,10 +287,10 @@ class _BatchFunctions:
 
     def _assign(self, batch: Batch, *, update: bool) -> kernels.Assignment:
         points, centers = self._points_and_centers(batch)
-        features = batch.features
-        stays = isinstance(features, np.ndarray) and not batch.may_change
-        same_points = stays and self._remembered() is features
-        self._remembered = lambda: None
+        features, known, self._remembered = batch.features, self._remembered, None
+        remember = self._memory is not None and isinstance(features, np.ndarray)
+        stays = remember and not batch.may_change
+        same_points = stays and known is not None and known() is features
         with clustering.locate_bad_points(batch.index):
             assignment = clustering.assign(
                 points,
