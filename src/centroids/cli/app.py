@@ -191,9 +191,9 @@ def predict(
 ) -> None:
     """Find the nearest cluster of each point.
 
-    Writes the number of the nearest cluster for each point, in the order of the file: one number a
-    line, or a NumPy array. Clusters are counted from 0. With --distances it writes the distances to
-    all centers instead, which are squared under the squared Euclidean metric.
+    Writes the number of the nearest cluster for each point, in the order of the file: one number
+    per line, or a NumPy array. Clusters are counted from 0. With --distances it writes the
+    distances to all centers instead, squared under the squared Euclidean metric.
 
     If Ctrl-C, a kill or a full disk stops it, run the same command with --resume to continue.
 
@@ -300,26 +300,26 @@ def inspect(
         Path | None,
         typer.Option(
             metavar="POINTS",
-            help="A file of points. For some clusters (see --clusters), evenly from large to "
-            "small, the points nearest to the center are shown.",
+            help="A file of points. The points nearest to the center are shown for some clusters "
+            "(see --clusters), from the largest to the smallest.",
         ),
     ] = None,
     words: Annotated[
         Path | None,
         typer.Option(
-            help="Names for the points of --points: a text file with one name a line, or a "
+            help="Names for the points of --points: a text file with one name per line, or a "
             ".parquet file."
         ),
     ] = None,
     words_column: Annotated[
         str | None,
         typer.Option(
-            help="Which column of a .parquet file of --words holds the names. Default: the first "
-            "one that holds text."
+            help="The column that holds the names, if --words is a .parquet file. Default: the "
+            "first column of text."
         ),
     ] = None,
     clusters: Annotated[int, typer.Option(min=1, help="How many clusters to show.")] = 12,
-    nearest: Annotated[int, typer.Option(min=1, help="How many points of each cluster.")] = 8,
+    nearest: Annotated[int, typer.Option(min=1, help="How many points to show of each.")] = 8,
     columns: Columns = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     variables: Annotated[
@@ -386,8 +386,8 @@ def export(
     format: Annotated[
         exporting.Format | None,
         typer.Option(
-            help="The kind of file. Default: by the ending of OUTPUT (.onnx, .npz, .npy, .csv, "
-            ".parquet or .faiss); savedmodel for a name without an ending."
+            help="The kind of file. Default: what the ending of OUTPUT says (.onnx, .npz, .npy, "
+            ".csv, .parquet or .faiss), or savedmodel for a name without an ending."
         ),
     ] = None,
     checkpoint: Annotated[
@@ -428,7 +428,7 @@ def import_(
     ],
     new: Annotated[
         Path,
-        typer.Argument(help="The folder to make. It must not hold a model.", metavar="NEW"),
+        typer.Argument(help="The folder to write. It must not hold a model.", metavar="NEW"),
     ],
     distance_metric: Annotated[
         Metric | None,
@@ -445,7 +445,7 @@ def import_(
         ),
     ] = None,
 ) -> None:
-    """Take over a model that TensorFlow's KMeansClustering trained, without TensorFlow.
+    """Import a model that TensorFlow's KMeansClustering trained, without TensorFlow.
 
     Reads the centers, the counts and the number of steps, verifies their checksums, and writes them
     as a model in NEW. OLD stays as it is. Training then continues where TensorFlow stopped.

@@ -61,7 +61,7 @@ def shard(collection: Any, convert: Callable[[Any], Any], engine: Any = None) ->
     Args:
         collection: What `is_collection` knows.
         convert: Makes [n, d] points of one of its blocks, on a worker.
-        engine: Where; None takes the current client of the collection's engine.
+        engine: Where the shards go; None takes the current client of the collection's engine.
 
     Raises:
         RuntimeError: If the points are in use on a client that has been closed since.
