@@ -252,7 +252,7 @@ void bind_dense(nb::module_& m) {
            std::optional<In<double>> penalties, std::optional<In<double>> units,
            std::optional<Out<std::int32_t>> cluster_index, ExactSums* sums,
            std::optional<Out<double>> rounded, std::optional<Out<std::int64_t>> counts, bool finish,
-           Search search, std::size_t block_rows, AssignmentMemory* memory,
+           Search search, std::size_t block_rows, AssignmentMemory* memory, bool same_points,
            std::optional<In<double>> weights, ExactSums* weight_sums) {
             const DenseRows rows = dense_rows(points, type, normalize);
             const Centers<T> given = make_centers<T>(centers, penalties, units);
@@ -264,17 +264,18 @@ void bind_dense(nb::module_& m) {
             std::int64_t bad_row;
             {
                 const KernelCall call;
-                bad_row = assign<T>(rows, given, cluster_index ? cluster_index->data() : nullptr,
-                                    update, Tuning{search, block_rows}, memory, &report);
+                bad_row =
+                    assign<T>(rows, given, cluster_index ? cluster_index->data() : nullptr, update,
+                              Tuning{search, block_rows}, memory, same_points, &report);
             }
             return nb::make_tuple(bad_row, finished(inertia, own, rounded, finish), report.search,
                                   report.with_bounds, report.rows, report.questioned, report.panels,
-                                  report.compared, report.followed);
+                                  report.compared, report.followed, report.read);
         },
         "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
         "units"_a.none(), "cluster_index"_a.none(), "sums"_a.none(), "rounded"_a.none(),
         "counts"_a.none(), "finish"_a, "search"_a, "block_rows"_a, "memory"_a.none(),
-        "weights"_a.noconvert().none(), "weight_sums"_a.none());
+        "same_points"_a, "weights"_a.noconvert().none(), "weight_sums"_a.none());
     m.def(
         "all_distances",
         [](const AnyArray& points, ElementType type, bool normalize, const In<T>& centers,

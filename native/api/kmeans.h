@@ -46,7 +46,8 @@ struct Tuning { // results never depend on it: for tests and measurements
 };
 
 // What repeated assignments of one batch of points remember: see bounded_search.h. It speeds up
-// the next call with the same points and is never wrong with others.
+// the next call with the same points and is never wrong with others, unless they are promised to be
+// the same.
 class AssignmentMemory {
   public:
     AssignmentMemory();
@@ -64,14 +65,17 @@ struct Report {
     std::size_t rows, questioned, panels, compared;
     // Rows that the sums of the call before were followed by; -1: all rows were added.
     std::int64_t followed;
+    std::size_t read; // rows that the search looked at; for sums that do not follow all are
 };
 
 // cluster_index: OUT [num_rows], the center that exact_order.h puts first; or null
 // memory: IN OUT, or null; report: OUT
+// same_points: a promise that the points are those of the last call with this memory: they are read
+// only as far as anything can have happened to them
 template <class T>
 std::int64_t assign(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
                     const Update& update, const Tuning& tuning, AssignmentMemory* memory,
-                    Report* report);
+                    bool same_points, Report* report);
 
 // distances: OUT [num_rows][num_centers], squared
 template <class T>

@@ -24,7 +24,8 @@ namespace {
 
 template <class T>
 struct Scratch {
-    AlignedVector<T> rows, search, shifted, scores;
+    typename LazyBlock<T>::Scratch rows;
+    AlignedVector<T> search, shifted, scores;
     std::vector<T> threshold;
     std::vector<double> distances;
     std::vector<unsigned char> uncertain;
@@ -49,7 +50,8 @@ class Assignment {
             PointBounds<T>& bounds = chosen_.bounds();
             if (chosen_.choice().with_bounds) remembered_ = &bounds;
             search_.emplace(points_, centers_, order_,
-                            chosen_.choice().search == Search::byte_filter, bounds);
+                            chosen_.choice().search == Search::byte_filter, bounds,
+                            chosen_.same_points());
         } else if (!grid_)
             packed_ = std::make_unique<const CentersInPanels<T>>(
                 centers, points.dimensions, kernels_.panel_width, !lanes_, points.normalize);
@@ -119,7 +121,8 @@ class Assignment {
                 .questioned = counts.questioned,
                 .panels = counts.panels,
                 .compared = counts.compared,
-                .followed = followed_};
+                .followed = followed_,
+                .read = counts.read};
     }
 
   private:
@@ -143,20 +146,19 @@ class Assignment {
 
     void run_chunk(std::size_t begin, std::size_t end, Worker& worker) {
         Scratch<T>& scratch = worker.scratch;
-        scratch.rows.resize(reads_in_place<T>(points_) ? 0 : block_rows_ * points_.dimensions);
         scratch.distances.resize(block_rows_);
         if (!cluster_index_) scratch.cluster_index.resize(block_rows_);
         scratch.bounded.exact.forget();
         scratch.bounded.moved.clear();
         for (std::size_t first = begin; first < end; first += block_rows_) {
             const std::size_t count = std::min(block_rows_, end - first);
-            const Block<T> block = load_rows<T>(points_, first, count, scratch.rows.data());
+            LazyBlock<T> block(points_, first, count, scratch.rows);
             std::int32_t* const cluster_index =
                 cluster_index_ ? cluster_index_ + first : scratch.cluster_index.data();
             if (filtered_)
-                search_block(block, first, count, cluster_index, worker);
+                search_block(block, cluster_index, worker);
             else
-                scan_block(block, first, count, cluster_index, worker);
+                scan_block(block.all(), first, count, cluster_index, worker);
             if (!worker.counts.empty())
                 for (std::size_t i = 0; i < count; ++i)
                     ++worker.counts[static_cast<std::size_t>(cluster_index[i])];
@@ -228,18 +230,17 @@ class Assignment {
     }
 
     // By the filter, with or without bounds.
-    void search_block(const Block<T>& block, std::size_t first, std::size_t count,
-                      std::int32_t* cluster_index, Worker& worker) {
+    void search_block(LazyBlock<T>& block, std::int32_t* cluster_index, Worker& worker) {
         Scratch<T>& scratch = worker.scratch;
+        const std::size_t first = block.first(), count = block.count();
         double* const distances = scratch.distances.data();
         const bool more = reads_in_place<T>(points_) && first + 2 * count <= points_.num_rows;
-        search_->search(block, first, count, cluster_index, distances, scratch.bounded,
-                        more ? row_of(block, count) : nullptr);
+        search_->search(block, cluster_index, distances, scratch.bounded, more);
         report_bad(distances, first, count);
         if (points_.normalize)
             for (std::size_t i = 0; i < count; ++i)
-                distances[i] = cosine_adjusted(distances[i], row_of(block, i));
-        if (worker.adder) worker.adder->add(block, count, cluster_index, nullptr, nullptr);
+                distances[i] = cosine_adjusted(distances[i], [&] { return block.row(i); });
+        if (worker.adder) worker.adder->add(block.all(), count, cluster_index, nullptr, nullptr);
     }
 
     // By comparing every point with every center, or every center of its cell.
@@ -343,14 +344,16 @@ class Assignment {
         if (!points_.normalize) return;
         for (std::size_t i = 0; i < count; ++i) {
             if (centers_.penalties) distances[i] += centers_.penalties[cluster_index[i]];
-            distances[i] = cosine_adjusted(distances[i], row_of(block, i));
+            distances[i] = cosine_adjusted(distances[i], [&] { return row_of(block, i); });
         }
     }
 
     // Twice the cosine distance; 1 where a zero vector is involved.
-    double cosine_adjusted(double distance, const T* row) const {
+    template <class Row>
+    double cosine_adjusted(double distance, const Row& row) const {
         // Only a zero row is this near 1: the quick test spares the others a look.
-        return std::fabs(distance - 1) < 1e-3 && is_zero(row, points_.dimensions) ? 2.0 : distance;
+        return std::fabs(distance - 1) < 1e-3 && is_zero(row(), points_.dimensions) ? 2.0
+                                                                                    : distance;
     }
 
     // Counts the rows that have moved, and takes the remembered sums on by them where these are
@@ -398,12 +401,17 @@ class Assignment {
 template <class T>
 std::int64_t assign(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
                     const Update& update, const Tuning& tuning, AssignmentMemory* memory,
-                    Report* report) {
+                    bool same_points, Report* report) {
     AssignmentMemory::Content* content = memory ? memory->content.get() : nullptr;
     std::unique_lock<std::mutex> held;
     if (content) {
+        const std::uint64_t generation =
+            same_points ? content->generation.load() : ++content->generation;
         held = std::unique_lock(content->in_use, std::try_to_lock);
-        if (!held) content = nullptr; // another thread's call has it: do without
+        if (held)
+            content->current = generation;
+        else
+            content = nullptr; // another thread's call has it: do without
     }
     Assignment<T> assignment(points, centers, cluster_index, update, tuning, content);
     try {
@@ -417,8 +425,8 @@ std::int64_t assign(const DenseRows& points, const Centers<T>& centers, std::int
 }
 
 template std::int64_t assign(const DenseRows&, const Centers<float>&, std::int32_t*, const Update&,
-                             const Tuning&, AssignmentMemory*, Report*);
+                             const Tuning&, AssignmentMemory*, bool, Report*);
 template std::int64_t assign(const DenseRows&, const Centers<double>&, std::int32_t*, const Update&,
-                             const Tuning&, AssignmentMemory*, Report*);
+                             const Tuning&, AssignmentMemory*, bool, Report*);
 
 } // namespace centroids

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace centroids {
 
@@ -52,17 +53,17 @@ std::unique_ptr<const GridOfCenters<T>> ChosenSearch<T>::make_grid(double nanose
 template <class T>
 bool ChosenSearch<T>::sample_approves() {
     passing_.start(points_, centers_, kernels_.panel_width, false);
-    BoundedSearch<T> search(points_, centers_, order_, true, passing_);
+    BoundedSearch<T> search(points_, centers_, order_, true, passing_, false);
     const std::size_t rows = std::min<std::size_t>(64, points_.num_rows);
     typename BoundedSearch<T>::Scratch scratch;
-    AlignedVector<T> copies(reads_in_place<T>(points_) ? 0 : rows * points_.dimensions);
+    typename LazyBlock<T>::Scratch copies;
     std::vector<std::int32_t> nearest(rows);
     std::vector<double> distances(rows);
     constexpr std::size_t samples = 8;
     for (std::size_t at = 0; at < samples; ++at) {
         const std::size_t first = (points_.num_rows - rows) / samples * at;
-        search.search(load_rows<T>(points_, first, rows, copies.data()), first, rows,
-                      nearest.data(), distances.data(), scratch, nullptr);
+        LazyBlock<T> block(points_, first, rows, copies);
+        search.search(block, nearest.data(), distances.data(), scratch, false);
     }
     return pays(search.counts());
 }
@@ -97,14 +98,16 @@ PointBounds<T>& ChosenSearch<T>::bounds() {
         return passing_;
     }
     PointBounds<T>& bounds = memory_->bounds<T>();
+    const bool same = std::exchange(bounds.generation, memory_->current) == memory_->current;
     if (!bounds.fits(points_, centers_)) {
         bounds.start(points_, centers_, kernels_.panel_width, true);
         return bounds;
     }
     bounds.follow(centers_);
     Experience& experience = memory_->experience;
-    const double share = share_in_question(points_, centers_, bounds);
-    const bool useless = share > most_in_question(experience);
+    const Outlook expected = outlook(points_, centers_, bounds);
+    same_points_ = same && expected.looked_at < most_looked_at;
+    const bool useless = expected.in_question > most_in_question(experience);
     experience.regroupings = useless ? experience.regroupings + 1 : 0;
     if (useless) bounds.regroup();
     return bounds;

@@ -38,6 +38,7 @@ def assign(
     labels: bool = True,
     weights: NDArray[np.float64] | None = None,
     memory: kernels.AssignmentMemory | None = None,
+    same_points: bool = False,
 ) -> kernels.Assignment:
     """As `kernels.assign`; of points in shards only sums, counts and inertia travel, not labels.
 
@@ -53,6 +54,7 @@ def assign(
             labels=labels,
             weights=weights,
             memory=memory,
+            same_points=same_points,
         )
     return partial_assignment(points, centers, cosine=cosine, update=update, memory=memory).finish()
 
@@ -168,7 +170,13 @@ def _assign_part(
 ) -> kernels.PartialAssignment:
     memory = memory_of(part, remember)
     return kernels.assign_partial(
-        part.points, centers, cosine=cosine, update=update, weights=part.weights, memory=memory
+        part.points,
+        centers,
+        cosine=cosine,
+        update=update,
+        weights=part.weights,
+        memory=memory,
+        same_points=memory is not None,
     )
 
 

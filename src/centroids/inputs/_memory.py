@@ -45,7 +45,9 @@ def numpy_input_fn(
     (seed, e) only. (TensorFlow shuffles within a queue of `queue_capacity` rows.)
 
     Args:
-        x: [n, ...] array, memory map, sparse matrix, table or tensor, or a dict of these.
+        x: [n, ...] array, memory map, sparse matrix, table or tensor, or a dict of these. It must
+            not change while batches are read: training looks at a full batch that comes again only
+            as far as something may have happened to a point.
         y: [n, ...] labels, or a dict of these; None for batches of features alone.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
         num_epochs: How often to go through the data; None: forever.
@@ -104,7 +106,8 @@ def limit_epochs(x: Any, num_epochs: int | None = 1, *, bad_rows: BadRows = "rai
     For use inside an input function: `input_fn=lambda: limit_epochs(points, num_epochs=1)`.
 
     Args:
-        x: A batch: features, or (features, labels).
+        x: A batch: features, or (features, labels). It must not change while it is read; see
+            `numpy_input_fn`.
         num_epochs: How often; None: forever.
         bad_rows: "drop" leaves out rows with NaN or infinity; see `numpy_input_fn`.
 

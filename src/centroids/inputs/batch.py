@@ -53,7 +53,8 @@ class Batch:
         keep: Which rows the stream should keep, as the source says; None: all.
         num_dropped_rows: The bad rows left out since the previous batch: of this one, and of any in
             between that had no other rows. Always 0 unless the source drops bad rows.
-        may_change: Whether the input may write a later batch into the same memory.
+        may_change: Whether the input may write a later batch into the same memory. If not, and the
+            features are the same object as before, rows are read again only where needed.
         origin: Says where a row came from, by its number in the batch and, if it is about one
             column, that of the column: "points.csv, line 7, column 'height'". None if that is not
             known.

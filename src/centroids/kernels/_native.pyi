@@ -92,9 +92,10 @@ def assign(
     search: Search,
     block_rows: int,
     memory: AssignmentMemory | None,
+    same_points: bool,
     weights: NDArray[np.float64] | None,
     weight_sums: ExactSums | None,
-) -> tuple[int, Any, Search, bool, int, int, int, int, int]: ...
+) -> tuple[int, Any, Search, bool, int, int, int, int, int, int]: ...
 def all_distances(
     points: NDArray[Any],
     type: ElementType,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
@@ -294,6 +295,8 @@ class _BatchFunctions:
         # Full batches come again: what one iteration knows saves the next most of the work.
         repeated = training and not model.use_mini_batch
         self._memory = kernels.AssignmentMemory() if repeated else None
+        # The features that it has seen last, where the input will not change them.
+        self._remembered: weakref.ref[Any] | None = None
         self.updates = Updates(model, self.assignment, self._points_and_centers, self._memory)
 
     def assignment(self, batch: Batch) -> kernels.Assignment:
@@ -305,8 +308,12 @@ class _BatchFunctions:
 
     def _assign(self, batch: Batch, *, update: bool) -> kernels.Assignment:
         points, centers = self._points_and_centers(batch)
+        features, known, self._remembered = batch.features, self._remembered, None
+        remember = self._memory is not None and isinstance(features, np.ndarray)
+        stays = remember and not batch.may_change
+        same_points = stays and known is not None and known() is features
         with clustering.locate_bad_points(batch.index):
-            return clustering.assign(
+            assignment = clustering.assign(
                 points,
                 centers,
                 cosine=self._model.cosine,
@@ -314,7 +321,11 @@ class _BatchFunctions:
                 labels=not update,
                 weights=batch.weights,
                 memory=self._memory,
+                same_points=same_points,
             )
+        if stays:
+            self._remembered = weakref.ref(features)
+        return assignment
 
     def all_distances(self, batch: Batch) -> NDArray[Any]:
         points, centers = self._points_and_centers(batch)
