@@ -6,7 +6,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake native src -type f \
   \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' -o -name '*.h' -o -name '*.cmake' -o -name py.typed \))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help wheels try-wheels release release-requirements demo demo-cluster test test-slow crash fuzz check format docs bench sanitize neon clean
+.PHONY: help platforms wheels try-wheels release release-requirements demo demo-cluster test test-slow crash fuzz check format docs bench sanitize neon clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -74,6 +74,10 @@ release-requirements: $(VENV)/bin/python ## Pin what builds a release anew, with
 	$(INSTALL) uv
 	cd release && ../$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
 	  --no-header requirements.in --output-file requirements.txt
+
+platforms: $(VENV)/bin/python ## Compile the native code for Linux, macOS and Windows, without warnings (minutes)
+	$(INSTALL) --require-hashes -r release/requirements.txt
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash native/tests/compile_platforms.sh
 
 clean: ## Remove the environment and everything that was built
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

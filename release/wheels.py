@@ -69,14 +69,14 @@ def build_sdist(tools: Path, dist: Path) -> Path:
     return sdist
 
 
-def write_tools(tools: Path, architecture: str) -> dict[str, str]:
+def write_tools(zig: Path, architecture: str) -> dict[str, str]:
     """Programs that call zig as CMake calls a compiler, and how CMake is told of them."""
     folder = WORK / f"zig-{architecture}"
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("c++", "ar", "ranlib"):
         target = f"-target {architecture}-linux-gnu.{GLIBC} " if name == "c++" else ""
         script = folder / name
-        script.write_text(f'#!/bin/sh\nexec {tools}/python -m ziglang {name} {target}"$@"\n')
+        script.write_text(f'#!/bin/sh\nexec {zig}/python -m ziglang {name} {target}"$@"\n')
         script.chmod(0o755)
     return {
         "CMAKE_SYSTEM_NAME": "Linux",
@@ -88,11 +88,11 @@ def write_tools(tools: Path, architecture: str) -> dict[str, str]:
     }
 
 
-def build_wheel(tools: Path, version: str, architecture: str, source: Path) -> Path:
-    """Builds a wheel for the system that the tools run on, or for another architecture."""
+def build_wheel(tools: Path, zig: Path, version: str, architecture: str, source: Path) -> Path:
+    """Builds a wheel, for this processor or another."""
     raw = WORK / f"raw-{version}-{architecture}"
     shutil.rmtree(raw, ignore_errors=True)
-    settings = [f"cmake.define.{k}={v}" for k, v in write_tools(tools, architecture).items()]
+    settings = [f"cmake.define.{k}={v}" for k, v in write_tools(zig, architecture).items()]
     settings.append(f"build-dir={WORK / f'build-{version}-{architecture}'}")
     options = [option for setting in settings for option in ("--config-setting", setting)]
     build = (tools / "python", "-m", "build", "--no-isolation", "--wheel", "--outdir", raw)
@@ -139,7 +139,8 @@ def main() -> None:
     (unpacked,) = source.iterdir()
     for architecture in asked:
         for tools, version in environments:
-            wheel = build_wheel(tools, version, architecture, unpacked)
+            # One zig for all: it keeps what it has compiled for another Python.
+            wheel = build_wheel(tools, environments[0][0], version, architecture, unpacked)
             repair(tools, wheel, architecture, dist)
 
 
