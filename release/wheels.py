@@ -111,10 +111,13 @@ def build_wheel(tools: Path, zig: Path, version: str, architecture: str, source:
 
 def repair(tools: Path, wheel: Path, architecture: str, dist: Path) -> None:
     """Names the wheel after the glibc that it needs, which must be as old as we promise."""
-    platform = f"manylinux_{GLIBC.replace('.', '_')}_{architecture}"
-    command = (tools / "auditwheel", "repair", "--plat", platform, "--wheel-dir", dist)
+    # auditwheel finds out the platform, as it takes the names of its own processor only.
+    promised = f"manylinux_{GLIBC.replace('.', '_')}_{architecture}"
+    command = (tools / "auditwheel", "repair", "--plat", "auto", "--wheel-dir", dist)
     run(*command, wheel, PATH=f"{tools}{os.pathsep}{os.environ['PATH']}")
-    made = [path for path in dist.glob(f"*{platform}*.whl") if path.name[:30] == wheel.name[:30]]
+    made = [*dist.glob(f"{wheel.name.partition('-linux')[0]}-*{promised}.whl")]
+    if not made:
+        sys.exit(f"{wheel.name} needs a newer glibc than {GLIBC}")
     for path in made:
         if path.stat().st_size > MOST_BYTES:
             sys.exit(f"{path.name} has {path.stat().st_size} bytes, more than {MOST_BYTES}")
