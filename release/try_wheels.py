@@ -72,7 +72,9 @@ def debian_python(architecture: str, version: str) -> Path:
     }
     apt = ["apt-get", "-qq", *(f"-o{key}={value}" for key, value in settings.items())]
     run(*apt, "update")
-    run(*apt, "install", "--yes", "--download-only", "--no-install-recommends", f"python{version}")
+    # numpy needs libstdc++, which is part of no wheel.
+    get = ("install", "--yes", "--download-only", "--no-install-recommends")
+    run(*apt, *get, f"python{version}", "libstdc++6")
     for package in (root / "apt/archives").glob("*.deb"):
         run("dpkg-deb", "--extract", package, root)
     if not (root / "lib").exists():  # newer systems have it in usr
