@@ -1,5 +1,6 @@
 """The algorithm: functions over arrays and a small state. Knows no files, hooks or steps."""
 
+from centroids.clustering._distinct_rows import distinct_rows
 from centroids.clustering._initialization import (
     InitialCenters,
     InitialMethod,
@@ -35,6 +36,7 @@ __all__ = [
     "choose_initial_centers_anywhere",
     "choose_initial_centers_of_shards",
     "cluster_index",
+    "distinct_rows",
     "full_batch_update",
     "given_centers",
     "initial_state",

@@ -1,0 +1,129 @@
+"""Arrays as people have them, checked as scikit-learn checks them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_array, validation
+
+from centroids.distribute import is_collection
+from centroids.inputs.convert import convert_features
+from centroids.kernels import Points, check_points
+from centroids.rows import is_sparse
+
+# What the kernels read in place; anything else becomes the first.
+_DENSE = [np.float64, np.float32, np.float16]
+_DENSE += [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64]
+_SPARSE = [np.float64, np.float32]
+
+
+def check_points_of(estimator: Any, X: Any, *, reset: bool, order: str | None = None) -> Points:
+    """The points of a call, and the names and the number of their columns.
+
+    Args:
+        estimator: What is fitted, or was.
+        X: [n, d]: what scikit-learn takes, and what a batch of the Estimator may be.
+        reset: Whether this call fits: columns are remembered rather than compared.
+        order: "C" for points that are read many times.
+
+    Returns:
+        Dense, of a type that the kernels read in place, or compressed sparse rows.
+
+    Raises:
+        TypeError: If a column of a table does not hold numbers.
+        ValueError: If the shape is wrong, a value is not finite, or columns differ from those of
+            the fit.
+    """
+    if is_sparse(X):
+        dtypes = _SPARSE
+    else:
+        dtypes = _DENSE
+        if hasattr(X, "columns") or hasattr(X, "column_names"):
+            values = convert_features(X, "X")
+            _validate(estimator, X, reset=reset)
+            return _dense(check_array(values, dtype=dtypes, order=order, estimator=estimator))
+        if not isinstance(X, (np.ndarray, list, tuple)) and not is_collection(type(X)):
+            X = _converted(X)
+    checked = _validate(
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse="csr",
+        accept_large_sparse=False,
+        dtype=dtypes,
+        order=order,
+    )
+    return check_points(checked)
+
+
+def _dense(values: NDArray[Any]) -> Points:
+    return check_points(values)
+
+
+def _converted(X: Any) -> Any:
+    """As an array, if it is of a kind that the Estimator takes: a tensor, say."""
+    if not any(hasattr(X, name) for name in ("detach", "__dlpack__", "__arrow_c_stream__")):
+        return X
+    return convert_features(X, "X")
+
+
+def _validate(estimator: Any, X: Any, *, reset: bool, **checks: Any) -> Any:
+    if hasattr(validation, "validate_data"):
+        if not checks:
+            return validation.validate_data(estimator, X, reset=reset, skip_check_array=True)
+        return validation.validate_data(estimator, X, reset=reset, **checks)
+    # scikit-learn 1.5
+    if not checks:
+        return estimator._validate_data(X, reset=reset, cast_to_ndarray=False)
+    return estimator._validate_data(X, reset=reset, **checks)
+
+
+def check_weights(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
+    """[n] float64, or None where every row weighs 1.
+
+    Args:
+        sample_weight: None, a number, or [n].
+        n: The number of rows.
+
+    Raises:
+        ValueError: If the shape is wrong, a weight is negative, NaN or infinite, or all are 0.
+    """
+    if sample_weight is None:
+        return None
+    if np.ndim(sample_weight) == 0:
+        sample_weight = np.full(n, sample_weight, np.float64)
+    weights: NDArray[np.float64] = np.ascontiguousarray(_converted(sample_weight), np.float64)
+    if weights.shape != (n,):
+        raise ValueError(
+            f"sample_weight must have one weight for each of the {n} rows of X; "
+            f"sample_weight.shape == {weights.shape}, expected {(n,)}"
+        )
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if bad.size:
+        raise ValueError(
+            f"sample_weight must hold finite numbers of at least 0, got {weights[bad[0]]} at row "
+            f"{bad[0]}"
+        )
+    if not weights.any():
+        raise ValueError("sample_weight must hold at least one number that is not zero")
+    return None if (weights == 1).all() else weights
+
+
+def check_initial_centers(
+    init: Any, dtype: np.dtype[Any], n_clusters: int, d: int
+) -> NDArray[Any]:
+    """Initial centers that were given, [n_clusters, d], as a copy of one's own.
+
+    Raises:
+        ValueError: If they are not finite numbers in this shape.
+    """
+    centers: NDArray[Any] = check_array(init, dtype=dtype, copy=True, order="C")
+    for axis, expected, what in ((0, n_clusters, "clusters"), (1, d, "features of the data")):
+        if centers.shape[axis] != expected:
+            raise ValueError(
+                f"The shape of the initial centers {centers.shape} does not match the number of "
+                f"{what} {expected}."
+            )
+    return centers
