@@ -65,7 +65,7 @@ def lloyd(
                 return Fit(centers, found.cluster_index, found.inertia, iteration + 1)
             centers = moved
             break
-        shift, centers = _squared_shift(centers, moved), moved
+        shift, centers = squared_shift(centers, moved), moved
         if shift <= tolerance:
             if verbose:
                 print(
@@ -99,5 +99,6 @@ def mean_variance(points: Points, dtype: np.dtype[Any], *, cosine: bool) -> floa
 
 
 @in_usual_float_mode
-def _squared_shift(before: NDArray[Any], after: NDArray[Any]) -> float:
+def squared_shift(before: NDArray[Any], after: NDArray[Any]) -> float:
+    """The sum of the squared distances that centers have moved."""
     return float(np.square(after - before, dtype=np.float64).sum())
