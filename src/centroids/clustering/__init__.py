@@ -9,7 +9,11 @@ from centroids.clustering._initialization import (
     choose_initial_centers_of_shards,
     given_centers,
 )
-from centroids.clustering._plus_plus import kmeans_parallel, kmeans_plus_plus
+from centroids.clustering._plus_plus import (
+    kmeans_parallel,
+    kmeans_plus_plus,
+    kmeans_plus_plus_rows,
+)
 from centroids.clustering._sharded import (
     all_distances,
     assign,
@@ -43,6 +47,7 @@ __all__ = [
     "join_columns",
     "kmeans_parallel",
     "kmeans_plus_plus",
+    "kmeans_plus_plus_rows",
     "l2_normalize",
     "locate_bad_points",
     "mini_batch_update",

@@ -72,6 +72,20 @@ def kmeans_plus_plus(
     return different_rows(shards, rows, num_clusters, random, cosine=cosine)
 
 
+def kmeans_plus_plus_rows(
+    points: Points,
+    num_clusters: int,
+    random: np.random.Generator,
+    *,
+    cosine: bool = False,
+    num_retries: int = 2,
+) -> NDArray[np.intp]:
+    """As `kmeans_plus_plus`: which rows they are, [num_clusters]."""
+    shards = LocalShards([points], cosine=cosine)
+    rows = plus_plus_rows(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
+    return _different_rows(shards, rows, num_clusters, random, cosine=cosine)
+
+
 def kmeans_parallel(
     points: Points,
     num_clusters: int,
@@ -193,13 +207,25 @@ def different_rows(
     cosine: bool,
 ) -> NDArray[Any]:
     """[num_clusters, d]: the rows chosen, others in place of equal ones as far as there are any."""
+    rows = _different_rows(shards, chosen, num_clusters, random, cosine=cosine)
+    vectors = rows_of(shards, rows)
+    return _unit_vectors(vectors) if cosine else vectors
+
+
+def _different_rows(
+    shards: Shards,
+    chosen: NDArray[np.intp],
+    num_clusters: int,
+    random: np.random.Generator,
+    *,
+    cosine: bool,
+) -> NDArray[np.intp]:
     different, keys = DistinctRows(cosine=cosine), KeysOfShards(shards, cosine=cosine)
     rows = different.keep_new(keys, chosen)
     if rows.size < num_clusters:
         rows = np.concatenate([rows, different.take(keys, num_clusters - rows.size, random)])
     rows = rows if rows.size else chosen
-    vectors = rows_of(shards, rows[np.arange(num_clusters) % rows.size])
-    return _unit_vectors(vectors) if cosine else vectors
+    return rows[np.arange(num_clusters) % rows.size]
 
 
 @in_usual_float_mode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,13 @@ _DENSE += [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64
 _SPARSE = [np.float64, np.float32]
 
 
-def check_points_of(estimator: Any, X: Any, *, reset: bool, order: str | None = None) -> Points:
+def check_points_of(
+    estimator: Any, X: Any, *, reset: bool = True, order: str | None = None
+) -> Points:
     """The points of a call, and the names and the number of their columns.
 
     Args:
-        estimator: What is fitted, or was.
+        estimator: What is fitted, or was; None: nothing is, and no column is remembered.
         X: [n, d]: what scikit-learn takes, and what a batch of the Estimator may be.
         reset: Whether this call fits: columns are remembered rather than compared.
         order: "C" for points that are read many times.
@@ -70,6 +73,8 @@ def _converted(X: Any) -> Any:
 
 
 def _validate(estimator: Any, X: Any, *, reset: bool, **checks: Any) -> Any:
+    if estimator is None:
+        return check_array(X, **checks) if checks else X
     if hasattr(validation, "validate_data"):
         if not checks:
             return validation.validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -92,7 +97,7 @@ def check_weights(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
     """
     if sample_weight is None:
         return None
-    if np.ndim(sample_weight) == 0:
+    if isinstance(sample_weight, Number):
         sample_weight = np.full(n, sample_weight, np.float64)
     weights: NDArray[np.float64] = np.ascontiguousarray(_converted(sample_weight), np.float64)
     if weights.shape != (n,):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.clustering import ClusterState, full_batch_update
+from centroids.clustering import ClusterState, full_batch_update, relocate_empty_clusters
 from centroids.kernels import AssignmentMemory, Points, assign, in_usual_float_mode
 
 
@@ -56,8 +56,9 @@ def lloyd(
         found = assign(points, centers, cosine=cosine, update=True, memory=memory)
         if verbose:
             print(f"Iteration {iteration}, inertia {found.inertia}.")
+        living = relocate_empty_clusters(points, centers, found, cosine=cosine, memory=memory)
         state = ClusterState(centers, found.counts, centers, 0)
-        moved = full_batch_update(state, found, cosine=cosine).centers
+        moved = full_batch_update(state, living, cosine=cosine).centers
         if before is not None and np.array_equal(found.cluster_index, before):
             if verbose:
                 print(f"Converged at iteration {iteration}: strict convergence.")

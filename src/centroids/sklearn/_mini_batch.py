@@ -69,7 +69,7 @@ class MiniBatchKMeans(BaseKMeans):
     Source: Sculley, Web-scale k-means clustering, WWW 2010.
 
     >>> X = np.array([[1.0, 2.0], [1.0, 4.0], [4.0, 2.0], [4.0, 0.0]])
-    >>> kmeans = MiniBatchKMeans(n_clusters=2, init=X[[0, 3]], n_init=1)
+    >>> kmeans = MiniBatchKMeans(n_clusters=2, init=X[[0, 3]], reassignment_ratio=0)
     >>> kmeans.partial_fit(X[:2]).partial_fit(X[2:]).cluster_centers_.tolist()
     [[1.0, 3.0], [4.0, 1.0]]
     """

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from centroids.clustering import (
-    InitialMethod,
-    choose_initial_centers,
-    distinct_rows,
-    given_centers,
-)
+from centroids.clustering import distinct_rows, given_centers, kmeans_plus_plus_rows
 from centroids.kernels import Points, num_rows
 from centroids.rows import is_sparse
-from centroids.sklearn._inputs import check_initial_centers
-
-METHODS: dict[str, InitialMethod] = {"k-means++": "kmeans_plus_plus", "random": "random"}
+from centroids.sklearn._inputs import check_initial_centers, check_points_of, check_weights
 
 
 class Drawing:
     """Different rows by their weights, which initial centers are drawn from.
+
+    What is drawn depends neither on the order of the rows nor on whether one comes twice or weighs
+    twice as much.
 
     Args:
         points: [n, d], dense or compressed sparse rows.
@@ -32,29 +31,39 @@ class Drawing:
     def __init__(
         self, points: Points, weights: NDArray[np.float64] | None, *, cosine: bool
     ) -> None:
-        self.rows, self.weights = distinct_rows(points, weights)
-        self.points: Points = points[self.rows]
-        self._cosine = cosine
+        self._all_points, self._cosine = points, cosine
+        self._rows, self._weights = distinct_rows(points, weights)
+        self._points: Points = points[self._rows]
 
-    def centers(self, num_clusters: int, init: str, random: np.random.RandomState) -> NDArray[Any]:
-        """[num_clusters, d], different as far as there are different rows."""
-        if num_rows(self.points) <= num_clusters:
-            every = self.points.toarray() if is_sparse(self.points) else self.points
-            return np.asarray(every[np.arange(num_clusters) % len(every)])
-        return choose_initial_centers(
-            [self.points],
+    def rows(
+        self, num_clusters: int, method: str, random: np.random.RandomState, *, retries: int = -1
+    ) -> NDArray[np.intp]:
+        """Which rows become centers, [num_clusters]; different ones as far as there are any."""
+        size = self._rows.size
+        if size <= num_clusters:
+            return self._rows[np.arange(num_clusters) % size]
+        if method == "random":
+            shares = None if self._weights is None else self._weights / self._weights.sum()
+            return self._rows[random.choice(size, num_clusters, replace=False, p=shares)]
+        chosen = kmeans_plus_plus_rows(
+            self._points,
             num_clusters,
-            METHODS[init],
-            seed=generator_of(random),
+            np.random.Generator(random._bit_generator),
             cosine=self._cosine,
-            num_retries=-1,
-            whole_input_in_batch=True,
+            num_retries=retries,
         )
+        return self._rows[chosen]
+
+    def centers(
+        self, num_clusters: int, method: str, random: np.random.RandomState
+    ) -> NDArray[Any]:
+        """These rows, [num_clusters, d]."""
+        return dense(self._all_points[self.rows(num_clusters, method, random)])
 
 
-def generator_of(random: np.random.RandomState) -> np.random.Generator:
-    """A generator that draws from a random state, and so moves it on."""
-    return np.random.Generator(random._bit_generator)
+def dense(rows: Points) -> NDArray[Any]:
+    """Rows as an array."""
+    return rows.toarray() if is_sparse(rows) else np.asarray(rows)
 
 
 def initial_centers(
@@ -74,12 +83,71 @@ def initial_centers(
     """
     if isinstance(init, str):
         assert drawing is not None, "whoever names a method draws"
-        return drawing.centers(num_clusters, init, random).astype(dtype)
+        return given_centers(drawing.centers(num_clusters, init, random), dtype, cosine=cosine)
     if callable(init):
         init = init(points, num_clusters, random_state=random)
     centers = check_initial_centers(init, dtype, num_clusters, int(points.shape[1]))
     return given_centers(centers, dtype, cosine=cosine)
 
 
-def kmeans_plusplus() -> None:
-    """TODO."""
+@validate_params(
+    {
+        "X": ["array-like", "sparse matrix"],
+        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "sample_weight": ["array-like", None],
+        "x_squared_norms": ["array-like", None],
+        "random_state": ["random_state"],
+        "n_local_trials": [Interval(Integral, 1, None, closed="left"), None],
+        "metric": [StrOptions({"squared_euclidean", "cosine"})],
+    },
+    prefer_skip_nested_validation=True,
+)
+def kmeans_plusplus(
+    X: Any,
+    n_clusters: int,
+    *,
+    sample_weight: Any = None,
+    x_squared_norms: Any = None,
+    random_state: Any = None,
+    n_local_trials: int | None = None,
+    metric: str = "squared_euclidean",
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Chooses rows as initial centers by greedy k-means++.
+
+    Args:
+        X: [n, d], the points.
+        n_clusters: How many to choose.
+        sample_weight: [n], the weights of the rows; None: 1.
+        x_squared_norms: [n]; no effect: distances are computed from differences.
+        random_state: An int, a RandomState, or None for NumPy's global one.
+        n_local_trials: The candidates of each choice, of which the best one is taken; None:
+            2 + log(n_clusters).
+        metric: "squared_euclidean" or "cosine".
+
+    Returns:
+        The centers, [n_clusters, d], in the type of X; and their rows, [n_clusters].
+
+    Raises:
+        ValueError: If X or the weights are wrong, or there are fewer rows than clusters.
+
+    Source: Arthur and Vassilvitskii, k-means++: the advantages of careful seeding, SODA 2007.
+
+    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> centers, indices = kmeans_plusplus(X, 2, random_state=0)
+    >>> centers.tolist() == X[indices].tolist(), sorted(centers[:, 0].tolist())
+    (True, [1, 10])
+    """
+    points = check_points_of(None, X)
+    n = num_rows(points)
+    if x_squared_norms is not None and (found := len(x_squared_norms)) != n:
+        raise ValueError(
+            f"The length of x_squared_norms {found} should be equal to the length of n_samples {n}."
+        )
+    if n < n_clusters:
+        raise ValueError(f"n_samples={n} should be >= n_clusters={n_clusters}.")
+    drawing = Drawing(points, check_weights(sample_weight, n), cosine=metric == "cosine")
+    retries = -1 if n_local_trials is None else n_local_trials - 1
+    rows = drawing.rows(
+        n_clusters, "k-means++", check_random_state(random_state), retries=retries
+    )
+    return dense(points[rows]), rows
