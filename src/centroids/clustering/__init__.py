@@ -14,6 +14,8 @@ from centroids.clustering._plus_plus import (
     kmeans_plus_plus,
     kmeans_plus_plus_rows,
 )
+from centroids.clustering._reassignment import is_reassignment_due, reassign_low_count_centers
+from centroids.clustering._relocation import relocate_empty_clusters
 from centroids.clustering._sharded import (
     all_distances,
     assign,
@@ -44,6 +46,7 @@ __all__ = [
     "full_batch_update",
     "given_centers",
     "initial_state",
+    "is_reassignment_due",
     "join_columns",
     "kmeans_parallel",
     "kmeans_plus_plus",
@@ -52,4 +55,6 @@ __all__ = [
     "locate_bad_points",
     "mini_batch_update",
     "multi_step_update",
+    "reassign_low_count_centers",
+    "relocate_empty_clusters",
 ]

@@ -40,9 +40,22 @@ def assign(
         return kernels.assign(
             points, centers, cosine=cosine, update=update, labels=labels, memory=memory
         )
+    return partial_assignment(points, centers, cosine=cosine, update=update, memory=memory).finish()
+
+
+def partial_assignment(
+    points: AnyPoints,
+    centers: NDArray[Any],
+    *,
+    cosine: bool = False,
+    update: bool = True,
+    memory: kernels.AssignmentMemory | None = None,
+) -> kernels.PartialAssignment:
+    """As `kernels.assign_partial`, of all the points."""
+    if not isinstance(points, ShardedPoints):
+        return kernels.assign_partial(points, centers, cosine=cosine, update=update, memory=memory)
     remember = memory is not None and points.is_whole
-    partial = points.fold(_assign_part, centers, cosine, update, remember)
-    found: kernels.Assignment = partial.finish()
+    found: kernels.PartialAssignment = points.fold(_assign_part, centers, cosine, update, remember)
     return found
 
 
@@ -117,10 +130,18 @@ class _Seeding:
 def _assign_part(
     part: Part, centers: NDArray[Any], cosine: bool, update: bool, remember: bool
 ) -> kernels.PartialAssignment:
-    memory = None
-    if remember and part.stays:
-        memory = part.kept.setdefault("assignment", kernels.AssignmentMemory())
+    memory = memory_of(part, remember)
     return kernels.assign_partial(part.points, centers, cosine=cosine, update=update, memory=memory)
+
+
+def memory_of(part: Part, remember: bool) -> kernels.AssignmentMemory | None:
+    """What a part remembers of earlier assignments, if it is to."""
+    if not (remember and part.stays):
+        return None
+    memory: kernels.AssignmentMemory = part.kept.setdefault(
+        "assignment", kernels.AssignmentMemory()
+    )
+    return memory
 
 
 def _index_of_part(part: Part, centers: NDArray[Any], cosine: bool) -> NDArray[np.int32]:

@@ -15,6 +15,7 @@ from centroids.kernels._machine import (
 )
 from centroids.kernels._partial import Assignment, ExactSums, PartialAssignment
 from centroids.kernels._seeding import Seeding, nearest_vectors
+from centroids.kernels._to_assigned import distances_to_assigned
 from centroids.kernels.dense_or_sparse import Points, check_points, num_rows, result_dtype
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.functions import (
@@ -44,6 +45,7 @@ __all__ = [
     "check_environment",
     "check_points",
     "default_num_threads",
+    "distances_to_assigned",
     "find_nonfinite",
     "in_usual_float_mode",
     "instruction_set",

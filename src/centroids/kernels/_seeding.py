@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.kernels import _native
+from centroids.kernels._to_assigned import distances_to_assigned
 from centroids.kernels.dense_or_sparse import (
     Points,
     check_points,
@@ -150,11 +151,7 @@ def nearest_vectors(
     vectors = np.ascontiguousarray(vectors, result_dtype(points))
     if not is_sparse(points):
         labels = assign(points, vectors, cosine=cosine).cluster_index
-        distances = np.empty(labels.size)
-        _native.distances_to(*dense_parts(points), cosine, vectors, labels, distances)
-        if cosine:
-            distances[~_any_in_rows(points)] = 0
-        return labels, distances
+        return labels, distances_to_assigned(points, vectors, labels, cosine=cosine)
     labels, distances = np.empty(num_rows(points), np.int32), np.empty(num_rows(points))
     size = max(_BLOCK_ELEMENTS // len(vectors), 1)
     for at in range(0, labels.size, size):
@@ -170,15 +167,6 @@ def _sparse_distances(points: Points, vectors: NDArray[Any], cosine: bool) -> ND
     # For unit vectors the squared distance is twice the cosine distance.
     distances = all_distances(points, vectors.astype(np.float64), cosine=cosine)
     return distances * 2.0 if cosine else distances
-
-
-def _any_in_rows(points: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which dense rows are not zero vectors, without a temporary of the size of the points."""
-    found = np.zeros(len(points), bool)
-    size = max(_BLOCK_ELEMENTS // points.shape[1], 1)
-    for at in range(0, len(points), size):
-        found[at : at + size] = (points[at : at + size] != 0).any(axis=1)
-    return found
 
 
 def _has_zeros_only(points: Any) -> NDArray[np.bool_]:

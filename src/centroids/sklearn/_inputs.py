@@ -116,9 +116,7 @@ def check_weights(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
     return None if (weights == 1).all() else weights
 
 
-def check_initial_centers(
-    init: Any, dtype: np.dtype[Any], n_clusters: int, d: int
-) -> NDArray[Any]:
+def check_initial_centers(init: Any, dtype: np.dtype[Any], n_clusters: int, d: int) -> NDArray[Any]:
     """Initial centers that were given, [n_clusters, d], as a copy of one's own.
 
     Raises:

@@ -56,7 +56,9 @@ class Progress:
         self._step += 1
         self.ended = self._step >= self._num_steps
         inertia /= self._batch_size
-        new = inertia if self._step <= 2 else (inertia - self.smoothed) * self._share + self.smoothed
+        new = (
+            inertia if self._step <= 2 else (inertia - self.smoothed) * self._share + self.smoothed
+        )
         self.smoothed = new
         self._say(f"mean batch inertia: {inertia}, smoothed: {new}")
         if self._step == 1:

@@ -147,7 +147,5 @@ def kmeans_plusplus(
         raise ValueError(f"n_samples={n} should be >= n_clusters={n_clusters}.")
     drawing = Drawing(points, check_weights(sample_weight, n), cosine=metric == "cosine")
     retries = -1 if n_local_trials is None else n_local_trials - 1
-    rows = drawing.rows(
-        n_clusters, "k-means++", check_random_state(random_state), retries=retries
-    )
+    rows = drawing.rows(n_clusters, "k-means++", check_random_state(random_state), retries=retries)
     return dense(points[rows]), rows
