@@ -180,9 +180,11 @@ def distinct_rows(
     """
     rows = np.arange(num_rows(points)) if weights is None else np.flatnonzero(weights > 0)
     width = int(points.shape[1])
-    columns = np.unique(np.linspace(0, width - 1, min(width, _FEW_COLUMNS)).astype(np.intp))
+    few: Any = points
+    if width > _FEW_COLUMNS:
+        few = points[:, np.linspace(0, width - 1, _FEW_COLUMNS).astype(np.intp)]
     with np.errstate(over="ignore"):
-        few: Any = points[:, columns].astype(np.float32)
+        few = few.astype(np.float32)
     first = KeysOfPoints(few).keys(rows)[0]
     order = np.argsort(first)
     new = np.ones(rows.size, bool)

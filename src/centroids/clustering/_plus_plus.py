@@ -83,6 +83,8 @@ def kmeans_plus_plus_rows(
     """As `kmeans_plus_plus`: which rows they are, [num_clusters]."""
     shards = LocalShards([points], cosine=cosine)
     rows = plus_plus_rows(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
+    if rows.size == num_clusters and not cosine:
+        return rows  # at a distance from each other: they differ
     return _different_rows(shards, rows, num_clusters, random, cosine=cosine)
 
 
