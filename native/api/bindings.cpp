@@ -240,12 +240,14 @@ void bind_dense(nb::module_& m) {
            std::optional<In<double>> penalties, std::optional<In<double>> units,
            std::optional<Out<std::int32_t>> cluster_index, ExactSums* sums,
            std::optional<Out<double>> rounded, std::optional<Out<std::int64_t>> counts, bool finish,
-           Search search, std::size_t block_rows, AssignmentMemory* memory) {
+           Search search, std::size_t block_rows, AssignmentMemory* memory,
+           std::optional<In<double>> weights, ExactSums* weight_sums) {
             const DenseRows rows = dense_rows(points, type, normalize);
             const Centers<T> given = make_centers<T>(centers, penalties, units);
             ExactTotal inertia;
             ExactSums own;
-            const Update update{rounded ? &own : sums, counts ? counts->data() : nullptr, &inertia};
+            const Update update{rounded ? &own : sums, counts ? counts->data() : nullptr, &inertia,
+                                weights ? weights->data() : nullptr, weight_sums};
             Report report{};
             std::int64_t bad_row;
             {
@@ -259,7 +261,8 @@ void bind_dense(nb::module_& m) {
         },
         "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
         "units"_a.none(), "cluster_index"_a.none(), "sums"_a.none(), "rounded"_a.none(),
-        "counts"_a.none(), "finish"_a, "search"_a, "block_rows"_a, "memory"_a.none());
+        "counts"_a.none(), "finish"_a, "search"_a, "block_rows"_a, "memory"_a.none(),
+        "weights"_a.noconvert().none(), "weight_sums"_a.none());
     m.def(
         "all_distances",
         [](const AnyArray& points, ElementType type, bool normalize, const In<T>& centers,
@@ -280,8 +283,8 @@ void bind_sparse(nb::module_& m) {
         [](const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,
            bool normalize, const In<T>& centers, std::optional<In<double>> penalties,
            std::optional<In<double>> units, Out<std::int32_t> cluster_index, ExactSums* sums,
-           std::optional<Out<double>> rounded, std::optional<Out<std::int64_t>> counts,
-           bool finish) {
+           std::optional<Out<double>> rounded, std::optional<Out<std::int64_t>> counts, bool finish,
+           std::optional<In<double>> weights, ExactSums* weight_sums) {
             const SparseRows rows = sparse_rows(values, columns, row_starts, cluster_index.shape(0),
                                                 centers.shape(1), normalize);
             const Centers<T> given = make_centers<T>(centers, penalties, units);
@@ -290,15 +293,17 @@ void bind_sparse(nb::module_& m) {
             std::int64_t bad_row;
             {
                 const KernelCall call;
-                bad_row = assign_sparse<T>(
-                    rows, given, cluster_index.data(),
-                    {rounded ? &own : sums, counts ? counts->data() : nullptr, &inertia});
+                bad_row =
+                    assign_sparse<T>(rows, given, cluster_index.data(),
+                                     {rounded ? &own : sums, counts ? counts->data() : nullptr,
+                                      &inertia, weights ? weights->data() : nullptr, weight_sums});
             }
             return nb::make_tuple(bad_row, finished(inertia, own, rounded, finish));
         },
         "values"_a, "columns"_a, "row_starts"_a, "normalize"_a, "centers"_a.noconvert(),
         "penalties"_a.none(), "units"_a.none(), "cluster_index"_a.noconvert(), "sums"_a.none(),
-        "rounded"_a.none(), "counts"_a.none(), "finish"_a);
+        "rounded"_a.none(), "counts"_a.none(), "finish"_a, "weights"_a.noconvert().none(),
+        "weight_sums"_a.none());
     m.def(
         "all_distances_sparse",
         [](const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,

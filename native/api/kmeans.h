@@ -1,6 +1,6 @@
 // The k-means kernels over whole arrays: blocks, chunks, threads and the exact re-scoring. Shapes
 // are checked by the caller. Each function returns -1, or the first row that has no finite
-// distance.
+// distance (or weighs so much that a product is not finite).
 #pragma once
 
 #include "api/rows.h"
@@ -27,6 +27,11 @@ struct Update {
     ExactSums* sums;      // OUT, of the points of each center
     std::int64_t* counts; // OUT [num_centers]
     ExactTotal* inertia;  // OUT, of the squared distances to the nearest centers
+    // IN [num_rows], finite and not negative, or null: how much each row counts in `sums` and
+    // `inertia`. Products are exact: what a row adds is w x to the last bit, but for bits below
+    // 2^-1074, which are rounded row by row.
+    const double* weights = nullptr;
+    ExactSums* weight_sums = nullptr; // OUT [num_centers][1], in place of counts where rows weigh
 };
 
 // The keys of the fingerprints of this process, see generic/fingerprint.h.

@@ -7,9 +7,9 @@
 #include "search/chosen_search.h"
 #include "search/moved_rows.h"
 #include "search/pack_centers.h"
+#include "search/weighted_sums.h"
 #include "search/work_plan.h"
 #include "search/zero_rows.h"
-#include "sums/total_adder.h"
 
 #include <memory>
 #include <mutex>
@@ -41,8 +41,8 @@ class Assignment {
           lanes_(chosen_.choice().search == Search::lanes), filtered_(chosen_.filters()),
           block_rows_(filtered_ ? PointBounds<T>::block_rows(points.dimensions)
                                 : rows_in_block<T>(points.dimensions, tuning.block_rows)),
-          in_threads_(
-              sums_fit_threads(centers.num_centers * points.dimensions * sizeof(std::int64_t))) {
+          in_threads_(!update.weights && sums_fit_threads(centers.num_centers * points.dimensions *
+                                                          sizeof(std::int64_t))) {
         if (filtered_) {
             PointBounds<T>& bounds = chosen_.bounds();
             if (chosen_.choice().with_bounds) remembered_ = &bounds;
@@ -55,11 +55,11 @@ class Assignment {
 
     std::int64_t run() {
         const std::size_t num_clusters = centers_.num_centers;
-        const bool had_sums = remembered_ && std::exchange(remembered_->has_sums, false);
+        const bool had_sums = remembered_ && take_remembered_sums();
         const bool by_moves =
             update_.sums && had_sums && few_moved(remembered_->num_moved, points_);
         if (by_moves) in_threads_ = false;
-        if (update_.sums) {
+        if (update_.sums && !update_.weights) {
             window_.emplace(SumWindow<T>::of_points(points_, kernels_));
             *update_.sums = ExactSums(num_clusters, points_.dimensions, window_->units());
             shared_.emplace(*update_.sums);
@@ -93,17 +93,20 @@ class Assignment {
         if (remembered_)
             remembered_->has_sums = follows || (update_.sums && remembered_->may_have_sums());
         if (!update_.sums) return -1;
+        if (update_.weight_sums)
+            *update_.weight_sums =
+                add_weights(update_.weights, points_.num_rows, found_index(), centers_.num_centers);
         if (follows) {
             *update_.sums = remembered_->sums;
             followed_ = static_cast<std::int64_t>(remembered_->num_moved);
             return -1;
         }
-        if (!in_threads_)
-            add_rows_by_cluster(points_,
-                                cluster_index_ ? cluster_index_ : remembered_->cluster_index.data(),
-                                num_clusters, *window_, *shared_);
-        if (remembered_ && remembered_->has_sums) remembered_->sums = *update_.sums;
-        return -1;
+        const std::int64_t bad_row = in_threads_ ? -1 : add_all_rows();
+        if (remembered_ && remembered_->has_sums) {
+            remembered_->has_sums = bad_row < 0;
+            remembered_->sums = *update_.sums;
+        }
+        return bad_row;
     }
 
     Report report() const {
@@ -131,7 +134,7 @@ class Assignment {
         Scratch<T>& scratch;              // which stays for the next call
         std::optional<RowAdder<T>> adder; // where sums are taken at once
         std::vector<std::int64_t> counts; // [num_centers] where it is not; or empty
-        TotalAdder inertia;
+        InertiaAdder inertia;
         explicit Worker(Scratch<T>& kept) : scratch(kept) {}
         std::vector<MovedRow> moved;
     };
@@ -156,8 +159,9 @@ class Assignment {
                 for (std::size_t i = 0; i < count; ++i)
                     ++worker.counts[static_cast<std::size_t>(cluster_index[i])];
             if (!worker.adder && !update_.inertia) continue;
-            if (!worker.inertia.add(scratch.distances.data(), count))
-                report_bad(scratch.distances.data(), first, count);
+            worker.inertia.add(scratch.distances.data(),
+                               update_.weights ? update_.weights + first : nullptr, count,
+                               [&](std::size_t i) { bad_row_.report(first + i); });
         }
         const std::vector<MovedRow>& moved = scratch.bounded.moved;
         worker.moved.insert(worker.moved.end(), moved.begin(), moved.end());
@@ -168,7 +172,7 @@ class Assignment {
         if (update_.inertia) *update_.inertia = {};
         if (update_.inertia)
             for (const auto& [owner, worker] : workers.all())
-                update_.inertia->add(worker->inertia.total());
+                worker->inertia.add_to(*update_.inertia);
         const auto count = [&](std::size_t c) {
             std::int64_t sum = 0;
             for (const auto& [owner, worker] : workers.all())
@@ -189,6 +193,30 @@ class Assignment {
                     for (std::size_t c = task * together; c < end; ++c) worker->adder->hand_over(c);
             });
         for (const auto& [owner, worker] : workers.all()) worker->adder->hand_over_odd();
+    }
+
+    // Whether the remembered sums are of the same weights; they stay where the call ends well.
+    bool take_remembered_sums() {
+        const std::uint64_t before = std::exchange(
+            remembered_->weights,
+            update_.weights ? fingerprint_of_weights(update_.weights, points_.num_rows) : 0);
+        return std::exchange(remembered_->has_sums, false) && before == remembered_->weights;
+    }
+
+    const std::int32_t* found_index() const {
+        return cluster_index_ ? cluster_index_ : remembered_->cluster_index.data();
+    }
+
+    // Returns the first row whose products with its weight are not finite, or -1.
+    std::int64_t add_all_rows() {
+        if (!update_.weights) {
+            add_rows_by_cluster(points_, found_index(), centers_.num_centers, *window_, *shared_);
+            return -1;
+        }
+        WeightedSums<T> sums(points_, update_.weights, centers_.num_centers);
+        sums.add_all(found_index());
+        if (sums.bad_row() < 0) *update_.sums = std::move(sums).total();
+        return sums.bad_row();
     }
 
     void report_bad(const double* distances, std::size_t first, std::size_t count) {
@@ -333,6 +361,10 @@ class Assignment {
         remembered_->num_moved = moved.size() + fresh;
         if (!known || fresh > 0 || !few_moved(moved.size(), points_)) return false;
         if (moved.empty()) return true;
+        if (update_.weights) {
+            follow_moved_rows<T>(points_, update_.weights, std::move(moved), remembered_->sums);
+            return true;
+        }
         if (!window_) window_.emplace(SumWindow<T>::of_points(points_, kernels_));
         follow_moved_rows(points_, *window_, std::move(moved), remembered_->sums);
         return true;

@@ -37,6 +37,7 @@ struct PointBounds {
     BoundCode code;
     ExactSums sums; // of the points by `cluster_index`, where has_sums
     bool has_sums = false;
+    std::uint64_t weights = 0; // fingerprint of those in `sums`, 0: rows have none
     std::size_t num_moved =
         0; // rows that were in another cluster, or unknown, at the last assignment
 

@@ -8,7 +8,6 @@
 #include "search/sparse_sums.h"
 #include "search/transposed_centers.h"
 #include "search/work_plan.h"
-#include "sums/total_adder.h"
 
 namespace centroids {
 namespace {
@@ -92,7 +91,7 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
     struct Worker {
         SparseScratch<T> scratch;
         std::vector<std::int64_t> counts;
-        TotalAdder inertia;
+        InertiaAdder inertia;
     };
     PerThread<Worker> workers;
     FirstBadRow bad_row;
@@ -116,7 +115,11 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
             const double distance = cosine_adjusted(
                 squared_distance(row, centers.values + c * dimensions, transposed.norms[c]),
                 row.squared_norm, points.normalize);
-            if (!worker.inertia.add(&distance, 1)) bad_row.report(i);
+            const double* const weight = update.weights ? update.weights + i : nullptr;
+            worker.inertia.add(&distance, weight, 1, [&](std::size_t) { bad_row.report(i); });
+            for (std::size_t at = 0; weight && at < row.count(); ++at)
+                if (!std::isfinite(*weight * static_cast<double>(row.values[at])))
+                    bad_row.report(i);
             ++worker.counts[c];
         }
     });
@@ -124,17 +127,21 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
     std::vector<std::int64_t> counts(centers.num_centers, 0);
     if (update.inertia) *update.inertia = {};
     for (const auto& [owner, worker] : workers.all()) {
-        if (update.inertia) update.inertia->add(worker->inertia.total());
+        if (update.inertia) worker->inertia.add_to(*update.inertia);
         for (std::size_t c = 0; c < centers.num_centers; ++c) counts[c] += worker->counts[c];
     }
     if (update.counts) std::copy(counts.begin(), counts.end(), update.counts);
     if (!update.sums) return -1;
-    const SampledUnits<T> sampled(points);
-    *update.sums = ExactSums(centers.num_centers, dimensions, sampled.units);
-    (sampled.wide ? add_sparse_rows<T, Int128>
-                  : add_sparse_rows<T, std::int64_t>)(points, pass_seconds(points, 0),
-                                                      centers.num_centers, cluster_index,
-                                                      counts.data(), sampled.units, *update.sums);
+    const double seconds = pass_seconds(points, 0);
+    if (update.weights)
+        *update.sums = sparse_sums<T>(points, update.weights, seconds, centers.num_centers,
+                                      cluster_index, counts.data());
+    else
+        *update.sums =
+            sparse_sums<T>(points, seconds, centers.num_centers, cluster_index, counts.data());
+    if (update.weight_sums)
+        *update.weight_sums =
+            add_weights(update.weights, points.num_rows, cluster_index, centers.num_centers);
     return -1;
 }
 

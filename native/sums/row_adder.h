@@ -3,6 +3,7 @@
 // when, the sums are the same.
 #pragma once
 
+#include "runtime/dispatch.h"
 #include "sums/exact_sums.h"
 #include "sums/sum_window.h"
 

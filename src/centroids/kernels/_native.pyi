@@ -90,6 +90,8 @@ def assign(
     search: Search,
     block_rows: int,
     memory: AssignmentMemory | None,
+    weights: NDArray[np.float64] | None,
+    weight_sums: ExactSums | None,
 ) -> tuple[int, Any, Search, bool, int, int, int, int, int]: ...
 def all_distances(
     points: NDArray[Any],
@@ -113,6 +115,8 @@ def assign_sparse(
     rounded: NDArray[np.float64] | None,
     counts: NDArray[np.int64] | None,
     finish: bool,
+    weights: NDArray[np.float64] | None,
+    weight_sums: ExactSums | None,
 ) -> tuple[int, Any]: ...
 def all_distances_sparse(
     values: NDArray[Any],

@@ -12,10 +12,11 @@ import logging
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from centroids.kernels import _native
-from centroids.kernels._partial import Assignment, ExactSums, PartialAssignment
+from centroids.kernels._partial import Assignment, ExactSums, PartialAssignment, rounded_sums
+from centroids.kernels._weights import check_weights
 from centroids.kernels.dense_or_sparse import (
     Points,
     Sparse,
@@ -68,6 +69,7 @@ def assign(
     cosine: bool = False,
     update: bool = False,
     labels: bool = True,
+    weights: ArrayLike | None = None,
     memory: AssignmentMemory | None = None,
     search: Search = "automatic",
     block_rows: int = 0,
@@ -86,6 +88,8 @@ def assign(
         cosine: Use the cosine distance.
         update: Also return sums and counts.
         labels: Whether the indices are wanted. In few dimensions they are as large as the points.
+        weights: [n], how much each point counts in sums, counts and inertia: 2 as much as two
+            equal points, 0 as none. Labels do not depend on them. None: every point once.
         memory: Hand over the same one whenever the same points are assigned again, as in the
             iterations of Lloyd's algorithm: bounds that it keeps spare most of the work while
             centers move little. Results are the same with any memory or none; with other points
@@ -95,8 +99,11 @@ def assign(
         block_rows: Forces the number of rows in a block, likewise; 0 chooses.
 
     Raises:
-        NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
-        ValueError: If the widths differ or there is no center.
+        NonFiniteError: If a point has a NaN, an infinity, or no finite distance, whatever its
+            weight.
+        ValueError: If the widths differ or there is no center; or if a weight is negative, NaN or
+            infinite, there are not n of them, or one is so large that its product with a value or
+            a squared distance overflows.
 
     Source: the shift and the two-stage search are described in docs/decisions/exact-labels.md; the
     bound is the textbook one for inner products (Higham, Accuracy and Stability of Numerical
@@ -108,12 +115,15 @@ def assign(
     ([0, 0, 1], 2.0)
     >>> result.sums.tolist(), result.counts.tolist()
     ([[1.0], [9.0]], [2, 1])
+    >>> heavier = assign(np.array([[0.0], [1.0]]), np.zeros((1, 1)), update=True, weights=[1, 2.5])
+    >>> heavier.sums.tolist(), heavier.counts.tolist(), heavier.inertia
+    ([[2.5]], [3.5], 2.5)
     """
     points = check_points(points)
     cluster_index = np.empty(num_rows(points) if labels else 0, np.int32)
     k, d = centers.shape if centers.ndim == 2 else (0, 0)
     sums = np.empty((k, d)) if update else None
-    counts = np.zeros(k, np.int64) if update else None
+    counts, own_weights, weight_sums = _counts_for(points, k, update, weights)
     inertia: float = _assign(
         points,
         centers,
@@ -126,8 +136,13 @@ def assign(
         memory,
         search,
         block_rows,
+        own_weights,
+        weight_sums,
     )
-    return Assignment(cluster_index, inertia * (0.5 if cosine else 1.0), sums, counts)
+    inertia *= 0.5 if cosine else 1.0
+    if weight_sums is not None:
+        return Assignment(cluster_index, inertia, sums, rounded_sums(weight_sums)[:, 0])
+    return Assignment(cluster_index, inertia, sums, counts)
 
 
 @in_usual_float_mode
@@ -137,6 +152,7 @@ def assign_partial(
     *,
     cosine: bool = False,
     update: bool = True,
+    weights: ArrayLike | None = None,
     memory: AssignmentMemory | None = None,
     search: Search = "automatic",
     block_rows: int = 0,
@@ -152,13 +168,14 @@ def assign_partial(
         centers: [k, d], k at least 1.
         cosine: Use the cosine distance.
         update: Also find sums and counts.
+        weights: As for `assign`, [n]. Results with weights and without do not add up.
         memory: As for `assign`, one for each share of the points.
         search: As for `assign`.
         block_rows: As for `assign`.
 
     Raises:
-        NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
-        ValueError: If the widths differ or there is no center.
+        NonFiniteError: As `assign`.
+        ValueError: As `assign`.
 
     >>> import numpy as np
     >>> points, centers = np.array([[0.0], [1.0], [9.0]]), np.array([[0.0], [10.0]])
@@ -168,14 +185,38 @@ def assign_partial(
     """
     points = check_points(points)
     sums = ExactSums() if update else None
-    counts = np.zeros(centers.shape[0] if centers.ndim else 0, np.int64) if update else None
+    k = centers.shape[0] if centers.ndim else 0
+    counts, own_weights, weight_sums = _counts_for(points, k, update, weights)
     total: _native.ExactTotal = _assign(
-        points, centers, cosine, None, sums, None, counts, False, memory, search, block_rows
+        points,
+        centers,
+        cosine,
+        None,
+        sums,
+        None,
+        counts,
+        False,
+        memory,
+        search,
+        block_rows,
+        own_weights,
+        weight_sums,
     )
     # The kernels' squared distances of unit vectors are twice the cosine distances; both are
     # multiples of the unit.
     inertia = int.from_bytes(total.to_bytes(), "little", signed=True) >> int(cosine)
-    return PartialAssignment(num_rows(points), inertia, sums, counts)
+    return PartialAssignment(
+        num_rows(points), inertia, sums, counts if weight_sums is None else weight_sums
+    )
+
+
+def _counts_for(
+    points: Points, num_clusters: int, update: bool, weights: ArrayLike | None
+) -> tuple[NDArray[np.int64] | None, NDArray[np.float64] | None, ExactSums | None]:
+    """What an update counts points in, their weights, and what it adds up these in."""
+    if weights is None:
+        return np.zeros(num_clusters, np.int64) if update else None, None, None
+    return None, check_weights(weights, num_rows(points)), ExactSums() if update else None
 
 
 def _assign(
@@ -190,6 +231,8 @@ def _assign(
     memory: AssignmentMemory | None,
     search: Search,
     block_rows: int,
+    weights: NDArray[np.float64] | None,
+    weight_sums: ExactSums | None,
 ) -> Any:
     """Fills what is not None; returns the sum of squared distances, rounded if `finish`."""
     prepared, penalties, units = _centers_of_kernels(points, centers, cosine)
@@ -207,6 +250,8 @@ def _assign(
             rounded,
             counts,
             finish,
+            weights,
+            weight_sums,
         )
     else:
         answer = _native.assign(
@@ -223,12 +268,30 @@ def _assign(
             _native.Search[search],
             block_rows,
             memory,
+            weights,
+            weight_sums,
         )
         bad_row, inertia = answer[:2]
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s", _describe_search(points, len(prepared), *answer[2:]))
+    if weights is not None and bad_row >= 0:
+        _raise_if_too_heavy(points, prepared, bad_row, weights)
     raise_if_bad(points, bad_row)
     return inertia
+
+
+def _raise_if_too_heavy(
+    points: Points, centers: NDArray[Any], row: int, weights: NDArray[np.float64]
+) -> None:
+    """Raises a ValueError if a row that the extension refused is fine but for its weight."""
+    try:
+        all_distances(points[[row]], centers.astype(np.float64))
+    except NonFiniteError:
+        return
+    raise ValueError(
+        f"weights are too large: {weights[row]} times a value or a squared distance overflows "
+        f"float64 at row {row}; scale the weights down"
+    )
 
 
 @in_usual_float_mode
