@@ -198,6 +198,30 @@ def test_the_loss_never_rises(n: int, k: int, spread: int, cosine: bool, seed: i
     assert (np.diff(losses) <= slack).all()
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    num_values=st.integers(1, 3),
+    too_many=st.integers(1, 4),
+    exponent=st.integers(-3, 5),
+    kind=st.sampled_from(KINDS),
+    cosine=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_more_clusters_than_different_points_come_to_rest(
+    num_values: int, too_many: int, exponent: int, kind: str, cosine: bool, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    values = random.normal(size=(num_values, 2)) * 10.0**exponent
+    points = of_kind(values[random.integers(num_values, size=random.integers(5, 200))], kind)
+    centers = random.normal(size=(num_values + too_many, 2)).astype(points.dtype)
+    for _ in range(20):  # means of equal float64 numbers may be others
+        before = centers
+        _, _, centers = step(points, before, cosine=cosine)
+        if np.array_equal(before, centers):
+            break
+    assert np.array_equal(before, centers)
+
+
 def test_distances_to_assigned_are_exact_to_a_few_roundings() -> None:
     random = np.random.default_rng(4)
     points = random.normal(size=(40, 7)) * 3 + 100

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from centroids import kernels
 from centroids.clustering._keyed_permutation import KeyedPermutation
-from centroids.clustering._relocation import rows_by_number
+from centroids.clustering._relocation import dense, rows_by_number
 from centroids.clustering._sharded import AnyPoints
 from centroids.clustering._state import ClusterState
 from centroids.kernels import in_usual_float_mode, l2_normalize
-from centroids.rows import is_sparse
 
 _ROWS_FOR_EACH_CLUSTER = 10  # from one reassignment to the next
 
@@ -89,7 +85,7 @@ def reassign_low_count_centers(
     if not clusters.size or low.all():
         return state
     drawn = KeyedPermutation(points.shape[0], key)(np.arange(clusters.size))
-    rows = _dense(rows_by_number(points, drawn))
+    rows = dense(rows_by_number(points, drawn))
     if cosine:
         has_direction = rows.any(axis=1)
         clusters, rows = clusters[has_direction], l2_normalize(rows[has_direction])
@@ -99,7 +95,3 @@ def reassign_low_count_centers(
     centers[clusters] = rows
     counts[clusters] = state.counts[~low].min()
     return ClusterState(centers, counts, centers, state.steps_in_iteration)
-
-
-def _dense(rows: kernels.Points) -> NDArray[Any]:
-    return rows.toarray() if is_sparse(rows) else np.asarray(rows)

@@ -16,6 +16,7 @@ from centroids.kernels import in_usual_float_mode
 from centroids.rows import is_sparse
 
 _BLOCK_ROWS = 1 << 18
+_MOST_ROUNDINGS = 4  # of a mean of equal points
 
 
 def relocate_empty_clusters(
@@ -30,8 +31,8 @@ def relocate_empty_clusters(
 
     Such a point leaves the cluster that it was in: its values and its count are taken out of that
     one's, exactly. The lowest empty cluster gets the farthest point, the next one the second, and
-    so on; of equal distances the lowest row comes first. A point that is where its center is helps
-    nobody: where there are no others, clusters stay empty.
+    so on; of equal distances the lowest row comes first. A point that is where its center is, as
+    far as rounding lets it be, helps nobody: where there are no others, clusters stay empty.
 
     The sum of the distances to means of what is returned is never larger than to those of what was
     given. It depends on the points and their order alone, to the bit: not on how they are divided.
@@ -66,9 +67,11 @@ def relocate_empty_clusters(
     if not empty.size:
         return assignment
     far = _find_farthest(points, centers, assignment, empty.size, cosine, memory)
-    if not far.rows.size:
-        return assignment
     taken = rows_by_number(points, far.rows)
+    if far.rows.size:
+        taken = taken[_are_apart(taken, centers, cosine)]
+    if not kernels.num_rows(taken):
+        return assignment
     return _move(taken, empty, points, centers, assignment, cosine, memory)
 
 
@@ -170,8 +173,29 @@ def _farthest_of(
     return farthest
 
 
+@in_usual_float_mode
+def _are_apart(rows: kernels.Points, centers: NDArray[Any], cosine: bool) -> NDArray[np.bool_]:
+    """Which rows are not where their centers are: the mean of equal points may differ from them.
+
+    Without this, clusters that are one too many would be moved to and fro for ever.
+    """
+    own = centers[kernels.assign(rows, centers, cosine=cosine).cluster_index].astype(np.float64)
+    types = (kernels.result_dtype(rows), kernels.result_dtype(centers))
+    epsilon = max(float(np.finfo(dtype).eps) for dtype in types)
+    wide = dense(rows).astype(np.float64)
+    if cosine:
+        own, wide = kernels.l2_normalize(own), kernels.l2_normalize(wide)
+    apart = np.abs(wide - own).max(axis=1)
+    return np.asarray(apart > _MOST_ROUNDINGS * epsilon * np.abs(wide).max(axis=1))
+
+
 def rows_by_number(points: AnyPoints, rows: NDArray[np.int64]) -> kernels.Points:
     """Rows by their numbers, in this process and in this order."""
     if isinstance(points, ShardedPoints):
         return points[rows].gather()
     return points[rows] if is_sparse(points) else np.asarray(points)[rows]
+
+
+def dense(rows: kernels.Points) -> NDArray[Any]:
+    """Rows as an array."""
+    return rows.toarray() if is_sparse(rows) else np.asarray(rows)
