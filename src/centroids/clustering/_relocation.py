@@ -25,6 +25,7 @@ def relocate_empty_clusters(
     assignment: kernels.Assignment,
     *,
     cosine: bool = False,
+    weights: NDArray[np.float64] | None = None,
     memory: kernels.AssignmentMemory | None = None,
 ) -> kernels.Assignment:
     """Gives each cluster without points the point that is farthest from its own center.
@@ -43,6 +44,8 @@ def relocate_empty_clusters(
         assignment: Of all the points to the centers, with sums and counts. Labels are used if it
             has them.
         cosine: The distance is cosine. Zero vectors have no direction, and are not taken.
+        weights: Those of the assignment, [n], of points in this process; None: every point once.
+            A point without weight is not taken.
         memory: That of the assignment, or None.
 
     Returns:
@@ -66,31 +69,36 @@ def relocate_empty_clusters(
     empty = np.flatnonzero(assignment.counts == 0)
     if not empty.size:
         return assignment
-    far = _find_farthest(points, centers, assignment, empty.size, cosine, memory)
-    taken = rows_by_number(points, far.rows)
-    if far.rows.size:
-        taken = taken[_are_apart(taken, centers, cosine)]
-    if not kernels.num_rows(taken):
+    far = _find_farthest(points, centers, assignment, empty.size, cosine, weights, memory).rows
+    if far.size:
+        far = far[_are_apart(rows_by_number(points, far), centers, cosine)]
+    if not far.size:
         return assignment
-    return _move(taken, empty, points, centers, assignment, cosine, memory)
+    return _move(far, empty, points, centers, assignment, cosine, weights, memory)
 
 
 def _move(
-    taken: kernels.Points,
+    rows: NDArray[np.int64],
     empty: NDArray[np.intp],
     points: AnyPoints,
     centers: NDArray[Any],
     assignment: kernels.Assignment,
     cosine: bool,
+    weights: NDArray[np.float64] | None,
     memory: kernels.AssignmentMemory | None,
 ) -> kernels.Assignment:
-    """The assignment where the rows taken are the only points of empty clusters."""
-    every = partial_assignment(points, centers, cosine=cosine, memory=memory)
-    rest = (every - kernels.assign_partial(taken, centers, cosine=cosine)).finish()
+    """The assignment where these rows are the only points of empty clusters."""
+    taken = rows_by_number(points, rows)
+    own = None if weights is None else weights[rows]
+    every = partial_assignment(points, centers, cosine=cosine, weights=weights, memory=memory)
+    rest = (every - kernels.assign_partial(taken, centers, cosine=cosine, weights=own)).finish()
     assert rest.sums is not None and rest.counts is not None
     counts = rest.counts.copy()
-    for place in range(kernels.num_rows(taken)):
-        alone = kernels.assign(taken[[place]], centers[:1], cosine=cosine, update=True)
+    for place in range(rows.size):
+        weight = None if own is None else own[[place]]
+        alone = kernels.assign(
+            taken[[place]], centers[:1], cosine=cosine, update=True, weights=weight
+        )
         assert alone.sums is not None and alone.counts is not None
         rest.sums[empty[place]], counts[empty[place]] = alone.sums[0], alone.counts[0]
     return dataclasses.replace(assignment, sums=rest.sums, counts=counts)
@@ -133,6 +141,7 @@ def _find_farthest(
     assignment: kernels.Assignment,
     most: int,
     cosine: bool,
+    weights: NDArray[np.float64] | None,
     memory: kernels.AssignmentMemory | None,
 ) -> _Farthest:
     if isinstance(points, ShardedPoints):
@@ -143,6 +152,9 @@ def _find_farthest(
     if labels.size != kernels.num_rows(points):
         labels = kernels.assign(points, centers, cosine=cosine, memory=memory).cluster_index
     rows = np.arange(labels.size)
+    if weights is not None and not weights.all():
+        rows = np.flatnonzero(weights)
+        points, labels = rows_by_number(points, rows), labels[rows]
     return _farthest_of(points, centers, labels, rows, most, cosine)
 
 

@@ -49,11 +49,14 @@ def partial_assignment(
     *,
     cosine: bool = False,
     update: bool = True,
+    weights: NDArray[np.float64] | None = None,
     memory: kernels.AssignmentMemory | None = None,
 ) -> kernels.PartialAssignment:
-    """As `kernels.assign_partial`, of all the points."""
+    """As `kernels.assign_partial`, of all the points; those in shards have no weights."""
     if not isinstance(points, ShardedPoints):
-        return kernels.assign_partial(points, centers, cosine=cosine, update=update, memory=memory)
+        return kernels.assign_partial(
+            points, centers, cosine=cosine, update=update, weights=weights, memory=memory
+        )
     remember = memory is not None and points.is_whole
     found: kernels.PartialAssignment = points.fold(_assign_part, centers, cosine, update, remember)
     return found

@@ -43,7 +43,7 @@ def full_batch_update(
     [1.5, 11.0, 99.0]
     """
     sums, counts = _sums_and_counts(assignment)
-    means = sums / np.maximum(counts, 1)[:, None]
+    means = sums / np.where(counts > 0, counts, 1)[:, None]
     if cosine:
         means = l2_normalize(means)
     moved = (counts > 0) if not cosine else (counts > 0) & means.any(axis=1)
@@ -123,7 +123,7 @@ def _move_towards(
     total = counts + new_counts
     wide = centers.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        step = (sums - new_counts[:, None] * wide) / np.maximum(total, 1)[:, None]
+        step = (sums - new_counts[:, None] * wide) / np.where(total > 0, total, 1)[:, None]
     moved = (wide + step).astype(centers.dtype)
     _check_finite(moved)
     return moved, total

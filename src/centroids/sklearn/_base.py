@@ -17,7 +17,14 @@ from sklearn.base import (
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from centroids.kernels import Points, all_distances, assign, in_usual_float_mode, num_rows
+from centroids.kernels import (
+    Assignment,
+    Points,
+    all_distances,
+    assign,
+    in_usual_float_mode,
+    num_rows,
+)
 from centroids.sklearn._inputs import check_points_of, check_weights
 from centroids.sklearn._lloyd import mean_variance
 from centroids.sklearn._seeding import Drawing, initial_centers
@@ -138,8 +145,9 @@ class BaseKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     def _cosine(self) -> bool:
         return bool(self.metric == "cosine")
 
-    def _nearest(self, points: Points, weights: Weights, *, labels: bool = False) -> Any:
-        return assign(points, self.cluster_centers_, cosine=self._cosine, labels=labels)
+    def _nearest(self, points: Points, weights: Weights, *, labels: bool = False) -> Assignment:
+        centers, cosine = self.cluster_centers_, self._cosine
+        return assign(points, centers, cosine=cosine, labels=labels, weights=weights)
 
     def _check_params_vs_input(self, points: Points) -> None:
         """Checks what depends on the points, and sets what follows from both."""

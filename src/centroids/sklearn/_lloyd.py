@@ -53,10 +53,14 @@ def lloyd(
     memory = AssignmentMemory()
     before: NDArray[np.int32] | None = None
     for iteration in range(most_iterations):
-        found = assign(points, centers, cosine=cosine, update=True, memory=memory)
+        found = assign(
+            points, centers, cosine=cosine, update=True, weights=weights, memory=memory
+        )
         if verbose:
             print(f"Iteration {iteration}, inertia {found.inertia}.")
-        living = relocate_empty_clusters(points, centers, found, cosine=cosine, memory=memory)
+        living = relocate_empty_clusters(
+            points, centers, found, cosine=cosine, weights=weights, memory=memory
+        )
         state = ClusterState(centers, found.counts, centers, 0)
         moved = full_batch_update(state, living, cosine=cosine).centers
         if before is not None and np.array_equal(found.cluster_index, before):
@@ -75,7 +79,7 @@ def lloyd(
                 )
             break
         before = found.cluster_index
-    found = assign(points, centers, cosine=cosine, memory=memory)
+    found = assign(points, centers, cosine=cosine, weights=weights, memory=memory)
     return Fit(centers, found.cluster_index, found.inertia, iteration + 1)
 
 
