@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,15 @@ from centroids.checks import check_bool, check_integer
 from centroids.inputs._epochs import BatchPlace, EpochSource
 from centroids.inputs._sparse import check_sparse
 from centroids.inputs.arguments import check_num_epochs
-from centroids.inputs.bad_rows import BadRows, check_bad_rows, describe_bad_value
-from centroids.inputs.batch import Position
+from centroids.inputs.bad_rows import BadRows, check_bad_rows
+from centroids.inputs.batch import Position, TableColumn
 from centroids.inputs.convert import (
     Columns,
     convert_batch,
     convert_features,
     convert_labels,
+    table_columns,
+    with_table,
 )
 from centroids.rows import is_sparse_type, num_rows
 
@@ -70,7 +72,8 @@ def numpy_input_fn(
         raise ValueError("shuffle must be explicitly set as boolean (True or False); got None")
     check_integer("queue_capacity", queue_capacity, 1)
     check_integer("num_threads", num_threads, 1)
-    features, labels = convert_features(x, "x"), convert_labels(y, "y")
+    x = with_table(x)
+    features, labels, columns = convert_features(x, "x"), convert_labels(y, "y"), table_columns(x)
     _check_sparse_parts("x", features)
     _check_sparse_parts("y", labels)
     _check_equal_rows(features, labels)
@@ -81,7 +84,16 @@ def numpy_input_fn(
     drop = check_bad_rows(bad_rows)
     # No lambda: what can be pickled can be given to another process.
     return functools.partial(
-        ArraySource, "numpy", features, labels, batch_size, num_epochs, shuffled, seed, drop
+        ArraySource,
+        "numpy",
+        features,
+        labels,
+        batch_size,
+        num_epochs,
+        shuffled,
+        seed,
+        drop,
+        columns=columns,
     )
 
 
@@ -103,6 +115,7 @@ def limit_epochs(x: Any, num_epochs: int | None = 1, *, bad_rows: BadRows = "rai
     [[1, 2, 3], [1, 2, 3]]
     """
     epochs, drop = check_num_epochs(num_epochs), check_bad_rows(bad_rows)
+    x = with_table(x)
     features, labels = convert_batch(x)
     return ArraySource(
         "limit_epochs",
@@ -113,6 +126,7 @@ def limit_epochs(x: Any, num_epochs: int | None = 1, *, bad_rows: BadRows = "rai
         shuffle=False,
         seed=0,
         drop_bad_rows=drop,
+        columns=table_columns(x),
     )
 
 
@@ -129,14 +143,26 @@ class ArraySource(EpochSource):
         shuffle: bool,
         seed: int,
         drop_bad_rows: bool,
+        columns: Sequence[TableColumn] | None = None,
     ) -> None:
         self._features, self._labels, self._batch_size = features, labels, batch_size
+        self._columns = columns
         self._num_rows = num_rows(features)
         self._shuffle, self._seed = shuffle, seed
         identity = {"shape": _shape_of(features), "dtype": _dtype_of(features), "shuffle": shuffle}
         if shuffle:
             identity["shuffle_seed"] = seed
         super().__init__(kind, "x", num_epochs, identity, drop_bad_rows)
+
+    @property
+    def column_names(self) -> list[str] | None:
+        """The names of the columns of the table, or the dict, that it feeds; else None."""
+        if isinstance(self._features, dict):
+            return sorted(self._features)
+        return None if self._columns is None else [column.name for column in self._columns]
+
+    def _table_columns(self) -> Sequence[TableColumn] | None:
+        return self._columns
 
     def _limits(self) -> Mapping[str, int]:
         return {"offset": self._num_rows}
@@ -169,8 +195,8 @@ class ArraySource(EpochSource):
                 column -= width
         return f"{place}, column {column}"
 
-    def _describe_bad_row(self, at: BatchPlace, features: Columns, row: int) -> str:
-        return f"row {_row_of(at, row)}: {describe_bad_value(features, row)}"
+    def _describe_bad_row(self, at: BatchPlace, row: int, reason: str) -> str:
+        return f"row {_row_of(at, row)}: {reason}"
 
 
 def _row_of(at: BatchPlace, row: int) -> int:

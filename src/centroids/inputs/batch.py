@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping
-from typing import Any, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,20 @@ Mask: TypeAlias = NDArray[np.bool_]
 Origin: TypeAlias = Callable[[int, int | None], str]
 
 _UNSET: Any = object()
+
+
+class TableColumn(NamedTuple):
+    """What one or more columns of a matrix were in the table that it was made of.
+
+    Attributes:
+        name: The name of the column.
+        width: How many columns of the matrix it became.
+        dtype: Its type.
+    """
+
+    name: str
+    width: int
+    dtype: np.dtype[Any]
 
 
 class Batch:
@@ -42,6 +56,7 @@ class Batch:
         origin: Says where a row came from, by its number in the batch and that of a column, if it
             is one column: "points.csv, line 7, column 'height'". None if that is not known.
         names: Of the first batch, the names of the columns in their order; None if it has none.
+        weights: [n] float64, how much each row counts; None: all count as one.
     """
 
     def __init__(
@@ -58,6 +73,7 @@ class Batch:
         may_change: bool = False,
         origin: Origin | None = None,
         names: tuple[str, ...] | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
         self.features, self.labels = features, labels
         self.index = index
@@ -66,6 +82,7 @@ class Batch:
         self.epoch, self.position = epoch, position
         self.keep, self.num_dropped_rows = keep, 0
         self.may_change, self.origin, self.names = may_change, origin, names
+        self.weights = weights
         self._values: dict[Any, Any] = {}
 
     @property
@@ -111,6 +128,7 @@ class Batch:
             may_change=self.may_change,
             origin=self.origin,
             names=self.names,
+            weights=self.weights,
         )
 
     def kept(self) -> Self:
@@ -119,6 +137,7 @@ class Batch:
             return self
         batch = copy.copy(self)
         batch.features, batch.labels = _copy(self.features), _copy(self.labels)
+        batch.weights = _copy(self.weights)
         batch.may_change = False
         return batch
 

@@ -19,6 +19,7 @@ from centroids.inputs.batch import Batch, Position
 from centroids.inputs.errors import ReadingInterrupted
 from centroids.inputs.repeats import RepeatWatch
 from centroids.inputs.returned import bind_input_fn, no_batches, read_batches
+from centroids.inputs.weights import WeightColumn
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ def open_stream(
     config: Any = None,
     position: Position | None = None,
     read_ahead: bool = True,
+    weights: WeightColumn | None = None,
 ) -> BatchStream:
     """Calls an input function and streams the batches that it stands for.
 
@@ -55,6 +57,7 @@ def open_stream(
         position: The position of a batch of an earlier stream, to continue after it; None begins at
             the beginning.
         read_ahead: Whether slow sources are read in a background thread, up to two batches ahead.
+        weights: The column of the features that holds the weights of the rows; None: there is none.
 
     Returns:
         The stream. Close it, or use it as a context manager: that ends its thread.
@@ -71,7 +74,7 @@ def open_stream(
     """
     call = bind_input_fn(input_fn, {"mode": mode, "params": params, "config": config})
     where = getattr(config, "train_distribute", None)
-    batches, calls_again = read_batches(call, position, where)
+    batches, calls_again = read_batches(call, position, where, weights)
     return BatchStream(batches, read_ahead=read_ahead, calls_again=calls_again)
 
 

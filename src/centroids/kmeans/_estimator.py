@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+from collections.abc import Mapping
 from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
@@ -16,6 +17,7 @@ from centroids.checkpoints.tensorflow import (
 )
 from centroids.checks import check_bool, check_choice, check_integer
 from centroids.clustering import InitialCenters, InitialMethod
+from centroids.errors import ArgumentError
 from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig, WarmStartSettings
 from centroids.estimator.estimator import InputFunction
 from centroids.estimator.other_names import explain_other_names
@@ -42,6 +44,7 @@ _OTHER_NAMES = {
     "init": "use initial_clusters=",
     "tol": "use relative_tolerance=, which is relative to 1 + loss",
     "max_iter": "pass steps= or max_steps= to train",
+    "sample_weight": "use weight_column=, the name of the column of the input that holds them",
     "batch_size": "let input_fn return batches, such as those of centroids.inputs.numpy_input_fn",
 }
 
@@ -90,6 +93,10 @@ class KMeansClustering(Estimator):
         warm_start_from: Another k-means whose centers are the initial ones as long as `model_dir`
             has no checkpoint: its folder, a checkpoint of it (ours or TensorFlow's), or a
             WarmStartSettings. `initial_clusters` then has no effect.
+        weight_column: The entry of a dict of features, or the column of a table, that holds how
+            much each row counts: a finite number of at least 0. A row of weight 2 counts as the
+            row twice, one of weight 0 as none. The other columns are the points. Training and
+            evaluation need it; predictions pass over it. None: all rows count as one.
 
     Raises:
         ValueError: If an argument is not what is allowed; the message says what is.
@@ -139,6 +146,7 @@ class KMeansClustering(Estimator):
         *,
         loss_tolerance: float | None = None,
         warm_start_from: str | os.PathLike[str] | WarmStartSettings | None = None,
+        weight_column: str | None = None,
     ) -> None:
         initial = _check_initial_clusters(initial_clusters)
         if isinstance(initial, np.ndarray):
@@ -162,9 +170,11 @@ class KMeansClustering(Estimator):
             relative_tolerance=_check_tolerance("relative_tolerance", relative_tolerance),
             loss_tolerance=_check_tolerance("loss_tolerance", loss_tolerance),
             initial_columns=column_names_of(initial_clusters),
+            weight_column=_check_weight_column(weight_column),
         )
         if loss_tolerance is not None:
             _check_loss_tolerance(model)
+        self._weight_column = model.weight_column
         self._taken_on_trust: str | None = None  # a checkpoint whose metric nobody could check
         super().__init__(model.model_fn, model_dir, config, model.params, warm_start_from)
 
@@ -214,7 +224,8 @@ class KMeansClustering(Estimator):
     def score(self, input_fn: InputFunction) -> float:
         """Returns the sum of squared distances to the nearest centers over the first batch.
 
-        For the cosine metric it is the sum of cosine distances. The sum is positive (scikit-learn's
+        For the cosine metric it is the sum of cosine distances. With `weight_column` each distance
+        counts by its weight. The sum is positive (scikit-learn's
         `score` returns the negative sum).
 
         Args:
@@ -263,6 +274,8 @@ class KMeansClustering(Estimator):
         """
         from centroids.export.onnx_file import write_onnx
 
+        if isinstance(columns, Mapping):  # the features of training have the weights, too
+            columns = {name: part for name, part in columns.items() if name != self._weight_column}
         restored = self._trained(checkpoint_path)
         spec = self.model_fn(None, None, ModeKeys.PREDICT, self.config)
         check_restored(spec, restored, with_variables=False)
@@ -329,6 +342,12 @@ class KMeansClustering(Estimator):
         batches = self.predict(input_fn, predict_keys=[key], yield_single_examples=False)
         rows = itertools.chain.from_iterable(batch[key] for batch in batches)
         return Predictions(rows, lambda: batches.collection[key])
+
+
+def _check_weight_column(value: object) -> str | None:
+    if value is not None and (not isinstance(value, str) or not value):
+        raise ArgumentError("weight_column", "the name of a column", value, or_none=True)
+    return value or None
 
 
 def _check_tolerance(name: str, value: object) -> float | None:

@@ -69,6 +69,7 @@ KMEANS_PLUS_PLUS_INIT: Final = "kmeans_plus_plus"
 KMEANS_PARALLEL_INIT: Final = "kmeans_parallel"
 INITIAL_METHODS: Final[tuple[InitialMethod, ...]] = get_args(InitialMethod)
 SCORE = "score"
+TOTAL_WEIGHT = "total_weight"
 CLUSTER_INDEX = "cluster_index"
 ALL_DISTANCES = "all_distances"
 
@@ -90,6 +91,7 @@ class KMeansModel:
     loss_tolerance: float | None
     # The names of the columns of initial_clusters, where that is a table.
     initial_columns: tuple[str | int, ...] | None = None
+    weight_column: str | None = None
 
     @property
     def cosine(self) -> bool:
@@ -103,6 +105,8 @@ class KMeansModel:
         shown = initial if isinstance(initial, str) else type(initial).__name__
         params = {**vars(self), "initial_clusters": shown}
         del params["initial_columns"]  # a part of initial_clusters, no argument
+        if self.weight_column is None:  # checkpoints without weights stay what they were
+            del params["weight_column"]
         return params
 
     def model_fn(
@@ -124,6 +128,8 @@ class KMeansModel:
         kernels.check_environment()  # a wrong choice is an error before anything is written
         training = mode == ModeKeys.TRAIN
         run = _BatchFunctions(self, training)
+        features = self.without_weights(features)
+        weighted = {} if self.weight_column is None else {TOTAL_WEIGHT: Sum(run.total_weight)}
         batches_per_update = self.mini_batch_steps_per_iteration if self.use_mini_batch else None
         more = TrainingSummaries(run.assignment, run.states, batches_per_update)
         return EstimatorSpec(
@@ -134,9 +140,10 @@ class KMeansModel:
             eval_metric_ops={
                 SCORE: BatchMean(run.loss),
                 "num_examples": Sum(run.num_examples),
-                "mean_distance": Ratio(run.loss, run.num_examples),
+                "mean_distance": Ratio(run.loss, run.total_weight),
+                **weighted,
             },
-            export_outputs=_export_outputs(self.cosine),
+            export_outputs=_export_outputs(self),
             training_chief_hooks=self._stopping_hooks(),
             training_hooks=[EmptyClustersHook(self.params), *_projector_hooks(config)],
             variables=self._variables(features),
@@ -164,6 +171,12 @@ class KMeansModel:
             state, assignment, self.mini_batch_steps_per_iteration, cosine=self.cosine
         )
 
+    def without_weights(self, features: Any) -> Any:
+        """Features, or what describes them, without the entry of the weights."""
+        if self.weight_column is None or not isinstance(features, Mapping):
+            return features
+        return {name: part for name, part in features.items() if name != self.weight_column}
+
     def _stopping_hooks(self) -> list[SessionRunHook]:
         hooks: list[SessionRunHook] = []
         if self.relative_tolerance is not None:
@@ -178,7 +191,10 @@ class KMeansModel:
             return {}
         points = clustering.join_columns(_empty_batch(features))
         centers = np.zeros((self.num_clusters, points.shape[1]), kernels.result_dtype(points))
-        return variables_before_training(clustering.initial_state(centers))
+        variables = variables_before_training(clustering.initial_state(centers))
+        if self.weight_column is not None:  # what a warm start takes are sums of weights, too
+            variables[COUNTS] = variables[COUNTS].astype(np.float64)
+        return variables
 
     def _initialize(self, batches: Iterator[Batch]) -> None:
         first = next(batches, None)
@@ -292,6 +308,7 @@ class _BatchFunctions:
                 update=update,
                 labels=not update,
                 memory=self._memory,
+                **_weights_of(batch),
             )
 
     def all_distances(self, batch: Batch) -> NDArray[Any]:
@@ -318,8 +335,11 @@ class _BatchFunctions:
     def num_examples(self, batch: Batch) -> int:
         return kernels.num_rows(batch.get(points_of))
 
+    def total_weight(self, batch: Batch) -> float:
+        return self.num_examples(batch) if batch.weights is None else math.fsum(batch.weights)
+
     def mean_distance(self, batch: Batch) -> float:
-        return _quotient(self.loss(batch), self.num_examples(batch))
+        return _quotient(self.loss(batch), batch.get(self.total_weight))
 
     def states(self, batch: Batch) -> tuple[ClusterState, ClusterState]:
         """The states before and after the update of the batch."""
@@ -340,8 +360,8 @@ class _BatchFunctions:
 
 
 @kernels.in_usual_float_mode
-def _quotient(dividend: float, divisor: int) -> float:
-    return dividend / divisor
+def _quotient(dividend: float, divisor: float) -> float:
+    return dividend / divisor if divisor else math.nan
 
 
 def _projector_hooks(config: RunConfig) -> list[SessionRunHook]:
@@ -350,18 +370,20 @@ def _projector_hooks(config: RunConfig) -> list[SessionRunHook]:
     return [ProjectorHook(config.model_dir, CLUSTERS, {"size": CLUSTER_SIZES})]
 
 
-def _export_outputs(cosine: bool) -> dict[str, PredictOutput]:
+def _export_outputs(model: KMeansModel) -> dict[str, PredictOutput]:
     """The signatures of an exported model, which are those of later TensorFlow versions."""
 
     def points(batch: Batch) -> Tensor:
-        joined = clustering.join_columns(_empty_batch(batch.features))
+        features = model.without_weights(batch.features)  # a request may have them, to no effect
+        joined = clustering.join_columns(_empty_batch(features))
         dtype = np.result_type(
             kernels.result_dtype(joined), kernels.result_dtype(batch.variables[CLUSTERS])
         )
-        return nearest.join_columns(batch.features, dtype)
+        return nearest.join_columns(features, dtype)
 
     def distances(batch: Batch) -> Tensor:
-        return nearest.all_distances(batch.get(points), batch.variables[CLUSTERS], cosine=cosine)
+        centers = batch.variables[CLUSTERS]
+        return nearest.all_distances(batch.get(points), centers, cosine=model.cosine)
 
     def all_distances(batch: Batch) -> Tensor:
         return cast(batch.get(distances), batch.get(points).dtype)
@@ -372,6 +394,10 @@ def _export_outputs(cosine: bool) -> dict[str, PredictOutput]:
         CLUSTER_INDEX: index,
         DEFAULT_SERVING_SIGNATURE_DEF_KEY: index,
     }
+
+
+def _weights_of(batch: Batch) -> dict[str, Any]:
+    return {} if batch.weights is None else {"weights": batch.weights}
 
 
 def points_of(batch: Batch) -> kernels.Points:
