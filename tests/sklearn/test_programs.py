@@ -89,13 +89,11 @@ def test_tables_keep_their_names(kind: Any, frame: Any) -> None:
     table = frame({name: X[:, i] for i, name in enumerate("abc")})
     model = kind(4, random_state=0).fit(table)
     np.testing.assert_array_equal(model.labels_, kind(4, random_state=0).fit(X).labels_)
-    if frame is not pa.table or hasattr(model, "feature_names_in_"):
-        assert model.feature_names_in_.tolist() == ["a", "b", "c"]
+    assert model.feature_names_in_.tolist() == ["a", "b", "c"]
     np.testing.assert_array_equal(model.predict(table), model.labels_)
     other = frame({name: X[:, i] for i, name in enumerate("acb")})
-    if hasattr(model, "feature_names_in_"):
-        with pytest.raises(ValueError, match="feature names should match"):
-            model.predict(other)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(other)
 
 
 def test_frames_come_out_as_frames() -> None:
@@ -111,6 +109,12 @@ def test_nullable_columns_count_as_numbers_and_a_missing_one_is_an_error() -> No
     assert model.labels_[0] == model.labels_[1] != model.labels_[2] == model.labels_[3]
     X.loc[1, "a"] = pd.NA
     with pytest.raises(ValueError, match="NaN"):
+        KMeans(2).fit(X)
+
+
+def test_a_categorical_column_is_refused_by_name() -> None:
+    X = pd.DataFrame({"size": [1.0, 2.0, 3.0], "year": pd.Categorical([2020, 2021, 2020])})
+    with pytest.raises(TypeError, match="year"):
         KMeans(2).fit(X)
 
 
@@ -217,3 +221,20 @@ def test_without_scikit_learn_the_error_names_the_extra() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'centroids[sklearn]'" in done.stdout
+
+
+def exported(array: Any, method: str) -> Any:
+    """An object that has no other method than the one of the protocol."""
+    calls = {method: lambda _, *args, **options: getattr(array, method)(*args, **options)}
+    if method == "__dlpack__":
+        calls["__dlpack_device__"] = lambda _: array.__dlpack_device__()
+    return type("Exported", (), calls)()
+
+
+@pytest.mark.parametrize("method", ["__array__", "__dlpack__", "__arrow_c_stream__"])
+def test_what_has_a_protocol_for_arrays_is_taken(method: str) -> None:
+    X = points()
+    source = pa.table(list(X.T), names=["a", "b", "c"]) if method == "__arrow_c_stream__" else X
+    model = KMeans(4, random_state=0).fit(exported(source, method))
+    np.testing.assert_array_equal(model.labels_, KMeans(4, random_state=0).fit(X).labels_)
+    np.testing.assert_array_equal(model.predict(exported(source, method)), model.labels_)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array, validation
 
 from centroids.distribute import is_collection
-from centroids.inputs.convert import convert_features
+from centroids.inputs.convert import convert_features, with_table
 from centroids.kernels import Points, check_points
 from centroids.rows import is_sparse
 
@@ -39,44 +39,42 @@ def check_points_of(
         ValueError: If the shape is wrong, a value is not finite, or columns differ from those of
             the fit.
     """
-    if is_sparse(X):
-        dtypes = _SPARSE
-    else:
-        dtypes = _DENSE
-        if hasattr(X, "columns") or hasattr(X, "column_names"):
-            values = convert_features(X, "X")
-            _validate(estimator, X, reset=reset)
-            return _dense(check_array(values, dtype=dtypes, order=order, estimator=estimator))
-        if not isinstance(X, (np.ndarray, list, tuple)) and not is_collection(type(X)):
-            X = _converted(X)
+    table = with_table(X) if _is_foreign(X) else None
+    if table is not None and hasattr(table, "columns"):
+        values = convert_features(table, "X")
+        _validate(estimator, table, reset=reset)
+        return check_points(check_array(values, dtype=_DENSE, order=order, estimator=estimator))
+    X = _converted(X)
     checked = _validate(
         estimator,
         X,
         reset=reset,
         accept_sparse="csr",
         accept_large_sparse=False,
-        dtype=dtypes,
+        dtype=_SPARSE if is_sparse(X) else _DENSE,
         order=order,
     )
     return check_points(checked)
 
 
-def _dense(values: NDArray[Any]) -> Points:
-    return check_points(values)
+def _is_foreign(X: Any) -> bool:
+    """Whether it is for the converters of the inputs, rather than for NumPy."""
+    kind = type(X)
+    if isinstance(X, (np.ndarray, list, tuple)) or is_sparse(X) or is_collection(kind):
+        return False
+    known = ("columns", "detach", "__dlpack__", "__arrow_c_stream__")
+    return any(hasattr(kind, name) for name in known)
 
 
 def _converted(X: Any) -> Any:
-    """As an array, if it is of a kind that the Estimator takes: a tensor, say."""
-    if not any(hasattr(X, name) for name in ("detach", "__dlpack__", "__arrow_c_stream__")):
-        return X
-    return convert_features(X, "X")
+    return convert_features(X, "X") if _is_foreign(X) else X
 
 
 def _validate(estimator: Any, X: Any, *, reset: bool, **checks: Any) -> Any:
     if estimator is None:
         return check_array(X, **checks) if checks else X
     if hasattr(validation, "validate_data"):
-        if not checks:
+        if not checks:  # of a table, whose values were converted
             return validation.validate_data(estimator, X, reset=reset, skip_check_array=True)
         return validation.validate_data(estimator, X, reset=reset, **checks)
     # scikit-learn 1.5

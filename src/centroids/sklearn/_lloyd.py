@@ -53,9 +53,7 @@ def lloyd(
     memory = AssignmentMemory()
     before: NDArray[np.int32] | None = None
     for iteration in range(most_iterations):
-        found = assign(
-            points, centers, cosine=cosine, update=True, weights=weights, memory=memory
-        )
+        found = assign(points, centers, cosine=cosine, update=True, weights=weights, memory=memory)
         if verbose:
             print(f"Iteration {iteration}, inertia {found.inertia}.")
         living = relocate_empty_clusters(

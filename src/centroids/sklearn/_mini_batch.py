@@ -230,9 +230,7 @@ class MiniBatchKMeans(BaseKMeans):
     def _step(self, points: Points, weights: Weights, random: np.random.RandomState) -> float:
         """Updates the centers; returns the inertia of the batch before that."""
         centers, cosine = self.cluster_centers_, self._cosine
-        found = assign(
-            points, centers, cosine=cosine, update=True, labels=False, weights=weights
-        )
+        found = assign(points, centers, cosine=cosine, update=True, labels=False, weights=weights)
         before = ClusterState(centers, self.counts_, centers, 0)
         after = mini_batch_update(before, found)
         if is_reassignment_due(before, num_rows(points), self.n_steps_):

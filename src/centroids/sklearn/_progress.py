@@ -63,7 +63,7 @@ class Progress:
         self._say(f"mean batch inertia: {inertia}, smoothed: {new}")
         if self._step == 1:
             return
-        if 0 < self._tolerance and squared_shift <= self._tolerance:
+        if self._tolerance > 0 and squared_shift <= self._tolerance:
             self._end("small centers change")
             return
         self._fruitless = 0 if new < self._lowest else self._fruitless + 1
