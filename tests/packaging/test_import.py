@@ -33,6 +33,7 @@ LAYERS = {
     "checkpoints": BASE,
     "export": BASE | {"kernels", "checkpoints"},
     "estimator": BASE | {"inputs", "checkpoints", "export"},
+    "sklearn": BASE | {"kernels", "clustering", "distribute", "inputs"},
 }
 
 
