@@ -124,7 +124,7 @@ SparseRows sparse_rows(const AnyArray& values, const AnyArray& columns, const An
 // Keeps the arrays alive.
 struct WeightsOfArrays {
     Out<double> distances;
-    std::optional<In<std::int64_t>> times;
+    std::optional<In<double>> given;
     RowWeights weights;
 };
 
@@ -134,12 +134,12 @@ void bind_row_weights(nb::module_& m) {
     nb::class_<Bound>(m, "RowWeights")
         .def(
             "__init__",
-            [](Bound* self, const Out<double>& distances, std::optional<In<std::int64_t>> times) {
-                new (self) Bound{distances, times,
+            [](Bound* self, const Out<double>& distances, std::optional<In<double>> weights) {
+                new (self) Bound{distances, weights,
                                  RowWeights(distances.shape(0), distances.data(),
-                                            times ? times->data() : nullptr)};
+                                            weights ? weights->data() : nullptr)};
             },
-            "distances"_a.noconvert(), "times"_a.noconvert().none())
+            "distances"_a.noconvert(), "weights"_a.noconvert().none())
         .def("add_up",
              [](Bound& self) {
                  const KernelCall call;
@@ -172,6 +172,16 @@ nb::object finished(ExactTotal& inertia, const ExactSums& sums, std::optional<Ou
         sums.round(rounded->data());
     }
     return nb::float_(inertia.rounded());
+}
+
+void bind_add_weights(nb::module_& m) {
+    m.def(
+        "add_weights",
+        [](const In<double>& weights, const In<std::int32_t>& labels, std::size_t num_clusters) {
+            const KernelCall call;
+            return add_weights(weights.data(), weights.shape(0), labels.data(), num_clusters);
+        },
+        "weights"_a.noconvert(), "labels"_a.noconvert(), "num_clusters"_a);
 }
 
 // Keeps the points alive.
@@ -355,6 +365,7 @@ NB_MODULE(_native, m) {
     bind_sparse<float>(m);
     bind_sparse<double>(m);
     bind_row_weights(m);
+    bind_add_weights(m);
     bind_seeding<float>(m, "SeedingFloat32");
     bind_seeding<double>(m, "SeedingFloat64");
     m.def(

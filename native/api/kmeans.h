@@ -102,6 +102,11 @@ template <class T>
 std::int64_t all_distances_sparse(const SparseRows& points, const Centers<T>& centers,
                                   T* distances);
 
+// The sum of the weights of each cluster, [num_clusters][1].
+// weights: IN [num_rows], finite, not negative; cluster_index: IN [num_rows]
+ExactSums add_weights(const double* weights, std::size_t num_rows,
+                      const std::int32_t* cluster_index, std::size_t num_clusters);
+
 // The first NaN or infinity in row-major order; returns false when all values are finite.
 bool find_nonfinite(const DenseRows& points, std::int64_t* row, std::int64_t* column);
 

@@ -1,5 +1,6 @@
 #include "search/weighted_sums.h"
 
+#include "api/kmeans.h"
 #include "runtime/dispatch.h"
 #include "runtime/thread_pool.h"
 
@@ -17,16 +18,16 @@ std::uint64_t size_of(double value) {
 
 } // namespace
 
-ExactSums add_weights(const double* weights, std::size_t count, const std::int32_t* cluster_index,
-                      std::size_t num_clusters) {
-    const double largest = count ? *std::max_element(weights, weights + count) : 0.0;
+ExactSums add_weights(const double* weights, std::size_t num_rows,
+                      const std::int32_t* cluster_index, std::size_t num_clusters) {
+    const double largest = num_rows ? *std::max_element(weights, weights + num_rows) : 0.0;
     const SumWindow<double> window(std::vector<std::uint64_t>{size_of(largest)}, 2);
     ExactSums sums(num_clusters, 1, window.units());
     sums.make();
     SharedSums shared(sums);
-    const Chunks chunks = cut_rows(count);
+    const Chunks chunks = cut_rows(num_rows);
     PerThread<RowAdder<double>> adders;
-    parallel_for(chunks.count(), static_cast<double>(count) * 3e-9, [&](std::size_t chunk) {
+    parallel_for(chunks.count(), static_cast<double>(num_rows) * 3e-9, [&](std::size_t chunk) {
         const std::size_t first = chunks.begin(chunk), rows = chunks.end(chunk) - first;
         adders
             .mine([&] { return std::make_unique<RowAdder<double>>(window, num_clusters, shared); })

@@ -27,10 +27,6 @@ bool weigh(const T* values, std::size_t count, double weight, double* products, 
     return any;
 }
 
-// The sum of the weights of each cluster: OUT [num_clusters][1]
-ExactSums add_weights(const double* weights, std::size_t count, const std::int32_t* cluster_index,
-                      std::size_t num_clusters);
-
 // Equal for equal weights, and all but never for others; not 0.
 std::uint64_t fingerprint_of_weights(const double* weights, std::size_t count);
 

@@ -1,4 +1,4 @@
-"""Weights of points: exact sums of w x, w and w d^2, rounded once; 2 is a row twice, 0 is no row."""
+"""Weights of points: exact sums of products, rounded once; 2 is a row twice, and 0 is no row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from centroids import kernels
-from tests.kernels.test_exact_sums import SEARCHES, hard, same_bits
+from tests.kernels.test_exact_sums import hard
 
 LEVELS = kernels.supported_instruction_sets()
 

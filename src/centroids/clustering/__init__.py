@@ -30,12 +30,14 @@ from centroids.clustering._update import (
 )
 from centroids.clustering.points import join_columns, locate_bad_points
 from centroids.kernels import l2_normalize
+from centroids.rows import WeightedPoints
 
 __all__ = [
     "ClusterState",
     "InitialCenters",
     "InitialMethod",
     "TooFewPointsError",
+    "WeightedPoints",
     "all_distances",
     "assign",
     "choose_initial_centers",

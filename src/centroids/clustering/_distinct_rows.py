@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.clustering._draws import Draws, EqualDraws, WeightedDraws
 from centroids.kernels import Points, in_usual_float_mode, num_rows, result_dtype
 from centroids.rows import is_sparse
 
@@ -25,6 +26,10 @@ class RowKeys(Protocol):
     num_rows: int
     dimensions: int
 
+    @property
+    def draws(self) -> Draws:
+        """What rows are drawn by."""
+
     def keys(self, rows: NDArray[np.integer[Any]]) -> Keys:
         """The hashes of these rows."""
 
@@ -35,11 +40,21 @@ class KeysOfPoints:
     Args:
         points: [n, d], dense or compressed sparse rows.
         cosine: The distance is cosine.
+        weights: [n], what rows are drawn by; None: each alike.
     """
 
-    def __init__(self, points: Points, *, cosine: bool = False) -> None:
+    def __init__(
+        self,
+        points: Points,
+        *,
+        cosine: bool = False,
+        weights: NDArray[np.float64] | None = None,
+    ) -> None:
         self._points, self._cosine = points, cosine
         self.num_rows, self.dimensions = num_rows(points), int(points.shape[1])
+        self.draws: Draws = (
+            EqualDraws(self.num_rows) if weights is None else WeightedDraws.of(weights)
+        )
 
     @in_usual_float_mode
     def keys(self, rows: NDArray[np.integer[Any]]) -> Keys:
@@ -95,17 +110,17 @@ class DistinctRows:
             random: The generator to draw from.
 
         Returns:
-            Up to `count` rows; fewer only if there are no more that differ. If `points` has no
-            more than `count` rows, they are those that differ in their order.
+            Up to `count` rows; fewer only if there are no more that differ. If `points` are no
+            more than `count`, they are those that differ in their order.
         """
-        n = points.num_rows
+        draws, n = points.draws, points.draws.num_points
         if n <= count:
-            return self.keep_new(points, np.arange(n))
-        found = [self.keep_new(points, random.choice(n, count, replace=False))]
+            return self.keep_new(points, draws.within(0, n))
+        found = [self.keep_new(points, draws.draw(count, random, repeatedly=False))]
         missing, drawn, more = count - found[0].size, count, count
         while missing and drawn < min(n, _MOST_DRAWS * count):
             more = min(2 * more, n)
-            found.append(self.keep_new(points, random.integers(n, size=more), missing))
+            found.append(self.keep_new(points, draws.draw(more, random), missing))
             missing, drawn = missing - found[-1].size, drawn + more
         if missing:
             found.extend(self._search(points, missing, random))
@@ -143,11 +158,11 @@ class DistinctRows:
         self, points: RowKeys, missing: int, random: np.random.Generator
     ) -> list[NDArray[np.intp]]:
         """Looks at all rows, block by block in random order."""
-        n = points.num_rows
+        n = points.draws.num_points
         size = max(_BLOCK_ELEMENTS // max(points.dimensions, 1), -(-n // _MOST_BLOCKS), 1)
         found = []
         for block in random.permutation(-(-n // size)):
-            rows = np.arange(block * size, min((block + 1) * size, n))
+            rows = points.draws.within(block * size, min((block + 1) * size, n))
             found.append(self.keep_new(points, rows, missing))
             missing -= found[-1].size
             if not missing:

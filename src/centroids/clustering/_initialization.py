@@ -9,12 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.clustering._distinct_rows import DistinctRows, KeysOfPoints
-from centroids.clustering._plus_plus import different_rows, parallel_rows, plus_plus_rows
+from centroids.clustering._draws import WeightTotals
+from centroids.clustering._plus_plus import (
+    different_rows,
+    parallel_rows,
+    plus_plus_rows,
+    check_weighted,
+)
 from centroids.clustering._shards import (
     KeysOfShards,
     LocalShards,
     Shards,
     check_finite_shards,
+    draws_of,
     rows_of,
 )
 from centroids.clustering.points import check_finite, locate_bad_points
@@ -26,13 +33,14 @@ from centroids.kernels import (
     result_dtype,
 )
 from centroids.kernels.dense_or_sparse import is_real
-from centroids.rows import is_sparse
+from centroids.rows import WeightedPoints, is_sparse, split_weights
 
 # Random initialisation looks on for rows that differ until so many in a row are all known, or the
 # batches that it holds, as they are trained on later, take so much memory.
 _MOST_FRUITLESS_ROWS = 10_000
 _MOST_HELD_BYTES = 64 << 20
 
+Weighable: TypeAlias = Points | WeightedPoints
 InitialMethod: TypeAlias = Literal["random", "kmeans_plus_plus", "kmeans_parallel"]
 InitialCenters: TypeAlias = InitialMethod | Callable[[Any, int], Any]
 
@@ -56,7 +64,7 @@ class TooFewPointsError(ValueError):
 
 
 def choose_initial_centers(
-    batches: Iterable[Points],
+    batches: Iterable[Points | WeightedPoints],
     num_clusters: int,
     method: InitialCenters,
     *,
@@ -70,13 +78,13 @@ def choose_initial_centers(
 
     Args:
         batches: Batches of points, [n, d] each, none of them empty; one pass over the input, except
-            for a callable.
+            for a callable. Points with weights are drawn by these, and those of weight 0 never.
         num_clusters: How many centers to choose.
         method: "random": rows drawn without replacement; a batch smaller than what remains is
             taken whole. Of equal rows one is taken, as far as there are others.
             "kmeans_plus_plus" and "kmeans_parallel": all from the first batch. A callable
-            `f(points, k)`: it is shown one batch after the other with the number of centers that
-            remain, and returns from 0 to k rows.
+            `f(points, k)`: it is shown one batch after the other, without weights, with the number
+            of centers that remain, and returns from 0 to k rows.
         seed: Of the random generator; or a generator, which is drawn from.
         cosine: The distance is cosine: chosen centers are L2-normalised.
         num_retries: See `kmeans_plus_plus`.
@@ -104,10 +112,11 @@ def choose_initial_centers(
     if points is None:
         raise _too_few(0, num_clusters)
     count.add(points)
-    if num_rows(points) < num_clusters:
+    num_points = _num_points(points)
+    if num_points < num_clusters:
         if whole_input_in_batch:
-            raise _full_batch_too_small(num_rows(points), num_clusters)
-        raise _batch_too_small(method, num_rows(points), num_clusters, count, checked)
+            raise _full_batch_too_small(num_points, num_clusters)
+        raise _batch_too_small(method, num_points, num_clusters, count, checked)
     with locate_bad_points(0):
         shards = LocalShards([points], cosine=cosine)
         return _choose_of_shards(shards, num_clusters, method, random, cosine, num_retries)
@@ -142,8 +151,9 @@ def choose_initial_centers_of_shards(
         NonFiniteError: If a point is NaN or infinite; its row is counted among all.
         TooFewPointsError: If there are fewer points than clusters; a ValueError.
     """
-    if shards.num_rows < num_clusters:
-        raise _too_few(shards.num_rows, num_clusters)
+    num_points = draws_of(shards).num_points
+    if num_points < num_clusters:
+        raise _too_few(num_points, num_clusters)
     check_finite_shards(shards)
     random = np.random.default_rng(seed)
     return _choose_of_shards(shards, num_clusters, method, random, cosine, num_retries)
@@ -197,20 +207,31 @@ def given_centers(
     return converted
 
 
-def _finite_batches(batches: Iterable[Points]) -> Iterator[Points]:
-    for index, points in enumerate(batches):
+def _finite_batches(batches: Iterable[Weighable]) -> Iterator[Weighable]:
+    for index, batch in enumerate(batches):
+        points, weights = split_weights(batch)
         check_finite(points, index)
-        yield points
+        yield check_weighted(points, weights)
+
+
+def _num_points(batch: Weighable) -> int:
+    """How many points a batch counts as: one of weight 0 is none."""
+    points, weights = split_weights(batch)
+    return num_rows(points) if weights is None else WeightTotals.of(weights).num_points
 
 
 def _choose_by(
-    choose: Callable[[Any, int], Any], batches: Iterator[Points], num_clusters: int, cosine: bool
+    choose: Callable[[Any, int], Any],
+    batches: Iterator[Weighable],
+    num_clusters: int,
+    cosine: bool,
 ) -> NDArray[Any]:
     chosen: list[NDArray[Any]] = []
     remaining, seen = num_clusters, 0
     count = _PointCount(False)
-    for points in batches:
-        count.add(points)
+    for batch in batches:
+        count.add(batch)
+        points, _ = split_weights(batch)
         # Shown the same points again it may pick others of them; but not for ever.
         if count.is_constant and not len(chosen[-1]):
             break
@@ -227,7 +248,7 @@ def _choose_by(
 
 
 def _choose_at_random(
-    batches: Iterator[Points],
+    batches: Iterator[Weighable],
     count: _PointCount,
     num_clusters: int,
     random: np.random.Generator,
@@ -236,9 +257,11 @@ def _choose_at_random(
     different = DistinctRows(cosine=cosine)
     chosen: list[NDArray[Any]] = []
     missing, fruitless, held = num_clusters, 0, 0
-    for points in batches:
-        count.add(points)
-        rows = different.take(KeysOfPoints(points, cosine=cosine), missing, random)
+    for batch in batches:
+        count.add(batch)
+        points, weights = split_weights(batch)
+        keys = KeysOfPoints(points, cosine=cosine, weights=weights)
+        rows = different.take(keys, missing, random)
         chosen.append(given_centers(_rows(points, rows), result_dtype(points), cosine=cosine))
         missing -= rows.size
         held += points.data.nbytes
@@ -271,7 +294,7 @@ def _batch_too_small(
     in_batch: int,
     num_clusters: int,
     count: _PointCount,
-    more_batches: Iterator[Points],
+    more_batches: Iterator[Weighable],
 ) -> TooFewPointsError:
     """The error for a first batch of `in_batch` points, which is counted already."""
     name = "k-means++" if method == "kmeans_plus_plus" else "k-means||"
@@ -340,18 +363,18 @@ class _PointCount:
 
     def __init__(self, batches_end: bool) -> None:
         self._batches_end = batches_end
-        self._first: Points | None = None
+        self._first: Weighable | None = None
         self.points_for_sure = self._repeated = 0
 
     @in_usual_float_mode
-    def add(self, points: Points) -> None:
+    def add(self, batch: Weighable) -> None:
         """Counts a batch."""
         if self._first is None:
-            self._first = points
-        elif not self._batches_end and _same_points(points, self._first):
-            self._repeated += num_rows(points)
+            self._first = batch
+        elif not self._batches_end and _same_batch(batch, self._first):
+            self._repeated += _num_points(batch)
             return
-        self.points_for_sure += self._repeated + num_rows(points)
+        self.points_for_sure += self._repeated + _num_points(batch)
         self._repeated = 0
 
     @property
@@ -363,6 +386,13 @@ class _PointCount:
     def points(self) -> int:
         """The number of points if nothing follows."""
         return self.points_for_sure + (0 if self.is_constant else self._repeated)
+
+
+def _same_batch(batch: Weighable, first: Weighable) -> bool:
+    (points, weights), (others, other_weights) = split_weights(batch), split_weights(first)
+    if weights is None or other_weights is None:
+        return weights is other_weights and _same_points(points, others)
+    return np.array_equal(weights, other_weights) and _same_points(points, others)
 
 
 def _same_points(points: Points, first: Points) -> bool:

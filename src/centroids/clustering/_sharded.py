@@ -19,8 +19,10 @@ from centroids.clustering._initialization import (
 from centroids.clustering._seeding_shard import SeedingShard
 from centroids.clustering.points import locate_bad_points
 from centroids.distribute import Part, ShardedPoints
+from centroids.rows import WeightedPoints
 
 AnyPoints: TypeAlias = kernels.Points | ShardedPoints
+AnyBatch: TypeAlias = AnyPoints | WeightedPoints
 
 
 def assign(
@@ -30,15 +32,23 @@ def assign(
     cosine: bool = False,
     update: bool = False,
     labels: bool = True,
+    weights: NDArray[np.float64] | None = None,
     memory: kernels.AssignmentMemory | None = None,
 ) -> kernels.Assignment:
     """As `kernels.assign`; of points in shards only sums, counts and inertia travel, no labels.
 
-    Sums have no order, so that what is returned is equal to the bit wherever the points are.
+    Sums have no order, so that what is returned is equal to the bit wherever the points are. Points
+    in shards have their weights with them: `weights` is None then.
     """
     if not isinstance(points, ShardedPoints):
         return kernels.assign(
-            points, centers, cosine=cosine, update=update, labels=labels, memory=memory
+            points,
+            centers,
+            cosine=cosine,
+            update=update,
+            labels=labels,
+            weights=weights,
+            memory=memory,
         )
     return partial_assignment(points, centers, cosine=cosine, update=update, memory=memory).finish()
 
@@ -81,7 +91,7 @@ def all_distances(
 
 
 def choose_initial_centers_anywhere(
-    batches: Iterable[AnyPoints],
+    batches: Iterable[AnyBatch],
     num_clusters: int,
     method: InitialCenters,
     *,
@@ -123,6 +133,7 @@ class _Seeding:
         self._points, self._name = points, f"seeding, cosine={cosine}"
         self._make = functools.partial(SeedingShard, cosine=cosine)
         self.num_rows, self.dimensions = points.shape
+        self.weighted = points.weighted
         self.dtype = kernels.result_dtype(np.empty(0, points.dtype))
 
     def ask(self, method: str, *arguments: Any) -> list[Any]:
@@ -134,7 +145,9 @@ def _assign_part(
     part: Part, centers: NDArray[Any], cosine: bool, update: bool, remember: bool
 ) -> kernels.PartialAssignment:
     memory = memory_of(part, remember)
-    return kernels.assign_partial(part.points, centers, cosine=cosine, update=update, memory=memory)
+    return kernels.assign_partial(
+        part.points, centers, cosine=cosine, update=update, weights=part.weights, memory=memory
+    )
 
 
 def memory_of(part: Part, remember: bool) -> kernels.AssignmentMemory | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from centroids.kernels import _native
 from centroids.kernels.float_mode import in_usual_float_mode
 
 ExactSums = _native.ExactSums
+
+# [k], points of each cluster; or the sums of their weights.
+Counts: TypeAlias = NDArray[np.int64] | NDArray[np.float64]
 
 _UNITS_OF_ONE = 1 << -_native.LAST_BIT
 
@@ -35,7 +38,7 @@ class Assignment:
     cluster_index: NDArray[np.int32]
     inertia: float
     sums: NDArray[np.float64] | None
-    counts: NDArray[np.int64] | NDArray[np.float64] | None
+    counts: Counts | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +138,8 @@ class PartialAssignment:
             What `assign` gives for all the points together, without labels.
         """
         sums = None if self.sums is None else rounded_sums(self.sums)
-        weighted = isinstance(self.counts, ExactSums)
-        counts = rounded_sums(self.counts)[:, 0] if weighted else self.counts
+        exact = self.counts
+        counts = rounded_sums(exact)[:, 0] if isinstance(exact, ExactSums) else exact
         return Assignment(np.empty(0, np.int32), _rounded(self.inertia), sums, counts)
 
 

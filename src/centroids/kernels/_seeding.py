@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from centroids.kernels import _native
 from centroids.kernels._to_assigned import distances_to_assigned
+from centroids.kernels._weights import check_products, check_weights
 from centroids.kernels.dense_or_sparse import (
     Points,
     check_points,
@@ -37,11 +38,11 @@ class Seeding:
     Args:
         points: [n, d], dense of any real type or compressed sparse rows. They must not change.
         cosine: Use the cosine distance.
-        times: [n] int64, how often each point counts; None: once.
+        weights: [n], how much each point counts, as for `assign`; None: once.
 
     Attributes:
         closest: [n] float64, the squared distance of each point to the nearest center.
-        weights: `closest` times `times`, which the next center is drawn by.
+        weights: `closest` times the weights of the points, which the next center is drawn by.
 
     >>> points = np.array([[0.0], [1.0], [9.0], [10.0]])
     >>> seeding = Seeding(points)
@@ -56,12 +57,13 @@ class Seeding:
     """
 
     def __init__(
-        self, points: Points, *, cosine: bool = False, times: NDArray[np.int64] | None = None
+        self, points: Points, *, cosine: bool = False, weights: ArrayLike | None = None
     ) -> None:
-        self._points, self._cosine, self._times = check_points(points), cosine, times
+        self._points, self._cosine = check_points(points), cosine
+        self._own = None if weights is None else check_weights(weights, num_rows(self._points))
         self._dtype = result_dtype(self._points)
         self.closest = np.zeros(num_rows(self._points))
-        self.weights = RowWeights(self.closest, times)
+        self.weights = RowWeights(self.closest, self._own)
         self._distances = np.empty((self.closest.size, 0))  # of sparse points to the candidates
         self._native: Any = None
         if not is_sparse(self._points):
@@ -78,15 +80,17 @@ class Seeding:
 
         Raises:
             NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
+            ValueError: If a weight is so large that its product with a distance overflows.
         """
         vector = self._vectors(center[None])
         if self._native is not None:
             raise_if_bad(self._points, self._native.start(vector, self.weights.native))
-            return
-        self.closest[:] = _sparse_distances(self._points, vector, self._cosine)[:, 0]
-        if self._cosine:
-            self.closest[_has_zeros_only(self._points)] = 0
-        self.weights.add_up()
+        else:
+            self.closest[:] = _sparse_distances(self._points, vector, self._cosine)[:, 0]
+            if self._cosine:
+                self.closest[_has_zeros_only(self._points)] = 0
+            self.weights.add_up()
+        check_products(self.closest, self._own)
 
     @in_usual_float_mode
     def propose(self, candidates: NDArray[Any]) -> list[int]:
@@ -104,7 +108,7 @@ class Seeding:
         total = self.weights.total
         nearer = np.minimum(self.closest[:, None], self._distances)
         return [
-            total - RowWeights(np.ascontiguousarray(nearer[:, c]), self._times).total
+            total - RowWeights(np.ascontiguousarray(nearer[:, c]), self._own).total
             for c in range(len(vectors))
         ]
 

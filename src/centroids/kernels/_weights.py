@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.kernels import _native
+from centroids.kernels._partial import ExactSums
 from centroids.kernels.dense_or_sparse import is_real
 from centroids.kernels.float_mode import in_usual_float_mode
 
@@ -51,3 +53,45 @@ def check_weights(weights: Any, count: int, name: str = "weights") -> NDArray[np
             "weight 0 does not count"
         )
     return wide
+
+
+@in_usual_float_mode
+def check_products(values: NDArray[np.float64], weights: NDArray[np.float64] | None) -> None:
+    """Raises a ValueError for a weight so large that sums of products overflow.
+
+    Args:
+        values: [n], finite and not negative.
+        weights: [n], as `check_weights` returns them; None: there is nothing to check.
+    """
+    if weights is None or not weights.size:
+        return
+    # In powers of two: the products themselves may be beyond float64.
+    if np.frexp(weights.max())[1] + np.frexp(values.max())[1] + weights.size.bit_length() <= 1100:
+        return
+    largest = np.frexp(weights)[1] + np.frexp(values)[1]
+    largest[(weights == 0) | (values == 0)] = 0
+    row = int(largest.argmax())
+    if largest[row] + weights.size.bit_length() > 1100:
+        raise ValueError(
+            f"weights are too large: {weights[row]} times the squared distance {values[row]} "
+            f"overflows at row {row}; scale the weights down"
+        )
+
+
+@in_usual_float_mode
+def add_weights(
+    weights: NDArray[np.float64], labels: NDArray[np.int32], num_clusters: int
+) -> ExactSums:
+    """The exact sums [num_clusters, 1] of the weights of each cluster.
+
+    Args:
+        weights: [n], as `check_weights` returns them.
+        labels: [n], from 0 to num_clusters - 1.
+        num_clusters: k.
+
+    >>> from centroids.kernels import rounded_sums
+    >>> sums = add_weights(np.array([0.5, 1, 2]), np.array([1, 0, 1], np.int32), 2)
+    >>> rounded_sums(sums).tolist()
+    [[1.0], [2.5]]
+    """
+    return _native.add_weights(weights, labels, num_clusters)
