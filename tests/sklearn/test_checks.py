@@ -22,7 +22,10 @@ ESTIMATORS = [
 ]
 
 
-@pytest.mark.filterwarnings("default")
-@parametrize_with_checks(ESTIMATORS)
-def test_scikit_learns_checks_pass(estimator: Any, check: Callable[[Any], None]) -> None:
+def passes(estimator: Any, check: Callable[[Any], None]) -> None:
     check(estimator)
+
+
+test_scikit_learns_checks_pass = pytest.mark.filterwarnings("default")(
+    parametrize_with_checks(ESTIMATORS)(passes)
+)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from centroids.clustering._distinct_rows import DistinctRows, KeysOfPoints
 from centroids.clustering._draws import WeightTotals
 from centroids.clustering._plus_plus import (
+    check_weighted,
     different_rows,
     parallel_rows,
     plus_plus_rows,
-    check_weighted,
 )
 from centroids.clustering._shards import (
     KeysOfShards,

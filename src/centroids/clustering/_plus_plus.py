@@ -88,9 +88,10 @@ def kmeans_plus_plus_rows(
     *,
     cosine: bool = False,
     num_retries: int = 2,
+    weights: ArrayLike | None = None,
 ) -> NDArray[np.intp]:
     """As `kmeans_plus_plus`: which rows they are, [num_clusters]."""
-    shards = LocalShards([points], cosine=cosine)
+    shards = LocalShards([check_weighted(points, weights)], cosine=cosine)
     rows = plus_plus_rows(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
     if rows.size == num_clusters and not cosine:
         return rows  # at a distance from each other: they differ

@@ -15,9 +15,8 @@ from centroids.kernels import Points, check_points
 from centroids.rows import is_sparse
 
 # What the kernels read in place; anything else becomes the first.
-_DENSE = [np.float64, np.float32, np.float16]
-_DENSE += [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64]
-_SPARSE = [np.float64, np.float32]
+_DENSE = [np.dtype(kind) for kind in ["d", "f", "e", "b", "B", "h", "H", "i", "I", "q", "Q"]]
+_SPARSE = _DENSE[:2]
 
 
 def check_points_of(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.clustering import ClusterState, full_batch_update, relocate_empty_clusters
-from centroids.kernels import AssignmentMemory, Points, assign, in_usual_float_mode
+from centroids.kernels import AssignmentMemory, Points, assign, in_usual_float_mode, num_rows
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def lloyd(
         living = relocate_empty_clusters(
             points, centers, found, cosine=cosine, weights=weights, memory=memory
         )
+        assert found.counts is not None, "an update was asked for"
         state = ClusterState(centers, found.counts, centers, 0)
         moved = full_batch_update(state, living, cosine=cosine).centers
         if before is not None and np.array_equal(found.cluster_index, before):
@@ -91,13 +92,12 @@ def mean_variance(points: Points, dtype: np.dtype[Any], *, cosine: bool) -> floa
         cosine: Those of the L2-normalised points; a zero vector counts as one of length 1 that
             is at right angles to all others.
     """
-    n, d = points.shape
-    origin = np.zeros((1, d), dtype)
-    sums = assign(points, origin, cosine=cosine, update=True, labels=False).sums
-    assert sums is not None, "an update was asked for"
-    mean = sums / n
+    n, d = num_rows(points), int(points.shape[1])
+    found = assign(points, np.zeros((1, d), dtype), cosine=cosine, update=True, labels=False)
+    assert found.sums is not None, "an update was asked for"
+    mean = found.sums / n
     if cosine:
-        return float(1 - np.square(mean).sum()) / d
+        return max(1.0 - float(np.square(mean).sum()), 0.0) / d
     return assign(points, mean.astype(dtype), labels=False).inertia / n / d
 
 

@@ -83,6 +83,8 @@ class MiniBatchKMeans(BaseKMeans):
         "reassignment_ratio": [Interval(Real, 0, None, closed="left")],
     }
     _default_n_init = 3
+    _batch_size: int
+    _init_size: int
 
     def __init__(
         self,

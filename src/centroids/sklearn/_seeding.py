@@ -51,6 +51,7 @@ class Drawing:
             np.random.Generator(random._bit_generator),
             cosine=self._cosine,
             num_retries=retries,
+            weights=self._weights,
         )
         return self._rows[chosen]
 
