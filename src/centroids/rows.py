@@ -68,3 +68,8 @@ def num_rows(rows: Rows | dict[str, Rows]) -> int:
     if isinstance(rows, dict):
         rows = next(iter(rows.values()))
     return int(rows.shape[0])
+
+
+def dense(rows: Rows) -> NDArray[Any]:
+    """Rows as an array."""
+    return rows.toarray() if is_sparse(rows) else np.asarray(rows)

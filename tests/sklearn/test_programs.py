@@ -85,6 +85,8 @@ def test_a_random_state_repeats_a_fit(kind: Any) -> None:
 @BOTH
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame, pa.table])
 def test_tables_keep_their_names(kind: Any, frame: Any) -> None:
+    if frame is pl.DataFrame and sklearn.__version__.startswith("1.5."):
+        pytest.skip("scikit-learn 1.5 knows no names of today's polars")
     X = points()
     table = frame({name: X[:, i] for i, name in enumerate("abc")})
     model = kind(4, random_state=0).fit(table)

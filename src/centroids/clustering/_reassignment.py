@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from centroids.clustering._keyed_permutation import KeyedPermutation
-from centroids.clustering._relocation import dense, rows_by_number
+from centroids.clustering._relocation import rows_by_number
 from centroids.clustering._sharded import AnyPoints
 from centroids.clustering._state import ClusterState
 from centroids.kernels import in_usual_float_mode, l2_normalize
+from centroids.rows import dense
 
 _ROWS_FOR_EACH_CLUSTER = 10  # from one reassignment to the next
 

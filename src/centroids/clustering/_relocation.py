@@ -13,7 +13,7 @@ from centroids import kernels
 from centroids.clustering._sharded import AnyPoints, memory_of, partial_assignment
 from centroids.distribute import Part, ShardedPoints
 from centroids.kernels import in_usual_float_mode
-from centroids.rows import is_sparse
+from centroids.rows import dense, is_sparse
 
 _BLOCK_ROWS = 1 << 18
 _MOST_ROUNDINGS = 4  # of a mean of equal points
@@ -206,8 +206,3 @@ def rows_by_number(points: AnyPoints, rows: NDArray[np.int64]) -> kernels.Points
     if isinstance(points, ShardedPoints):
         return points[rows].gather()
     return points[rows] if is_sparse(points) else np.asarray(points)[rows]
-
-
-def dense(rows: kernels.Points) -> NDArray[Any]:
-    """Rows as an array."""
-    return rows.toarray() if is_sparse(rows) else np.asarray(rows)

@@ -56,11 +56,12 @@ def lloyd(
         found = assign(points, centers, cosine=cosine, update=True, weights=weights, memory=memory)
         if verbose:
             print(f"Iteration {iteration}, inertia {found.inertia}.")
-        living = relocate_empty_clusters(
-            points, centers, found, cosine=cosine, weights=weights, memory=memory
-        )
         assert found.counts is not None, "an update was asked for"
-        state = ClusterState(centers, found.counts, centers, 0)
+        state, living = ClusterState(centers, found.counts, centers, 0), found
+        if not found.counts.all():
+            living = relocate_empty_clusters(
+                points, centers, found, cosine=cosine, weights=weights, memory=memory
+            )
         moved = full_batch_update(state, living, cosine=cosine).centers
         if before is not None and np.array_equal(found.cluster_index, before):
             if verbose:

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 
 from centroids.clustering import distinct_rows, given_centers, kmeans_plus_plus_rows
 from centroids.kernels import Points, num_rows
-from centroids.rows import is_sparse
+from centroids.rows import dense
 from centroids.sklearn._inputs import check_initial_centers, check_points_of, check_weights
 
 
@@ -60,11 +60,6 @@ class Drawing:
     ) -> NDArray[Any]:
         """These rows, [num_clusters, d]."""
         return dense(self._all_points[self.rows(num_clusters, method, random)])
-
-
-def dense(rows: Points) -> NDArray[Any]:
-    """Rows as an array."""
-    return rows.toarray() if is_sparse(rows) else np.asarray(rows)
 
 
 def initial_centers(
