@@ -11,7 +11,7 @@ from sklearn.utils import check_array, validation
 
 from centroids.distribute import is_collection
 from centroids.inputs.convert import convert_features, with_table
-from centroids.kernels import Points, check_points
+from centroids.kernels import Points, check_points, find_nonfinite
 from centroids.rows import is_sparse
 
 # What the kernels read in place; anything else becomes the first.
@@ -38,6 +38,9 @@ def check_points_of(
         ValueError: If the shape is wrong, a value is not finite, or columns differ from those of
             the fit.
     """
+    if estimator is not None and _is_beyond_doubt(estimator, X, reset, order):
+        estimator.n_features_in_ = X.shape[1]
+        return X
     table = with_table(X) if _is_foreign(X) else None
     if table is not None and hasattr(table, "columns"):
         values = convert_features(table, "X")
@@ -54,6 +57,18 @@ def check_points_of(
         order=order,
     )
     return check_points(checked)
+
+
+def _is_beyond_doubt(estimator: Any, X: Any, reset: bool, order: str | None) -> bool:
+    """Whether scikit-learn's checks would let X through as it is: they take longer than a fit may.
+
+    What is not is for them to convert, or to complain about.
+    """
+    if type(X) is not np.ndarray or X.ndim != 2 or not X.size or X.dtype not in _DENSE:
+        return False
+    if hasattr(estimator, "feature_names_in_") or (order and not X.flags.c_contiguous):
+        return False
+    return (reset or X.shape[1] == estimator.n_features_in_) and find_nonfinite(X) is None
 
 
 def _is_foreign(X: Any) -> bool:
