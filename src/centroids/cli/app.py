@@ -13,7 +13,15 @@ from typing import Annotated
 import typer
 
 from centroids import __version__
-from centroids.cli import exporting, importing, inference, inspection, training, verification
+from centroids.cli import (
+    choosing,
+    exporting,
+    importing,
+    inference,
+    inspection,
+    training,
+    verification,
+)
 from centroids.cli.errors import end_with, showing_warnings, silenced, suggesting_options
 from centroids.cli.options import (
     BadRowsChoice,
@@ -223,6 +231,65 @@ def evaluate(
     """
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
         inference.evaluate(model_dir, points, split_columns(columns), bad_rows.value, text)
+
+
+@app.command("choose-k", cls=PlainCommand)
+@with_text_format
+def choose_k(
+    points: Input,
+    num_clusters: Annotated[
+        str,
+        typer.Option(
+            "--num-clusters",
+            "-k",
+            help="The numbers to try: 2-20, 10-100/10 (in steps of 10), or 4,8,16.",
+            metavar="NUMBERS",
+        ),
+    ] = "2-20",
+    distance_metric: Annotated[
+        Metric, typer.Option(help="How distances are measured, as for train.")
+    ] = Metric.SQUARED_EUCLIDEAN,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed for the sample and the initial centers.")
+    ] = 0,
+    columns: Columns = None,
+    bad_rows: BadRowsOption = BadRowsChoice.RAISE,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, for scripts.")
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Also draw the measures into this .png, .svg or .pdf file."),
+    ] = None,
+    *,
+    text: GivenText,
+) -> None:
+    """Find out how many clusters points have.
+
+    Clusters a random sample into each number of clusters and prints what that comes to: the
+    inertia of all points (it always falls; look for the knee), the silhouette (higher is better),
+    the Davies-Bouldin index (lower is better), the Calinski-Harabasz index (higher is better), and
+    the stability: how far clusterings of two halves of the sample agree (1 is best). It recommends
+    one of the numbers, and says why.
+
+    
+    Examples:
+      centroids choose-k points.npy
+      centroids choose-k points.csv -k 2-40 --columns age,income --plot measures.png
+      centroids choose-k points.npy -k 10-100/10 --json
+    """
+    with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
+        choosing.choose_k(
+            points,
+            num_clusters,
+            cosine=distance_metric is Metric.COSINE,
+            seed=seed,
+            columns=split_columns(columns),
+            bad_rows=bad_rows.value,
+            text=text,
+            as_json=as_json,
+            plot=plot,
+        )
 
 
 @app.command(cls=PlainCommand)

@@ -125,12 +125,19 @@ class PointsFile:
         if not self.has_columns and bad_rows == "raise":
             points = self._read_npy()
         else:
-            with open_stream(input_fn) as stream:
-                batches = list(count_rows(_finite(stream), f"reading {self.path.name}"))
+            batches = list(self._batches(input_fn))
             points = np.concatenate(batches) if batches else np.empty(0)
         if len(points) == 0:
             raise ValueError(f"{self.path} has no rows")
         return points
+
+    def batches(self, bad_rows: BadRows = "raise") -> Iterator[NDArray[Any]]:
+        """All points in batches; see `read`."""
+        return self._batches(self.open(_READ_ROWS, bad_rows=bad_rows))
+
+    def _batches(self, input_fn: Callable[[], Any]) -> Iterator[NDArray[Any]]:
+        with open_stream(input_fn) as stream:
+            yield from count_rows(_finite(stream), f"reading {self.path.name}")
 
     def _read_npy(self) -> NDArray[Any]:
         if self.path.stat().st_size <= _LARGE_BYTES:

@@ -70,11 +70,15 @@ def shard(
         engine: Where; None takes the current client of the collection's engine.
         weight_column: Where `convert` finds the weights, of any type that has a hash: another one
             makes other points of the same collection. None: there are none.
+
+    Raises:
+        RuntimeError: If the points are in use on a client that has been closed since.
     """
     engine = engine or _engine_for(collection)
     key = (engine, engine.key_of(collection), weight_column)
     workers = _known.get(key)
     if workers is None:
+        engine.check_not_left(collection, list(_known.values()))
         _known[key] = workers = engine.start(collection, convert)
     return ShardedPoints(workers)
 

@@ -43,6 +43,14 @@ class Dask:
 
         return id(self.client or _current_client()), tokenize(collection)
 
+    def check_not_left(self, collection: Any, known: Sequence[Workers]) -> None:
+        """Refuses to begin elsewhere with a collection whose client was closed in mid-run."""
+        if self.client is None and _current_client() is None:
+            token = self.key_of(collection)[1]
+            for workers in known:
+                if isinstance(workers, DaskWorkers) and workers.token == token:
+                    workers.check_open()
+
     def map_lazily(self, collection: Any, function: Callable[[Any], Any], name: str) -> Any:
         """A dask array of a dask array, a series or a data frame of a data frame or a series."""
         if not hasattr(collection, "chunks"):
@@ -69,7 +77,9 @@ class Dask:
         else:
             names, blocks = _names_of(collection), _blocks_of(collection)
         if client is not None:
-            return DaskWorkers(self, client, blocks, convert, names)
+            workers = DaskWorkers(self, client, blocks, convert, names)
+            workers.token = self.key_of(collection)[1]
+            return workers
         if isinstance(collection, ParquetFolder):
             return LocalWorkers(blocks, names)
         import dask
@@ -84,7 +94,12 @@ class DaskWorkers(Workers):
 
     Partitions are held by the shards alone. When a worker dies, its partitions are computed again
     on others, by their recipes, and become shards there.
+
+    Attributes:
+        token: Dask's name of the collection.
     """
+
+    token: str = ""
 
     def __init__(
         self,
@@ -255,13 +270,17 @@ class DaskWorkers(Workers):
             clock.check(f"the scheduler {self._client.scheduler.address} has no worker: none came")
             time.sleep(_POLL_SECONDS / 4)
 
-    def _workers(self) -> dict[str, int]:
-        """The slots of the workers, by address."""
+    def check_open(self) -> None:
+        """Raises RuntimeError if the client was closed."""
         if self._client.status in ("closing", "closed"):
             raise RuntimeError(
                 "the dask client is closed; make a new one, and train again: training continues "
                 "from the last checkpoint"
             )
+
+    def _workers(self) -> dict[str, int]:
+        """The slots of the workers, by address."""
+        self.check_open()
         try:
             return dict(self._client.nthreads())
         except OSError as error:

@@ -40,6 +40,9 @@ class Ray:
         """Equal for one dataset."""
         return id(collection)
 
+    def check_not_left(self, collection: Any, known: Sequence[Workers]) -> None:
+        """A dataset has one Ray, that of this process."""
+
     def map_lazily(self, collection: Any, function: Callable[[Any], Any], name: str) -> Any:
         """A Dataset with one column."""
         return collection.map_batches(
