@@ -40,7 +40,7 @@ def check_points_of(
     """
     if estimator is not None and _is_beyond_doubt(estimator, X, reset, order):
         estimator.n_features_in_ = X.shape[1]
-        return X
+        return np.asarray(X)
     table = with_table(X) if _is_foreign(X) else None
     if table is not None and hasattr(table, "columns"):
         values = convert_features(table, "X")
