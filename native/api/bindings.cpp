@@ -1,5 +1,6 @@
 // The only file that knows Python, with unlocked.h. Shapes and types are checked in
-// centroids/kernels; what arrives here is trusted. The GIL is released in every kernel.
+// centroids/kernels; what arrives here is trusted. The GIL is released in every kernel. It is long
+// because all that Python sees stands here.
 #include "isa/block_kernels.h"
 #include "runtime/dispatch.h"
 #include "runtime/float_mode.h"

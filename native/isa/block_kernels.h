@@ -179,6 +179,12 @@ struct FixedSums {
     std::size_t second;    // 0: there are no second limbs
 };
 
+// What is known of products.
+struct Weighed {
+    bool any_rest; // that is not zero
+    bool finite;   // all products are
+};
+
 // What a level chooses for its registers.
 struct TileSizes {
     int rows, vectors; // of a tile: points, and registers of centers
@@ -240,6 +246,12 @@ struct BlockKernels {
     void (*add_rows)(const T* rows, std::ptrdiff_t stride, std::size_t count,
                      const std::int32_t* cluster_index, std::size_t dimensions,
                      const FixedSums& sums);
+
+    // products, rests: OUT [count][dimensions], whose sums are the rows times their weights
+    // weights: IN [count]
+    Weighed (*weigh_rows)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                          std::size_t dimensions, const double* weights, double* products,
+                          double* rests);
 
     // Adds values, eight side by side in the columns of [8] sums in two limbs, unless one of them
     // is neither 0 nor between the bounds of these columns. Returns whether all were added.

@@ -149,10 +149,11 @@ ExactSums sparse_sums(const SparseRows& points, const double* weights, double se
             row.columns = own.columns;
             row.values.resize(own.count());
             others.resize(own.count());
-            std::vector<double>&products = rests ? others : row.values,
-            &tails = rests ? row.values : others;
-            if (weigh(own.values.data(), own.count(), weights[i], products.data(), tails.data()))
-                any_rest = true;
+            double *products = others.data(), *tails = row.values.data();
+            if (!rests) std::swap(products, tails);
+            const Weighed found = current_kernels<T>().weigh_rows(
+                own.values.data(), 0, 1, own.count(), weights + i, products, tails);
+            if (found.any_rest) any_rest = true;
         };
         const SampledUnits<double> sampled(points, load);
         ExactSums sums(num_clusters, points.dimensions, sampled.units);

@@ -1,5 +1,6 @@
 // Exact sums of rows that weigh: a product w x is two float64 numbers, what it is rounded to and
-// the rest. Both are added like rows, each in units of its own.
+// the rest. Both are added like rows, each in units of its own. Labels do not depend on weights:
+// this is a pass after the search.
 #pragma once
 
 #include "search/work_plan.h"
@@ -10,22 +11,10 @@
 #include <cmath>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace centroids {
-
-// products, rests: OUT [count], whose sums are weight * values. Returns whether a rest is not zero.
-template <class T>
-bool weigh(const T* values, std::size_t count, double weight, double* products, double* rests) {
-    bool any = false;
-    for (std::size_t i = 0; i < count; ++i) {
-        const auto value = static_cast<double>(values[i]);
-        products[i] = weight * value;
-        rests[i] = std::fma(weight, value, -products[i]);
-        any |= rests[i] != 0;
-    }
-    return any;
-}
 
 // Equal for equal weights, and all but never for others; not 0.
 std::uint64_t fingerprint_of_weights(const double* weights, std::size_t count);
@@ -39,7 +28,7 @@ class WeightedSums {
     // row_at: the number of a row, for the positions of the segments
     void add(const std::vector<RowsByCluster::Segment>& segments,
              const std::function<std::size_t(std::size_t)>& row_at);
-    // Adds all rows.
+    // Adds all rows. cluster_index: IN [num_rows]
     void add_all(const std::int32_t* cluster_index);
 
     // The first row whose products are not finite, or -1.
@@ -47,21 +36,36 @@ class WeightedSums {
     ExactSums total() &&;
 
   private:
-    struct Worker {
-        RowAdder<double> products, rests;
-        std::vector<T> row;
-        AlignedVector<double> block; // [2][block_rows][dimensions]
-    };
     struct Windows {
         SumWindow<double> products, rests;
     };
+    // Of one thread, for the sums of all clusters, or of one after the other.
+    struct Worker {
+        RowAdder<double> products;
+        std::optional<RowAdder<double>> rests; // where there are any
+        AlignedVector<double> block;           // [2][block_rows_][dimensions]
+        AlignedVector<T> rows;
+    };
     static Windows windows_of(const DenseRows& points, const double* weights);
+
+    std::unique_ptr<Worker> make_worker(std::size_t num_clusters);
+    double* products_of(Worker& worker) const { return worker.block.data(); }
+    double* rests_of(Worker& worker) const {
+        return worker.block.data() + block_rows_ * points_.dimensions;
+    }
     void add_segment(const RowsByCluster::Segment& segment,
                      const std::function<std::size_t(std::size_t)>& row_at, Worker& worker);
+    void add_in_passing(const std::int32_t* cluster_index);
+    void add_block(std::size_t first, std::size_t count, const std::int32_t* cluster_index,
+                   Worker& worker);
+    void add_products(std::size_t count, bool any_rest, const std::int32_t* cluster_index,
+                      Worker& worker);
+    void hand_over(const PerThread<Worker>& workers);
 
+    const BlockKernels<T>& kernels_;
     const DenseRows& points_;
     const double* const weights_;
-    const std::size_t num_clusters_;
+    const std::size_t num_clusters_, block_rows_;
     const Windows windows_;
     ExactSums products_, rests_; // of which the second stays unmade while there are none
     SharedSums shared_products_{products_}, shared_rests_{rests_};

@@ -40,6 +40,8 @@ class RowAdder {
                      distances ? distances + i : nullptr);
     }
 
+    std::size_t num_clusters() const { return pending_.size(); }
+
     // How many rows of a cluster there were.
     std::int64_t count(std::size_t cluster) const { return counts_[cluster] + pending_[cluster]; }
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import centroids
 from centroids.cli import sampling, training
 from centroids.cli.outcome import Outcome
-from centroids.cli.points import PointsFile
+from centroids.cli.points_file import PointsFile
 from tests.cli.run_here import run_here as run
 
 RANDOM = np.random.default_rng(11)
@@ -164,7 +164,7 @@ def test_the_limit_of_steps_is_that_of_a_call(folder: Path) -> None:
     assert sum_of_squares(moved, centers_of(folder)) < sum_of_squares(moved, moved.mean(0)[None])
 
 
-def test_a_training_on_other_points_is_not_over_after_a_step(folder: Path) -> None:
+def test_a_run_on_other_points_is_not_over_after_a_step(folder: Path) -> None:
     points = np.random.default_rng(8).normal(size=(400, 2))
     np.save(folder / "night.npy", points)
     run(folder, "train", "night.npy", "model", "-k", "9", "--steps", "3")  # it has not settled
@@ -173,7 +173,7 @@ def test_a_training_on_other_points_is_not_over_after_a_step(folder: Path) -> No
     assert int(re.findall(r"Trained (\d+) full-batch step", told)[0]) > 4
 
 
-def test_a_training_on_other_points_says_says_what_has_become_empty(folder: Path) -> None:
+def test_a_run_on_other_points_says_says_what_has_become_empty(folder: Path) -> None:
     run(folder, "train", "points.npy", "model", "-k", "5")
     np.save(folder / "night.npy", POINTS + 1e4)
     for mode in ("--full-batch", "--mini-batch"):
@@ -271,8 +271,13 @@ def test_why_clusters_are_empty_has_two_reasons_after_a_move(folder: Path) -> No
     again = run(folder, "train", "points.npy", "model", "--steps", "1").stdout
     assert (
         "2 of 5 clusters are empty. If the model was trained on other points before, --fresh "
-        "starts over; else fewer clusters may do, or another --seed with --fresh.\n"
+        "starts over; else fewer clusters may do, or another --seed with --fresh. "
+        "--empty-clusters relocate moves them to points.\n"
     ) in again
+    moved = ["--empty-clusters", "relocate"]
+    told = run(folder, "train", "points.npy", "model", "--steps", "1", *moved).stdout
+    assert "From now on: --empty-clusters relocate (until now keep)." in told
+    assert "No cluster is empty.\n" in told
 
 
 def test_a_loss_that_cannot_fall_says_so(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -16,16 +17,17 @@ from numpy.typing import NDArray
 from centroids import kernels
 from centroids.clustering import (
     ClusterState,
+    PulledBatches,
     assign,
+    choose_best_centers,
     full_batch_update,
     initial_state,
-    is_reassignment_due,
-    mini_batch_update,
     reassign_low_count_centers,
     relocate_empty_clusters,
 )
 from centroids.distribute import ShardedPoints
 from centroids.distribute._workers import LocalWorkers
+from centroids.rows import WeightedPoints
 from tests.oracle import distances, unit_rows
 
 KINDS = ["float32", "float64", "sparse"]
@@ -222,6 +224,77 @@ def test_more_clusters_than_different_points_come_to_rest(
     assert np.array_equal(before, centers)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_weighted_centers_and_labels_are_those_of_scikit_learn(kind: str) -> None:
+    cluster = pytest.importorskip("sklearn.cluster")
+    threadpools = pytest.importorskip("threadpoolctl")
+    points = groups(200, 3, 3)
+    points = np.where(points > 1, points, 0) if kind == "sparse" else points
+    start = far_centers(points, 8, 3, 1)
+    weights = np.random.default_rng(0).integers(1, 9, 200) / 4
+    x = of_kind(points, kind)
+    centers = start.astype(x.dtype)
+    for iterations in (1, 2, 3):
+        found = assign(x, centers, update=True, weights=weights)
+        moved = relocate_empty_clusters(x, centers, found, weights=weights)
+        centers = full_batch_update(initial_state(centers), moved).centers
+        theirs = cluster.KMeans(8, init=start, n_init=1, max_iter=iterations, tol=0)
+        with threadpools.threadpool_limits(1):
+            given = scipy.sparse.csr_matrix(x) if kind == "sparse" else x
+            theirs.fit(given, sample_weight=weights)
+        np.testing.assert_allclose(centers, theirs.cluster_centers_, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_without_weight_are_as_good_as_not_there(kind: str, cosine: bool) -> None:
+    points = groups(300, 4, 2)
+    centers = np.concatenate([points[:4], -3 * points[:4], points[:2] + 1e6])
+    weights = np.random.default_rng(1).integers(0, 3, 300) / 2.0
+    x, there = of_kind(points, kind), weights > 0
+    centers = centers.astype(x.dtype)
+
+    def relocated(x: Any, weights: Any) -> Any:
+        found = assign(x, centers, cosine=cosine, update=True, weights=weights)
+        return relocate_empty_clusters(x, centers, found, cosine=cosine, weights=weights)
+
+    every, few = relocated(x, weights), relocated(x[there], weights[there])
+    ends = [0, 70, 70, 200, 300]
+    parts = [WeightedPoints(x[a:b], weights[a:b]) for a, b in itertools.pairwise(ends)]
+    shards: Any = ShardedPoints(LocalWorkers(parts))
+    for other in (few, relocated(shards, None)):
+        np.testing.assert_array_equal(every.sums, other.sums)
+        np.testing.assert_array_equal(every.counts, other.counts)
+    assert (every.counts > 0).all() and (assign(x, centers, update=True).counts == 0).any()
+    counts = np.concatenate([np.full(5, 400.0), np.full(5, 1.0)])
+    state = ClusterState(centers, counts, centers, 0)
+    batches: list[tuple[Any, Any]] = [(x, weights), (x[there], weights[there]), (shards, None)]
+    moved = [
+        reassign_low_count_centers(state, batch, 0.1, key=(4, 2), cosine=cosine, weights=of_rows)
+        for batch, of_rows in batches
+    ]
+    assert (moved[0].centers[5:] != centers[5:]).any(axis=1).all()
+    for another in moved[1:]:
+        np.testing.assert_array_equal(moved[0].centers, another.centers)
+
+
+def test_the_best_choice_is_that_by_weights() -> None:
+    points, weights = np.array([[0.0], [10.0], [50.0]]), np.array([1.0, 9.0, 0.0])
+    choices = [np.array([[0.0], [50.0]]), np.array([[10.0], [-9.0]])]
+
+    def best(batch: Any) -> list[float]:
+        batches, coming = PulledBatches(iter([batch])), iter(choices)
+
+        def choose() -> NDArray[Any]:
+            assert next(iter(batches)) is batch
+            return next(coming)
+
+        return list(choose_best_centers(choose, 2, batches).ravel())
+
+    assert best(points) == [0.0, 50.0]
+    assert best(WeightedPoints(points, weights)) == [10.0, -9.0]
+
+
 def test_distances_to_assigned_are_exact_to_a_few_roundings() -> None:
     random = np.random.default_rng(4)
     points = random.normal(size=(40, 7)) * 3 + 100
@@ -234,107 +307,3 @@ def test_distances_to_assigned_are_exact_to_a_few_roundings() -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-12)
     with pytest.raises(ValueError, match="columns"):
         kernels.distances_to_assigned(points, centers[:, :6], labels)
-
-
-class Drawn:
-    """Stands for a random state: gives out the rows that it is told to."""
-
-    def __init__(self, rows: NDArray[np.intp]) -> None:
-        self._rows = rows
-
-    def choice(self, n: int, replace: bool, size: int) -> NDArray[np.intp]:
-        assert not replace and size == self._rows.size <= n
-        return self._rows
-
-
-@pytest.mark.parametrize("kind", ["float64", "sparse"])
-@pytest.mark.parametrize("ratio", [0.01, 0.5, 1.0])
-def test_a_reassignment_is_that_of_scikit_learn(kind: str, ratio: float) -> None:
-    theirs = pytest.importorskip("sklearn.cluster._kmeans")
-    points = groups(200, 3, 5)
-    centers = far_centers(points, 12, 4, 6)
-    counts = np.random.default_rng(7).integers(1, 400, size=12)
-    x = of_kind(points, kind)
-    state = mini_batch_update(
-        ClusterState(centers, counts, centers, 0), kernels.assign(x, centers, update=True)
-    )
-    after = reassign_low_count_centers(state, x, ratio, key=(3, 9))
-    changed = (after.centers != state.centers).any(axis=1)
-    rows = [int(np.flatnonzero((points == row).all(axis=1))[0]) for row in after.centers[changed]]
-    new, sums = centers.copy(), counts.astype(float)
-    given = scipy.sparse.csr_matrix(x) if kind == "sparse" else x
-    weights = np.ones(200)
-    drawn: Any = Drawn(np.array(rows, np.intp))
-    theirs._mini_batch_step(given, weights, centers, new, sums, drawn, True, ratio)
-    np.testing.assert_allclose(after.centers, new, rtol=1e-12)
-    np.testing.assert_array_equal(after.counts, sums)
-    assert changed.sum() == (state.counts < ratio * state.counts.max()).sum()
-    assert (ratio == 0.01) or changed.sum() > 3
-
-
-def test_at_most_half_as_many_centers_as_rows_are_moved() -> None:
-    counts = np.array([900, 3, 1, 2, 1, 4])
-    state = initial_state(np.arange(6.0)[:, None] * 100)
-    state = ClusterState(state.centers, counts, state.centers, 0)
-    batch = np.arange(5.0)[:, None]
-    after = reassign_low_count_centers(state, batch, 0.5, key=(1, 1))
-    assert (after.centers != state.centers).ravel().tolist() == [0, 0, 1, 0, 1, 0]
-    assert after.counts.tolist() == [900, 3, 2, 2, 2, 4]
-    moved = after.centers[[2, 4], 0]
-    assert moved[0] != moved[1] and set(moved) <= set(range(5))
-
-
-def test_the_count_of_the_initial_center_is_no_point() -> None:
-    state = ClusterState(np.eye(2), np.array([11, 2]), np.eye(2), 0)
-    batch = np.full((4, 2), 7.0)
-    as_seen = reassign_low_count_centers(state, batch, 0.15, key=(0,), initial_count=1)
-    assert as_seen.centers.tolist() == [[1.0, 0.0], [7.0, 7.0]]
-    assert as_seen.counts.tolist() == [11, 11]
-    assert reassign_low_count_centers(state, batch, 0.15, key=(0,)) is state
-
-
-def test_equal_clusters_and_a_ratio_of_0_move_nothing() -> None:
-    state = ClusterState(np.eye(3), np.array([4, 4, 4]), np.eye(3), 0)
-    batch = np.zeros((9, 3))
-    assert reassign_low_count_centers(state, batch, 1.0, key=(0,)) is state
-    starved = ClusterState(np.eye(3), np.array([4, 0, 4]), np.eye(3), 0)
-    assert reassign_low_count_centers(starved, batch, 0.0, key=(0,)) is starved
-    one_row = reassign_low_count_centers(starved, batch[:1], 1.0, key=(0,))
-    assert one_row is starved
-
-
-def test_cosine_moves_to_unit_vectors_and_never_to_zero_vectors() -> None:
-    state = ClusterState(np.eye(2) * 5, np.array([400, 1]), np.eye(2) * 5, 0)
-    after = reassign_low_count_centers(
-        state, np.array([[3.0, 4.0], [6.0, 8.0]]), 0.1, key=(2,), cosine=True
-    )
-    assert after.centers.tolist() == [[5.0, 0.0], [0.6, 0.8]]
-    assert reassign_low_count_centers(state, np.zeros((2, 2)), 0.1, key=(2,), cosine=True) is state
-
-
-def test_rows_are_drawn_by_the_key_alone_with_equal_chances() -> None:
-    state = ClusterState(np.array([[-1.0], [-2.0]]), np.array([400, 1]), np.zeros((2, 1)), 0)
-    batch = np.arange(10.0)[:, None]
-
-    def drawn(key: tuple[int, ...], points: Any = batch) -> float:
-        return float(reassign_low_count_centers(state, points, 0.1, key=key).centers[1, 0])
-
-    counts = np.bincount([int(drawn((5, step))) for step in range(1000)], minlength=10)
-    assert ((counts - 100) ** 2 / 100).sum() < 9 + 6 * np.sqrt(18)
-    parts = ShardedPoints(LocalWorkers([batch[:3], batch[3:3], batch[3:]]))
-    for step_ in range(20):
-        assert drawn((5, step_)) == drawn((5, step_), parts) == drawn((5, step_), batch)
-
-
-def test_a_reassignment_is_due_as_in_scikit_learn() -> None:
-    cluster = pytest.importorskip("sklearn.cluster")
-    for k, num_rows in ((3, 7), (10, 100), (8, 64), (2, 1000)):
-        theirs = cluster.MiniBatchKMeans(k)
-        theirs._batch_size, theirs._n_since_last_reassign = num_rows, 0
-        theirs._counts = np.ones(k)
-        state = ClusterState(np.zeros((k, 1)), np.full(k, 5), np.zeros((k, 1)), 0)
-        for number in range(30):
-            assert is_reassignment_due(state, num_rows, number) == theirs._random_reassign()
-    empty = ClusterState(np.zeros((2, 1)), np.array([1, 50]), np.zeros((2, 1)), 0)
-    assert is_reassignment_due(empty, 1, 0, initial_count=1)
-    assert not is_reassignment_due(empty, 1, 0)

@@ -34,7 +34,7 @@ _SMALL, _LARGE = 7, 25
 
 @dataclass(frozen=True)
 class Case:
-    """One training, as its name and numbers say it; see MODELS and INPUTS.
+    """One run, as its name and numbers say it; see MODELS and INPUTS.
 
     Attributes:
         model: A name of MODELS.
@@ -117,7 +117,7 @@ def _fits(model: str, source: str) -> bool:
 
 
 def prepare(folder: Path) -> Path:
-    """Writes the files that the inputs read, and imports all that a training imports.
+    """Writes the files that the inputs read, and imports all that a run imports.
 
     Returns:
         The folder of the files.
@@ -207,6 +207,13 @@ MODELS: dict[str, dict[str, Any]] = {
     "k-means++": {"initial_clusters": "kmeans_plus_plus"},
     "callable": {"initial_clusters": few_rows},
     "array": {"initial_clusters": np.eye(NUM_CLUSTERS, _COLUMNS)},
+    "restarts": {"use_mini_batch": False, "num_restarts": 3},
+    "relocating": {
+        "use_mini_batch": False,
+        "empty_clusters": "relocate",
+        "initial_clusters": np.eye(NUM_CLUSTERS, _COLUMNS) * 100,
+    },
+    "reassigning": {"reassignment_ratio": 0.5},
 }
 
 INPUTS: dict[str, Callable[[Path], Callable[[], Any]]] = {

@@ -150,7 +150,7 @@ def test_the_current_client_is_closed_between_two_steps(cluster: Any, points: ND
         kmeans.train(lambda: spread, steps=3, hooks=[Close()])
 
 
-def test_what_is_no_collection_is_named(points: NDArray[Any]) -> None:
+def test_what_is_not_a_collection_is_named(points: NDArray[Any]) -> None:
     import dask
     import dask.dataframe
     import pandas

@@ -30,6 +30,7 @@ from centroids.cli.options import (
     CheckNumerics,
     Columns,
     DistanceMetric,
+    EmptyClusters,
     Epochs,
     Float32,
     Fresh,
@@ -44,15 +45,18 @@ from centroids.cli.options import (
     ModelDir,
     ModelToTrain,
     NumClusters,
+    NumRestarts,
     Output,
     PlainCommand,
     Quiet,
+    ReassignmentRatio,
     RelativeTolerance,
     RestartInput,
     Resume,
     Seed,
     Shuffle,
     Steps,
+    WeightColumn,
     split_columns,
 )
 from centroids.cli.text_options import GivenText, with_text_format
@@ -111,6 +115,9 @@ def train(
     batch_size: BatchSize = None,
     mini_batch_steps_per_iteration: MiniBatchStepsPerIteration = None,
     kmeans_plus_plus_num_retries: KmeansPlusPlusNumRetries = None,
+    num_restarts: NumRestarts = None,
+    empty_clusters: EmptyClusters = None,
+    reassignment_ratio: ReassignmentRatio = None,
     epochs: Epochs = None,
     steps: Steps = None,
     max_steps: MaxSteps = None,
@@ -121,6 +128,7 @@ def train(
     fresh: Fresh = False,
     restart_input: RestartInput = False,
     columns: Columns = None,
+    weight_column: WeightColumn = None,
     quiet: Quiet = False,
     *,
     text: GivenText,
@@ -132,9 +140,9 @@ def train(
     bounded however large the file is.
 
     If MODEL_DIR already holds a model, its training continues with these points. It keeps the mode,
-    the columns, the batch size, the tolerance and the seed that it was trained with; an option
-    changes such a setting for this run and for later ones. --fresh starts over, with the settings
-    of the old model.
+    the columns, the weights, the batch size, the tolerance and the seed that it was trained with;
+    an option changes such a setting for this run and for later ones. --fresh starts over, with the
+    settings of the old model.
 
     Ctrl-C finishes the current step, saves the model, and prints the command that continues with
     the next batch. The result is the same as without the interruption.
@@ -146,6 +154,7 @@ def train(
       centroids train huge.parquet model -k 1000 --mini-batch --epochs 2
       centroids train points.npy model --steps 10
       centroids train income.csv model -k 5 --columns age,income --thousands ,
+      centroids train survey.csv model -k 5 --weight-column people
       centroids train tonight.csv model --fresh --quiet
     """
     plan = TrainingPlan(
@@ -158,6 +167,9 @@ def train(
         batch_size=batch_size,
         mini_batch_steps_per_iteration=mini_batch_steps_per_iteration,
         kmeans_plus_plus_num_retries=kmeans_plus_plus_num_retries,
+        num_restarts=num_restarts,
+        empty_clusters=None if empty_clusters is None else empty_clusters.value,
+        reassignment_ratio=reassignment_ratio,
         epochs=epochs,
         steps=steps,
         max_steps=max_steps,
@@ -167,6 +179,7 @@ def train(
         bad_rows=bad_rows.value,
         restart_input=restart_input,
         columns=split_columns(columns),
+        weight_column=weight_column,
         text=text,
         fresh=fresh,
     )
@@ -191,9 +204,9 @@ def predict(
 ) -> None:
     """Find the nearest cluster of each point.
 
-    Writes the number of the nearest cluster for each point, in the order of the file: one number a
-    line, or a NumPy array. Clusters are counted from 0. With --distances it writes the distances to
-    all centers instead, which are squared under the squared Euclidean metric.
+    Writes the number of the nearest cluster for each point, in the order of the file: one number
+    per line, or a NumPy array. Clusters are counted from 0. With --distances it writes the
+    distances to all centers instead, squared under the squared Euclidean metric.
 
     If Ctrl-C, a kill or a full disk stops it, run the same command with --resume to continue.
 
@@ -215,6 +228,7 @@ def evaluate(
     model_dir: ModelDir,
     points: Input,
     columns: Columns = None,
+    weight_column: WeightColumn = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     *,
     text: GivenText,
@@ -223,14 +237,16 @@ def evaluate(
 
     Prints the mean and the sum of the distances from the points to their nearest centers, squared
     under the squared Euclidean metric. Of two models with the same metric and the same number of
-    clusters, the one with the lower mean fits these points better.
+    clusters, the one with the lower mean fits these points better. With weights each distance
+    counts by the weight of its point.
 
     
     Example:
       centroids evaluate model held_out.npy
     """
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
-        inference.evaluate(model_dir, points, split_columns(columns), bad_rows.value, text)
+        names = split_columns(columns)
+        inference.evaluate(model_dir, points, names, weight_column, bad_rows.value, text)
 
 
 @app.command("choose-k", cls=PlainCommand)
@@ -300,26 +316,26 @@ def inspect(
         Path | None,
         typer.Option(
             metavar="POINTS",
-            help="A file of points. For some clusters (see --clusters), evenly from large to "
-            "small, the points nearest to the center are shown.",
+            help="A file of points. The points nearest to the center are shown for some clusters "
+            "(see --clusters), from the largest to the smallest.",
         ),
     ] = None,
     words: Annotated[
         Path | None,
         typer.Option(
-            help="Names for the points of --points: a text file with one name a line, or a "
+            help="Names for the points of --points: a text file with one name per line, or a "
             ".parquet file."
         ),
     ] = None,
     words_column: Annotated[
         str | None,
         typer.Option(
-            help="Which column of a .parquet file of --words holds the names. Default: the first "
-            "one that holds text."
+            help="The column that holds the names, if --words is a .parquet file. Default: the "
+            "first column of text."
         ),
     ] = None,
     clusters: Annotated[int, typer.Option(min=1, help="How many clusters to show.")] = 12,
-    nearest: Annotated[int, typer.Option(min=1, help="How many points of each cluster.")] = 8,
+    nearest: Annotated[int, typer.Option(min=1, help="How many points to show of each.")] = 8,
     columns: Columns = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     variables: Annotated[
@@ -386,8 +402,8 @@ def export(
     format: Annotated[
         exporting.Format | None,
         typer.Option(
-            help="The kind of file. Default: by the ending of OUTPUT (.onnx, .npz, .npy, .csv, "
-            ".parquet or .faiss); savedmodel for a name without an ending."
+            help="The kind of file. Default: what the ending of OUTPUT says (.onnx, .npz, .npy, "
+            ".csv, .parquet or .faiss), or savedmodel for a name without an ending."
         ),
     ] = None,
     checkpoint: Annotated[
@@ -428,7 +444,7 @@ def import_(
     ],
     new: Annotated[
         Path,
-        typer.Argument(help="The folder to make. It must not hold a model.", metavar="NEW"),
+        typer.Argument(help="The folder to write. It must not hold a model.", metavar="NEW"),
     ],
     distance_metric: Annotated[
         Metric | None,
@@ -445,7 +461,7 @@ def import_(
         ),
     ] = None,
 ) -> None:
-    """Take over a model that TensorFlow's KMeansClustering trained, without TensorFlow.
+    """Import a model that TensorFlow's KMeansClustering trained, without TensorFlow.
 
     Reads the centers, the counts and the number of steps, verifies their checksums, and writes them
     as a model in NEW. OLD stays as it is. Training then continues where TensorFlow stopped.

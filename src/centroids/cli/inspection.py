@@ -70,7 +70,7 @@ def inspect(request: Request) -> None:
     # Names are shown as they are: "[/b]" is a word, not markup.
     width = None if sys.stdout.isatty() else 120
     terminal = Console(highlight=False, markup=False, emoji=False, width=width)
-    # What fails in the middle shall not leave half an output.
+    # A failure in the middle must not leave half an output.
     with terminal.capture() as shown:
         _show(request, terminal)
     sys.stdout.write(shown.get())
@@ -120,7 +120,7 @@ def _show_clusters(
 
 
 def _hint_for_words(request: Request, num_more: int) -> str:
-    """What may be wrong with a text file of names that has so many more than there are points."""
+    """What may be wrong with a text file that has this many more names than there are points."""
     assert request.words is not None
     if num_more == 1 and is_text_file(request.words):
         return (
@@ -144,6 +144,8 @@ def _show_state(console: Console, model_dir: Path, checkpoint: Checkpoint, kept:
         more = len(kept.columns) - _MAX_COLUMNS
         shown = describe_columns(kept.columns[:_MAX_COLUMNS])
         console.print(f"columns: {shown}{f' and {more:,} more' if more > 0 else ''}")
+    if kept.weight_column is not None:
+        console.print(f"weights: {kept.weight_column}")
     console.print()
 
 
@@ -185,7 +187,7 @@ def _show_sizes_of_training(console: Console, checkpoint: Checkpoint, kept: Sett
     if kept.use_mini_batch is False:
         _show_sizes(console, counts, "points of the last step")
     elif (kept.mini_batch_steps_per_iteration or 1) == 1:
-        # The initial center counts as one point in an update, but it is none.
+        # The initial center counts as one point in an update, but it is not one.
         _show_sizes(console, np.maximum(counts - 1, 0), "points seen")
     elif not checkpoint.variables[UPDATE_IN_STEPS]:
         _show_sizes(console, counts, "points of the last iteration")
@@ -193,14 +195,16 @@ def _show_sizes_of_training(console: Console, checkpoint: Checkpoint, kept: Sett
 
 
 def _show_sizes(console: Console, sizes: NDArray[Any], what: str) -> None:
+    by = "" if np.issubdtype(sizes.dtype, np.integer) else "weights of "
     console.print(
-        f"cluster sizes ({what}): {sizes.min():,} to {sizes.max():,}, median "
-        f"{int(np.median(sizes)):,}; {int((sizes == 0).sum()):,} of {len(sizes):,} are empty"
+        f"cluster sizes ({by}{what}): {_size(sizes.min())} to {_size(sizes.max())}, median "
+        f"{_size(np.median(sizes).astype(sizes.dtype))}; {int((sizes == 0).sum()):,} of "
+        f"{len(sizes):,} are empty"
     )
     if len(sizes) <= _FEW_CLUSTERS:
         for cluster, size in enumerate(sizes):
             bar = "█" * round(_BAR_WIDTH * size / max(sizes.max(), 1))
-            console.print(f"{f'cluster {cluster}':>12}  {size:>12,}  {bar}".rstrip())
+            console.print(f"{f'cluster {cluster}':>12}  {_size(size):>12}  {bar}".rstrip())
         console.print()
         return
     counts, edges = np.histogram(sizes, bins=min(_NUM_BARS, max(len(np.unique(sizes)), 1)))
@@ -208,6 +212,11 @@ def _show_sizes(console: Console, sizes: NDArray[Any], what: str) -> None:
         bar = "█" * round(_BAR_WIDTH * count / counts.max())
         console.print(f"{low:>12,.0f} to {high:>10,.0f}  {bar} {count:,}")
     console.print()
+
+
+def _size(size: Any) -> str:
+    """A number of points, or the sum of their weights."""
+    return f"{size:,}" if np.issubdtype(size.dtype, np.integer) else show_number(float(size))
 
 
 def _spread(sizes: NDArray[np.int64], count: int) -> NDArray[np.int64]:

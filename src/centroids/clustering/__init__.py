@@ -14,13 +14,20 @@ from centroids.clustering._plus_plus import (
     kmeans_plus_plus,
     kmeans_plus_plus_rows,
 )
-from centroids.clustering._reassignment import is_reassignment_due, reassign_low_count_centers
+from centroids.clustering._reassignment import (
+    is_reassignment_due,
+    reassign_low_count_centers,
+    rows_with_weight,
+)
 from centroids.clustering._relocation import relocate_empty_clusters
+from centroids.clustering._restarts import PulledBatches, choose_best_centers, restart_watchers
 from centroids.clustering._sharded import (
     all_distances,
     assign,
     choose_initial_centers_anywhere,
     cluster_index,
+    total_weight,
+    weights_of_shards,
 )
 from centroids.clustering._state import ClusterState, initial_state
 from centroids.clustering._update import (
@@ -36,10 +43,12 @@ __all__ = [
     "ClusterState",
     "InitialCenters",
     "InitialMethod",
+    "PulledBatches",
     "TooFewPointsError",
     "WeightedPoints",
     "all_distances",
     "assign",
+    "choose_best_centers",
     "choose_initial_centers",
     "choose_initial_centers_anywhere",
     "choose_initial_centers_of_shards",
@@ -59,4 +68,8 @@ __all__ = [
     "multi_step_update",
     "reassign_low_count_centers",
     "relocate_empty_clusters",
+    "restart_watchers",
+    "rows_with_weight",
+    "total_weight",
+    "weights_of_shards",
 ]

@@ -83,8 +83,8 @@ class DistinctRows:
 
     Rows are equal if their values are, once converted to the type that they are computed in. For
     the cosine distance also those of one direction are, and a zero vector, which has none, is never
-    taken. Hashes of 64 bits stand for the values: of a million rows two different ones count as
-    equal with a probability of 3e-8.
+    taken. Hashes of 64 bits stand for the values: among a million rows, two different ones are
+    taken for equal with a probability of 3e-8.
 
     Args:
         cosine: The distance is cosine.
@@ -110,8 +110,8 @@ class DistinctRows:
             random: The generator to draw from.
 
         Returns:
-            Up to `count` rows; fewer only if there are no more that differ. If `points` are no
-            more than `count`, they are those that differ in their order.
+            Up to `count` rows; fewer only if no others differ. If `points` are at most `count`, the
+            different ones in their order.
         """
         draws, n = points.draws, points.draws.num_points
         if n <= count:
@@ -161,7 +161,7 @@ class DistinctRows:
         n = points.draws.num_points
         size = max(_BLOCK_ELEMENTS // max(points.dimensions, 1), -(-n // _MOST_BLOCKS), 1)
         found = []
-        for block in random.permutation(-(-n // size)):
+        for block in random.permutation(-(-n // size)).tolist():
             rows = points.draws.within(block * size, min((block + 1) * size, n))
             found.append(self.keep_new(points, rows, missing))
             missing -= found[-1].size

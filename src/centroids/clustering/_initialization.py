@@ -9,12 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.clustering._distinct_rows import DistinctRows, KeysOfPoints
-from centroids.clustering._draws import WeightTotals
 from centroids.clustering._plus_plus import (
     check_weighted,
     different_rows,
     parallel_rows,
     plus_plus_rows,
+)
+from centroids.clustering._point_count import (
+    MOST_FRUITLESS_ROWS,
+    PointCount,
+    Weighable,
+    num_points_of,
 )
 from centroids.clustering._shards import (
     KeysOfShards,
@@ -35,12 +40,10 @@ from centroids.kernels import (
 from centroids.kernels.dense_or_sparse import is_real
 from centroids.rows import WeightedPoints, is_sparse, split_weights
 
-# Random initialisation looks on for rows that differ until so many in a row are all known, or the
-# batches that it holds, as they are trained on later, take so much memory.
-_MOST_FRUITLESS_ROWS = 10_000
+# Random initialisation looks for further different rows until MOST_FRUITLESS_ROWS in a row are
+# known, or the batches that it holds for training take this much memory.
 _MOST_HELD_BYTES = 64 << 20
 
-Weighable: TypeAlias = Points | WeightedPoints
 InitialMethod: TypeAlias = Literal["random", "kmeans_plus_plus", "kmeans_parallel"]
 InitialCenters: TypeAlias = InitialMethod | Callable[[Any, int], Any]
 
@@ -51,8 +54,8 @@ class TooFewPointsError(ValueError):
     Attributes:
         num_clusters: The number of centers.
         num_points: How many points there are in the whole input, or in the first batch.
-        batches_too_small: Whether the input has enough points, but the first batch, which
-            k-means++ and k-means|| take all centers from, has not: larger batches are the remedy.
+        batches_too_small: Whether the input has enough points, but not its first batch, from which
+            k-means++ and k-means|| take all centers. Larger batches help then.
     """
 
     def __init__(
@@ -74,23 +77,23 @@ def choose_initial_centers(
     whole_input_in_batch: bool = False,
     batches_end: bool = False,
 ) -> NDArray[Any]:
-    """Takes batches until `num_clusters` centers are chosen, and no batch more.
+    """Takes batches until `num_clusters` centers are chosen, and no more.
 
     Args:
         batches: Batches of points, [n, d] each, none of them empty; one pass over the input, except
             for a callable. Points with weights are drawn by these, and those of weight 0 never.
         num_clusters: How many centers to choose.
         method: "random": rows drawn without replacement; a batch smaller than what remains is
-            taken whole. Of equal rows one is taken, as far as there are others.
-            "kmeans_plus_plus" and "kmeans_parallel": all from the first batch. A callable
-            `f(points, k)`: it is shown one batch after the other, without weights, with the number
-            of centers that remain, and returns from 0 to k rows.
+            taken whole. Of equal rows only one is taken while there are others. "kmeans_plus_plus"
+            and "kmeans_parallel": all from the first batch. A callable `f(points, k)`: it is shown
+            one batch after the other, without weights, with the number of centers that remain, and
+            returns from 0 to k rows.
         seed: Of the random generator; or a generator, which is drawn from.
         cosine: The distance is cosine: chosen centers are L2-normalised.
         num_retries: See `kmeans_plus_plus`.
         whole_input_in_batch: The first batch holds the whole input (full-batch mode).
-        batches_end: It is known that `batches` come to an end. Otherwise one batch that comes again
-            and again is taken for the whole input.
+        batches_end: Whether `batches` are known to end. Otherwise one batch that keeps coming is
+            taken for the whole input.
 
     Returns:
         [num_clusters, d] in the type that the points are computed in: float32 or float64.
@@ -98,21 +101,21 @@ def choose_initial_centers(
     Raises:
         TooFewPointsError: If the input has fewer points than clusters, or the first batch has for
             k-means++; a ValueError.
-        ValueError: If the callable returns something else than 0 to k rows of d finite numbers, or
-            a point is NaN or infinite.
+        ValueError: If the callable returns anything but 0 to k rows of d finite numbers, or a point
+            is NaN or infinite.
     """
     random = np.random.default_rng(seed)
     checked = _finite_batches(batches)
     if callable(method):
         return _choose_by(method, checked, num_clusters, cosine)
-    count = _PointCount(batches_end)
+    count = PointCount(batches_end)
     if method == "random" and not whole_input_in_batch:
         return _choose_at_random(checked, count, num_clusters, random, cosine)
     points = next(checked, None)
     if points is None:
         raise _too_few(0, num_clusters)
     count.add(points)
-    num_points = _num_points(points)
+    num_points = num_points_of(points)
     if num_points < num_clusters:
         if whole_input_in_batch:
             raise _full_batch_too_small(num_points, num_clusters)
@@ -175,8 +178,7 @@ def _choose_of_shards(
         )
     choose = plus_plus_rows if method == "kmeans_plus_plus" else parallel_rows
     rows = choose(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
-    centers = different_rows(shards, rows, num_clusters, random, cosine=cosine)
-    return given_centers(centers, shards.dtype, cosine=cosine)
+    return different_rows(shards, rows, num_clusters, random, cosine=cosine)
 
 
 @in_usual_float_mode
@@ -214,12 +216,6 @@ def _finite_batches(batches: Iterable[Weighable]) -> Iterator[Weighable]:
         yield check_weighted(points, weights)
 
 
-def _num_points(batch: Weighable) -> int:
-    """How many points a batch counts as: one of weight 0 is none."""
-    points, weights = split_weights(batch)
-    return num_rows(points) if weights is None else WeightTotals.of(weights).num_points
-
-
 def _choose_by(
     choose: Callable[[Any, int], Any],
     batches: Iterator[Weighable],
@@ -228,11 +224,11 @@ def _choose_by(
 ) -> NDArray[Any]:
     chosen: list[NDArray[Any]] = []
     remaining, seen = num_clusters, 0
-    count = _PointCount(False)
+    count = PointCount(False)
     for batch in batches:
         count.add(batch)
         points, _ = split_weights(batch)
-        # Shown the same points again it may pick others of them; but not for ever.
+        # Shown the same points again, it may pick others, but not forever.
         if count.is_constant and not len(chosen[-1]):
             break
         seen += num_rows(points)
@@ -249,7 +245,7 @@ def _choose_by(
 
 def _choose_at_random(
     batches: Iterator[Weighable],
-    count: _PointCount,
+    count: PointCount,
     num_clusters: int,
     random: np.random.Generator,
     cosine: bool,
@@ -266,7 +262,7 @@ def _choose_at_random(
         missing -= rows.size
         held += points.data.nbytes
         fruitless = 0 if rows.size else fruitless + num_rows(points)
-        given_up = fruitless >= _MOST_FRUITLESS_ROWS or held >= _MOST_HELD_BYTES
+        given_up = fruitless >= MOST_FRUITLESS_ROWS or held >= _MOST_HELD_BYTES
         if not missing or count.is_constant or (given_up and count.points_for_sure >= num_clusters):
             break
     if count.points < num_clusters:
@@ -293,7 +289,7 @@ def _batch_too_small(
     method: InitialMethod,
     in_batch: int,
     num_clusters: int,
-    count: _PointCount,
+    count: PointCount,
     more_batches: Iterator[Weighable],
 ) -> TooFewPointsError:
     """The error for a first batch of `in_batch` points, which is counted already."""
@@ -349,58 +345,3 @@ def _rows(points: Points, rows: NDArray[np.intp]) -> NDArray[Any]:
     """Rows as a dense copy in the kernels' type."""
     chosen: NDArray[Any] = points[rows].toarray() if is_sparse(points) else points[rows]
     return chosen.astype(result_dtype(points))
-
-
-class _PointCount:
-    """How many points an input has had so far, of which a constant input repeats always the same.
-
-    Args:
-        batches_end: The input is known to end, so that it is not constant.
-
-    Attributes:
-        points_for_sure: The number of points without those that a constant input may have repeated.
-    """
-
-    def __init__(self, batches_end: bool) -> None:
-        self._batches_end = batches_end
-        self._first: Weighable | None = None
-        self.points_for_sure = self._repeated = 0
-
-    @in_usual_float_mode
-    def add(self, batch: Weighable) -> None:
-        """Counts a batch."""
-        if self._first is None:
-            self._first = batch
-        elif not self._batches_end and _same_batch(batch, self._first):
-            self._repeated += _num_points(batch)
-            return
-        self.points_for_sure += self._repeated + _num_points(batch)
-        self._repeated = 0
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether the latest batches, of so many points, were all equal to the first."""
-        return self._repeated >= _MOST_FRUITLESS_ROWS
-
-    @property
-    def points(self) -> int:
-        """The number of points if nothing follows."""
-        return self.points_for_sure + (0 if self.is_constant else self._repeated)
-
-
-def _same_batch(batch: Weighable, first: Weighable) -> bool:
-    (points, weights), (others, other_weights) = split_weights(batch), split_weights(first)
-    if weights is None or other_weights is None:
-        return weights is other_weights and _same_points(points, others)
-    return np.array_equal(weights, other_weights) and _same_points(points, others)
-
-
-def _same_points(points: Points, first: Points) -> bool:
-    if points is first:
-        return True
-    if is_sparse(points) != is_sparse(first) or points.shape != first.shape:
-        return False
-    if not is_sparse(points):
-        return bool(np.array_equal(points, np.asarray(first)))
-    parts = ("indptr", "indices", "data")
-    return all(np.array_equal(getattr(points, part), getattr(first, part)) for part in parts)

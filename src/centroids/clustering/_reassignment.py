@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from centroids.clustering._keyed_permutation import KeyedPermutation
 from centroids.clustering._relocation import rows_by_number
-from centroids.clustering._sharded import AnyPoints
+from centroids.clustering._sharded import AnyPoints, weights_of_shards
 from centroids.clustering._state import ClusterState
+from centroids.distribute import ShardedPoints
 from centroids.kernels import in_usual_float_mode, l2_normalize
 from centroids.rows import dense
 
@@ -27,7 +29,7 @@ def is_reassignment_due(
 
     Args:
         state: The state before the batch.
-        num_rows: The rows of the batch.
+        num_rows: The rows of the batch, without those of weight 0.
         step: How many batches there were before.
         initial_count: What the counts began with.
 
@@ -40,6 +42,15 @@ def is_reassignment_due(
     return (step + 1) % period == 0
 
 
+def rows_with_weight(
+    points: AnyPoints, weights: NDArray[np.float64] | None = None
+) -> NDArray[np.intp]:
+    """The rows that count: all, or those whose weight is not 0. Points in shards have theirs."""
+    if isinstance(points, ShardedPoints):
+        weights = weights_of_shards(points)
+    return np.arange(points.shape[0]) if weights is None else np.flatnonzero(weights)
+
+
 @in_usual_float_mode
 def reassign_low_count_centers(
     state: ClusterState,
@@ -48,6 +59,7 @@ def reassign_low_count_centers(
     *,
     key: Sequence[int],
     cosine: bool = False,
+    weights: NDArray[np.float64] | None = None,
     initial_count: int = 0,
 ) -> ClusterState:
     """Moves centers of clusters that have had few points to points of the batch, drawn at random.
@@ -65,6 +77,8 @@ def reassign_low_count_centers(
             depend on nothing else but n.
         cosine: The distance is cosine: rows are L2-normalised. Where a zero vector is drawn, the
             center stays.
+        weights: [n], how much each row counts; None: once. Of points in shards they are with them.
+            Rows of weight 0 are as good as not there; among the others weights do not matter.
         initial_count: What the counts began with, which is no point.
 
     Returns:
@@ -79,14 +93,15 @@ def reassign_low_count_centers(
     """
     seen = np.maximum(state.counts - initial_count, 0)
     low = seen < ratio * seen.max()
-    most = points.shape[0] // 2
+    candidates = rows_with_weight(points, weights)
+    most = candidates.size // 2
     if low.sum() > most:
         low[np.argsort(seen, kind="stable")[most:]] = False
     clusters = np.flatnonzero(low)
     if not clusters.size or low.all():
         return state
-    drawn = KeyedPermutation(points.shape[0], key)(np.arange(clusters.size))
-    rows = dense(rows_by_number(points, drawn))
+    drawn = KeyedPermutation(candidates.size, key)(np.arange(clusters.size))
+    rows = dense(rows_by_number(points, candidates[drawn]))
     if cosine:
         has_direction = rows.any(axis=1)
         clusters, rows = clusters[has_direction], l2_normalize(rows[has_direction])

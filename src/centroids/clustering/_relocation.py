@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids import kernels
-from centroids.clustering._sharded import AnyPoints, memory_of, partial_assignment
+from centroids.clustering._sharded import (
+    AnyPoints,
+    memory_of,
+    partial_assignment,
+    weights_of_shards,
+)
 from centroids.distribute import Part, ShardedPoints
 from centroids.kernels import in_usual_float_mode
 from centroids.rows import dense, is_sparse
@@ -44,8 +49,8 @@ def relocate_empty_clusters(
         assignment: Of all the points to the centers, with sums and counts. Labels are used if it
             has them.
         cosine: The distance is cosine. Zero vectors have no direction, and are not taken.
-        weights: Those of the assignment, [n], of points in this process; None: every point once.
-            A point without weight is not taken.
+        weights: Those of the assignment, [n]; None: every point once. Points in shards have theirs
+            with them. A point takes its weight along, and one without weight is not taken.
         memory: That of the assignment, or None.
 
     Returns:
@@ -89,7 +94,10 @@ def _move(
 ) -> kernels.Assignment:
     """The assignment where these rows are the only points of empty clusters."""
     taken = rows_by_number(points, rows)
-    own = None if weights is None else weights[rows]
+    if isinstance(points, ShardedPoints):
+        own = weights_of_shards(points[rows])
+    else:
+        own = None if weights is None else weights[rows]
     every = partial_assignment(points, centers, cosine=cosine, weights=weights, memory=memory)
     rest = (every - kernels.assign_partial(taken, centers, cosine=cosine, weights=own)).finish()
     assert rest.sums is not None and rest.counts is not None
@@ -152,10 +160,7 @@ def _find_farthest(
     if labels.size != kernels.num_rows(points):
         labels = kernels.assign(points, centers, cosine=cosine, memory=memory).cluster_index
     rows = np.arange(labels.size)
-    if weights is not None and not weights.all():
-        rows = np.flatnonzero(weights)
-        points, labels = rows_by_number(points, rows), labels[rows]
-    return _farthest_of(points, centers, labels, rows, most, cosine)
+    return _farthest_of(points, centers, labels, rows, weights, most, cosine)
 
 
 def _farthest_of_part(
@@ -163,7 +168,7 @@ def _farthest_of_part(
 ) -> _Farthest:
     memory = memory_of(part, remember)
     labels = kernels.assign(part.points, centers, cosine=cosine, memory=memory).cluster_index
-    return _farthest_of(part.points, centers, labels, part.rows, most, cosine)
+    return _farthest_of(part.points, centers, labels, part.rows, part.weights, most, cosine)
 
 
 def _farthest_of(
@@ -171,6 +176,7 @@ def _farthest_of(
     centers: NDArray[Any],
     labels: NDArray[np.int32],
     rows: NDArray[np.int64],
+    weights: NDArray[np.float64] | None,
     most: int,
     cosine: bool,
 ) -> _Farthest:
@@ -181,6 +187,8 @@ def _farthest_of(
         distances = kernels.distances_to_assigned(
             points[block], centers, labels[block], cosine=cosine
         )
+        if weights is not None:
+            distances[weights[block] == 0] = 0  # as good as not there
         farthest += _Farthest.of(most, distances, rows[block])
     return farthest
 

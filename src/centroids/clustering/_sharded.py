@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from centroids import kernels
+from centroids.clustering._draws import WeightTotals
 from centroids.clustering._initialization import (
     InitialCenters,
     choose_initial_centers,
@@ -19,6 +22,7 @@ from centroids.clustering._initialization import (
 from centroids.clustering._seeding_shard import SeedingShard
 from centroids.clustering.points import locate_bad_points
 from centroids.distribute import Part, ShardedPoints
+from centroids.kernels.row_weights import UNIT_EXPONENT
 from centroids.rows import WeightedPoints
 
 AnyPoints: TypeAlias = kernels.Points | ShardedPoints
@@ -35,9 +39,9 @@ def assign(
     weights: NDArray[np.float64] | None = None,
     memory: kernels.AssignmentMemory | None = None,
 ) -> kernels.Assignment:
-    """As `kernels.assign`; of points in shards only sums, counts and inertia travel, no labels.
+    """As `kernels.assign`; of points in shards only sums, counts and inertia travel, not labels.
 
-    Sums have no order, so that what is returned is equal to the bit wherever the points are. Points
+    Sums do not depend on order, so the result is equal to the bit wherever the points are. Points
     in shards have their weights with them: `weights` is None then.
     """
     if not isinstance(points, ShardedPoints):
@@ -62,7 +66,7 @@ def partial_assignment(
     weights: NDArray[np.float64] | None = None,
     memory: kernels.AssignmentMemory | None = None,
 ) -> kernels.PartialAssignment:
-    """As `kernels.assign_partial`, of all the points; those in shards have no weights."""
+    """As `kernels.assign_partial`, of all the points; those in shards have their weights."""
     if not isinstance(points, ShardedPoints):
         return kernels.assign_partial(
             points, centers, cosine=cosine, update=update, weights=weights, memory=memory
@@ -70,6 +74,17 @@ def partial_assignment(
     remember = memory is not None and points.is_whole
     found: kernels.PartialAssignment = points.fold(_assign_part, centers, cosine, update, remember)
     return found
+
+
+def weights_of_shards(points: ShardedPoints) -> NDArray[np.float64] | None:
+    """The weights that points in shards have with them, [n] in this process; None: they have none.
+
+    Take few of the points: `points[rows]`.
+    """
+    if not points.weighted:
+        return None
+    weights: NDArray[np.float64] = points.map(_weights_of_part)
+    return weights
 
 
 def cluster_index(
@@ -90,6 +105,13 @@ def all_distances(
     return distances
 
 
+def total_weight(points: AnyPoints, weights: NDArray[np.float64] | None = None) -> float:
+    """The sum of the weights of points, rounded once; their number where they have none."""
+    if isinstance(points, ShardedPoints) and points.weighted:
+        return float(Fraction(points.fold(_total_of_part)) * Fraction(2) ** UNIT_EXPONENT)
+    return points.shape[0] if weights is None else math.fsum(weights)
+
+
 def choose_initial_centers_anywhere(
     batches: Iterable[AnyBatch],
     num_clusters: int,
@@ -101,7 +123,7 @@ def choose_initial_centers_anywhere(
     whole_input_in_batch: bool = False,
     batches_end: bool = False,
 ) -> NDArray[Any]:
-    """As `choose_initial_centers`; of points in shards only those travel that may be centers."""
+    """As `choose_initial_centers`; of points in shards only those that may be centers travel."""
     remaining: Any = iter(batches)
     first: Any = next(remaining, None)
     if isinstance(first, ShardedPoints) and not callable(method):
@@ -150,6 +172,11 @@ def _assign_part(
     )
 
 
+def _total_of_part(part: Part) -> int:
+    assert part.weights is not None
+    return WeightTotals.of(part.weights).total
+
+
 def memory_of(part: Part, remember: bool) -> kernels.AssignmentMemory | None:
     """What a part remembers of earlier assignments, if it is to."""
     if not (remember and part.stays):
@@ -158,6 +185,11 @@ def memory_of(part: Part, remember: bool) -> kernels.AssignmentMemory | None:
         "assignment", kernels.AssignmentMemory()
     )
     return memory
+
+
+def _weights_of_part(part: Part) -> NDArray[np.float64]:
+    assert part.weights is not None
+    return part.weights
 
 
 def _index_of_part(part: Part, centers: NDArray[Any], cosine: bool) -> NDArray[np.int32]:

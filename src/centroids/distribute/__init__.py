@@ -67,7 +67,7 @@ def shard(
     Args:
         collection: What `is_collection` knows.
         convert: Makes [n, d] points of one of its blocks, on a worker; or WeightedPoints.
-        engine: Where; None takes the current client of the collection's engine.
+        engine: Where the shards go; None takes the current client of the collection's engine.
         weight_column: Where `convert` finds the weights, of any type that has a hash: another one
             makes other points of the same collection. None: there are none.
 

@@ -24,8 +24,8 @@ _POLL_SECONDS = 1.0
 class Dask:
     """Where dask collections are clustered: `RunConfig(train_distribute=Dask(client))`.
 
-    Without it the current client serves, as it does for dask itself; and where there is none, this
-    process, which then computes the collection once and keeps it.
+    Without it, the current client is used, as by dask itself. If there is none, this process
+    computes the collection once and keeps it.
 
     Args:
         client: A `distributed.Client`; None takes the current one.
@@ -90,10 +90,10 @@ class Dask:
 
 
 class DaskWorkers(Workers):
-    """One shard on each worker, in an actor, of the partitions that dask has put there.
+    """One shard on each worker, in an actor, with the partitions that dask has put there.
 
-    Partitions are held by the shards alone. When a worker dies, its partitions are computed again
-    on others, by their recipes, and become shards there.
+    Only the shards hold partitions. When a worker dies, its partitions are computed again on other
+    workers, by their recipes, and become shards there.
 
     Attributes:
         token: Dask's name of the collection.
@@ -153,10 +153,10 @@ class DaskWorkers(Workers):
         raise ShardLost(address)
 
     def restore(self, lost: Sequence[Any]) -> None:
-        """Waits until the scheduler knows, then makes shards of what it computes again."""
+        """Waits until the scheduler notices, then makes shards of what it computes again."""
         clock = Clock(self._settings.no_worker_timeout)
         while any(address in self._workers() for address, _ in lost):
-            # Not gone, but not to be reached: it may be the network, or about to go.
+            # Not gone, but unreachable: it may be the network, or the worker is about to go.
             clock.check(f"the workers {[address for address, _ in lost]} neither answer nor end")
             time.sleep(_POLL_SECONDS / 4)
         numbers = [number for shard in lost for number in self.shards.pop(shard)]
@@ -165,7 +165,7 @@ class DaskWorkers(Workers):
         self._make_shards(sorted(numbers))
 
     def _make_shards(self, numbers: Sequence[int]) -> None:
-        """Makes a shard on each worker of those of the partitions that are there."""
+        """Makes a shard on each worker from the partitions that are there."""
         missing = list(numbers)
         while missing:
             recipes = [self._recipes[number] for number in missing]
@@ -219,7 +219,7 @@ class DaskWorkers(Workers):
                 return None
 
     def _place(self, made: Mapping[int, Any]) -> dict[str, tuple[int, list[int]]]:
-        """By worker, its slots and the partitions that it holds; each has one place."""
+        """For each worker its slots and the partitions it holds; each partition has one place."""
         slots = self._workers()
         if self.streamed:
             return _dealt(list(made), slots)
@@ -233,7 +233,7 @@ class DaskWorkers(Workers):
         return places
 
     def _wait_for(self, made: Mapping[int, Any]) -> None:
-        """Waits until partitions are computed; each that is done begins the limit anew."""
+        """Waits until partitions are computed; the time limit starts over with each."""
         import distributed
 
         if self.streamed:
@@ -294,11 +294,8 @@ def _frame_of(block: Any, function: Callable[[Any], Any], name: str) -> Any:
     """What a function gives for a partition of a data frame or series, with its index."""
     import pandas
 
-    if not len(block):
-        width = block.shape[1] if block.ndim > 1 else 1
-        values = function(np.empty((0, width)))
-    else:
-        values = function(block)
+    # One without rows has no types that mean anything.
+    values = function(block if len(block) else block.astype(np.float64))
     if values.ndim == 1:
         return pandas.Series(values, block.index, name=name)
     return pandas.DataFrame(values, block.index)
@@ -341,7 +338,7 @@ def _dealt(numbers: Sequence[int], slots: Mapping[str, int]) -> dict[str, tuple[
 
 
 def _blocks_of(collection: Any) -> list[Any]:
-    """What dask calls delayed: one object for each partition, in the order of their rows."""
+    """One Delayed of dask for each partition, in the order of their rows."""
     if hasattr(collection, "npartitions") and not hasattr(collection, "chunks"):
         return list(collection.to_delayed())
     if collection.ndim not in (1, 2):

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from centroids.errors import BadRowError
 from centroids.estimator._spec import EstimatorSpec
 from centroids.inputs.batch import Batch
-from centroids.inputs.collections import map_collection
+from centroids.inputs.collections import convert_weighted, map_collection
 from centroids.inputs.convert import convert_features
+from centroids.inputs.weights import WeightColumn
 
 
 class Predictions(Generator[Any]):
@@ -23,39 +24,37 @@ class Predictions(Generator[Any]):
         collection: Makes the collection.
     """
 
-    def __init__(self, generator: Iterator[Any], collection: Callable[[], Any]) -> None:
+    def __init__(self, generator: Generator[Any], collection: Callable[[], Any]) -> None:
         self._generator, self._collection = generator, collection
 
     @property
     def collection(self) -> Any:
         """The predictions as a lazy collection of the kind that the input function returned.
 
-        Nothing is computed before it is asked for its values, and then on the workers, partition by
-        partition: of a dask array it is a dask array, of a data frame a series or data frame with
-        its index. Where predictions have names it is a dict of such.
+        Nothing is computed until its values are asked for, and then on the workers, partition by
+        partition. For a dask array it is a dask array; for a data frame, a series or data frame
+        with its index. If predictions have names, it is a dict of these.
 
         Raises:
-            TypeError: If the input function returned no collection of an engine.
+            TypeError: If the input function did not return a collection of an engine.
         """
         return self._collection()
 
-    def __next__(self) -> Any:
-        """The next prediction."""
-        return next(self._generator)
+    def __iter__(self) -> Generator[Any]:
+        """The generator, so that a loop calls nothing of this class for each prediction."""
+        return self._generator
 
     def send(self, value: Any) -> Any:
         """The next prediction."""
-        return next(self._generator)
+        return self._generator.send(value)
 
     def throw(self, *error: Any) -> Any:
         """Raises an exception where the generator stands."""
-        return self._generator.throw(*error)  # type: ignore[attr-defined]
+        return self._generator.throw(*error)
 
     def close(self) -> None:
         """Ends the reading of the input."""
-        close = getattr(self._generator, "close", None)
-        if close is not None:
-            close()
+        self._generator.close()
 
 
 def lazy_predictions(
@@ -63,6 +62,7 @@ def lazy_predictions(
     spec: EstimatorSpec,
     variables: Mapping[str, NDArray[Any]],
     keys: list[str] | None,
+    weights: WeightColumn | None = None,
 ) -> Any:
     """Predictions for a collection, in its own kind; see `Predictions.collection`.
 
@@ -71,13 +71,16 @@ def lazy_predictions(
         spec: The model, for PREDICT.
         variables: Those that are restored.
         keys: Which predictions; None takes all.
+        weights: A column that predictions pass over; None: there is none.
     """
     wanted = predictions_to_fetch(spec, keys)
     predictions = spec.predictions
     if not isinstance(predictions, Mapping):
-        return map_collection(returned, BlockFunction(predictions, variables), "prediction")
+        return map_collection(
+            returned, BlockFunction(predictions, variables, weights), "prediction"
+        )
     return {
-        key: map_collection(returned, BlockFunction(predictions[key], variables), key)
+        key: map_collection(returned, BlockFunction(predictions[key], variables, weights), key)
         for key in wanted
     }
 
@@ -88,14 +91,25 @@ class BlockFunction:
     Args:
         function: The prediction, a function of a batch.
         variables: What it reads.
+        weights: A column that it passes over; None: there is none.
     """
 
-    def __init__(self, function: Any, variables: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(
+        self,
+        function: Any,
+        variables: Mapping[str, NDArray[Any]],
+        weights: WeightColumn | None = None,
+    ) -> None:
         self._function, self._variables = function, dict(variables)
+        self._weights = weights
 
     def __call__(self, block: Any) -> Any:
         """The predictions for a block: an array whose first axis is that of its rows."""
-        batch = Batch(convert_features(block), None, 0, self._variables)
+        if self._weights is None:
+            features = convert_features(block)
+        else:
+            features = convert_weighted(self._weights, block)
+        batch = Batch(features, None, 0, self._variables)
         try:
             return self._function(batch)
         except BadRowError as error:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids import distribute
 from centroids.errors import Part
 from centroids.inputs.bad_rows import DroppedRows, describe_bad_value, find_good_rows, keep_rows
 from centroids.inputs.batch import Batch, Mask, Origin, Position, TableColumn
@@ -26,7 +27,7 @@ from centroids.inputs.weights import (
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.rows import num_rows
 
-# All that our sources read, convert and parse; the caller of the batches keeps its own mode.
+# Everything that our sources read, convert and parse; the caller keeps its own mode.
 _next = in_usual_float_mode(next)
 
 
@@ -58,7 +59,7 @@ class EpochSource(abc.ABC):
     Args:
         kind: The name of the kind of source.
         name: What the log and errors call the data set.
-        num_epochs: How often the data is read; None: for ever.
+        num_epochs: How often the data is read; None: forever.
         identity: What must be equal for a saved position to mean the same place.
         drop_bad_rows: Whether rows with NaN or infinity are left out.
     """
@@ -238,6 +239,8 @@ class EpochSource(abc.ABC):
         if self.weight_column is None:
             return batch, None, origin
         features = _features_of(batch)
+        if distribute.is_sharded(features):  # which have theirs on the workers
+            return batch, None, origin
         # A full batch, which is one and the same in each epoch, stays so.
         if self._last_split is None or self._last_split[0] is not features:
             split = self.weight_column.split(features, columns)

@@ -14,7 +14,8 @@ from centroids.inputs._epochs import BatchPlace, EpochSource
 from centroids.inputs._sparse import check_sparse
 from centroids.inputs.arguments import check_num_epochs
 from centroids.inputs.bad_rows import BadRows, check_bad_rows
-from centroids.inputs.batch import Position, TableColumn
+from centroids.inputs.batch import Batch, Position, TableColumn
+from centroids.inputs.collections import in_weighted_shards
 from centroids.inputs.convert import (
     Columns,
     convert_batch,
@@ -45,16 +46,16 @@ def numpy_input_fn(
 
     Args:
         x: [n, ...] array, memory map, sparse matrix, table or tensor, or a dict of these.
-        y: [n, ...] labels, or a dict of such; None for batches of features alone.
+        y: [n, ...] labels, or a dict of these; None for batches of features alone.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
-        num_epochs: How often to go through the data; None: for ever.
+        num_epochs: How often to go through the data; None: forever.
         shuffle: Whether to shuffle the rows. It must be given.
-        queue_capacity: Of no effect, as is `num_threads`: batches come in a fixed order.
+        queue_capacity: Has no effect, nor has `num_threads`: batches come in a fixed order.
         num_threads: See `queue_capacity`.
         seed: Of the shuffling.
         bad_rows: What to do with rows of `x` that have NaN or infinity. "raise" leaves them in the
-            batches, and computing with them raises; "drop" leaves them out, with their labels,
-            and says so in the log.
+            batches, so that computing with them is an error; "drop" leaves them out, with their
+            labels, and says so in the log.
 
     Returns:
         A function that returns a new source at each call.
@@ -84,7 +85,7 @@ def numpy_input_fn(
     drop = check_bad_rows(bad_rows)
     # No lambda: what can be pickled can be given to another process.
     return functools.partial(
-        ArraySource,
+        _source_of(x),
         "numpy",
         features,
         labels,
@@ -104,7 +105,7 @@ def limit_epochs(x: Any, num_epochs: int | None = 1, *, bad_rows: BadRows = "rai
 
     Args:
         x: A batch: features, or (features, labels).
-        num_epochs: How often; None: for ever.
+        num_epochs: How often; None: forever.
         bad_rows: "drop" leaves out rows with NaN or infinity; see `numpy_input_fn`.
 
     Raises:
@@ -117,7 +118,7 @@ def limit_epochs(x: Any, num_epochs: int | None = 1, *, bad_rows: BadRows = "rai
     epochs, drop = check_num_epochs(num_epochs), check_bad_rows(bad_rows)
     x = with_table(x)
     features, labels = convert_batch(x)
-    return ArraySource(
+    return _source_of(x)(
         "limit_epochs",
         features,
         labels,
@@ -199,6 +200,27 @@ class ArraySource(EpochSource):
         return f"row {_row_of(at, row)}: {reason}"
 
 
+class CollectionSource(ArraySource):
+    """Batches of the rows of a collection, which is put into shards with its weights, if any."""
+
+    def __init__(self, collection: Any, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._collection = collection
+
+    def batches(self) -> Generator[Batch]:
+        """See `EpochSource`."""
+        if self.weight_column is not None:
+            self._features = in_weighted_shards(self._collection, None, self.weight_column)
+        return super().batches()
+
+
+def _source_of(x: Any) -> Callable[..., ArraySource]:
+    collection = x[0] if isinstance(x, tuple) and x else x
+    if distribute.is_collection(type(collection)):
+        return functools.partial(CollectionSource, collection)
+    return ArraySource
+
+
 def _row_of(at: BatchPlace, row: int) -> int:
     return at.place.get("offset", 0) + row if at.order is None else int(at.order[row])
 
@@ -239,4 +261,4 @@ def _check_equal_rows(features: Columns, labels: Any) -> None:
         elif part is not None:
             rows[name] = part.shape[0]
     if len(set(rows.values())) > 1:
-        raise ValueError(f"all of x and y must have equally many rows, got {rows}")
+        raise ValueError(f"all of x and y must have the same number of rows, got {rows}")

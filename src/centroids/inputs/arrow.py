@@ -36,8 +36,8 @@ def matrix_of_table(table: Any, name: str, first_row: int = 0) -> NDArray[Any]:
     """Joins the columns of an Arrow table in their order.
 
     Args:
-        table: A pyarrow Table or RecordBatch of n rows. Columns are numbers, or lists of equally
-            many numbers each. A missing number becomes NaN.
+        table: A pyarrow Table or RecordBatch of n rows. Columns are numbers, or lists with the same
+            number of numbers each. A missing number becomes NaN.
         name: What error messages call it.
         first_row: What they call its first row.
 
@@ -69,7 +69,7 @@ def columns_of_table(table: Any) -> list[TableColumn]:
 
 
 def check_different_names(names: Sequence[Any], name: str) -> None:
-    """Raises a ValueError if two columns of a table have the same name; an empty one is none."""
+    """Raises a ValueError if two columns of a table have the same name; empty ones do not count."""
     seen: set[Any] = set()
     for each in names:
         if each in seen and each != "":
@@ -86,13 +86,15 @@ def check_column_type(kind: Any, name: str, others: Sequence[str] | None) -> Non
     Args:
         kind: The type of a column.
         name: What the error calls it.
-        others: The columns to choose in its place; empty: not known. None: no argument chooses.
+        others: The columns to choose in its place; empty: not known. None: of a table in
+            memory.
     """
     if not holds_numbers(kind):
         choose = Message("choose other columns with ", Argument("columns", [*(others or ())]))
+        leave_out = Message("leave it out; of a file choose others with ", Argument("columns", []))
         raise WordedTypeError(
             f"{name} must hold numbers or lists of numbers, got {kind}",
-            remedy="leave it out" if others is None else choose,
+            remedy=leave_out if others is None else choose,
         )
 
 

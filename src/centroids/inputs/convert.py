@@ -1,4 +1,4 @@
-"""What users hand over as a batch, to NumPy arrays, compressed sparse rows, or dicts of them.
+"""From what users pass as a batch to NumPy arrays, compressed sparse rows, or dicts of them.
 
 Other libraries are recognised by the methods of their types and never imported.
 """
@@ -40,7 +40,7 @@ def convert_batch(raw: Any, where: Any = None) -> tuple[Columns, Any]:
 
     Args:
         raw: Features, or (features, labels) as a tuple; a list of one or two arrays, as a torch
-            DataLoader makes, is taken likewise. Features are what `convert_features` takes.
+            DataLoader makes, is treated the same way. Features are what `convert_features` takes.
         where: The engine that takes collections; None: the current one of the collection's kind.
 
     Returns:
@@ -54,7 +54,7 @@ def convert_batch(raw: Any, where: Any = None) -> tuple[Columns, Any]:
         return convert_features(raw), None
     if where is not None and distribute.is_collection(type(raw)):
         return _in_shards(raw, where=where), None
-    if not _is_pair(raw):
+    if not is_pair(raw):
         return convert_features(raw), None
     if where is not None and distribute.is_collection(type(raw[0])):
         return _in_shards(raw[0], where=where), None
@@ -120,11 +120,11 @@ def convert_labels(value: Any, name: str = "labels") -> Any:
 
 def with_table(raw: Any) -> Any:
     """A batch whose features are a table if they were a stream of Arrow, which is read once."""
-    features = raw[0] if _is_pair(raw) else raw
+    features = raw[0] if is_pair(raw) else raw
     if _converter_of(type(features)) is not _rows_of_stream:
         return raw
     table = table_of_stream(features)
-    return (table, *raw[1:]) if _is_pair(raw) else table
+    return (table, *raw[1:]) if is_pair(raw) else table
 
 
 def column_names(raw: Any) -> tuple[str, ...] | None:
@@ -141,7 +141,7 @@ def column_names(raw: Any) -> tuple[str, ...] | None:
     >>> column_names({"width": [1.0], "height": [2.0]})
     ('height', 'width')
     """
-    features = raw[0] if _is_pair(raw) else raw
+    features = raw[0] if is_pair(raw) else raw
     if _is_dict(features):
         return tuple(sorted(features))
     converter = _converter_of(type(features))
@@ -165,7 +165,7 @@ def table_columns(raw: Any) -> list[TableColumn] | None:
     Returns:
         None if its features are not a table, or one whose columns have no names.
     """
-    table = raw[0] if _is_pair(raw) else raw
+    table = raw[0] if is_pair(raw) else raw
     if _is_dict(table) or (names := column_names(table)) is None:
         return None
     converter = _converter_of(type(table))
@@ -223,7 +223,8 @@ def _is_dict(value: Any) -> bool:
     return isinstance(value, Mapping) and not is_sparse_type(type(value))
 
 
-def _is_pair(raw: Any) -> bool:
+def is_pair(raw: Any) -> bool:
+    """Whether a batch is features and labels in a tuple, or in a list as torch makes it."""
     if isinstance(raw, tuple):
         return _converter_of(type(raw)) is not csr_of_coordinates
     if not isinstance(raw, list) or not raw:

@@ -77,6 +77,17 @@ class WeightColumn:
         points = _without_column(features, place, [column.dtype for column in others])
         return Split(points, None if self.ignored else self._weights(features[:, place]), place)
 
+    def check(self, weights: Weights) -> None:
+        """Raises a ValueError that names the first row with a bad weight."""
+        good = find_good_weights(weights)
+        if not good.all():
+            row = int(np.argmin(good))
+            raise ValueError(f"{self.bad(weights[row])} in row {row}")
+
+    def bad(self, weight: float) -> str:
+        """What is wrong with a bad weight."""
+        return f"the weights in {self.name!r} must be finite and at least 0, got {weight}"
+
     def without(self, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
         """The names of the columns that are left."""
         return None if names is None else tuple(name for name in names if name != self.name)
@@ -141,12 +152,14 @@ def find_good_weights(weights: Weights) -> Mask:
     return np.asarray((weights >= 0) & (weights < np.inf))
 
 
-def check_weights(weights: Weights, name: str, batch: int, origin: Origin | None) -> None:
+def check_weights(
+    weights: Weights, column: WeightColumn, batch: int, origin: Origin | None
+) -> None:
     """Refuses a batch with a bad weight, before anyone computes with it.
 
     Args:
         weights: [n].
-        name: The column that held them.
+        column: What held them.
         batch: Its number, for batches that don't know where their rows came from.
         origin: Says where its rows came from.
 
@@ -158,7 +171,7 @@ def check_weights(weights: Weights, name: str, batch: int, origin: Origin | None
         return
     row = int(np.argmin(good))
     error = BadRowError(
-        f"the weights in {name!r} must be finite and at least 0, got {weights[row]}",
+        column.bad(weights[row]),
         "remove or replace such rows",
         batch=batch,
         row=row,

@@ -13,6 +13,7 @@ from centroids.kernels._machine import (
     set_num_threads,
     supported_instruction_sets,
 )
+from centroids.kernels._nonfinite import NonFiniteError, find_nonfinite
 from centroids.kernels._partial import (
     Assignment,
     Counts,
@@ -27,11 +28,9 @@ from centroids.kernels.dense_or_sparse import Points, check_points, num_rows, re
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.functions import (
     AssignmentMemory,
-    NonFiniteError,
     all_distances,
     assign,
     assign_partial,
-    find_nonfinite,
 )
 from centroids.kernels.normalization import l2_normalize
 from centroids.kernels.row_weights import RowWeights

@@ -8,17 +8,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from centroids.kernels import _native
+from centroids.kernels._nonfinite import raise_if_bad
 from centroids.kernels._to_assigned import distances_to_assigned
 from centroids.kernels._weights import check_products, check_weights
 from centroids.kernels.dense_or_sparse import (
     Points,
     check_points,
+    dense_parts,
     is_sparse,
     num_rows,
     result_dtype,
 )
 from centroids.kernels.float_mode import in_usual_float_mode
-from centroids.kernels.functions import all_distances, assign, dense_parts, raise_if_bad
+from centroids.kernels.functions import all_distances, assign
 from centroids.kernels.row_weights import RowWeights, empty_digits, totals_of
 
 _BLOCK_ELEMENTS = 1 << 20  # of a block of distances
@@ -29,7 +31,7 @@ class Seeding:
 
     Distances are squared Euclidean; for cosine those of L2-normalised vectors, which is twice the
     cosine distance (a zero vector is at 2 from everything). Zero vectors themselves count as 0 for
-    cosine: nothing is near to them, and no center should be drawn from among them.
+    cosine: nothing is near them, and no center should be drawn from them.
 
     Of dense points they are sums of squared differences in float64, equal to the bit for every
     instruction set and number of threads. Sums of them are exact: choices and draws depend on the
@@ -114,7 +116,7 @@ class Seeding:
 
     @in_usual_float_mode
     def take(self, candidate: int) -> None:
-        """Takes one of the candidates that were proposed last, by its place among them."""
+        """Takes one of the candidates proposed last, by its place among them."""
         if self._native is not None:
             self._native.take(candidate, self.weights.native)
             return

@@ -8,9 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.kernels import _native
-from centroids.kernels.dense_or_sparse import Points, check_points, is_sparse, num_rows
+from centroids.kernels.dense_or_sparse import (
+    Points,
+    check_points,
+    dense_parts,
+    is_sparse,
+    num_rows,
+)
 from centroids.kernels.float_mode import in_usual_float_mode
-from centroids.kernels.functions import dense_parts, prepare_centers
+from centroids.kernels.functions import prepare_centers
 
 _BLOCK_ELEMENTS = 1 << 20
 

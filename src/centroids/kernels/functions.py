@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from centroids.kernels import _native
+from centroids.kernels._nonfinite import NonFiniteError, raise_if_bad
 from centroids.kernels._partial import Assignment, ExactSums, PartialAssignment, rounded_sums
 from centroids.kernels._weights import check_weights
 from centroids.kernels.dense_or_sparse import (
     Points,
     Sparse,
     check_points,
-    element_type,
+    dense_parts,
     is_real,
     is_sparse,
     num_rows,
@@ -35,30 +36,6 @@ AssignmentMemory = _native.AssignmentMemory
 Search = Literal["automatic", "panels", "lanes", "grid", "float_filter", "byte_filter"]
 
 _log = logging.getLogger(__name__)
-
-
-class NonFiniteError(ValueError):
-    """A point has no finite distance to any center.
-
-    Attributes:
-        row: The first such row.
-        column: Its first column that is NaN or infinite; None when all are finite but so large
-            that squared distances overflow.
-        value: The value there.
-        dtype: The type that squared distances overflow then.
-    """
-
-    def __init__(
-        self, row: int, column: int | None, value: float | None, dtype: str = "float64"
-    ) -> None:
-        self.row, self.column, self.value, self.dtype = row, column, value, dtype
-        place = f"row {row}" if column is None else f"row {row}, column {column}"
-        what = (
-            f"squared distances overflow {dtype}"
-            if column is None
-            else f"the value {value} is not finite"
-        )
-        super().__init__(f"{what} at {place}")
 
 
 @in_usual_float_mode
@@ -90,10 +67,10 @@ def assign(
         labels: Whether the indices are wanted. In few dimensions they are as large as the points.
         weights: [n], how much each point counts in sums, counts and inertia: 2 as much as two
             equal points, 0 as none. Labels do not depend on them. None: every point once.
-        memory: Hand over the same one whenever the same points are assigned again, as in the
-            iterations of Lloyd's algorithm: bounds that it keeps spare most of the work while
-            centers move little. Results are the same with any memory or none; with other points
-            it starts afresh. It takes up to a fifth of the size of the points.
+        memory: Pass the same one whenever the same points are assigned again, as in the iterations
+            of Lloyd's algorithm: the bounds it keeps save most of the work while the centers move
+            little. Results are the same with any memory or none; with other points it starts over.
+            It takes up to a fifth of the size of the points.
         search: Forces one of the kernels, for tests and measurements. A grid needs one to three
             dimensions and the squared Euclidean distance; "lanes" stands in elsewhere.
         block_rows: Forces the number of rows in a block, likewise; 0 chooses.
@@ -164,7 +141,7 @@ def assign_partial(
     that all points together ask for.
 
     Args:
-        points: Some of the points, as for `assign`; none is fine.
+        points: Some of the points, as for `assign`; there may be none.
         centers: [k, d], k at least 1.
         cosine: Use the cosine distance.
         update: Also find sums and counts.
@@ -330,28 +307,6 @@ def all_distances(points: Points, centers: NDArray[Any], *, cosine: bool = False
     return np.multiply(distances, 0.5, out=distances) if cosine else distances
 
 
-def find_nonfinite(points: Points) -> NonFiniteError | None:
-    """Looks for a NaN or an infinity, without a temporary of the size of the points.
-
-    Returns:
-        The error that describes the first one in row-major order, or None.
-
-    >>> import numpy as np
-    >>> print(find_nonfinite(np.array([[1.0, 2.0], [3.0, np.nan]])))
-    the value nan is not finite at row 1, column 1
-    """
-    points = check_points(points)
-    if points.dtype.kind in "iu":
-        return None
-    if is_sparse(points):
-        bad = np.flatnonzero(~np.isfinite(points.data))
-        row = int(np.searchsorted(points.indptr, bad[0], side="right")) - 1 if bad.size else -1
-    else:
-        place = _native.find_nonfinite(*dense_parts(points))
-        row = -1 if place is None else place[0]
-    return _describe_bad_row(points, row) if row >= 0 else None
-
-
 def common_dtype(points: Points, centers: NDArray[Any]) -> np.dtype[Any]:
     """The type that points and centers are computed in: float64 if that of one of them is."""
     return np.result_type(result_dtype(points), result_dtype(centers))
@@ -406,32 +361,8 @@ def _check_centers(points: Points, centers: NDArray[Any]) -> None:
         raise ValueError(f"points have {points.shape[1]} columns, centers have {centers.shape[1]}")
 
 
-def dense_parts(points: NDArray[Any]) -> tuple[NDArray[Any], _native.ElementType]:
-    """The extension's arguments for dense points: the array and its type."""
-    element = element_type(points.dtype)
-    assert element is not None, "check_points lets no other type through"
-    # DLPack and nanobind know no bfloat16 of NumPy's: the bits travel as integers.
-    half = points.dtype.itemsize == 2 and points.dtype.kind not in "iu"
-    return points.view(np.uint16) if half else points, element
-
-
 def _sparse_parts(points: Sparse) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     return points.data, points.indices, points.indptr
-
-
-def raise_if_bad(points: Points, bad_row: int, dtype: str = "float64") -> None:
-    """Raises a NonFiniteError for what the extension reported; -1 is nothing."""
-    if bad_row >= 0:
-        raise _describe_bad_row(points, bad_row, dtype)
-
-
-def _describe_bad_row(points: Points, bad_row: int, dtype: str = "float64") -> NonFiniteError:
-    row = points[[bad_row]]
-    values = np.asarray(row.toarray() if is_sparse(row) else row, np.float64)[0]
-    bad = np.flatnonzero(~np.isfinite(values))
-    if bad.size:
-        return NonFiniteError(bad_row, int(bad[0]), float(values[bad[0]]))
-    return NonFiniteError(bad_row, None, None, dtype)
 
 
 def _describe_search(

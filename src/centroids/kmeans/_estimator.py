@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
@@ -17,18 +17,26 @@ from centroids.checkpoints.tensorflow import (
 )
 from centroids.checks import check_bool, check_choice, check_integer
 from centroids.clustering import InitialCenters, InitialMethod
-from centroids.errors import ArgumentError
 from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig, WarmStartSettings
 from centroids.estimator.estimator import InputFunction
 from centroids.estimator.other_names import explain_other_names
 from centroids.estimator.predictions import Predictions
 from centroids.estimator.session_setup import check_restored
 from centroids.export.columns import Columns
-from centroids.kernels.dense_or_sparse import is_real
 from centroids.kmeans import model, variables
-from centroids.kmeans._given_centers import Rows, centers_of, column_names_of
+from centroids.kmeans._arguments import (
+    check_initial_clusters,
+    check_living_clusters,
+    check_loss_tolerance,
+    check_ratio,
+    check_restarts,
+    check_tolerance,
+    check_weight_column,
+)
+from centroids.kmeans._given_centers import Rows, column_names_of
+from centroids.kmeans._updates import EmptyClusters
 from centroids.kmeans.from_tensorflow import TrainingSettings, load_kmeans_from_tensorflow
-from centroids.kmeans.model import INITIAL_METHODS, DistanceMetric, KMeansModel
+from centroids.kmeans.model import DistanceMetric, KMeansModel
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +50,7 @@ _OTHER_NAMES = {
     "random_state": "use random_seed=",
     "n_clusters": "use num_clusters=",
     "init": "use initial_clusters=",
+    "n_init": "use num_restarts=",
     "tol": "use relative_tolerance=, which is relative to 1 + loss",
     "max_iter": "pass steps= or max_steps= to train",
     "sample_weight": "use weight_column=, the name of the column of the input that holds them",
@@ -68,38 +77,52 @@ class KMeansClustering(Estimator):
     Args:
         num_clusters: The number of clusters, at least 1. Ignored if `initial_clusters` is an
             array.
-        model_dir: Where checkpoints and summaries go, and come from. Without a checkpoint of ours
-            one that TensorFlow wrote there is taken up. None makes a temporary folder.
+        model_dir: The folder that checkpoints and summaries are written to and read from. If its
+            only checkpoints are TensorFlow's, the model continues from them. None makes a temporary
+            folder.
         initial_clusters: `RANDOM_INIT`, `KMEANS_PLUS_PLUS_INIT`, `KMEANS_PARALLEL_INIT` (k-means||,
             which takes less time than k-means++ for thousands of clusters), initial centers [k, d]
             (an array, a sparse matrix, a table, a tensor or nested lists), or a callable
             `f(inputs, k)` that returns from 0 to k centers, likewise, and is invoked on successive
             batches until all are chosen.
         distance_metric: `SQUARED_EUCLIDEAN_DISTANCE` or `COSINE_DISTANCE`.
-        random_seed: Seed for choosing the initial centers, any integer. None chooses others in
-            each training.
+        random_seed: Seed for choosing the initial centers, any integer. None chooses different ones
+            in each run.
         use_mini_batch: See above.
         mini_batch_steps_per_iteration: See above. Used only with `use_mini_batch=True`.
-        kmeans_plus_plus_num_retries: Additional candidates drawn for each center of k-means++, also
-            of that among the candidates of k-means||; negative: 2 + log(k) candidates in all.
+        kmeans_plus_plus_num_retries: Extra candidates drawn for each center of k-means++, also
+            where k-means|| uses it to choose among its candidates. If negative, 2 + log(k)
+            candidates in all.
         relative_tolerance: Stop when the loss changes by less than this, relative to 1 + loss,
             which depends on the units of the data. May stop mini-batches too early, as their losses
-            vary from batch to batch. A full-batch step that changes nothing stops with any
-            tolerance, 0 too.
+            vary from batch to batch. A full-batch step that changes nothing ends training with any
+            tolerance, even 0.
         config: A RunConfig.
         loss_tolerance: Stop when a step lowers the loss by no more than this share of it, whatever
-            the units of the data; 0 stops when the loss falls no more. Only for full batches, and
+            the units of the data; 0 stops when the loss no longer falls. Only for full batches, and
             not together with `relative_tolerance`.
-        warm_start_from: Another k-means whose centers are the initial ones as long as `model_dir`
+        warm_start_from: Another k-means model whose centers become the initial ones if `model_dir`
             has no checkpoint: its folder, a checkpoint of it (ours or TensorFlow's), or a
             WarmStartSettings. `initial_clusters` then has no effect.
         weight_column: The entry of a dict of features, or the column of a table, that holds how
             much each row counts: a finite number of at least 0. A row of weight 2 counts as the
             row twice, one of weight 0 as none. The other columns are the points. Training and
             evaluation need it; predictions pass over it. None: all rows count as one.
+        num_restarts: How often initial centers are chosen; the best choice goes on. Of mini-batches
+            it is that with the lowest loss on the first batches. Of full batches, each choice is
+            followed by 10 iterations, which do not count as steps, and the best of these short runs
+            goes on. A callable is invoked anew for each choice; an array is an error. Of no effect
+            where `model_dir` has a checkpoint.
+        empty_clusters: What a full-batch step does with a cluster that has no points: "keep" leaves
+            its center where it is, "relocate" moves it to the point that is farthest from the
+            center of its own cluster.
+        reassignment_ratio: For mini-batches: the center of a cluster that has had fewer points than
+            this share of what the largest one has had moves to a point of the batch, at random. 0
+            moves none; 0.01 is scikit-learn's default. Not with several
+            `mini_batch_steps_per_iteration`.
 
     Raises:
-        ValueError: If an argument is not what is allowed; the message says what is.
+        ValueError: If an argument has a value that is not allowed; the message says what is.
         NotADirectoryError: If `model_dir` is a file.
 
     Source: Lloyd 1982 (full batch); Sculley, Web-scale k-means clustering, WWW 2010 (mini-batch).
@@ -147,8 +170,11 @@ class KMeansClustering(Estimator):
         loss_tolerance: float | None = None,
         warm_start_from: str | os.PathLike[str] | WarmStartSettings | None = None,
         weight_column: str | None = None,
+        num_restarts: int = 1,
+        empty_clusters: EmptyClusters = "keep",
+        reassignment_ratio: float = 0.0,
     ) -> None:
-        initial = _check_initial_clusters(initial_clusters)
+        initial = check_initial_clusters(initial_clusters)
         if isinstance(initial, np.ndarray):
             num_clusters = len(initial)
         model = KMeansModel(
@@ -167,13 +193,17 @@ class KMeansClustering(Estimator):
             kmeans_plus_plus_num_retries=check_integer(
                 "kmeans_plus_plus_num_retries", kmeans_plus_plus_num_retries
             ),
-            relative_tolerance=_check_tolerance("relative_tolerance", relative_tolerance),
-            loss_tolerance=_check_tolerance("loss_tolerance", loss_tolerance),
+            relative_tolerance=check_tolerance("relative_tolerance", relative_tolerance),
+            loss_tolerance=check_tolerance("loss_tolerance", loss_tolerance),
             initial_columns=column_names_of(initial_clusters),
-            weight_column=_check_weight_column(weight_column),
+            weight_column=check_weight_column(weight_column),
+            num_restarts=check_integer("num_restarts", num_restarts, 1),
+            empty_clusters=check_choice("empty_clusters", empty_clusters, get_args(EmptyClusters)),
+            reassignment_ratio=check_ratio("reassignment_ratio", reassignment_ratio),
         )
-        if loss_tolerance is not None:
-            _check_loss_tolerance(model)
+        check_loss_tolerance(model)
+        check_restarts(model)
+        check_living_clusters(model)
         self._weight_column = model.weight_column
         self._taken_on_trust: str | None = None  # a checkpoint whose metric nobody could check
         super().__init__(model.model_fn, model_dir, config, model.params, warm_start_from)
@@ -257,17 +287,18 @@ class KMeansClustering(Estimator):
             columns: The names of the columns of the points, or the dict of features that the model
                 was trained on. The metadata of the file then has them as `columns`, a JSON list.
             index_only: Leave `all_distances` out, which takes most of the memory.
-            float32: Multiply in float32 in place of float64, which takes less of both. Points of
-                float64 become float32. Labels are as right wherever the points lie, but not those
-                of groups of points that are a hundred times farther apart than points within one.
+            float32: Multiply in float32 instead of float64, which takes less time and memory.
+                Points of float64 become float32. Labels are as right wherever the points lie, but
+                not those of groups of points that are a hundred times farther apart than points
+                within one.
 
         Returns:
             The path.
 
         Raises:
-            ValueError: If the model has not been trained yet, the checkpoint is of another model,
-                the centers take more than the 2 GB that an ONNX file can hold or overflow float32
-                where that was asked for, or there is another number of columns.
+            ValueError: If the model has not been trained yet, the checkpoint belongs to another
+                model, the centers take more than the 2 GB that an ONNX file can hold or overflow
+                float32 where that was asked for, or there is another number of columns.
             TypeError: If `columns` is neither.
             ImportError: If the package onnx is missing: `pip install centroids[onnx]`.
             OSError: If the file cannot be written; nothing is left behind.
@@ -313,7 +344,7 @@ class KMeansClustering(Estimator):
         if stored.distance_metric is None and self._taken_on_trust != checkpoint.path:
             self._taken_on_trust = checkpoint.path
             logger.warning(
-                "%s has no graph of a k-means beside it (a .meta file): that it was trained with "
+                "%s has no k-means graph beside it (a .meta file): that it was trained with "
                 "distance_metric=%r is taken from the arguments.",
                 checkpoint.path,
                 given.distance_metric,
@@ -340,62 +371,10 @@ class KMeansClustering(Estimator):
     def _predict_one(self, input_fn: InputFunction, key: str) -> Predictions:
         # By whole batches: a dict for every point would take ten times as long as the search.
         batches = self.predict(input_fn, predict_keys=[key], yield_single_examples=False)
-        rows = itertools.chain.from_iterable(batch[key] for batch in batches)
-        return Predictions(rows, lambda: batches.collection[key])
 
+        def rows() -> Generator[Any]:
+            with contextlib.closing(batches):
+                for batch in batches:
+                    yield from batch[key]
 
-def _check_weight_column(value: object) -> str | None:
-    if value is not None and (not isinstance(value, str) or not value):
-        raise ArgumentError("weight_column", "the name of a column", value, or_none=True)
-    return value or None
-
-
-def _check_tolerance(name: str, value: object) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ValueError(f"{name} must be a number or None, got {value!r}")
-    if not 0 <= float(value) < np.inf:
-        raise ValueError(f"{name} must be at least 0 and finite, got {value}")
-    return float(value)
-
-
-def _check_loss_tolerance(model: KMeansModel) -> None:
-    if model.use_mini_batch:
-        raise ValueError(
-            "loss_tolerance compares the losses of whole passes, so it needs use_mini_batch=False; "
-            "bound mini-batches by steps or by the epochs of their input"
-        )
-    if model.relative_tolerance is not None:
-        raise ValueError(
-            f"relative_tolerance is {model.relative_tolerance} and loss_tolerance is "
-            f"{model.loss_tolerance}, but they are two rules for one thing; give one of them"
-        )
-
-
-def _check_initial_clusters(value: object) -> InitialCenters | NDArray[Any]:
-    if isinstance(value, str):
-        method: InitialMethod = check_choice("initial_clusters", value, INITIAL_METHODS)
-        return method
-    if callable(value):
-        return cast("InitialCenters", value)
-    allowed = (
-        "initial_clusters must be 'random', 'kmeans_plus_plus', 'kmeans_parallel', a callable, or "
-        "an array of numbers of shape [k, d]"
-    )
-    try:
-        # A copy: later changes of the caller's array are not ours.
-        array = centers_of(value, "the centers").copy()
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{allowed}; {error}") from None
-    if not is_real(array.dtype) or array.ndim != 2 or 0 in array.shape:
-        raise ValueError(
-            f"{allowed}; got {type(value).__name__} of shape {array.shape} and type {array.dtype}"
-        )
-    if not np.isfinite(array).all():
-        row, column = np.argwhere(~np.isfinite(array))[0]
-        raise ValueError(
-            f"initial_clusters must be finite, got {array[row, column]} at row {row}, "
-            f"column {column}"
-        )
-    return array
+        return Predictions(rows(), lambda: batches.collection[key])

@@ -28,8 +28,8 @@ class _StoppingHook(SessionRunHook):
     """Stops a training run once a rule over two successive losses says so.
 
     A run that was interrupted continues comparing with the loss of its last step, which is in
-    the checkpoint. One that has converged is over: it leaves NaN there, and the next training
-    compares from its own second step on.
+    the checkpoint. A converged run is over: it leaves NaN there, and the next run compares only
+    from its own second step on.
     """
 
     def after_create_session(self, session: Session, coord: Coordinator) -> None:
@@ -58,7 +58,7 @@ class _StoppingHook(SessionRunHook):
 
     @abstractmethod
     def _converged(self, loss: float, previous: float, centers: NDArray[Any]) -> bool:
-        """Whether this step ends the training; `centers` is what it made of `self._centers`."""
+        """Whether this step ends training; `centers` is what it made of `self._centers`."""
 
 
 class RelativeToleranceHook(_StoppingHook):
@@ -82,9 +82,9 @@ class RelativeToleranceHook(_StoppingHook):
 class LossToleranceHook(_StoppingHook):
     """Stops when previous - loss <= tolerance * previous, for full batches.
 
-    Neither the units of the data nor where its origin is can change when that is. The loss of full
-    batches never rises but by rounding, so one that does not fall has converged. In the first step
-    of a call one that has risen by more than the tolerance is that of other points.
+    This depends neither on the units of the data nor on its origin. The loss of full batches never
+    rises but by rounding, so one that does not fall has converged. In the first step of a call, a
+    loss that has risen by more than the tolerance belongs to other points.
 
     Args:
         tolerance: At least 0.
@@ -112,7 +112,7 @@ class EmptyClustersHook(SessionRunHook):
         self._params = params
 
     def after_create_session(self, session: Session, coord: Coordinator) -> None:
-        """Notes where the training starts."""
+        """Notes where training starts."""
         del coord
         self._first_step = session.global_step + 1
 
@@ -122,16 +122,22 @@ class EmptyClustersHook(SessionRunHook):
             return
         empty = num_empty_clusters(session.variables, self._params)
         if empty:
-            logger.warning("%s", describe_empty_clusters(empty, len(session.variables[COUNTS])))
+            count = len(session.variables[COUNTS])
+            logger.warning("%s", describe_empty_clusters(empty, count, self._params))
 
 
-def describe_empty_clusters(num_empty: int, num_clusters: int) -> str:
+def describe_empty_clusters(num_empty: int, num_clusters: int, params: Mapping[str, Any]) -> str:
     """What to say of a model that has empty clusters.
 
-    >>> describe_empty_clusters(1, 4)
+    >>> describe_empty_clusters(1, 4, {"use_mini_batch": False, "empty_clusters": "relocate"})
     '1 of 4 clusters is empty; try fewer clusters, or a new model with other initial centers'
     """
+    living = ""
+    if not params["use_mini_batch"] and params.get("empty_clusters") != "relocate":
+        living = ", or empty_clusters='relocate'"
+    elif params["use_mini_batch"] and params["mini_batch_steps_per_iteration"] == 1:
+        living = "" if params.get("reassignment_ratio") else ", or reassignment_ratio=0.01"
     return (
         f"{num_empty} of {num_clusters} clusters {'is' if num_empty == 1 else 'are'} empty; try "
-        "fewer clusters, or a new model with other initial centers"
+        f"fewer clusters, or a new model with other initial centers{living}"
     )

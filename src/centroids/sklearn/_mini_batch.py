@@ -18,6 +18,7 @@ from centroids.clustering import (
     is_reassignment_due,
     mini_batch_update,
     reassign_low_count_centers,
+    rows_with_weight,
 )
 from centroids.kernels import Points, assign, num_rows
 from centroids.sklearn._base import BaseKMeans, Metric, Weights
@@ -235,10 +236,12 @@ class MiniBatchKMeans(BaseKMeans):
         found = assign(points, centers, cosine=cosine, update=True, labels=False, weights=weights)
         before = ClusterState(centers, self.counts_, centers, 0)
         after = mini_batch_update(before, found)
-        if is_reassignment_due(before, num_rows(points), self.n_steps_):
+        if is_reassignment_due(before, rows_with_weight(points, weights).size, self.n_steps_):
             key = random.randint(1 << 31, size=2).tolist()
             ratio = self.reassignment_ratio
-            after = reassign_low_count_centers(after, points, ratio, key=key, cosine=cosine)
+            after = reassign_low_count_centers(
+                after, points, ratio, key=key, cosine=cosine, weights=weights
+            )
         self.cluster_centers_, self.counts_ = after.centers, after.counts
         self.n_steps_ += 1
         return found.inertia
