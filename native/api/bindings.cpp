@@ -1,6 +1,7 @@
 // The only file that knows Python, with unlocked.h. Shapes and types are checked in
-// centroids/kernels; what arrives here is trusted. The GIL is released in every kernel. It is long
-// because all that Python sees stands here.
+// centroids/kernels; what arrives here is trusted. The GIL is released in every kernel.
+//
+// Over 400 lines: all that Python sees stands here.
 #include "isa/block_kernels.h"
 #include "runtime/dispatch.h"
 #include "runtime/float_mode.h"

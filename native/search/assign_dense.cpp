@@ -1,6 +1,8 @@
 // Dense assignment: blocks of rows through the fast arg-min of the instruction set, then exact
 // re-scoring of the few rows that rounding leaves uncertain, then the update while the block is
-// hot. One class, whose steps share what a call knows: longer than other files.
+// hot.
+//
+// Over 400 lines: one class, whose steps share what a call knows.
 #include "runtime/aligned_vector.h"
 #include "runtime/dispatch.h"
 #include "search/add_by_cluster.h"

@@ -78,6 +78,21 @@ double cosine_adjusted(double distance, double squared_norm, bool normalize) {
     return normalize && squared_norm == 0 ? 2.0 : distance;
 }
 
+// The sums of an update. counts: IN [num_clusters], rows of each
+template <class T>
+void add_up(const SparseRows& points, const Update& update, std::size_t num_clusters,
+            const std::int32_t* cluster_index, const std::int64_t* counts) {
+    const double seconds = pass_seconds(points, 0);
+    if (update.weights)
+        *update.sums =
+            sparse_sums<T>(points, update.weights, seconds, num_clusters, cluster_index, counts);
+    else
+        *update.sums = sparse_sums<T>(points, seconds, num_clusters, cluster_index, counts);
+    if (update.weight_sums)
+        *update.weight_sums =
+            add_weights(update.weights, points.num_rows, cluster_index, num_clusters);
+}
+
 } // namespace
 
 template <class T>
@@ -131,17 +146,7 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
         for (std::size_t c = 0; c < centers.num_centers; ++c) counts[c] += worker->counts[c];
     }
     if (update.counts) std::copy(counts.begin(), counts.end(), update.counts);
-    if (!update.sums) return -1;
-    const double seconds = pass_seconds(points, 0);
-    if (update.weights)
-        *update.sums = sparse_sums<T>(points, update.weights, seconds, centers.num_centers,
-                                      cluster_index, counts.data());
-    else
-        *update.sums =
-            sparse_sums<T>(points, seconds, centers.num_centers, cluster_index, counts.data());
-    if (update.weight_sums)
-        *update.weight_sums =
-            add_weights(update.weights, points.num_rows, cluster_index, centers.num_centers);
+    if (update.sums) add_up<T>(points, update, centers.num_centers, cluster_index, counts.data());
     return -1;
 }
 
