@@ -35,6 +35,7 @@ LAYERS = {
     "export": BASE | {"kernels", "checkpoints"},
     "quality": BASE | {"kernels", "clustering", "inputs"},
     "estimator": BASE | {"inputs", "checkpoints", "export"},
+    "sklearn": BASE | {"kernels", "clustering", "distribute", "inputs"},
 }
 
 

@@ -1,5 +1,6 @@
 """The algorithm: functions over arrays and a small state. Knows no files, hooks or steps."""
 
+from centroids.clustering._distinct_rows import distinct_rows
 from centroids.clustering._initialization import (
     InitialCenters,
     InitialMethod,
@@ -8,7 +9,11 @@ from centroids.clustering._initialization import (
     choose_initial_centers_of_shards,
     given_centers,
 )
-from centroids.clustering._plus_plus import kmeans_parallel, kmeans_plus_plus
+from centroids.clustering._plus_plus import (
+    kmeans_parallel,
+    kmeans_plus_plus,
+    kmeans_plus_plus_rows,
+)
 from centroids.clustering._reassignment import (
     is_reassignment_due,
     reassign_low_count_centers,
@@ -48,6 +53,7 @@ __all__ = [
     "choose_initial_centers_anywhere",
     "choose_initial_centers_of_shards",
     "cluster_index",
+    "distinct_rows",
     "full_batch_update",
     "given_centers",
     "initial_state",
@@ -55,6 +61,7 @@ __all__ = [
     "join_columns",
     "kmeans_parallel",
     "kmeans_plus_plus",
+    "kmeans_plus_plus_rows",
     "l2_normalize",
     "locate_bad_points",
     "mini_batch_update",

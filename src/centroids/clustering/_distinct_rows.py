@@ -14,6 +14,7 @@ from centroids.rows import is_sparse
 _BLOCK_ELEMENTS = 1 << 18  # in the cache
 _MOST_DRAWS = 64  # for each row that is wanted, before all rows are looked at
 _MOST_BLOCKS = 256  # in which all rows are looked at
+_FEW_COLUMNS = 8  # which tell most rows apart
 
 # One or more hashes of each row, [m] each; rows are equal where any of their hashes are.
 Keys: TypeAlias = list[NDArray[np.uint64]]
@@ -167,6 +168,56 @@ class DistinctRows:
             if not missing:
                 break
         return found
+
+
+@in_usual_float_mode
+def distinct_rows(
+    points: Points, weights: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.intp], NDArray[np.float64] | None]:
+    """One row of each value that weighs anything, in an order that follows from the values.
+
+    What is drawn from them depends neither on the order of the points nor on whether a row comes
+    twice or weighs twice as much. The order is that of hashes: first of a few columns in float32,
+    so that it is the same in float64; where these are equal, of the whole row.
+
+    Args:
+        points: [n, d], dense or compressed sparse rows.
+        weights: [n], finite and not negative; None: 1 for every row.
+
+    Returns:
+        The lowest row of each value, [m]; and the weights of its rows together, [m], or None if
+        they are all equal.
+
+    >>> points = np.array([[5.0], [7.0], [5.0], [9.0]])
+    >>> rows, weights = distinct_rows(points, np.array([1.0, 1.0, 2.0, 0.0]))
+    >>> sorted(zip(points[rows, 0].tolist(), weights.tolist()))
+    [(5.0, 3.0), (7.0, 1.0)]
+    """
+    rows = np.arange(num_rows(points)) if weights is None else np.flatnonzero(weights > 0)
+    width = int(points.shape[1])
+    few: Any = points
+    if width > _FEW_COLUMNS:
+        few = points[:, np.linspace(0, width - 1, _FEW_COLUMNS).astype(np.intp)]
+    with np.errstate(over="ignore"):
+        few = few.astype(np.float32)
+    first = KeysOfPoints(few).keys(rows)[0]
+    order = np.argsort(first)
+    new = np.ones(rows.size, bool)
+    np.not_equal(first[order[1:]], first[order[:-1]], out=new[1:])
+    if not new.all():
+        tied = ~new
+        tied[:-1] |= tied[1:]
+        second = np.zeros(rows.size, np.uint64)
+        second[order[tied]] = KeysOfPoints(points).keys(rows[order[tied]])[0]
+        order = np.lexsort((second, first))
+        new[1:] |= second[order[1:]] != second[order[:-1]]
+    starts = np.flatnonzero(new)
+    if weights is None:
+        totals = np.diff(starts, append=rows.size).astype(np.float64)
+    else:
+        totals = np.add.reduceat(weights[rows[order]], starts) if rows.size else np.empty(0)
+    equal = not totals.size or bool((totals == totals[0]).all())
+    return rows[order[starts]], None if equal else totals
 
 
 class _DenseEntries:

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from centroids import kernels
 from centroids.clustering._distinct_rows import DistinctRows
-from centroids.clustering._draws import WeightedDraws, draw_targets, share_out
+from centroids.clustering._draws import EqualDraws, WeightedDraws, draw_targets, share_out
 from centroids.clustering._shards import (
     KeysOfShards,
     LocalShards,
@@ -35,9 +35,9 @@ from centroids.clustering._shards import (
     raise_first_bad,
     rows_of,
 )
-from centroids.kernels import Points, in_usual_float_mode, l2_normalize
+from centroids.kernels import Points, in_usual_float_mode, l2_normalize, num_rows
 from centroids.kernels.row_weights import UNIT_EXPONENT
-from centroids.rows import WeightedPoints
+from centroids.rows import WeightedPoints, dense
 
 _ROUNDS = 5  # of k-means||
 _OVERSAMPLING = 2  # candidates drawn in a round, in multiples of the clusters
@@ -79,6 +79,24 @@ def kmeans_plus_plus(
     shards = LocalShards([check_weighted(points, weights)], cosine=cosine)
     rows = plus_plus_rows(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
     return different_rows(shards, rows, num_clusters, random, cosine=cosine)
+
+
+def kmeans_plus_plus_rows(
+    points: Points,
+    num_clusters: int,
+    random: np.random.Generator,
+    *,
+    cosine: bool = False,
+    num_retries: int = 2,
+    weights: ArrayLike | None = None,
+) -> NDArray[np.intp]:
+    """As `kmeans_plus_plus`: which rows they are, [num_clusters]."""
+    own = None if weights is None else kernels.check_weights(weights, num_rows(points))
+    rows = np.array(_plus_plus_here(points, own, num_clusters, random, cosine, num_retries))
+    if rows.size == num_clusters and not cosine:
+        return rows  # at a distance from each other: they differ
+    shards = LocalShards([check_weighted(points, own)], cosine=cosine)
+    return _different_rows(shards, rows, num_clusters, random, cosine=cosine)
 
 
 def kmeans_parallel(
@@ -197,8 +215,9 @@ def parallel_rows(
     shards.ask("forget")
     if len(rows) <= num_clusters:
         return np.asarray(rows)
-    places = _weighted_plus_plus(
-        np.concatenate(candidates), times, num_clusters, random, cosine, num_retries
+    weights = times.astype(np.float64)
+    places = _plus_plus_here(
+        np.concatenate(candidates), weights, num_clusters, random, cosine, num_retries
     )
     return np.asarray(rows[places])
 
@@ -212,13 +231,25 @@ def different_rows(
     cosine: bool,
 ) -> NDArray[Any]:
     """[num_clusters, d]: the rows chosen, with others in place of equal ones where possible."""
+    rows = _different_rows(shards, chosen, num_clusters, random, cosine=cosine)
+    vectors = rows_of(shards, rows)
+    return _unit_vectors(vectors) if cosine else vectors
+
+
+def _different_rows(
+    shards: Shards,
+    chosen: NDArray[np.intp],
+    num_clusters: int,
+    random: np.random.Generator,
+    *,
+    cosine: bool,
+) -> NDArray[np.intp]:
     different, keys = DistinctRows(cosine=cosine), KeysOfShards(shards, cosine=cosine)
     rows = different.keep_new(keys, chosen)
     if rows.size < num_clusters:
         rows = np.concatenate([rows, different.take(keys, num_clusters - rows.size, random)])
     rows = rows if rows.size else chosen
-    vectors = rows_of(shards, rows[np.arange(num_clusters) % rows.size])
-    return _unit_vectors(vectors) if cosine else vectors
+    return rows[np.arange(num_clusters) % rows.size]
 
 
 @in_usual_float_mode
@@ -272,23 +303,25 @@ def _rate(wanted: int, total: int) -> tuple[float, int]:
     return wanted / (total / (1 << bits)), bits + UNIT_EXPONENT
 
 
-def _weighted_plus_plus(
-    candidates: NDArray[Any],
-    times: NDArray[np.int64] | NDArray[np.float64],
+def _plus_plus_here(
+    points: Points,
+    weights: NDArray[np.float64] | None,
     num_clusters: int,
     random: np.random.Generator,
     cosine: bool,
     num_retries: int,
 ) -> list[int]:
-    """k-means++ among rows that count several times; the places of the rows chosen."""
+    """As `plus_plus_rows`, among points of this process."""
     count = _num_candidates(num_clusters, num_retries)
-    weights = times.astype(np.float64)
-    chosen: list[int] = WeightedDraws.of(weights).draw(1, random).tolist()
-    seeding = kernels.Seeding(candidates, cosine=cosine, weights=weights)
-    seeding.start(candidates[chosen[0]])
+    draws = EqualDraws(num_rows(points)) if weights is None else WeightedDraws.of(weights)
+    chosen: list[int] = draws.draw(1, random).tolist()
+    if num_clusters == 1:
+        return chosen
+    seeding = kernels.Seeding(points, cosine=cosine, weights=weights)
+    seeding.start(dense(points[chosen])[0])
     while len(chosen) < num_clusters and (total := seeding.weights.total):
         rows = seeding.weights.find(draw_targets(total, count, random))
-        place = _largest(seeding.propose(candidates[rows]))
+        place = _largest(seeding.propose(dense(points[rows])))
         seeding.take(place)
         chosen.append(int(rows[place]))
     return chosen

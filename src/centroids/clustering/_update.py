@@ -43,11 +43,16 @@ def full_batch_update(
     [1.5, 11.0, 99.0]
     """
     sums, counts = _sums_and_counts(assignment)
-    means = sums / np.where(counts > 0, counts, 1)[:, None]
+    if counts.all():
+        means = sums / counts[:, None]
+    else:
+        means = sums / np.where(counts > 0, counts, 1)[:, None]
+        means[counts == 0] = state.centers[counts == 0]
     if cosine:
-        means = l2_normalize(means)
-    moved = (counts > 0) if not cosine else (counts > 0) & means.any(axis=1)
-    centers = np.where(moved[:, None], means, state.centers).astype(state.centers.dtype)
+        directions = l2_normalize(means)
+        moved = (counts > 0) & directions.any(axis=1)
+        means = np.where(moved[:, None], directions, state.centers)
+    centers = means.astype(state.centers.dtype, copy=False)
     _check_finite(centers)
     return ClusterState(centers, counts, centers, 0)
 
