@@ -22,6 +22,10 @@ bool shifted(Int128 value, int shift, Int128* result) {
     return *result >> shift == value;
 }
 
+Int128 joined(std::int64_t high, std::int64_t low) {
+    return static_cast<Int128>(high) << 64 | static_cast<std::uint64_t>(low);
+}
+
 UInt128 magnitude_of(Int128 value) {
     return value < 0 ? -static_cast<UInt128>(value) : static_cast<UInt128>(value);
 }
@@ -166,6 +170,7 @@ void ExactSums::widen(std::size_t cluster) {
 
 void ExactSums::collect(std::size_t cluster, std::int64_t rows, const std::int64_t* first,
                         const std::int64_t* second, std::mutex& odd_in_use) {
+    const bool alone = rows_[cluster] == 0;
     rows_[cluster] += rows;
     if (!second && !wide(cluster) && rows_[cluster] <= most_additions) {
         std::int64_t* const low = low_.data() + cluster * dimensions_;
@@ -173,15 +178,19 @@ void ExactSums::collect(std::size_t cluster, std::int64_t rows, const std::int64
         return;
     }
     widen(cluster);
+    std::int64_t* const low = low_.data() + cluster * dimensions_;
+    std::int64_t* const high = high_[cluster].data();
     for (std::size_t j = 0; j < dimensions_; ++j) {
         const Int128 more = second ? (static_cast<Int128>(first[j]) << limb_distance) + second[j]
                                    : static_cast<Int128>(first[j]);
-        Int128 sum;
-        if (__builtin_add_overflow(dense(cluster, j), more, &sum)) { // of more than 2^28 rows
+        Int128 sum = more;
+        if (!alone && __builtin_add_overflow(joined(high[j], low[j]), more, &sum)) {
+            // of more than 2^28 rows
             const std::lock_guard<std::mutex> lock(odd_in_use);
             odd_.add(cluster * dimensions_ + j, magnitude_of(more), units_[j], more < 0);
         } else {
-            set(cluster, j, sum);
+            low[j] = static_cast<std::int64_t>(sum);
+            high[j] = static_cast<std::int64_t>(sum >> 64);
         }
     }
 }
@@ -247,6 +256,20 @@ static double rounded(std::int64_t value) {
     return (high - (0x1p84 + 0x1p63 + 0x1p52)) + low;
 }
 
+// The same of 128 bits, a good deal faster than the compiler's: 64 of them are converted, of which
+// the last says whether there is anything below.
+static double rounded(Int128 value) {
+    const auto low = static_cast<std::int64_t>(value);
+    const auto high = static_cast<std::int64_t>(value >> 64);
+    if (high == low >> 63) return static_cast<double>(low);
+    const int unused = std::countl_zero(static_cast<std::uint64_t>(high ^ high >> 63)) - 1;
+    const UInt128 all = static_cast<UInt128>(value) << unused;
+    const auto top = static_cast<std::int64_t>(all >> 64);
+    const std::int64_t below = static_cast<std::uint64_t>(all) != 0;
+    const auto scale = static_cast<std::uint64_t>(1023 + 64 - unused) << 52;
+    return static_cast<double>(top | below) * std::bit_cast<double>(scale);
+}
+
 void ExactSums::round(double* sums) const {
     if (!made()) {
         std::fill_n(sums, size(), 0.0);
@@ -259,9 +282,10 @@ void ExactSums::round(double* sums) const {
     for (std::size_t c = 0; c < num_clusters_; ++c) {
         double* const own = sums + c * dimensions_;
         const std::int64_t* const low = low_.data() + c * dimensions_;
+        const std::int64_t* const high = high_[c].data();
         if (wide(c))
             for (std::size_t j = 0; j < dimensions_; ++j)
-                own[j] = static_cast<double>(dense(c, j)) * powers[j];
+                own[j] = rounded(joined(high[j], low[j])) * powers[j];
         else
             for (std::size_t j = 0; j < dimensions_; ++j) own[j] = rounded(low[j]) * powers[j];
     }

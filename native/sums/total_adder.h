@@ -63,6 +63,7 @@ class TotalAdder {
         if (!window_ || largest > window_->most()[0]) {
             hand_over();
             window_.emplace(std::vector<std::uint64_t>(8, largest), 2);
+            if (add_fitting(rows, count)) return true;
         }
         for (std::size_t i = 0; i < count; ++i) {
             double fitting[8];
@@ -97,8 +98,8 @@ class TotalAdder {
 
     const BlockKernels<double>& kernels_ = current_kernels<double>();
     std::optional<SumWindow<double>> window_;
-    alignas(64) std::int64_t digits_[16] = {}; // [limbs][8], anchors included
-    std::int64_t pending_ = 0;                 // rows in `digits_`
+    std::int64_t digits_[16] = {}; // [limbs][8], anchors included
+    std::int64_t pending_ = 0;     // rows in `digits_`
     std::uint64_t odd_blocks_ = 0;
     ExactTotal total_;
 };
