@@ -1,6 +1,7 @@
 #include "search/chosen_search.h"
 
 #include "runtime/dispatch.h"
+#include "search/work_plan.h"
 
 #include <algorithm>
 #include <cmath>
@@ -54,16 +55,24 @@ bool ChosenSearch<T>::sample_approves() {
     passing_.start(points_, centers_, kernels_.panel_width, false);
     BoundedSearch<T> search(points_, centers_, order_, true, passing_);
     const std::size_t rows = std::min<std::size_t>(64, points_.num_rows);
-    typename BoundedSearch<T>::Scratch scratch;
-    AlignedVector<T> copies(reads_in_place<T>(points_) ? 0 : rows * points_.dimensions);
-    std::vector<std::int32_t> nearest(rows);
-    std::vector<double> distances(rows);
+    struct Sample {
+        typename BoundedSearch<T>::Scratch scratch;
+        AlignedVector<T> copies;
+        std::vector<std::int32_t> nearest;
+        std::vector<double> distances;
+    };
+    PerThread<Sample> all;
     constexpr std::size_t samples = 8;
-    for (std::size_t at = 0; at < samples; ++at) {
+    const std::size_t work = samples * rows * points_.dimensions * centers_.num_centers;
+    parallel_for(samples, seconds_for(static_cast<double>(work)), [&](std::size_t at) {
+        Sample& own = all.mine([] { return std::make_unique<Sample>(); });
+        own.copies.resize(reads_in_place<T>(points_) ? 0 : rows * points_.dimensions);
+        own.nearest.resize(rows);
+        own.distances.resize(rows);
         const std::size_t first = (points_.num_rows - rows) / samples * at;
-        search.search(load_rows<T>(points_, first, rows, copies.data()), first, rows,
-                      nearest.data(), distances.data(), scratch, nullptr);
-    }
+        search.search(load_rows<T>(points_, first, rows, own.copies.data()), first, rows,
+                      own.nearest.data(), own.distances.data(), own.scratch, nullptr);
+    });
     return pays(search.counts());
 }
 
