@@ -10,6 +10,9 @@
 #include "search/work_plan.h"
 #include "sums/total_adder.h"
 
+#include <array>
+#include <cmath>
+
 namespace centroids {
 namespace {
 
@@ -104,6 +107,8 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
         });
         SparseScratch<T>& scratch = worker.scratch;
         SparseRow<T>& row = scratch.row;
+        std::array<double, 64> distances;
+        std::size_t num_distances = 0; // finite ones, not yet added
         for (std::size_t i = chunks.begin(chunk); i < chunks.end(chunk); ++i) {
             load_row(points, i, row);
             if (!std::isfinite(row.squared_norm)) {
@@ -116,9 +121,17 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
             const double distance = cosine_adjusted(
                 squared_distance(row, centers.values + c * dimensions, transposed.norms[c]),
                 row.squared_norm, points.normalize);
-            if (!worker.inertia.add(&distance, 1)) bad_row.report(i);
             ++worker.counts[c];
+            if (!std::isfinite(distance)) {
+                bad_row.report(i);
+                continue;
+            }
+            distances[num_distances++] = distance;
+            if (num_distances < distances.size()) continue;
+            worker.inertia.add(distances.data(), num_distances);
+            num_distances = 0;
         }
+        worker.inertia.add(distances.data(), num_distances);
     });
     if (bad_row.get() >= 0) return bad_row.get();
     std::vector<std::int64_t> counts(centers.num_centers, 0);

@@ -22,7 +22,7 @@ struct SampledUnits {
         SparseRow<T> row;
         const auto each_value = [&](const auto& look) {
             for (std::size_t i = 0; i < points.num_rows; i += step) {
-                load_row(points, i, row);
+                load_values(points, i, row);
                 for (std::size_t at = 0; at < row.count(); ++at)
                     look(static_cast<std::size_t>(row.columns[at]), row.values[at]);
             }
@@ -104,7 +104,7 @@ void add_sparse_rows(const SparseRows& points, double seconds, std::size_t num_c
                 target = own.digits.data();
             }
             for (std::size_t at = segment.begin; at < segment.end; ++at) {
-                load_row(points, rows.row(at), own.row);
+                load_values(points, rows.row(at), own.row);
                 adder.add(std::span<const T>(own.row.values), own.row.columns.data(),
                           segment.cluster * dimensions, target, own.odd);
             }
