@@ -24,8 +24,8 @@ class RowAdder {
         : kernels_(current_kernels<T>()), window_(window), shared_(shared),
           size_(num_clusters * window.dimensions()),
           digits_(size_ * static_cast<std::size_t>(window.limbs()), 0), counts_(num_clusters, 0),
-          pending_(num_clusters, 0),
-          fixed_{digits_.data(), window.anchors(), window.limbs() == 2 ? size_ : 0} {}
+          pending_(num_clusters, 0), fixed_{digits_.data(), window.anchors(),
+                                            window.limbs() == 2 ? size_ : 0, pending_.data()} {}
 
     // cluster_index: IN [count]
     // centers: IN [num_clusters][dimensions], or null; distances: OUT [count], with centers: the
@@ -111,7 +111,6 @@ void RowAdder<T>::add_some(const Block<T>& block, std::size_t count,
                            const std::int32_t* cluster_index, const T* centers, double* distances) {
     if (room_ < count) make_room();
     room_ -= count;
-    for (std::size_t i = 0; i < count; ++i) ++pending_[static_cast<std::size_t>(cluster_index[i])];
     const std::size_t dimensions = window_.dimensions();
     if (outside_.size() < count) outside_.resize(count);
     const bool odd = kernels_.rows_outside(block.rows, block.stride, count, dimensions,
