@@ -45,6 +45,7 @@ from centroids.kmeans import (
     SQUARED_EUCLIDEAN_DISTANCE,
     KMeansClustering,
 )
+from centroids.quality import Candidate, NumClusters, choose_num_clusters
 
 __version__ = "0.1.0"
 
@@ -54,6 +55,7 @@ __all__ = [
     "KMEANS_PLUS_PLUS_INIT",
     "RANDOM_INIT",
     "SQUARED_EUCLIDEAN_DISTANCE",
+    "Candidate",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
     "DamagedCheckpointError",
@@ -73,6 +75,7 @@ __all__ = [
     "NanLossDuringTrainingError",
     "NanTensorHook",
     "NewerCheckpointError",
+    "NumClusters",
     "OutOfRangeError",
     "ProfilerHook",
     "ProgressBarHook",
@@ -88,6 +91,7 @@ __all__ = [
     "TrainingInterruptedError",
     "WarmStartSettings",
     "__version__",
+    "choose_num_clusters",
     "export",
     "inputs",
     "num_threads",

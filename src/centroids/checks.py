@@ -1,7 +1,8 @@
-"""Checks of arguments: what a value must be, said in one way."""
+"""Checks of arguments: what a value must be, always said in the same way."""
 
 from __future__ import annotations
 
+import numbers
 import operator
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
@@ -30,7 +31,7 @@ def check_integer(name: str, value: object, lowest: int | None = None, otherwise
         name: The argument.
         value: Its value.
         lowest: The lowest that is allowed; None: any.
-        otherwise: What else is allowed, for the message: " or None".
+        otherwise: What else is allowed, for the message: ", or None".
 
     Raises:
         ValueError: If it is not an integer, or lower.
@@ -42,10 +43,25 @@ def check_integer(name: str, value: object, lowest: int | None = None, otherwise
     return number
 
 
+def check_number(name: str, value: object, lowest: float, otherwise: str = "") -> float:
+    """The number that an argument is, of any real type; see `check_integer`.
+
+    Raises:
+        ValueError: If it is not a number, or lower.
+    """
+    if (
+        isinstance(value, (bool, np.bool_))
+        or not isinstance(value, numbers.Real)
+        or not float(value) >= lowest
+    ):
+        raise ArgumentError(name, f"a number of at least {lowest}{otherwise}", value)
+    return float(value)
+
+
 def check_bool(name: str, value: object) -> bool:
     """The boolean that an argument is; else a ValueError that names it."""
     if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name} must be True or False, got {value!r}")
+        raise ArgumentError(name, "True or False", value)
     return bool(value)
 
 

@@ -7,6 +7,7 @@ find them in the text.
 
 from __future__ import annotations
 
+import copy
 import copyreg
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ class Argument:
     Attributes:
         name: Its name.
         value: What to pass; `...` names the argument alone.
-        of: The function that takes it, where that is another one than the one that raises.
+        of: The function that takes it, if it is not the one that raises.
 
     >>> print(Argument("header", False), Argument("columns", ["a", "b"]), Argument("seed"))
     header=False columns=['a', 'b'] seed
@@ -74,11 +75,11 @@ class Message:
 
 
 class Worded:
-    """What each face words: an error that is one of Python's classes, too.
+    """What each face words, mixed into one of Python's exception classes.
 
     Attributes:
         problem: What is wrong.
-        remedy: What to do about it, or else what there is; may be empty.
+        remedy: What to do about it, or what there is instead; may be empty.
 
     Args:
         problem: The parts of that message.
@@ -133,10 +134,10 @@ class ArgumentError(WordedError):
 
 
 class BadRowError(WordedError):
-    """A row of a batch that cannot be computed with.
+    """A row of a batch that cannot be used.
 
-    A kernel knows the row in the batch; the file that the batch was read from has it elsewhere. Who
-    knows where it came from puts that in.
+    A kernel knows the row in the batch; in the file that the batch was read from it is elsewhere.
+    Whatever knows where it came from adds that.
 
     Attributes:
         batch: The number of the batch, from 0.
@@ -189,7 +190,7 @@ class BadRowError(WordedError):
     def at_origin(self, origin: Callable[[int, int | None], str] | None) -> BadRowError:
         """The error to show: with the place that `origin` says of row and column, if it is known.
 
-        It has its place for good then: an input around this one knows none that is better.
+        It then has its place for good: an input around this one knows no better one.
         """
         if self._is_final:
             return self
@@ -204,8 +205,8 @@ class BadLineError(WordedError):
     Attributes:
         file: The file.
         line: The number of the line, from 1.
-        column: The column that is not a number, by its name or else its number from 0; None if it
-            is the whole line.
+        column: The column that is not a number, by its name, or else its number from 0; None: the
+            whole line.
         can_be_dropped: Whether it helps to leave such lines out, and loses no numbers.
         in_file: The message without the name of the file.
     """
@@ -251,6 +252,27 @@ class WidthError(WordedError):
 
 class NoPointsError(WordedError):
     """The input has no points, but some are needed."""
+
+
+def message_of(error: Exception) -> Message:
+    """What an error says, as a part of another message: arguments in it remain arguments."""
+    if isinstance(error, Worded):
+        return Message(error.problem, "; " if str(error.remedy) else "", error.remedy)
+    return Message(str(error))
+
+
+def at_place(place: str, error: TypeError | ValueError) -> TypeError | ValueError:
+    """The same error with the place in front of its message.
+
+    >>> print(at_place("batch 2", ArgumentError("batch_size", "an integer of at least 1", 0)))
+    batch 2: batch_size must be an integer of at least 1; got 0
+    """
+    if not isinstance(error, Worded):
+        return (TypeError if isinstance(error, TypeError) else ValueError)(f"{place}: {error}")
+    located = copy.copy(error)
+    located.problem = Message(f"{place}: ", error.problem)
+    located.args = (located.say(str),)
+    return located
 
 
 def list_names(names: Sequence[str | int]) -> str:

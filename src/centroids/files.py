@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and opening files that may be anything."""
+"""Writing files that are whole or not there, and opening files that may be anything."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def open_regular(path: str | os.PathLike[str], *, follow_links: bool = False) ->
 
     Args:
         path: The file.
-        follow_links: Whether it may be a symbolic link. In folders that programs write, a link is
-            by somebody else, and may lead anywhere.
+        follow_links: Whether it may be a symbolic link. In folders that programs write, a link was
+            made by somebody else, and may lead anywhere.
 
     Raises:
         OSError: If it cannot be opened, or is a link, a pipe or a device; it names the file.
@@ -127,8 +127,8 @@ def write_atomically(path: str, data: bytes) -> None:
     """Makes `path` hold `data`: after a crash at any instant it holds the old or the new bytes.
 
     They are written under a temporary name beside it (which ends in `.temporary` and stays behind
-    only if the process is killed), synced and renamed. Where `path` is a symbolic link, the link
-    is replaced, not what it leads to.
+    only if the process is killed), synced and renamed. If `path` is a symbolic link, the link is
+    replaced, not what it leads to.
 
     Raises:
         OSError: If the folder cannot be written; `path` is then as it was.
@@ -164,7 +164,7 @@ def atomic_file(path: str) -> Iterator[IO[bytes]]:
             # A full disk does not say what it has no room for.
             if isinstance(error, OSError) and error.errno is not None and error.filename is None:
                 error.filename = path
-            with contextlib.suppress(OSError):  # what cannot be written would fail once more
+            with contextlib.suppress(OSError):  # what cannot be written would fail again
                 file.close()
             if os.path.lexists(temporary):
                 os.remove(temporary)
@@ -176,7 +176,7 @@ def put_in_place(temporary: str, path: str) -> None:
     """Gives a file that is whole its name, which reaches the disk when its folder is synced.
 
     Raises:
-        OSError: If that cannot be; it names `path`, as nobody knows the temporary name.
+        OSError: If that fails; it names `path`, because nobody knows the temporary name.
     """
     try:
         os.replace(temporary, path)
@@ -187,7 +187,7 @@ def put_in_place(temporary: str, path: str) -> None:
 
 
 def put_aside(path: str, name: str) -> str:
-    """Renames a file to a name that is free: `name`, or that with -2, -3 and so on behind it.
+    """Renames a file to a free name: `name`, or `name` followed by -2, -3 and so on.
 
     Returns:
         The new path.
@@ -231,8 +231,8 @@ def replace_file(path: str, data: bytes) -> None:
 def remove_leftovers(folder: str, names: str) -> None:
     """Removes what `write_atomically` left in a folder when its process was killed.
 
-    What another process or thread is writing just now is locked and stays, and so does all where
-    the file system has no locks.
+    What another process or thread is writing is locked and stays; without locks in the file system,
+    everything stays.
 
     Args:
         folder: It need not exist.
@@ -254,8 +254,8 @@ def holding(descriptor: int, path: str) -> Iterator[bool]:
     """Marks a new file or folder as in use, until the end of the block or of the process.
 
     Yields:
-        Whether it is ours. False if another process took it for a leftover before it was marked:
-        make another one then.
+        Whether it is ours. False if another process took it for a leftover before it was marked;
+        then make another.
     """
     held = os.dup(descriptor)
     try:
@@ -313,8 +313,8 @@ def make_folders(path: str) -> None:
 def sync_folder(path: str) -> None:
     """Makes the names in a folder reach the disk.
 
-    Where the system or the file system cannot do so (Windows, some network disks), the log says it
-    once: a power failure, though no crash of a process, may take back the last files there.
+    If the system or the file system cannot do so (Windows, some network disks), the log says so
+    once: there a power failure, though not the crash of a process, may undo the last files.
 
     Raises:
         OSError: If the disk fails.

@@ -1,4 +1,4 @@
-"""Protocol buffers as they are written, as far as files of TensorFlow need them read."""
+"""Reads protocol buffers, as far as files of TensorFlow need it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class DamagedMessageError(ValueError):
 
 
 def read_varint(data: bytes, position: int) -> tuple[int, int]:
-    """Reads a number of up to 64 bits: 7 bits a byte, the lowest first, the last byte below 128.
+    """Reads a number of up to 64 bits: 7 bits per byte, the lowest first, the last byte below 128.
 
     Returns:
         The number and the position after it.

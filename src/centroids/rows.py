@@ -30,7 +30,7 @@ def is_sparse_type(kind: type) -> bool:
 
 
 def num_rows(rows: Rows | dict[str, Rows]) -> int:
-    """The number of rows; of a dict, that of its first column."""
+    """The number of rows; for a dict, that of its first column."""
     if isinstance(rows, dict):
         rows = next(iter(rows.values()))
     return int(rows.shape[0])

@@ -154,7 +154,7 @@ def test_bad_rows_are_named_or_left_out(folder: Path, points: str, mode: str) ->
     assert "--bad-rows" not in run(folder, "predict", "model", points, code=2).stderr
 
 
-def test_lines_that_are_no_rows_are_named_or_left_out(folder: Path) -> None:
+def test_lines_that_are_not_rows_are_named_or_left_out(folder: Path) -> None:
     (folder / "lines.csv").write_text("a,b\n1,2\n3,six\n5,6\n7\n")
     told = run(folder, "train", "lines.csv", "model", "-k", "2", code=2).stderr
     assert told == (
@@ -178,7 +178,7 @@ def test_a_file_without_rows_is_told_by_its_name(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["--full-batch", "--mini-batch"])
-def test_an_array_that_is_no_matrix_of_real_numbers_creates_nothing(
+def test_an_array_that_is_not_a_matrix_of_real_numbers_creates_nothing(
     folder: Path, mode: str
 ) -> None:
     np.save(folder / "cube.npy", np.zeros((9, 2, 3)))

@@ -101,7 +101,8 @@ def test_help_teaches(folder: Path) -> None:
     "name", ["centers.pt", "centers.tflite", "model.onnx.tmp", "centers.txt", "v1.0", "c.npz2"]
 )
 def test_an_unknown_ending_is_an_error_that_lists_the_formats(folder: Path, name: str) -> None:
-    with pytest.raises(ValueError, match=rf"{name} ends in no format that can be written: ") as got:
+    message = rf"{name} does not end in a format that can be written: "
+    with pytest.raises(ValueError, match=message) as got:
         export(folder / "model", folder / name, None, None)
     for ending in (".onnx", ".npz", ".npy", ".csv", ".parquet", ".faiss", "--format savedmodel"):
         assert ending in str(got.value)
@@ -161,7 +162,7 @@ def test_centers_become_a_table_or_an_array(
     np.testing.assert_array_equal(np.stack([c.to_numpy() for c in table.columns], axis=1), centers)
 
 
-def test_a_name_twice_is_no_parquet(tmp_path: Path) -> None:
+def test_a_name_twice_is_not_parquet(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     with pytest.raises(ValueError, match=r"needs different names of columns, got \['a', 'a'\]"):
         write_parquet(tmp_path / "c.parquet", np.eye(2), ["a", "a"])

@@ -123,7 +123,7 @@ def test_a_folder_that_is_trained_into_is_not_moved(folder: Path) -> None:
     from centroids.checkpoints.lock import lock_model_dir
 
     with lock_model_dir(os.fspath(folder / "model")):
-        assert "in use by another training" in run(folder, *FRESH, code=1).stderr
+        assert "in use by another run" in run(folder, *FRESH, code=1).stderr
     assert num_clusters(folder / "model") == 3
 
 

@@ -37,7 +37,7 @@ def test_a_model_comes_over_and_trains_on(tmp_path: Path, old: Path) -> None:
     going_on = run(tmp_path, "train", points, "made/new", "--mini-batch", "--steps", "2").stdout
     assert "Continuing the model in made/new (4 steps so far)" in going_on
     again = run(tmp_path, "import", "old", "made/new", code=2).stderr
-    assert "made/new holds a model already" in again
+    assert "made/new already holds a model" in again
 
 
 def test_without_a_graph_the_options_tell_what_the_variables_do_not(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_wrong_folders_are_refused_and_nothing_is_made(tmp_path: Path, old: Path
         (str(DATA / "other_model"), "no variable 'clusters', only dense/bias"),
     ]:
         assert message in run(tmp_path, "import", source, "new", code=2).stderr
-    assert "holds a model already" in run(tmp_path, "import", "old", "old", code=2).stderr
+    assert "already holds a model" in run(tmp_path, "import", "old", "old", code=2).stderr
     index = old / "model.ckpt-4.index"
     index.write_bytes(index.read_bytes()[:-1])
     assert "not a whole index" in run(tmp_path, "import", "old", "new", code=2).stderr

@@ -279,9 +279,9 @@ def test_other_work_is_refused(
     if change is not None:
         change(folder)
     refused = run("points.csv", "-o", "out.npy", "--columns", "a,b,c", *words, "--resume", code=2)
-    assert told in refused and "leave --resume out to begin anew" in refused
+    assert told in refused and "leave --resume out to start over" in refused
     assert _contents(folder) == kept
-    # With what it was begun with, it goes on; another path is no difference.
+    # With what it was begun with, it goes on; another path makes no difference.
     shutil.rmtree("model")
     shutil.move(saved[0], "model")
     shutil.move(saved[1], "moved.csv")
@@ -311,7 +311,7 @@ def test_without_the_option_it_begins_anew_and_says_so(
     begun: bytes, folder: Path, run: Callable[..., str]
 ) -> None:
     assert run("points.csv", "-o", "out.npy") == (
-        f"Beginning anew: out.npy{PARTIAL} held 600 rows of an interrupted prediction, which "
+        f"Starting over: out.npy{PARTIAL} held 600 rows of an interrupted prediction, which "
         "--resume continues with.\nWrote 1,000 rows to out.npy\n"
     )
     assert list(_contents(folder)) == ["out.npy"] and Path("out.npy").read_bytes() == begun
@@ -346,7 +346,7 @@ def test_damage_never_gives_wrong_labels(
         Path(f"out.npy{ending}").write_bytes(data)
         told = run("points.csv", "-o", "out.npy", "--columns", "a,b,c", "--resume")
         # White space may change in an object of JSON and mean nothing.
-        anew = f"Beginning anew: out.npy{ending} is damaged.\n" in told
+        anew = f"Starting over: out.npy{ending} is damaged.\n" in told
         assert anew or "Continuing after 600 rows.\n" in told
         assert list(_contents(folder)) == ["out.npy"] and Path("out.npy").read_bytes() == begun
         Path("out.npy").unlink()

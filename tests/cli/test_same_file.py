@@ -1,4 +1,4 @@
-"""A training that stopped in the middle of a file goes on with that file and with no other."""
+"""A run that stopped in the middle of a file goes on with that file and with no other."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_another_file_of_the_same_size_is_refused(folder: Path, ending: str, ord
     assert "--restart-input" in told and len(told.splitlines()) == 1
     if (ending, order) != ("csv", "--no-shuffle"):  # whose position knows the text before it
         assert told.startswith(
-            f"centroids: the last training stopped in the middle of another file than tuesday."
+            f"centroids: the last run stopped in the middle of another file than tuesday."
             f"{ending}, or of one that has changed since: "
         )
     assert state(folder)[0] == before[0]

@@ -102,7 +102,7 @@ def test_names_are_kept_without_being_asked_for(folder: Path) -> None:
         assert run(folder, "predict", "model", name).stdout == want
 
 
-def test_a_training_that_stopped_within_a_file_goes_on_with_its_names(folder: Path) -> None:
+def test_a_run_that_stopped_within_a_file_goes_on_with_its_names(folder: Path) -> None:
     options = ["--batch-size", "50", "--steps", "2"]
     run(folder, "train", "points.csv", "model", "-k", "3", *options)
     run(folder, "train", "points.csv", "model", "--steps", "3")

@@ -167,6 +167,6 @@ def test_another_input_is_told_in_options(folder: Path, run: Run) -> None:
     assert "input_fn" not in told
     told = run("train", "points.npy", "mini", "--full-batch", code=2).stderr
     assert told == (
-        "centroids: the last training stopped within the mini-batches of points.npy: continue "
+        "centroids: the last run stopped within the mini-batches of points.npy: continue "
         "with the options that it had, or start the file at its beginning with --restart-input\n"
     )

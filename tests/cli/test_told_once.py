@@ -22,7 +22,7 @@ def test_a_row_of_a_model_with_numbers_of_columns(tmp_path: Path) -> None:
 
 
 def test_a_name_of_digits_of_the_model(tmp_path: Path) -> None:
-    """The name is asked for: it is no guess, and no row."""
+    """The name is asked for: it is neither a guess nor a row."""
     (tmp_path / "a.csv").write_text("1960\n5\n")
     (tmp_path / "b.csv").write_text("c,1960\nA,3\nB,5\n")
     run_here(tmp_path, "train", "b.csv", "m", "-k", "2", "--columns", "1960")

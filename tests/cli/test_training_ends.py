@@ -164,7 +164,7 @@ def test_the_limit_of_steps_is_that_of_a_call(folder: Path) -> None:
     assert sum_of_squares(moved, centers_of(folder)) < sum_of_squares(moved, moved.mean(0)[None])
 
 
-def test_a_training_on_other_points_is_not_over_after_a_step(folder: Path) -> None:
+def test_a_run_on_other_points_is_not_over_after_a_step(folder: Path) -> None:
     points = np.random.default_rng(8).normal(size=(400, 2))
     np.save(folder / "night.npy", points)
     run(folder, "train", "night.npy", "model", "-k", "9", "--steps", "3")  # it has not settled
@@ -173,7 +173,7 @@ def test_a_training_on_other_points_is_not_over_after_a_step(folder: Path) -> No
     assert int(re.findall(r"Trained (\d+) full-batch step", told)[0]) > 4
 
 
-def test_a_training_on_other_points_says_says_what_has_become_empty(folder: Path) -> None:
+def test_a_run_on_other_points_says_says_what_has_become_empty(folder: Path) -> None:
     run(folder, "train", "points.npy", "model", "-k", "5")
     np.save(folder / "night.npy", POINTS + 1e4)
     for mode in ("--full-batch", "--mini-batch"):

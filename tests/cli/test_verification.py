@@ -113,7 +113,7 @@ def test_what_is_missing_or_cut_off(folder: Path, capsys: pytest.CaptureFixture[
     assert told.count("damaged  ") == 3
 
 
-def test_a_training_killed_between_its_two_writes_is_no_damage(folder: Path) -> None:
+def test_a_run_killed_between_its_two_writes_is_not_damage(folder: Path) -> None:
     listed = (folder / "checkpoint").read_bytes()
     model = KMeansClustering(
         3, str(folder), config=RunConfig(save_checkpoints_steps=1, keep_checkpoint_max=1)
@@ -125,7 +125,7 @@ def test_a_training_killed_between_its_two_writes_is_no_damage(folder: Path) -> 
     assert bad(folder) == {}
 
 
-def test_a_checkpoint_that_a_training_deletes_meanwhile_is_not_missing(
+def test_a_checkpoint_that_a_run_deletes_meanwhile_is_not_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saver = Saver(str(tmp_path), "model.ckpt", keep_checkpoint_max=1)

@@ -147,7 +147,7 @@ def test_the_search_for_other_rows_in_a_stream_ends() -> None:
     assert 100 <= pulled <= 110  # ten thousand rows that brought nothing new
 
 
-def test_equal_batches_are_no_constant_input_if_others_follow() -> None:
+def test_equal_batches_are_not_a_constant_input_if_others_follow() -> None:
     batches = [np.zeros((1, 2))] * 300 + [np.ones((1, 2))]
     centers = choose_initial_centers(batches, 200, "random")
     assert len(centers) == 200 and num_different(centers) == 2
@@ -167,7 +167,7 @@ def test_a_few_other_rows_far_on_in_a_stream_are_found() -> None:
 
 
 def test_plus_plus_draws_by_distance_where_the_sum_overflows() -> None:
-    # Three groups so far apart that the sum of all squared distances is no float64.
+    # Three groups so far apart that the sum of all squared distances is not a float64.
     points = np.repeat([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], 3000, axis=0) * 4e152
     points += np.random.default_rng(0).normal(size=points.shape) * 1e140
     for seed in range(5):

@@ -83,7 +83,7 @@ def when_it_is_written():
 PROGRAMS = {
     "a kernel in a daemon thread": (COMPUTE + "in_a_thread(compute)", 0),
     "kernels in many daemon threads": (COMPUTE + "[in_a_thread(compute) for _ in range(5)]", 0),
-    "a training in a daemon thread": (TRAIN + "in_a_thread(train)", 0),
+    "a run in a daemon thread": (TRAIN + "in_a_thread(train)", 0),
     "a checkpoint in the background": (TRAIN_ASYNCHRONOUSLY + "when_it_is_written()", 0),
     "sys.exit while one is written": (
         TRAIN_ASYNCHRONOUSLY + "when_it_is_written(); sys.exit(6)",

@@ -94,7 +94,7 @@ def test_threads_of_a_child_share_its_new_pool() -> None:
 
 
 class ForkingHook(centroids.SessionRunHook):
-    """Forks in the middle of a training; the child trains a model of its own."""
+    """Forks in the middle of a run; the child trains a model of its own."""
 
     def __init__(self, model_dir: Path) -> None:
         self.model_dir, self.found = model_dir, ""
@@ -182,7 +182,7 @@ def tell_and_sleep(started: Any) -> None:
 
 
 class WorkerHook(centroids.SessionRunHook):
-    """Starts a worker process during a training and ends it as multiprocessing does."""
+    """Starts a worker process during a run and ends it as multiprocessing does."""
 
     exit_code: int | None = None
 
@@ -204,7 +204,7 @@ class WorkerHook(centroids.SessionRunHook):
             worker.kill()
 
 
-def test_a_worker_forked_during_a_training_can_be_terminated(tmp_path: Path) -> None:
+def test_a_worker_forked_during_a_run_can_be_terminated(tmp_path: Path) -> None:
     # The training's own answer to SIGTERM is not for its children.
     hook = WorkerHook()
     work.train(tmp_path, hooks=[hook])

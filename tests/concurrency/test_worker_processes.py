@@ -49,7 +49,7 @@ def assign_batches(requests: Any, answers: Any) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_daemon_workers_that_feed_a_training(method: str, tmp_path: Path) -> None:
+def test_daemon_workers_that_feed_a_run(method: str, tmp_path: Path) -> None:
     context = multiprocessing.get_context(method)
     answers: Any = context.Queue()
     requests = [context.Queue() for _ in range(2)]

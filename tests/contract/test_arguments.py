@@ -114,9 +114,18 @@ def test_properties(tmp_path: Path) -> None:
         ({"random_seed": 1.5}, "random_seed must be an integer; got 1.5"),
         ({"mini_batch_steps_per_iteration": 0}, "at least 1; got 0"),
         ({"kmeans_plus_plus_num_retries": 1.5}, "must be an integer; got 1.5"),
-        ({"relative_tolerance": -0.1}, "relative_tolerance must be at least 0"),
-        ({"relative_tolerance": "small"}, "relative_tolerance must be a number or None"),
-        ({"loss_tolerance": -1, "use_mini_batch": False}, "loss_tolerance must be at least 0"),
+        (
+            {"relative_tolerance": -0.1},
+            "must be a number of at least 0, or None; got -0.1",
+        ),
+        ({"relative_tolerance": "small"}, "must be a number of at least 0, or None; got 'small'"),
+        ({"relative_tolerance": np.inf}, "relative_tolerance must be finite, or None; got inf"),
+        ({"relative_tolerance": np.nan}, "relative_tolerance must be a number of at least 0"),
+        ({"relative_tolerance": True}, "relative_tolerance must be a number of at least 0"),
+        (
+            {"loss_tolerance": -1, "use_mini_batch": False},
+            "must be a number of at least 0",
+        ),
         ({"loss_tolerance": 1e-4}, "loss_tolerance .* needs use_mini_batch=False"),
         (
             {"loss_tolerance": 1e-4, "use_mini_batch": False, "relative_tolerance": 0.5},
@@ -130,7 +139,7 @@ def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
 
 
 def test_use_mini_batch_must_be_a_bool() -> None:
-    with pytest.raises(ValueError, match="use_mini_batch must be True or False, got 'no'"):
+    with pytest.raises(ValueError, match="use_mini_batch must be True or False; got 'no'"):
         KMeansClustering(4, use_mini_batch="no")
 
 

@@ -39,7 +39,7 @@ def train(mode: str, points: Any, steps: int, **arguments: Any) -> KMeansCluster
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_training_that_leaves_clusters_empty_says_so_once(
+def test_a_run_that_leaves_clusters_empty_says_so_once(
     mode: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     points = np.random.default_rng(0).normal(size=(60, 2))
@@ -61,7 +61,7 @@ def test_one_empty_cluster(mode: str, caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("method", ["random", "kmeans_plus_plus", "kmeans_parallel"])
-def test_a_training_without_empty_clusters_says_nothing(
+def test_a_run_without_empty_clusters_says_nothing(
     mode: str, method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     points = np.random.default_rng(0).normal(size=(60, 2))
@@ -86,7 +86,7 @@ def test_the_counts_of_an_iteration_stay_until_the_next_begins() -> None:
     assert model.get_variable_value("cluster_counts").sum() == 60
 
 
-def test_a_training_without_a_step_says_nothing(
+def test_a_run_without_a_step_says_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     points = np.zeros((9, 2))

@@ -177,7 +177,7 @@ def test_given_centers_are_copied() -> None:
         (3.0, r"the centers must have the shape \[n, d\] or \[n\], got the single value 3.0"),
         (np.zeros((2, 2, 2)), r"of shape \[k, d\]; got ndarray of shape \(2, 2, 2\)"),
         (np.zeros((0, 2)), r"of shape \[k, d\]; got ndarray of shape \(0, 2\)"),
-        (Coordinates([[5, 0]], [1.0], (3, 2)), "outside of dense_shape"),
+        (Coordinates([[5, 0]], [1.0], (3, 2)), "outside dense_shape"),
     ],
 )
 def test_centers_that_cannot_be(given: Any, message: str) -> None:
@@ -196,9 +196,9 @@ def test_missing_values_in_a_table_of_centers_are_located() -> None:
     ("returned", "message"),
     [
         (None, "from 0 to 3 rows of 2 columns, it returned None"),
-        ("abc", "what initial_clusters returns must be an array"),
-        ([["a", "b"]], "what initial_clusters returns must hold numbers"),
-        ([[1.0, 2.0], [3.0]], "the rows of what initial_clusters returns must have equal lengths"),
+        ("abc", r"initial_clusters\(\.\.\.\) must be an array"),
+        ([["a", "b"]], r"initial_clusters\(\.\.\.\) must hold numbers"),
+        ([[1.0, 2.0], [3.0]], r"the rows of initial_clusters\(\.\.\.\) must have equal lengths"),
         (
             np.zeros((4, 2)),
             r"from 0 to 3 rows of 2 columns, it returned an array of shape \(4, 2\)",

@@ -47,7 +47,7 @@ def test_seven_steps_twice_over_ten_batches(
 
 
 @pytest.mark.parametrize("input_fn", [generator, ten_batches])
-def test_the_end_of_the_input_is_no_step(input_fn: Callable[[], Any], tmp_path: Path) -> None:
+def test_the_end_of_the_input_is_not_a_step(input_fn: Callable[[], Any], tmp_path: Path) -> None:
     # TensorFlow 1.15.5: 11 with given centers.
     assert global_step(KMeansClustering(5, tmp_path, POINTS[:5]).train(input_fn)) == 10
 

@@ -1,4 +1,4 @@
-"""When a training stops by itself: by the page's rule, or by the one without units."""
+"""When a run stops by itself: by the page's rule, or by the one without units."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_the_rule_without_units_at_any_origin(offset: float) -> None:
 @pytest.mark.parametrize("tolerance", [0, 1e-4])
 @pytest.mark.parametrize("offset", [0.0, 1e8])
 def test_float32_far_from_the_origin_comes_to_an_end(offset: float, tolerance: float) -> None:
-    # Centers between representable numbers: rounding them may raise the loss for ever.
+    # Centers between representable numbers: rounding them may raise the loss forever.
     points = (clouds(2) * 30 + offset).astype(np.float32)
     kmeans = model(points, loss_tolerance=tolerance).train(lambda: points, steps=NEVER)
     assert steps_of(kmeans) < NEVER
@@ -150,7 +150,7 @@ def test_calls_stop_where_those_of_tensorflow_stop(tolerance: float, expected: l
 
 
 @pytest.mark.parametrize("rule", ["relative_tolerance", "loss_tolerance"])
-def test_a_training_after_one_that_converged_takes_two_steps(rule: str, tmp_path: Path) -> None:
+def test_a_run_after_one_that_converged_takes_two_steps(rule: str, tmp_path: Path) -> None:
     # So does TensorFlow 1.15.5, of which each call of train forgets the loss of the last one.
     points = clouds()
     kmeans = model(points, model_dir=tmp_path, **{rule: 1e-3}).train(lambda: points)
@@ -160,7 +160,7 @@ def test_a_training_after_one_that_converged_takes_two_steps(rule: str, tmp_path
 
 
 @pytest.mark.parametrize("rule", ["relative_tolerance", "loss_tolerance"])
-def test_a_training_that_was_cut_by_steps_goes_on_comparing(rule: str, tmp_path: Path) -> None:
+def test_a_run_that_was_cut_by_steps_goes_on_comparing(rule: str, tmp_path: Path) -> None:
     points = clouds()
     whole = model(points, model_dir=tmp_path / "whole", **{rule: 1e-3}).train(lambda: points)
     cut = model(points, model_dir=tmp_path / "cut", **{rule: 1e-3}).train(lambda: points, steps=1)

@@ -34,7 +34,7 @@ _SMALL, _LARGE = 7, 25
 
 @dataclass(frozen=True)
 class Case:
-    """One training, as its name and numbers say it; see MODELS and INPUTS.
+    """One run, as its name and numbers say it; see MODELS and INPUTS.
 
     Attributes:
         model: A name of MODELS.
@@ -117,7 +117,7 @@ def _fits(model: str, source: str) -> bool:
 
 
 def prepare(folder: Path) -> Path:
-    """Writes the files that the inputs read, and imports all that a training imports.
+    """Writes the files that the inputs read, and imports all that a run imports.
 
     Returns:
         The folder of the files.

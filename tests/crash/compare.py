@@ -55,13 +55,13 @@ def names_of_checkpoints(model_dir: Path) -> list[str]:
 
 
 def check_names_of_some(names: list[str], expected: list[str], keep: int) -> None:
-    """Checks the files of a training that was interrupted, or whose checkpoints are asynchronous.
+    """Checks the files of a run that was interrupted, or whose checkpoints are asynchronous.
 
     Which of them are written depends on the signals and on the disk, but for the last.
 
     Args:
         names: Those of its files.
-        expected: Those of a training that waited for the disk.
+        expected: Those of a run that waited for the disk.
         keep: How many checkpoints are kept.
 
     Raises:
@@ -71,7 +71,7 @@ def check_names_of_some(names: list[str], expected: list[str], keep: int) -> Non
     ours, theirs = (set(filter(_CHECKPOINT.fullmatch, those)) for those in (names, expected))
     last = max(theirs, key=lambda name: (len(name), name))
     if len(ours) > keep or last not in ours or set(names) - ours != set(expected) - theirs:
-        raise CrashFailure(f"the files are {names}, and those of another training {expected}")
+        raise CrashFailure(f"the files are {names}, and those of another run {expected}")
 
 
 def content_of(data: bytes | None) -> object:

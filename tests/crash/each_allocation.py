@@ -1,4 +1,4 @@
-"""Lets each allocation of memory fail, one after another: of the kernels, and of a training.
+"""Lets each allocation of memory fail, one after another: of the kernels, and of a run.
 
     python -m tests.crash.each_allocation kernels|training [--sample 50] [--seed 7]
 
@@ -56,7 +56,7 @@ KINDS = {"C++": Kind(1, 1), "arrays": Kind(0, 70_000)}
 
 @dataclass(frozen=True)
 class Large:
-    """A training with arrays that are large enough to count: of points and of centers.
+    """A run with arrays that are large enough to count: of points and of centers.
 
     Attributes:
         asynchronous: Whether a thread writes the checkpoints.
@@ -197,7 +197,7 @@ class Training:
         self._expected = load(folder / "expected")
 
     def count(self, kind: Kind) -> int:
-        """How many allocations a training makes."""
+        """How many allocations a run makes."""
 
         def work() -> None:
             with Failing(kind) as failing:

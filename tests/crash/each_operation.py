@@ -1,4 +1,4 @@
-"""Makes each file operation of a training, an export or a prediction go wrong, one by one.
+"""Makes each file operation of a run, an export or a prediction go wrong, one by one.
 
     python -m tests.crash.each_operation training|asynchronous|export|prediction [--sample 50]
         [--seed 7]
@@ -65,7 +65,7 @@ class _PrintSaves(CheckpointSaverListener):
 
 @dataclass
 class Training:
-    """A training. The newest checkpoint must be at least the one that was saved last, and equal to
+    """A run. The newest checkpoint must be at least the one that was saved last, and equal to
     the bit to that of the uninterrupted training at its step; without the fault, the training goes
     on to the same end.
 
@@ -156,7 +156,7 @@ class Training:
 
 
 class _WaitForThread(SessionRunHook):
-    """Makes the operations of a training as many as those of another one.
+    """Makes the operations of a run as many as those of another one.
 
     The thread writes while the others of the step go on: their events, for example.
     """

@@ -1,8 +1,8 @@
-"""Raises KeyboardInterrupt at each line that a training or an inference runs, one after another.
+"""Raises KeyboardInterrupt at each line that a run or an inference runs, one after another.
 
     python -m tests.crash.interrupts [--lines each|all] [--sample 100] [--seed 7] [--storms 100]
 
-A training is run once to count the lines of the package that it runs; then it is repeated with an
+The work runs once to count the lines of the package that it runs; then it is repeated with an
 interrupt at each of them: as of Ctrl-C, which may hit anywhere. Afterwards the folder is free, no
 thread is left, the handlers of signals are back, and the next training comes to the right bits.
 """
@@ -103,7 +103,7 @@ class Trials:
 
     def __init__(self, case: Case, folder: Path, data: Path) -> None:
         self.case, self.folder, self.data = case, folder, data
-        self.work(folder / "warm")  # what is imported late is no line of a training
+        self.work(folder / "warm")  # what is imported late is not a line of a run
         lines = Lines()
         if error := lines.run(lambda: self.work(folder / "expected")):
             raise CrashFailure(f"the run without an interrupt failed: {error!r}")
@@ -114,7 +114,7 @@ class Trials:
         self._swallowed: list[Any] = []
 
     def work(self, model_dir: Path) -> object:
-        """What is interrupted: a training."""
+        """What is interrupted: a run."""
         return self.case.train(model_dir, self.data)
 
     def choose(self, which: str, sample: int | None, generator: random.Random) -> list[int]:
@@ -134,7 +134,7 @@ class Trials:
         return chosen if sample is None else generator.sample(chosen, min(sample, len(chosen)))
 
     def interrupt(self, at: int) -> None:
-        """Interrupts a training, and checks what it leaves.
+        """Interrupts a run, and checks what it leaves.
 
         Raises:
             CrashFailure: If something is not as it should be.
@@ -161,7 +161,7 @@ class Trials:
         shutil.rmtree(model_dir, ignore_errors=True)
 
     def check_left(self, model_dir: Path) -> None:
-        """Checks that nothing is left but a folder that a training can go on with."""
+        """Checks that nothing is left but a folder that a run can go on with."""
         self.check_threads_and_handlers()
         before = load_quietly(model_dir)
         ended = before is not None and not differences(before, self._expected)
@@ -180,7 +180,7 @@ class Trials:
             raise CrashFailure(f"the handlers of signals are {now}, not {self._handlers}")
 
     def storm(self, generator: random.Random) -> None:
-        """Sends many SIGINT and some SIGTERM at once, at a random instant of a training."""
+        """Sends many SIGINT and some SIGTERM at once, at a random instant of a run."""
         model_dir = self.folder / "model"
         shutil.rmtree(model_dir, ignore_errors=True)
         started = time.perf_counter()
@@ -259,7 +259,7 @@ def _expect_no_readers() -> None:
 
 
 def run_lines(trials: Trials, chosen: list[int]) -> None:
-    """Interrupts a training at these lines.
+    """Interrupts a run at these lines.
 
     Raises:
         CrashFailure: At the first that fails; it names the line.
@@ -307,7 +307,7 @@ def run_case(trials: Trials, chosen: list[int], storms: int, generator: random.R
 def main() -> None:
     """The command."""
     names = [*CASES, INFERENCE]
-    parser = argparse.ArgumentParser(description="Interrupts a training at each of its lines.")
+    parser = argparse.ArgumentParser(description="Interrupts a run at each of its lines.")
     parser.add_argument("--lines", choices=["each", "all"], default="each")
     parser.add_argument("--sample", type=int, help="only so many of a case, drawn at random")
     parser.add_argument("--storms", type=int, default=0)

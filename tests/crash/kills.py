@@ -2,7 +2,7 @@
 
     python -m tests.crash.kills --kills 2000 [--seed 7]
 
-A trial draws a training (`cases.py`) and an instant from its seed, kills it at that instant, starts
+A trial draws a run (`cases.py`) and an instant from its seed, kills it at that instant, starts
 it again, kills it again, until it ends; then every byte of the last checkpoint must equal that of
 the uninterrupted training, which has waited for each of its checkpoints. Some signals are SIGINT
 and SIGTERM, which must save the last step. The seeds of trials are consecutive: `--seed` with the
@@ -55,7 +55,7 @@ class PrintSteps(SessionRunHook):
 
 @dataclass
 class Trial:
-    """One training that is killed until it ends.
+    """One run that is killed until it ends.
 
     Attributes:
         seed: Decides everything but the instants' effects.

@@ -1,4 +1,4 @@
-"""Lets the power fail after each operation of a training and of exports, and looks at what is left.
+"""Lets the power fail after each operation of a run and of exports, and looks at what is left.
 
     python -m tests.crash.power_loss [training|asynchronous|resumed|export|file|prediction ...]
         [--choices 20]
@@ -62,7 +62,7 @@ class Program(Protocol):
 
 @dataclass
 class Training:
-    """A training: the newest checkpoint is one of it, and not older than the last that was saved.
+    """A run: the newest checkpoint is one of it, and not older than the last that was saved.
 
     Attributes:
         folder: Where the expected ones go.
@@ -122,7 +122,7 @@ class Training:
 
 
 class Asynchronous(Training):
-    """A training that goes on while a thread writes its checkpoints."""
+    """A run that goes on while a thread writes its checkpoints."""
 
     # With a last step that is known to be one, so that there is one checkpoint of it.
     case = replace(CASE, max_steps=9, save_steps=1, asynchronous=True)
@@ -130,7 +130,7 @@ class Asynchronous(Training):
 
 @dataclass
 class Resumed(Training):
-    """A training that goes on in a folder whose list is damaged, as after an earlier accident."""
+    """A run that goes on in a folder whose list is damaged, as after an earlier accident."""
 
     def begin(self, root: Path) -> None:
         model_dir = root / "models" / "model"

@@ -66,7 +66,7 @@ def run_round(folder: Path, data: Path, kills: int, generator: random.Random) ->
         The number of kills, and how often the model was read meanwhile.
 
     Raises:
-        CrashFailure: If a process fails, or the model differs from that of one training.
+        CrashFailure: If a process fails, or the model differs from that of one run.
     """
     rivals = [Child(lambda: compete(folder, data)) for _ in range(_RIVALS)]
     reader = Child(lambda: read(folder))

@@ -60,18 +60,18 @@ def test_some_faults_in_training() -> None:
 
 @needs_compiler
 @pytest.mark.slow
-def test_a_fault_at_each_operation_of_a_training() -> None:
+def test_a_fault_at_each_operation_of_a_run() -> None:
     run_module("each_operation", "training", "--seed", SEED)
 
 
 @needs_compiler
-def test_some_faults_in_a_training_with_asynchronous_checkpoints() -> None:
+def test_some_faults_in_a_run_with_asynchronous_checkpoints() -> None:
     run_module("each_operation", "asynchronous", "--sample", "25", "--seed", "0")
 
 
 @needs_compiler
 @pytest.mark.slow
-def test_a_fault_at_each_operation_of_a_training_with_asynchronous_checkpoints() -> None:
+def test_a_fault_at_each_operation_of_a_run_with_asynchronous_checkpoints() -> None:
     run_module("each_operation", "asynchronous", "--seed", SEED)
 
 

@@ -30,7 +30,7 @@ from centroids.export import build_raw_serving_input_receiver_fn
 from centroids.inputs import limit_epochs
 from tests.crash.hostile import POINTS, names, state, step_of, train
 
-# What is not ours is not deleted, and does not stop a training
+# What is not ours is not deleted, and does not stop a run
 
 
 def test_files_of_other_programs_stay(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -168,7 +168,7 @@ def test_of_lists_of_tensorflow_put_aside_the_last_counts(tmp_path: Path) -> Non
     assert find_tensorflow_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-4")
 
 
-def test_files_of_another_program_with_our_names_do_not_end_a_training(tmp_path: Path) -> None:
+def test_files_of_another_program_with_our_names_do_not_end_a_run(tmp_path: Path) -> None:
     (tmp_path / "checkpoint").write_text("some notes of mine\n")
     (tmp_path / "other-5.safetensors").write_bytes(b"xx")
     train(tmp_path, 2)
@@ -198,7 +198,7 @@ def test_checkpoints_of_another_name_are_known_by_their_bytes(tmp_path: Path) ->
     Saver(str(tmp_path), "mine").save(state(3))
     (tmp_path / "checkpoint").unlink()
     assert step_of(tmp_path) == 3
-    # With a damaged list one cannot know whose a torn file is: it stops a training.
+    # With a damaged list one cannot know whose a torn file is: it stops a run.
     (tmp_path / "mine-3.safetensors").write_bytes(b"")
     (tmp_path / "checkpoint").write_bytes(b"model_check")
     with pytest.raises(ValueError, match="none of the 1 checkpoints"):

@@ -20,8 +20,8 @@ from centroids.export.array_files import write_npz
 from tests.crash.hostile import POINTS, names, step_of, train
 
 
-def test_a_training_leaves_what_others_are_writing(tmp_path: Path) -> None:
-    """An export into model_dir goes on while a training begins there."""
+def test_a_run_leaves_what_others_are_writing(tmp_path: Path) -> None:
+    """An export into model_dir goes on while a run begins there."""
     real, begun = os.fsync, list[Any]()
 
     def fsync(descriptor: int) -> None:
@@ -37,7 +37,7 @@ def test_a_training_leaves_what_others_are_writing(tmp_path: Path) -> None:
     assert (tmp_path / "model.ckpt-8.safetensors").read_bytes() == b"exported"
 
 
-def test_an_export_next_to_a_training_is_whole(tmp_path: Path) -> None:
+def test_an_export_next_to_a_run_is_whole(tmp_path: Path) -> None:
     model = train(tmp_path)
     real, begun = os.fsync, list[Any]()
 

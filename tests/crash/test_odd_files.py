@@ -79,7 +79,7 @@ def test_odd_lists_of_tensorflow_are_passed_over(
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("put", [*ODD, lambda path: path.write_bytes(b"\xff\xfe caf\xe9")])
-def test_an_odd_projector_file_does_not_end_a_training(
+def test_an_odd_projector_file_does_not_end_a_run(
     tmp_path: Path, put: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     put(tmp_path / "projector_config.pbtxt")
@@ -107,7 +107,7 @@ def _a_folder_of_the_name_of_the_table(folder: Path) -> None:
 @pytest.mark.parametrize(
     "put", [_a_projector_file, _a_projector_pipe, _a_folder_of_the_name_of_the_table]
 )
-def test_an_odd_projector_does_not_end_a_training(
+def test_an_odd_projector_does_not_end_a_run(
     tmp_path: Path, put: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     put(tmp_path)

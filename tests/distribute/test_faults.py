@@ -135,7 +135,22 @@ def test_a_closed_client(cluster: Any, points: NDArray[Any]) -> None:
         train(array(points, (500, 500)), config=config)
 
 
-def test_what_is_no_collection_is_named(points: NDArray[Any]) -> None:
+def test_the_current_client_is_closed_between_two_steps(cluster: Any, points: NDArray[Any]) -> None:
+    """Training does not go on in this process, which may be too small for the points."""
+    import distributed
+
+    class Close(centroids.SessionRunHook):
+        def after_run(self, run_context: Any, run_values: Any) -> None:
+            client.close()
+
+    client = distributed.Client(cluster)
+    kmeans = centroids.KMeansClustering(2, initial_clusters=points[:2], use_mini_batch=False)
+    spread = array(points, (500, 500))
+    with pytest.raises(RuntimeError, match="the dask client is closed; make a new one"):
+        kmeans.train(lambda: spread, steps=3, hooks=[Close()])
+
+
+def test_what_is_not_a_collection_is_named(points: NDArray[Any]) -> None:
     import dask
     import dask.dataframe
     import pandas

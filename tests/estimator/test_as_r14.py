@@ -49,7 +49,7 @@ def test_a_subclass_of_run_config_stays_one(config: Any, tmp_path: Path) -> None
     assert type(estimator.config) is type(config) and estimator.config.rate == 0.25
     assert estimator.config.model_dir == str(tmp_path)
     assert pickle.loads(pickle.dumps(config)).rate == 0.25
-    with pytest.raises(ValueError, match="keep_checkpoint_max must be an integer >= 0"):
+    with pytest.raises(ValueError, match="keep_checkpoint_max must be an integer of at least 0"):
         config.replace(keep_checkpoint_max=-1)
 
 
@@ -165,7 +165,7 @@ def test_a_cluster_of_one_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 class Nested:
-    """A metric whose result is no number."""
+    """A metric whose result is not a number."""
 
     def __init__(self, result: Any) -> None:
         self._result = result

@@ -98,7 +98,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 class At(SessionRunHook):
-    """Does something after some steps of a training."""
+    """Does something after some steps of a run."""
 
     only_watches = True
 
@@ -453,7 +453,7 @@ def test_training_and_evaluation_by_turns(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [1, None, "yes"])
 def test_the_setting_is_true_or_false(wrong: Any) -> None:
-    with pytest.raises(ValueError, match="asynchronous_checkpoints must be True or False, got"):
+    with pytest.raises(ValueError, match="asynchronous_checkpoints must be True or False; got"):
         RunConfig(asynchronous_checkpoints=wrong)
     with pytest.raises(TypeError):
         RunConfig(None, None, 100, None, None, None, 5, 1, 100, True)

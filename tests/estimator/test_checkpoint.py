@@ -149,7 +149,7 @@ def test_what_counts_is_the_content(tmp_path: Path, caplog: pytest.LogCaptureFix
         caplog.clear()
 
 
-def test_a_newer_format_that_was_written_anew_is_no_damage(
+def test_a_newer_format_that_was_written_anew_is_not_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -187,6 +187,19 @@ def test_equal_arrays_are_stored_once(tmp_path: Path) -> None:
         assert back[name].dtype == array.dtype and back[name].tobytes() == array.tobytes()
     back["a"][0] = 7  # a model may change its arrays in place
     np.testing.assert_array_equal(back["b"], centers)
+
+
+def test_a_small_file_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {f"slot_{number:02}": np.zeros(1000) for number in range(40)}
+    whole = Checkpoint({**variables, "global_step": np.array(1)})
+    data = checkpoint.serialize(whole)
+    assert 3 * 8000 < len(data) < 4 * 8000  # each array that is stored stands for 16 others
+    assert checkpoint.deserialize(data, "file").variables.keys() == whole.variables.keys()
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "_MOST_REPEATS", 1000)
+        hostile = checkpoint.serialize(whole)
+    with pytest.raises(DamagedCheckpointError, match="stands for more than 16 others"):
+        checkpoint.deserialize(hostile, "file")
 
 
 @pytest.mark.parametrize("steps", [1, 3])
@@ -394,7 +407,7 @@ def test_damage_is_noticed_without_the_list(tmp_path: Path) -> None:
     assert latest_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-1.safetensors")
 
 
-def test_a_file_that_a_training_deletes_meanwhile_is_no_damage(
+def test_a_file_that_a_run_deletes_meanwhile_is_not_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     saver = save_all(tmp_path, [1], keep_checkpoint_max=1)

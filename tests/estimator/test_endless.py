@@ -85,7 +85,7 @@ def test_an_evaluation_that_never_ends(
 
 
 @pytest.mark.parametrize("hooks", [None, [centroids.LoggingTensorHook(["loss"], 1)]])
-def test_a_training_that_never_ends(
+def test_a_run_that_never_ends(
     hooks: Any, kmeans: KMeansClustering, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(Interrupted):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from centroids import KMeansClustering
 from centroids.estimator import (
     Estimator,
     EstimatorSpec,
@@ -252,6 +253,30 @@ def test_closing_the_generator_closes_the_input(trained: Estimator) -> None:
     next(predictions)
     predictions.close()
     assert closed == [True]
+
+
+@pytest.mark.parametrize("key", [None, "cluster_index"])
+def test_row_by_row_a_generator_closes_and_throws(key: str | None, tmp_path: Path) -> None:
+    points = np.array([[0.0], [9.0]])
+    model = KMeansClustering(2, tmp_path, initial_clusters=points).train(lambda: points, steps=1)
+    closed = []
+
+    def input_fn() -> Any:
+        try:
+            yield from [points] * 3
+        finally:
+            closed.append(True)
+
+    predict = model.predict if key is None else model.predict_cluster_index
+    predictions = predict(input_fn)
+    next(predictions)
+    predictions.close()
+    assert closed == [True] and list(predictions) == []
+    predictions = predict(input_fn)
+    assert predictions.send(None) is not None
+    with pytest.raises(LookupError, match="enough"):
+        predictions.throw(LookupError("enough"))
+    assert closed == [True, True] and list(predictions) == []
 
 
 def test_empty_input_predicts_nothing(trained: Estimator) -> None:

@@ -333,7 +333,7 @@ def test_global_step_waiter_hook_does_not_wait_for_nothing(
     # Those of a parallel test run are threads that could count.
     monkeypatch.setattr(threading, "enumerate", lambda: [threading.current_thread()])
     hook = GlobalStepWaiterHook(5)
-    with pytest.raises(RuntimeError, match=r"Hook\(5\) would wait for ever: the global step is 0"):
+    with pytest.raises(RuntimeError, match=r"Hook\(5\) would wait forever: the global step is 0"):
         estimator.train(lambda: batches(2), hooks=[hook])
     estimator.train(batches, steps=5).train(batches, hooks=[hook], steps=1)  # it is reached
 

@@ -37,7 +37,7 @@ def test_models_under_one_folder_compare(tmp_path: Path) -> None:
         assert metrics["rows"] == 3 and metrics["eval/rows"] == 6
 
 
-def test_a_training_that_failed_has_not_ended(tmp_path: Path) -> None:
+def test_a_run_that_failed_has_not_ended(tmp_path: Path) -> None:
     estimator = Estimator(model_fn, tmp_path / "a", params={"rate": 1})
     with pytest.raises(RuntimeError, match="crash"):
         estimator.train(lambda: batches(5), hooks=[Crash(2)])
@@ -47,7 +47,7 @@ def test_a_training_that_failed_has_not_ended(tmp_path: Path) -> None:
     assert parameters == {"rate": 1} and state == "STATUS_SUCCESS"
 
 
-def test_a_training_that_was_interrupted_has_not_ended(tmp_path: Path) -> None:
+def test_a_run_that_was_interrupted_has_not_ended(tmp_path: Path) -> None:
     class Interrupt(SessionRunHook):
         def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
             if run_context.session.global_step == 3:

@@ -1,4 +1,4 @@
-"""One training at a time in a model folder."""
+"""One run at a time in a model folder."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Estimator(model_fn, sys.argv[1]).train(input_fn)
 
 
 class During(SessionRunHook):
-    """Does something in the middle of a training."""
+    """Does something in the middle of a run."""
 
     def __init__(self, action: Any) -> None:
         self.action = action
@@ -92,7 +92,7 @@ def test_a_copy_of_the_folder_does_not_drop_the_lock(tmp_path: Path) -> None:
 
     Estimator(model_fn, folder).train(batches, hooks=[During(copy_and_try)])
     assert second[0].returncode == 1
-    assert f"in use by another training (process {os.getpid()} on" in second[0].stderr
+    assert f"in use by another run (process {os.getpid()} on" in second[0].stderr
 
 
 def test_a_second_thread_is_refused(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_trainings_of_several_folders_and_after_each_other(tmp_path: Path) -> No
     assert int(estimator.get_variable_value("global_step")) == 10
 
 
-def test_a_training_that_failed_lets_go(tmp_path: Path) -> None:
+def test_a_run_that_failed_lets_go(tmp_path: Path) -> None:
     def fail() -> None:
         raise ZeroDivisionError
 
@@ -194,7 +194,7 @@ def test_a_forked_child_that_goes_on_writes_nothing(tmp_path: Path, at_each_step
 
 @pytest.mark.parametrize("at_each_step", [True, False], ids=["saves often", "saves at the end"])
 @pytest.mark.parametrize("how", ["removed", "renamed", "made anew"])
-def test_a_training_without_its_folder_ends_and_writes_nothing(
+def test_a_run_without_its_folder_ends_and_writes_nothing(
     tmp_path: Path, how: str, at_each_step: bool
 ) -> None:
     folder = tmp_path / "model"
@@ -215,7 +215,7 @@ def test_a_training_without_its_folder_ends_and_writes_nothing(
     assert int(estimator.get_variable_value("global_step")) == 5
 
 
-def test_a_training_that_lost_its_folder_leaves_it_to_the_second(tmp_path: Path) -> None:
+def test_a_run_that_lost_its_folder_leaves_it_to_the_second(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", HOLDER, str(folder)]

@@ -1,4 +1,4 @@
-"""Model folders of older formats are read for ever; a newer format is refused untouched."""
+"""Model folders of older formats are read forever; a newer format is refused untouched."""
 
 from __future__ import annotations
 

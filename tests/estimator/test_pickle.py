@@ -133,7 +133,7 @@ def test_what_others_wrote_stays(tmp_path: Path) -> None:
     assert os.listdir(folder) == ["notes.txt"]
 
 
-def test_a_training_that_began_keeps_its_folder(tmp_path: Path) -> None:
+def test_a_run_that_began_keeps_its_folder(tmp_path: Path) -> None:
     def input_fn() -> Any:
         yield from batches()
         raise ValueError("the disk is gone")

@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from centroids import EvalSpec, KMeansClustering, TrainSpec, train_and_evaluate
+from centroids import (
+    EvalSpec,
+    FinalExporter,
+    KMeansClustering,
+    LatestExporter,
+    TrainSpec,
+    export,
+    train_and_evaluate,
+)
 from centroids.checkpoints import folder as checkpoint_folder
 from centroids.estimator import load_latest
 from centroids.inputs import limit_epochs
@@ -86,9 +94,15 @@ def test_a_file_that_has_changed_is_read(tmp_path: Path) -> None:
 
 
 def test_train_and_evaluate_reads_once_a_turn(tmp_path: Path, reads: list[str]) -> None:
-    train_and_evaluate(
+    receive = export.build_raw_serving_input_receiver_fn({"points": POINTS})
+    _, exports = train_and_evaluate(
         model_in(tmp_path),
         TrainSpec(lambda: POINTS, max_steps=3),
-        EvalSpec(lambda: POINTS, steps=1),
+        EvalSpec(
+            lambda: POINTS,
+            steps=1,
+            exporters=[FinalExporter("final", receive), LatestExporter("latest", receive)],
+        ),
     )
+    assert all(exports)
     assert reads == ["model.ckpt-3.safetensors"]

@@ -29,7 +29,7 @@ EVERY_STEP = RunConfig(save_checkpoints_steps=1)
 
 
 class Interruption(Exception):
-    """Ends a training as an accident would."""
+    """Ends a run as an accident would."""
 
 
 class Interrupt(SessionRunHook):

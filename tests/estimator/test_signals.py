@@ -147,7 +147,7 @@ def test_other_threads_leave_handlers_alone(tmp_path: Path) -> None:
 
 
 class Fail(SessionRunHook):
-    """Raises at a place of a training."""
+    """Raises at a place of a run."""
 
     def __init__(self, place: str) -> None:
         self.place = place
@@ -331,7 +331,7 @@ def test_asyncio_hears_of_the_signal_and_of_the_training(tmp_path: Path) -> None
     assert int(estimator.get_variable_value("global_step")) == 2
 
 
-def test_a_training_within_a_hook_ends_both(tmp_path: Path) -> None:
+def test_a_run_within_a_hook_ends_both(tmp_path: Path) -> None:
     inner = Estimator(model_fn, tmp_path / "inner")
 
     class Inner(SessionRunHook):

@@ -152,7 +152,7 @@ def test_a_tolerance_ends_it(tmp_path: Path) -> None:
 
 
 class Enough(Exception):
-    """Ends what would go on for ever."""
+    """Ends what would go on forever."""
 
 
 @pytest.mark.parametrize(("input_fn", "seconds"), [(numpy_fn(), 600), (lambda: POINTS, 0.02)])

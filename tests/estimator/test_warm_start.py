@@ -134,7 +134,7 @@ def test_settings_that_do_not_fit(
     assert not (tmp_path / "new").exists()
 
 
-def test_what_is_no_model_or_another_one(old: KMeansClustering, tmp_path: Path) -> None:
+def test_what_is_not_a_model_or_another_one(old: KMeansClustering, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"cannot warm-start from .*empty: the folder"):
         warm(tmp_path / "new", tmp_path / "empty").train(lambda: POINTS, steps=1)

@@ -163,7 +163,7 @@ def test_another_model_is_refused_and_its_variables_named(tmp_path: Path, name: 
     kmeans = KMeansClustering(4, model_dir=str(folder))
     files = contents(folder)
     for use in (kmeans.cluster_centers, lambda: kmeans.train(lambda: POINTS, steps=1)):
-        with pytest.raises(ValueError, match="of another model than KMeansClustering") as error:
+        with pytest.raises(ValueError, match="is not a checkpoint of KMeansClustering") as error:
             use()
     first = {"all_types": "empty [0, 3]", "other_model": "dense/bias [3]"}
     assert first.get(name, "[") in str(error.value) and len(str(error.value)) < 1500

@@ -183,7 +183,7 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "unknown compression": (one(entry(CENTERS), compression=9), "compressed \\(method 9\\)"),
     "big-endian": (one(entry(CENTERS), HEADER + field(2, 1)), "big-endian"),
     "newer": (one(entry(CENTERS), field(1, 1) + field(3, field(2, 2))), "reader of version 2"),
-    "header is no message": (one(entry(CENTERS), b"\xff"), "ends within a number"),
+    "header is not a message": (one(entry(CENTERS), b"\xff"), "ends within a number"),
     "no header": (table(sealed(entries([(b"v", entry(CENTERS))]))), "no header"),
     "nothing": (table(), "no header"),
     "order": (
@@ -274,7 +274,7 @@ OF_ANOTHER_MODEL: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("what", OF_ANOTHER_MODEL)
-def test_what_is_no_kmeans_model(tmp_path: Path, what: str) -> None:
+def test_what_is_not_a_kmeans_model(tmp_path: Path, what: str) -> None:
     variables, message = OF_ANOTHER_MODEL[what]
     write_variables(tmp_path, **variables)
     kmeans = KMeansClustering(2, model_dir=str(tmp_path), mini_batch_steps_per_iteration=4)

@@ -45,7 +45,7 @@ def spread(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def within_records(array: NDArray[Any]) -> NDArray[Any]:
-    """The field of a packed structured array: its strides are no multiple of its items."""
+    """The field of a packed structured array: its strides are not a multiple of its items."""
     records = np.zeros(array.shape, [("before", "u1"), ("value", array.dtype)])
     records["value"] = array
     return records["value"]

@@ -49,7 +49,7 @@ def make_input_fn(
         np.save(folder / "rows.npy", rows)
     elif kind == "csv":
         lines = [f"{a},{b}" for a, b in rows.tolist()]
-        # Half of the bad lines are no rows of numbers at all.
+        # Half of the bad lines are not rows of numbers at all.
         for row in np.flatnonzero(~np.isfinite(rows).all(axis=1))[::2]:
             lines[row] = ("", "7", '"1,2', "1,2,3", "x,1")[row % 5] or "oops,oops"
         (folder / "rows.csv").write_text("\n".join(["a,b", *lines, ""]))
@@ -275,7 +275,9 @@ def test_labels_of_another_length_are_an_error() -> None:
 
     for arguments in ({}, {"bad_rows": "drop"}):
         with (
-            pytest.raises(ValueError, match=r"features and labels .* equally many rows, .*4 and 3"),
+            pytest.raises(
+                ValueError, match=r"features and labels .* the same number of rows, .*4 and 3"
+            ),
             open_stream(lambda given=arguments: input_fn(**given)) as stream,
         ):
             list(stream)
@@ -290,9 +292,9 @@ def test_bad_argument(function: Callable[..., Any], value: Any, tmp_path: Path) 
     np.save(tmp_path / "a.npy", given)
     if function is not numpy_input_fn:
         given = tmp_path / "a.npy"
-    with pytest.raises(ValueError, match=r"bad_rows must be 'raise' or 'drop', got "):
+    with pytest.raises(ValueError, match=r"bad_rows must be one of 'raise', 'drop'; got "):
         function(given, shuffle=False, bad_rows=value)
-    with pytest.raises(ValueError, match=r"bad_rows must be 'raise' or 'drop', got "):
+    with pytest.raises(ValueError, match=r"bad_rows must be one of 'raise', 'drop'; got "):
         limit_epochs(np.zeros(2), bad_rows=value)
 
 

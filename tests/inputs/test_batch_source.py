@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from centroids import KMeansClustering
-from centroids.inputs import BatchSource, InputBatch, csv_input_fn, open_stream
+from centroids.inputs import Batch, BatchSource, csv_input_fn, open_stream
 
 ROWS = np.arange(12.0).reshape(6, 2)
 
@@ -29,11 +29,11 @@ class Table:
     def restore(self, position: dict[str, Any]) -> None:
         self._start = position["row"]
 
-    def batches(self) -> Generator[InputBatch]:
+    def batches(self) -> Generator[Batch]:
         for first in range(self._start, 6, 2):
             numbers = np.arange(first, first + 2)
             self._start = first + 2
-            yield InputBatch(
+            yield Batch(
                 ROWS[numbers],
                 epoch=0,
                 position=self.position(),
@@ -67,7 +67,7 @@ def test_bad_rows_of_a_class_of_others_take_their_labels_along() -> None:
 
 def test_a_bad_row_is_named_as_its_source_names_it() -> None:
     class Infinite(Table):
-        def batches(self) -> Generator[InputBatch]:
+        def batches(self) -> Generator[Batch]:
             for batch in super().batches():
                 batch.features = np.where(batch.features == 10, np.inf, batch.features)
                 yield batch

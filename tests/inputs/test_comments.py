@@ -20,7 +20,7 @@ def read(file: Path, **arguments: Any) -> Any:
     "field", ["#N/A", "#REF!", "#DIV/0!", "#NAME?", "#NUM!", "#NV", "#BEZUG!", "#¡REF!", "####"]
 )
 @pytest.mark.parametrize("header", [None, False])
-def test_an_error_of_a_spreadsheet_is_no_comment(
+def test_an_error_of_a_spreadsheet_is_not_a_comment(
     field: str, header: bool | None, tmp_path: Path
 ) -> None:
     """Three labels came for four lines."""

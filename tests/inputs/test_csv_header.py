@@ -80,7 +80,7 @@ def test_what_the_first_line_is(
 
 @pytest.mark.parametrize("bad", ["", "NA", "N/A", "null", "-", "?", "1kg", "1_000", "$5", "5%"])
 @pytest.mark.parametrize("place", [0, 1])
-def test_a_bad_first_row_is_no_header(bad: str, place: int, tmp_path: Path) -> None:
+def test_a_bad_first_row_is_not_a_header(bad: str, place: int, tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     first = ["2", "2"]
     first[place] = bad
@@ -141,7 +141,7 @@ def test_what_is_told_is_not_guessed(
         ("id,x\n0,5\n1,6\n", None, [[0, 5], [1, 6]]),
     ],
 )
-def test_an_index_without_a_name_is_no_feature(
+def test_an_index_without_a_name_is_not_a_feature(
     text: str, columns: Any, want: list[list[float]], tmp_path: Path, caplog: Any
 ) -> None:
     (tmp_path / "a.csv").write_text(text)

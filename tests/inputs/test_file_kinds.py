@@ -21,7 +21,7 @@ def test_a_packed_file_says_what_it_is(tmp_path: Path) -> None:
         file_input_fn(tmp_path / "a.xyz")
 
 
-def test_a_generator_object_is_no_input_function() -> None:
+def test_a_generator_object_is_not_an_input_function() -> None:
     kmeans = centroids.KMeansClustering(2)
     with pytest.raises(TypeError, match="a function that makes a new one at each call"):
         kmeans.train(iter([[[1.0]]]))

@@ -1,4 +1,4 @@
-"""What is no plain file is refused, and input functions can be sent to another process."""
+"""What is not a plain file is refused, and input functions can be sent to another process."""
 
 from __future__ import annotations
 

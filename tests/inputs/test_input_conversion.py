@@ -200,7 +200,7 @@ def test_sparse_corners() -> None:
     ("parts", "message"),
     [
         (([[0, 0], [2, 0]], [1.0, 2.0], (2, 3)), r"indices\[1\] is \[2, 0\].*dense_shape \[2, 3\]"),
-        (([[0, 0], [0, -1]], [1.0, 2.0], (2, 3)), r"indices\[1\] is \[0, -1\], which lies outside"),
+        (([[0, 0], [0, -1]], [1.0, 2.0], (2, 3)), r"indices\[1\] is \[0, -1\], which is outside"),
         (([[0, 0]], [1.0, 2.0], (2, 3)), r"one value for each of the 1 rows .* shape \(2,\)"),
         (([0, 1], [1.0, 2.0], (2, 3)), r"integers of shape \[m, 2\].*got shape \(2,\)"),
         (([[0.5, 1.0]], [1.0], (2, 3)), r"integers of shape \[m, 2\].*type float64"),

@@ -183,7 +183,7 @@ def test_csv_bad_lines(text: str, arguments: dict[str, Any], message: str, tmp_p
         ("1,2\n", {"delimiter": "::"}, r"delimiter must be a single character, .*; got '::'"),
         ("1,2\n", {"delimiter": '"'}, r"no quotation mark or line break, or None; got '\"'"),
         ("1,2\n", {"columns": [0.5]}, r"no column 0.5; it has the columns 0, 1"),
-        ("1,2\n", {"header": 1}, r"header must be True or False, got 1"),
+        ("1,2\n", {"header": 1}, r"header must be True or False; got 1"),
         ("1,2\n", {"dtype": int}, r"dtype must be a floating-point type, got int64"),
     ],
 )

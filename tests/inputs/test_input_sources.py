@@ -238,13 +238,16 @@ def test_limit_epochs() -> None:
     ("arguments", "message"),
     [
         ({}, r"shuffle must be explicitly set as boolean \(True or False\); got None"),
-        ({"shuffle": 3}, r"shuffle must be True or False, got 3"),
+        ({"shuffle": 3}, r"shuffle must be True or False; got 3"),
         ({"shuffle": True, "batch_size": 0}, r"batch_size must be an integer of at least 1; got 0"),
         ({"shuffle": True, "batch_size": 1.5}, r"batch_size must be an integer .* got 1.5"),
         ({"shuffle": True, "num_epochs": 0}, r"num_epochs .* at least 1 or None, .*; got 0"),
         ({"shuffle": True, "seed": -1}, r"seed must be an integer of at least 0; got -1"),
         ({"shuffle": True, "num_threads": 0}, r"num_threads must be .* got 0"),
-        ({"shuffle": True, "y": [1, 2]}, r"x and y must have equally many rows.*'x': 4, 'y': 2"),
+        (
+            {"shuffle": True, "y": [1, 2]},
+            r"x and y must have the same number of rows.*'x': 4, 'y': 2",
+        ),
     ],
 )
 def test_bad_arguments_of_numpy_input_fn(arguments: dict[str, Any], message: str) -> None:
@@ -254,7 +257,7 @@ def test_bad_arguments_of_numpy_input_fn(arguments: dict[str, Any], message: str
 
 def test_bad_arguments() -> None:
     with pytest.raises(
-        ValueError, match=r"equally many rows, got {\"x\['a'\]\": 4, \"x\['b'\]\": 3}"
+        ValueError, match=r"the same number of rows, got {\"x\['a'\]\": 4, \"x\['b'\]\": 3}"
     ):
         numpy_input_fn({"a": rows_of(4), "b": rows_of(3)}, shuffle=False)
     with pytest.raises(TypeError, match="x must hold numbers"):

@@ -241,12 +241,15 @@ def features_of_dict(input_fn: Callable[..., Any]) -> list[Any]:
         (lambda: "points.csv", r"returned the string 'points.csv'.*file_input_fn\(path\)"),
         (lambda: lambda: POINTS, r"input_fn returned the function .* pass that function itself"),
         (lambda: object(), r"batch 0: features must be an array.*got <object"),
-        (lambda: (iter([POINTS]), POINTS), r"labels of type ndarray; labels must be None or a str"),
+        (
+            lambda: (iter([POINTS]), POINTS),
+            r"labels of type ndarray; labels must be None or also a str",
+        ),
         (lambda: iter([POINTS, None]), r"batch 1: features must be an array.*got None"),
         (lambda: iter([(POINTS, 1, 2)]), r"batch 0: a batch must be .* got a tuple of 3 items"),
     ],
 )
-def test_what_is_no_input(input_fn: Any, message: str) -> None:
+def test_what_is_not_an_input(input_fn: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         features_of(input_fn)
 

@@ -66,7 +66,7 @@ def test_a_file_that_is_cut_off_meanwhile_is_an_error_that_names_it(
     assert len(list(input_fn())) == 180
 
 
-def test_a_training_survives_that_its_file_is_written_anew(tmp_path: Path) -> None:
+def test_a_run_survives_that_its_file_is_written_anew(tmp_path: Path) -> None:
     path = tmp_path / "points.npy"
     np.save(path, ROWS.reshape(9000, 4))
 

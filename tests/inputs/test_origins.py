@@ -142,7 +142,7 @@ def test_an_array_alone_is_its_own_batch() -> None:
 
 
 @pytest.mark.parametrize("name", ["id", None, "several"])
-def test_the_index_of_a_pandas_table_is_no_feature(
+def test_the_index_of_a_pandas_table_is_not_a_feature(
     name: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pandas = pytest.importorskip("pandas")

@@ -38,7 +38,7 @@ def test_batches_are_those_of_tensorflow() -> None:
     assert [listed(batch)[1] for batch in pandas_input_fn(X, several, 5, shuffle=False)()] == [
         {"t": [0, 1, 0, 1, 1], "a": [8, 9, 8, 9, 9]}
     ]
-    with pytest.raises(ValueError, match="shuffle must be True or False, got 1"):
+    with pytest.raises(ValueError, match="shuffle must be True or False; got 1"):
         pandas_input_fn(X, shuffle=1)
     (batch,) = pandas_input_fn(X, None, 128, 1, False, None, 1, "a")()  # by place, as in r1.4
     assert listed(batch) == {"b": [1.5, 2.5, 3.5, 4.5, 5.5], "a": [1, 2, 3, 4, 5]}

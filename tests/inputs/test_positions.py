@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from centroids.inputs import (
-    InputBatch,
+    Batch,
     csv_input_fn,
     limit_epochs,
     npy_input_fn,
@@ -93,11 +93,11 @@ def bits(value: Any) -> Any:
     return None if value is None else (value.dtype.str, value.shape, value.tobytes())
 
 
-def contents(batch: InputBatch) -> Any:
+def contents(batch: Batch) -> Any:
     return bits(batch.features), bits(batch.labels), batch.position, batch.num_dropped_rows
 
 
-def read(input_fn: InputFn, position: Any = None) -> list[InputBatch]:
+def read(input_fn: InputFn, position: Any = None) -> list[Batch]:
     with open_stream(input_fn, position=position) as stream:
         return list(stream)
 
@@ -188,7 +188,7 @@ def test_another_batch_size_goes_on_with_the_same_row(
     assert all(_num_rows(batch) <= sizes[1] for batch in rest)
 
 
-def _row_numbers(batches: list[InputBatch]) -> list[float]:
+def _row_numbers(batches: list[Batch]) -> list[float]:
     numbers: list[float] = []
     for batch in batches:
         features: Any = batch.features
@@ -197,7 +197,7 @@ def _row_numbers(batches: list[InputBatch]) -> list[float]:
     return numbers
 
 
-def _num_rows(batch: InputBatch) -> int:
+def _num_rows(batch: Batch) -> int:
     return len(_row_numbers([batch]))
 
 
@@ -309,7 +309,7 @@ def test_a_damaged_position_is_refused_or_harmless(
 
 
 @pytest.mark.parametrize("position", [[], "epoch", 3, {}, {"epoch": 0}])
-def test_what_is_no_position(position: Any) -> None:
+def test_what_is_not_a_position(position: Any) -> None:
     source = numpy_input_fn(some_bad(3), shuffle=False)()
     with pytest.raises(ValueError, match=r"a saved position must be a dict|source was None"):
         source.restore(position)

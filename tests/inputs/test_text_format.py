@@ -1,4 +1,4 @@
-"""How a text file is written: marks in numbers, lines to skip, types; and what is no text."""
+"""How a text file is written: marks in numbers, lines to skip, types; and what is not text."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_numbers_and_lines(text: str, arguments: dict[str, Any], want: Any, tmp_
         ("x", {}, "correct it, or choose other columns with columns="),
     ],
 )
-def test_what_is_no_number_says_what_would_make_it_one(
+def test_what_is_not_a_number_says_what_would_make_it_one(
     field: str, arguments: dict[str, Any], remedy: str, tmp_path: Path
 ) -> None:
     (tmp_path / "a.csv").write_text(f"a|b\n1|2\n1|{field}\n")
@@ -83,7 +83,7 @@ def test_what_is_no_number_says_what_would_make_it_one(
         ({"thousands": ",", "decimal": ","}, r"decimal and thousands must differ, both are ','"),
         ({"skip_lines": -1}, r"skip_lines must be an integer of at least 0; got -1"),
         ({"delimiter": ""}, r"delimiter must be a single character, .*; got ''"),
-        ({"header": "yes"}, r"header must be True or False, got 'yes'"),
+        ({"header": "yes"}, r"header must be True or False; got 'yes'"),
         ({"dtype": "int32"}, r"dtype must be a floating-point type, got int32"),
         ({"skip_lines": 3}, r"a.csv has no rows"),
     ],
@@ -161,7 +161,7 @@ TEXT = b"x,y\n1,2\n3,4\n" * 20
     ],
     ids=lambda value: value[:12] if isinstance(value, str) else "",
 )
-def test_what_a_file_is_that_is_no_text(data: bytes, message: str, tmp_path: Path) -> None:
+def test_what_a_file_is_that_is_not_text(data: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(data)
     with pytest.raises(ValueError, match=rf"a.csv (is not plain text|has).*{message[:9]}") as error:
         csv_input_fn(tmp_path / "a.csv", bad_rows="drop")

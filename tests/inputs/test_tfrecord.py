@@ -132,7 +132,7 @@ def test_files_that_are_cut_off_or_none(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a.tfrecord is (damaged|cut off) in record \d+"):
         list(tfrecord_input_fn(file, 5)())
     file.write_bytes(b"1,2,3\n4,5,6\n7,8,9\n")
-    with pytest.raises(ValueError, match=r"a.tfrecord is no TFRecord file, nor one that gzip"):
+    with pytest.raises(ValueError, match=r"a.tfrecord is not a TFRecord file, plain or compressed"):
         tfrecord_input_fn(file)
     write_tfrecord(file, [b"\x08"])
     with pytest.raises(ValueError, match=r"a.tfrecord, record 0 is not a tf.train.Example: "):
@@ -151,7 +151,7 @@ def test_files_that_are_cut_off_or_none(tmp_path: Path) -> None:
         (b"\x0a\xff", "it ends within a number"),
     ],
 )
-def test_records_that_are_no_rows(
+def test_records_that_are_not_rows(
     record: bytes, problem: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     every = [example({"x": row}) for row in ROWS]

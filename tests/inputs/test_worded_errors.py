@@ -5,13 +5,26 @@ from __future__ import annotations
 import copy
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow
 import pytest
 
 from centroids import KMeansClustering
-from centroids.errors import ArgumentError, BadLineError, BadRowError, MissingColumnError
+from centroids.distribute import ParquetFolder
+from centroids.errors import (
+    Argument,
+    ArgumentError,
+    BadLineError,
+    BadRowError,
+    MissingColumnError,
+    Worded,
+)
 from centroids.inputs import csv_input_fn, open_stream
+from centroids.inputs.errors import NoPositionError
+
+WORDS = pyarrow.table({"x": ["a", "b"]})
 
 
 def test_a_bad_line_knows_its_place(tmp_path: Path) -> None:
@@ -68,3 +81,63 @@ def test_an_argument_is_named(tmp_path: Path) -> None:
     assert (caught.value.argument, caught.value.given) == ("batch_size", 0)
     with open_stream(csv_input_fn(tmp_path / "a.csv")) as stream:
         assert len(list(stream)) == 1
+
+
+@pytest.mark.parametrize("batches", [[WORDS], [[[1.0]], WORDS]])
+def test_the_place_of_a_table_leaves_arguments_in_its_error(batches: list[Any]) -> None:
+    with pytest.raises(TypeError) as caught, open_stream(lambda: iter(batches)) as stream:
+        list(stream)
+    assert_names_columns(caught.value, f"batch {len(batches) - 1}: features['x'] must hold")
+
+
+def test_a_table_that_a_callable_returns_leaves_arguments_in_its_error() -> None:
+    model = KMeansClustering(1, initial_clusters=lambda points, k: WORDS)
+    with pytest.raises(ValueError, match="must hold numbers") as caught:
+        model.train(lambda: np.ones((2, 1)), steps=1)
+    assert_names_columns(caught.value, "initial_clusters(...)['x'] must hold numbers")
+
+
+def test_a_table_of_centers_leaves_arguments_in_its_error() -> None:
+    with pytest.raises(ValueError, match="must hold numbers") as caught:
+        KMeansClustering(1, initial_clusters=WORDS)
+    assert_names_columns(caught.value, "initial_clusters must be ")
+
+
+def test_a_partition_leaves_arguments_in_its_error(tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(WORDS, tmp_path / "a.parquet")
+    model = KMeansClustering(1, initial_clusters=[[1.0]])
+    with pytest.raises(TypeError) as caught:
+        model.train(lambda: ParquetFolder(tmp_path), steps=1)
+    assert_names_columns(caught.value, "batch 0: ")
+
+
+def assert_names_columns(error: Exception, start: str) -> None:
+    """Its text begins so, and each face has its own word for the argument that it names."""
+    assert isinstance(error, Worded)
+    assert str(error).startswith(start)
+    for each in (error, pickle.loads(pickle.dumps(error))):
+        told = each.say(lambda argument: f"--{argument.name} ...")
+        assert told == str(error).replace("columns=[...]", "--columns ...") != str(error)
+
+
+class Endless:
+    """A source around another one, which cannot continue anywhere."""
+
+    def __iter__(self) -> Any:
+        yield [1.0]
+
+    def position(self) -> dict[str, Any]:
+        return {"row": 1}
+
+    def restore(self, position: Any) -> None:
+        raise NoPositionError("it is read from a pipe", remedy=Argument("restart_input", True))
+
+
+def test_what_a_source_says_of_its_position_is_not_rewritten() -> None:
+    with pytest.raises(NoPositionError) as caught:
+        open_stream(Endless, position={"row": 1})
+    assert caught.value.say(lambda argument: "--restart-input") == (
+        "it is read from a pipe; --restart-input"
+    )

@@ -68,7 +68,7 @@ def test_a_wrong_number_of_threads_is_an_error_where_it_is_needed(text: str) -> 
     assert run_python(WHEN_IT_IS_SAID, CENTROIDS_NUM_THREADS=text) == str({message})
 
 
-def test_a_training_on_an_unknown_instruction_set_writes_nothing() -> None:
+def test_a_run_on_an_unknown_instruction_set_writes_nothing() -> None:
     code = (
         "import os, tempfile, centroids\n"
         "folder = os.path.join(tempfile.mkdtemp(), 'model')\n"
@@ -80,7 +80,7 @@ def test_a_training_on_an_unknown_instruction_set_writes_nothing() -> None:
 
 
 @pytest.mark.parametrize("text", ["4,2", "abc", "", "0"])
-def test_what_openmp_is_told_is_no_error(text: str) -> None:
+def test_what_openmp_is_told_is_not_an_error(text: str) -> None:
     # Other libraries read it too, each in its own way.
     code = "from centroids import kernels; print(kernels.num_threads())"
     assert int(run_python(code, OMP_NUM_THREADS=text, CENTROIDS_NUM_THREADS="")) >= 1

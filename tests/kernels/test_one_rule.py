@@ -137,7 +137,7 @@ def test_labels_are_those_of_exact_arithmetic(seed: int) -> None:
         assert labels.tolist() == truth, name
 
 
-def test_one_row_far_away_does_not_change_a_training() -> None:
+def test_one_row_far_away_does_not_change_a_run() -> None:
     # A proof by scores accepted a gap that float64 differences could not see.
     random = np.random.default_rng(0)
     points = random.normal(size=(4200, 64)).astype(np.float32)
@@ -148,7 +148,7 @@ def test_one_row_far_away_does_not_change_a_training() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_training_with_one_row_far_away_is_the_same_on_all_levels(dtype: Any) -> None:
+def test_a_run_with_one_row_far_away_is_the_same_on_all_levels(dtype: Any) -> None:
     random = np.random.default_rng(0)
     points = random.normal(size=(4200, 64)).astype(dtype)
     points[100] = 1e17

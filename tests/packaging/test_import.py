@@ -32,6 +32,7 @@ LAYERS = {
     "inputs": BASE | {"distribute"},
     "checkpoints": BASE,
     "export": BASE | {"kernels", "checkpoints"},
+    "quality": BASE | {"kernels", "clustering", "inputs"},
     "estimator": BASE | {"inputs", "checkpoints", "export"},
 }
 

@@ -87,11 +87,11 @@ def make_inputs(folder: Path, whole: bool) -> list[Input]:
 
 
 class Accident(Exception):
-    """Ends a training."""
+    """Ends a run."""
 
 
 class At(centroids.SessionRunHook, centroids.CheckpointSaverListener):
-    """Acts at one of the moments of a training: it sees those that `truth.train` lists."""
+    """Acts at one of the moments of a run: it sees those that `truth.train` lists."""
 
     def __init__(self, moment: int, action: Callable[[], None]) -> None:
         self.moment, self.action, self.seen = moment, action, 0

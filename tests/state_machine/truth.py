@@ -33,7 +33,7 @@ class Input:
 
     @property
     def length(self) -> float:
-        """The number of batches; an array is asked for for ever."""
+        """The number of batches; an array is asked for forever."""
         return math.inf if self.kind == "array" else len(self.batches)
 
 
@@ -41,7 +41,7 @@ class Input:
 class History:
     """The input that a model was initialised from, and the (input, batch) of each of its steps.
 
-    `converged_at` is the number of steps when the tolerance last ended a training.
+    `converged_at` is the number of steps when the tolerance last ended a run.
     """
 
     started_from: Input
@@ -50,7 +50,7 @@ class History:
 
     @property
     def has_converged(self) -> bool:
-        """Whether the last step ended a training by the tolerance."""
+        """Whether the last step ended a run by the tolerance."""
         return 0 < self.converged_at == len(self.steps)
 
     def converge(self) -> History:
@@ -162,7 +162,7 @@ def _variables(state: clustering.ClusterState, loss: float, step: int) -> Variab
 
 @dataclass(frozen=True)
 class Place:
-    """After how many batches of which input a training stood."""
+    """After how many batches of which input a run stood."""
 
     source: Input
     offset: int
@@ -236,7 +236,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Moment:
-    """When something may happen to a training, and what its folder holds then."""
+    """When something may happen to a run, and what its folder holds then."""
 
     what: Literal["before_save", "after_save", "after_run"]
     folder: Folder

@@ -77,7 +77,7 @@ def read_list(model_dir: str) -> tuple[list[Entry], float]:
     Raises:
         OSError: If it cannot be read.
         ForeignListError: If nothing shows that it is a list at all; a ValueError too.
-        ValueError: If it is torn or altered. A list that carries no checksum is by another writer.
+        ValueError: If it is torn or altered. A list without a checksum comes from another writer.
     """
     path = os.path.join(model_dir, STATE_FILE)
     try:
@@ -136,7 +136,7 @@ def check_list(model_dir: str) -> None:
 
 
 def set_aside(model_dir: str) -> None:
-    """Renames a list that is not ours to replace: one that TensorFlow wrote, or that is damaged.
+    """Renames a list that we must not replace: one that TensorFlow wrote, or a damaged one.
 
     Raises:
         OSError: If that of TensorFlow cannot be renamed.
@@ -149,7 +149,7 @@ def set_aside(model_dir: str) -> None:
         read_list(model_dir)
     except (OSError, ValueError):
         if not os.path.isdir(path):
-            with contextlib.suppress(OSError):  # it would only have been of interest
+            with contextlib.suppress(OSError):  # it would only have been interesting
                 put_aside(path, os.path.join(model_dir, DAMAGED_STATE_FILE))
 
 

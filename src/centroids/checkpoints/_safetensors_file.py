@@ -1,7 +1,7 @@
 """The layout of safetensors files, written here.
 
-The library that reads them ends the process where it has no memory to write one: a checkpoint of a
-large model is when memory runs out. The bytes are those that it writes.
+The library that reads them ends the process if it has no memory to write one, and saving a large
+model is when memory runs out. The bytes are the same as the library writes.
 """
 
 from __future__ import annotations

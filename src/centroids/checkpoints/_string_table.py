@@ -25,7 +25,7 @@ _MAGIC = bytes.fromhex("57fb808b247547db")
 _COMPRESSION = {1: "Snappy"}
 _UNCOMPRESSED = 0
 _TRAILER_SIZE = 5
-# Shared beginnings could make a small file say very much.
+# With shared beginnings a small file could expand to very much.
 _MAX_KEY_SIZE = 4096
 
 

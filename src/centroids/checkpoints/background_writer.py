@@ -27,8 +27,8 @@ class BackgroundWriter:
     never done. So a slow disk delays no step, and there is memory for two.
 
     There is a thread only while there is something to write, and it ends by itself; it has no
-    reference to this object, and to what a write needs only until that is done. It is a daemon:
-    whoever ends a process while another thread trains in it does not wait for the disk.
+    reference to this object, and to what a write needs only until it is done. It is a daemon: a
+    process that ends while another thread trains in it does not wait for the disk.
 
     One thread uses this object. An exception such as KeyboardInterrupt may hit any of its lines, so
     nothing is waited for with what Python itself has to let go of (see ReadAhead), and `close` may
@@ -47,7 +47,7 @@ class BackgroundWriter:
         self._process = os.getpid()
 
     def put(self, step: int, write: Callable[[], object]) -> None:
-        """Lets something be written, and waits for nothing.
+        """Has something written, without waiting.
 
         Args:
             step: That of the checkpoint.
@@ -88,15 +88,15 @@ class BackgroundWriter:
     def close(self) -> None:
         """Ends the thread; continues after an interrupt within it.
 
-        The write that is under way is waited for. The one that waits is done too, unless it is
-        called on behalf of an interrupt: KeyboardInterrupt and SystemExit are not to wait twice.
-        Where nobody else can tell any more that a write failed, the log does. In a forked child
-        nothing is done: the thread is the parent's.
+        It waits for the write that is under way. The one that waits is done too, unless it is
+        called on behalf of an interrupt: KeyboardInterrupt and SystemExit must not wait twice. If
+        nobody else can report any more that a write failed, the log does. In a forked child nothing
+        is done: the thread is the parent's.
         """
         if not isinstance(sys.exception(), Exception):
             self._waiting.clear()
         if threading.current_thread() is self._thread:
-            return  # it has let go of the last that held the model folder
+            return  # it has let go of what last held the model folder
         while (answer := self._next_answer(wait=True)) is not None:
             if answer.error is not None and answer.step != _UNKNOWN:
                 self._waiting.clear()

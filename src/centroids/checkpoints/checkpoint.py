@@ -1,8 +1,8 @@
 """A checkpoint and its file: a safetensors file that carries its own checksums.
 
 They stand in the metadata, so that any safetensors reader can still open the file. A file is whole
-if one of the two is right: its bytes are those that were written, or else its content is, as where
-another program has written the header in its own way.
+if one of the two is right: its bytes are those that were written, or else its content is, for
+example if another program has rewritten the header.
 
 What no later format may change, so that each version knows the files of all others: the first entry
 of the metadata, which comes first in the file, is `centroids`, the text of an object in JSON. Among
@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -38,12 +39,14 @@ _METADATA_KEY = "centroids"
 _FORMAT = {"format": "pt"}
 # The checksum comes first in the metadata, which comes first in the file.
 _SEAL = re.compile(rb'\{"__metadata__":\{"centroids":"\{\\"sha256\\": \\"([0-9a-f]{64})\\"')
-# Of an input that cannot tell where it stands: somewhere between its beginning and its end.
+# For an input that cannot tell where it stands: somewhere between its beginning and its end.
 UNKNOWN_POSITION = {"unknown": True}
 _UNSEALED = "0" * 64
 _CHECKSUMS = ("sha256", "content_sha256")
 # Longer headers are refused by readers of safetensors.
 _MAX_HEADER_BYTES = 100_000_000
+# How many others one array may stand for: a small file must not fill the memory.
+_MOST_REPEATS = 16
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def serialize(checkpoint: Checkpoint) -> bytes:
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
-    # Only the header is written anew: replacing in the whole would keep all threads from running.
+    # Only the header is copied: replacing in all the bytes would keep other threads from running.
     length, head, *rest = parts
     sealed = bytes(head).replace(_UNSEALED.encode(), digest.hexdigest().encode(), 1)
     return b"".join([length, sealed, *rest])
@@ -160,11 +163,14 @@ def serialize(checkpoint: Checkpoint) -> bytes:
 def _take_repeated(arrays: dict[str, NDArray[Any]]) -> dict[str, str]:
     """Takes out arrays that are equal to others; returns the name of the other for each."""
     same_as: dict[str, str] = {}
+    times = Counter[str]()
     names = [name for name in sorted(arrays) if arrays[name].ndim > 0]
     for index, name in enumerate(names):
         for earlier in names[:index]:
-            if earlier in arrays and _are_equal(arrays[name], arrays[earlier]):
+            may_stand = earlier in arrays and times[earlier] < _MOST_REPEATS
+            if may_stand and _are_equal(arrays[name], arrays[earlier]):
                 same_as[name] = earlier
+                times[earlier] += 1
                 del arrays[name]
                 break
     return same_as
@@ -221,7 +227,7 @@ def read_bytes(file: BinaryIO, path: str) -> bytes:
 
     Raises:
         DamagedCheckpointError: If it is longer or shorter than its header says. A torn file may
-            have any size, more than there is memory for too.
+            have any size, even more than the memory.
         OSError: If it cannot be read.
     """
     header, length = _read_header(file, path)
@@ -233,7 +239,7 @@ def read_bytes(file: BinaryIO, path: str) -> bytes:
     size = os.fstat(file.fileno()).st_size
     if expected != size:
         raise DamagedCheckpointError(
-            f"{path} is not a whole checkpoint: it has {size} bytes, and by its header {expected}"
+            f"{path} is not a whole checkpoint: it has {size} bytes, but its header says {expected}"
         )
     file.seek(0)
     return file.read()
@@ -277,7 +283,10 @@ def deserialize(data: bytes, path: str) -> Checkpoint:
             _check_version(metadata["format_version"], path)
         arrays = load(data)
         variables = {name: np.array(arrays[name]) for name in arrays}
-        for name, other in metadata.get("same_as", {}).items():
+        same_as = metadata.get("same_as", {})
+        if max(Counter(same_as.values()).values(), default=0) > _MOST_REPEATS:
+            raise ValueError(f"an array of it stands for more than {_MOST_REPEATS} others")
+        for name, other in same_as.items():
             variables[name] = np.array(arrays[other])
         checkpoint = Checkpoint(
             variables=dict(sorted(variables.items())),

@@ -1,10 +1,10 @@
-"""The checkpoints of a model folder: which there are, which is the newest whole one, which to keep.
+"""The checkpoints of a model folder: which there are, which whole one is the newest, which to keep.
 
 A folder holds `model.ckpt-<step>.safetensors` files and the list `checkpoint`, whose layout is in
-listing.py. A checkpoint is written first, then old ones are deleted, then the list is
-written: so no file is forgotten when the process dies in between. Only what the list names is ever
-deleted. A list that TensorFlow wrote is kept as `checkpoint.tensorflow`, and one that is damaged as
-`checkpoint.damaged`, or with -2, -3 and so on where the name is taken.
+_listing.py. A checkpoint is written first, then old ones are deleted, then the list is written: so
+no file is forgotten when the process dies in between. Only what the list names is ever deleted. A
+list that TensorFlow wrote is kept as `checkpoint.tensorflow`, and a damaged one as
+`checkpoint.damaged`, or with -2, -3 and so on if the name is taken.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def check_basename(basename: object) -> str:
     """Returns the first part of the names of checkpoints, which the list has to hold.
 
     Raises:
-        ValueError: If it is empty, not a string, or has quotes, slashes or characters that no line
-            of text shows.
+        ValueError: If it is empty, not a string, or has quotes, slashes or characters that cannot
+            be printed.
     """
     if not isinstance(basename, str) or not _can_be_listed(basename):
         raise ValueError(
@@ -88,8 +88,8 @@ def read_checkpoint(path: str | os.PathLike[str], known: Checkpoint | None = Non
 def load_latest(model_dir: str, known: Checkpoint | None = None) -> Checkpoint | None:
     """Reads the latest whole checkpoint of a folder.
 
-    A file that is missing, torn or altered is passed over with a warning that names it. Another
-    process may be training into the folder.
+    A file that is missing, torn or altered is skipped with a warning that names it. Another process
+    may be training into the folder.
 
     Args:
         model_dir: The folder; it need not exist.
@@ -123,7 +123,7 @@ def load_latest(model_dir: str, known: Checkpoint | None = None) -> Checkpoint |
     _warn(problems)
     raise DamagedCheckpointError(
         f"none of the {len(entries)} checkpoints of {model_dir} is whole, the newest is "
-        f"{entries[-1].name}; restore one of them, or remove them to start anew"
+        f"{entries[-1].name}; restore one of them, or remove them to start over"
     )
 
 
@@ -134,13 +134,14 @@ def latest_checkpoint(model_dir: str) -> str | None:
 
 
 class Saver:
-    """Writes the checkpoints of one folder and deletes those that are too many.
+    """Writes the checkpoints of one folder and deletes those in excess.
 
     Args:
         directory: The folder; created when needed.
         basename: Files are called `<basename>-<step>.safetensors`.
         keep_checkpoint_max: How many to keep; 0 or None for all.
-        keep_checkpoint_every_n_hours: One is kept for good every so often; None for none.
+        keep_checkpoint_every_n_hours: Each time this many hours have passed, one is kept for good;
+            None: never.
 
     Raises:
         ValueError: If the list cannot hold `basename`.
@@ -166,7 +167,7 @@ class Saver:
         remove_leftovers(directory, f"{STATE_FILE}|{names}")
 
     def save(self, checkpoint: Checkpoint) -> str:
-        """Writes a checkpoint, deletes those that are too many, and writes the list.
+        """Writes a checkpoint, deletes those in excess, and writes the list.
 
         Returns:
             The path of the file.
@@ -217,7 +218,7 @@ class Saver:
 
 
 def remove_beginning(directory: str, before: set[str]) -> None:
-    """Removes the files of a run of this process that made no step, as far as that is possible.
+    """Removes the files of a run of this process that made no step, as far as possible.
 
     Its list goes first: a checkpoint without a list is found, a list without one is damage.
 
@@ -267,8 +268,8 @@ def read_entry(model_dir: str, entry: Entry) -> Checkpoint:
 def find_entries(model_dir: str, *, warn: bool = True) -> list[Entry]:
     """The checkpoints of a folder, the latest last: those listed, then those not yet listed.
 
-    Files that the list has left out come before all others. Without a list that is whole, all
-    files count, by their steps, and a warning names the damaged list.
+    Files that the list left out come before all others. Without a whole list, all files count, by
+    their steps, and a warning names the damaged list.
 
     Args:
         model_dir: The folder; it need not exist.
@@ -296,7 +297,7 @@ def find_entries(model_dir: str, *, warn: bool = True) -> list[Entry]:
 def _entries_to_keep(model_dir: str, basename: str) -> list[Entry]:
     """What the next list begins with: the entries of the present one.
 
-    Where that is lost, nothing says which checkpoints had to be kept: all are, for good.
+    If that is lost, nothing says which checkpoints were to be kept: all are, for good.
     """
     try:
         listed, _ = read_list(model_dir)
@@ -322,8 +323,8 @@ def _unlisted(
 ) -> list[Entry]:
     """All checkpoints that are not listed, by step, each with the time of its last change.
 
-    Files of other programs have such names too: which are ours is told by the first part of the
-    name or else by their first bytes.
+    Files of other programs have such names too: ours are recognised by the first part of the name,
+    or else by their first bytes.
 
     Args:
         model_dir: The folder.

@@ -1,4 +1,4 @@
-"""One training at a time in a model folder."""
+"""One run at a time trains in a model folder."""
 
 from __future__ import annotations
 
@@ -13,38 +13,37 @@ import time
 import weakref
 from collections.abc import Callable
 from io import FileIO
-from types import TracebackType
 from typing import Self
 
 try:
     import fcntl
-except ImportError:  # Windows has other locks; there a folder is not guarded, and the log says so
+except ImportError:  # Windows has other locks; there folders are not guarded, and the log says so
     fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
 
 LOCK_FILE = "training.lock"
 _BUSY = (errno.EACCES, errno.EAGAIN)
-# What it begins with. It may be empty: its training died early, or the disk is full.
+# What it begins with. It may be empty: its run died early, or the disk was full.
 _BEGINNINGS = (b"", b"process ")
 
 # The locks are those of flock. (One of fcntl is dropped when its process closes any descriptor of
 # the file, as a backup of the folder by a hook does.) A forked worker has a share in them until its
-# handler below has run: a process that comes just then, after the training died, waits so long.
+# handler below has run: a process that comes just then, after the run died, waits that long.
 _INSTANT_SECONDS = 0.2
 
-# By device and number of their files. A lock that nobody knows any more lets go of its folder, as
-# an interrupt can hit anywhere: the values are weak.
+# By device and number of their files. The values are weak: a lock that nobody refers to any more
+# releases its folder, because an interrupt can hit anywhere.
 _held: weakref.WeakValueDictionary[tuple[int, int], ModelDirLock] = weakref.WeakValueDictionary()
 _guard = threading.RLock()  # a lock that is collected may come while this thread has it
 
 
 class ModelDirBusyError(OSError):
-    """Another training holds the model folder."""
+    """Another run holds the model folder."""
 
 
 class ModelDirLostError(OSError):
-    """The model folder no longer belongs to the training: it was removed, or taken by another."""
+    """The model folder no longer belongs to the run: it was removed, or taken by another."""
 
 
 def lock_model_dir(model_dir: str) -> ModelDirLock:
@@ -54,7 +53,7 @@ def lock_model_dir(model_dir: str) -> ModelDirLock:
 
     Raises:
         ModelDirBusyError: If another process or thread holds it; the message names the process.
-        OSError: If the folder cannot be written, or its lock is a link or no file of ours.
+        OSError: If the folder cannot be written, or its lock is a link or not a file of ours.
     """
     return ModelDirLock(model_dir)
 
@@ -81,12 +80,7 @@ class ModelDirLock:
             self._wait_and_lock()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.release()
 
     def __del__(self) -> None:
@@ -94,7 +88,7 @@ class ModelDirLock:
             self.release()
 
     def check_process(self) -> None:
-        """Makes sure that this is the process that holds the lock, and no fork of it.
+        """Makes sure that this is the process that holds the lock, not a fork of it.
 
         Raises:
             ModelDirLostError: If it is not.
@@ -105,7 +99,7 @@ class ModelDirLock:
             )
 
     def check(self) -> None:
-        """Makes sure that the folder still belongs to this training, before it is written.
+        """Makes sure that the folder still belongs to this run, before it is written.
 
         Raises:
             ModelDirLostError: If it does not.
@@ -122,10 +116,10 @@ class ModelDirLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # some servers forget locks
         except OSError as error:
             if error.errno in _BUSY:
-                raise self._lost("another training has locked it") from None
+                raise self._lost("another run has locked it") from None
 
     def before_release(self, end_writing: Callable[[], object]) -> None:
-        """Registers what waits until something else no longer writes into the folder.
+        """Registers what waits until something else has stopped writing into the folder.
 
         Args:
             end_writing: Called by each `release`.
@@ -139,7 +133,7 @@ class ModelDirLock:
             return
         for end_writing in self._ends_of_writing:
             end_writing()
-        # Not that of the training that has the folder now, nor in a child of the holder.
+        # Not that of the run that has the folder now, nor in a child of the holder.
         own = not file.closed and self._process == os.getpid() and self._key is not None
         if own and self._key == _key_of(self._path):
             with contextlib.suppress(OSError):
@@ -176,7 +170,7 @@ class ModelDirLock:
                 self._file = FileIO(self._path, "r+", opener=_open)
                 self._lock_file(self._file)
                 key = _key_of(self._file.fileno())
-                # The training that held it may have deleted it after we opened it.
+                # The run that held it may have deleted it after we opened it.
                 if key is not None and key == _key_of(self._path):
                     _held[key] = self
                     self._key = key
@@ -206,7 +200,7 @@ class ModelDirLock:
     def _lost(self, reason: str) -> ModelDirLostError:
         return ModelDirLostError(
             errno.ESTALE,
-            f"model_dir no longer belongs to this training: {reason}; nothing more is written",
+            f"model_dir no longer belongs to this run: {reason}; nothing more is written",
             self._model_dir,
         )
 
@@ -216,7 +210,7 @@ def _warn_unlocked(model_dir: str, reason: object) -> None:
 
 
 def _open(path: str, flags: int) -> int:
-    """Opens a lock file, and creates it; whose name is a link is not followed to another file."""
+    """Opens a lock file, creating it if needed; a link is not followed to another file."""
     flags |= os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         return os.open(path, flags, 0o666)
@@ -239,7 +233,7 @@ def _not_ours(path: str, kind: str) -> OSError:
 def _busy(model_dir: str, holder: str) -> ModelDirBusyError:
     return ModelDirBusyError(
         errno.EBUSY,
-        f"model_dir is in use by another training ({holder}); wait for it, end it, or choose "
+        f"model_dir is in use by another run ({holder}); wait for it, end it, or choose "
         "another model_dir",
         model_dir,
     )

@@ -11,7 +11,7 @@ DAMAGED_STATE_FILE = "checkpoint.damaged"
 
 
 class DamagedCheckpointError(ValueError):
-    """A checkpoint file is torn, altered or no checkpoint at all."""
+    """A checkpoint file is torn, altered, or not a checkpoint at all."""
 
 
 class NewerCheckpointError(ValueError):

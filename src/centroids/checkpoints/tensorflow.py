@@ -38,14 +38,14 @@ _LISTED = re.compile(r'^\s*model_checkpoint_path:\s*"((?:[^"\\]|\\.)*)"', re.MUL
 _INDEX = ".index"
 # Where a SavedModel has its variables.
 _OF_SAVED_MODEL = os.path.join("variables", "variables")
-# Some hundred bytes a variable, or a line a checkpoint. Torn files may have any size.
+# Some hundred bytes per variable, or a line per checkpoint. Torn files may have any size.
 _MAX_INDEX_BYTES = 1 << 28
 _MAX_LIST_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
 class TensorFlowCheckpoint:
-    """The index of a checkpoint; the variables themselves are read when they are asked for.
+    """The index of a checkpoint; the variables themselves are read on demand.
 
     Attributes:
         path: The prefix of its files.

@@ -42,7 +42,7 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is found out about one file.
+    """What was found out about one file.
 
     Attributes:
         name: Its path in the folder.
@@ -142,7 +142,7 @@ def _verify_checkpoint(
 
 
 def _check_position(found: Checkpoint) -> None:
-    """What every source of ours would refuse; which input it fits, only the input can tell."""
+    """Checks what every source of ours would refuse; only the input can tell whether it fits."""
     position = found.input_position or {}
     epoch = position.get("epoch", 0)
     if isinstance(position.get("source"), str) and (type(epoch) is not int or epoch < 0):

@@ -13,7 +13,15 @@ from typing import Annotated
 import typer
 
 from centroids import __version__
-from centroids.cli import exporting, importing, inference, inspection, training, verification
+from centroids.cli import (
+    choosing,
+    exporting,
+    importing,
+    inference,
+    inspection,
+    training,
+    verification,
+)
 from centroids.cli.errors import end_with, showing_warnings, silenced, suggesting_options
 from centroids.cli.options import (
     BadRowsChoice,
@@ -183,9 +191,9 @@ def predict(
 ) -> None:
     """Find the nearest cluster of each point.
 
-    Writes the number of the nearest cluster for each point, in the order of the file: one number a
-    line, or a NumPy array. Clusters are counted from 0. With --distances it writes the distances to
-    all centers instead, which are squared under the squared Euclidean metric.
+    Writes the number of the nearest cluster for each point, in the order of the file: one number
+    per line, or a NumPy array. Clusters are counted from 0. With --distances it writes the
+    distances to all centers instead, squared under the squared Euclidean metric.
 
     If Ctrl-C, a kill or a full disk stops it, run the same command with --resume to continue.
 
@@ -225,6 +233,65 @@ def evaluate(
         inference.evaluate(model_dir, points, split_columns(columns), bad_rows.value, text)
 
 
+@app.command("choose-k", cls=PlainCommand)
+@with_text_format
+def choose_k(
+    points: Input,
+    num_clusters: Annotated[
+        str,
+        typer.Option(
+            "--num-clusters",
+            "-k",
+            help="The numbers to try: 2-20, 10-100/10 (in steps of 10), or 4,8,16.",
+            metavar="NUMBERS",
+        ),
+    ] = "2-20",
+    distance_metric: Annotated[
+        Metric, typer.Option(help="How distances are measured, as for train.")
+    ] = Metric.SQUARED_EUCLIDEAN,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed for the sample and the initial centers.")
+    ] = 0,
+    columns: Columns = None,
+    bad_rows: BadRowsOption = BadRowsChoice.RAISE,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, for scripts.")
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Also draw the measures into this .png, .svg or .pdf file."),
+    ] = None,
+    *,
+    text: GivenText,
+) -> None:
+    """Find out how many clusters points have.
+
+    Clusters a random sample into each number of clusters and prints what that comes to: the
+    inertia of all points (it always falls; look for the knee), the silhouette (higher is better),
+    the Davies-Bouldin index (lower is better), the Calinski-Harabasz index (higher is better), and
+    the stability: how far clusterings of two halves of the sample agree (1 is best). It recommends
+    one of the numbers, and says why.
+
+    
+    Examples:
+      centroids choose-k points.npy
+      centroids choose-k points.csv -k 2-40 --columns age,income --plot measures.png
+      centroids choose-k points.npy -k 10-100/10 --json
+    """
+    with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
+        choosing.choose_k(
+            points,
+            num_clusters,
+            cosine=distance_metric is Metric.COSINE,
+            seed=seed,
+            columns=split_columns(columns),
+            bad_rows=bad_rows.value,
+            text=text,
+            as_json=as_json,
+            plot=plot,
+        )
+
+
 @app.command(cls=PlainCommand)
 @with_text_format
 def inspect(
@@ -233,26 +300,26 @@ def inspect(
         Path | None,
         typer.Option(
             metavar="POINTS",
-            help="A file of points. For some clusters (see --clusters), evenly from large to "
-            "small, the points nearest to the center are shown.",
+            help="A file of points. The points nearest to the center are shown for some clusters "
+            "(see --clusters), from the largest to the smallest.",
         ),
     ] = None,
     words: Annotated[
         Path | None,
         typer.Option(
-            help="Names for the points of --points: a text file with one name a line, or a "
+            help="Names for the points of --points: a text file with one name per line, or a "
             ".parquet file."
         ),
     ] = None,
     words_column: Annotated[
         str | None,
         typer.Option(
-            help="Which column of a .parquet file of --words holds the names. Default: the first "
-            "one that holds text."
+            help="The column that holds the names, if --words is a .parquet file. Default: the "
+            "first column of text."
         ),
     ] = None,
     clusters: Annotated[int, typer.Option(min=1, help="How many clusters to show.")] = 12,
-    nearest: Annotated[int, typer.Option(min=1, help="How many points of each cluster.")] = 8,
+    nearest: Annotated[int, typer.Option(min=1, help="How many points to show of each.")] = 8,
     columns: Columns = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     variables: Annotated[
@@ -319,8 +386,8 @@ def export(
     format: Annotated[
         exporting.Format | None,
         typer.Option(
-            help="The kind of file. Default: by the ending of OUTPUT (.onnx, .npz, .npy, .csv, "
-            ".parquet or .faiss); savedmodel for a name without an ending."
+            help="The kind of file. Default: what the ending of OUTPUT says (.onnx, .npz, .npy, "
+            ".csv, .parquet or .faiss), or savedmodel for a name without an ending."
         ),
     ] = None,
     checkpoint: Annotated[
@@ -361,7 +428,7 @@ def import_(
     ],
     new: Annotated[
         Path,
-        typer.Argument(help="The folder to make. It must not hold a model.", metavar="NEW"),
+        typer.Argument(help="The folder to write. It must not hold a model.", metavar="NEW"),
     ],
     distance_metric: Annotated[
         Metric | None,
@@ -378,7 +445,7 @@ def import_(
         ),
     ] = None,
 ) -> None:
-    """Take over a model that TensorFlow's KMeansClustering trained, without TensorFlow.
+    """Import a model that TensorFlow's KMeansClustering trained, without TensorFlow.
 
     Reads the centers, the counts and the number of steps, verifies their checksums, and writes them
     as a model in NEW. OLD stays as it is. Training then continues where TensorFlow stopped.

@@ -1,4 +1,4 @@
-"""How a command ends that cannot do what it was asked: one sentence and an exit code.
+"""How a command ends if it cannot do what it was asked: one sentence and an exit code.
 
 The library names arguments (`header=True`); here they become options (`--header`), in errors and in
 warnings alike.
@@ -70,7 +70,7 @@ def option(argument: Argument) -> str:
 
 
 def _join(columns: list[str | int]) -> str:
-    """A list of columns as --columns takes it; empty if it has none, or cannot be said so."""
+    """A list of columns as --columns takes it; empty if --columns cannot say it."""
     words = [str(column) for column in columns]
     if any("," in word or word != word.strip() for word in words):
         return ""
@@ -79,7 +79,7 @@ def _join(columns: list[str | int]) -> str:
 
 @contextmanager
 def without_log_of(module: str) -> Iterator[None]:
-    """Nothing that a module logs is shown: the command says it itself, or has said it."""
+    """Hides what a module logs, because the command says it itself."""
     logger = logging.getLogger(module)
     before, logger.disabled = logger.disabled, True
     try:
@@ -116,7 +116,7 @@ class _Warnings(logging.Handler):
 
 @contextmanager
 def silenced(quiet: bool) -> Iterator[None]:
-    """Lets nothing through to standard output, for a command that only reports progress there."""
+    """Silences standard output, for a command that only reports progress there."""
     with contextlib.ExitStack() as stack:
         if quiet:
             nothing = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
@@ -132,7 +132,7 @@ def suggesting_options(points: Path, *, can_drop: bool) -> Iterator[None]:
 
     Args:
         points: The file that is read.
-        can_drop: Whether --bad-rows drop is there and would help.
+        can_drop: Whether the command has --bad-rows drop, and it is not given yet.
     """
     try:
         yield
@@ -147,17 +147,17 @@ def suggesting_options(points: Path, *, can_drop: bool) -> Iterator[None]:
 
 
 def _advise(error: Exception, points: Path, can_drop: bool) -> str | None:
-    """What a command says of an error that it knows more of; None: nothing else than others."""
+    """What a command adds to an error that it knows more about; None if nothing."""
     if isinstance(error, NoPointsError):
         return f"{points} has no rows"
     if isinstance(error, NoPositionError):
         return (
-            f"the last training stopped within the mini-batches of {points}: continue with the "
+            f"the last run stopped within the mini-batches of {points}: continue with the "
             "options that it had, or start the file at its beginning with --restart-input"
         )
     if isinstance(error, WidthError):
         more = "" if points.suffix.lower() == ".npy" else "; choose columns with --columns"
-        return f"{points}: {error}{more}"
+        return f"{points}: {error.say(option)}{more}"
     if not isinstance(error, (BadRowError, BadLineError)):
         return None
     if isinstance(error, BadRowError) and error.place is None and error.batch == 0:
@@ -170,7 +170,7 @@ def _advise(error: Exception, points: Path, can_drop: bool) -> str | None:
 
 
 def _say_part(part: object) -> object:
-    """What a record of the log has in it, in the words of options."""
+    """An argument of a log record, in the words of options."""
     return Message(part).say(option) if isinstance(part, (Argument, Message)) else part
 
 

@@ -37,7 +37,7 @@ class Format(StrEnum):
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What the command line has for single formats.
+    """Options that only some formats have.
 
     Attributes:
         index_only: ONNX without the output all_distances.
@@ -81,8 +81,8 @@ def export(
     """Writes a model in the chosen format, or in that of the ending of `output`.
 
     Raises:
-        ValueError: If the ending is that of no format, there is no model, or an option is of
-            another format.
+        ValueError: If no format has this ending, there is no model, or an option belongs to another
+            format.
         OSError: If something cannot be read or written.
     """
     chosen = chosen or _format_of_ending(output)
@@ -195,6 +195,6 @@ def _format_of_ending(output: Path) -> Format:
         return Format.SAVEDMODEL
     others = ", ".join(f".{format.value}" for format in Format if format is not Format.SAVEDMODEL)
     raise ValueError(
-        f"{output} ends in no format that can be written: {others}. A SavedModel is a folder, "
-        "whose name has no ending; or choose it with --format savedmodel"
+        f"{output} does not end in a format that can be written: {others}. A SavedModel is a "
+        "folder, whose name has no ending; or choose it with --format savedmodel"
     )

@@ -1,4 +1,4 @@
-"""train --fresh: a new model where an old one is, which is moved aside and never deleted."""
+"""train --fresh: a new model in place of an old one, which is moved aside and never deleted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from centroids.files import sync_folder
 
 @contextlib.contextmanager
 def moved_aside(model_dir: Path) -> Iterator[Path]:
-    """The folder of a model is free for a new one; the old one is beside it, by another name.
+    """Frees the folder of a model for a new one; the old one stays beside it under another name.
 
     A folder is renamed in one step, with everything in it: whenever the process dies, the old
     model is whole under one of the two names. If the block raises before the new model is saved,
@@ -75,7 +75,7 @@ def _numbers_beside(folder: Path) -> list[int]:
 
 
 def _remove_empty(folder: Path) -> bool:
-    """Removes a folder in which the training has left nothing; False if there is something."""
+    """Removes a folder in which the run has left nothing; False if there is something."""
     try:
         folder.rmdir()
     except OSError:

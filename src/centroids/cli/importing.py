@@ -25,7 +25,7 @@ _STEPS_OPTION = "--mini-batch-steps-per-iteration"
 def import_model(
     old: Path, new: Path, distance_metric: str | None, steps_per_iteration: int | None
 ) -> None:
-    """Writes the model that TensorFlow trained in `old` into `new`, and says what came over.
+    """Writes the model that TensorFlow trained in `old` into `new`, and says what was imported.
 
     Raises:
         ValueError: If `old` has no checkpoint of a KMeansClustering, or `new` has a model.
@@ -72,4 +72,4 @@ def _mode(params: Mapping[str, Any]) -> str:
 
 def _check_free(new: Path) -> None:
     if find_tensorflow_checkpoint(str(new)) is not None or find_model(new) is not None:
-        raise ValueError(f"{new} holds a model already: choose a folder that does not exist yet")
+        raise ValueError(f"{new} already holds a model: choose a folder that does not exist yet")

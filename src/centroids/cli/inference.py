@@ -63,7 +63,7 @@ def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoi
 
 
 def check_is_folder(model_dir: Path) -> None:
-    """Raises a ValueError if it is a file, as where the arguments are the wrong way round."""
+    """Raises a ValueError if it is a file, as it is if the arguments are the wrong way round."""
     if not model_dir.is_file():
         return
     if model_dir.suffix.lower() in ENDINGS:
@@ -72,7 +72,7 @@ def check_is_folder(model_dir: Path) -> None:
 
 
 def model_of(checkpoint: Checkpoint, model_dir: Path) -> KMeansClustering:
-    """The model that a checkpoint of a folder is of.
+    """The model that a checkpoint of a folder belongs to.
 
     Raises:
         ValueError: If it is not a model of ours.
@@ -90,19 +90,19 @@ def find_checkpoint(model_dir: Path) -> Checkpoint | None:
     """The latest checkpoint of a folder, or None if it holds no trained model at all.
 
     Raises:
-        ValueError: If it holds a model of TensorFlow, or one of whose checkpoints none is whole.
+        ValueError: If it holds a model of TensorFlow, or none of its checkpoints is whole.
     """
     checkpoint = load_latest(str(model_dir))
     if checkpoint is None and find_tensorflow_checkpoint(str(model_dir)) is not None:
         raise ValueError(
-            f"{model_dir} holds a model of TensorFlow; take it over with: centroids import "
+            f"{model_dir} holds a model of TensorFlow; import it with: centroids import "
             f"{model_dir} NEW"
         )
     return checkpoint
 
 
 def batch_size(model: KMeansClustering, *, distances: bool) -> int:
-    """Rows to read at once: fewer when each brings a distance to every one of many centers."""
+    """Rows to read at once: fewer if each comes with its distances to many centers."""
     if not distances:
         return _BATCH_SIZE
     num_clusters = int(model.params["num_clusters"])

@@ -62,8 +62,8 @@ def read_centers(path: Path, points: PointsFile) -> NDArray[Any]:
     """Initial centers: the columns of a file that are named as those of the points, else all.
 
     Raises:
-        ValueError: If it holds no centers, or such as are not as wide as the points, or has another
-            ending than a file of points.
+        ValueError: If it holds no centers, their width is not that of the points, or its name does
+            not end like that of a file of points.
         OSError: If it cannot be read.
     """
     if path.suffix.lower() not in ENDINGS and not is_tfrecord_file(path):

@@ -1,4 +1,4 @@
-"""Which file a run read, so that a run that stopped in the middle of it continues with no other."""
+"""Which file a run read: a run that stopped in the middle of it continues with no other."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class InputFile:
     Attributes:
         after_step: The step of the model at which a training run began to read it.
         num_bytes: Its size.
-        digest: Of all its bytes, or for a file of more than 16 MiB of 64 blocks of it: the first,
-            the last, and such as lie evenly between.
+        digest: Of all its bytes, or, above 16 MiB, of 64 blocks spread evenly from the first to the
+            last.
     """
 
     after_step: int
@@ -54,7 +54,7 @@ def identify_file(path: Path, after_step: int) -> InputFile:
 
 
 def file_of_step(known: Sequence[InputFile] | None, step: int) -> InputFile | None:
-    """Which file the training was reading that came to a step; None if that is not known.
+    """Which file was being read when training came to a step; None if that is not known.
 
     Settings are written before the first checkpoint of a training run: until then, the latest
     checkpoint is of the training before it.
@@ -67,7 +67,7 @@ def file_of_step(known: Sequence[InputFile] | None, step: int) -> InputFile | No
 
 
 def with_file(known: Sequence[InputFile] | None, new: InputFile) -> tuple[InputFile, ...]:
-    """What a model keeps: the file that it is to be trained with, and the one before, newest first.
+    """What a model keeps: the file it is to be trained with, then the one before.
 
     Args:
         known: What it has kept so far.
@@ -105,18 +105,18 @@ def check_same_file(
     try:
         source.restore(dict(position or {}))
         if trained.finished and next(iter(source), None) is None:
-            return  # the other one was read to its very end: this one is begun at its beginning
+            return  # the other one was read to its very end: this one starts from its beginning
     except ValueError:
         return
     raise ValueError(
-        f"the last training stopped in the middle of another file than {path}, or of one that has "
+        f"the last run stopped in the middle of another file than {path}, or of one that has "
         "changed since: continue with the file as it was, or begin this one at its beginning with "
         "--restart-input"
     )
 
 
 def passes_before(trained: Checkpoint, input_fn: Callable[[], Any]) -> int:
-    """How many passes an interrupted training had made over an input; 0 if it was not one of it."""
+    """How many passes over an input an interrupted run had made; 0 if there was no such run."""
     position = trained.input_position
     if trained.finished or position is None or type(position.get("epoch")) is not int:
         return 0

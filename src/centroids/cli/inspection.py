@@ -70,7 +70,7 @@ def inspect(request: Request) -> None:
     # Names are shown as they are: "[/b]" is a word, not markup.
     width = None if sys.stdout.isatty() else 120
     terminal = Console(highlight=False, markup=False, emoji=False, width=width)
-    # What fails in the middle shall not leave half an output.
+    # A failure in the middle must not leave half an output.
     with terminal.capture() as shown:
         _show(request, terminal)
     sys.stdout.write(shown.get())
@@ -120,7 +120,7 @@ def _show_clusters(
 
 
 def _hint_for_words(request: Request, num_more: int) -> str:
-    """What may be wrong with a text file of names that has so many more than there are points."""
+    """What may be wrong with a text file that has this many more names than there are points."""
     assert request.words is not None
     if num_more == 1 and is_text_file(request.words):
         return (
@@ -185,7 +185,7 @@ def _show_sizes_of_training(console: Console, checkpoint: Checkpoint, kept: Sett
     if kept.use_mini_batch is False:
         _show_sizes(console, counts, "points of the last step")
     elif (kept.mini_batch_steps_per_iteration or 1) == 1:
-        # The initial center counts as one point in an update, but it is none.
+        # The initial center counts as one point in an update, but it is not one.
         _show_sizes(console, np.maximum(counts - 1, 0), "points seen")
     elif not checkpoint.variables[UPDATE_IN_STEPS]:
         _show_sizes(console, counts, "points of the last iteration")

@@ -38,30 +38,30 @@ ModelDir = Annotated[
 Input = Annotated[
     Path,
     typer.Argument(
-        help="The points: a .npy, .csv, .tsv, .txt, .parquet or .tfrecord file, a row each.",
+        help="The points: a .npy, .csv, .tsv, .txt, .parquet or .tfrecord file, one row per point.",
         metavar="POINTS",
     ),
 ]
 Columns = Annotated[
     str | None,
     typer.Option(
-        help="The columns to use, joined by commas: names, or numbers from 0 for a text file "
-        "without names; '*' for all. Default: those that the model was trained with, by their "
-        "names if the file has names; else all.",
+        help="The columns to use, separated by commas: names, or numbers from 0 for a text file "
+        "without names; '*' for all. Default: the columns that the model was trained with, found "
+        "by name if the file has names; for a new model, all columns.",
         metavar="A,B",
     ),
 ]
 BadRowsOption = Annotated[
     BadRowsChoice,
     typer.Option(
-        help="Rows with NaN or infinity, and lines that are not rows of numbers: stop at the first "
-        "one, or leave them out and tell how many."
+        help="What to do with rows that have NaN or infinity, and with lines that are not rows of "
+        "numbers: stop at the first one, or leave them out and say how many."
     ),
 ]
 ModelToTrain = Annotated[
     Path,
     typer.Argument(
-        help="The folder of the model. If it holds a model, training continues with that one.",
+        help="The folder of the model. If it already holds a model, training continues with it.",
         metavar="MODEL_DIR",
     ),
 ]
@@ -70,15 +70,15 @@ NumClusters = Annotated[
     typer.Option(
         "--num-clusters",
         "-k",
-        help="How many clusters. Needed for a new model only, unless --initial-clusters is a file "
-        "or --fresh takes the number of the old model.",
+        help="The number of clusters. Needed only for a new model, unless --initial-clusters is a "
+        "file, or --fresh takes the number from the old model.",
     ),
 ]
 DistanceMetric = Annotated[
     Metric | None,
     typer.Option(
-        help="How distances are measured. Cosine compares directions and is for embeddings "
-        "of words or pictures. Default: that of the model, else squared_euclidean."
+        help="How distances are measured. Cosine compares directions, as for embeddings of words "
+        "or pictures. Default: the model's metric; for a new model, squared_euclidean."
     ),
 ]
 InitialClusters = Annotated[
@@ -86,8 +86,8 @@ InitialClusters = Annotated[
     typer.Option(
         help="The first centers of a new model. kmeans_plus_plus spreads them over the points "
         "(for mini-batches: over a random sample of the file); kmeans_parallel does so in less "
-        "time for thousands of clusters; random takes random points; or a .npy, .csv or .parquet "
-        "file with a center in each row. Default: kmeans_plus_plus.",
+        "time for thousands of clusters; random takes random points. Or give a .npy, .csv or "
+        ".parquet file with one center per row. Default: kmeans_plus_plus.",
         metavar="kmeans_plus_plus|kmeans_parallel|random|FILE",
     ),
 ]
@@ -95,25 +95,28 @@ FullBatch = Annotated[
     bool | None,
     typer.Option(
         "--full-batch/--mini-batch",
-        help="The whole file in each step, or small batches of it. Default: as the model was "
-        "trained before. For a new model: full batches if the file has up to 1 GiB, unless an "
-        "option for mini-batches is given.",
+        help="Use the whole file in each step, or small batches of it. Default: as the model was "
+        "trained before; for a new model, full batches if the file has at most 1 GiB and no option "
+        "for mini-batches is given.",
     ),
 ]
 BatchSize = Annotated[
     int | None,
-    typer.Option(help="Points in a mini-batch. Default: that of the model, else 4096."),
+    typer.Option(
+        help="Points in a mini-batch. Default: as the model was trained before, else 4096."
+    ),
 ]
 MiniBatchStepsPerIteration = Annotated[
     int | None,
     typer.Option(
-        help="Mini-batches between two updates of the centers. Default: that of the model, else 1."
+        help="Mini-batches between two updates of the centers. Default: as the model was trained "
+        "before, else 1."
     ),
 ]
 KmeansPlusPlusNumRetries = Annotated[
     int | None,
     typer.Option(
-        help="Additional candidates for each center of k-means++; -1 for 2 + log(k) candidates "
+        help="Extra candidates for each center of k-means++; -1 for 2 + log(k) candidates "
         "in all, as its authors propose. Default: -1."
     ),
 ]
@@ -131,38 +134,39 @@ Steps = Annotated[
 MaxSteps = Annotated[
     int | None,
     typer.Option(
-        help="Stop at this step of the model, counted over all runs, in place of --steps."
+        help="Stop when the model has had this many steps in all its runs. Use it instead of "
+        "--steps."
     ),
 ]
 RelativeTolerance = Annotated[
     float | None,
     typer.Option(
         help="For full batches: stop when a step lowers the loss by no more than this share "
-        "of it. It does not depend on the units of the points. 0: until the loss stops falling. "
-        "Default: that of the model, else 0.0001."
+        "of it. This does not depend on the units of the points. 0 stops when the loss no longer "
+        "falls. Default: as the model was trained before, else 0.0001."
     ),
 ]
 Shuffle = Annotated[
     bool | None,
     typer.Option(
         "--shuffle/--no-shuffle",
-        help="Shuffle the file for mini-batches, anew in each pass. Default: as the model was "
-        "trained before, else shuffle.",
+        help="Shuffle the file for mini-batches, differently in each pass. Default: as the model "
+        "was trained before, else shuffle.",
     ),
 ]
 Seed = Annotated[
     int | None,
     typer.Option(
         help="Seed for the initial centers and for shuffling: equal seeds give equal results. "
-        "Default: that of the model, else 0."
+        "Default: as the model was trained before, else 0."
     ),
 ]
 Fresh = Annotated[
     bool,
     typer.Option(
         "--fresh",
-        help="Make a new model in place of the one in MODEL_DIR, with its number of clusters, "
-        "metric and settings where the command line has no others. The old folder is renamed to "
+        help="Replace the model in MODEL_DIR by a new one, with the same number of clusters, "
+        "metric and settings unless the command line gives others. The old folder is renamed to "
         "MODEL_DIR.old-1 (or the next number), never deleted.",
     ),
 ]
@@ -170,14 +174,14 @@ RestartInput = Annotated[
     bool,
     typer.Option(
         "--restart-input",
-        help="For mini-batches: begin the file at its beginning, for another file than in the "
-        "last training.",
+        help="For mini-batches: start the file from its beginning. Needed if the last run stopped "
+        "in the middle of another file.",
     ),
 ]
 Quiet = Annotated[
     bool,
     typer.Option(
-        "--quiet", "-q", help="Print errors and warnings only, as for a job of every night."
+        "--quiet", "-q", help="Print only errors and warnings, for example in a nightly job."
     ),
 ]
 
@@ -189,28 +193,27 @@ Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
-        help="Continue with the output of an interrupted prediction. Starts at the beginning if "
-        "there is none.",
+        help="Continue an interrupted prediction. Starts from the beginning if there is none.",
     ),
 ]
 IndexOnly = Annotated[
     bool,
     typer.Option(
-        "--index-only", help="onnx: leave the distances out, which take most of the memory."
+        "--index-only", help="onnx: leave out the distances, which take most of the memory."
     ),
 ]
 Float32 = Annotated[
     bool,
     typer.Option(
         "--float32",
-        help="onnx: compute in float32, for points of float32. Takes less time and memory.",
+        help="onnx: compute in float32, which takes less time and memory. For float32 points.",
     ),
 ]
 CheckNumerics = Annotated[
     bool,
     typer.Option(
         "--check-numerics/--no-check-numerics",
-        help="savedmodel: refuse NaN and infinity. TensorFlow.js cannot do so.",
+        help="savedmodel: refuse NaN and infinity, which TensorFlow.js cannot do.",
     ),
 ]
 

@@ -23,9 +23,9 @@ class Outcome(SessionRunHook):
 
     Args:
         settings: Those of the training.
-        ends_at_step: At which step it ends at the latest; None: at the end of its input.
+        ends_at_step: The step at which it ends at the latest; None: at the end of its input.
         warn: Called with the Outcome after the first full-batch step of a run that continues with a
-            model, if most of its clusters have none of the points.
+            model, if most of its clusters get no points.
 
     Attributes:
         steps: The steps so far.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from centroids.cli.progress import count_rows
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.text_options import GivenText, with_kept
-from centroids.errors import MissingColumnError
+from centroids.errors import MissingColumnError, WordedError, message_of
 from centroids.inputs import TextFormat, file_input_fn, open_stream
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
@@ -125,18 +125,25 @@ class PointsFile:
         if not self.has_columns and bad_rows == "raise":
             points = self._read_npy()
         else:
-            with open_stream(input_fn) as stream:
-                batches = list(count_rows(_finite(stream), f"reading {self.path.name}"))
+            batches = list(self._batches(input_fn))
             points = np.concatenate(batches) if batches else np.empty(0)
         if len(points) == 0:
             raise ValueError(f"{self.path} has no rows")
         return points
 
+    def batches(self, bad_rows: BadRows = "raise") -> Iterator[NDArray[Any]]:
+        """All points in batches; see `read`."""
+        return self._batches(self.open(_READ_ROWS, bad_rows=bad_rows))
+
+    def _batches(self, input_fn: Callable[[], Any]) -> Iterator[NDArray[Any]]:
+        with open_stream(input_fn) as stream:
+            yield from count_rows(_finite(stream), f"reading {self.path.name}")
+
     def _read_npy(self) -> NDArray[Any]:
         if self.path.stat().st_size <= _LARGE_BYTES:
             array = NpyFile(self.path)
             return array.read(0, len(array))
-        # It may be larger than the memory. Who cuts it off meanwhile ends the process.
+        # It may be larger than the memory. If somebody cuts it off meanwhile, the process dies.
         return np.asarray(np.load(self.path, mmap_mode="r"))
 
     def width(self) -> int | None:
@@ -148,7 +155,7 @@ class PointsFile:
         """The names of the columns that are taken; None if the file has no names."""
         if not self.has_columns:
             return None
-        if self.is_text:  # not opened: it may be read otherwise in the end, and the log would tell
+        if self.is_text:  # not opened: the log would tell of a guess that may not be used
             layout = self.layout(self.columns)
             chosen = choose_columns(self.path, layout, self.columns)
             every = layout.names
@@ -245,10 +252,11 @@ def _with_columns_of_model(
     except MissingColumnError as error:
         if _has_as_many_without_names(file, columns):
             return file
-        raise ValueError(
-            f"{error}. The model in {model_dir} was trained with the columns "
+        raise WordedError(
+            message_of(error),
+            f". The model in {model_dir} was trained with the columns "
             f"{describe_columns(columns)}: name those of this file with --columns, or take all "
-            "with --columns '*'"
+            "with --columns '*'",
         ) from error
     # All columns in the order of the file are not a choice: the position of a training run says so.
     return file if _are_all_in_order(file, columns) else chosen
@@ -280,7 +288,7 @@ def _has_as_many_without_names(file: PointsFile, columns: tuple[str | int, ...])
 
 
 def _columns_of_words(file: PointsFile, words: list[str]) -> list[str | int]:
-    """Digits are numbers of columns where a text file has no column of that name."""
+    """Digits are numbers of columns if a text file has no column of that name."""
     if not file.is_text:
         _check_different(words, words)
         return list(words)

@@ -26,6 +26,7 @@ from centroids.cli.unfinished import (
     Work,
     check_same,
 )
+from centroids.errors import message_of
 from centroids.export.destination import check_destination
 from centroids.inputs import TextFormat
 from centroids.inputs.batch import Position
@@ -57,7 +58,7 @@ class Prediction:
 
         Args:
             more_hooks: Called around each batch, too.
-            position: After which place of the input to begin; None: at its beginning.
+            position: The place of the input to begin after; None: at its beginning.
         """
         predictions = self.model.predict(
             self.input_fn if position is None else lambda: self._source_after(position),
@@ -74,7 +75,7 @@ class Prediction:
         try:
             source.restore(position)
         except ValueError as error:
-            raise OtherWorkError(f"{error}. Leave --resume out to begin anew") from error
+            raise OtherWorkError(message_of(error), ". Leave --resume out to start over") from error
         return source
 
 
@@ -113,18 +114,19 @@ def print_predictions(prediction: Prediction) -> None:
 def write_predictions(prediction: Prediction, output: Path, *, resume: bool) -> int:
     """Writes predictions into a .npy or .csv file, whole or not at all.
 
-    What has been written when the process is killed or the disk is full stays beside it.
+    If the process is killed or the disk is full, what was written stays beside it.
 
     Args:
         prediction: What to write.
         output: The file.
-        resume: Continue with what was written by an earlier process, if there is something.
+        resume: Continue with what an earlier process wrote, if there is anything.
 
     Returns:
         The number of rows.
 
     Raises:
-        ValueError: If the name ends in something else, or what is there is of another prediction.
+        ValueError: If the name ends in something else, or what is there belongs to another
+            prediction.
         OSError: If the file cannot be written, or another process writes it.
         typer.Exit: After Ctrl-C.
     """
@@ -162,7 +164,7 @@ def _begin(file: UnfinishedFile) -> None:
         journal = None
     if journal is not None:
         typer.echo(
-            f"Beginning anew: {file.partial} held {journal.progress.rows:,} rows of an interrupted "
+            f"Starting over: {file.partial} held {journal.progress.rows:,} rows of an interrupted "
             "prediction, which --resume continues with.",
             err=True,
         )
@@ -170,7 +172,7 @@ def _begin(file: UnfinishedFile) -> None:
 
 
 def _go_on(file: UnfinishedFile, work: Work) -> Work | None:
-    """Continues with a file if that can be; returns the work that it was begun for."""
+    """Continues with a file if possible; returns the work that it was begun for."""
     try:
         journal = file.read_journal()
         if journal is None:
@@ -179,7 +181,7 @@ def _go_on(file: UnfinishedFile, work: Work) -> Work | None:
         check_same(journal.work, work, file.partial)
         file.go_on(journal.progress)
     except DamagedJournalError as error:
-        typer.echo(f"Beginning anew: {error}.", err=True)
+        typer.echo(f"Starting over: {error}.", err=True)
         file.begin()
         return None
     typer.echo(f"Continuing after {journal.progress.rows:,} rows.", err=True)

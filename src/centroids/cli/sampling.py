@@ -55,7 +55,7 @@ def choose_from_sample(
         [num_clusters, d], rows of the file (L2-normalised for cosine).
 
     Raises:
-        ValueError: If the file has fewer rows than there are to be clusters.
+        ValueError: If the file has fewer rows than clusters are asked for.
         OSError: If it cannot be read.
     """
     # Two generators: what a file of another format draws for its sample changes no choice.
@@ -97,8 +97,8 @@ def draw_sample(
 
     Args:
         file: The file.
-        at_least: How many rows to draw at least, as far as there are any; more where 64 MiB hold
-            more, up to 65,536.
+        at_least: How many rows to draw at least, if there are that many; more if 64 MiB hold more,
+            up to 65,536.
         random: Draws them.
         bad_rows: "drop" leaves out lines that are not rows of numbers.
     """

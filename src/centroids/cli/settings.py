@@ -25,7 +25,7 @@ _MAX_BYTES = 1 << 24
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a model, which hold until others are asked for; None: not known.
+    """The settings of a model, which hold until others are given; None: not known.
 
     Attributes:
         use_mini_batch: Whether it is trained in mini-batches.
@@ -33,9 +33,9 @@ class Settings:
         shuffle: Whether the points are shuffled for mini-batches.
         mini_batch_steps_per_iteration: The mini-batches between two updates of the centers.
         relative_tolerance: The share of the loss by which a full-batch step has to lower it.
-        seed: Of initialisation and shuffling; any integer.
+        seed: The seed for initialisation and shuffling; any integer.
         columns: The columns that it was trained with: names, or numbers of a file without names.
-        text: How the text file was written that it was trained with, as far as that was said: the
+        text: How the text file that it was trained with was written, as far as options said so: the
             fields of a TextFormat that were not the default.
         ends_at_step: The step at which the last call of train was to end, for one that continues.
         inputs: The file that its mini-batches are read from, and the one before that, newest first.
@@ -74,7 +74,7 @@ def read_settings(
         with_columns: Whether the columns are wanted, which may be in a file of their own.
 
     Raises:
-        ValueError: If a file of settings is damaged, or by a newer version.
+        ValueError: If a file of settings is damaged, or a newer version wrote it.
         OSError: If it cannot be read.
     """
     file = model_dir / SETTINGS_FILE
@@ -89,8 +89,8 @@ def read_settings(
         raise NewerSettingsError(f"{file} {error}") from None
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(
-            f"{file} is damaged: {error}. The model itself is not in it. Move the file away to go "
-            "on, and name what it held where it was not the default: --columns, --mini-batch, "
+            f"{file} is damaged: {error}. The model itself is not in it. Move the file away to "
+            "continue, and give again what was not the default: --columns, --mini-batch, "
             "--batch-size, --seed and the like"
         ) from None
 
@@ -135,7 +135,7 @@ def _replaces_old_columns(model_dir: Path) -> bool:
 
 
 def _complete(settings: Settings, checkpoint: Checkpoint) -> Settings:
-    """What a checkpoint of the library says of its training, where it is what we know."""
+    """What a checkpoint of the library says about its training, in our terms."""
     position, params = checkpoint.input_position, checkpoint.params
     if position is not None and position.get("source") == "csv" and "dtype" in position:
         # Text was float32 once: a run that stands within a file continues with the same numbers.

@@ -25,7 +25,7 @@ class Survey:
     """What a file of points looks like to a model.
 
     Attributes:
-        num_rows: The rows of the file, those that were left out included.
+        num_rows: The rows of the file, including those left out.
         sizes: [k], the points of each cluster.
         total: The sum of the distances of the points to their centers.
         nearest: [k, m], the rows nearest to each center of those that belong to it, the nearest
@@ -47,7 +47,7 @@ def survey(
 ) -> Survey:
     """Finds the cluster of each point of a file, in bounded memory.
 
-    Rows keep their numbers in the file where bad ones are left out.
+    Rows keep their numbers in the file even if bad ones are left out.
 
     Raises:
         ValueError: If the file has no rows, or they are not as wide as the centers.

@@ -28,37 +28,37 @@ Header = Annotated[
     typer.Option(
         "--header/--no-header",
         help="Whether the first line of a text file holds the names of the columns. Default: "
-        "that of the model, else detected; a message tells you when the guess is uncertain.",
+        "as for the model, else detected; a message says so if the guess is uncertain.",
     ),
 ]
 Delimiter = Annotated[
     str | None,
     typer.Option(
-        help="What separates the fields of a text file; \\t is a tab. Default: that of the "
-        "model, else detected.",
+        help="What separates the fields of a text file; \\t is a tab. Default: as for the model, "
+        "else detected.",
         metavar="CHARACTER",
     ),
 ]
 Decimal = Annotated[
     str | None,
     typer.Option(
-        help="The decimal mark of a text file: . or , Default: that of the model, else the point.",
+        help="The decimal mark of a text file: . or , Default: as for the model, else the point.",
         metavar="CHARACTER",
     ),
 ]
 Thousands = Annotated[
     str | None,
     typer.Option(
-        help="What groups the digits of large numbers in a text file, as , does in 1,234,567. "
-        "none: nothing does. Default: that of the model, else nothing.",
+        help="What groups the digits of large numbers in a text file, as , does in 1,234,567; "
+        "none if nothing does. Default: as for the model, else none.",
         metavar="CHARACTER|none",
     ),
 ]
 SkipLines = Annotated[
     int | None,
     typer.Option(
-        help="How many lines at the beginning of a text file to pass over. Default: as for the "
-        "model, else 0."
+        help="How many lines to skip at the beginning of a text file. Default: as for the model, "
+        "else 0."
     ),
 ]
 DType = Annotated[
@@ -66,7 +66,7 @@ DType = Annotated[
     typer.Option(
         "--dtype",
         help="The type of the points of a text file. float32 takes half the memory and rounds to 7 "
-        "digits. Default: that of the model, else float64.",
+        "digits. Default: as for the model, else float64.",
     ),
 ]
 
@@ -115,15 +115,16 @@ def _given_text(
     given = {name: value for name, value in fields.items() if value is not None}
     if thousands is not None and thousands.lower() == NOTHING:
         given["thousands"] = None
-    # Refuses what cannot be. Points may group digits, if the model has the mark that goes with it.
+    # Refuses what is not allowed. Points may group digits if the model has the matching decimal
+    # mark.
     TextFormat(**({"decimal": ","} if thousands == "." else {}) | given)
     return given
 
 
 def with_kept(given: GivenText, kept: GivenText) -> TextFormat:
-    """A text format as it is given, else as a model keeps it.
+    """The text format that is given, filled up with what a model keeps.
 
-    A mark that is given takes the other role from the mark that is kept.
+    A given mark takes the other role away from a kept mark.
 
     >>> with_kept({"decimal": "."}, {"decimal": ",", "thousands": "."}).thousands is None
     True

@@ -90,7 +90,7 @@ def train(plan: TrainingPlan) -> None:
 
 @dataclass(frozen=True)
 class _Run:
-    """A training run with all that it needs."""
+    """A training run and what it needs."""
 
     plan: TrainingPlan
     settings: Settings
@@ -135,13 +135,11 @@ class _Run:
             typer.echo(outcome.describe_end(_or(plan.epochs, EPOCHS)))
             typer.echo(f"{outcome.describe_empty()}{self._remedy_for(outcome)}")
         else:
-            typer.echo(
-                "The last training had come to the end of its passes: --epochs N makes more."
-            )
+            typer.echo("The last run had made all its passes; --epochs N makes more.")
         typer.echo(f"See it with: centroids inspect {shlex.quote(str(plan.model_dir))}")
 
     def _warn_of_other_data(self, outcome: Outcome) -> None:
-        """At the first step, before others are spent on it."""
+        """At the first step, before more time is spent."""
         typer.echo(
             f"{outcome.describe_empty()} The model in {self.plan.model_dir} was trained on other "
             f"points than those of {self.plan.points}; --fresh starts over with these.",
@@ -181,10 +179,10 @@ def _check_order(plan: TrainingPlan) -> None:
 
 
 def _find(plan: TrainingPlan) -> tuple[Path | None, Checkpoint | None]:
-    """Where the settings are that hold, and the checkpoint beside them; None if there are none.
+    """The folder of the settings that hold, and the checkpoint beside them; None if there are none.
 
-    With --fresh they are those of the old model, also of one that a killed call has moved aside
-    already: it is the command that is given again.
+    With --fresh they are those of the old model, even if a killed call has already moved it aside
+    and the same command is given again.
     """
     if not plan.fresh:
         found = find_checkpoint(plan.model_dir)
@@ -203,7 +201,7 @@ def _find(plan: TrainingPlan) -> tuple[Path | None, Checkpoint | None]:
 
 
 def _check_same_model(plan: TrainingPlan, trained: Checkpoint) -> None:
-    """Raises a ValueError if the command line asks for another model than there is."""
+    """Raises a ValueError if the command line asks for another model than the one there is."""
     params = model_of(trained, plan.model_dir).params
     for option, asked, has in (
         ("--num-clusters", plan.num_clusters, params["num_clusters"]),
@@ -219,7 +217,7 @@ def _check_same_model(plan: TrainingPlan, trained: Checkpoint) -> None:
 def _describe_model(
     plan: TrainingPlan, trained: Checkpoint, kept: Settings, settings: Settings
 ) -> list[str]:
-    """That there is a model, and what of the command is not as it was, or has no effect."""
+    """That there is a model, and which options change something or have no effect."""
     mode = "mini-batches" if settings.use_mini_batch else "full batches"
     steps = trained.global_step
     lines = [
@@ -240,7 +238,7 @@ def _describe_model(
 def _describe_fresh(
     asked: TrainingPlan, plan: TrainingPlan, source: Path, kept: Settings, settings: Settings
 ) -> list[str]:
-    """What a new model has of the old one, and what it has not."""
+    """What a new model takes from the old one, and what it does not."""
     taken = describe_taken(asked, plan, kept, settings)
     old = "the old model" if source == plan.model_dir else source.name
     lines = [f"Taken over from {old}: {taken}"] if taken else []
@@ -271,7 +269,7 @@ def _tell_how_to_resume(plan: TrainingPlan, settings: Settings) -> None:
         return
     typer.echo(f"Stopped; {plan.model_dir} holds step {checkpoint.global_step:,}.", err=True)
     again = [word for word in sys.argv[1:] if word not in ("--restart-input", "--fresh")]
-    if plan.steps is not None:  # so many more would be more than the whole
+    if plan.steps is not None:  # that many more would be more than all
         place = next((i for i, word in enumerate(again) if word.startswith("--steps")), len(again))
         end = place + (1 if "=" in "".join(again[place : place + 1]) else 2)
         again[place:end] = ["--max-steps", str(settings.ends_at_step)]
@@ -330,7 +328,7 @@ def _make_input(plan: TrainingPlan, points: PointsFile, settings: Settings) -> C
 
 
 def _with_reading(settings: Settings, points: PointsFile, chosen: bool) -> Settings:
-    """Settings with the columns and the text format of this training.
+    """Settings with the columns and the text format of this run.
 
     A file without names, or one that is not text, leaves the settings of earlier files alone.
     """
@@ -364,7 +362,7 @@ class _SettingsSaver(CheckpointSaverListener):
         self._is_new = not (self._model_dir / SETTINGS_FILE).exists()
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        """A training run that was refused after all has taken its model back: then they go too."""
+        """If the run is refused after all, its model is taken back, and the settings go with it."""
         refused = kind is not None and issubclass(kind, Exception)
         if not (refused and self._saved and self._is_new):
             return

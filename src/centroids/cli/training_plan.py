@@ -55,9 +55,9 @@ class TrainingPlan:
     fresh: bool
 
     def check(self) -> None:
-        """Raises a ValueError that names an option which cannot be, where its words are not ours.
+        """Raises a ValueError that names an impossible option, where the library has other words.
 
-        What the model and the input refuse under the same name as here is left to them.
+        What the model and the input refuse under the same name is left to them.
         """
         if self.steps is not None and self.max_steps is not None:
             raise ValueError(
@@ -103,7 +103,7 @@ class TrainingPlan:
             kept: What the model keeps; nothing for one that is new.
 
         Raises:
-            ValueError: If an option is for another mode than the one that holds.
+            ValueError: If an option is for the other mode.
         """
         use_mini_batch = self._settle_mode(kept.use_mini_batch)
         if use_mini_batch and self.relative_tolerance is not None:
@@ -132,9 +132,9 @@ class TrainingPlan:
         )
 
     def end(self, full_batch: bool, trained: Checkpoint | None, kept: Settings) -> int | None:
-        """At which step the training ends at the latest; None: at the end of its input.
+        """The step at which training ends at the latest; None: at the end of its input.
 
-        A training run that was interrupted ends where it was to end.
+        An interrupted run ends where it was meant to end.
         """
         before = 0 if trained is None else trained.global_step
         if self.max_steps is not None:
@@ -195,7 +195,7 @@ def _describe_text_changes(kept: GivenText, now: GivenText) -> list[str]:
 
 
 def _say_text(name: str, value: object) -> str:
-    """A field of a text format as its option takes it; what it is by default in a word."""
+    """A field of a text format as its option takes it; its default as a word."""
     if value is None:
         return {"thousands": NOTHING, "dtype": str(TextFormat().element_type)}.get(name, "detected")
     if name == "header":

@@ -1,4 +1,4 @@
-"""Output that is written part by part, and gone on with after its process has died.
+"""Output that is written part by part, and can be continued after its process has died.
 
 Beside `labels.npy` stand, until it is whole,
 
@@ -7,9 +7,10 @@ Beside `labels.npy` stand, until it is whole,
                                     input stood after that
 
 The journal is replaced, whole or not at all, after the bytes that it vouches for have reached the
-disk; whoever continues cuts off the bytes behind them. So it is never ahead of the partial file,
-and an older one is as good as the newest. It is removed, and that has reached the disk, before
-other work is written into the partial file. A process that writes holds a lock on the partial file.
+disk; a process that continues cuts off the bytes behind them. So it is never ahead of the partial
+file, and an older one is as good as the newest. It is removed, and that has reached the disk,
+before other work is written into the partial file. A process that writes holds a lock on the
+partial file.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeAlias
 
+from centroids.errors import WordedError
 from centroids.files import (
     holding,
     put_in_place,
@@ -55,8 +56,8 @@ _SAVING_SHARE = 0.03  # of the time at most, where the disk is slow
 _MANY = 100  # writers that end just now, one after another
 
 
-class OtherWorkError(ValueError):
-    """What is unfinished is of other work than what is wanted now."""
+class OtherWorkError(WordedError):
+    """What is unfinished belongs to other work than what is wanted now."""
 
 
 class DamagedJournalError(ValueError):
@@ -98,12 +99,12 @@ class Journal:
 
 
 class UnfinishedFile:
-    """A file that is being written; a context manager, which holds it against others.
+    """A file that is being written; a context manager that locks it.
 
     Attributes:
         partial: The path of the partial file.
         progress: How far it is.
-        saved: How far it is by the journal; None if there is none.
+        saved: How far it is according to the journal; None if there is none.
 
     Args:
         output: Where the file is to be when it is whole.
@@ -132,12 +133,7 @@ class UnfinishedFile:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Closes it."""
         self._stack.close()
 
@@ -172,7 +168,7 @@ class UnfinishedFile:
             raise DamagedJournalError(f"{self._journal} is damaged") from None
 
     def begin(self) -> None:
-        """Begins at the beginning; what is there is lost."""
+        """Starts from the beginning; what is there is lost."""
         if os.path.lexists(self._journal):
             os.unlink(self._journal)
             sync_folder(self._folder)  # it must not come back, beside other bytes
@@ -180,7 +176,7 @@ class UnfinishedFile:
         self.progress, self.saved = Progress(), None
 
     def go_on(self, progress: Progress) -> None:
-        """Continues behind the bytes that a journal vouches for.
+        """Continues after the bytes that a journal vouches for.
 
         Raises:
             DamagedJournalError: If they are not there, or have changed.
@@ -224,7 +220,7 @@ class UnfinishedFile:
         )
 
     def save_now_and_then(self, work: Callable[[], Work]) -> None:
-        """Saves if the last time is long enough ago.
+        """Saves if the last save is long enough ago.
 
         Args:
             work: Says what is being written.
@@ -276,7 +272,7 @@ class UnfinishedFile:
         return not _is_at(self._file, self.partial)
 
     def discard(self) -> None:
-        """Removes what was written of it, as far as that can be done."""
+        """Removes what was written of it, as far as possible."""
         names = [self._journal] if self.is_in_place() else [self._journal, self.partial]
         for name in names:
             with contextlib.suppress(OSError):
@@ -335,7 +331,7 @@ class UnfinishedFile:
 
 
 def check_same(saved: Work, wanted: Work, partial: str) -> None:
-    """Makes sure that two works are one.
+    """Makes sure that the saved work is the one that is wanted.
 
     Args:
         saved: What is being written.
@@ -353,7 +349,7 @@ def check_same(saved: Work, wanted: Work, partial: str) -> None:
     if different:
         raise OtherWorkError(
             f"{partial} belongs to another prediction: {'; '.join(different)}. Continue with what "
-            "it was begun with, or leave --resume out to begin anew"
+            "it was begun with, or leave --resume out to start over"
         )
 
 

@@ -1,4 +1,4 @@
-"""centroids verify: what of a model folder is whole, and what is damaged."""
+"""centroids verify: which files of a model folder are whole, and which are damaged."""
 
 from __future__ import annotations
 

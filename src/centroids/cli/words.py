@@ -1,4 +1,4 @@
-"""Names for rows, of which only those are kept that are shown."""
+"""Names for rows; only those that are shown are kept."""
 
 from __future__ import annotations
 

@@ -67,8 +67,8 @@ class DistinctRows:
 
     Rows are equal if their values are, once converted to the type that they are computed in. For
     the cosine distance also those of one direction are, and a zero vector, which has none, is never
-    taken. Hashes of 64 bits stand for the values: of a million rows two different ones count as
-    equal with a probability of 3e-8.
+    taken. Hashes of 64 bits stand for the values: among a million rows, two different ones are
+    taken for equal with a probability of 3e-8.
 
     Args:
         cosine: The distance is cosine.
@@ -94,8 +94,8 @@ class DistinctRows:
             random: The generator to draw from.
 
         Returns:
-            Up to `count` rows; fewer only if there are no more that differ. If `points` has no
-            more than `count` rows, they are those that differ in their order.
+            Up to `count` rows; fewer only if no others differ. If `points` has at most `count`
+            rows, the different ones in their order.
         """
         n = points.num_rows
         if n <= count:

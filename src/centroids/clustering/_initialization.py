@@ -28,8 +28,8 @@ from centroids.kernels import (
 from centroids.kernels.dense_or_sparse import is_real
 from centroids.rows import is_sparse
 
-# Random initialisation looks on for rows that differ until so many in a row are all known, or the
-# batches that it holds, as they are trained on later, take so much memory.
+# Random initialisation looks for further different rows until this many in a row are known, or the
+# batches that it holds for training take this much memory.
 _MOST_FRUITLESS_ROWS = 10_000
 _MOST_HELD_BYTES = 64 << 20
 
@@ -43,8 +43,8 @@ class TooFewPointsError(ValueError):
     Attributes:
         num_clusters: The number of centers.
         num_points: How many points there are in the whole input, or in the first batch.
-        batches_too_small: Whether the input has enough points, but the first batch, which
-            k-means++ and k-means|| take all centers from, has not: larger batches are the remedy.
+        batches_too_small: Whether the input has enough points, but not its first batch, from which
+            k-means++ and k-means|| take all centers. Larger batches help then.
     """
 
     def __init__(
@@ -66,23 +66,23 @@ def choose_initial_centers(
     whole_input_in_batch: bool = False,
     batches_end: bool = False,
 ) -> NDArray[Any]:
-    """Takes batches until `num_clusters` centers are chosen, and no batch more.
+    """Takes batches until `num_clusters` centers are chosen, and no more.
 
     Args:
         batches: Batches of points, [n, d] each, none of them empty; one pass over the input, except
             for a callable.
         num_clusters: How many centers to choose.
         method: "random": rows drawn without replacement; a batch smaller than what remains is
-            taken whole. Of equal rows one is taken, as far as there are others.
-            "kmeans_plus_plus" and "kmeans_parallel": all from the first batch. A callable
-            `f(points, k)`: it is shown one batch after the other with the number of centers that
-            remain, and returns from 0 to k rows.
+            taken whole. Of equal rows only one is taken while there are others. "kmeans_plus_plus"
+            and "kmeans_parallel": all from the first batch. A callable `f(points, k)`: it is shown
+            one batch after the other with the number of centers that remain, and returns from 0 to
+            k rows.
         seed: Of the random generator; or a generator, which is drawn from.
         cosine: The distance is cosine: chosen centers are L2-normalised.
         num_retries: See `kmeans_plus_plus`.
         whole_input_in_batch: The first batch holds the whole input (full-batch mode).
-        batches_end: It is known that `batches` come to an end. Otherwise one batch that comes again
-            and again is taken for the whole input.
+        batches_end: Whether `batches` are known to end. Otherwise one batch that keeps coming is
+            taken for the whole input.
 
     Returns:
         [num_clusters, d] in the type that the points are computed in: float32 or float64.
@@ -90,8 +90,8 @@ def choose_initial_centers(
     Raises:
         TooFewPointsError: If the input has fewer points than clusters, or the first batch has for
             k-means++; a ValueError.
-        ValueError: If the callable returns something else than 0 to k rows of d finite numbers, or
-            a point is NaN or infinite.
+        ValueError: If the callable returns anything but 0 to k rows of d finite numbers, or a point
+            is NaN or infinite.
     """
     random = np.random.default_rng(seed)
     checked = _finite_batches(batches)
@@ -165,8 +165,7 @@ def _choose_of_shards(
         )
     choose = plus_plus_rows if method == "kmeans_plus_plus" else parallel_rows
     rows = choose(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
-    centers = different_rows(shards, rows, num_clusters, random, cosine=cosine)
-    return given_centers(centers, shards.dtype, cosine=cosine)
+    return different_rows(shards, rows, num_clusters, random, cosine=cosine)
 
 
 @in_usual_float_mode
@@ -211,7 +210,7 @@ def _choose_by(
     count = _PointCount(False)
     for points in batches:
         count.add(points)
-        # Shown the same points again it may pick others of them; but not for ever.
+        # Shown the same points again, it may pick others, but not forever.
         if count.is_constant and not len(chosen[-1]):
             break
         seen += num_rows(points)
@@ -329,7 +328,7 @@ def _rows(points: Points, rows: NDArray[np.intp]) -> NDArray[Any]:
 
 
 class _PointCount:
-    """How many points an input has had so far, of which a constant input repeats always the same.
+    """How many points an input has had so far. A constant input repeats the same ones.
 
     Args:
         batches_end: The input is known to end, so that it is not constant.
@@ -356,7 +355,7 @@ class _PointCount:
 
     @property
     def is_constant(self) -> bool:
-        """Whether the latest batches, of so many points, were all equal to the first."""
+        """Whether the latest batches have been equal to the first for long enough."""
         return self._repeated >= _MOST_FRUITLESS_ROWS
 
     @property

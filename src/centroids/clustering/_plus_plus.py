@@ -48,8 +48,8 @@ def kmeans_plus_plus(
 ) -> NDArray[Any]:
     """Greedy k-means++: draws each next center with probability D(x)^2 / sum of D^2.
 
-    D(x) is the distance of x to the nearest center so far. Of each draw's candidates the one is
-    kept that leaves the smallest sum of D^2.
+    D(x) is the distance of x to the nearest center so far. Of the candidates of each draw, the one
+    that leaves the smallest sum of D^2 is kept.
 
     Args:
         points: [n, d], dense or compressed sparse rows, n at least `num_clusters`.
@@ -82,10 +82,10 @@ def kmeans_parallel(
 ) -> NDArray[Any]:
     """k-means||: draws many candidates at once in a few rounds, and k of them by k-means++.
 
-    In each of 5 rounds every point is drawn by itself, with the probability 2 k D(x)^2 / sum of
-    D^2. Each candidate then counts as often as there are points that it is the nearest of, and
-    k-means++ chooses among them. For large k it takes less time than k-means++ on all points, and
-    a handful of passes over them instead of one for each center.
+    In each of 5 rounds every point is drawn independently, with the probability 2 k D(x)^2 / sum of
+    D^2. Each candidate then counts as often as there are points that it is nearest to, and
+    k-means++ chooses among them. For large k it takes less time than k-means++ on all points, and a
+    handful of passes over them instead of one for each center.
 
     Args:
         points: [n, d], dense or compressed sparse rows, n at least `num_clusters`.
@@ -192,7 +192,7 @@ def different_rows(
     *,
     cosine: bool,
 ) -> NDArray[Any]:
-    """[num_clusters, d]: the rows chosen, others in place of equal ones as far as there are any."""
+    """[num_clusters, d]: the rows chosen, with others in place of equal ones where possible."""
     different, keys = DistinctRows(cosine=cosine), KeysOfShards(shards, cosine=cosine)
     rows = different.keep_new(keys, chosen)
     if rows.size < num_clusters:

@@ -32,8 +32,8 @@ RowsAnd: TypeAlias = tuple[NDArray[np.int64], NDArray[Any]]
 class SeedingShard:
     """Some parts of the points, and how far each point is from the centers chosen so far.
 
-    It may be lost and made anew at any time: calls say how many steps they build on, and a shard
-    that has not made them answers None, until `catch_up` passes them on.
+    It may be lost and rebuilt at any time: calls say how many steps they build on, and a shard that
+    has not made them answers None until `catch_up` hands them on.
 
     Args:
         parts: The number of its first row among all rows and the points, [n, d], of each part.
@@ -69,7 +69,7 @@ class SeedingShard:
                 yield part, order[begin:stop]
 
     def start(self, step: Step) -> tuple[BadValue | None, dict[int, int]]:
-        """Begins anew with the first step.
+        """Starts over with the first step.
 
         Returns:
             The first row without a finite distance; the exact total of the weights of each part,
@@ -89,7 +89,7 @@ class SeedingShard:
         return self._steps
 
     def catch_up(self, before: int, steps: Sequence[Step]) -> None:
-        """Makes the steps that follow the first `before`, but for those that it has made."""
+        """Makes the steps after the first `before`, except those that it has made already."""
         for step in steps[max(self._steps - before, 0) :]:
             if self._steps == 0:
                 self.start(step)
@@ -138,7 +138,7 @@ class SeedingShard:
     def sample(
         self, steps: int, key: Sequence[int], share: float, exponent: int
     ) -> list[RowsAnd] | None:
-        """Draws each row by itself, with the probability share * weight / 2^exponent."""
+        """Draws each row independently, with the probability share * weight / 2^exponent."""
         if self._steps != steps:
             return None
         rows = [part.sample(key, share, exponent) for part in self._parts]
@@ -154,7 +154,7 @@ class SeedingShard:
         return counts
 
     def forget(self) -> None:
-        """Gives memory back; the next call begins anew."""
+        """Frees memory; the next call starts over."""
         self._parts = [_Part(part.first, part.points, part.cosine) for part in self._parts]
         self._steps = 0
 

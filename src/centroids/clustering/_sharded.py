@@ -32,9 +32,9 @@ def assign(
     labels: bool = True,
     memory: kernels.AssignmentMemory | None = None,
 ) -> kernels.Assignment:
-    """As `kernels.assign`; of points in shards only sums, counts and inertia travel, no labels.
+    """As `kernels.assign`; of points in shards only sums, counts and inertia travel, not labels.
 
-    Sums have no order, so that what is returned is equal to the bit wherever the points are.
+    Sums do not depend on order, so the result is equal to the bit wherever the points are.
     """
     if not isinstance(points, ShardedPoints):
         return kernels.assign(
@@ -75,7 +75,7 @@ def choose_initial_centers_anywhere(
     whole_input_in_batch: bool = False,
     batches_end: bool = False,
 ) -> NDArray[Any]:
-    """As `choose_initial_centers`; of points in shards only those travel that may be centers."""
+    """As `choose_initial_centers`; of points in shards only those that may be centers travel."""
     remaining: Any = iter(batches)
     first: Any = next(remaining, None)
     if isinstance(first, ShardedPoints) and not callable(method):

@@ -12,7 +12,7 @@ from centroids.clustering._distinct_rows import Keys
 from centroids.clustering._seeding_shard import BadValue, SeedingShard
 from centroids.kernels import NonFiniteError, Points, num_rows, result_dtype
 
-_MOST_TOLD = 1 << 22  # numbers at a time, to a shard that was made anew
+_MOST_TOLD = 1 << 22  # numbers at a time, to a shard that was rebuilt
 
 # Rows of all, and the place of the one that became a center; None: all of them did.
 Taken: TypeAlias = tuple[NDArray[np.int64], int | None]
@@ -37,8 +37,8 @@ class Shards(Protocol):
     def ask(self, method: str, *arguments: Any) -> list[Any]:
         """Calls a method of every `SeedingShard`.
 
-        A shard that is lost may be made anew from its parts and asked again: what it must remember
-        it is told then.
+        A lost shard may be rebuilt from its parts and asked again. It is then told what it must
+        remember.
 
         Returns:
             The answers, in any order.
@@ -51,7 +51,7 @@ class LocalShards:
     Args:
         points: The parts, in the order of their rows: [n, d] each, at least one.
         cosine: The distance is cosine.
-        num_shards: Parts go to the shards by turns.
+        num_shards: Parts are dealt to the shards in turn.
 
     >>> shards = LocalShards([np.zeros((2, 3)), np.ones((4, 3))], num_shards=2)
     >>> shards.num_rows, rows_of(shards, np.array([5, 0])).tolist()
@@ -84,7 +84,7 @@ def rows_of(shards: Shards, rows: NDArray[np.integer[Any]]) -> NDArray[Any]:
 
 
 def ask_after(shards: Shards, steps: Sequence[Taken], method: str, *arguments: Any) -> list[Any]:
-    """Asks what builds on the steps; shards that were made anew are told them first."""
+    """Asks what builds on the steps; shards that were rebuilt are told them first."""
     answers = shards.ask(method, len(steps), *arguments)
     while any(answer is None for answer in answers):
         _catch_up(shards, steps)

@@ -99,7 +99,7 @@ def multi_step_update(
     """
     if state.steps_in_iteration >= steps_per_iteration:  # TensorFlow stops before it does this
         state = _end_iteration(state, cosine)
-    # Every iteration starts from nothing, also that of a state that was trained in another mode.
+    # Every iteration starts from nothing, even in a state that was trained in another mode.
     counts = state.counts if state.steps_in_iteration else np.zeros_like(state.counts)
     gathered, counts = _move_towards(state.updated_centers, counts, assignment)
     steps = state.steps_in_iteration + 1

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from centroids.distribute import is_sharded
-from centroids.errors import BadRowError
+from centroids.errors import BadRowError, WidthError
 from centroids.kernels import (
     NonFiniteError,
     Points,
@@ -47,7 +47,7 @@ def join_columns(features: Points | Mapping[str, Points]) -> Points:
     parts = [check_points(features[name], f"features[{name!r}]") for name in names]
     rows = {name: num_rows(part) for name, part in zip(names, parts, strict=True)}
     if len(set(rows.values())) > 1:
-        raise ValueError(f"features must have equal numbers of rows, got {rows}")
+        raise ValueError(f"features must have the same number of rows, got {rows}")
     return parts[0] if len(parts) == 1 else _side_by_side(parts)
 
 
@@ -63,9 +63,9 @@ def _side_by_side(parts: list[Points]) -> Points:
 
 
 def check_width(points: Points, dimensions: int, batch: int) -> None:
-    """Raises a ValueError that names both widths if `points` have another number of columns."""
+    """Raises a WidthError that names both widths if `points` have another number of columns."""
     if points.shape[1] != dimensions:
-        raise ValueError(
+        raise WidthError(
             f"batch {batch} has points with {points.shape[1]} columns, the centers have "
             f"{dimensions} columns"
         )

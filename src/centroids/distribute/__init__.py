@@ -61,12 +61,16 @@ def shard(collection: Any, convert: Callable[[Any], Any], engine: Any = None) ->
     Args:
         collection: What `is_collection` knows.
         convert: Makes [n, d] points of one of its blocks, on a worker.
-        engine: Where; None takes the current client of the collection's engine.
+        engine: Where the shards go; None takes the current client of the collection's engine.
+
+    Raises:
+        RuntimeError: If the points are in use on a client that has been closed since.
     """
     engine = engine or _engine_for(collection)
     key = (engine, engine.key_of(collection))
     workers = _known.get(key)
     if workers is None:
+        engine.check_not_left(collection, list(_known.values()))
         _known[key] = workers = engine.start(collection, convert)
     return ShardedPoints(workers)
 

@@ -24,8 +24,8 @@ _POLL_SECONDS = 1.0
 class Dask:
     """Where dask collections are clustered: `RunConfig(train_distribute=Dask(client))`.
 
-    Without it the current client serves, as it does for dask itself; and where there is none, this
-    process, which then computes the collection once and keeps it.
+    Without it, the current client is used, as by dask itself. If there is none, this process
+    computes the collection once and keeps it.
 
     Args:
         client: A `distributed.Client`; None takes the current one.
@@ -42,6 +42,14 @@ class Dask:
         from dask.base import tokenize
 
         return id(self.client or _current_client()), tokenize(collection)
+
+    def check_not_left(self, collection: Any, known: Sequence[Workers]) -> None:
+        """Refuses to begin elsewhere with a collection whose client was closed in mid-run."""
+        if self.client is None and _current_client() is None:
+            token = self.key_of(collection)[1]
+            for workers in known:
+                if isinstance(workers, DaskWorkers) and workers.token == token:
+                    workers.check_open()
 
     def map_lazily(self, collection: Any, function: Callable[[Any], Any], name: str) -> Any:
         """A dask array of a dask array, a series or a data frame of a data frame or a series."""
@@ -69,7 +77,9 @@ class Dask:
         else:
             names, blocks = _names_of(collection), _blocks_of(collection)
         if client is not None:
-            return DaskWorkers(self, client, blocks, convert, names)
+            workers = DaskWorkers(self, client, blocks, convert, names)
+            workers.token = self.key_of(collection)[1]
+            return workers
         if isinstance(collection, ParquetFolder):
             return LocalWorkers(blocks, names)
         import dask
@@ -80,11 +90,16 @@ class Dask:
 
 
 class DaskWorkers(Workers):
-    """One shard on each worker, in an actor, of the partitions that dask has put there.
+    """One shard on each worker, in an actor, with the partitions that dask has put there.
 
-    Partitions are held by the shards alone. When a worker dies, its partitions are computed again
-    on others, by their recipes, and become shards there.
+    Only the shards hold partitions. When a worker dies, its partitions are computed again on other
+    workers, by their recipes, and become shards there.
+
+    Attributes:
+        token: Dask's name of the collection.
     """
+
+    token: str = ""
 
     def __init__(
         self,
@@ -138,10 +153,10 @@ class DaskWorkers(Workers):
         raise ShardLost(address)
 
     def restore(self, lost: Sequence[Any]) -> None:
-        """Waits until the scheduler knows, then makes shards of what it computes again."""
+        """Waits until the scheduler notices, then makes shards of what it computes again."""
         clock = Clock(self._settings.no_worker_timeout)
         while any(address in self._workers() for address, _ in lost):
-            # Not gone, but not to be reached: it may be the network, or about to go.
+            # Not gone, but unreachable: it may be the network, or the worker is about to go.
             clock.check(f"the workers {[address for address, _ in lost]} neither answer nor end")
             time.sleep(_POLL_SECONDS / 4)
         numbers = [number for shard in lost for number in self.shards.pop(shard)]
@@ -150,7 +165,7 @@ class DaskWorkers(Workers):
         self._make_shards(sorted(numbers))
 
     def _make_shards(self, numbers: Sequence[int]) -> None:
-        """Makes a shard on each worker of those of the partitions that are there."""
+        """Makes a shard on each worker from the partitions that are there."""
         missing = list(numbers)
         while missing:
             recipes = [self._recipes[number] for number in missing]
@@ -204,7 +219,7 @@ class DaskWorkers(Workers):
                 return None
 
     def _place(self, made: Mapping[int, Any]) -> dict[str, tuple[int, list[int]]]:
-        """By worker, its slots and the partitions that it holds; each has one place."""
+        """For each worker its slots and the partitions it holds; each partition has one place."""
         slots = self._workers()
         if self.streamed:
             return _dealt(list(made), slots)
@@ -218,7 +233,7 @@ class DaskWorkers(Workers):
         return places
 
     def _wait_for(self, made: Mapping[int, Any]) -> None:
-        """Waits until partitions are computed; each that is done begins the limit anew."""
+        """Waits until partitions are computed; the time limit starts over with each."""
         import distributed
 
         if self.streamed:
@@ -255,13 +270,17 @@ class DaskWorkers(Workers):
             clock.check(f"the scheduler {self._client.scheduler.address} has no worker: none came")
             time.sleep(_POLL_SECONDS / 4)
 
-    def _workers(self) -> dict[str, int]:
-        """The slots of the workers, by address."""
+    def check_open(self) -> None:
+        """Raises RuntimeError if the client was closed."""
         if self._client.status in ("closing", "closed"):
             raise RuntimeError(
                 "the dask client is closed; make a new one, and train again: training continues "
                 "from the last checkpoint"
             )
+
+    def _workers(self) -> dict[str, int]:
+        """The slots of the workers, by address."""
+        self.check_open()
         try:
             return dict(self._client.nthreads())
         except OSError as error:
@@ -322,7 +341,7 @@ def _dealt(numbers: Sequence[int], slots: Mapping[str, int]) -> dict[str, tuple[
 
 
 def _blocks_of(collection: Any) -> list[Any]:
-    """What dask calls delayed: one object for each partition, in the order of their rows."""
+    """One Delayed of dask for each partition, in the order of their rows."""
     if hasattr(collection, "npartitions") and not hasattr(collection, "chunks"):
         return list(collection.to_delayed())
     if collection.ndim not in (1, 2):

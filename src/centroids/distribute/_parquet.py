@@ -14,11 +14,11 @@ from centroids.distribute._shard import PartitionInfo
 
 @dataclass(frozen=True)
 class ParquetFolder:
-    """Parquet files whose row groups the workers read anew in each step, one after the other.
+    """Parquet files whose row groups the workers read again in each step, one after the other.
 
     An input function returns it where it would return a dask array: a worker needs memory for one
-    row group. What fits into memory is faster as `dask.dataframe.read_parquet(path)`, which is read
-    once.
+    row group only. If everything fits into memory, `dask.dataframe.read_parquet(path)` is faster,
+    because it is read once.
 
     Args:
         path: A folder, or a pattern such as "points/*.parquet", that all workers can read. Files
@@ -75,7 +75,7 @@ class RowGroup:
         return kernels.check_points(self.convert(self._read(self.number)))
 
     def info(self) -> PartitionInfo:
-        """What is known of it without reading it."""
+        """What is known about it without reading it."""
         import pyarrow.parquet as pq
 
         rows = pq.read_metadata(self.file).row_group(self.number).num_rows

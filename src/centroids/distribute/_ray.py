@@ -23,7 +23,7 @@ _POLL_SECONDS = 1.0
 class Ray:
     """Where Ray Datasets are clustered: `RunConfig(train_distribute=Ray(...))`.
 
-    Without it the Ray that is initialised serves, with one worker on each node that holds blocks.
+    Without it, the initialised Ray is used, with one worker on each node that holds blocks.
 
     Args:
         num_workers: How many workers share the blocks; None: one on each node with blocks.
@@ -39,6 +39,9 @@ class Ray:
     def key_of(self, collection: Any) -> Any:
         """Equal for one dataset."""
         return id(collection)
+
+    def check_not_left(self, collection: Any, known: Sequence[Workers]) -> None:
+        """A dataset has one Ray, that of this process."""
 
     def map_lazily(self, collection: Any, function: Callable[[Any], Any], name: str) -> Any:
         """A Dataset with one column."""
@@ -72,7 +75,7 @@ class RayWorkers(Workers):
         return self._actors[shard].run.remote(call, more)
 
     def answer(self, shard: Any, asked: Any) -> bytes:
-        """Waits for the actor within the limit; Ray restarts it where its process has died."""
+        """Waits for the actor within the limit; Ray restarts it if its process has died."""
         import ray
 
         clock = Clock(self._settings.timeout)
@@ -94,7 +97,7 @@ class RayWorkers(Workers):
                 raise ShardLost(f"{shard} ({error})") from error
 
     def restore(self, lost: Sequence[Any]) -> None:
-        """Starts the actors anew, wherever there is room."""
+        """Starts the actors again, wherever there is room."""
         for shard in lost:
             self._actors[shard] = self._start(None, self.shards[shard])
 
@@ -128,7 +131,7 @@ class RayWorkers(Workers):
 
 
 class RayShard:
-    """A shard that makes its points when it is first asked, so that errors come as answers."""
+    """A shard that makes its points when it is first asked, so that errors arrive as answers."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What lives on a worker: the points of some partitions, and what is remembered of them."""
+"""What lives on a worker: the points of some partitions, and what is remembered about them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids import kernels
+from centroids.errors import at_place
 
 # Partitions below the first size are put together, up to the second one.
 _SMALL_BYTES = 32 << 20
@@ -27,8 +28,8 @@ class Part:
     Attributes:
         points: [m, d], dense or compressed sparse rows.
         runs: Their numbers in the batch: (first, count) of rows that follow each other, or [m].
-        kept: What functions remember of them from call to call. It is empty again when the
-            worker was lost and another one took its place.
+        kept: What functions remember about them from call to call. It is empty again if the worker
+            was lost and another one took its place.
         stays: Whether `points` are the same object in each call.
     """
 
@@ -47,7 +48,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class PartitionInfo:
-    """What the driver knows of a partition."""
+    """What the driver knows about a partition."""
 
     rows: int
     columns: int
@@ -82,7 +83,7 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Partitions that are computed with as one: a call for each of many small ones takes long."""
+    """Partitions that are treated as one: many small ones would take many calls."""
 
     numbers: tuple[int, ...]
     points: Rows
@@ -141,7 +142,7 @@ class Shard:
         return points
 
     def parts(self, wants: Iterable[Want]) -> Iterator[tuple[Part, list[Want]]]:
-        """The rows that a batch wants, as large parts as there are, and the wants of each."""
+        """The rows that a batch wants, in parts as large as possible, and the wants of each."""
         wanted = {want.number: want for want in wants}
         for block in self.blocks:
             mine = [wanted[number] for number in block.numbers if number in wanted]
@@ -165,7 +166,7 @@ class Shard:
                 yield Part(points, runs, {}, False), [want]
 
     def bad_point(self, error: kernels.NonFiniteError, wants: Sequence[Want]) -> BadPoint:
-        """Where the bad row of a part of such wants is."""
+        """Where the bad row of a part with these wants is."""
         row = error.row
         for want in wants:
             local = want.local
@@ -233,7 +234,7 @@ def ask(
     arguments: Sequence[Any],
     wants: Iterable[Want],
 ) -> list[Any]:
-    """Calls a method of an object that is made of the whole shard, and lives with it."""
+    """Calls a method of an object that is made from the whole shard and lives as long."""
     if name not in shard.objects:
         shard.objects.clear()  # the latest is enough
         shard.objects[name] = make([(want.rows, shard.points(want.number)) for want in wants])
@@ -275,4 +276,4 @@ def load(block: Any, number: int, convert: Callable[[Any], kernels.Points]) -> k
     try:
         return kernels.check_points(convert(block))
     except (TypeError, ValueError) as error:
-        raise type(error)(f"partition {number}: {error}") from None
+        raise at_place(f"partition {number}", error) from None

@@ -19,7 +19,7 @@ class ShardedPoints:
     """[n, d] points in partitions on workers, or some rows of them. They stay where they are.
 
     It has the shape and the type of an array, and `points[rows]` are some of its rows, still on the
-    workers. What is computed of it is a function that goes to where the points are.
+    workers. To compute with them, a function goes to where the points are.
 
     Args:
         workers: What holds them.
@@ -64,11 +64,12 @@ class ShardedPoints:
         """The sum of `function(part, *arguments)` over all parts, in no order.
 
         Args:
-            function: A function of a module of Part and `arguments`; what it returns has a `+`.
+            function: A function at the top of a module, of a Part and `arguments`; its results can
+                be added.
             arguments: Small values, which go to all workers.
 
         Raises:
-            NonFiniteError: What the function raised of the first bad row; its number is that in
+            NonFiniteError: What the function raised about the first bad row; its number is that in
                 this batch.
         """
         total, bad = None, None
@@ -89,11 +90,11 @@ class ShardedPoints:
         return _joined([value for _, value in found])[np.argsort(order)]
 
     def ask(self, name: str, make: Callable[..., Any], method: str, *arguments: Any) -> list[Any]:
-        """Calls a method of an object on every shard, which is made where it is not there.
+        """Calls a method of an object on every shard; the object is made where it is missing.
 
         Args:
             name: The name of the object; only the one asked last is kept.
-            make: Makes it of the shard's [(number of the first row, points), ...].
+            make: Makes it from the shard's [(number of the first row, points), ...].
             method: The name of the method.
             arguments: Small values, which go to all workers.
 

@@ -1,4 +1,4 @@
-"""The workers of an engine: ask all shards, wait with a limit, and make anew what was lost."""
+"""The workers of an engine: ask all shards, wait with a limit, and rebuild what was lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ watchers: list[Watcher] = []
 
 
 class ShardLost(Exception):
-    """The worker of a shard is gone. What it held can be made anew; an engine's own exception."""
+    """The worker of a shard is gone. What it held can be rebuilt; each engine raises it."""
 
 
 class Workers(abc.ABC):
@@ -32,9 +32,9 @@ class Workers(abc.ABC):
 
     Attributes:
         shards: The numbers of the partitions of each shard, by what the engine calls it.
-        partitions: What is known of each partition, in their order.
+        partitions: What is known about each partition, in their order.
         names: The names of the columns, or None.
-        streamed: Whether partitions are read anew in each call.
+        streamed: Whether partitions are read again in each call.
     """
 
     shards: dict[Any, tuple[int, ...]]
@@ -57,10 +57,10 @@ class Workers(abc.ABC):
 
     @abc.abstractmethod
     def restore(self, lost: Sequence[Any]) -> None:
-        """Makes the partitions of lost shards anew, in other shards.
+        """Rebuilds the partitions of lost shards in other shards.
 
         Raises:
-            RuntimeError: If they cannot be made anew; it says why.
+            RuntimeError: If that is impossible; it says why.
         """
 
     def learn(self) -> None:
@@ -87,10 +87,10 @@ class Workers(abc.ABC):
         """Calls `function(shard, *arguments, wants)` on shards, until every want is answered.
 
         Args:
-            function: A function of a module: it travels by its name.
+            function: A function at the top of a module: it travels by its name.
             arguments: What it gets on all shards.
-            wants: By the number of each partition in question, what is wanted of it. A shard gets
-                the list of those of its partitions.
+            wants: What is wanted of each partition in question, by its number. A shard gets the
+                list for its partitions.
 
         Yields:
             An answer of each shard, in no order.
@@ -98,7 +98,7 @@ class Workers(abc.ABC):
         Raises:
             Exception: What the function raised.
             TimeoutError: If a worker does not answer.
-            RuntimeError: If workers get lost again and again, or data cannot be made anew.
+            RuntimeError: If workers keep getting lost, or data cannot be rebuilt.
         """
         call = pickle.dumps((function, tuple(arguments)), protocol=pickle.HIGHEST_PROTOCOL)
         missing, losses, log = dict(wants), 0, _Traffic(function)
@@ -115,7 +115,7 @@ class Workers(abc.ABC):
                 try:
                     raw = self.answer(shard, question)
                 except ShardLost as error:
-                    logger.warning("A worker was lost: %s. Its partitions are made anew.", error)
+                    logger.warning("A worker was lost: %s. Its partitions are rebuilt.", error)
                     lost.append(shard)
                     continue
                 log.received(len(raw))
@@ -138,7 +138,7 @@ class Workers(abc.ABC):
 
 
 class LocalWorkers(Workers):
-    """The one worker that there is without an engine: this process.
+    """The only worker without an engine: this process.
 
     Args:
         partitions: The points of each.
@@ -165,7 +165,7 @@ class LocalWorkers(Workers):
 
 
 class Clock:
-    """The limit of a wait; the time begins anew with each sign of life.
+    """The limit of a wait; the time starts over with each sign of life.
 
     Args:
         seconds: The limit.

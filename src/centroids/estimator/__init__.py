@@ -1,4 +1,4 @@
-"""The Estimator runtime: it knows nothing of k-means, and any model can use it."""
+"""The Estimator runtime: it knows nothing about k-means, and any model can use it."""
 
 from centroids.checkpoints.checkpoint import Checkpoint
 from centroids.checkpoints.folder import (

@@ -46,10 +46,10 @@ def check_train_steps(steps: Any, max_steps: Any) -> tuple[int | None, int | Non
 
 
 def check_exactly_one(**given: object) -> None:
-    """Checks that one argument of a pair is given, and the other one None.
+    """Checks that one argument of a pair is given, and the other is None.
 
     Raises:
-        ValueError: If both are given or none.
+        ValueError: If both are given, or neither is.
     """
     if sum(value is not None for value in given.values()) != 1:
         values = " and ".join(f"{name}={value!r}" for name, value in given.items())
@@ -111,8 +111,8 @@ def check_model_dir(model_dir: str) -> None:
 def prepared_model_dir(model_dir: str) -> Iterator[None]:
     """Creates a model folder for a training run and checks that files can be written there.
 
-    Folders that were not there before are removed again if the training is refused, that is, when
-    an exception comes before anything was written.
+    Folders that were not there before are removed again if training is refused, that is, if an
+    exception comes before anything was written.
 
     Raises:
         NotADirectoryError: If it is, or lies below, a file.
@@ -147,7 +147,7 @@ def prepared_model_dir(model_dir: str) -> Iterator[None]:
 
 
 def _remove_empty(folders: list[str]) -> None:
-    """Removes folders, the innermost first, as far as they are empty."""
+    """Removes folders from the innermost out, as long as they are empty."""
     for folder in folders:
         try:
             os.rmdir(folder)

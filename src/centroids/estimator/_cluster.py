@@ -1,4 +1,4 @@
-"""What the environment variable TF_CONFIG says of a cluster, read as r1.4 reads it."""
+"""What the environment variable TF_CONFIG says about a cluster, read as r1.4 reads it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Task:
         master: The address of this task as r1.4 gives it; "" when it works alone.
         cluster_spec: The tasks that train; empty when there is no cluster, and for an evaluator.
         service: What TF_CONFIG holds under "service", or None.
-        num_tasks: How many tasks the cluster has, an evaluator included.
+        num_tasks: How many tasks the cluster has, including an evaluator.
     """
 
     task_type: str = "worker"
@@ -93,7 +93,7 @@ class Task:
 
     @property
     def num_worker_replicas(self) -> int:
-        """The number of tasks that train, the chief included."""
+        """The number of tasks that train, including the chief."""
         if not self.cluster_spec:
             return 0 if self.task_type == "evaluator" else 1
         return sum(self.cluster_spec.num_tasks(job) for job in ("worker", "chief", "master"))
@@ -115,10 +115,10 @@ class Task:
 
 
 def task_of_environment() -> Task:
-    """Reads TF_CONFIG; a variable that is unset or empty is that of a process on its own.
+    """Reads TF_CONFIG; unset or empty, it means that this process is on its own.
 
     Raises:
-        ValueError: If it is no JSON, or a task or cluster that cannot be.
+        ValueError: If it is not JSON, or describes an impossible task or cluster.
         TypeError: If its "service" is not a dict.
     """
     text = os.environ.get(TF_CONFIG)

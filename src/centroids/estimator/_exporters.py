@@ -48,7 +48,7 @@ class Exporter(abc.ABC):
             export_path: The folder of this exporter: `export/<name>` in model_dir.
             checkpoint_path: The checkpoint that was evaluated.
             eval_result: What the evaluation gave.
-            is_the_final_export: Whether the training has come to its end.
+            is_the_final_export: Whether training has come to its end.
 
         Returns:
             The path of what was written, or None.
@@ -56,7 +56,10 @@ class Exporter(abc.ABC):
 
 
 class _SavedModelExporter(Exporter):
-    """Writes a SavedModel each time; the base of those that do it at times."""
+    """Writes a SavedModel: each time, unless a subclass says otherwise."""
+
+    _only_the_final_one = False
+    _exports_to_keep: int | None = None
 
     def __init__(
         self,
@@ -85,18 +88,25 @@ class _SavedModelExporter(Exporter):
         is_the_final_export: bool,
     ) -> str | None:
         """Writes the checkpoint as a SavedModel below `export_path`; see Exporter."""
-        del eval_result, is_the_final_export
-        return estimator.export_savedmodel(
+        del eval_result
+        if self._only_the_final_one:
+            if not is_the_final_export:
+                return None
+            logger.info("Performing the final export in the end of training.")
+        written = estimator.export_savedmodel(
             export_path,
             self._serving_input_receiver_fn,
             assets_extra=self._assets_extra,
             as_text=self._as_text,
             checkpoint_path=checkpoint_path,
         )
+        if self._exports_to_keep is not None:
+            _keep_newest(export_path, self._exports_to_keep)
+        return written
 
 
 class FinalExporter(_SavedModelExporter):
-    """Writes one SavedModel, at the end of the training.
+    """Writes one SavedModel, at the end of training.
 
     Args:
         name: The folder of the export below `export` in model_dir.
@@ -108,21 +118,7 @@ class FinalExporter(_SavedModelExporter):
         ValueError: If there is no serving_input_receiver_fn.
     """
 
-    def export(
-        self,
-        estimator: Estimator,
-        export_path: str,
-        checkpoint_path: str,
-        eval_result: Mapping[str, Any],
-        is_the_final_export: bool,
-    ) -> str | None:
-        """Writes the SavedModel if the training has come to its end; see Exporter."""
-        if not is_the_final_export:
-            return None
-        logger.info("Performing the final export in the end of training.")
-        return super().export(
-            estimator, export_path, checkpoint_path, eval_result, is_the_final_export
-        )
+    _only_the_final_one = True
 
 
 class LatestExporter(_SavedModelExporter):
@@ -154,25 +150,9 @@ class LatestExporter(_SavedModelExporter):
             )
         self._exports_to_keep = exports_to_keep
 
-    def export(
-        self,
-        estimator: Estimator,
-        export_path: str,
-        checkpoint_path: str,
-        eval_result: Mapping[str, Any],
-        is_the_final_export: bool,
-    ) -> str | None:
-        """Writes a SavedModel below `export_path`, and removes the oldest; see Exporter."""
-        written = super().export(
-            estimator, export_path, checkpoint_path, eval_result, is_the_final_export
-        )
-        if self._exports_to_keep is not None:
-            _keep_newest(export_path, self._exports_to_keep)
-        return written
-
 
 def _keep_newest(base: str, count: int) -> None:
-    """Removes the oldest exports of a folder, and nothing that only has such a name."""
+    """Removes the oldest exports of a folder, but nothing that merely has such a name."""
     versions = sorted(
         entry.name
         for entry in os.scandir(base)
@@ -182,7 +162,7 @@ def _keep_newest(base: str, count: int) -> None:
         and any(os.path.isfile(os.path.join(entry.path, name)) for name in SAVED_MODEL_FILES)
     )
     for version in versions[:-count]:
-        # A folder with a number for a name is served: it must not be there in parts.
+        # A folder with a number for a name is served: it must never be there in part.
         doomed = os.path.join(base, f"temp-{uuid.uuid4().hex}")
         try:
             os.rename(os.path.join(base, version), doomed)

@@ -73,7 +73,7 @@ def export_saved_model(
 
 
 def _describe(features: Tensor | Mapping[str, Tensor]) -> Any:
-    """The features as a model function gets them described."""
+    """The description of the features that a model function gets."""
     if isinstance(features, Mapping):
         return {name: _describe(tensor) for name, tensor in features.items()}
     shape = features.shape

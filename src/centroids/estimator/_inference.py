@@ -59,7 +59,7 @@ def evaluate_batches(
 
 
 def evaluation_folder(model_dir: str, name: str | None) -> str:
-    """Where the event files of the evaluations of this name go."""
+    """The folder for the event files of evaluations with this name."""
     return os.path.join(model_dir, "eval" if not name else f"eval_{name}")
 
 
@@ -76,7 +76,7 @@ def write_evaluation(model_dir: str, name: str | None, values: Mapping[str, Any]
         with EventWriter(folder) as writer:
             writer.add_scalars(scalars, values["global_step"])
     except OSError as error:
-        # A model may be read from where nothing can be written; its values are still good.
+        # A model may be read where nothing can be written; the values are still good.
         logger.warning("Cannot write the evaluation to %s: %s", folder, error)
 
 

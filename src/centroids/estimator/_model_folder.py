@@ -45,7 +45,7 @@ class ModelFolder:
         check_model_dir(self.model_dir)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Holds the path of the model folder; of a temporary one, the newest checkpoint too."""
+        """Holds the path of the model folder; for a temporary one, the newest checkpoint too."""
         carried = read_to_carry(self.latest_checkpoint()) if self._owns_folder else None
         config = self._config.replace(model_dir=os.path.abspath(self.model_dir))
         trained = holds_checkpoint(self.model_dir)
@@ -61,7 +61,7 @@ class ModelFolder:
         """Takes up the model folder.
 
         Raises:
-            FileNotFoundError: If the model had been trained, and its folder has it no longer.
+            FileNotFoundError: If the model had been trained, and its folder no longer has it.
         """
         carried, trained = state.pop("_carried"), state.pop("_was_trained")
         self.__dict__.update(state)
@@ -86,7 +86,7 @@ class ModelFolder:
         """Returns the folder of the event files of evaluations.
 
         Args:
-            name: That of the evaluations; see `evaluate`.
+            name: The name of the evaluations; see `evaluate`.
 
         Raises:
             ValueError: If the name cannot be a part of a path.
@@ -106,7 +106,8 @@ class ModelFolder:
         """Returns the value of a variable in the latest checkpoint.
 
         Args:
-            name: A name, or a list of names; that of the variable's tensor, with ":0", too.
+            name: A name, or a list of names; the name of the variable's tensor, with ":0", also
+                works.
 
         Returns:
             An array, or a list of arrays.
@@ -125,7 +126,7 @@ class ModelFolder:
     def latest_checkpoint(self) -> str | None:
         """Returns the full path of the latest checkpoint, or None when there is none.
 
-        A damaged file is passed over with a warning.
+        A damaged file is skipped with a warning.
         """
         latest = self._load_checkpoint()
         return None if latest is None else latest.path

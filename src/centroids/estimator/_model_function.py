@@ -22,7 +22,7 @@ class ModelFunction:
     Args:
         function: The function of the user. It takes any of features, labels, mode, params and
             config by name, features at least.
-        params: Given to it as a copy at each call, so that no call can change another one.
+        params: Passed as a copy in each call, so that no call can affect another.
 
     Raises:
         TypeError: If `function` is not a function.
@@ -49,7 +49,7 @@ class ModelFunction:
             config: The settings of the run.
 
         Raises:
-            ValueError: If it returns no EstimatorSpec, or one for another mode.
+            ValueError: If it does not return an EstimatorSpec, or one for another mode.
         """
         values = {
             "features": features,
@@ -68,7 +68,7 @@ class ModelFunction:
         return spec
 
     def for_batches(self, batches: BatchStream, mode: str, config: RunConfig) -> EstimatorSpec:
-        """Calls the function for an input, which its first batch describes.
+        """Calls the function for an input, described by its first batch.
 
         Args:
             batches: The input; an empty one is described by None.

@@ -20,8 +20,8 @@ from centroids.inputs.errors import OutOfRangeError, ReadingInterrupted
 class MonitoredSession:
     """A session with its hooks, as a context manager around the loop of a call.
 
-    The order of calls, and what ends the loop, is described in hooks/protocol.py. The context
-    ends without an exception at the end of the input.
+    The order of calls, and what ends the loop, is described in hooks/_protocol.py. The context ends
+    without an exception at the end of the input.
 
     Args:
         hooks: The hooks, in the order of their calls.
@@ -114,7 +114,7 @@ class MonitoredSession:
         try:
             if ended:
                 for hook in self._hooks:
-                    self.session.check_model_dir()  # it writes there; those before may have lost it
+                    self.session.check_model_dir()  # earlier hooks may have lost it
                     hook.end(self.session)
                 self.session.check_model_dir()
             elif error is not None:

@@ -1,8 +1,8 @@
-"""What a pickled Estimator holds: the path of its model folder; the model where nobody owns that.
+"""What a pickled Estimator holds: the path of its model folder, or the model of a temporary one.
 
 A worker of a pool thus opens the folder that its parent trained, and reads what is newest there. A
 temporary folder that the Estimator made for itself may be gone when the pickle is read, on another
-day or machine: there the newest checkpoint travels along.
+day or machine: then the newest checkpoint travels along.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ENDINGS = (SUFFIX, ".index")
 
 
 def make_temporary_folder() -> str:
-    """Makes a model folder for an Estimator that was given none."""
+    """Makes a model folder for an Estimator without one."""
     folder = tempfile.mkdtemp(prefix="centroids-")
     logger.warning("Using temporary folder as model directory: %s", folder)
     return folder

@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 import logging
-import numbers
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Self
 
-from centroids.checks import as_integer, check_bool
+from centroids.checks import check_bool, check_integer, check_number
 from centroids.estimator._cluster import TF_CONFIG, ClusterSpec, Task, task_of_environment
 
 logger = logging.getLogger(__name__)
@@ -19,6 +18,15 @@ logger = logging.getLogger(__name__)
 DEFAULT_SAVE_CHECKPOINTS_SECS: Final = 600
 
 _UNSET: Any = object()
+
+# The lowest value of each field that is an integer or None; None: any.
+_INTEGERS = {
+    "tf_random_seed": None,
+    "save_summary_steps": 0,
+    "save_checkpoints_steps": 0,
+    "keep_checkpoint_max": 0,
+    "log_step_count_steps": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -34,21 +42,22 @@ class RunConfig:
     Attributes:
         model_dir: The folder for checkpoints and event files, or None.
         tf_random_seed: A seed that models may use; the runtime itself draws nothing.
-        save_summary_steps: Write summaries every this many steps; None or 0 for never.
-        save_checkpoints_steps: Save a checkpoint every this many steps.
-        save_checkpoints_secs: Save a checkpoint every this many seconds. 600 when neither of the
-            two is given; None in both (or 0) saves no checkpoint at all.
+        save_summary_steps: Write summaries each time this many steps are done; None or 0: never.
+        save_checkpoints_steps: Save a checkpoint each time this many steps are done.
+        save_checkpoints_secs: Save a checkpoint each time this many seconds have passed. 600 if
+            neither of the two is given; None in both (or 0) saves no checkpoint at all.
         session_config: Kept for the r1.4 signature, unused.
         keep_checkpoint_max: How many of the latest checkpoints to keep; None or 0 keeps all.
         keep_checkpoint_every_n_hours: Of the checkpoints that would be deleted, one is kept for
-            good each time this many hours have passed; None keeps none so.
-        log_step_count_steps: Log loss and steps per second every this many steps; None for never.
+            good each time this many hours have passed; None keeps none for good.
+        log_step_count_steps: Log loss and steps per second each time this many steps are done;
+            None: never.
         asynchronous_checkpoints: Write the checkpoints that are due between the first step and the
             last in a background thread: a step then waits for a copy of the variables, not for the
-            disk. Not of r1.4, and only by its name; see CheckpointSaverHook.
+            disk. Not in r1.4, and keyword-only; see CheckpointSaverHook.
         train_distribute: Where collections of an engine are clustered, such as
-            `centroids.distribute.Dask(client)`; None takes the engine's current client. Not of
-            r1.4, and only by its name.
+            `centroids.distribute.Dask(client)`; None takes the engine's current client. Not in
+            r1.4, and keyword-only.
 
     Raises:
         ValueError: If a value is out of its range, both save_checkpoints_* are given, or TF_CONFIG
@@ -73,7 +82,8 @@ class RunConfig:
     asynchronous_checkpoints: bool = field(default=False, kw_only=True)
     train_distribute: Any = field(default=None, kw_only=True)
 
-    # What TF_CONFIG said when the object was made; no field, as it is not to be replaced.
+    # What TF_CONFIG said when the object was made; not a field, because `replace` must not change
+    # it.
     _task: ClassVar[Task] = Task()
 
     def __post_init__(self) -> None:
@@ -101,12 +111,12 @@ class RunConfig:
             )
         if self.model_dir is not None:
             object.__setattr__(self, "model_dir", _path(self.model_dir))
-        for name in ("save_summary_steps", "save_checkpoints_steps", "keep_checkpoint_max"):
-            self._check(name, minimum=0, whole=True)
-        self._check("tf_random_seed", minimum=None, whole=True)
-        self._check("log_step_count_steps", minimum=1, whole=True)
-        self._check("save_checkpoints_secs", minimum=0, whole=False)
-        self._check("keep_checkpoint_every_n_hours", minimum=0, whole=False)
+        for name, lowest in _INTEGERS.items():
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name), lowest, ", or None")
+        for name in ("save_checkpoints_secs", "keep_checkpoint_every_n_hours"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), 0, ", or None")
         if self.keep_checkpoint_every_n_hours == 0:
             raise ValueError("keep_checkpoint_every_n_hours must be > 0 or None, not 0")
         check_bool("asynchronous_checkpoints", self.asynchronous_checkpoints)
@@ -191,18 +201,6 @@ class RunConfig:
             object.__setattr__(replaced, name, value)
         replaced._check_fields()
         return replaced
-
-    def _check(self, name: str, minimum: int | None, whole: bool) -> None:
-        value = getattr(self, name)
-        if value is None:
-            return
-        kind = "an integer" if whole else "a number"
-        bound = "" if minimum is None else f" >= {minimum}"
-        number: float | None = as_integer(value)
-        if not whole and isinstance(value, numbers.Real) and not isinstance(value, bool):
-            number = float(value)
-        if number is None or (minimum is not None and not number >= minimum):
-            raise ValueError(f"{name} must be {kind}{bound} or None, not {value!r}")
 
 
 def _path(model_dir: Any) -> str:

@@ -117,8 +117,8 @@ class Session:
                 then has a batch.
 
         Raises:
-            ValueError: If the checkpoint is of another model, or the input ends before the model
-                is initialised.
+            ValueError: If the checkpoint belongs to another model, or the input ends before the
+                model is initialised.
         """
         random = random_generator(spec.random_seed)
         if restored is None:
@@ -142,7 +142,7 @@ class Session:
 
     @property
     def finished(self) -> bool:
-        """Whether the call of train is at its end: that of its input, or as a hook asked for it."""
+        """Whether the call of train is at its end: the input has ended, or a hook asked for it."""
         return self._at_end or self.stop.requested
 
     def run(self, fetches: Any) -> Any:
@@ -202,9 +202,9 @@ class Session:
 
         Args:
             copies: Where the arrays are copied to, so that later steps do not change them: into
-                the arrays that are there (memory that was used before is copied to much faster), or
-                into new ones. None: they are not copied. The rest of a checkpoint is made anew by
-                each step, or never changes.
+                the arrays that are there (copying into memory that was used before is much faster),
+                or into new ones. None: they are not copied. The rest of a checkpoint is new in each
+                step, or never changes.
         """
         if copies is not None:
             _copy(self.variables, copies)
@@ -219,10 +219,10 @@ class Session:
         )
 
     def check_model_dir(self) -> None:
-        """Makes sure that the model folder is still that of this training.
+        """Makes sure that the model folder still belongs to this run.
 
         Raises:
-            ModelDirLostError: If it is not; nothing may be written there then.
+            ModelDirLostError: If it does not; nothing may be written there then.
         """
         if self.lock is not None:
             self.lock.check()

@@ -66,7 +66,7 @@ def describe(value: Any) -> Any:
 
 
 def find_name(name: str, names: Container[str]) -> str | None:
-    """Returns the one of `names` that is meant; None if there is none.
+    """Returns which of `names` is meant; None if none is.
 
     Programs for TensorFlow also give the names of tensors, which end in the number of an output.
 
@@ -80,7 +80,7 @@ def find_name(name: str, names: Container[str]) -> str | None:
 
 
 def random_generator(seed: int | None) -> np.random.Generator:
-    """Returns a generator for any seed: negative ones give streams of their own, None a new one.
+    """Returns a generator for any seed: negative ones give their own streams, None a new one.
 
     >>> draws = [random_generator(seed).integers(2**60) for seed in (1, -1, -1)]
     >>> bool(draws[0] != draws[1] == draws[2])
@@ -121,21 +121,20 @@ class EstimatorSpec:
             that it gets, as many as it needs, and writes `batch.variables`; the pulled batches
             are trained on afterwards. Raises ValueError if the input ends too early: then nothing
             is saved.
-        random_seed: Seeds `batch.random` when there is no checkpoint; None: anew in each run.
+        random_seed: Seeds `batch.random` if there is no checkpoint; None: differently in each run.
         identity: Settings that a checkpoint must agree with, saved in it.
         check_variables: Called with the variables of a checkpoint before their names and shapes
             are compared to `variables`; may raise a ValueError that says more.
         summaries: Functions that give further scalars for the event file, by name. They run
-            before the update of the steps that are written; only for the last step of a run
-            they run after it, as nobody knows before that it is the last. What must be from
-            before comes from `batch.get`.
+            before the update of the steps that are written; only for the last step of a run do they
+            run after it, because nobody knows beforehand that it is the last. `batch.get` gives
+            what must be from before.
         histograms: Functions that give arrays, whose histograms go to the event file likewise.
-        weights: The names of the variables that a warm start takes when it is told nothing else,
-            those that hold what was learnt; None: all.
-        initialize_warm: Called in the place of `initialize` for a warm start: it gets the first
-            batch and the variables that come from the other checkpoint, and writes
-            `batch.variables`. None: `initialize` is called, and the variables are put in place
-            afterwards.
+        weights: The names of the variables that a warm start takes by default, those that hold what
+            was learnt; None: all.
+        initialize_warm: Called instead of `initialize` for a warm start: it gets the first batch
+            and the variables that come from the other checkpoint, and writes `batch.variables`.
+            None: `initialize` is called, and the variables are put in place afterwards.
 
     Raises:
         ValueError: If something that the mode requires is missing, or a name is used twice.
@@ -169,7 +168,7 @@ class EstimatorSpec:
     initialize_warm: Callable[[Batch, Mapping[str, NDArray[Any]]], None] | None = None
 
     def _replace(self, **changes: Any) -> Self:
-        # A spec of r1.4 is a named tuple: functions that wrap another model function change it so.
+        # A spec of r1.4 is a named tuple: functions that wrap another model function use this.
         return dataclasses.replace(self, **changes)
 
     def __post_init__(self) -> None:

@@ -22,16 +22,16 @@ T = TypeVar("T")
 # The last one decides what is raised where both have come: it asks the process to end.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-# After an exception in the middle of something, cleaning up has so long before the next one.
+# After an exception in the middle of something, cleaning up has this long before the next one.
 _QUIET_SECONDS = 1.0
 
-_MANY = 10_000  # signals that come while handlers are put back; more are another fault
+_MANY = 10_000  # signals that come while handlers are put back; more would be another fault
 
 _active: list[StopSignals] = []
 
 
 class TrainingInterruptedError(RuntimeError):
-    """A signal ended the training before its end, and the program's own handler of it returned.
+    """A signal ended training early, and the program's own handler for it returned.
 
     What was trained is saved, and the handler was called; another `train` continues.
     """
@@ -40,16 +40,16 @@ class TrainingInterruptedError(RuntimeError):
 class StopSignals:
     """Holds SIGINT and SIGTERM back while a training run is in a step, and loses none.
 
-    The first one ends the training after its step; if it waits for input, at once. The second one
-    acts at once. What was held back acts when `run` ends, however it ends: KeyboardInterrupt for
-    SIGINT, SystemExit(143) for SIGTERM, or the handler that was there before. If that one returns,
-    and the training was not at its end, TrainingInterruptedError is raised. Outside of the main
+    The first one ends training after the current step, or at once if it waits for input. The second
+    one acts at once. What was held back acts when `run` ends, however it ends: KeyboardInterrupt
+    for SIGINT, SystemExit(143) for SIGTERM, or the handler that was there before. If that one
+    returns, and training was not at its end, TrainingInterruptedError is raised. Outside the main
     thread, and for signals that are ignored, nothing is changed.
 
     Attributes:
         received: The first signal that came, or None.
         in_training: Whether there is something to save; before that signals act at once.
-        cut_short: Whether a signal ended the training before its end.
+        cut_short: Whether a signal ended training early.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class StopSignals:
         self._to_put_back: list[signal.Signals] = []
 
     def run(self, work: Callable[[StopSignals], None]) -> None:
-        """Does some work with the signals in these hands.
+        """Does some work while these hands hold the signals.
 
         Raises:
             TrainingInterruptedError: See above.
@@ -87,7 +87,7 @@ class StopSignals:
 
     @contextlib.contextmanager
     def entered(self, context: AbstractContextManager[T]) -> Iterator[T]:
-        """Another context manager, whose entering and leaving no signal interrupts.
+        """Another context manager, which no signal interrupts while it is entered or left.
 
         When it is left, they are held back to the end of `run`.
         """
@@ -169,7 +169,7 @@ class StopSignals:
             raise
 
     def _act_after(self, error: BaseException | None) -> None:
-        """Lets act what has been held back, when handlers are back in their places.
+        """Lets what has been held back act, once the handlers are back in place.
 
         Args:
             error: What the training raised.
@@ -204,7 +204,7 @@ class StopSignals:
         return pending
 
     def _act(self, numbers: list[signal.Signals]) -> None:
-        """Calls the handlers in turn, also when one of them raises."""
+        """Calls the handlers in turn, even if one of them raises."""
         if not numbers:
             return
         number, *others = numbers

@@ -133,7 +133,7 @@ class Training:
 
     @contextlib.contextmanager
     def _undone_if_refused(self, monitored: MonitoredSession) -> Iterator[None]:
-        """Takes back what a first call wrote that fails before its first step is done.
+        """Takes back what a first call wrote if it fails before its first step is done.
 
         Otherwise the next call would continue with a model of no steps, which may not be the one
         that its arguments describe.

@@ -26,11 +26,10 @@ class WarmStartSettings:
         ckpt_to_initialize_from: A model folder, whose latest checkpoint counts, or the path of a
             checkpoint.
         vars_to_warm_start: A regular expression, matched from the beginning of the names of the
-            model's weights (of a k-means, its `clusters`); or a list of such expressions for the
-            names of all variables, `global_step` among them. None takes nothing.
+            model's weights (for k-means, `clusters`); or a list of such expressions for the names
+            of all variables, `global_step` among them. None takes nothing.
         var_name_to_vocab_info: Must be empty: models here have no vocabularies.
-        var_name_to_prev_var_name: The names that variables have in the checkpoint, where they
-            differ.
+        var_name_to_prev_var_name: The names of variables in the checkpoint, if they differ.
 
     Raises:
         ValueError: If there is no checkpoint to begin with, or there are vocabularies.
@@ -100,8 +99,8 @@ def warm_variables(
         checkpoint: Where to take them from.
 
     Raises:
-        ValueError: If the checkpoint lacks one, or has it in another shape; or a name in
-            `var_name_to_prev_var_name` is of no variable that is taken.
+        ValueError: If the checkpoint lacks one, or has it in another shape; or
+            `var_name_to_prev_var_name` names a variable that is not taken.
     """
     names = _chosen_names(spec, settings.vars_to_warm_start)
     earlier = settings.var_name_to_prev_var_name or {}

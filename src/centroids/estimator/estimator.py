@@ -52,8 +52,8 @@ class Estimator(ModelFolder):
     """Trains, evaluates and predicts with a model that a function describes.
 
     A pickled Estimator holds the path of its model folder, not the model: unpickling it reads
-    what is newest there. Only of a temporary folder, which may be gone by then, the newest
-    checkpoint travels along.
+    what is newest there. A temporary folder may be gone by then, so its newest checkpoint travels
+    along.
 
     The model function is called once per train, evaluate or predict:
     `model_fn(features, labels, mode, params, config)`, any of these by name, features at least.
@@ -66,9 +66,9 @@ class Estimator(ModelFolder):
             new temporary folder, which is logged.
         config: Settings of the runs; None takes the defaults.
         params: Passed to `model_fn` and `input_fn` when they have such an argument.
-        warm_start_from: What the first training begins with, as long as model_dir has no
-            checkpoint: a WarmStartSettings, or the path of another model's folder or checkpoint,
-            of which the weights are taken.
+        warm_start_from: What training begins with if model_dir has no checkpoint: a
+            WarmStartSettings, or the path of another model's folder or checkpoint, of which the
+            weights are taken.
 
     Raises:
         ValueError: If `model_dir` and `config.model_dir` differ, or `model_fn` has arguments that
@@ -138,7 +138,8 @@ class Estimator(ModelFolder):
         Checkpoints are saved before the first step, as often as the config says, and at the end.
         They hold the position of the input too: after an interruption, or when `steps` or
         `max_steps` ended the last call, training continues with the next batch of the input, and
-        comes to the same bits as without it. When the input came to its end, it starts over.
+        ends with the same bits as an uninterrupted run. If the input had come to its end, it starts
+        over.
 
         Ctrl-C and SIGTERM end training after the current step and its checkpoint; a second one
         at once. No signal is lost, whatever else fails. One process at a time can train into a
@@ -148,28 +149,28 @@ class Estimator(ModelFolder):
             input_fn: Gives the input; called with any of mode, params and config that it takes.
             hooks: Called around every step.
             steps: How many steps to train in this call. None trains to the end of the input.
-            max_steps: At which global step to stop. None trains to the end of the input; a step
-                that is already reached returns at once. An `input_fn` that returns an array has no
-                end: give it one of the two (the log says so after the first repetition).
+            max_steps: The global step to stop at. None trains to the end of the input; if the step
+                is already reached, the call returns at once. An `input_fn` that returns an array
+                has no end: give it one of the two (the log says so after the first repetition).
             saving_listeners: Called before and after each checkpoint.
-            restart_input: Begin the input at its beginning, wherever the last training stood. For
-                an input that is not the one of the last training.
+            restart_input: Begin the input at its beginning, wherever the last run stopped. For
+                another input than that of the last run.
 
         Returns:
             The estimator itself, for chaining.
 
         Raises:
             ValueError: If both `steps` and `max_steps` are given, or one is not an integer > 0; if
-                the checkpoint is of another model, or its position not of this input; if the
+                the checkpoint belongs to another model, or its position not of this input; if the
                 input ends before the model is initialised; if there are saving_listeners but no
                 checkpoints are saved; if TF_CONFIG makes this process one of several tasks.
             TypeError: If hooks or listeners are of a wrong type.
             NanLossDuringTrainingError: If the loss becomes NaN.
             ModelDirBusyError: If another process or thread trains into model_dir; an OSError.
             ModelDirLostError: If model_dir was removed or replaced meanwhile, or this process was
-                forked in the middle of the training; nothing more is written. An OSError.
-            TrainingInterruptedError: If a signal ended the training before its end, and the
-                program's own handler of it returned. What was trained is saved.
+                forked in the middle of training; nothing more is written. An OSError.
+            TrainingInterruptedError: If a signal ended training early, and the program's own
+                handler for it returned. What was trained is saved.
             OSError: If model_dir cannot be written.
         """
         steps, max_steps = check_train_steps(steps, max_steps)
@@ -228,7 +229,7 @@ class Estimator(ModelFolder):
 
         Raises:
             ValueError: If `steps` is not an integer > 0, if there is no trained model, if the
-                checkpoint is of another model, or if the input has no batch.
+                checkpoint belongs to another model, or if the input has no batch.
             TypeError: If hooks are of a wrong type.
         """
         steps = check_count("steps", steps)
@@ -268,8 +269,9 @@ class Estimator(ModelFolder):
     ) -> Predictions:
         """Yields the predictions of the model.
 
-        Where `input_fn` returns a collection of an engine (a dask array, say), `collection` of what
-        is returned has the predictions lazily, as a dict of collections of the same kind.
+        If `input_fn` returns a collection of an engine (a dask array, say), the attribute
+        `collection` of the result holds the predictions lazily, as a dict of collections of the
+        same kind.
 
         The arguments are checked and the checkpoint is read at once; the input is opened when the
         first prediction is asked for.
@@ -279,7 +281,7 @@ class Estimator(ModelFolder):
                 array has no end: return `centroids.inputs.limit_epochs(x, num_epochs=1)` instead
                 (the log says so after the first repetition).
             predict_keys: Which predictions to evaluate, when they have names; None takes all.
-                Those that the model does not have are passed over.
+                Names that the model does not have are ignored.
             hooks: Called around every batch.
             checkpoint_path: The checkpoint to use; None takes the latest.
             yield_single_examples: Yield one prediction per row; otherwise one per batch, as
@@ -289,7 +291,7 @@ class Estimator(ModelFolder):
             A dict of values by name, or a value where the predictions have no names.
 
         Raises:
-            ValueError: If there is no trained model or the checkpoint is of another model, if
+            ValueError: If there is no trained model or the checkpoint belongs to another model, if
                 none of `predict_keys` is a prediction of the model, or if the predictions of a
                 batch differ in length.
             TypeError: If hooks are of a wrong type.
@@ -343,9 +345,9 @@ class Estimator(ModelFolder):
                 of the copy in it.
             as_text: Write the proto as text.
             checkpoint_path: The checkpoint to export; None takes the latest.
-            check_numerics: Refuse requests with NaN or infinity. False leaves the operation
-                CheckNumerics out, which TensorFlow.js does not have: such requests then get some
-                answer.
+            check_numerics: Refuse requests with NaN or infinity. False leaves out the operation
+                CheckNumerics, which TensorFlow.js does not have; such requests then get an
+                arbitrary answer.
 
         Returns:
             The path of the new folder.

@@ -11,7 +11,7 @@ R = TypeVar("R")
 
 
 def explain_other_names(advice: Mapping[str, str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Makes a decorator: an unknown argument is a TypeError as ever, but it says what to do.
+    """Makes a decorator: an unknown argument is a TypeError as usual, but it says what to do.
 
     The signature stays that of the function.
 

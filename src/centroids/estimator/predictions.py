@@ -23,39 +23,37 @@ class Predictions(Generator[Any]):
         collection: Makes the collection.
     """
 
-    def __init__(self, generator: Iterator[Any], collection: Callable[[], Any]) -> None:
+    def __init__(self, generator: Generator[Any], collection: Callable[[], Any]) -> None:
         self._generator, self._collection = generator, collection
 
     @property
     def collection(self) -> Any:
         """The predictions as a lazy collection of the kind that the input function returned.
 
-        Nothing is computed before it is asked for its values, and then on the workers, partition by
-        partition: of a dask array it is a dask array, of a data frame a series or data frame with
-        its index. Where predictions have names it is a dict of such.
+        Nothing is computed until its values are asked for, and then on the workers, partition by
+        partition. For a dask array it is a dask array; for a data frame, a series or data frame
+        with its index. If predictions have names, it is a dict of these.
 
         Raises:
-            TypeError: If the input function returned no collection of an engine.
+            TypeError: If the input function did not return a collection of an engine.
         """
         return self._collection()
 
-    def __next__(self) -> Any:
-        """The next prediction."""
-        return next(self._generator)
+    def __iter__(self) -> Generator[Any]:
+        """The generator, so that a loop calls nothing of this class for each prediction."""
+        return self._generator
 
     def send(self, value: Any) -> Any:
         """The next prediction."""
-        return next(self._generator)
+        return self._generator.send(value)
 
     def throw(self, *error: Any) -> Any:
         """Raises an exception where the generator stands."""
-        return self._generator.throw(*error)  # type: ignore[attr-defined]
+        return self._generator.throw(*error)
 
     def close(self) -> None:
         """Ends the reading of the input."""
-        close = getattr(self._generator, "close", None)
-        if close is not None:
-            close()
+        self._generator.close()
 
 
 def lazy_predictions(

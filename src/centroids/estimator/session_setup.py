@@ -19,12 +19,12 @@ logger = logging.getLogger(__name__)
 
 
 def position_to_resume(restored: Checkpoint | None, restart_input: bool) -> Position | None:
-    """Where the input of a training run is to begin; None: at its beginning."""
+    """Where the input of a training run should begin; None: at its beginning."""
     if restored is None or restart_input or restored.input_position is None:
         return None
     if restored.input_position == UNKNOWN_POSITION:
         logger.warning(
-            "The last training stopped within an input that cannot tell its position (a generator, "
+            "The last run stopped within an input that cannot tell its position (a generator, "
             "a DataLoader): this one begins at the beginning of its input."
         )
         return None
@@ -47,8 +47,8 @@ def check_restored(spec: EstimatorSpec, restored: Checkpoint, with_variables: bo
         here, there = spec.identity.get(key), restored.identity.get(key)
         if here != there:
             raise ValueError(
-                f"{source} is of another model: {key} is {_show(there)} there and {_show(here)} "
-                "here; use the same settings or another model_dir"
+                f"{source} belongs to another model: {key} is {_show(there)} there and "
+                f"{_show(here)} here; use the same settings or another model_dir"
             )
     if not with_variables:
         return
@@ -57,15 +57,16 @@ def check_restored(spec: EstimatorSpec, restored: Checkpoint, with_variables: bo
         spec.check_variables(saved)
     if set(saved) != set(spec.variables):
         raise ValueError(
-            f"{source} is of another model: it has the variables {_names(saved)}, but the model "
-            f"has {_names(spec.variables)}; use another model_dir"
+            f"{source} belongs to another model: it has the variables {_names(saved)}, but the "
+            f"model has {_names(spec.variables)}; use another model_dir"
         )
     for name, initial in spec.variables.items():
         theirs, ours = saved[name].shape, np.shape(initial)
         if theirs != ours:
             raise ValueError(
-                f"{source} is of another model: {name} has the shape {theirs} there and {ours} "
-                "here; use the same settings and inputs of the same width, or another model_dir"
+                f"{source} belongs to another model: {name} has the shape {theirs} there and "
+                f"{ours} here; use the same settings and inputs of the same width, or another "
+                "model_dir"
             )
 
 

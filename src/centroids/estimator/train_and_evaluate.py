@@ -37,12 +37,12 @@ class TrainSpec:
 
     Attributes:
         input_fn: Gives the points; see `Estimator.train`.
-        max_steps: The global step at which all ends. None trains for ever, as in r1.4.
+        max_steps: The global step at which everything ends. None trains forever, as in r1.4.
         hooks: Called around every step.
 
     Raises:
         ValueError: If max_steps is not a positive integer.
-        TypeError: If input_fn cannot be called, or a hook is none.
+        TypeError: If input_fn cannot be called, or a hook is not one.
     """
 
     input_fn: Callable[..., Any]
@@ -68,7 +68,7 @@ class EvalSpec:
         name: The event files go to `eval_<name>`.
         hooks: Called around every batch of an evaluation.
         exporters: An Exporter or several, of different names; called after each evaluation.
-        start_delay_secs: Of no effect in one process, as in r1.4.
+        start_delay_secs: Has no effect in one process, as in r1.4.
         throttle_secs: How long to train between two evaluations. 0 evaluates after each checkpoint
             that the RunConfig asks for.
 
@@ -105,7 +105,7 @@ class EvalSpec:
 def train_and_evaluate(
     estimator: Estimator, train_spec: TrainSpec, eval_spec: EvalSpec
 ) -> tuple[dict[str, Any], list[str | None]]:
-    """Trains, evaluates and exports by turns, until the model has had its steps.
+    """Trains, evaluates and exports in turn, until the model has had its steps.
 
     As r1.4 does it in one process: train for `throttle_secs` or to the end of the input, evaluate
     the newest checkpoint, call the exporters, and again, until the global step is `max_steps`. An
@@ -169,7 +169,7 @@ def train_and_evaluate(
         final = reached or turn.ended_by_others
         exports = [
             exporter.export(
-                estimator=estimator,
+                estimator=estimator.hand_on(latest),
                 export_path=_export_path(estimator, exporter),
                 checkpoint_path=checkpoint,
                 eval_result=values,
@@ -261,7 +261,7 @@ class _Turn(SessionRunHook):
 
 
 class _SaveNoter(CheckpointSaverListener):
-    """Lets a turn know that a checkpoint was saved."""
+    """Tells a turn that a checkpoint was saved."""
 
     def __init__(self, turn: _Turn) -> None:
         self._turn = turn

@@ -54,7 +54,7 @@ class GraphWriter:
         """Adds what computes a tensor, and returns the tensor's name.
 
         Raises:
-            ValueError: If a type is none of TensorFlow's, or the constants exceed 2 GiB together.
+            ValueError: If TensorFlow lacks a type, or the constants exceed 2 GiB together.
         """
         for node in walk([tensor]):
             if node in self._names:
@@ -156,7 +156,7 @@ def _content(node: Node) -> tuple[Any, ...] | None:
     if node.op != "Const":
         return None
     array = node.attributes["value"]
-    # One that no graph can hold is left to the error that says so.
+    # One that no graph can hold is left to the error about that.
     if not _LARGE <= array.nbytes <= MAX_CONSTANT_BYTES or not array.flags.c_contiguous:
         return None
     data = array.reshape(-1).view(np.uint8)
@@ -204,7 +204,7 @@ def _list_value(values: list[Any]) -> AttrValue.ListValue:
 
 
 def _unique(wished: str, used: set[str]) -> str:
-    """A valid name that is not used yet; it is then."""
+    """A valid name that is not used yet; from now on it is."""
     base = re.sub(r"[^A-Za-z0-9_.\-/]", "_", wished)
     if not re.match(r"[A-Za-z0-9.]", base):
         base = f"node{base}"

@@ -31,7 +31,7 @@ _RENAMED = {
 }
 _REDUCTIONS = {"Min": "ReduceMin", "Max": "ReduceMax"}
 
-# Of some operations the last inputs are constants that ONNX has as attributes, or has not.
+# Some operations end with constant inputs that are attributes in ONNX, or do not exist there.
 _INPUTS = {
     "Sum": 1,
     "Min": 1,
@@ -130,7 +130,7 @@ class OnnxEmitter:
         return self._node("Concat", *columns, axis=1)
 
     def _loop(self, node: Node, inputs: list[str]) -> list[str]:
-        """A loop; what it does not change is read from outside of it."""
+        """A loop; what it does not change is read from outside."""
         condition, body = node.attributes["cond"], node.attributes["body"]
         changed = [
             index

@@ -21,8 +21,8 @@ def add_nearest(
 ) -> None:
     """Adds what leads from `points` to the outputs.
 
-    Products find the nearest center. Points for which they prove too little, which are few, are
-    then answered by the expression that a SavedModel has for all.
+    Products find the nearest center. The few points for which they prove too little are then
+    answered by the expression that a SavedModel has for all points.
 
     Unit vectors are of float64, whatever the type of the points and of the products: far from the
     origin they are so near each other that no other type can tell them apart.
@@ -49,7 +49,7 @@ def add_nearest(
 def _answered_again(
     graph: OnnxGraph, unsure: str, answers: dict[str, str], centers: NDArray[Any], cosine: bool
 ) -> dict[str, str]:
-    """The outputs, with those of points that are unsure as `centroids.export.nearest` has them."""
+    """The outputs, with those of unsure points as `centroids.export.nearest` gives them."""
     row_and_column = graph.node("NonZero", unsure, name="unsure_places")
     first = graph.constant("first_row", 0, np.int64)
     rows = graph.node("Gather", row_and_column, first, name="unsure_rows", axis=0)

@@ -32,7 +32,7 @@ def write_npz(
     that the model's variables and settings have, and `columns` if they are given.
 
     Args:
-        path: The file. One that exists is replaced, in one step.
+        path: The file. An existing one is replaced in one step.
         centers: [k, d].
         counts: [k], the number of points of each center.
         distance_metric: "squared_euclidean" or "cosine".
@@ -73,7 +73,7 @@ def write_npy(path: str | os.PathLike[str], centers: NDArray[Any]) -> str:
     """Writes centers as one array [k, d] in their own type.
 
     Args:
-        path: The file. One that exists is replaced, in one step.
+        path: The file. An existing one is replaced in one step.
         centers: [k, d].
 
     Returns:
@@ -95,12 +95,12 @@ def write_faiss(path: str | os.PathLike[str], centers: NDArray[Any], distance_me
 
     It is an IndexFlatL2 of the centers, or for cosine an IndexFlatIP of the centers divided by
     their norms. faiss works in float32 and loses distances far from the origin. Centers that lie
-    there are therefore shifted to it: an IndexPreTransform of a CenteringTransform, which shifts
-    each point likewise, and an IndexFlatL2. For cosine what counts is where the centers of length 1
+    there are therefore shifted to it: an IndexPreTransform of a CenteringTransform, which also
+    shifts each point, and an IndexFlatL2. For cosine, what counts is where the centers of length 1
     lie; a NormalizationTransform then comes first, and distances are twice those of cosine.
 
     Args:
-        path: The file. One that exists is replaced, in one step.
+        path: The file. An existing one is replaced in one step.
         centers: [k, d].
         distance_metric: "squared_euclidean" or "cosine".
 
@@ -128,7 +128,7 @@ def write_faiss(path: str | os.PathLike[str], centers: NDArray[Any], distance_me
 
 
 def _search_for_directions(faiss: Any, centers: NDArray[Any]) -> Any:
-    """An index of cosines; of squared distances of unit vectors where centers are much alike."""
+    """An index of cosines; or of squared distances of unit vectors if centers are much alike."""
     wide = centers.astype(np.float64)
     units, _ = prepare_centers(wide[:0], wide, cosine=True)
     if not shift_of(units).any():
@@ -141,7 +141,7 @@ def _search_for_directions(faiss: Any, centers: NDArray[Any]) -> Any:
 
 
 def _search_for_nearest(faiss: Any, centers: NDArray[Any]) -> Any:
-    """An index of squared distances, which shifts centers and points where that is needed."""
+    """An index of squared distances, which shifts centers and points if needed."""
     dimensions = centers.shape[1]
     vectors = as_float32(centers, "a faiss index holds float32")
     shift = shift_of(centers).astype(np.float32)

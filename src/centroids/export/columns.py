@@ -6,7 +6,7 @@ import keyword
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Names of columns; or features by name, such as a model was trained on.
+# Names of columns, or features by name as a model was trained on.
 Columns = Sequence[str] | Mapping[str, Any]
 
 
@@ -61,8 +61,9 @@ def _names_of_features(features: Mapping[str, Any]) -> list[Any]:
 def check_argument_names(names: Sequence[str]) -> None:
     """Raises a ValueError if TensorFlow 2 would not load a SavedModel with inputs of these names.
 
-    It makes arguments of a Python function of them, after it replaced all but letters and digits
-    by underscores. Two that are then equal are refused, with all of the model; so is `class`.
+    It makes them arguments of a Python function, after replacing everything but letters and digits
+    by underscores. If two are then equal, or one is a keyword such as `class`, it refuses the whole
+    model.
 
     >>> check_argument_names(["height", "width (cm)"])
     """

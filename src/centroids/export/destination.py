@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 
 def check_destination(path: str | os.PathLike[str]) -> str:
-    """Returns the path of a file that is to be written. If it exists, it will be replaced.
+    """Returns the path of a file to write. If it exists, it will be replaced.
 
     Raises:
         ValueError: If it is empty.
         TypeError: If it is not a path.
-        OSError: If it is a folder, or lies in none; the message names it.
+        OSError: If it is a folder, or its folder does not exist; the message names it.
     """
     text = os.fspath(path)
     if not isinstance(text, str):

@@ -28,7 +28,7 @@ def check_assets(assets_extra: Any) -> dict[str, str]:
         assets_extra: A dict from places below the folder `assets.extra` to source files, or None.
 
     Raises:
-        ValueError: If a place is none, lies outside the folder, or is taken twice.
+        ValueError: If a place is not one, lies outside the folder, or is taken twice.
         OSError: If a source cannot be read.
     """
     if assets_extra is None:
@@ -80,9 +80,9 @@ def write_export_folder(base: str, files: Mapping[str, bytes], copies: Mapping[s
     """Writes files to a new folder, whose name is the time in seconds.
 
     They are written and synced under another name in the base folder, which is then renamed: a
-    folder with a number for a name is whole. If that second or a later one is taken, as after the
-    clock was set back, the number above all others is the name: so TF Serving, which serves the
-    highest number, serves the newest. What killed exports have left there is removed.
+    folder with a number for a name is whole. If that second or a later one is taken, for example
+    after the clock was set back, the name is the number after the highest: so TF Serving, which
+    serves the highest number, serves the newest. What killed exports left there is removed.
 
     Args:
         base: The folder to create it in; created when needed.
@@ -112,7 +112,7 @@ def write_export_folder(base: str, files: Mapping[str, bytes], copies: Mapping[s
             sync_folder(base)
         except BaseException:
             if final is not None:
-                # A failed export is none: readers must not find it, not even in parts.
+                # A failed export does not count: readers must not find it, not even in part.
                 with contextlib.suppress(OSError):
                     os.rename(final, temporary)
             shutil.rmtree(temporary, ignore_errors=True)
@@ -137,7 +137,7 @@ def _temporary_folder(base: str) -> Iterator[str]:
         with contextlib.ExitStack() as stack:
             try:
                 descriptor = os.open(temporary, os.O_RDONLY)
-            except FileNotFoundError:  # taken for abandoned in this instant
+            except FileNotFoundError:  # taken for abandoned just now
                 continue
             stack.callback(os.close, descriptor)
             if stack.enter_context(holding(descriptor, temporary)):

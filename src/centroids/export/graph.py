@@ -25,7 +25,7 @@ class Node:
         inputs: What it takes.
         attributes: Its attributes by name: bool, int, float, bytes, np.dtype, an array (a tensor),
             a tuple (a shape, None for an unknown size), a list of dtypes or shapes, a Function.
-        name: The wished name; nodes of equal names are numbered.
+        name: The preferred name; nodes with equal names are numbered.
         output: How the operation calls its output: functions refer to outputs by this name.
     """
 
@@ -100,7 +100,7 @@ class Function:
 
     Attributes:
         name: Its name; functions of equal names are numbered.
-        arguments: Tensors that stand for what the caller hands over.
+        arguments: Tensors that stand for what the caller passes.
         results: Tensors computed from the arguments.
     """
 
@@ -189,8 +189,8 @@ def while_loop(
 
     Args:
         condition: Gives a boolean of shape [].
-        body: Gives new values of the same types and shapes; it can use nothing but its arguments
-            and constants.
+        body: Gives new values of the same types and shapes; it can use only its arguments and
+            constants.
         variables: The first values.
 
     Returns:

@@ -59,7 +59,7 @@ def all_distances(points: Tensor, centers: NDArray[Any], *, cosine: bool) -> Ten
     Args:
         points: [n, d] float32 or float64.
         centers: [k, d].
-        cosine: Cosine distances in place of squared Euclidean ones.
+        cosine: Cosine distances instead of squared Euclidean ones.
 
     Returns:
         [n, k], float64 for squared Euclidean ones, the type of the points for cosine ones. The
@@ -90,7 +90,7 @@ def _distances(points: Tensor, centers: NDArray[Any], cosine: bool) -> Tensor:
 
 
 def squared_distances(points: Tensor, centers: NDArray[Any], *, tie: float = 0.0) -> Tensor:
-    """|x - c|^2 by |x|^2 - 2xc + |c|^2, and by differences where that is not exact enough.
+    """|x - c|^2 by |x|^2 - 2xc + |c|^2, or by differences where that is not exact enough.
 
     Points and centers are shifted by the mean of the centers. Then the products are formed, and
     compared to the bound of their rounding errors. Pairs with a small distance, and pairs that

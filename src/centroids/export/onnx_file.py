@@ -49,13 +49,13 @@ def write_onnx(
     from everything, and its index is 0. Points with a NaN give distances that are NaN.
 
     Args:
-        path: The file. One that exists is replaced, in one step.
+        path: The file. An existing one is replaced in one step.
         centers: [k, d] float32 or float64.
         distance_metric: "squared_euclidean" or "cosine".
         global_step: The number of training steps, for the metadata of the file.
         columns: The names of the d columns of the points, for the metadata too.
         index_only: Leave the output `all_distances` out, which takes most of the memory.
-        float32: Multiply in float32 in place of float64. Points and centers of float64 become
+        float32: Multiply in float32 instead of float64. Points and centers of float64 become
             float32.
 
     Returns:

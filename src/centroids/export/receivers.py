@@ -15,7 +15,7 @@ from centroids.export.operations import as_columns, concat_columns
 
 Tensors = Tensor | Mapping[str, Tensor]
 
-# The names that r1.4 gives to what has none.
+# The names that r1.4 gives to what has no name.
 SINGLE_RECEIVER = "input"
 EXAMPLES = "examples"
 POINTS = "points"
@@ -144,7 +144,7 @@ class FixedLenFeature:
         self.default()
 
     def default(self) -> np.ndarray[Any, Any]:
-        """The default as an array of the feature's shape, of no elements when there is none."""
+        """The default as an array of the feature's shape; without elements if there is none."""
         if self.default_value is None:
             return np.empty(0, self.dtype)
         try:

@@ -1,4 +1,4 @@
-"""Trained clusters as tables that other programs read: CSV and Parquet, a row for each cluster."""
+"""Trained clusters as tables that other programs read: CSV and Parquet, one row per cluster."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from centroids.kernels.float_mode import in_usual_float_mode
 def write_csv(
     path: str | os.PathLike[str], centers: NDArray[Any], columns: Columns | None = None
 ) -> str:
-    """Writes centers as text, a line for each: so many digits that reading gives the same numbers.
+    """Writes centers as text, one line each, with enough digits to read back the same numbers.
 
     Args:
-        path: The file. One that exists is replaced, in one step.
+        path: The file. An existing one is replaced in one step.
         centers: [k, d].
         columns: The names of the d columns, which become the first line. Without them there are
             numbers only.
@@ -57,10 +57,10 @@ def write_csv(
 def write_parquet(
     path: str | os.PathLike[str], centers: NDArray[Any], columns: Columns | None = None
 ) -> str:
-    """Writes centers as a Parquet file, a row for each, in their own type.
+    """Writes centers as a Parquet file, one row each, in their own type.
 
     Args:
-        path: The file. One that exists is replaced, in one step.
+        path: The file. An existing one is replaced in one step.
         centers: [k, d].
         columns: The names of the d columns; without them they are called "0", "1" and so on.
 
@@ -69,7 +69,7 @@ def write_parquet(
 
     Raises:
         ImportError: If pyarrow is missing.
-        ValueError: If there is another number of columns, or a name twice.
+        ValueError: If the number of columns differs, or a name comes twice.
         OSError: If the file cannot be written; nothing is left behind.
     """
     file = check_destination(path)

@@ -2,8 +2,7 @@
 
 from centroids.inputs._memory import limit_epochs, numpy_input_fn
 from centroids.inputs._sparse import SparseTensorValue
-from centroids.inputs.batch import Batch as InputBatch  # the name that it had
-from centroids.inputs.batch import BatchSource, Source
+from centroids.inputs.batch import Batch, BatchSource, Source
 from centroids.inputs.errors import OutOfRangeError
 from centroids.inputs.file import file_input_fn
 from centroids.inputs.npy import npy_input_fn
@@ -15,9 +14,9 @@ from centroids.inputs.text._text_format import TextFormat
 from centroids.inputs.text.csv_file import csv_input_fn
 
 __all__ = [
+    "Batch",
     "BatchSource",
     "BatchStream",
-    "InputBatch",
     "OutOfRangeError",
     "Source",
     "SparseTensorValue",

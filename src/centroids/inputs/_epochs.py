@@ -20,7 +20,7 @@ from centroids.inputs.convert import Columns
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.rows import num_rows
 
-# All that our sources read, convert and parse; the caller of the batches keeps its own mode.
+# Everything that our sources read, convert and parse; the caller keeps its own mode.
 _next = in_usual_float_mode(next)
 
 
@@ -48,7 +48,7 @@ class EpochSource(abc.ABC):
     Args:
         kind: The name of the kind of source.
         name: What the log and errors call the data set.
-        num_epochs: How often the data is read; None: for ever.
+        num_epochs: How often the data is read; None: forever.
         identity: What must be equal for a saved position to mean the same place.
         drop_bad_rows: Whether rows with NaN or infinity are left out.
     """

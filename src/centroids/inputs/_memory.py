@@ -43,16 +43,16 @@ def numpy_input_fn(
 
     Args:
         x: [n, ...] array, memory map, sparse matrix, table or tensor, or a dict of these.
-        y: [n, ...] labels, or a dict of such; None for batches of features alone.
+        y: [n, ...] labels, or a dict of these; None for batches of features alone.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
-        num_epochs: How often to go through the data; None: for ever.
+        num_epochs: How often to go through the data; None: forever.
         shuffle: Whether to shuffle the rows. It must be given.
-        queue_capacity: Of no effect, as is `num_threads`: batches come in a fixed order.
+        queue_capacity: Has no effect, nor has `num_threads`: batches come in a fixed order.
         num_threads: See `queue_capacity`.
         seed: Of the shuffling.
         bad_rows: What to do with rows of `x` that have NaN or infinity. "raise" leaves them in the
-            batches, and computing with them raises; "drop" leaves them out, with their labels,
-            and says so in the log.
+            batches, so that computing with them is an error; "drop" leaves them out, with their
+            labels, and says so in the log.
 
     Returns:
         A function that returns a new source at each call.
@@ -92,7 +92,7 @@ def limit_epochs(x: Any, num_epochs: int | None = 1, *, bad_rows: BadRows = "rai
 
     Args:
         x: A batch: features, or (features, labels).
-        num_epochs: How often; None: for ever.
+        num_epochs: How often; None: forever.
         bad_rows: "drop" leaves out rows with NaN or infinity; see `numpy_input_fn`.
 
     Raises:
@@ -213,4 +213,4 @@ def _check_equal_rows(features: Columns, labels: Any) -> None:
         elif part is not None:
             rows[name] = part.shape[0]
     if len(set(rows.values())) > 1:
-        raise ValueError(f"all of x and y must have equally many rows, got {rows}")
+        raise ValueError(f"all of x and y must have the same number of rows, got {rows}")

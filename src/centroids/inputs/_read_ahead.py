@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-# How often to look whether a thread is still there that does not answer.
+# How often to look whether a silent thread is still there.
 _LOOK_SECONDS = 0.5
 
 
@@ -20,10 +20,10 @@ class ReadAhead(Generic[T]):
 
     At most `depth` items are read ahead. An exception of the iterator is raised where its item
     would have been: the same object with its traceback. The thread ends with the items, with
-    `close`, which waits for the item being read, or when nobody has this object any more.
+    `close`, which waits for the item being read, or when nobody refers to this object any more.
 
-    An exception such as KeyboardInterrupt may hit any line here, so nothing is waited for with what
-    Python itself has to let go of (a Condition, Thread.join): the two queues are in C.
+    An exception such as KeyboardInterrupt may hit any line here, so nothing here waits with a lock
+    that Python code must release (a Condition, Thread.join): the two queues are in C.
 
     Args:
         items: The iterator; from `start` on only the thread uses it, until `close` returns True.
@@ -81,7 +81,7 @@ class ReadAhead(Generic[T]):
         """Ends the thread and forgets what was read ahead; continues after an interrupt within it.
 
         Args:
-            timeout: For how many seconds to wait for the item being read; None: for ever.
+            timeout: How many seconds to wait for the item being read; None: forever.
 
         Returns:
             Whether the thread has ended. In a forked child it has not: it is the parent's.
@@ -116,7 +116,7 @@ class ReadAhead(Generic[T]):
             try:
                 return self._shared.answers.get(timeout=max(left, 0))
             except Empty:
-                if not alive:  # it had no memory even to say so
+                if not alive:  # it had no memory left even to say so
                     return _End(MemoryError("the thread that reads the input has died"))
                 if end is not None and time.monotonic() >= end:
                     raise TimeoutError from None

@@ -1,4 +1,4 @@
-"""Sparse batches: coordinates as TensorFlow hands them over, to compressed sparse rows."""
+"""Sparse batches: from the coordinates that TensorFlow gives to compressed sparse rows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def csr_of_scipy(value: Any, name: str) -> Sparse:
 
 
 def check_sparse(value: Any, name: str) -> None:
-    """Raises a ValueError if indices lie outside of the shape: scipy itself would crash there."""
+    """Raises a ValueError if indices lie outside the shape: scipy itself would crash."""
     try:
         value.check_format(full_check=True)
     except ValueError as error:
@@ -56,7 +56,7 @@ def csr_of_coordinates(value: Any, name: str) -> Sparse:
         [n, d] in the dtype of `values`; a shape [n] counts as [n, 1].
 
     Raises:
-        ValueError: If the parts do not fit together, or an index lies outside of the shape.
+        ValueError: If the parts do not fit together, or an index lies outside the shape.
     """
     import scipy.sparse
 
@@ -81,7 +81,7 @@ def csr_of_coordinates(value: Any, name: str) -> Sparse:
     if outside.any():
         row = int(np.argmax(outside))
         raise ValueError(
-            f"{name}.indices[{row}] is {indices[row].tolist()}, which lies outside of dense_shape "
+            f"{name}.indices[{row}] is {indices[row].tolist()}, which is outside dense_shape "
             f"{shape.tolist()}"
         )
     columns = indices[:, 1] if shape.size == 2 else np.zeros(len(indices), np.int64)

@@ -10,10 +10,10 @@ from centroids.files import check_regular
 
 
 def check_num_epochs(value: object) -> int | None:
-    """None (for ever) or an integer of at least 1; else a ValueError."""
+    """None (forever) or an integer of at least 1; else a ValueError."""
     if value is None:
         return None
-    return check_integer("num_epochs", value, 1, " or None, which repeats for ever")
+    return check_integer("num_epochs", value, 1, " or None, which repeats forever")
 
 
 def check_file(path: str | os.PathLike[str]) -> Path:

@@ -26,8 +26,8 @@ def matrix_of_table(table: Any, name: str, first_row: int = 0) -> NDArray[Any]:
     """Joins the columns of an Arrow table in their order.
 
     Args:
-        table: A pyarrow Table or RecordBatch of n rows. Columns are numbers, or lists of equally
-            many numbers each. A missing number becomes NaN.
+        table: A pyarrow Table or RecordBatch of n rows. Columns are numbers, or lists with the same
+            number of numbers each. A missing number becomes NaN.
         name: What error messages call it.
         first_row: What they call its first row.
 
@@ -50,7 +50,7 @@ def matrix_of_table(table: Any, name: str, first_row: int = 0) -> NDArray[Any]:
 
 
 def check_different_names(names: Sequence[Any], name: str) -> None:
-    """Raises a ValueError if two columns of a table have the same name; an empty one is none."""
+    """Raises a ValueError if two columns of a table have the same name; empty ones do not count."""
     seen: set[Any] = set()
     for each in names:
         if each in seen and each != "":

@@ -1,4 +1,4 @@
-"""Rows that no distance can be taken of: which they are, and what the log says of them."""
+"""Rows without a distance to anything: which they are, and what the log says about them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.checks import check_choice
 from centroids.errors import Part, WordedError
 from centroids.inputs._sparse import check_sparse
 from centroids.inputs.batch import Mask
@@ -24,13 +25,11 @@ logger = logging.getLogger(__name__)
 
 def check_bad_rows(value: object) -> bool:
     """Whether bad rows are to be dropped; a ValueError unless `value` is "raise" or "drop"."""
-    if not isinstance(value, str) or value not in ("raise", "drop"):
-        raise ValueError(f"bad_rows must be 'raise' or 'drop', got {value!r}")
-    return value == "drop"
+    return check_choice("bad_rows", value, ("raise", "drop")) == "drop"
 
 
 def find_good_rows(features: Columns) -> Mask | None:
-    """Which rows have neither NaN nor infinity in any column; None if all are such.
+    """Which rows have neither NaN nor infinity in any column; None if all rows are good.
 
     >>> find_good_rows({"a": np.array([1.0, np.nan, 3.0]), "b": np.array([1.0, 2.0, np.inf])})
     array([ True, False, False])
@@ -63,7 +62,7 @@ def keep_rows(columns: Any, good: Mask) -> Any:
         return tuple(keep_rows(part, good) for part in columns)
     if columns.shape[0] != len(good):
         raise ValueError(
-            f"features and labels must have equally many rows, got {len(good)} and "
+            f"features and labels must have the same number of rows, got {len(good)} and "
             f"{columns.shape[0]}"
         )
     return columns[good]
@@ -85,7 +84,7 @@ def describe_bad_value(features: Columns, row: int) -> str:
 
 
 def find_bad_value(features: Columns, row: int) -> tuple[int, Any]:
-    """The column and the value of the first in a row that is not finite.
+    """The column and the value of the first element of a row that is not finite.
 
     Columns are counted in the matrix that a dict is joined to, in the order of its sorted keys.
 
@@ -105,8 +104,8 @@ def _parts(features: Columns) -> dict[str, Rows]:
 class DroppedRows:
     """Counts and logs the rows of a data set that are dropped.
 
-    The first is logged with place and reason. At the end of an epoch follows their number, if it
-    is not the one that the log has already.
+    The first is logged with place and reason. At the end of an epoch their number follows, unless
+    the log has it already.
 
     Args:
         name: What the log calls the data set.
@@ -137,8 +136,8 @@ class DroppedRows:
             )
 
     def end_epoch(self, complete: bool) -> None:
-        """Logs the number of rows dropped, and begins to count anew."""
-        # What was read of an epoch that is cut off says nothing new once a whole one was told.
+        """Logs the number of rows dropped, and starts counting again."""
+        # An epoch that is cut off says nothing new once a whole one was reported.
         news = self._num_dropped != self._told if complete else self._told is None
         if news and (self._num_dropped or self._told):
             self._told = self._num_dropped
@@ -152,7 +151,7 @@ class DroppedRows:
 
 
 def _exclude_dense(good: Mask, rows: NDArray[Any]) -> None:
-    # Block by block: the temporaries of a whole data set in one batch would be as large as it.
+    # Block by block: for a whole data set in one batch, temporaries would be as large as the data.
     count = max(_BLOCK_ELEMENTS // max(rows[:1].size, 1), 1)
     axes = tuple(range(1, rows.ndim))
     for start in range(0, len(rows), count):

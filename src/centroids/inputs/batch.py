@@ -25,23 +25,25 @@ class Batch:
 
     Attributes:
         features: [n, ...] with n at least 1, dense or compressed sparse rows, or a dict of such.
-            From a source they come as they are, with labels in a tuple; the stream converts them.
-        labels: Converted likewise, of any type; None if there are none.
+            A source gives them as they are, in a tuple if there are labels; the stream converts
+            them.
+        labels: Converted in the same way, of any type; None if there are none.
         index: The number of the batch within this call, from 0.
         variables: The variables of the session; `train_op` writes its results here.
         random: The generator of the session, seeded with the spec's `random_seed`. Checkpoints
             hold its state.
-        epoch: Which pass over the data the batch is of, counted from 0, for sources of
+        epoch: Which pass over the data the batch belongs to, counted from 0, for sources of
             `centroids.inputs`; None if the input does not say.
-        position: Where the source stands after this batch, as JSON can hold it; None when that
-            cannot be saved.
-        keep: Which rows the stream is to keep, as the source says; None: all.
-        num_dropped_rows: The bad rows that were left out since the batch before, of this one and
-            of those between that had no others; always 0 unless the source drops them.
+        position: Where the source stands after this batch, as JSON can hold it; None if that cannot
+            be saved.
+        keep: Which rows the stream should keep, as the source says; None: all.
+        num_dropped_rows: The bad rows left out since the previous batch: of this one, and of any in
+            between that had no other rows. Always 0 unless the source drops bad rows.
         may_change: Whether the input may write a later batch into the same memory.
-        origin: Says where a row came from, by its number in the batch and that of a column, if it
-            is one column: "points.csv, line 7, column 'height'". None if that is not known.
-        names: Of the first batch, the names of the columns in their order; None if it has none.
+        origin: Says where a row came from, by its number in the batch and, if it is about one
+            column, that of the column: "points.csv, line 7, column 'height'". None if that is not
+            known.
+        names: For the first batch, the names of the columns in their order; None if it has none.
     """
 
     def __init__(
@@ -127,7 +129,7 @@ class Batch:
 class Source(Protocol):
     """A stream of batches that knows its position and can continue from there.
 
-    What an input function may return, beside plain iterators and batches. Any class with these
+    What an input function may return, besides plain iterators and batches. Any class with these
     three methods is one.
     """
 
@@ -157,14 +159,14 @@ class Source(Protocol):
 
 @runtime_checkable
 class BatchSource(Source, Protocol):
-    """A source that says more of its batches, as those of `centroids.inputs` do."""
+    """A source that says more about its batches, as those of `centroids.inputs` do."""
 
     def batches(self) -> Generator[Batch]:
-        """Yields the same batches as `__iter__`, with all that is known of each.
+        """Yields the same batches as `__iter__`, with everything known about each.
 
         Each has features (or a tuple of features and labels), its position, and what else of the
-        attributes of `Batch` the source can tell. Rows that are to be left out are still there and
-        marked in `keep`: labels from elsewhere can thus be kept in line.
+        attributes of `Batch` the source can tell. Rows to leave out are still there, and marked in
+        `keep`: so labels from elsewhere can be kept in line.
         """
 
 
@@ -172,7 +174,8 @@ def copy_position(position: Any) -> Position | None:
     """A position as it is now, in the types that JSON gives back.
 
     Raises:
-        TypeError: If it is neither None nor a dict, or JSON cannot hold it; it names the place.
+        TypeError: If it is neither None nor a dict, or JSON cannot hold it; the message names the
+            place.
 
     >>> copy_position({"row": np.int64(3), "parts": (1, 2)})
     {'row': 3, 'parts': [1, 2]}

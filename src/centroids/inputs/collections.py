@@ -30,7 +30,7 @@ def map_collection(returned: Any, function: Callable[[Any], Any], name: str) -> 
 
 
 def watch_shards(watcher: Callable[[int, int], None]) -> Callable[[], None]:
-    """Lets a function know how many shards have done their part of a step, and of how many.
+    """Tells a function how many shards have done their part of a step, and out of how many.
 
     Returns:
         What ends that.

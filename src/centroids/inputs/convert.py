@@ -1,4 +1,4 @@
-"""What users hand over as a batch, to NumPy arrays, compressed sparse rows, or dicts of them.
+"""From what users pass as a batch to NumPy arrays, compressed sparse rows, or dicts of them.
 
 Other libraries are recognised by the methods of their types and never imported.
 """
@@ -33,7 +33,7 @@ def convert_batch(raw: Any, where: Any = None) -> tuple[Columns, Any]:
 
     Args:
         raw: Features, or (features, labels) as a tuple; a list of one or two arrays, as a torch
-            DataLoader makes, is taken likewise. Features are what `convert_features` takes.
+            DataLoader makes, is treated the same way. Features are what `convert_features` takes.
         where: The engine that takes collections; None: the current one of the collection's kind.
 
     Returns:

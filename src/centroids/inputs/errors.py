@@ -10,8 +10,8 @@ from centroids.errors import WordedError
 class OutOfRangeError(Exception):
     """End of the input, as TensorFlow's error of this name.
 
-    An input function that returns one batch per call raises it (or StopIteration) when there is
-    no further batch. The caller sees no error: training, evaluation or prediction ends.
+    An input function that returns one batch per call raises it (or StopIteration) when there is no
+    further batch. The caller does not see an error: training, evaluation or prediction ends.
 
     >>> import centroids.inputs
     >>> remaining = [[1.0], [2.0]]
@@ -25,7 +25,7 @@ class OutOfRangeError(Exception):
 
 
 class PositionError(WordedError):
-    """A saved position does not fit this input: it has changed, or cannot continue anywhere."""
+    """A saved position does not fit this input, which has changed or cannot continue anywhere."""
 
 
 class NoPositionError(PositionError):

@@ -49,20 +49,20 @@ def file_input_fn(
         path: A file that ends in .npy, .csv, .tsv, .txt, .parquet or .tfrecord (also with .gz or
             -00000-of-00010 after it; `tfrecord_input_fn` takes several).
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
-        num_epochs: How often to read the file; None: for ever.
-        shuffle: Whether to shuffle the rows, in each epoch anew; `npy_input_fn`, `csv_input_fn`
-            and `parquet_input_fn` say how thoroughly.
+        num_epochs: How often to read the file; None: forever.
+        shuffle: Whether to shuffle the rows, differently in each epoch; `npy_input_fn`,
+            `csv_input_fn` and `parquet_input_fn` say how thoroughly.
         seed: Of the shuffling.
         columns: The names of the columns to take, in this order, or for text their numbers from 0;
             None: all but the index, or the only one of a TFRecord file. Not for .npy.
-        bad_rows: "drop" leaves out rows with NaN or infinity, and lines of text that are no row of
-            numbers, and says so in the log; see `numpy_input_fn`.
+        bad_rows: "drop" leaves out rows with NaN or infinity, and lines of text that are not a row
+            of numbers, and says so in the log; see `numpy_input_fn`.
         delimiter: For text; see `csv_input_fn`, as for those that follow.
         header: Whether the first line of a text file holds the names of its columns.
         dtype: The floating-point type of the numbers of a text file.
         decimal: The decimal mark of a text file.
         thousands: What groups the digits of large numbers in a text file.
-        skip_lines: How many lines at the beginning of a text file to pass over.
+        skip_lines: How many lines to skip at the beginning of a text file.
 
     Returns:
         A function that returns a new source at each call.

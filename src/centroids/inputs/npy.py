@@ -1,7 +1,7 @@
 """Batches from a .npy file.
 
-It is read, not mapped: a mapped file that is cut off meanwhile (which is how `numpy.save` to its
-path begins) ends the process with SIGBUS.
+It is read, not mapped: if a mapped file is cut off meanwhile (which is how `numpy.save` to its path
+begins), the process dies of SIGBUS.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def npy_input_fn(
     Args:
         path: A file as `numpy.save` writes it: an array [n, d] or [n] of numbers.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
-        num_epochs: How often to read the file; None: for ever.
-        shuffle: Whether to shuffle the rows, in each epoch anew.
+        num_epochs: How often to read the file; None: forever.
+        shuffle: Whether to shuffle the rows, differently in each epoch.
         seed: Of the shuffling.
         bad_rows: "drop" leaves out rows with NaN or infinity and says so in the log; see
             `numpy_input_fn`.
@@ -57,7 +57,7 @@ def npy_input_fn(
     Raises:
         OSError: If the file cannot be read; FileNotFoundError if it is not there.
         TypeError: If it does not hold numbers.
-        ValueError: If it is no .npy file, or an argument has a value that is not allowed.
+        ValueError: If it is not a .npy file, or an argument has a value that is not allowed.
     """
     file = check_file(path)
     reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
@@ -153,7 +153,7 @@ class NpyFile:
     Raises:
         OSError: If it cannot be read.
         TypeError: If it does not hold numbers.
-        ValueError: If it is no .npy file, or a damaged one.
+        ValueError: If it is not a .npy file, or a damaged one.
     """
 
     def __init__(self, file: Path) -> None:
@@ -171,7 +171,7 @@ class NpyFile:
         return self.shape[0]
 
     def empty(self, num_rows: int) -> NDArray[Any]:
-        """An array for so many rows, in the order of memory that the file has."""
+        """An array for that many rows, in the order of memory that the file has."""
         order: Literal["F", "C"] = "F" if self._by_column else "C"
         return np.empty((num_rows, *self.shape[1:]), self.dtype, order)
 
@@ -260,7 +260,7 @@ def _read_header(start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any
     if version not in ((1, 0), (2, 0), (3, 0)):
         raise ValueError(f"its version is {version}, known are (1, 0), (2, 0) and (3, 0)")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that Python 2 wrote a file is not a concern of its reader
+        warnings.simplefilter("ignore")  # it does not matter that Python 2 wrote the file
         if version == (1, 0):
             return np.lib.format.read_array_header_1_0(start)
         # Version 3 differs in the names of fields alone, which are refused anyway.

@@ -34,18 +34,18 @@ def pandas_input_fn(
     """Makes an input function that feeds a pandas DataFrame in batches: dicts of its columns.
 
     As in TensorFlow, the index is not a feature, and that of `y` must be that of `x`. A column
-    "Unnamed: 0", as which pandas reads the index in a CSV file, is a feature; the log says so. Rows
-    are shuffled as by `numpy_input_fn`.
+    "Unnamed: 0", the name that pandas gives to the index in a CSV file, is a feature; the log says
+    so. Rows are shuffled as by `numpy_input_fn`.
 
     Args:
         x: The DataFrame. Its columns must have different names and hold numbers; a missing number
-            becomes NaN. Names are strings; whole numbers, as pandas gives where there are none,
+            becomes NaN. Names are strings; whole numbers, which pandas uses if there are no names,
             become strings of equal length, so that their order stays.
         y: A Series of labels, or a DataFrame of several; None for batches of features alone.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
-        num_epochs: How often to go through the data; None: for ever.
+        num_epochs: How often to go through the data; None: forever.
         shuffle: Whether to shuffle the rows. It must be given.
-        queue_capacity: Of no effect, as is `num_threads`: batches come in a fixed order.
+        queue_capacity: Has no effect, nor has `num_threads`: batches come in a fixed order.
         num_threads: See `queue_capacity`.
         target_column: A name that `x` must not have; labels come without it.
         seed: Of the shuffling.
@@ -84,7 +84,7 @@ def pandas_input_fn(
         batch_size,
         num_epochs,
         shuffle,
-        1000 if queue_capacity is None else queue_capacity,  # None: as many as there are rows
+        1000 if queue_capacity is None else queue_capacity,  # None: as many as rows
         num_threads,
         seed=seed,
         bad_rows=bad_rows,

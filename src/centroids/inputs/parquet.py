@@ -55,8 +55,8 @@ def parquet_input_fn(
     Args:
         path: The file.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
-        num_epochs: How often to read the file; None: for ever.
-        shuffle: Whether to shuffle the rows, in each epoch anew.
+        num_epochs: How often to read the file; None: forever.
+        shuffle: Whether to shuffle the rows, differently in each epoch.
         seed: Of the shuffling.
         columns: The names of the columns to take, in this order; None: all but the index of a
             pandas table; the log says so.
@@ -70,7 +70,7 @@ def parquet_input_fn(
         ImportError: If pyarrow is not installed.
         OSError: If the file cannot be read; FileNotFoundError if it is not there.
         TypeError: If a column holds no numbers.
-        ValueError: If it is no Parquet file, a column is not there, or an argument has a value
+        ValueError: If it is not a Parquet file, a column is missing, or an argument has a value
             that is not allowed. While reading: if the lists of a column differ in length.
     """
     file = check_file(path)
@@ -183,8 +183,8 @@ class ParquetSource(WindowedSource):
     def _check_group(self, group: int, num_rows: int) -> None:
         if num_rows != self._group_rows[group]:
             raise ValueError(
-                f"{self._file} is damaged: row group {group} has {num_rows} rows, by the file's "
-                f"end it has {self._group_rows[group]}"
+                f"{self._file} is damaged: row group {group} has {num_rows} rows, but the "
+                f"footer says {self._group_rows[group]}"
             )
 
     def _measure_row(self, parquet: Any) -> tuple[int, int]:
@@ -205,7 +205,7 @@ class ParquetSource(WindowedSource):
 
 @contextlib.contextmanager
 def open_parquet(file: Path) -> Iterator[Any]:
-    """A file opened by Arrow, whose errors are turned into such that name the file."""
+    """A file opened by Arrow, whose errors are replaced by ones that name the file."""
     arrow, parquet = import_arrow(), import_arrow("pyarrow.parquet")
     try:
         # A buffer keeps Arrow from loading whole column chunks.

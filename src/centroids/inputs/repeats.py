@@ -1,6 +1,6 @@
 """Calls that never end: an input function that returns one array is called for it again and again.
 
-The reference has it so, and programs rely on it for training; but `list(kmeans.predict(lambda: x))`
+The reference does so, and programs rely on it for training; but `list(kmeans.predict(lambda: x))`
 then grows until memory is gone. The log says so once it has happened.
 """
 
@@ -16,14 +16,14 @@ from centroids.rows import num_rows
 
 logger = logging.getLogger(__name__)
 
-# Enough to tell two batches apart, and little beside what is computed for one.
+# Enough to tell two batches apart, and little compared with what is computed for one.
 _ELEMENTS_TO_COMPARE = 1_000_000
 # Equal batches whose rows are all equal may be readings of something at rest.
 _REPEATS_OF_EQUAL_ROWS = 100
 
 _AGAIN = (
     "input_fn returned the same batch of %d rows again. It is called for every batch: unless it "
-    "raises StopIteration or OutOfRangeError one day, %s"
+    "raises StopIteration or OutOfRangeError at some point, %s"
 )
 PREDICT = (
     "these predictions never end; to get them once, return "
@@ -34,7 +34,7 @@ EVALUATE = (
     "centroids.inputs.limit_epochs(x, num_epochs=1) from input_fn"
 )
 TRAIN = (
-    "this training never ends by itself; pass steps= or max_steps= to train, or return "
+    "this run never ends by itself; pass steps= or max_steps= to train, or return "
     "centroids.inputs.limit_epochs(x, num_epochs) from input_fn"
 )
 
@@ -62,7 +62,7 @@ class RepeatWatch:
             self._first, self._digest = features, digest
             self._repeats_needed = 1 if rows_differ else _REPEATS_OF_EQUAL_ROWS
             return
-        if digest != self._digest:  # a stream; an array may also have been filled anew
+        if digest != self._digest:  # a stream; or an array that was filled again
             self.done, self._first = True, None
             return
         self._repeats_needed -= 1
@@ -72,7 +72,7 @@ class RepeatWatch:
 
 
 def _look_at(features: Any) -> tuple[bytes, bool]:
-    """A digest of a sample of a batch, and whether the rows of that differ from each other."""
+    """A digest of a sample of a batch, and whether the rows of the sample differ."""
     digest = hashlib.blake2b(digest_size=16)
     rows_differ = False
     columns = features if isinstance(features, dict) else {"": features}
@@ -85,7 +85,7 @@ def _look_at(features: Any) -> tuple[bytes, bool]:
 
 
 def _sample(rows: Any) -> Any:
-    """[m, ...]: some of the rows, dense, in equal distances."""
+    """[m, ...]: some of the rows, dense, at equal intervals."""
     width = max(1, int(np.prod(rows.shape[1:])))
     count = min(rows.shape[0], max(2, _ELEMENTS_TO_COMPARE // width))
     chosen = rows[np.linspace(0, rows.shape[0] - 1, count).astype(np.intp)]

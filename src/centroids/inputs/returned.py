@@ -1,6 +1,7 @@
 """From what an input function returns to converted batches.
 
-What it returns decides: a stream is iterated, for one batch it is called again for each next one.
+What it returns decides: a stream is iterated; if it returns one batch, it is called again for each
+next one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from centroids import distribute
+from centroids.errors import at_place, message_of
 from centroids.inputs.bad_rows import keep_rows
 from centroids.inputs.batch import Batch, BatchSource, Mask, Origin, Position, Source, copy_position
 from centroids.inputs.convert import (
@@ -27,7 +29,7 @@ from centroids.rows import num_rows
 
 Batches: TypeAlias = Generator[Batch]
 
-# Of an input function that is called for each batch; more are not a gap in the data but an error.
+# For an input function that is called for each batch; more are an error, not a gap in the data.
 _MAX_EMPTY_BATCHES = 10_000
 _REMEDY = (
     "it must return a batch (array, sparse matrix, dict or (features, labels)) or an iterable of "
@@ -40,7 +42,7 @@ def bind_input_fn(input_fn: object, arguments: Mapping[str, Any]) -> Callable[[]
 
     Args:
         input_fn: A function that may take any of `arguments`.
-        arguments: What it is called with, as far as its signature names them.
+        arguments: What it is called with, if its signature names them.
 
     Raises:
         TypeError: If it is not callable.
@@ -70,8 +72,8 @@ def read_batches(
         where: The engine that takes collections; None: the current one of the collection's kind.
 
     Returns:
-        A generator of batches, converted and without bad or empty ones; and whether it calls the
-        input function again for each of them.
+        A generator of batches, converted, without bad rows and empty batches; and whether it calls
+        the input function again for each of them.
 
     Raises:
         TypeError: If the input function returns nothing that can be a batch.
@@ -98,7 +100,7 @@ def no_batches() -> Batches:
 
 
 def _convert(batches: Batches, where: Any, *, calls_again: bool) -> Batches:
-    """Converts batches as they came; leaves out their bad rows, and those that have no others."""
+    """Converts batches as they came; leaves out their bad rows, and batches without others."""
     index = num_empty = num_dropped = 0
     empty: Any = None
     with contextlib.closing(batches):
@@ -131,9 +133,7 @@ def _convert_one(batch: Batch, index: int, where: Any) -> None:
             batch.num_dropped_rows = int((~keep).sum())
             batch.keep, batch.origin = None, _origin_of_kept(batch.origin, keep)
     except (TypeError, ValueError) as error:
-        if type(error) not in (TypeError, ValueError):
-            raise
-        raise type(error)(f"batch {index}: {error}") from error
+        raise at_place(f"batch {index}", error) from error
     if batch.origin is None:
         batch.origin = getattr(batch.features, "origin", None)
 
@@ -146,7 +146,7 @@ def _origin_of_kept(origin: Origin | None, keep: Mask) -> Origin | None:
 
 
 def _check_not_empty_for_ever(num_empty: int, num_batches: int, is_the_same: bool) -> None:
-    """Raises a ValueError if an input function will return batches of no rows for ever."""
+    """Raises a ValueError if an input function will return batches of no rows forever."""
     if num_batches == 0 and (is_the_same or num_empty > _MAX_EMPTY_BATCHES):
         raise ValueError(
             "the input has 0 points: what input_fn returns has 0 rows, each time it is called"
@@ -187,14 +187,16 @@ def _restore(returned: Any, position: Position | None) -> None:
         return
     if not isinstance(returned, Source):
         raise NoPositionError(
-            "the last training stopped in the middle of another input, and input_fn returned "
+            "the last run stopped in the middle of another input, and input_fn returned "
             f"{type(returned).__name__}, which cannot continue there (as sources such as "
             "centroids.inputs.numpy_input_fn can)"
         )
     try:
         returned.restore(copy.deepcopy(position))  # the source may continue counting in it
+    except PositionError:
+        raise
     except ValueError as error:
-        raise PositionError(str(error)) from error
+        raise PositionError(message_of(error)) from error
 
 
 def _read_pair(features: Any, labels: Any, position: Position | None) -> Batches:
@@ -205,12 +207,12 @@ def _read_pair(features: Any, labels: Any, position: Position | None) -> Batches
     if not _is_stream(labels):
         raise TypeError(
             f"input_fn returned a stream of features with labels of type {type(labels).__name__}; "
-            "labels must be None or a stream too"
+            "labels must be None or also a stream"
         )
     if position is not None:
         if not isinstance(position, Mapping) or set(position) != {"features", "labels"}:
             raise PositionError(
-                "the last training stopped in the middle of another input, and input_fn returned a "
+                "the last run stopped in the middle of another input, and input_fn returned a "
                 "stream of features with one of labels, each of which needs a position of its own"
             )
         _restore(features, position["features"])
@@ -235,14 +237,14 @@ def _both(first: Mask | None, second: Mask | None) -> Mask | None:
         return second if first is None else first
     if len(first) != len(second):
         raise ValueError(
-            "features and labels must have equally many rows, got a batch with "
+            "features and labels must have the same number of rows, got a batch with "
             f"{len(first)} and {len(second)}"
         )
     return first & second
 
 
 def _read_points(stream: Iterable[Any]) -> Batches:
-    """The batches of a stream that has no labels beside it, which would tell how many points."""
+    """The batches of a stream without labels, which would tell how many points there are."""
     batches = _read_stream(stream)
     if isinstance(stream, BatchSource) or _makes_batches(stream):
         return batches
@@ -271,7 +273,7 @@ def _read_plain(stream: Iterable[Any]) -> Batches:
 
 
 def _check_vectors(batches: Batches) -> Batches:
-    """Passes batches on; refuses them if the first two are [n] with one n above 1.
+    """Passes batches on; refuses them if the first two are [n] with the same n above 1.
 
     These may be n points of one column each, or one point each of n columns: nobody can tell.
     """

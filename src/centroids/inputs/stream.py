@@ -1,4 +1,4 @@
-"""The stream of batches of an input function: peeked into, and read ahead where that gains time."""
+"""The stream of batches of an input function: peeked into, and read ahead if that saves time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import logging
 import operator
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -48,12 +47,12 @@ def open_stream(
     labels, is refused: they could also be single points.
 
     Args:
-        input_fn: It is called with those of `mode`, `params` and `config` that it names.
+        input_fn: Called with those of `mode`, `params` and `config` that its signature names.
         mode: What the batches are for.
         params: Parameters of the model.
         config: Configuration of the run.
-        position: The position of a batch of an earlier stream, to continue after it; None begins at
-            the beginning.
+        position: The position of a batch of an earlier stream, to continue after it; None: from the
+            beginning.
         read_ahead: Whether slow sources are read in a background thread, up to two batches ahead.
 
     Returns:
@@ -61,9 +60,9 @@ def open_stream(
 
     Raises:
         TypeError: If `input_fn` is not callable or returns nothing that can be a batch.
-        PositionError: If `position` is not one of this input; a ValueError.
+        PositionError: If `position` does not belong to this input; a ValueError.
 
-    While reading, the stream raises a ValueError for batches that cannot be such.
+    While reading, the stream raises a ValueError for what cannot be a batch.
 
     >>> with open_stream(lambda: iter([[1, 2], [3]])) as stream:
     ...     [batch.features.tolist() for batch in stream]
@@ -76,14 +75,14 @@ def open_stream(
 
 
 class BatchStream:
-    """An iterator of batches, which may be looked at before their turn.
+    """An iterator of batches, which can be looked at before their turn.
 
     The first batches are read when they are asked for. Once that proves slow, a thread reads ahead.
     The thread has ended when the stream is exhausted, has raised, or is closed; as a context
     manager the stream closes itself.
 
     Attributes:
-        calls_again: Whether the input function gives one batch and is called again for each next
+        calls_again: Whether the input function returns one batch and is called again for each next
             one: such an input has no position.
     """
 
@@ -136,11 +135,11 @@ class BatchStream:
         return error.at_origin(self._looked_at[error.batch].origin if known else None)
 
     def wait_by(self, wait: Callable[[Callable[[], Batch]], Batch]) -> None:
-        """Makes `wait` call what waits for a batch, so that signals can interrupt it."""
+        """Has `wait` call what waits for a batch, so that signals can interrupt it."""
         self._wait = wait
 
     def warn_of_repeats(self, consequence: str) -> None:
-        """Makes the log say if the one batch of an input function comes again.
+        """Makes the log say so if the one batch of an input function comes again.
 
         Args:
             consequence: What that means, and what to do; see `repeats`.
@@ -155,7 +154,7 @@ class BatchStream:
     def close(self) -> None:
         """Ends the thread, if any, and closes the source's generators. May be called again.
 
-        It waits for the batch being read; but only for a second if reading was interrupted.
+        It waits for the batch being read, but for only a second if reading was interrupted.
         """
         self._reads_until_ahead = -1
         if self._ahead is not None:
@@ -175,12 +174,7 @@ class BatchStream:
         """The stream itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         """Closes the stream."""
         if kind is not None and issubclass(kind, (KeyboardInterrupt, SystemExit)):
             self._interrupted = True

@@ -1,4 +1,4 @@
-"""What the sources over files share: rows read in order, and shuffled window by window."""
+"""What the sources over files share: rows read in order, or shuffled window by window."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Reading:
 
     Attributes:
         batch_size: The rows of a batch.
-        num_epochs: How often to read the file; None: for ever.
+        num_epochs: How often to read the file; None: forever.
         shuffle: Whether to shuffle its rows.
         seed: Of the shuffling.
         drop_bad_rows: Whether to leave bad rows out.

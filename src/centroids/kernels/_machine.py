@@ -20,8 +20,8 @@ def num_threads() -> int:
 
     Raises:
         ValueError: If `CENTROIDS_NUM_THREADS` is needed but is not an integer from 1 to 4096. Every
-            computation raises it too; the import does not, as a program may choose by
-            `set_num_threads`, and one that computes nothing needs no number.
+            computation raises it too; the import does not, because a program may use
+            `set_num_threads`, or compute nothing.
     """
     return _native.num_threads()
 
@@ -32,7 +32,8 @@ def check_environment() -> None:
     Every computation checks it too, but only once it has begun.
 
     Raises:
-        ValueError: If one of them is set to what cannot be, and nothing else was chosen since.
+        ValueError: If one of them has a value that is not allowed, and nothing else was chosen
+            since.
     """
     num_threads()
     instruction_set()

@@ -20,8 +20,8 @@ _UNITS_OF_ONE = 1 << -_native.LAST_BIT
 class Assignment:
     """Points assigned to their nearest centers.
 
-    Sums and inertia are the exact sums of floating-point numbers, rounded once: they depend on
-    neither the order of the points nor on how these were divided.
+    Sums and inertia are the exact sums of floating-point numbers, rounded once: they depend neither
+    on the order of the points nor on how they were divided.
 
     Attributes:
         cluster_index: [n] int32, the index of the nearest center; [0] with `labels=False`.
@@ -42,8 +42,8 @@ class PartialAssignment:
     """What some of the points contribute to an assignment, without any rounding.
 
     Partial results of the same centers add up to that of all their points. Addition is associative
-    and commutative, and subtraction takes points out again without a trace: `finish` gives the same
-    bits however points were divided, and in whatever order they came.
+    and commutative, and subtraction removes points without a trace: `finish` gives the same bits
+    however the points were divided, and in whatever order they came.
 
     Attributes:
         num_rows: The number of points.
@@ -67,7 +67,7 @@ class PartialAssignment:
 
     @classmethod
     def empty(cls, num_clusters: int, dimensions: int, *, update: bool = True) -> PartialAssignment:
-        """That of no points.
+        """The partial result of no points.
 
         Args:
             num_clusters: k.
@@ -79,7 +79,7 @@ class PartialAssignment:
         return cls(0, 0, ExactSums(num_clusters, dimensions), np.zeros(num_clusters, np.int64))
 
     def __add__(self, other: PartialAssignment) -> PartialAssignment:
-        """That of the points of both.
+        """The partial result of the points of both.
 
         Raises:
             ValueError: If one has sums of another shape, or has none.

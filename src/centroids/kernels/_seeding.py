@@ -27,7 +27,7 @@ class Seeding:
 
     Distances are squared Euclidean; for cosine those of L2-normalised vectors, which is twice the
     cosine distance (a zero vector is at 2 from everything). Zero vectors themselves count as 0 for
-    cosine: nothing is near to them, and no center should be drawn from among them.
+    cosine: nothing is near them, and no center should be drawn from them.
 
     Of dense points they are sums of squared differences in float64, equal to the bit for every
     instruction set and number of threads. Sums of them are exact: choices and draws depend on the
@@ -109,7 +109,7 @@ class Seeding:
 
     @in_usual_float_mode
     def take(self, candidate: int) -> None:
-        """Takes one of the candidates that were proposed last, by its place among them."""
+        """Takes one of the candidates proposed last, by its place among them."""
         if self._native is not None:
             self._native.take(candidate, self.weights.native)
             return

@@ -16,7 +16,7 @@ from centroids.rows import Sparse, is_sparse, num_rows
 __all__ = ["Points", "Sparse", "is_sparse", "num_rows"]
 
 
-@functools.lru_cache(maxsize=64)  # the name of a dtype takes NumPy microseconds
+@functools.lru_cache(maxsize=64)  # NumPy takes microseconds for the name of a dtype
 def element_type(dtype: np.dtype[Any]) -> _native.ElementType | None:
     """The extension's name of an element type; None if the kernels cannot read it in place."""
     return _native.ElementType.__members__.get(dtype.name) if dtype.isnative else None
@@ -39,7 +39,7 @@ def result_dtype(points: Points) -> np.dtype[Any]:
 
 
 def check_points(points: Points, name: str = "points") -> Points:
-    """Brings points to a form that the kernels take, without copying where none is needed.
+    """Brings points to a form that the kernels take, copying only if needed.
 
     Args:
         points: [n, d], or [n], which counts as [n, 1]; a dense array of real numbers or any

@@ -88,10 +88,10 @@ def assign(
         cosine: Use the cosine distance.
         update: Also return sums and counts.
         labels: Whether the indices are wanted. In few dimensions they are as large as the points.
-        memory: Hand over the same one whenever the same points are assigned again, as in the
-            iterations of Lloyd's algorithm: bounds that it keeps spare most of the work while
-            centers move little. Results are the same with any memory or none; with other points
-            it starts afresh. It takes up to a fifth of the size of the points.
+        memory: Pass the same one whenever the same points are assigned again, as in the iterations
+            of Lloyd's algorithm: the bounds it keeps save most of the work while the centers move
+            little. Results are the same with any memory or none; with other points it starts over.
+            It takes up to a fifth of the size of the points.
         search: Forces one of the kernels, for tests and measurements. A grid needs one to three
             dimensions and the squared Euclidean distance; "lanes" stands in elsewhere.
         block_rows: Forces the number of rows in a block, likewise; 0 chooses.
@@ -150,7 +150,7 @@ def assign_partial(
     that all points together ask for.
 
     Args:
-        points: Some of the points, as for `assign`; none is fine.
+        points: Some of the points, as for `assign`; there may be none.
         centers: [k, d], k at least 1.
         cosine: Use the cosine distance.
         update: Also find sums and counts.

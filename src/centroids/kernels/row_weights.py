@@ -38,7 +38,7 @@ class RowWeights:
         self.add_up()
 
     def add_up(self) -> None:
-        """Takes notice of distances that were changed."""
+        """Takes changed distances into account."""
         self.native.add_up()
 
     @property
@@ -52,7 +52,7 @@ class RowWeights:
         """The rows that targets fall on, if the weights lie side by side from 0 in row order.
 
         Args:
-            targets: From 0 to the total, which they stay below.
+            targets: At least 0, and below the total.
 
         Returns:
             [len(targets)]; no row of weight 0.
@@ -69,5 +69,5 @@ def totals_of(digits: NDArray[np.uint32]) -> list[int]:
 
 
 def empty_digits(count: int) -> NDArray[np.uint32]:
-    """Room for the digits of so many integers."""
+    """Room for the digits of `count` integers."""
     return np.empty((count, _DIGITS), np.uint32)

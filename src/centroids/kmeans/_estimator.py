@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import logging
 import os
+from collections.abc import Generator
 from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
@@ -14,8 +15,9 @@ from centroids.checkpoints.tensorflow import (
     find_tensorflow_checkpoint,
     is_tensorflow_checkpoint,
 )
-from centroids.checks import check_bool, check_choice, check_integer
+from centroids.checks import check_bool, check_choice, check_integer, check_number
 from centroids.clustering import InitialCenters, InitialMethod
+from centroids.errors import ArgumentError, WordedError, message_of
 from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig, WarmStartSettings
 from centroids.estimator.estimator import InputFunction
 from centroids.estimator.other_names import explain_other_names
@@ -65,34 +67,36 @@ class KMeansClustering(Estimator):
     Args:
         num_clusters: The number of clusters, at least 1. Ignored if `initial_clusters` is an
             array.
-        model_dir: Where checkpoints and summaries go, and come from. Without a checkpoint of ours
-            one that TensorFlow wrote there is taken up. None makes a temporary folder.
+        model_dir: The folder that checkpoints and summaries are written to and read from. If its
+            only checkpoints are TensorFlow's, the model continues from them. None makes a temporary
+            folder.
         initial_clusters: `RANDOM_INIT`, `KMEANS_PLUS_PLUS_INIT`, `KMEANS_PARALLEL_INIT` (k-means||,
             which takes less time than k-means++ for thousands of clusters), initial centers [k, d]
             (an array, a sparse matrix, a table, a tensor or nested lists), or a callable
             `f(inputs, k)` that returns from 0 to k centers, likewise, and is invoked on successive
             batches until all are chosen.
         distance_metric: `SQUARED_EUCLIDEAN_DISTANCE` or `COSINE_DISTANCE`.
-        random_seed: Seed for choosing the initial centers, any integer. None chooses others in
-            each training.
+        random_seed: Seed for choosing the initial centers, any integer. None chooses different ones
+            in each run.
         use_mini_batch: See above.
         mini_batch_steps_per_iteration: See above. Used only with `use_mini_batch=True`.
-        kmeans_plus_plus_num_retries: Additional candidates drawn for each center of k-means++, also
-            of that among the candidates of k-means||; negative: 2 + log(k) candidates in all.
+        kmeans_plus_plus_num_retries: Extra candidates drawn for each center of k-means++, also
+            where k-means|| uses it to choose among its candidates. If negative, 2 + log(k)
+            candidates in all.
         relative_tolerance: Stop when the loss changes by less than this, relative to 1 + loss,
             which depends on the units of the data. May stop mini-batches too early, as their losses
-            vary from batch to batch. A full-batch step that changes nothing stops with any
-            tolerance, 0 too.
+            vary from batch to batch. A full-batch step that changes nothing ends training with any
+            tolerance, even 0.
         config: A RunConfig.
         loss_tolerance: Stop when a step lowers the loss by no more than this share of it, whatever
-            the units of the data; 0 stops when the loss falls no more. Only for full batches, and
+            the units of the data; 0 stops when the loss no longer falls. Only for full batches, and
             not together with `relative_tolerance`.
-        warm_start_from: Another k-means whose centers are the initial ones as long as `model_dir`
+        warm_start_from: Another k-means model whose centers become the initial ones if `model_dir`
             has no checkpoint: its folder, a checkpoint of it (ours or TensorFlow's), or a
             WarmStartSettings. `initial_clusters` then has no effect.
 
     Raises:
-        ValueError: If an argument is not what is allowed; the message says what is.
+        ValueError: If an argument has a value that is not allowed; the message says what is.
         NotADirectoryError: If `model_dir` is a file.
 
     Source: Lloyd 1982 (full batch); Sculley, Web-scale k-means clustering, WWW 2010 (mini-batch).
@@ -246,17 +250,18 @@ class KMeansClustering(Estimator):
             columns: The names of the columns of the points, or the dict of features that the model
                 was trained on. The metadata of the file then has them as `columns`, a JSON list.
             index_only: Leave `all_distances` out, which takes most of the memory.
-            float32: Multiply in float32 in place of float64, which takes less of both. Points of
-                float64 become float32. Labels are as right wherever the points lie, but not those
-                of groups of points that are a hundred times farther apart than points within one.
+            float32: Multiply in float32 instead of float64, which takes less time and memory.
+                Points of float64 become float32. Labels are as right wherever the points lie, but
+                not those of groups of points that are a hundred times farther apart than points
+                within one.
 
         Returns:
             The path.
 
         Raises:
-            ValueError: If the model has not been trained yet, the checkpoint is of another model,
-                the centers take more than the 2 GB that an ONNX file can hold or overflow float32
-                where that was asked for, or there is another number of columns.
+            ValueError: If the model has not been trained yet, the checkpoint belongs to another
+                model, the centers take more than the 2 GB that an ONNX file can hold or overflow
+                float32 where that was asked for, or there is another number of columns.
             TypeError: If `columns` is neither.
             ImportError: If the package onnx is missing: `pip install centroids[onnx]`.
             OSError: If the file cannot be written; nothing is left behind.
@@ -300,7 +305,7 @@ class KMeansClustering(Estimator):
         if stored.distance_metric is None and self._taken_on_trust != checkpoint.path:
             self._taken_on_trust = checkpoint.path
             logger.warning(
-                "%s has no graph of a k-means beside it (a .meta file): that it was trained with "
+                "%s has no k-means graph beside it (a .meta file): that it was trained with "
                 "distance_metric=%r is taken from the arguments.",
                 checkpoint.path,
                 given.distance_metric,
@@ -327,18 +332,22 @@ class KMeansClustering(Estimator):
     def _predict_one(self, input_fn: InputFunction, key: str) -> Predictions:
         # By whole batches: a dict for every point would take ten times as long as the search.
         batches = self.predict(input_fn, predict_keys=[key], yield_single_examples=False)
-        rows = itertools.chain.from_iterable(batch[key] for batch in batches)
-        return Predictions(rows, lambda: batches.collection[key])
+
+        def rows() -> Generator[Any]:
+            with contextlib.closing(batches):
+                for batch in batches:
+                    yield from batch[key]
+
+        return Predictions(rows(), lambda: batches.collection[key])
 
 
 def _check_tolerance(name: str, value: object) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ValueError(f"{name} must be a number or None, got {value!r}")
-    if not 0 <= float(value) < np.inf:
-        raise ValueError(f"{name} must be at least 0 and finite, got {value}")
-    return float(value)
+    tolerance = check_number(name, value, 0, ", or None")
+    if tolerance == np.inf:
+        raise ArgumentError(name, "finite", value, or_none=True)
+    return tolerance
 
 
 def _check_loss_tolerance(model: KMeansModel) -> None:
@@ -368,7 +377,7 @@ def _check_initial_clusters(value: object) -> InitialCenters | NDArray[Any]:
         # A copy: later changes of the caller's array are not ours.
         array = centers_of(value, "the centers").copy()
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{allowed}; {error}") from None
+        raise WordedError(f"{allowed}; ", message_of(error)) from None
     if not is_real(array.dtype) or array.ndim != 2 or 0 in array.shape:
         raise ValueError(
             f"{allowed}; got {type(value).__name__} of shape {array.shape} and type {array.dtype}"

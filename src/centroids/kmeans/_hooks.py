@@ -28,8 +28,8 @@ class _StoppingHook(SessionRunHook):
     """Stops a training run once a rule over two successive losses says so.
 
     A run that was interrupted continues comparing with the loss of its last step, which is in
-    the checkpoint. One that has converged is over: it leaves NaN there, and the next training
-    compares from its own second step on.
+    the checkpoint. A converged run is over: it leaves NaN there, and the next run compares only
+    from its own second step on.
     """
 
     def after_create_session(self, session: Session, coord: Coordinator) -> None:
@@ -58,7 +58,7 @@ class _StoppingHook(SessionRunHook):
 
     @abstractmethod
     def _converged(self, loss: float, previous: float, centers: NDArray[Any]) -> bool:
-        """Whether this step ends the training; `centers` is what it made of `self._centers`."""
+        """Whether this step ends training; `centers` is what it made of `self._centers`."""
 
 
 class RelativeToleranceHook(_StoppingHook):
@@ -82,9 +82,9 @@ class RelativeToleranceHook(_StoppingHook):
 class LossToleranceHook(_StoppingHook):
     """Stops when previous - loss <= tolerance * previous, for full batches.
 
-    Neither the units of the data nor where its origin is can change when that is. The loss of full
-    batches never rises but by rounding, so one that does not fall has converged. In the first step
-    of a call one that has risen by more than the tolerance is that of other points.
+    This depends neither on the units of the data nor on its origin. The loss of full batches never
+    rises but by rounding, so one that does not fall has converged. In the first step of a call, a
+    loss that has risen by more than the tolerance belongs to other points.
 
     Args:
         tolerance: At least 0.
@@ -112,7 +112,7 @@ class EmptyClustersHook(SessionRunHook):
         self._params = params
 
     def after_create_session(self, session: Session, coord: Coordinator) -> None:
-        """Notes where the training starts."""
+        """Notes where training starts."""
         del coord
         self._first_step = session.global_step + 1
 

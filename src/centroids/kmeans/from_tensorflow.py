@@ -46,7 +46,7 @@ _UNNAMED = re.compile(r"Variable(?:_(\d{1,9}))?")
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a k-means is trained, by the names of KMeansClustering's arguments; None: not known.
+    """How a model is trained, by the names of KMeansClustering's arguments; None: not known.
 
     Attributes:
         distance_metric: "squared_euclidean" or "cosine".
@@ -60,7 +60,7 @@ class TrainingSettings:
 
 
 class ContradictionError(ValueError):
-    """An argument says otherwise than the model that TensorFlow trained."""
+    """An argument contradicts the model that TensorFlow trained."""
 
     def __init__(self, argument: str, given: object, stored: object, path: str) -> None:
         remedy = "give that"
@@ -72,7 +72,7 @@ class ContradictionError(ValueError):
         self.argument, self.given, self.stored, self.path = argument, given, stored, path
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For processes that hand errors on."""
+        """For passing errors between processes."""
         return type(self), (self.argument, self.given, self.stored, self.path)
 
 
@@ -90,12 +90,12 @@ def load_kmeans_from_tensorflow(
 
     Returns:
         The checkpoint, and what the graph beside TensorFlow's checkpoint says of the settings:
-        nothing where there is no graph. The checkpoint's identity and params have the given
-        settings where the graph says nothing; the metric is then squared Euclidean by default.
+        nothing if there is no graph. If the graph says nothing, the checkpoint's identity and
+        params have the given settings; the metric is then squared Euclidean by default.
 
     Raises:
-        ContradictionError: If the graph says otherwise than `given`; a ValueError too.
-        ValueError: If there is no checkpoint, it is of another model, or it needs a number of
+        ContradictionError: If the graph contradicts `given`; a ValueError too.
+        ValueError: If there is no checkpoint, it belongs to another model, or it needs a number of
             mini-batches per iteration.
         DamagedCheckpointError: If it is torn or altered; a ValueError too.
         OSError: If it cannot be read.
@@ -139,7 +139,7 @@ def _stored_settings(source: TensorFlowCheckpoint, *, has_counts: bool) -> Train
 
 
 def _agreed(given: TrainingSettings, stored: TrainingSettings, path: str) -> TrainingSettings:
-    """What is given or stored. Both must be the same where both are there."""
+    """What is given or stored; if both are, they must agree."""
     merged: dict[str, Any] = {}
     for name in ("distance_metric", "use_mini_batch", "mini_batch_steps_per_iteration"):
         ours, theirs = getattr(given, name), getattr(stored, name)
@@ -170,18 +170,18 @@ def _read_centers(source: TensorFlowCheckpoint) -> NDArray[Any]:
     missing = [name for name in (CLUSTERS, _STEP) if name not in source.variables]
     if missing:
         raise ValueError(
-            f"{source.path} is of another model than KMeansClustering: it has no variable "
+            f"{source.path} is not a checkpoint of KMeansClustering: it has no variable "
             f"{missing[0]!r}, only {_list(source)}"
         )
     if INITIALIZED in source.variables and not _read_scalar(source, INITIALIZED):
         raise ValueError(
-            f"{source.path} was saved before all initial centers were chosen; train anew in "
+            f"{source.path} was saved before all initial centers were chosen; train again in "
             "another model_dir"
         )
     centers = source.read(CLUSTERS)
     if centers.dtype not in (np.float32, np.float64) or centers.ndim != 2 or 0 in centers.shape:
         raise ValueError(
-            f"{source.path} is of another model than KMeansClustering: {CLUSTERS} should be "
+            f"{source.path} is not a checkpoint of KMeansClustering: {CLUSTERS} should be "
             f"numbers of shape [k, d], and is {centers.dtype} of shape {list(centers.shape)}"
         )
     _check_finite(source, CLUSTERS, centers)
@@ -229,7 +229,7 @@ def _read_iteration(
     updated = source.read(UPDATED_CLUSTERS)
     if updated.shape != centers.shape or updated.dtype != centers.dtype:
         raise ValueError(
-            f"{source.path} is of another model than KMeansClustering: {UPDATED_CLUSTERS} is "
+            f"{source.path} is not a checkpoint of KMeansClustering: {UPDATED_CLUSTERS} is "
             f"{updated.dtype} of shape {list(updated.shape)}, but {CLUSTERS} is {centers.dtype} "
             f"of shape {list(centers.shape)}"
         )
@@ -241,7 +241,7 @@ def _read_scalar(source: TensorFlowCheckpoint, name: str) -> int:
     value = source.read(name)
     if value.shape != () or value.dtype.kind not in "biu":
         raise ValueError(
-            f"{source.path} is of another model than KMeansClustering: {name} should be one "
+            f"{source.path} is not a checkpoint of KMeansClustering: {name} should be one "
             f"number, and is {value.dtype} of shape {list(value.shape)}"
         )
     return int(value)

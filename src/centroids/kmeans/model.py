@@ -19,7 +19,7 @@ from centroids import clustering, kernels
 from centroids.clustering import ClusterState, InitialCenters, InitialMethod
 from centroids.clustering.points import check_width
 from centroids.distribute import is_sharded
-from centroids.errors import NoPointsError, WidthError
+from centroids.errors import NoPointsError, WidthError, WordedError, at_place, message_of
 from centroids.estimator import (
     Batch,
     EstimatorSpec,
@@ -102,7 +102,7 @@ class KMeansModel:
         initial = self.initial_clusters
         shown = initial if isinstance(initial, str) else type(initial).__name__
         params = {**vars(self), "initial_clusters": shown}
-        del params["initial_columns"]  # a part of initial_clusters, no argument
+        del params["initial_columns"]  # a part of initial_clusters, not an argument
         return params
 
     def model_fn(
@@ -219,10 +219,10 @@ class KMeansModel:
         if centers is None:
             return None
         try:
-            rows = centers_of(centers, "what initial_clusters returns")
+            rows = centers_of(centers, "initial_clusters(...)")
             return in_order_of(features, rows, column_names_of(centers))
-        except (TypeError, ValueError) as error:
-            raise ValueError(str(error)) from None
+        except TypeError as error:
+            raise WordedError(message_of(error)) from error
 
     def _initialize_from_array(self, batch: Batch, centers: NDArray[Any]) -> None:
         points = batch.get(points_of)
@@ -233,7 +233,7 @@ class KMeansModel:
     def _initialize_warm(self, batch: Batch, taken: Mapping[str, NDArray[Any]]) -> None:
         if CLUSTERS not in taken:
             raise ValueError(
-                f"a warm start of a k-means must take {CLUSTERS!r}, but it takes "
+                f"a warm start of k-means must take {CLUSTERS!r}, but it takes "
                 f"{', '.join(map(repr, taken))}"
             )
         self._initialize_from_array(batch, taken[CLUSTERS])
@@ -271,12 +271,12 @@ class _BatchFunctions:
 
     def __init__(self, model: KMeansModel, training: bool) -> None:
         self._model, self._training = model, training
-        # Full batches come again: what one iteration knows spares the next most of its work.
+        # Full batches come again: what one iteration knows saves the next most of the work.
         repeated = training and not model.use_mini_batch
         self._memory = kernels.AssignmentMemory() if repeated else None
 
     def assignment(self, batch: Batch) -> kernels.Assignment:
-        # Training needs no labels: for whoever fetches them there they are computed apart.
+        # Training needs no labels; if somebody fetches them, they are computed separately.
         return self._assign(batch, update=self._training)
 
     def labelled(self, batch: Batch) -> kernels.Assignment:
@@ -301,7 +301,7 @@ class _BatchFunctions:
 
     def cluster_index(self, batch: Batch) -> NDArray[np.int32]:
         points, centers = self._points_and_centers(batch)
-        if is_sharded(points):  # labels travel only for those who want them
+        if is_sharded(points):  # labels travel only if somebody wants them
             with clustering.locate_bad_points(batch.index):
                 return clustering.cluster_index(points, centers, cosine=self._model.cosine)
         return batch.get(self.labelled if self._training else self.assignment).cluster_index
@@ -379,7 +379,7 @@ def points_of(batch: Batch) -> kernels.Points:
     try:
         return clustering.join_columns(batch.features)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"batch {batch.index}: {error}") from None
+        raise at_place(f"batch {batch.index}", error) from None
 
 
 def _empty_batch(features: TensorSpec | Mapping[str, TensorSpec]) -> Any:

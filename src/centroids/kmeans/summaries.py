@@ -1,4 +1,4 @@
-"""What the event files of a k-means say beside its loss."""
+"""What the event files of a k-means model say besides its loss."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TrainingSummaries:
         if self.batches_per_update is None:
             return counts
         if self.batches_per_update == 1:
-            # The initial center counts as one point in an update, but it is none.
+            # The initial center counts as one point in an update, but it is not one.
             return np.maximum(before.counts - 1, 0) + counts
         return before.counts + counts if before.steps_in_iteration else counts
 

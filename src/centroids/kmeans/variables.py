@@ -1,4 +1,4 @@
-"""What a k-means keeps in checkpoints: its variables by name, and what it must agree with."""
+"""What a k-means model keeps in checkpoints: its variables by name, and what it must agree with."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def num_empty_clusters(
     if not params["use_mini_batch"]:
         return int((counts == 0).sum())
     if params["mini_batch_steps_per_iteration"] == 1:
-        # The initial center counts as one point in an update, but it is none.
+        # The initial center counts as one point in an update, but it is not one.
         return int((counts <= 1).sum())
     return None if variables[UPDATE_IN_STEPS] else int((counts == 0).sum())
 
@@ -84,7 +84,7 @@ def has_converged(variables: Mapping[str, NDArray[Any]]) -> bool:
     """Whether the training that left these variables was stopped by its tolerance.
 
     A run that stops for another reason leaves the loss of its last step, for the next one to
-    compare with. Before the first step there is none: then the answer is False. Of a model that was
-    imported from TensorFlow, and not trained since, nobody knows: then it is True.
+    compare with. Before the first step there is none: then the answer is False. For a model that
+    was imported from TensorFlow and not trained since, nobody knows: then it is True.
     """
     return bool(np.isnan(variables[PREVIOUS_LOSS])) and int(variables["global_step"]) > 0

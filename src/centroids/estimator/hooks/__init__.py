@@ -1,1 +1,1 @@
-"""What runs beside the steps: hooks, and what they write."""
+"""What runs around the steps: hooks, and what they write."""

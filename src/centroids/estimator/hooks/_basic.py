@@ -44,7 +44,7 @@ class StopAtStepHook(SessionRunHook):
         last_step: Stop when the global step is this. Exactly one of the two must be given.
 
     Raises:
-        ValueError: If both or none are given.
+        ValueError: If both are given, or neither is.
     """
 
     def __init__(self, num_steps: int | None = None, last_step: int | None = None) -> None:
@@ -54,7 +54,7 @@ class StopAtStepHook(SessionRunHook):
         self._last_step = 0
 
     def after_create_session(self, session: Session, coord: Coordinator) -> None:
-        """Finds the last step; when it is reached already, no step is run at all."""
+        """Finds the last step; if it is already reached, no step is run."""
         if self._given_last_step is not None:
             self._last_step = self._given_last_step
         else:
@@ -90,13 +90,13 @@ class StopAfterNumBatchesHook(SessionRunHook):
 
 
 class LoggingTensorHook(SessionRunHook):
-    """Logs values at level INFO: every so many steps or seconds, or at the end.
+    """Logs values at level INFO: after a number of steps or seconds, or at the end.
 
     Args:
         tensors: Names to fetch, by tag, or an iterable of names.
         every_n_iter: Log every this many steps of the call, the first included.
         every_n_secs: Log every this many seconds.
-        at_end: Also log at the end of the run; alone, only then.
+        at_end: Also log at the end of the run, or only then if neither interval is given.
         formatter: Makes the text from a dict of values by tag.
 
     Raises:
@@ -129,7 +129,7 @@ class LoggingTensorHook(SessionRunHook):
         self._formatter = formatter
 
     def begin(self) -> None:
-        """Starts anew, so that the first step is logged."""
+        """Starts over, so that the first step is logged."""
         if self._timer is not None:
             self._timer.reset()
         self._count = 0
@@ -163,7 +163,7 @@ class LoggingTensorHook(SessionRunHook):
 
 
 class StepCounterHook(SessionRunHook):
-    """Logs and writes `global_step/sec` and `examples/sec`, the rows of the batches.
+    """Logs and writes `global_step/sec` and `examples/sec`, the rows of batches per second.
 
     Args:
         every_n_steps: Do so every this many steps.
@@ -190,7 +190,7 @@ class StepCounterHook(SessionRunHook):
         self._output_dir = absolute(output_dir) if output_dir else None
 
     def begin(self) -> None:
-        """Starts anew."""
+        """Starts over."""
         self._timer.reset()
 
     def after_create_session(self, session: Session, coord: Coordinator) -> None:
@@ -242,10 +242,10 @@ class NanTensorHook(SessionRunHook):
         return self._args
 
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
-        """Looks at the loss.
+        """Checks the loss.
 
         Raises:
-            NanLossDuringTrainingError: If it is NaN and the hook is to fail.
+            NanLossDuringTrainingError: If it is NaN and fail_on_nan_loss is set.
         """
         loss = run_values.results
         # Only NaN differs from itself; for a plain number this is far cheaper than np.isnan.
@@ -296,9 +296,9 @@ class FinalOpsHook(SessionRunHook):
 class GlobalStepWaiterHook(SessionRunHook):
     """Delays the first step until the global step has reached a value.
 
-    It is there for r1.4 programs, which start their workers one after the other with it. A process
-    here counts its steps alone: while this hook waits, only another thread of the program can
-    advance them. Where there is none it raises an error; r1.4 waits for ever.
+    It is for r1.4 programs, which use it to start their workers one after the other. Here each
+    process counts its own steps: while this hook waits, only another thread of the program can
+    advance them. Without such a thread it raises an error; r1.4 waits forever.
 
     Args:
         wait_until_step: The global step to wait for; 0 or less does not wait.
@@ -312,7 +312,7 @@ class GlobalStepWaiterHook(SessionRunHook):
         self._wait_until_step = wait_until_step
 
     def begin(self) -> None:
-        """Waits anew in each run."""
+        """Waits again in each run."""
         self._started = self._wait_until_step <= 0
 
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs | None:
@@ -325,13 +325,13 @@ class GlobalStepWaiterHook(SessionRunHook):
             return None
         logger.info("Waiting for global step %d before the first step.", self._wait_until_step)
         while True:
-            others_run = _other_threads_run()  # asked first: one may count and then end
+            others_run = _other_threads_run()  # asked first: a thread may count and then end
             step = run_context.session.run("global_step")
             if step >= self._wait_until_step:
                 break
             if not others_run:
                 raise RuntimeError(
-                    f"GlobalStepWaiterHook({self._wait_until_step}) would wait for ever: the "
+                    f"GlobalStepWaiterHook({self._wait_until_step}) would wait forever: the "
                     f"global step is {step}, and nothing else in this process can advance it; "
                     "leave the hook out, as a model here is trained by one process"
                 )
@@ -341,7 +341,7 @@ class GlobalStepWaiterHook(SessionRunHook):
 
 
 def _other_threads_run() -> bool:
-    """Whether there is another thread than this one, and those that read and write for it."""
+    """Whether there is a thread besides this one and those that read and write for it."""
     others = set(threading.enumerate()) - {threading.current_thread()}
     return not all(thread.name in _OWN_THREADS for thread in others)
 

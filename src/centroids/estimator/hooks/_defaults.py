@@ -1,4 +1,4 @@
-"""The hooks that every training has."""
+"""The hooks of every training run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from centroids.estimator.hooks._summaries import SummarySaverHook
 
 
 def may_stop(hook: SessionRunHook) -> bool:
-    """Whether a hook may end a call that has no other end; any of a user may, if derived or not."""
+    """Whether a hook may end a call that has no other end; any hook of a user may."""
     return not vars(type(hook)).get("only_watches", False)
 
 
@@ -43,9 +43,10 @@ def training_hooks(
 ) -> list[SessionRunHook]:
     """Returns all hooks of a training run in the order of their calls.
 
-    It is the order of r1.4 but for what comes before checkpoints are saved: the check for NaN, as a
-    model that has diverged must not become the newest checkpoint; the model's chief hooks, and
-    those that stop at a step, as the checkpoint of the last step must say that it is the last.
+    It is the order of r1.4 except for what comes before checkpoints are saved: the check for NaN,
+    because a model that has diverged must not become the newest checkpoint; the model's chief
+    hooks, and those that stop at a step, as the checkpoint of the last step must say that it is the
+    last.
 
     Args:
         spec: The model, with its own hooks.

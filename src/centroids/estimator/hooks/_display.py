@@ -63,7 +63,7 @@ class ProgressBarHook(SessionRunHook):
         self._progress: Any = None
 
     def after_create_session(self, session: Session, coord: Coordinator) -> None:
-        """Makes sure that the terminal is left in order."""
+        """Makes sure that the terminal is restored at the end."""
         coord.on_close(self._close)
         coord.on_close(watch_shards(self._see_shards))
 
@@ -132,14 +132,14 @@ class ProfilerHook(SessionRunHook):
 
     Each traced step gives `timeline-<step>.json`, whose events are the calls of Python and native
     functions between this hook's before_run and after_run. Tracing slows these steps down. A step
-    is left out when another profiler is at work.
+    is skipped while another profiler is at work.
 
     Args:
         save_steps: Trace every this many steps, the first of the call included.
         save_secs: Trace every this many seconds. Exactly one of the two must be given.
         output_dir: The folder of the files; created when needed.
-        show_dataflow: Of no effect, as there are no tensors between the calls. Kept for the r1.4
-            signature.
+        show_dataflow: Has no effect, because there are no tensors between the calls. Kept for the
+            r1.4 signature.
         show_memory: See `show_dataflow`.
 
     Raises:
@@ -162,7 +162,7 @@ class ProfilerHook(SessionRunHook):
         self._output_dir = absolute(output_dir or ".")
 
     def begin(self) -> None:
-        """Starts anew."""
+        """Starts over."""
         self._timer.reset()
         self._count = 0
         self._events: list[tuple[str, str, int]] = []
@@ -173,7 +173,7 @@ class ProfilerHook(SessionRunHook):
         coord.on_close(self._stop)
 
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs | None:
-        """Starts to trace when that is due."""
+        """Starts tracing if it is due."""
         if self._timer.should_trigger_for_step(self._count) and sys.getprofile() is None:
             self._timer.update_last_triggered_step(self._count)
             self._events.clear()
@@ -182,7 +182,7 @@ class ProfilerHook(SessionRunHook):
         return None
 
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
-        """Stops to trace, and writes the file."""
+        """Stops tracing, and writes the file."""
         self._count += 1
         if self._tracing:
             self._stop()

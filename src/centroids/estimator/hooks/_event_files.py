@@ -22,17 +22,17 @@ LARGEST_SIMPLE_VALUE = float(np.finfo(np.float32).max)
 
 
 class EventWriter:
-    """Writes summaries into one event file, which is created by the first of them.
+    """Writes summaries into one event file, which the first one creates.
 
-    A file is only ever appended to. A record that was torn by a crash or a full disk ends what
-    TensorBoard reads of the file; the records before it are shown.
+    A file is only ever appended to. If a crash or a full disk tears a record, TensorBoard reads the
+    file up to it.
 
     Args:
         directory: Where the file goes; created when needed.
         first_step: The step that a training run begins with, written at the head of the file:
-            TensorBoard then drops what earlier files of the folder have for it and later steps. A
-            training that was killed after its last checkpoint takes those steps again.
-        check: Called before the file is created; raises an exception if that must not be.
+            TensorBoard then drops what earlier files of the folder have for it and for later steps.
+            A run that was killed after its last checkpoint takes those steps again.
+        check: Called before the file is created; raises an exception if it must not be.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory, EventWriter(directory) as writer:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class HParamsHook(SessionRunHook):
-    """Writes the parameters of a model when its training starts, and that it has ended.
+    """Writes the parameters of a model when training starts, and a note when it has ended.
 
-    TensorBoard puts them beside the last value of every scalar in the folder and below it. Of a
-    folder that is trained several times it shows the parameters of the first training.
+    TensorBoard shows them beside the last value of every scalar in the folder and below it. If a
+    folder is trained several times, it shows the parameters of the first run.
 
     Args:
         output_dir: The folder of the event file.
@@ -55,7 +55,7 @@ class HParamsHook(SessionRunHook):
         self._write(metadata.SESSION_START_INFO_TAG, data, 0)
 
     def end(self, session: Session) -> None:
-        """Writes that the training has ended well, unless a signal ended it."""
+        """Writes that training has ended well, unless a signal ended it."""
         if not session.finished:
             return
         from tensorboard.plugins.hparams import metadata

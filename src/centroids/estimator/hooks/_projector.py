@@ -67,8 +67,8 @@ def write_projector(
     r"""Writes `projector/<name>.tsv`, `projector/<name>_metadata.tsv` and projector_config.pbtxt.
 
     Each file is replaced as a whole. What projector_config.pbtxt lists already stays; if that file
-    cannot be read, or one of the names is taken by something else, all is left as it is, and a
-    warning says so. Tabs and ends of lines within values and titles are written as \t, \n and \r,
+    cannot be read, or one of the names is taken by something else, everything is left as it is, and
+    a warning says so. Tabs and ends of lines within values and titles are written as \t, \n and \r,
     a slash in `name` as %2F.
 
     Args:
@@ -123,7 +123,7 @@ def write_projector(
     try:
         listed = _read_config(config_path)
     except (OSError, ValueError) as error:
-        # A training run is worth more than what is shown of it.
+        # The training run matters more than what is shown of it.
         logger.warning(
             "The projector will not show %s: cannot read %s: %s", name, config_path, error
         )

@@ -1,4 +1,4 @@
-"""The hook protocol: what a session calls, in which order, and what it hands over.
+"""The hook protocol: what a session calls, in which order, and what it passes.
 
 One call of train, evaluate or predict runs its hooks like this:
 
@@ -65,7 +65,7 @@ class SessionRunContext:
     """The step in progress, as hooks see it.
 
     Attributes:
-        original_args: What the caller of the step fetches itself.
+        original_args: What the caller of the step fetches.
         session: The session that runs the step.
         stop_requested: Whether a hook has called `request_stop` in this step.
     """
@@ -84,7 +84,7 @@ class SessionRunContext:
 
 
 class Stop:
-    """Whether a loop is to stop. A session knows this alone of its coordinator, which holds it."""
+    """Whether a loop should stop. It is all that a session knows of its coordinator."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -151,7 +151,7 @@ class Coordinator:
 
 
 class SessionRunHook:
-    """Base class of hooks: override what is needed, every method does nothing by default.
+    """Base class of hooks: override what you need; by default every method does nothing.
 
     A class that says `only_watches = True` never ends a call. It is not inherited. The log warns of
     calls that nothing will end.
@@ -171,7 +171,7 @@ class SessionRunHook:
         """
 
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs | None:
-        """Called before each step, also before the one that finds the input at its end.
+        """Called before each step, even the one that finds the input at its end.
 
         A hook that returns the same object every time costs least: its names are looked up once.
 

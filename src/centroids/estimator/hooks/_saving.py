@@ -44,16 +44,15 @@ class CheckpointSaverListener:
     def after_save(self, session: Session, global_step_value: int) -> bool | None:
         """Called after each save: the checkpoint has reached the disk.
 
-        After one that was asynchronous it is called in a later step, or at the end, and not at all
-        where a newer one took its place before it was begun.
+        After an asynchronous save it is called in a later step or at the end, or not at all if a
+        newer save took its place.
 
         Args:
             session: The session.
             global_step_value: The step of the checkpoint.
 
         Returns:
-            True to end the training. It has no effect after the save that precedes the first
-            step, as in r1.4.
+            True to end training. As in r1.4, it has no effect after the save before the first step.
         """
         return None
 
@@ -84,13 +83,13 @@ def check_listeners(listeners: Any) -> list[CheckpointSaverListener]:
 
 
 class CheckpointSaverHook(SessionRunHook):
-    """Saves checkpoints: before the first step, every so often, and at the end.
+    """Saves checkpoints: before the first step, at intervals, and at the end.
 
     With `RunConfig(asynchronous_checkpoints=True)` a step in which one is due only copies the
     variables; one background thread writes the copies, one after another. If the next one is due
-    while one is being written, it waits for it, and takes the place of one that waits already. What
-    a write raises is raised by the next step, or at the end. The checkpoints before the first step
-    and at the end are waited for, and so is the thread, however the training ends.
+    while one is being written, it waits, and replaces one that was already waiting. What a write
+    raises is raised by the next step or at the end. The run waits for the checkpoints before the
+    first step and at the end, and for the thread, however it ends.
 
     Args:
         checkpoint_dir: The folder.
@@ -102,8 +101,8 @@ class CheckpointSaverHook(SessionRunHook):
         listeners: Called before and after each save.
 
     Raises:
-        ValueError: If both or none of the intervals are given, a scaffold is, or the basename has
-            characters that a list cannot hold.
+        ValueError: If both or neither of the intervals are given, there is a scaffold, or the
+            basename has characters that the list of checkpoints cannot hold.
     """
 
     def __init__(
@@ -141,7 +140,7 @@ class CheckpointSaverHook(SessionRunHook):
         return self._own_listeners + self._run_listeners
 
     def begin(self) -> None:
-        """Starts anew."""
+        """Starts over."""
         self._timer.reset()
         for listener in self._listeners:
             listener.begin()
@@ -166,7 +165,7 @@ class CheckpointSaverHook(SessionRunHook):
             coord.on_close(self._writer.close)
         self._save(session, session.global_step, wait=True)
         if self._writer is not None:
-            # The memory of a second copy: what has been used before is copied to much faster.
+            # The memory of a second copy: copying into memory that was used before is much faster.
             second: Variables = {}
             session.checkpoint(second)
             self._spare.append(second)
@@ -184,7 +183,7 @@ class CheckpointSaverHook(SessionRunHook):
                 run_context.request_stop()
 
     def end(self, session: Session) -> None:
-        """Saves the last step unless that has been done, and that it was the last one."""
+        """Saves the last step unless that is done, and notes that it was the last one."""
         step = session.global_step
         if step != self._timer.last_triggered_step():
             self._save(session, step, wait=True)
@@ -198,7 +197,7 @@ class CheckpointSaverHook(SessionRunHook):
             listener.end(session, step)
 
     def _save(self, session: Session, step: int, wait: bool) -> bool:
-        """Saves a checkpoint; returns whether a listener asks for the end of the training."""
+        """Saves a checkpoint; returns whether a listener asks to end training."""
         session.check_model_dir()
         logger.info("Saving checkpoints for %d into %s.", step, self._checkpoint_dir)
         for listener in self._listeners:
@@ -209,7 +208,7 @@ class CheckpointSaverHook(SessionRunHook):
         return self._tell(session, steps)
 
     def _write(self, session: Session, step: int, wait: bool) -> Iterable[int]:
-        """Returns the steps whose checkpoints are written by now; `wait` is for this one too."""
+        """Returns the steps whose checkpoints are written by now; with `wait`, this one too."""
         if self._writer is None:
             self._saver.save(session.checkpoint())
             return [step]
@@ -241,7 +240,7 @@ class _Save:
         copies: The memory that a later one may use again.
         saver: Writes it.
         lock: That of the model folder, or None.
-        spare: Where the memory goes when it is not needed any more.
+        spare: Where the memory goes when it is no longer needed.
     """
 
     checkpoint: Checkpoint
@@ -251,7 +250,7 @@ class _Save:
     spare: list[Variables]
 
     def __call__(self) -> None:
-        """Saves, if the model folder is still that of this training.
+        """Saves, if the model folder still belongs to this run.
 
         Raises:
             ModelDirLostError: If it is not.

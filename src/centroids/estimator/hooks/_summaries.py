@@ -41,7 +41,8 @@ class SummarySaverHook(SessionRunHook):
             They are called after a step that is written.
 
     Raises:
-        ValueError: If both or none of the intervals are given, no place to write, or a scaffold.
+        ValueError: If both or neither of the intervals are given, there is nowhere to write, or
+            there is a scaffold.
     """
 
     only_watches = True
@@ -71,7 +72,7 @@ class SummarySaverHook(SessionRunHook):
         self._scalars = dict(scalars or {})
 
     def begin(self) -> None:
-        """Starts anew."""
+        """Starts over."""
         self._timer.reset()
         self._due = False
 

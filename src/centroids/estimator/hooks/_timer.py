@@ -1,4 +1,4 @@
-"""When something that is done every so often is due."""
+"""When something that is done at intervals is due."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import time
 
 
 class SecondOrStepTimer:
-    """Says when something is due: every so many steps, or every so many seconds.
+    """Says when something is due: after a number of steps or of seconds.
 
     Args:
         every_secs: Seconds between two triggers.
         every_steps: Steps between two triggers. Exactly one of the two must be given.
 
     Raises:
-        ValueError: If both or none are given, or the given one is not positive.
+        ValueError: If both or neither are given, or the given one is not positive.
 
     >>> timer = SecondOrStepTimer(every_steps=10)
     >>> timer.should_trigger_for_step(1), timer.update_last_triggered_step(1)
@@ -54,7 +54,7 @@ class SecondOrStepTimer:
         """Notes that `step` triggered.
 
         Returns:
-            Seconds and steps since the trigger before; None and None at the first.
+            Seconds and steps since the previous trigger; None and None at the first.
         """
         now = time.monotonic()
         elapsed: tuple[float | None, int | None] = (None, None)

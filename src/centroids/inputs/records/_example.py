@@ -4,8 +4,8 @@ Example   features = 1: Features
 Features  feature = 1: a map, entries of key = 1 (a string) and value = 2: Feature
 Feature   bytes_list = 1, float_list = 2 or int64_list = 3, each with value = 1, packed or not
 
-The classes of these messages are in TensorFlow alone: TensorBoard, which has others of it, lacks
-them. Records of one shape are read as one matrix anyway, without an object for each.
+Only TensorFlow has the classes of these messages: TensorBoard, which has others, lacks them.
+Records of one shape are read as one matrix anyway, without an object for each.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def parse_example(record: bytes, names: Collection[str] | None = None) -> dict[s
 class ExampleParser:
     """Makes matrices of records.
 
-    Records whose bytes differ in their numbers alone are parsed all at once, by the places that
-    the numbers had in one of them.
+    Records that differ only in their numbers are parsed all at once, by the places that the numbers
+    have in one of them.
 
     Args:
         columns: What to take, in this order.
@@ -113,7 +113,7 @@ class ExampleParser:
         """The row of a record.
 
         Raises:
-            ValueError: If it has none; it names the feature.
+            ValueError: If it is not a row; it names the feature.
         """
         features = parse_example(record, self._names)
         parts = []

@@ -10,7 +10,6 @@ import io
 import os
 import zlib
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self, cast
 
 from centroids.crc32c import (
@@ -40,7 +39,7 @@ class RecordFile:
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: If it is no TFRecord file.
+        ValueError: If it is not a TFRecord file.
     """
 
     def __init__(self, file: Path, byte: int = 0, record: int = 0) -> None:
@@ -57,12 +56,7 @@ class RecordFile:
         """The file itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Closes it."""
         self._handle.close()
 
@@ -78,7 +72,7 @@ class RecordFile:
             self._check_header(header, self.record)
 
     def read(self, count: int) -> list[bytes]:
-        """The next records, at most `count`, and fewer where they are large; none at the end.
+        """The next records: at most `count`, fewer if they are large, none at the end.
 
         Raises:
             ValueError: If one is cut off or differs from its checksum; it names file and record.
@@ -106,7 +100,7 @@ class RecordFile:
         return records
 
     def _read(self, count: int, before: list[bytes], may_end: bool = True) -> bytes:
-        """So many bytes; none at the end of the file."""
+        """Reads `count` bytes; none at the end of the file."""
         number = self.record + len(before)
         try:
             data = self._handle.read(count)
@@ -125,7 +119,7 @@ class RecordFile:
             )
         if length > _MAX_RECORD_BYTES:
             raise ValueError(
-                f"{self._file}, record {number} has {length} bytes; a record may have "
+                f"{self._file}, record {number} has {length} bytes; a record may have up to "
                 f"{_MAX_RECORD_BYTES}"
             )
         return length
@@ -142,22 +136,22 @@ class RecordFile:
 
 
 def _open(file: Path) -> IO[bytes]:
-    """The file without its compression, which the first bytes tell."""
+    """The file without its compression, which its first bytes reveal."""
     handle = file.open("rb", buffering=_CHUNK_BYTES)
     start = handle.read(RECORD_HEADER_BYTES)
     handle.seek(0)
     if start.startswith(_GZIP):
         handle.close()
         return cast("IO[bytes]", gzip.open(file, "rb"))
-    # What is too short is told when it is read.
+    # If it is too short, reading will say so.
     if len(start) < RECORD_HEADER_BYTES or record_length(start) is not None:
         return handle
     if start[0] & 0xF == _ZLIB_DEFLATE and int.from_bytes(start[:2], "big") % 31 == 0:
         return io.BufferedReader(_Inflated(handle), _CHUNK_BYTES)
     handle.close()
     raise ValueError(
-        f"{file} is no TFRecord file, nor one that gzip or zlib compressed, or its first record is "
-        "damaged"
+        f"{file} is not a TFRecord file, plain or compressed by gzip or zlib, or its first record "
+        "is damaged"
     )
 
 

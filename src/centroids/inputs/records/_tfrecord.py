@@ -40,17 +40,17 @@ def tfrecord_input_fn(
     """Makes an input function that feeds the records of TFRecord files, in bounded memory.
 
     A record is a tf.train.Example; the features that are taken are lists of floats or of int64 with
-    equally many values in every record. They are put side by side: float32 if all are floats, int64
-    if all are such, else float64. Files may be compressed by gzip or zlib, which their first bytes
-    tell, and checksums are verified. With `shuffle`, the files come in another order in each epoch,
-    and records are permuted within windows of 64 MiB.
+    the same number of values in every record. They are put side by side: float32 if all are floats,
+    int64 if all are integers, else float64. Files may be compressed by gzip or zlib, which is
+    detected, and checksums are verified. With `shuffle`, the files come in another order in each
+    epoch, and records are permuted within windows of 64 MiB.
 
     Args:
         path: A file, a pattern such as "points-*.tfrecord", or a list of such. Those that match a
             pattern are read in the order of their names.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
-        num_epochs: How often to read the files; None: for ever.
-        shuffle: Whether to shuffle the rows, in each epoch anew.
+        num_epochs: How often to read the files; None: forever.
+        shuffle: Whether to shuffle the rows, differently in each epoch.
         seed: Of the shuffling.
         columns: The name of the feature to take, or several, in this order; None: the only one that
             holds numbers.
@@ -63,9 +63,9 @@ def tfrecord_input_fn(
     Raises:
         OSError: If a file cannot be read; FileNotFoundError if there is none.
         TypeError: If a feature holds no numbers.
-        ValueError: If a file is no TFRecord file, a feature is not there, it must be said which to
-            take, or an argument has a value that is not allowed. While reading: if a record is
-            damaged or no row; it names file, record and feature.
+        ValueError: If a file is not a TFRecord file, a feature is missing, `columns` is needed to
+            choose one, or an argument has a value that is not allowed. While reading: if a record
+            is damaged or not a row; it names file, record and feature.
     """
     files = _find_files(path)
     reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
@@ -88,7 +88,7 @@ class TfrecordSource(WindowedSource):
             ([], np.dtype(np.float32)) if first is None else _choose(*first, columns)
         )
         if reading.drop_bad_rows and dtype.kind == "i":
-            dtype = np.dtype(np.float64)  # which has a NaN for rows that are none
+            dtype = np.dtype(np.float64)  # which has a NaN for what is not a row
         self._parser = ExampleParser(self._columns, dtype)
         row_bytes = self._parser.width * dtype.itemsize
         self._piece_rows = max(min(_PIECE_BYTES // max(row_bytes, 1), 1 << 14), 1)
@@ -125,7 +125,7 @@ class TfrecordSource(WindowedSource):
             ) from error
 
     def _files_from(self, epoch: int, place: Position) -> list[int]:
-        """The numbers of the files that are still to be read at a place of an epoch, in order."""
+        """The numbers of the files that remain to be read at a place of an epoch, in order."""
         order = np.arange(len(self._files))
         if self._reading.shuffle:
             order = np.random.default_rng([self._reading.seed, epoch]).permutation(order)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 
-# What spreadsheets write in place of a number that they could not compute, in several languages.
+# What spreadsheets write instead of a number that they could not compute, in several languages.
 _ERROR_OF_SPREADSHEET = re.compile(r"#(?:N/?[ADV]|[^\sa-z]+[!?]|GETTING_DATA)")
 _TOO_NARROW = re.compile(r"##+")
 
 
 def is_comment(line: str, delimiter: str | None) -> bool:
-    """Whether a line above the rows is a comment, and no row with a bad field.
+    """Whether a line above the rows is a comment, not a row with a bad field.
 
     Args:
         line: The line.
-        delimiter: What separates fields, as far as that is known.
+        delimiter: What separates fields, if that is known.
 
     >>> is_comment("# by hand", None), is_comment("#N/A,2", None), is_comment("1,2", None)
     (True, False, False)

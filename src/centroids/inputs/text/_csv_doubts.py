@@ -1,4 +1,4 @@
-"""What may be wrong with columns that can be read: it goes to the log, and the user decides."""
+"""What may be wrong with columns that can be read: the log says so, and the user decides."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def tell_doubts(file: Path, layout: Layout, chosen: Sequence[int] | None, *, asked: bool) -> None:
-    """Warns of columns that look like something else than what they are taken for.
+    """Warns about columns that look like something other than what they are taken for.
 
     Args:
         file: The file.
@@ -62,7 +62,7 @@ def _tell_ids(file: Path, layout: Layout, columns: Iterable[int]) -> None:
 
 
 def _tell_thousands(file: Path, layout: Layout, columns: Iterable[int]) -> None:
-    """Where commas may be decimal marks, semicolons delimit; then points may group digits."""
+    """If semicolons delimit, commas may be decimal marks; then points may group digits."""
     if layout.delimiter != ";" or not layout.text.has_plain_numbers:
         return
     for column in columns:

@@ -1,9 +1,9 @@
-"""A line of text to its fields, by quotation marks and delimiters.
+"""Splits a line of text into fields, by quotation marks and delimiters.
 
-The csv module would do, but for four promises. White space may follow a quoted field ("1" ,2). A
-field may have up to 64 MiB; csv has one limit for the whole process. A carriage return within a
-line is a bad field of that line, not the end of reading. A line with an odd number of quotation
-marks (a"b,2) is refused.
+The csv module would do, were it not for four promises. White space may follow a quoted field ("1"
+,2). A field may have up to 64 MiB; csv has one limit for the whole process. A carriage return
+within a line is a bad field of that line, not the end of reading. A line with an odd number of
+quotation marks (a"b,2) is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def split_fields(text: str, delimiter: str | None) -> list[str]:
     """The fields of a line, without outer white space.
 
     A field that begins with a quotation mark ends at the next one that is not doubled. Between
-    white space, quotation marks are characters like others: they are words of word vectors.
+    white space, quotation marks are ordinary characters: they are words of word vectors.
 
     >>> split_fields('"1","a ""b"", c", 5', ",")
     ['1', 'a "b", c', '5']
@@ -41,7 +41,7 @@ def split_fields(text: str, delimiter: str | None) -> list[str]:
 
 
 def is_whole(text: str, delimiter: str | None, num_fields: int) -> bool:
-    """Whether a line has so many fields, and none of them is malformed."""
+    """Whether a line has this many fields, and none of them is malformed."""
     if delimiter is None:
         return len(text.split()) == num_fields
     if '"' not in text:

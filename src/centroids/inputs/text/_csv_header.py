@@ -1,6 +1,6 @@
 """Whether the first line of a text file holds the names of its columns.
 
-Only the columns that are taken decide; of the others there may be anything. What a name is:
+Only the columns that are taken decide; the others may hold anything. A name is:
 
 - a word, which has a letter, does not begin as a number does, and stands for nothing missing
 - a whole number, of which the others are not alone: beside words, or in a sequence (0, 1, 2 as
@@ -30,7 +30,7 @@ class Guess:
 
     Attributes:
         header: Whether it holds names.
-        certain: Whether it could not well be otherwise.
+        certain: Whether there is no reasonable doubt.
     """
 
     header: bool
@@ -40,7 +40,7 @@ class Guess:
 def guess_header(
     first: list[str], following: list[list[str]], taken: Sequence[int] | None, text: TextFormat
 ) -> Guess:
-    """Guesses by the first lines of a file.
+    """Guesses from the first lines of a file.
 
     Args:
         first: The fields of the first line.
@@ -62,7 +62,7 @@ def guess_header(
 
 
 def is_unnamed(name: str) -> bool:
-    """Whether a name is none: it is empty, or what pandas calls one that is.
+    """Whether a name is missing: it is empty, or what pandas calls an empty one.
 
     >>> is_unnamed(""), is_unnamed("Unnamed: 0"), is_unnamed("x")
     (True, True, False)
@@ -71,10 +71,10 @@ def is_unnamed(name: str) -> bool:
 
 
 def is_index(name: str, column: int, following: Sequence[Sequence[str]]) -> bool:
-    """Whether a column is an index that was written without a name: whole numbers, each the next.
+    """Whether a column is an index that was written without a name: whole numbers that count up.
 
     Args:
-        name: Its name; pandas reads one that is empty as "Unnamed: 0".
+        name: Its name; pandas reads an empty one as "Unnamed: 0".
         column: Its number.
         following: The fields of the lines below the names.
 
@@ -90,7 +90,7 @@ def is_index(name: str, column: int, following: Sequence[Sequence[str]]) -> bool
 
 
 def counts_up(column: int, rows: Sequence[Sequence[str]]) -> bool:
-    """Whether a column holds whole numbers, each the next of the one before.
+    """Whether a column holds whole numbers, each one more than the one before.
 
     >>> counts_up(0, [["10001", "5"], ["10002", "3"]])
     True
@@ -131,7 +131,7 @@ def _guess_of_numbers(first: list[str], following: list[list[str]], text: TextFo
     if names == list(range(names[0], names[0] + len(names))) and len(names) > 1:
         if below is not None and (_steps_by_one(below) or names[0] > 1):
             return Guess(False, True)
-        # Above whole numbers a short row of them is as likely.
+        # Above whole numbers, a short row of them is just as likely.
         is_long = len(names) >= (_FEWEST_IN_SEQUENCE if below is None else _FEWEST_ABOVE_WHOLE)
         if names[0] == 0 and is_long:
             return Guess(True, False)

@@ -1,4 +1,4 @@
-"""How a text file of numbers is written: what the caller says of it, and its numbers."""
+"""How a text file of numbers is written: what the caller says about it, and its numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from centroids.errors import Argument, ArgumentError, Message, Part, WordedError
 ThousandsMark: TypeAlias = Literal[",", ".", "'", "\u2019", "_", " ", "\u00a0", "\u202f"]
 DecimalMark: TypeAlias = Literal[".", ","]
 _THOUSANDS = get_args(ThousandsMark)
-# A space stands for those that do not break, too: nobody sees the difference.
+# A space also stands for no-break spaces: nobody sees the difference.
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " "})
 _BEGINS_AS_A_NUMBER = re.compile(r"[-+.,$€£¥~<>=(#\s]*\d")
 _EUROPEAN = r"[-+]?\d{1,3}(?:\.\d{3})+,\d*"
@@ -27,16 +27,16 @@ _DEFAULT_DTYPE = "float64"
 
 @dataclass(frozen=True)
 class TextFormat:
-    """How a text file of numbers is written. What is None is found out by its first lines.
+    """How a text file of numbers is written. What is None is detected in its first lines.
 
     Attributes:
         header: Whether the first line holds the names of the columns.
-        delimiter: What separates the fields: one character. Found out: a tab, a semicolon, a comma,
+        delimiter: What separates the fields: one character. Detected: a tab, a semicolon, a comma,
             or else any white space.
         decimal: The decimal mark, "." or ",".
         thousands: What groups the digits of large numbers, such as "," in 1,234,567; None: nothing
-            does. A space stands for spaces that do not break (U+00A0, U+202F), too.
-        skip_lines: How many lines at the beginning to pass over, whatever they hold.
+            does. A space also stands for no-break spaces (U+00A0, U+202F).
+        skip_lines: How many lines to skip at the beginning, whatever they hold.
         dtype: The floating-point type of the points; None: float64, which holds all the digits of
             whole numbers up to 2^53. float32 takes half the memory.
 
@@ -86,7 +86,7 @@ class TextFormat:
 
     @property
     def has_plain_numbers(self) -> bool:
-        """Whether its numbers are written as Python's are."""
+        """Whether its numbers are written as in Python."""
         return self.decimal == "." and self.thousands is None
 
     def number(self, field: str) -> float:
@@ -97,7 +97,7 @@ class TextFormat:
         one.
 
         Raises:
-            ValueError: If it is none.
+            ValueError: If it is not a number.
         """
         text = field.strip()
         if not self.has_plain_numbers:
@@ -154,7 +154,7 @@ def find_remedy(
         remedies.append(("if the comma is a decimal mark, say ", *_marks(",", ".")))
     elif text.thousands is None:
         for mark in _THOUSANDS:
-            # A point that groups digits is told below, with the decimal mark that goes with it.
+            # A point that groups digits comes below, with the decimal mark that goes with it.
             if mark != text.decimal and _is_grouped(field.strip(), mark):
                 said = mark.translate(_SPACES)
                 remedies.append((f"if {said!r} groups digits, say ", Argument("thousands", said)))

@@ -36,7 +36,7 @@ from centroids.inputs.windows import Reading, WindowedSource, Windows, check_rea
 _CHUNK_LINES = 4096
 _CHECKED_BYTES = 64
 _LINES_OF_A_TITLE = 8
-# What makes numbers of those with decimal commas, and none of those with points.
+# Reads numbers with decimal commas, and refuses those with points.
 _DECIMAL_COMMAS = str.maketrans({",": ".", ".": "\0"})
 
 
@@ -59,25 +59,25 @@ def csv_input_fn(
     """Makes an input function that feeds the rows of a CSV file, in bounded memory.
 
     Blank lines are skipped, and so are lines before the first row that begin with #, unless
-    `header` is False or they begin with what spreadsheets write for an error, as #N/A is; the log
-    tells which, where they are not the names of the columns. A field may stand in
-    quotation marks, except between white space, where they are characters like others; a line with
-    one that is not closed, or with text after the second one, is not a row. Nor is a first line
-    `sep=;`, by which Excel names the delimiter. With `shuffle`, the rows are permuted within
-    windows of 64 MiB; the windows come in the order of the file.
+    `header` is False or they begin with what spreadsheets write for an error, such as #N/A; the log
+    says which, if they are not the names of the columns. A field may stand in quotation marks,
+    except between white space, where they are characters like others; a line with one that is not
+    closed, or with text after the second one, is not a row. Nor is a first line `sep=;`, by which
+    Excel names the delimiter. With `shuffle`, the rows are permuted within windows of 64 MiB; the
+    windows come in the order of the file.
 
     Args:
-        path: A text file of numbers in UTF-8, one row a line.
+        path: A text file of numbers in UTF-8, one row per line.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
-        num_epochs: How often to read the file; None: for ever.
-        shuffle: Whether to shuffle the rows, in each epoch anew.
+        num_epochs: How often to read the file; None: forever.
+        shuffle: Whether to shuffle the rows, differently in each epoch.
         seed: Of the shuffling.
-        columns: The names or numbers (from 0) of the columns to take, in this order; None: all, but
-            for an index that was written without a name; the log says so.
-        delimiter: What separates the fields; None finds out by the first line: a tab, a semicolon,
+        columns: The names or numbers (from 0) of the columns to take, in this order; None: all but
+            an index that was written without a name; the log says so.
+        delimiter: What separates the fields; None detects it in the first line: a tab, a semicolon,
             a comma, or else any white space.
-        header: Whether the first line holds the names of the columns; None finds out by the columns
-            that are taken. Where the guess could be wrong, the log says what was assumed.
+        header: Whether the first line holds the names of the columns; None decides by the columns
+            that are taken. If the guess could be wrong, the log says what was assumed.
         dtype: The floating-point type of the batches; None: float64, which holds the digits of
             whole numbers up to 2^53. float32 takes half the memory.
         bad_rows: "raise" raises an error at a line that is not a row of numbers (nan and inf are
@@ -85,14 +85,14 @@ def csv_input_fn(
             and rows with NaN or infinity too, and says so in the log.
         decimal: The decimal mark, "." or ",".
         thousands: What groups the digits of large numbers, such as ","; None: nothing does.
-        skip_lines: How many lines at the beginning of the file to pass over.
+        skip_lines: How many lines to skip at the beginning of the file.
 
     Returns:
         A function that returns a new source at each call. Batches are [n, columns].
 
     Raises:
         OSError: If the file cannot be read; FileNotFoundError if it is not there.
-        ValueError: If the file is empty or no text in UTF-8, a column is not there or two have its
+        ValueError: If the file is empty or not text in UTF-8, a column is missing or two have its
             name, `header=True` but the first line is malformed, or an argument has a value that is
             not allowed. While reading: if a field is not a number; it names file, line and column.
     """
@@ -243,7 +243,7 @@ class CsvSource(WindowedSource):
         else:
             unsure = texts
         if not all(is_whole(text, layout.delimiter, layout.num_fields) for text in unsure):
-            raise ValueError(f"a line has not {layout.num_fields} fields")
+            raise ValueError(f"a line does not have {layout.num_fields} fields")
         if not self._text.has_plain_numbers:
             if self._text.thousands is not None or layout.delimiter == self._text.decimal:
                 return self._load_fields(texts)
@@ -258,22 +258,22 @@ class CsvSource(WindowedSource):
             quotechar=None if layout.delimiter is None else '"',
         )
         if matrix.shape != (len(texts), self._width):
-            raise ValueError(f"a line has not {self._width} fields")
+            raise ValueError(f"a line does not have {self._width} fields")
         return matrix
 
     def _load_fields(self, texts: list[str]) -> NDArray[np.float64]:
-        """As `_load`, of numbers that NumPy cannot read."""
+        """As `_load`, for numbers that NumPy cannot read."""
         rows = []
         for text in texts:
             fields = split_fields(text, self._layout.delimiter)
             if len(fields) != self._layout.num_fields:
-                raise ValueError(f"a line has not {self._layout.num_fields} fields")
+                raise ValueError(f"a line does not have {self._layout.num_fields} fields")
             taken = fields if self._columns is None else [fields[each] for each in self._columns]
             rows.append([self._text.number(field) for field in taken])
         return np.array(rows)
 
     def _load_good(self, texts: list[str]) -> NDArray[np.float64]:
-        """As `_load`, with a row of NaN for each line that is none; by halves to find them."""
+        """As `_load`, with NaN for each line that is not a row; found by halving."""
         try:
             return self._load(texts)
         except ValueError:
@@ -328,7 +328,7 @@ class CsvSource(WindowedSource):
         return None
 
     def _describe_count(self, count: int, number: int) -> BadLineError:
-        """That a line has other fields than the first one, which may be a title if it is alone."""
+        """Says that a line has more or fewer fields than the first, which may be a title."""
         layout = self._layout
         fields = f"{count} field{'' if count == 1 else 's'}"
         problem = f": {fields}, but the first line has {layout.num_fields}"

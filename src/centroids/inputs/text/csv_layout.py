@@ -32,16 +32,16 @@ class Layout:
     """Where the rows of a text file begin and how they are split.
 
     Attributes:
-        text: How it is written, as far as it was told.
+        text: How it is written, as far as the caller said.
         delimiter: One character; None: any white space.
         names: The names of the columns; None if the file has none.
         num_fields: The fields of a row.
         first_byte: Where the rows begin.
         first_line: The number of that line, from 1.
-        guessed_row: Whether the first row could also be a header, for all that was told.
+        guessed_row: Whether the first row could also be a header, by all that the caller said.
         indices: The numbers of the columns that are an index, which has no name.
         sample: The fields of the first few rows that are well-formed.
-        remarks: What the log is to say of it: guesses that could be wrong, lines passed over.
+        remarks: What the log should say about it: guesses that could be wrong, lines skipped.
     """
 
     text: TextFormat
@@ -63,7 +63,7 @@ class Layout:
         """Those of the columns (None: of all) that hold numbers in the first rows.
 
         Returns:
-            Their names, where all of them have names; else their numbers.
+            Their names if all of them have names, else their numbers.
         """
         taken = range(self.num_fields) if columns is None else columns
         found = [
@@ -81,7 +81,7 @@ class FirstLines:
 
     Attributes:
         file: The file.
-        text: How it is written, as far as that was told.
+        text: How it is written, as far as the caller said.
         first_byte: Where the first of them begins.
         first_line: Its number, from 1.
         comment: The last comment before them; empty if there is none.
@@ -105,12 +105,12 @@ class FirstLines:
 
 
 def detect_layout(start: FirstLines, columns: Sequence[str | int] | None = None) -> Layout:
-    """What a file looks like by its first lines.
+    """What a file looks like, judged by its first lines.
 
     `csv_header` says how a header is told from a row; a guess that could be wrong is remarked.
     Names are also taken from a comment with as many fields as the rows, as numpy.savetxt writes.
     A malformed line is not a header, but a row, which is refused or dropped when it is read.
-    So is one with a name that is asked for: it is a header.
+    A line with a name that is asked for is a header.
 
     Args:
         start: Its first lines.
@@ -177,7 +177,7 @@ def choose_columns(
     An index without a name is not among them unless it is asked for.
 
     Raises:
-        ValueError: If a column is not there, or its name is that of two.
+        ValueError: If a column is missing, or two have its name.
     """
     if columns is None:
         check_different_names(layout.names or (), str(file))
@@ -201,7 +201,7 @@ def choose_columns(
 
 
 def tell_layout(file: Path, layout: Layout, *, without_index: bool) -> None:
-    """Logs what was guessed or passed over, once it is the layout that is used.
+    """Logs what was guessed or skipped, once it is the layout that is used.
 
     Args:
         file: The file.
@@ -221,7 +221,7 @@ def tell_layout(file: Path, layout: Layout, *, without_index: bool) -> None:
 
 
 def columns_of_words(start: FirstLines, words: Sequence[str]) -> list[str | int]:
-    """What words mean that may be names of columns or their numbers.
+    """What words mean that may be names or numbers of columns.
 
     A word of digits is the number of a column, unless the file has a column of that name.
 
@@ -235,7 +235,7 @@ def columns_of_words(start: FirstLines, words: Sequence[str]) -> list[str | int]
     names = detect_layout(start, numbers).names or ()
     columns = zip(words, numbers, strict=True)
     chosen = [word if word in names else number for word, number in columns]
-    # What is neither is refused as the number of a column, if it has digits.
+    # Digits that are neither are refused as the number of a column.
     return [
         int(word) if isinstance(word, str) and word.isdecimal() and word not in names else word
         for word in chosen
@@ -256,7 +256,7 @@ def read_line(handle: IO[bytes], file: Path, number: int) -> bytes:
     line = handle.readline(_MAX_LINE_BYTES)
     if len(line) == _MAX_LINE_BYTES and not line.endswith(b"\n"):
         raise ValueError(
-            f"{file}, line {number} has more than {_MAX_LINE_BYTES >> 20} MiB; a row may have less"
+            f"{file}, line {number} has more than {_MAX_LINE_BYTES >> 20} MiB; a row must have less"
         )
     return line
 
@@ -330,8 +330,8 @@ def _say_guess(start: FirstLines, header: bool) -> Message:
 def _find_indices(names: Sequence[str] | None, rows: list[list[str]]) -> tuple[int, ...]:
     """The columns that are an index; only files with names have one.
 
-    The first ones without a name are, whatever they hold: rows that were chosen or shuffled do not
-    count up. Others are if they do.
+    The first ones without a name are, whatever they hold: chosen or shuffled rows do not count up.
+    Others are if they count up.
     """
     first = list(itertools.takewhile(is_unnamed, names or ()))
     return tuple(
@@ -344,7 +344,7 @@ def _find_indices(names: Sequence[str] | None, rows: list[list[str]]) -> tuple[i
 def _find_delimiter(first: str, text: TextFormat) -> str | None:
     """What separates the fields of the first line; a comma if it has only one."""
     outside = empty_quoted_fields(first)
-    # A decimal comma separates fields only where those that have one are in quotes.
+    # A decimal comma can stand beside delimiting commas only if its field is in quotes.
     is_mark = text.decimal == "," and '"' not in first
     for candidate in _DELIMITERS:
         if candidate in outside and not (is_mark and candidate == ","):

@@ -1,0 +1,106 @@
+"""centroids choose-k."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import typer
+
+from centroids.cli.points import find_points
+from centroids.cli.progress import status
+from centroids.cli.sampling import draw_sample
+from centroids.cli.text_options import GivenText
+from centroids.files import atomic_file
+from centroids.inputs.bad_rows import BadRows
+from centroids.quality import NumClusters, choose_num_clusters
+
+_SAMPLE_ROWS = 1 << 14
+_PLOTS = (".png", ".svg", ".pdf")
+_RANGE = re.compile(r"(\d+)-(\d+)(?:/(\d+))?")
+
+
+def choose_k(
+    path: Path,
+    num_clusters: str,
+    *,
+    cosine: bool,
+    seed: int,
+    columns: list[str] | None,
+    bad_rows: BadRows,
+    text: GivenText,
+    as_json: bool,
+    plot: Path | None,
+) -> None:
+    """Prints what several numbers of clusters come to, and which one is recommended."""
+    numbers = parse_numbers(num_clusters)
+    if plot is not None and plot.suffix.lower() not in _PLOTS:
+        raise ValueError(
+            f"--plot must be a {', '.join(_PLOTS[:-1])} or {_PLOTS[-1]} file, got {plot}"
+        )
+    file = find_points(path, columns, text, None)
+    sample = draw_sample(file, _SAMPLE_ROWS, np.random.default_rng([seed, 0]), bad_rows)
+    if numbers[-1] >= sample.num_rows:
+        raise ValueError(
+            f"{path} has {sample.num_rows:,} points: --num-clusters must be fewer than that"
+        )
+    fits = sample.num_rows <= _SAMPLE_ROWS
+    points = file.read(bad_rows) if fits else sample.points
+    with status("clustering a sample") as shown:
+        found = choose_num_clusters(
+            points,
+            numbers,
+            cosine=cosine,
+            seed=seed,
+            sample_rows=_SAMPLE_ROWS,
+            batches=None if fits else lambda: file.batches(bad_rows),
+            progress=lambda number: shown.update(f"clustering a sample into {number:,} clusters"),
+        )
+    if plot is not None:
+        _write_plot(found, plot)
+    typer.echo(json.dumps(found.to_dict()) if as_json else _describe(found, path))
+
+
+def parse_numbers(text: str) -> list[int]:
+    """The numbers that "2-10", "10-100/10" or "4,8,16" stand for, in rising order.
+
+    >>> parse_numbers("2-5"), parse_numbers("10-50/20"), parse_numbers("4,8,16")
+    ([2, 3, 4, 5], [10, 30, 50], [4, 8, 16])
+    """
+    numbers: set[int] = set()
+    for part in text.split(","):
+        matched = _RANGE.fullmatch(part.strip())
+        if matched:
+            low, high, step = (int(group or 1) for group in matched.groups())
+            numbers |= set(range(low, high + 1, max(step, 1)))
+        elif part.strip().isdecimal():
+            numbers.add(int(part))
+        else:
+            numbers.clear()
+            break
+    if not numbers or min(numbers) < 2:
+        raise ValueError(
+            "--num-clusters must be numbers of at least 2, such as 2-20, 10-100/10 (in steps of "
+            f"10) or 4,8,16, got {text!r}"
+        )
+    return sorted(numbers)
+
+
+def _describe(found: NumClusters, path: Path) -> str:
+    sampled = (
+        ""
+        if found.num_sampled == found.num_points
+        else (f" (clustered: a random sample of {found.num_sampled:,})")
+    )
+    return f"{path}: {found.num_points:,} points{sampled}\n\n{found}"
+
+
+def _write_plot(found: NumClusters, path: Path) -> None:
+    try:
+        figure = found.plot()
+    except ImportError as error:
+        raise ValueError(f"--plot: {error}") from error
+    with atomic_file(str(path)) as file:
+        figure.savefig(file, format=path.suffix[1:].lower(), dpi=150)

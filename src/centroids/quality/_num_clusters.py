@@ -1,0 +1,317 @@
+"""How many clusters: a range of numbers, measured on a sample and on all points."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids import clustering, kernels
+from centroids.checks import check_integer
+from centroids.inputs.convert import convert_features
+from centroids.quality import _measures as measures
+from centroids.quality._results import Candidate, NumClusters
+from centroids.rows import is_sparse
+
+_MOST_SAMPLE_ROWS = 1 << 14
+_MOST_SILHOUETTE_ROWS = 3_000
+_MOST_SILHOUETTE_VALUES = 1 << 25
+_ITERATIONS = 100
+_RESTARTS = 3
+_RESAMPLES = 5
+# Below it there is no substantial structure: Kaufman and Rousseeuw, Finding groups in data, 1990.
+_LEAST_SILHOUETTE = 0.25
+_STABLE = 0.8
+_AS_GOOD = 0.01
+
+
+def choose_num_clusters(
+    points: Any,
+    num_clusters: Iterable[int] = range(2, 21),
+    *,
+    cosine: bool = False,
+    seed: int = 0,
+    sample_rows: int = _MOST_SAMPLE_ROWS,
+    batches: Callable[[], Iterable[Any]] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> NumClusters:
+    """Measures clusterings into several numbers of clusters, and recommends one of the numbers.
+
+    Each number is clustered to the end, three times from k-means++, on a random sample. The
+    silhouette is exact for up to 3,000 rows of it; the inertia and the Calinski-Harabasz index
+    are those of all points. For the stability, halves of the sample are clustered, five times
+    two, and the labels that two halves give to the same points are compared (Lange, Roth, Braun
+    and Buhmann, Stability-based validation of clustering solutions, Neural Computation 16, 2004).
+
+    The recommendation is the number with the highest silhouette, and of several within 0.01 of it
+    the most stable one (to two digits; then the one with the highest Calinski-Harabasz index).
+    Where no silhouette reaches 0.25, the points have no clear clusters; then it is the knee of the
+    inertia, and the reason says so.
+
+    Args:
+        points: [n, d] array or sparse matrix. If `batches` is given: a random sample of them.
+        num_clusters: The numbers to try, each at least 2.
+        cosine: Use the cosine distance.
+        seed: Of the sample, the initial centers and the halves: equal seeds, equal results.
+        sample_rows: How many rows to cluster at most.
+        batches: Makes an iterable over all points in batches, for those that are not in memory. It
+            is called once.
+        progress: Called with each number before its clusterings.
+
+    Raises:
+        TypeError: If points are not real numbers, or a number of clusters is not an integer.
+        ValueError: If a number is below 2, there are not more points than the highest number, or
+            a point is NaN or infinite.
+
+    >>> random = np.random.default_rng(0)
+    >>> places = np.array([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]])
+    >>> points = places[random.integers(3, size=300)] + random.normal(size=(300, 2))
+    >>> found = choose_num_clusters(points, range(2, 7))
+    >>> found.num_clusters
+    3
+    >>> print(found.reason)  # doctest: +ELLIPSIS
+    3 clusters: they have the highest silhouette (0.79), and are stable (1.00)...
+    """
+    numbers = _checked_numbers(num_clusters)
+    every = _matrix(points)
+    bad = kernels.find_nonfinite(every)
+    if bad is not None:
+        raise bad
+    check_integer("sample_rows", sample_rows, lowest=2)
+    random = np.random.default_rng([seed, 0])
+    count = kernels.num_rows(every)
+    _check_enough(numbers, min(count, sample_rows), count)
+    sample = every
+    if count > sample_rows:
+        sample = every[np.sort(random.choice(count, sample_rows, replace=False))]
+    measured = _Measured(sample, cosine, seed)
+    fits: dict[int, tuple[NDArray[Any], float, float, float]] = {}
+    for number in numbers:
+        if progress is not None:
+            progress(number)
+        fits[number] = measured.fit(number)
+    centers = {number: fit[0] for number, fit in fits.items()}
+    given = [every] if batches is None else batches()
+    found = _over_all(given, centers, cosine, measured.mean)
+    candidates = tuple(
+        Candidate(
+            number,
+            found.inertia[number],
+            fits[number][1],
+            fits[number][2],
+            found.calinski_harabasz(number),
+            fits[number][3],
+        )
+        for number in numbers
+    )
+    place = _knee_of(candidates)
+    best, reason = _recommend(candidates, place)
+    return NumClusters(best, reason, candidates, place, found.num_points, kernels.num_rows(sample))
+
+
+class _Measured:
+    """A sample, and what clusterings of it come to."""
+
+    def __init__(self, sample: Any, cosine: bool, seed: int) -> None:
+        self._sample, self._cosine, self._seed = sample, cosine, seed
+        shown = _shown_rows(sample, np.random.default_rng([seed, 1]))
+        dense = np.asarray(shown.toarray() if is_sparse(shown) else shown)
+        self._shown = kernels.l2_normalize(dense) if cosine else dense
+        self._distances = kernels.all_distances(dense, dense, cosine=cosine).astype(np.float64)
+        if not cosine:
+            np.sqrt(self._distances, out=self._distances)
+        one = kernels.assign(sample, np.zeros((1, sample.shape[1])), cosine=cosine, update=True)
+        sums, counts = _sums_and_counts(one)
+        self.mean: NDArray[np.float64] = sums[0] / counts[0]
+
+    def fit(self, number: int) -> tuple[NDArray[Any], float, float, float]:
+        """The centers, the silhouette, the Davies-Bouldin index and the stability."""
+        centers = _cluster(self._sample, number, self._cosine, [self._seed, 2, number])
+        labels = self._labels(centers)
+        return (
+            centers,
+            measures.silhouette(self._distances, labels),
+            measures.davies_bouldin(self._shown.astype(np.float64), labels),
+            self._stability(number),
+        )
+
+    def _stability(self, number: int) -> float:
+        count = kernels.num_rows(self._sample)
+        if count < 2 * number:
+            return math.nan
+        agreed = []
+        for turn in range(_RESAMPLES):
+            seeds = [self._seed, 3, number, turn]
+            order = np.random.default_rng(seeds).permutation(count)
+            halves = (np.sort(order[: count // 2]), np.sort(order[count // 2 :]))
+            both = [
+                self._labels(_cluster(self._sample[half], number, self._cosine, [*seeds, side]))
+                for side, half in enumerate(halves)
+            ]
+            agreed.append(measures.adjusted_rand(*both))
+        return float(np.mean(agreed))
+
+    def _labels(self, centers: NDArray[Any]) -> measures.Labels:
+        assigned = kernels.assign(self._shown, centers, cosine=self._cosine)
+        return np.asarray(assigned.cluster_index, np.int64)
+
+
+@dataclass
+class _OverAll:
+    """Sums over all points."""
+
+    inertia: dict[int, float]
+    within: dict[int, float]
+    filled: dict[int, int]
+    total: float
+    num_points: int
+
+    def calinski_harabasz(self, number: int) -> float:
+        return measures.calinski_harabasz(
+            self.total, self.within[number], self.num_points, self.filled[number]
+        )
+
+
+def _over_all(
+    batches: Iterable[Any],
+    centers: dict[int, NDArray[Any]],
+    cosine: bool,
+    shift: NDArray[np.float64],
+) -> _OverAll:
+    """One pass over all points, for all numbers of clusters.
+
+    The sums of squares about means follow from those about centers: sum |x - m|^2 =
+    sum |x - c|^2 - n |m - c|^2.
+    """
+    tried = {**centers, 1: (kernels.l2_normalize(shift[None]) if cosine else shift[None])}
+    sums: dict[int, kernels.PartialAssignment] = {}
+    for batch in batches:
+        points = _matrix(batch)
+        for number, of_number in tried.items():
+            part = kernels.assign_partial(points, of_number, cosine=cosine)
+            sums[number] = sums[number] + part if number in sums else part
+    found = {number: part.finish() for number, part in sums.items()}
+    within = {}
+    for number, assigned in found.items():
+        sums_of, counts = _sums_and_counts(assigned)
+        means = sums_of / np.maximum(counts, 1)[:, None]
+        moved = ((means - tried[number]) ** 2).sum(axis=1)
+        # Half of the square of a chord is the cosine distance of its ends.
+        squares = assigned.inertia * (2 if cosine else 1)
+        within[number] = max(float(squares - (counts * moved).sum()), 0.0)
+    return _OverAll(
+        {number: float(found[number].inertia) for number in centers},
+        {number: within[number] for number in centers},
+        {number: int((_sums_and_counts(found[number])[1] > 0).sum()) for number in centers},
+        within[1],
+        int(_sums_and_counts(found[1])[1].sum()),
+    )
+
+
+def _sums_and_counts(assigned: kernels.Assignment) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    assert assigned.sums is not None
+    assert assigned.counts is not None
+    return assigned.sums, assigned.counts
+
+
+def _matrix(points: Any) -> kernels.Points:
+    features = convert_features(points)
+    if isinstance(features, dict):
+        raise TypeError("points must be one array, got a dict of several")
+    return kernels.check_points(features)
+
+
+def _cluster(points: Any, number: int, cosine: bool, seeds: Sequence[int]) -> NDArray[Any]:
+    """The centers of the best of several whole fits."""
+    best: tuple[float, NDArray[Any]] | None = None
+    memory = kernels.AssignmentMemory()
+    for turn in range(_RESTARTS):
+        centers = clustering.choose_initial_centers(
+            [points],
+            number,
+            "kmeans_plus_plus",
+            seed=np.random.default_rng([*seeds, turn]),
+            cosine=cosine,
+            whole_input_in_batch=True,
+        )
+        inertia = math.inf
+        for _ in range(_ITERATIONS):
+            assigned = kernels.assign(
+                points, centers, cosine=cosine, update=True, labels=False, memory=memory
+            )
+            if not assigned.inertia < inertia:
+                break
+            inertia = float(assigned.inertia)
+            state = clustering.initial_state(centers)
+            centers = clustering.full_batch_update(state, assigned, cosine=cosine).centers
+        if best is None or inertia < best[0]:
+            best = (inertia, centers)
+    assert best is not None
+    return best[1]
+
+
+def _shown_rows(sample: Any, random: np.random.Generator) -> Any:
+    """As many rows as all pairs of them may be compared."""
+    fitting = _MOST_SILHOUETTE_VALUES // max(sample.shape[1], 1)
+    most = max(min(_MOST_SILHOUETTE_ROWS, fitting), 2)
+    count = kernels.num_rows(sample)
+    if count <= most:
+        return sample
+    return sample[np.sort(random.choice(count, most, replace=False))]
+
+
+def _knee_of(candidates: Sequence[Candidate]) -> int | None:
+    """The knee, where the numbers are equally far apart."""
+    numbers = [found.num_clusters for found in candidates]
+    if len({b - a for a, b in itertools.pairwise(numbers)}) > 1:
+        return None
+    place = measures.knee([found.inertia for found in candidates])
+    return None if place is None else numbers[place]
+
+
+def _recommend(candidates: Sequence[Candidate], place: int | None) -> tuple[int, str]:
+    scores = [found.silhouette for found in candidates if not math.isnan(found.silhouette)]
+    highest = max(scores, default=math.nan)
+    if not highest >= _LEAST_SILHOUETTE:
+        number = place or candidates[0].num_clusters
+        why = "where the inertia bends most" if place else "the lowest number that was tried"
+        return number, (
+            f"{number} clusters, but take it with care: no number gives clear clusters (the "
+            f"highest silhouette is {highest:.2f}); it is {why}."
+        )
+    as_good = [found for found in candidates if found.silhouette >= highest - _AS_GOOD]
+    best = max(as_good, key=_stability_then_variance)
+    first = (
+        "they have the highest silhouette"
+        if best.silhouette == highest
+        else ("their silhouette is among the highest")
+    )
+    stable = "are stable" if best.stability >= _STABLE else "are not very stable"
+    bend = "; the inertia bends there, too" if best.num_clusters == place else ""
+    return best.num_clusters, (
+        f"{best.num_clusters} clusters: {first} ({best.silhouette:.2f}), and {stable} "
+        f"({best.stability:.2f}){bend}."
+    )
+
+
+def _stability_then_variance(found: Candidate) -> tuple[float, float]:
+    stability = 0.0 if math.isnan(found.stability) else found.stability
+    return round(stability, 2), found.calinski_harabasz
+
+
+def _checked_numbers(num_clusters: Iterable[int]) -> list[int]:
+    numbers = sorted({check_integer("num_clusters", n, lowest=2) for n in num_clusters})
+    if not numbers:
+        raise ValueError("num_clusters must hold at least one number, got none")
+    return numbers
+
+
+def _check_enough(numbers: Sequence[int], sampled: int, count: int) -> None:
+    if numbers[-1] >= sampled:
+        of = f"{count:,} points" if sampled == count else f"sample_rows = {sampled:,}"
+        raise ValueError(f"num_clusters goes up to {numbers[-1]:,}, which must be below {of}")

@@ -1,0 +1,116 @@
+"""What numbers of clusters came to, as a table, as plain values and as a plot."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What one number of clusters came to.
+
+    Attributes:
+        num_clusters: The number.
+        inertia: The sum of the distances of all points to their nearest centers (squared, under the
+            squared Euclidean metric). It falls with the number; its knee counts.
+        silhouette: Mean silhouette, from -1 to 1; the higher the better.
+        davies_bouldin: Mean overlap with the most similar cluster; the lower the better.
+        calinski_harabasz: Variance between clusters over variance within; the higher the better.
+        stability: How far clusterings of two halves of the points agree on the points: 1 where
+            they always do, 0 as by chance.
+    """
+
+    num_clusters: int
+    inertia: float
+    silhouette: float
+    davies_bouldin: float
+    calinski_harabasz: float
+    stability: float
+
+
+@dataclass(frozen=True)
+class NumClusters:
+    """What `choose_num_clusters` found.
+
+    Attributes:
+        num_clusters: The number that it recommends.
+        reason: Why, in one sentence.
+        candidates: What each number came to, in rising order.
+        knee: The number at which the curve of the inertia bends most; None if it does not bend.
+        num_points: How many points there are.
+        num_sampled: How many of them the clusterings were made of.
+    """
+
+    num_clusters: int
+    reason: str
+    candidates: tuple[Candidate, ...]
+    knee: int | None
+    num_points: int
+    num_sampled: int
+
+    def __str__(self) -> str:
+        """A table and the recommendation."""
+        heads = ("clusters", "inertia", "silhouette", "Davies-Bouldin", "Calinski-H.", "stability")
+        rows = [heads]
+        for found in self.candidates:
+            marks = "*" if found.num_clusters == self.num_clusters else " "
+            rows.append(
+                (
+                    f"{marks} {found.num_clusters}",
+                    f"{found.inertia:.6g}",
+                    f"{found.silhouette:.3f}",
+                    f"{found.davies_bouldin:.3f}",
+                    f"{found.calinski_harabasz:.5g}",
+                    f"{found.stability:.3f}",
+                )
+            )
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+            for row in rows
+        ]
+        return "\n".join([*lines, "", self.reason])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for JSON; a measure that is not defined is None."""
+        found = asdict(self)
+        for candidate in found["candidates"]:
+            for name, value in candidate.items():
+                candidate[name] = value if math.isfinite(value) else None
+        found["candidates"] = list(found["candidates"])
+        return found
+
+    def plot(self) -> Any:
+        """Draws the measures over the number of clusters.
+
+        Returns:
+            A matplotlib Figure.
+
+        Raises:
+            ImportError: If matplotlib is not installed.
+        """
+        try:
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise ImportError(
+                "drawing needs matplotlib: pip install 'centroids[plot]'", name=error.name
+            ) from error
+
+        figure = Figure(figsize=(9, 6), layout="constrained")
+        numbers = [found.num_clusters for found in self.candidates]
+        panels = {
+            "inertia": "Inertia: look for the knee",
+            "silhouette": "Silhouette: higher is better",
+            "davies_bouldin": "Davies-Bouldin: lower is better",
+            "stability": "Stability: higher is better",
+        }
+        for axes, (name, title) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
+            axes.plot(numbers, [getattr(found, name) for found in self.candidates], marker="o")
+            axes.axvline(self.num_clusters, color="tab:red", linestyle="--", linewidth=1)
+            axes.set_title(title, fontsize=10)
+            axes.set_xlabel("clusters")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        figure.suptitle(f"Recommended: {self.num_clusters} clusters")
+        return figure
