@@ -10,7 +10,6 @@
 #include "search/work_plan.h"
 #include "sums/total_adder.h"
 
-#include <array>
 #include <cmath>
 
 namespace centroids {
@@ -95,7 +94,7 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
     struct Worker {
         SparseScratch<T> scratch;
         std::vector<std::int64_t> counts;
-        TotalAdder inertia;
+        OneByOneAdder inertia;
     };
     PerThread<Worker> workers;
     FirstBadRow bad_row;
@@ -107,8 +106,6 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
         });
         SparseScratch<T>& scratch = worker.scratch;
         SparseRow<T>& row = scratch.row;
-        std::array<double, 64> distances;
-        std::size_t num_distances = 0; // finite ones, not yet added
         for (std::size_t i = chunks.begin(chunk); i < chunks.end(chunk); ++i) {
             load_row(points, i, row);
             if (!std::isfinite(row.squared_norm)) {
@@ -122,16 +119,11 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
                 squared_distance(row, centers.values + c * dimensions, transposed.norms[c]),
                 row.squared_norm, points.normalize);
             ++worker.counts[c];
-            if (!std::isfinite(distance)) {
+            if (std::isfinite(distance))
+                worker.inertia.add(distance);
+            else
                 bad_row.report(i);
-                continue;
-            }
-            distances[num_distances++] = distance;
-            if (num_distances < distances.size()) continue;
-            worker.inertia.add(distances.data(), num_distances);
-            num_distances = 0;
         }
-        worker.inertia.add(distances.data(), num_distances);
     });
     if (bad_row.get() >= 0) return bad_row.get();
     std::vector<std::int64_t> counts(centers.num_centers, 0);

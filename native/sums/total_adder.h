@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 namespace centroids {
 
@@ -102,6 +103,27 @@ class TotalAdder {
     std::int64_t pending_ = 0;     // rows in `digits_`
     std::uint64_t odd_blocks_ = 0;
     ExactTotal total_;
+};
+
+// Finite values that come one by one, added many at a time.
+class OneByOneAdder {
+  public:
+    void add(double value) {
+        waiting_[count_++] = value;
+        if (count_ == most) hand_over();
+    }
+    const ExactTotal& total() {
+        hand_over();
+        return adder_.total();
+    }
+
+  private:
+    void hand_over() { adder_.add(waiting_, std::exchange(count_, 0)); }
+
+    static constexpr std::size_t most = 64;
+    double waiting_[most];
+    std::size_t count_ = 0;
+    TotalAdder adder_;
 };
 
 } // namespace centroids
