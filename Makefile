@@ -6,7 +6,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake native src -type f \
   \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' -o -name '*.h' -o -name '*.cmake' -o -name py.typed \))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo demo-cluster test test-slow crash fuzz check format docs bench sanitize neon clean
+.PHONY: help platforms wheels try-wheels release release-requirements demo demo-cluster test test-slow crash fuzz check format docs bench sanitize neon clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,24 @@ sanitize: $(VENV)/.dev ## Run the native tests under AddressSanitizer, UBSan and
 neon: $(VENV)/.dev ## Run the native tests of the NEON kernels, cross-compiled and emulated
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash native/tests/run_neon.sh $(NEON)
 
+wheels: ## Build an sdist and wheels for Linux on x86-64 and Arm into dist/ (a quarter of an hour)
+	python3 release/wheels.py $(ARCHITECTURES)
+
+try-wheels: ## Try the wheels in dist/ in empty environments; ARCHITECTURES="x86_64 aarch64" emulates, too
+	python3 release/try_wheels.py $(ARCHITECTURES)
+
+release: ## Check, tag and build a version: make release VERSION=1.2.3
+	python3 release/release.py $(VERSION)
+
+release-requirements: $(VENV)/bin/python ## Pin what builds a release anew, with hashes
+	$(INSTALL) uv
+	cd release && ../$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
+	  --no-header requirements.in --output-file requirements.txt
+
+platforms: $(VENV)/bin/python ## Compile the native code for Linux, macOS and Windows, without warnings (minutes)
+	$(INSTALL) --require-hashes -r release/requirements.txt
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash native/tests/compile_platforms.sh
+
 clean: ## Remove the environment and everything that was built
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
@@ -68,7 +86,7 @@ $(VENV)/bin/python:
 	@found=; for python in $${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do \
 	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; done; \
 	if [ -z "$$found" ]; then echo "centroids needs Python 3.11 or later: install it, or run make PYTHON=/path/to/python3" >&2; exit 1; fi; \
-	$$found -m venv $(VENV) && $(INSTALL) --upgrade pip
+	$$found -m venv $(VENV) && $(INSTALL) --upgrade "pip>=25.1"
 
 # The package is installed as users install it, not in place: what is tested is what they get.
 $(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
@@ -77,14 +95,13 @@ $(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.demo $(VENV)/.cluster $(VENV)/.test $(VENV)/.interop $(VENV)/.dev $(VENV)/.bench: $(VENV)/.installed
-$(VENV)/.demo: EXTRA := demo
-$(VENV)/.cluster: EXTRA := demo-cluster
-$(VENV)/.test: EXTRA := test
-$(VENV)/.interop: EXTRA := interop
-$(VENV)/.dev: EXTRA := dev
-$(VENV)/.bench: EXTRA := benchmark
+$(VENV)/.demo: GROUP := demo
+$(VENV)/.cluster: GROUP := demo-cluster
+$(VENV)/.test: GROUP := test
+$(VENV)/.interop: GROUP := interop
+$(VENV)/.dev: GROUP := dev
+$(VENV)/.bench: GROUP := benchmark
 $(VENV)/.demo $(VENV)/.cluster $(VENV)/.test $(VENV)/.interop $(VENV)/.dev $(VENV)/.bench:
-	@$(BIN)/python -c 'import tomllib; e = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; w = lambda n: [x for r in e[n] for x in (w(r[10:-1]) if r.startswith("centroids[") else [r])]; print("\n".join(w("$(EXTRA)")))' > $(VENV)/requirements-$(EXTRA).txt
-	@echo "Installing what '$(EXTRA)' needs"
-	$(INSTALL) -r $(VENV)/requirements-$(EXTRA).txt
+	@echo "Installing what '$(GROUP)' needs"
+	$(INSTALL) --group $(GROUP)
 	@touch $@

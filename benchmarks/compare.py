@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from benchmarks.peers.registry import OURS
 from benchmarks.records import INERTIA_TOLERANCE, Cell, Row
-from benchmarks.tasks import TASKS, Kind, Target
+from benchmarks.tasks import CALLS, TASKS, Kind, Target
 
+DRAWN = CALLS | {Kind.PLUS_PLUS}
+"""Where each peer draws initial centers of its own."""
 MEMORY_TARGET = 0.10
 """Peak memory above the data, as a share of the data."""
 
@@ -82,9 +84,9 @@ def inertia_difference(row: Row, peer: str) -> float | None:
 
 
 def disagrees(row: Row, peer: str) -> bool:
-    """Whether a peer ends elsewhere. k-means++ draws at random: nothing is expected of it."""
+    """Whether a peer ends elsewhere. Of what draws at random nothing is expected."""
     difference = inertia_difference(row, peer)
-    if row.kind == Kind.PLUS_PLUS or difference is None:
+    if row.kind in DRAWN or difference is None:
         return False
     return abs(difference) > INERTIA_TOLERANCE
 

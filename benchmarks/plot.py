@@ -26,10 +26,20 @@ TITLES = {
     Kind.PREDICTION: "Prediction, as an array",
     Kind.PREDICTION_LIST: "Prediction, one by one",
     Kind.STEP: "A step over 500 points",
+    Kind.DEFAULTS: "A call of fit",
+    Kind.RESTARTS: "A call of fit, ten restarts",
+    Kind.MINI_BATCH_FIT: "A call of fit, mini-batches",
 }
 COLUMNS = (
-    (Kind.ITERATION, Kind.MINI_BATCH, Kind.STEP),
-    (Kind.FIT, Kind.SPARSE, Kind.PLUS_PLUS, Kind.PREDICTION, Kind.PREDICTION_LIST),
+    (Kind.ITERATION, Kind.MINI_BATCH, Kind.STEP, Kind.DEFAULTS, Kind.RESTARTS),
+    (
+        Kind.FIT,
+        Kind.SPARSE,
+        Kind.PLUS_PLUS,
+        Kind.PREDICTION,
+        Kind.PREDICTION_LIST,
+        Kind.MINI_BATCH_FIT,
+    ),
 )
 BAR_INCHES, GAP_BARS = 0.088, 1.2
 WIDTH, TITLE_INCHES, LEGEND_INCHES, FOOT_INCHES = 12.5, 0.42, 0.45, 0.45

@@ -62,6 +62,24 @@ SECTIONS: dict[Kind, tuple[str, str]] = {
         "Two threads against one",
         "Our full-batch iteration. At best the ratio is 0.5.",
     ),
+    Kind.DEFAULTS: (
+        "One call of fit",
+        "`centroids.sklearn.KMeans(k).fit(points)` beside scikit-learn's, with all defaults: "
+        'k-means++ (which `n_init="auto"` runs once), iterations until the stop rule, labels. '
+        "Each draws initial centers of its own, so that the iterations differ; the inertias that "
+        "they end with are below. faiss makes 25 iterations from random rows, and is asked for "
+        "the labels.",
+    ),
+    Kind.RESTARTS: (
+        "One call of fit with restarts",
+        'The same with `init="random"`, where `n_init="auto"` takes the best of ten fits '
+        "(faiss: `nredo=10`).",
+    ),
+    Kind.MINI_BATCH_FIT: (
+        "One call of fit, in mini-batches",
+        "`centroids.sklearn.MiniBatchKMeans(k).fit(points)` beside scikit-learn's, with all "
+        "defaults, labels included.",
+    ),
 }
 TASK_NAMES = {
     Kind.ITERATION: "iteration",
@@ -73,6 +91,9 @@ TASK_NAMES = {
     Kind.PREDICTION_LIST: "prediction as list",
     Kind.STEP: "training step",
     Kind.THREADS: "two threads against one",
+    Kind.DEFAULTS: "call of fit",
+    Kind.RESTARTS: "call of fit, ten restarts",
+    Kind.MINI_BATCH_FIT: "call of fit, mini-batches",
 }
 
 
@@ -255,7 +276,7 @@ def _notes(rows: list[Row]) -> str:
                 found.append(f"{peer_name(peer)} {compare.inertia_difference(row, peer):+.1e}")
             if compare.stopped_early(row, peer):
                 found.append(f"{peer_name(peer)} stopped after {cell.iterations} iterations")
-            if row.kind == Kind.PLUS_PLUS and peer != OURS and cell.inertia is not None:
+            if row.kind in compare.DRAWN and peer != OURS and cell.inertia is not None:
                 difference = compare.inertia_difference(row, peer)
                 found.append(f"inertia of the centers of {peer_name(peer)} {difference:+.1%}")
             if cell.different_labels:

@@ -25,6 +25,13 @@ class Kind(StrEnum):
     PREDICTION_LIST = "prediction-list"
     STEP = "step"
     THREADS = "threads"
+    DEFAULTS = "defaults"
+    RESTARTS = "restarts"
+    MINI_BATCH_FIT = "mini-batch-fit"
+
+
+CALLS = frozenset({Kind.DEFAULTS, Kind.RESTARTS, Kind.MINI_BATCH_FIT})
+"""One call of `fit`, from points to labels, with whatever initial centers it draws."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,7 @@ LARGEST = (300_000, 256, 16_384)
 STRUCTURES = ("noise", "blobs")
 GLOVE = (400_000, 50)
 PHOTO = (427 * 640, 3)
+NOTEBOOK = (300, 4, 3)
 
 
 def _extra(data: DataSet) -> int:
@@ -133,7 +141,26 @@ def _others() -> list[Task]:
     return tasks
 
 
-TASKS: tuple[Task, ...] = (*_full_batch(), *_others())
+def _calls() -> list[Task]:
+    """As scikit-learn's classes are called: k-means++ or restarts, the stop rule, labels."""
+    notebook = DataSet("blobs", *NOTEBOOK)
+    glove = DataSet("glove", *GLOVE, 256)
+    tasks = [
+        Task(Kind.DEFAULTS, notebook, targets=(Target(1, "scikit-learn"),)),
+        Task(Kind.RESTARTS, notebook, targets=(Target(1, "scikit-learn"),)),
+    ]
+    for data in (
+        DataSet("noise", 100_000, 16, 20),
+        DataSet("blobs", 500_000, 100, 100),
+        DataSet("photo", *PHOTO, 16),
+    ):
+        tasks.append(Task(Kind.DEFAULTS, data))
+    tasks.append(Task(Kind.RESTARTS, DataSet("noise", 100_000, 16, 20)))
+    tasks += [Task(Kind.MINI_BATCH_FIT, data) for data in (notebook, glove)]
+    return tasks
+
+
+TASKS: tuple[Task, ...] = (*_full_batch(), *_others(), *_calls())
 
 
 def select(patterns: list[str]) -> list[Task]:
@@ -147,7 +174,7 @@ def select(patterns: list[str]) -> list[Task]:
 
 def scaled(task: Task, scale: float) -> Task:
     """The same task with fewer points and clusters, to try things out."""
-    if scale == 1 or task.kind == Kind.STEP:
+    if scale == 1 or task.kind == Kind.STEP or task.data.n <= NOTEBOOK[0]:
         return task
     n = max(2_000, int(task.data.n * scale))
     k = max(2, min(task.data.k, n // 20))

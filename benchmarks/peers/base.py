@@ -70,6 +70,17 @@ class Peer:
         """
         raise NotImplementedError
 
+    def call(self, points: Any, k: int, kind: Kind) -> NDArray[Any]:
+        """One call of what a user calls, with its defaults; the centers. Labels are made, too.
+
+        Args:
+            points: [n, d], float32.
+            k: The number of clusters.
+            kind: DEFAULTS: one fit from centers by k-means++. RESTARTS: the best of ten fits from
+                random rows. MINI_BATCH_FIT: a fit of mini-batches.
+        """
+        raise NotImplementedError
+
     def choose(self, points: Any, k: int, candidates: int) -> Chosen:
         """Greedy k-means++ with so many candidates a center."""
         raise NotImplementedError

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers.base import Fitted, Peer
+from benchmarks.tasks import Kind
 
 
 class Faiss(Peer):
@@ -28,6 +29,19 @@ class Faiss(Peer):
         )
         model.train(points, init_centroids=centers)
         return Fitted(np.asarray(model.centroids), iterations)
+
+    def call(self, points: Any, k: int, kind: Kind) -> NDArray[Any]:
+        """It has neither k-means++ by default nor a stop rule: 25 iterations from random rows."""
+        model = faiss.Kmeans(
+            points.shape[1],
+            k,
+            nredo=10 if kind == Kind.RESTARTS else 1,
+            max_points_per_centroid=len(points),
+            min_points_per_centroid=1,
+        )
+        model.train(points)
+        model.index.search(points, 1)
+        return np.asarray(model.centroids)
 
     def predictor(
         self, points: Any, centers: NDArray[np.float32], as_list: bool

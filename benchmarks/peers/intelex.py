@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import metadata
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from benchmarks.peers.scikit_learn import Lloyd
 
 class Intelex(Lloyd):
     """The same arguments as scikit-learn's."""
+
+    full_batches: ClassVar[Any] = KMeans
 
     def versions(self) -> dict[str, str]:
         return {"scikit-learn-intelex": metadata.version("scikit-learn-intelex")}

@@ -1,4 +1,7 @@
-"""centroids: always the whole of `KMeansClustering`, never only a kernel (but for `assign`)."""
+"""centroids: always the whole of `KMeansClustering` or `centroids.sklearn`, never only a kernel.
+
+But for `assign`, where predictions are an array.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 
 import centroids
 from benchmarks.peers.base import Chosen, Fitted, Peer
+from benchmarks.tasks import Kind
 from centroids import clustering, kernels
 
 
@@ -37,6 +41,14 @@ class Centroids(Peer):
         model = centroids.KMeansClustering(len(centers), initial_clusters=centers)
         model.train(input_fn, steps=steps)
         return Fitted(model.cluster_centers(), steps)
+
+    def call(self, points: Any, k: int, kind: Kind) -> NDArray[Any]:
+        from centroids.sklearn import KMeans, MiniBatchKMeans
+
+        init = "random" if kind == Kind.RESTARTS else "k-means++"
+        if kind == Kind.MINI_BATCH_FIT:
+            return np.asarray(MiniBatchKMeans(k, random_state=0).fit(points).cluster_centers_)
+        return np.asarray(KMeans(k, init=init, random_state=0).fit(points).cluster_centers_)
 
     def choose(self, points: Any, k: int, candidates: int) -> Chosen:
         """Training of one step with k-means++, less the same from centers that are given."""

@@ -9,7 +9,9 @@ from benchmarks.tasks import Kind
 
 OURS = "centroids"
 FULL_BATCH = frozenset({Kind.ITERATION, Kind.FIT})
+WHOLE_CALLS = frozenset({Kind.DEFAULTS, Kind.RESTARTS})
 PREDICTIONS = frozenset({Kind.PREDICTION, Kind.PREDICTION_LIST})
+DENSE = FULL_BATCH | PREDICTIONS | WHOLE_CALLS
 
 PEERS: dict[str, PeerInfo] = {
     info.name: info
@@ -35,8 +37,13 @@ PEERS: dict[str, PeerInfo] = {
             FULL_BATCH,
             working_bytes=lambda n, k: 4 * n * k,  # a lower bound for each point and center
         ),
-        PeerInfo("intelex", "scikit-learn-intelex", "intelex:Intelex", FULL_BATCH | PREDICTIONS),
-        PeerInfo("faiss", "faiss", "faiss_kmeans:Faiss", FULL_BATCH | PREDICTIONS),
+        PeerInfo(
+            "intelex",
+            "scikit-learn-intelex",
+            "intelex:Intelex",
+            DENSE,
+        ),
+        PeerInfo("faiss", "faiss", "faiss_kmeans:Faiss", DENSE),
         PeerInfo(
             "tensorflow",
             "TensorFlow",

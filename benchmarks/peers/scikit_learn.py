@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans, MiniBatchKMeans, kmeans_plusplus
 
 from benchmarks.peers.base import Chosen, Fitted, Peer
+from benchmarks.tasks import Kind
 
 
 class Lloyd(Peer):
     """`algorithm="lloyd"`. It stops early if no label changes any more."""
 
     algorithm: ClassVar[str] = "lloyd"
+    full_batches: ClassVar[Any] = KMeans
+    mini_batches: ClassVar[Any] = MiniBatchKMeans
 
     def versions(self) -> dict[str, str]:
         return {"scikit-learn": sklearn.__version__}
@@ -51,6 +54,11 @@ class Lloyd(Peer):
             start = starts[step % len(starts)]
             model.partial_fit(points[start : start + batch_size])
         return Fitted(np.asarray(model.cluster_centers_), steps)
+
+    def call(self, points: Any, k: int, kind: Kind) -> NDArray[Any]:
+        model: Any = self.mini_batches if kind == Kind.MINI_BATCH_FIT else self.full_batches
+        init = "random" if kind == Kind.RESTARTS else "k-means++"
+        return np.asarray(model(k, init=init, random_state=0).fit(points).cluster_centers_)
 
     def choose(self, points: Any, k: int, candidates: int) -> Chosen:
         start = time.perf_counter()

@@ -1,7 +1,8 @@
 """Trains models on word vectors and takes the pictures of docs/tensorboard.md.
 
-Run it from the root of the repository, where centroids is installed with its extra `demo`:
+Run it from the root of the repository, where centroids is installed:
 
+    pip install --group demo
     pip install playwright
     python docs/images/make_screenshots.py
 

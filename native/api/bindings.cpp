@@ -1,5 +1,7 @@
 // The only file that knows Python, with unlocked.h. Shapes and types are checked in
 // centroids/kernels; what arrives here is trusted. The GIL is released in every kernel.
+//
+// Over 400 lines: all that Python sees stands here.
 #include "isa/block_kernels.h"
 #include "runtime/dispatch.h"
 #include "runtime/float_mode.h"
@@ -124,7 +126,7 @@ SparseRows sparse_rows(const AnyArray& values, const AnyArray& columns, const An
 // Keeps the arrays alive.
 struct WeightsOfArrays {
     Out<double> distances;
-    std::optional<In<std::int64_t>> times;
+    std::optional<In<double>> given;
     RowWeights weights;
 };
 
@@ -134,12 +136,12 @@ void bind_row_weights(nb::module_& m) {
     nb::class_<Bound>(m, "RowWeights")
         .def(
             "__init__",
-            [](Bound* self, const Out<double>& distances, std::optional<In<std::int64_t>> times) {
-                new (self) Bound{distances, times,
+            [](Bound* self, const Out<double>& distances, std::optional<In<double>> weights) {
+                new (self) Bound{distances, weights,
                                  RowWeights(distances.shape(0), distances.data(),
-                                            times ? times->data() : nullptr)};
+                                            weights ? weights->data() : nullptr)};
             },
-            "distances"_a.noconvert(), "times"_a.noconvert().none())
+            "distances"_a.noconvert(), "weights"_a.noconvert().none())
         .def("add_up",
              [](Bound& self) {
                  const KernelCall call;
@@ -172,6 +174,16 @@ nb::object finished(ExactTotal& inertia, const ExactSums& sums, std::optional<Ou
         sums.round(rounded->data());
     }
     return nb::float_(inertia.rounded());
+}
+
+void bind_add_weights(nb::module_& m) {
+    m.def(
+        "add_weights",
+        [](const In<double>& weights, const In<std::int32_t>& labels, std::size_t num_clusters) {
+            const KernelCall call;
+            return add_weights(weights.data(), weights.shape(0), labels.data(), num_clusters);
+        },
+        "weights"_a.noconvert(), "labels"_a.noconvert(), "num_clusters"_a);
 }
 
 // Keeps the points alive.
@@ -240,26 +252,30 @@ void bind_dense(nb::module_& m) {
            std::optional<In<double>> penalties, std::optional<In<double>> units,
            std::optional<Out<std::int32_t>> cluster_index, ExactSums* sums,
            std::optional<Out<double>> rounded, std::optional<Out<std::int64_t>> counts, bool finish,
-           Search search, std::size_t block_rows, AssignmentMemory* memory) {
+           Search search, std::size_t block_rows, AssignmentMemory* memory, bool same_points,
+           std::optional<In<double>> weights, ExactSums* weight_sums) {
             const DenseRows rows = dense_rows(points, type, normalize);
             const Centers<T> given = make_centers<T>(centers, penalties, units);
             ExactTotal inertia;
             ExactSums own;
-            const Update update{rounded ? &own : sums, counts ? counts->data() : nullptr, &inertia};
+            const Update update{rounded ? &own : sums, counts ? counts->data() : nullptr, &inertia,
+                                weights ? weights->data() : nullptr, weight_sums};
             Report report{};
             std::int64_t bad_row;
             {
                 const KernelCall call;
-                bad_row = assign<T>(rows, given, cluster_index ? cluster_index->data() : nullptr,
-                                    update, Tuning{search, block_rows}, memory, &report);
+                bad_row =
+                    assign<T>(rows, given, cluster_index ? cluster_index->data() : nullptr, update,
+                              Tuning{search, block_rows}, memory, same_points, &report);
             }
             return nb::make_tuple(bad_row, finished(inertia, own, rounded, finish), report.search,
                                   report.with_bounds, report.rows, report.questioned, report.panels,
-                                  report.compared, report.followed);
+                                  report.compared, report.followed, report.read);
         },
         "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
         "units"_a.none(), "cluster_index"_a.none(), "sums"_a.none(), "rounded"_a.none(),
-        "counts"_a.none(), "finish"_a, "search"_a, "block_rows"_a, "memory"_a.none());
+        "counts"_a.none(), "finish"_a, "search"_a, "block_rows"_a, "memory"_a.none(),
+        "same_points"_a, "weights"_a.noconvert().none(), "weight_sums"_a.none());
     m.def(
         "all_distances",
         [](const AnyArray& points, ElementType type, bool normalize, const In<T>& centers,
@@ -280,8 +296,8 @@ void bind_sparse(nb::module_& m) {
         [](const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,
            bool normalize, const In<T>& centers, std::optional<In<double>> penalties,
            std::optional<In<double>> units, Out<std::int32_t> cluster_index, ExactSums* sums,
-           std::optional<Out<double>> rounded, std::optional<Out<std::int64_t>> counts,
-           bool finish) {
+           std::optional<Out<double>> rounded, std::optional<Out<std::int64_t>> counts, bool finish,
+           std::optional<In<double>> weights, ExactSums* weight_sums) {
             const SparseRows rows = sparse_rows(values, columns, row_starts, cluster_index.shape(0),
                                                 centers.shape(1), normalize);
             const Centers<T> given = make_centers<T>(centers, penalties, units);
@@ -290,15 +306,17 @@ void bind_sparse(nb::module_& m) {
             std::int64_t bad_row;
             {
                 const KernelCall call;
-                bad_row = assign_sparse<T>(
-                    rows, given, cluster_index.data(),
-                    {rounded ? &own : sums, counts ? counts->data() : nullptr, &inertia});
+                bad_row =
+                    assign_sparse<T>(rows, given, cluster_index.data(),
+                                     {rounded ? &own : sums, counts ? counts->data() : nullptr,
+                                      &inertia, weights ? weights->data() : nullptr, weight_sums});
             }
             return nb::make_tuple(bad_row, finished(inertia, own, rounded, finish));
         },
         "values"_a, "columns"_a, "row_starts"_a, "normalize"_a, "centers"_a.noconvert(),
         "penalties"_a.none(), "units"_a.none(), "cluster_index"_a.noconvert(), "sums"_a.none(),
-        "rounded"_a.none(), "counts"_a.none(), "finish"_a);
+        "rounded"_a.none(), "counts"_a.none(), "finish"_a, "weights"_a.noconvert().none(),
+        "weight_sums"_a.none());
     m.def(
         "all_distances_sparse",
         [](const AnyArray& values, const AnyArray& columns, const AnyArray& row_starts,
@@ -350,6 +368,7 @@ NB_MODULE(_native, m) {
     bind_sparse<float>(m);
     bind_sparse<double>(m);
     bind_row_weights(m);
+    bind_add_weights(m);
     bind_seeding<float>(m, "SeedingFloat32");
     bind_seeding<double>(m, "SeedingFloat64");
     m.def(

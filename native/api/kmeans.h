@@ -1,6 +1,6 @@
 // The k-means kernels over whole arrays: blocks, chunks, threads and the exact re-scoring. Shapes
 // are checked by the caller. Each function returns -1, or the first row that has no finite
-// distance.
+// distance (or weighs so much that a product is not finite).
 #pragma once
 
 #include "api/rows.h"
@@ -27,6 +27,11 @@ struct Update {
     ExactSums* sums;      // OUT, of the points of each center
     std::int64_t* counts; // OUT [num_centers]
     ExactTotal* inertia;  // OUT, of the squared distances to the nearest centers
+    // IN [num_rows], finite and not negative, or null: how much each row counts in `sums` and
+    // `inertia`. Products are exact: what a row adds is w x to the last bit, but for bits below
+    // 2^-1074, which are rounded row by row.
+    const double* weights = nullptr;
+    ExactSums* weight_sums = nullptr; // OUT [num_centers][1], in place of counts where rows weigh
 };
 
 // The keys of the fingerprints of this process, see generic/fingerprint.h.
@@ -41,7 +46,8 @@ struct Tuning { // results never depend on it: for tests and measurements
 };
 
 // What repeated assignments of one batch of points remember: see bounded_search.h. It speeds up
-// the next call with the same points and is never wrong with others.
+// the next call with the same points and is never wrong with others, unless they are promised to be
+// the same.
 class AssignmentMemory {
   public:
     AssignmentMemory();
@@ -59,14 +65,17 @@ struct Report {
     std::size_t rows, questioned, panels, compared;
     // Rows that the sums of the call before were followed by; -1: all rows were added.
     std::int64_t followed;
+    std::size_t read; // rows that the search looked at; for sums that do not follow all are
 };
 
 // cluster_index: OUT [num_rows], the center that exact_order.h puts first; or null
 // memory: IN OUT, or null; report: OUT
+// same_points: a promise that the points are those of the last call with this memory: they are read
+// only as far as anything can have happened to them
 template <class T>
 std::int64_t assign(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
                     const Update& update, const Tuning& tuning, AssignmentMemory* memory,
-                    Report* report);
+                    bool same_points, Report* report);
 
 // distances: OUT [num_rows][num_centers], squared
 template <class T>
@@ -96,6 +105,11 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
 template <class T>
 std::int64_t all_distances_sparse(const SparseRows& points, const Centers<T>& centers,
                                   T* distances);
+
+// The sum of the weights of each cluster, [num_clusters][1].
+// weights: IN [num_rows], finite, not negative; cluster_index: IN [num_rows]
+ExactSums add_weights(const double* weights, std::size_t num_rows,
+                      const std::int32_t* cluster_index, std::size_t num_clusters);
 
 // The first NaN or infinity in row-major order; returns false when all values are finite.
 bool find_nonfinite(const DenseRows& points, std::int64_t* row, std::int64_t* column);

@@ -1,5 +1,5 @@
-// What rows are drawn by: a weight for each row, whose sums are exact, so that a draw depends on
-// the weights alone, never on who added them up, in which order or in how many parts.
+// What rows are drawn by: a share for each row, whose sums are exact, so that a draw depends on
+// the shares alone, never on who added them up, in which order or in how many parts.
 #pragma once
 
 #include "runtime/round_up.h"
@@ -11,16 +11,17 @@
 
 namespace centroids {
 
-// Row i weighs distance[i], or times[i] * distance[i], to the last bit. Blocks of rows have their
+// Row i has the share distance[i], or weights[i] * distance[i], to the last bit (of those from
+// 2^-1074 on). Blocks of rows have their
 // sums, which follow single changes.
 class RowWeights {
   public:
     static constexpr std::size_t block_rows = 2048;
 
     // distances: [num_rows], finite, not negative; the caller's, who changes them through `set` or
-    // says `add_up` afterwards. times: [num_rows], not negative, or null for 1.
-    RowWeights(std::size_t num_rows, double* distances, const std::int64_t* times)
-        : distances_(distances), times_(times), num_rows_(num_rows),
+    // says `add_up` afterwards. weights: [num_rows], finite, not negative, or null for 1.
+    RowWeights(std::size_t num_rows, double* distances, const double* weights)
+        : distances_(distances), weights_(weights), num_rows_(num_rows),
           blocks_(groups_of(block_rows, num_rows)) {}
 
     double distance(std::size_t row) const { return distances_[row]; }
@@ -55,26 +56,25 @@ class RowWeights {
 
   private:
     void weigh(WeightTotal& sum, std::size_t row, double distance) const {
-        if (times_ == nullptr)
+        if (weights_ == nullptr)
             sum.add(distance);
         else
-            sum.add(distance, times_[row]);
+            sum.add(distance, weights_[row]);
     }
     void weigh_off(WeightTotal& sum, std::size_t row, double distance) const {
-        if (times_ == nullptr)
+        if (weights_ == nullptr)
             sum.take_off(distance);
         else
-            sum.add(distance, times_[row], true);
+            sum.add(distance, weights_[row], true);
     }
     double nearly(std::size_t row) const {
-        return times_ == nullptr ? distances_[row]
-                                 : distances_[row] * static_cast<double>(times_[row]);
+        return weights_ == nullptr ? distances_[row] : distances_[row] * weights_[row];
     }
     std::size_t find_in_block(std::size_t block, WeightTotal before,
                               const WeightTotal& target) const;
 
     double* distances_;
-    const std::int64_t* times_;
+    const double* weights_;
     std::size_t num_rows_;
     std::vector<WeightTotal> blocks_; // settled
 };

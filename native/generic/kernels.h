@@ -46,6 +46,7 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 
 #include "generic/convert_rows.h"
 #include "generic/sparse_products.h"
+#include "generic/weigh_rows.h"
 
 template <class V, TileSizes sizes>
 constexpr BlockKernels<typename V::T>
@@ -70,6 +71,7 @@ make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr,
             .distance_block = &distance_block<V, rows, vectors>,
             .convert_rows = &convert_rows<T>,
             .add_rows = &add_rows<T>,
+            .weigh_rows = &weigh_rows<T>,
             .add_eights = &add_eights,
             .rows_outside = &rows_outside<T>,
             .largest_bits = &largest_bits<T>,

@@ -13,8 +13,24 @@ namespace avx512 {
 
 #include "generic/kernels.h"
 
+// Products of bytes without VNNI, as on the AVX2 level. A tile of 6 x 3 has 18 sums, 6 registers of
+// centers, 2 of a row and 2 of products.
+struct Bytes : ByteRegisters<63> {
+    static constexpr int chain = 2;
+    static void add_products(Sums& sums, const Sums (&row)[chain], const Sums (&centers)[chain]) {
+        const __m512i pairs = _mm512_add_epi16(_mm512_maddubs_epi16(row[0], centers[0]),
+                                               _mm512_maddubs_epi16(row[1], centers[1]));
+        sums = _mm512_add_epi32(sums, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+    }
+};
+
+static constexpr FilterKernels<float> byte_filter =
+    Filter<Bytes, ByteProducts<Bytes, 3>, 6, 3>::kernels();
+static constexpr CandidateKernels<float> byte_candidates =
+    CandidateBounds<Bytes, ByteProducts<Bytes, 1>, 8>::kernels();
 static constexpr BlockKernels<float> float32 =
-    make_kernels<Float32, {.rows = 8, .vectors = 3, .lane_vectors = 4}>();
+    make_kernels<Float32, {.rows = 8, .vectors = 3, .lane_vectors = 4}>(
+        &byte_filter, &byte_candidates, {.alone = 96, .with_bounds = 48});
 static constexpr BlockKernels<double> float64 =
     make_kernels<Float64, {.rows = 8, .vectors = 3, .lane_vectors = 4}>();
 

@@ -13,38 +13,11 @@ namespace avx512vnni {
 
 #include "generic/kernels.h"
 
-struct Bytes : Float32 {
-    using Sums = __m512i;
-
-    static Sums load_sums(const std::int32_t* p) { return _mm512_loadu_si512(p); }
-    static Sums load_bytes(const std::int8_t* p) { return _mm512_loadu_si512(p); }
-    static Sums broadcast_four(const std::uint8_t* p) {
-        std::int32_t four;
-        __builtin_memcpy(&four, p, sizeof four);
-        return _mm512_set1_epi32(four);
-    }
+struct Bytes : ByteRegisters<127> {
     static constexpr int chain = 1;
-    static constexpr std::int32_t largest_byte = 127;
     // By name: GCC 12 spills the sums of a tile that uses the intrinsic.
     static void add_products(Sums& sums, const Sums (&row)[chain], const Sums (&centers)[chain]) {
         __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(row[0]), "v"(centers[0]));
-    }
-    static Register as_floats(Sums sums) { return _mm512_cvtepi32_ps(sums); }
-
-    // The first elements, fewer than there are lanes; zeros behind them.
-    static Register load_part(const T* p, std::size_t count) {
-        return _mm512_maskz_loadu_ps(static_cast<Mask>((1u << count) - 1u), p);
-    }
-    static Register absolute(Register a) { return _mm512_abs_ps(a); }
-    static Register multiply(Register a, Register b) { return _mm512_mul_ps(a, b); }
-    static T reduce_maximum(Register a) { return _mm512_reduce_max_ps(a); }
-    static T reduce_add(Register a) { return _mm512_reduce_add_ps(a); }
-    // Rounds to integers of at most 127 in size, stores them + 128, returns them as floats.
-    static Register store_rounded(std::uint8_t* p, Register a) {
-        const __m512i rounded = _mm512_cvtps_epi32(a);
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
-                         _mm_xor_si128(_mm512_cvtepi32_epi8(rounded), _mm_set1_epi8(-128)));
-        return _mm512_cvtepi32_ps(rounded);
     }
 };
 

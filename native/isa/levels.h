@@ -12,13 +12,17 @@
 namespace centroids {
 
 bool cpu_has_avx2();
+bool cpu_has_avxvnni();
 bool cpu_has_avx512();
 bool cpu_has_avx512vnni();
+bool cpu_has_dot_products(); // of bytes, on Arm
 
 extern const InstructionSet scalar_level;
 extern const InstructionSet avx2_level;
+extern const InstructionSet avxvnni_level;
 extern const InstructionSet avx512_level;
 extern const InstructionSet avx512vnni_level;
 extern const InstructionSet neon_level;
+extern const InstructionSet neondot_level;
 
 } // namespace centroids

@@ -1,5 +1,10 @@
 // What the processor and the operating system offer. Compiled for the baseline.
 #include "isa/levels.h"
+#include "platform/platform.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 namespace centroids {
 
@@ -7,6 +12,17 @@ namespace centroids {
 bool cpu_has_avx2() {
 #if defined(__x86_64__)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return false;
+#endif
+}
+
+// Older compilers do not know the name.
+bool cpu_has_avxvnni() {
+#if defined(__x86_64__)
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return cpu_has_avx2() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && a >= 1 &&
+           __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1) != 0;
 #else
     return false;
 #endif
@@ -25,6 +41,14 @@ bool cpu_has_avx512() {
 bool cpu_has_avx512vnni() {
 #if defined(__x86_64__)
     return cpu_has_avx512() && __builtin_cpu_supports("avx512vnni");
+#else
+    return false;
+#endif
+}
+
+bool cpu_has_dot_products() {
+#if defined(__aarch64__)
+    return system_has_dot_products();
 #else
     return false;
 #endif

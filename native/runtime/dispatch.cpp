@@ -17,8 +17,14 @@ constexpr const InstructionSet* levels[] = {
 #ifdef CENTROIDS_HAVE_AVX512
     &avx512_level,
 #endif
+#ifdef CENTROIDS_HAVE_AVXVNNI
+    &avxvnni_level,
+#endif
 #ifdef CENTROIDS_HAVE_AVX2
     &avx2_level,
+#endif
+#ifdef CENTROIDS_HAVE_NEONDOT
+    &neondot_level,
 #endif
 #ifdef CENTROIDS_HAVE_NEON
     &neon_level,

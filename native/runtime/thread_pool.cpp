@@ -1,6 +1,6 @@
 #include "runtime/thread_pool.h"
 
-#include "runtime/cpu_limits.h"
+#include "platform/platform.h"
 #include "runtime/float_mode.h"
 
 #include <algorithm>
@@ -18,10 +18,6 @@
 #include <string>
 #include <system_error>
 #include <thread>
-
-#ifndef _WIN32
-#include <pthread.h>
-#endif
 
 namespace centroids {
 namespace {
@@ -191,7 +187,6 @@ int apply(Limit known) {
     return known.exact ? known.count : std::min(known.count, affinity_count());
 }
 
-#ifndef _WIN32
 // A child has none of its parent's threads: it forgets the pool (and its locks, in whatever state)
 // and makes a new one when it needs one. It may also live in another control group.
 void forget_parent() {
@@ -200,8 +195,7 @@ void forget_parent() {
     Pool::inside_task() = false;
 }
 
-[[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, &forget_parent);
-#endif
+[[maybe_unused]] const bool registered = (call_in_forked_children(&forget_parent), true);
 
 Pool& get_pool() {
     Pool* current = pool.load();

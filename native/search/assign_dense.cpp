@@ -1,15 +1,17 @@
 // Dense assignment: blocks of rows through the fast arg-min of the instruction set, then exact
 // re-scoring of the few rows that rounding leaves uncertain, then the update while the block is
 // hot.
+//
+// Over 400 lines: one class, whose steps share what a call knows.
 #include "runtime/aligned_vector.h"
 #include "runtime/dispatch.h"
 #include "search/add_by_cluster.h"
 #include "search/chosen_search.h"
 #include "search/moved_rows.h"
 #include "search/pack_centers.h"
+#include "search/weighted_sums.h"
 #include "search/work_plan.h"
 #include "search/zero_rows.h"
-#include "sums/total_adder.h"
 
 #include <memory>
 #include <mutex>
@@ -22,7 +24,8 @@ namespace {
 
 template <class T>
 struct Scratch {
-    AlignedVector<T> rows, search, shifted, scores;
+    typename LazyBlock<T>::Scratch rows;
+    AlignedVector<T> search, shifted, scores;
     std::vector<T> threshold;
     std::vector<double> distances;
     std::vector<unsigned char> uncertain;
@@ -41,13 +44,14 @@ class Assignment {
           lanes_(chosen_.choice().search == Search::lanes), filtered_(chosen_.filters()),
           block_rows_(filtered_ ? PointBounds<T>::block_rows(points.dimensions)
                                 : rows_in_block<T>(points.dimensions, tuning.block_rows)),
-          in_threads_(
-              sums_fit_threads(centers.num_centers * points.dimensions * sizeof(std::int64_t))) {
+          in_threads_(!update.weights && sums_fit_threads(centers.num_centers * points.dimensions *
+                                                          sizeof(std::int64_t))) {
         if (filtered_) {
             PointBounds<T>& bounds = chosen_.bounds();
             if (chosen_.choice().with_bounds) remembered_ = &bounds;
             search_.emplace(points_, centers_, order_,
-                            chosen_.choice().search == Search::byte_filter, bounds);
+                            chosen_.choice().search == Search::byte_filter, bounds,
+                            chosen_.same_points());
         } else if (!grid_)
             packed_ = std::make_unique<const CentersInPanels<T>>(
                 centers, points.dimensions, kernels_.panel_width, !lanes_, points.normalize);
@@ -55,11 +59,11 @@ class Assignment {
 
     std::int64_t run() {
         const std::size_t num_clusters = centers_.num_centers;
-        const bool had_sums = remembered_ && std::exchange(remembered_->has_sums, false);
+        const bool had_sums = remembered_ && take_remembered_sums();
         const bool by_moves =
             update_.sums && had_sums && few_moved(remembered_->num_moved, points_);
         if (by_moves) in_threads_ = false;
-        if (update_.sums) {
+        if (update_.sums && !update_.weights) {
             window_.emplace(SumWindow<T>::of_points(points_, kernels_));
             *update_.sums = ExactSums(num_clusters, points_.dimensions, window_->units());
             shared_.emplace(*update_.sums);
@@ -93,17 +97,20 @@ class Assignment {
         if (remembered_)
             remembered_->has_sums = follows || (update_.sums && remembered_->may_have_sums());
         if (!update_.sums) return -1;
+        if (update_.weight_sums)
+            *update_.weight_sums =
+                add_weights(update_.weights, points_.num_rows, found_index(), centers_.num_centers);
         if (follows) {
             *update_.sums = remembered_->sums;
             followed_ = static_cast<std::int64_t>(remembered_->num_moved);
             return -1;
         }
-        if (!in_threads_)
-            add_rows_by_cluster(points_,
-                                cluster_index_ ? cluster_index_ : remembered_->cluster_index.data(),
-                                num_clusters, *window_, *shared_);
-        if (remembered_ && remembered_->has_sums) remembered_->sums = *update_.sums;
-        return -1;
+        const std::int64_t bad_row = in_threads_ ? -1 : add_all_rows();
+        if (remembered_ && remembered_->has_sums) {
+            remembered_->has_sums = bad_row < 0;
+            remembered_->sums = *update_.sums;
+        }
+        return bad_row;
     }
 
     Report report() const {
@@ -114,7 +121,8 @@ class Assignment {
                 .questioned = counts.questioned,
                 .panels = counts.panels,
                 .compared = counts.compared,
-                .followed = followed_};
+                .followed = followed_,
+                .read = counts.read};
     }
 
   private:
@@ -131,33 +139,33 @@ class Assignment {
         Scratch<T>& scratch;              // which stays for the next call
         std::optional<RowAdder<T>> adder; // where sums are taken at once
         std::vector<std::int64_t> counts; // [num_centers] where it is not; or empty
-        TotalAdder inertia;
+        InertiaAdder inertia;
         explicit Worker(Scratch<T>& kept) : scratch(kept) {}
         std::vector<MovedRow> moved;
     };
 
     void run_chunk(std::size_t begin, std::size_t end, Worker& worker) {
         Scratch<T>& scratch = worker.scratch;
-        scratch.rows.resize(reads_in_place<T>(points_) ? 0 : block_rows_ * points_.dimensions);
         scratch.distances.resize(block_rows_);
         if (!cluster_index_) scratch.cluster_index.resize(block_rows_);
         scratch.bounded.exact.forget();
         scratch.bounded.moved.clear();
         for (std::size_t first = begin; first < end; first += block_rows_) {
             const std::size_t count = std::min(block_rows_, end - first);
-            const Block<T> block = load_rows<T>(points_, first, count, scratch.rows.data());
+            LazyBlock<T> block(points_, first, count, scratch.rows);
             std::int32_t* const cluster_index =
                 cluster_index_ ? cluster_index_ + first : scratch.cluster_index.data();
             if (filtered_)
-                search_block(block, first, count, cluster_index, worker);
+                search_block(block, cluster_index, worker);
             else
-                scan_block(block, first, count, cluster_index, worker);
+                scan_block(block.all(), first, count, cluster_index, worker);
             if (!worker.counts.empty())
                 for (std::size_t i = 0; i < count; ++i)
                     ++worker.counts[static_cast<std::size_t>(cluster_index[i])];
             if (!worker.adder && !update_.inertia) continue;
-            if (!worker.inertia.add(scratch.distances.data(), count))
-                report_bad(scratch.distances.data(), first, count);
+            worker.inertia.add(scratch.distances.data(),
+                               update_.weights ? update_.weights + first : nullptr, count,
+                               [&](std::size_t i) { bad_row_.report(first + i); });
         }
         const std::vector<MovedRow>& moved = scratch.bounded.moved;
         worker.moved.insert(worker.moved.end(), moved.begin(), moved.end());
@@ -168,7 +176,7 @@ class Assignment {
         if (update_.inertia) *update_.inertia = {};
         if (update_.inertia)
             for (const auto& [owner, worker] : workers.all())
-                update_.inertia->add(worker->inertia.total());
+                worker->inertia.add_to(*update_.inertia);
         const auto count = [&](std::size_t c) {
             std::int64_t sum = 0;
             for (const auto& [owner, worker] : workers.all())
@@ -191,6 +199,30 @@ class Assignment {
         for (const auto& [owner, worker] : workers.all()) worker->adder->hand_over_odd();
     }
 
+    // Whether the remembered sums are of the same weights; they stay where the call ends well.
+    bool take_remembered_sums() {
+        const std::uint64_t before = std::exchange(
+            remembered_->weights,
+            update_.weights ? fingerprint_of_weights(update_.weights, points_.num_rows) : 0);
+        return std::exchange(remembered_->has_sums, false) && before == remembered_->weights;
+    }
+
+    const std::int32_t* found_index() const {
+        return cluster_index_ ? cluster_index_ : remembered_->cluster_index.data();
+    }
+
+    // Returns the first row whose products with its weight are not finite, or -1.
+    std::int64_t add_all_rows() {
+        if (!update_.weights) {
+            add_rows_by_cluster(points_, found_index(), centers_.num_centers, *window_, *shared_);
+            return -1;
+        }
+        WeightedSums<T> sums(points_, update_.weights, centers_.num_centers);
+        sums.add_all(found_index());
+        if (sums.bad_row() < 0) *update_.sums = std::move(sums).total();
+        return sums.bad_row();
+    }
+
     void report_bad(const double* distances, std::size_t first, std::size_t count) {
         for (std::size_t i = 0; i < count; ++i)
             if (!(distances[i] < std::numeric_limits<double>::infinity()))
@@ -198,18 +230,17 @@ class Assignment {
     }
 
     // By the filter, with or without bounds.
-    void search_block(const Block<T>& block, std::size_t first, std::size_t count,
-                      std::int32_t* cluster_index, Worker& worker) {
+    void search_block(LazyBlock<T>& block, std::int32_t* cluster_index, Worker& worker) {
         Scratch<T>& scratch = worker.scratch;
+        const std::size_t first = block.first(), count = block.count();
         double* const distances = scratch.distances.data();
         const bool more = reads_in_place<T>(points_) && first + 2 * count <= points_.num_rows;
-        search_->search(block, first, count, cluster_index, distances, scratch.bounded,
-                        more ? row_of(block, count) : nullptr);
+        search_->search(block, cluster_index, distances, scratch.bounded, more);
         report_bad(distances, first, count);
         if (points_.normalize)
             for (std::size_t i = 0; i < count; ++i)
-                distances[i] = cosine_adjusted(distances[i], row_of(block, i));
-        if (worker.adder) worker.adder->add(block, count, cluster_index, nullptr, nullptr);
+                distances[i] = cosine_adjusted(distances[i], [&] { return block.row(i); });
+        if (worker.adder) worker.adder->add(block.all(), count, cluster_index, nullptr, nullptr);
     }
 
     // By comparing every point with every center, or every center of its cell.
@@ -313,14 +344,16 @@ class Assignment {
         if (!points_.normalize) return;
         for (std::size_t i = 0; i < count; ++i) {
             if (centers_.penalties) distances[i] += centers_.penalties[cluster_index[i]];
-            distances[i] = cosine_adjusted(distances[i], row_of(block, i));
+            distances[i] = cosine_adjusted(distances[i], [&] { return row_of(block, i); });
         }
     }
 
     // Twice the cosine distance; 1 where a zero vector is involved.
-    double cosine_adjusted(double distance, const T* row) const {
+    template <class Row>
+    double cosine_adjusted(double distance, const Row& row) const {
         // Only a zero row is this near 1: the quick test spares the others a look.
-        return std::fabs(distance - 1) < 1e-3 && is_zero(row, points_.dimensions) ? 2.0 : distance;
+        return std::fabs(distance - 1) < 1e-3 && is_zero(row(), points_.dimensions) ? 2.0
+                                                                                    : distance;
     }
 
     // Counts the rows that have moved, and takes the remembered sums on by them where these are
@@ -333,6 +366,10 @@ class Assignment {
         remembered_->num_moved = moved.size() + fresh;
         if (!known || fresh > 0 || !few_moved(moved.size(), points_)) return false;
         if (moved.empty()) return true;
+        if (update_.weights) {
+            follow_moved_rows<T>(points_, update_.weights, std::move(moved), remembered_->sums);
+            return true;
+        }
         if (!window_) window_.emplace(SumWindow<T>::of_points(points_, kernels_));
         follow_moved_rows(points_, *window_, std::move(moved), remembered_->sums);
         return true;
@@ -364,12 +401,17 @@ class Assignment {
 template <class T>
 std::int64_t assign(const DenseRows& points, const Centers<T>& centers, std::int32_t* cluster_index,
                     const Update& update, const Tuning& tuning, AssignmentMemory* memory,
-                    Report* report) {
+                    bool same_points, Report* report) {
     AssignmentMemory::Content* content = memory ? memory->content.get() : nullptr;
     std::unique_lock<std::mutex> held;
     if (content) {
+        const std::uint64_t generation =
+            same_points ? content->generation.load() : ++content->generation;
         held = std::unique_lock(content->in_use, std::try_to_lock);
-        if (!held) content = nullptr; // another thread's call has it: do without
+        if (held)
+            content->current = generation;
+        else
+            content = nullptr; // another thread's call has it: do without
     }
     Assignment<T> assignment(points, centers, cluster_index, update, tuning, content);
     try {
@@ -383,8 +425,8 @@ std::int64_t assign(const DenseRows& points, const Centers<T>& centers, std::int
 }
 
 template std::int64_t assign(const DenseRows&, const Centers<float>&, std::int32_t*, const Update&,
-                             const Tuning&, AssignmentMemory*, Report*);
+                             const Tuning&, AssignmentMemory*, bool, Report*);
 template std::int64_t assign(const DenseRows&, const Centers<double>&, std::int32_t*, const Update&,
-                             const Tuning&, AssignmentMemory*, Report*);
+                             const Tuning&, AssignmentMemory*, bool, Report*);
 
 } // namespace centroids

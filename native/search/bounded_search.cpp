@@ -1,128 +1,128 @@
 #include "search/bounded_search.h"
 
 #include "runtime/dispatch.h"
-#include "runtime/prefetch.h"
 #include "search/pack_centers.h"
 #include "search/zero_rows.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace centroids {
-namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
-} // namespace
 
 template <class T>
 BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& centers,
-                                const ExactOrder<T>& order, bool in_bytes, PointBounds<T>& bounds)
+                                const ExactOrder<T>& order, bool in_bytes, PointBounds<T>& bounds,
+                                bool same_points)
     : kernels_(current_kernels<T>()), filter_(in_bytes ? *kernels_.byte_filter : kernels_.filter),
       points_(points), centers_(centers), order_(order), bounds_(bounds),
-      remember_(!bounds.lower.empty()),
+      remember_(!bounds.lower.empty()), same_points_(same_points),
       num_panels_(groups_of(kernels_.panel_width, centers.num_centers)),
       panels_per_group_(bounds.group_size / kernels_.panel_width),
-      packed_(filter_, centers, points.dimensions, bounds.order.data(),
-              mean_of_centers<T>(centers, points.dimensions)),
+      packed_(bounds.pack(filter_, centers)),
       // In bytes products are exact, and the handful of roundings after them is all there is.
       score_error_(in_bytes ? 1e-6 : score_error_unit<T>(points.dimensions + 2)),
       square_error_(score_error_unit<T>(points.dimensions + 4)) {}
 
 template <class T>
 struct BoundedSearch<T>::Blocked {
-    const Block<T>& block;
+    LazyBlock<T>& block;
     const std::size_t first, count;
     std::int32_t* const cluster_index; // [count]
     double* const distances;           // [count]
     const FilterRows<T> prepared;
     const FilterOutcome<T> outcome;
     Scratch& scratch;
-    const T* row(std::size_t i) const {
-        return block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
-    }
+    const T* row(std::size_t i) const { return block.row(i); }
 };
 
 template <class T>
-void BoundedSearch<T>::search(const Block<T>& block, std::size_t first, std::size_t count,
-                              std::int32_t* cluster_index, double* distances, Scratch& scratch,
-                              const T* ahead) {
-    const Recognised recognised = recognise(block, first, count);
-    Blocked at = make_room(block, first, count, cluster_index, distances, scratch);
+void BoundedSearch<T>::search(LazyBlock<T>& block, std::int32_t* cluster_index, double* distances,
+                              Scratch& scratch, bool more) {
+    const Recognised recognised = recognise(block);
+    Blocked at = make_room(block, cluster_index, distances, scratch);
     if (!recognised.fresh) recall(at);
-    list_rows(at, recognised.fresh, ahead);
+    list_rows(at, recognised.fresh, more && !same_points_);
     if (recognised.fresh) guess(at);
     search_groups(at, recognised.fresh);
-    rows_ += count;
+    rows_ += at.count;
     questioned_ += scratch.listed.size();
+    read_ += block.num_seen();
     if (!remember_) return;
-    std::int32_t* const before = bounds_.cluster_index.data() + first;
+    std::int32_t* const before = bounds_.cluster_index.data() + at.first;
     if (recognised.fresh)
-        fresh_ += count;
+        fresh_ += at.count;
     else
-        list_moved(before, cluster_index, first, count, scratch.moved);
-    std::copy_n(cluster_index, count, before);
-    bounds_.fingerprints[first / bounds_.block_rows(points_.dimensions)] = recognised.fingerprint;
+        list_moved(before, cluster_index, at.first, at.count, scratch.moved);
+    std::copy_n(cluster_index, at.count, before);
+    std::copy_n(distances, at.count, bounds_.distances.data() + at.first);
+    bounds_.fingerprints[at.first / bounds_.block_rows(points_.dimensions)] =
+        recognised.fingerprint;
 }
 
 // Until the block is done, nothing is known of its rows.
 template <class T>
-typename BoundedSearch<T>::Recognised
-BoundedSearch<T>::recognise(const Block<T>& block, std::size_t first, std::size_t count) {
-    if (!remember_) return {0, true};
+typename BoundedSearch<T>::Recognised BoundedSearch<T>::recognise(LazyBlock<T>& block) {
     const std::size_t dimensions = points_.dimensions;
-    const std::uint64_t fingerprint =
-        kernels_.fingerprint(block.rows, block.stride, count, dimensions, fingerprint_keys()) + 1;
-    std::uint64_t& known = bounds_.fingerprints[first / bounds_.block_rows(dimensions)];
-    const bool fresh = known != fingerprint;
-    known = 0;
-    return {fingerprint, fresh};
+    std::uint64_t known = 0;
+    if (remember_)
+        std::swap(known, bounds_.fingerprints[block.first() / bounds_.block_rows(dimensions)]);
+    if (same_points_ && known != 0) return {known, false};
+    const Block<T>& rows = block.all();
+    if (!remember_) return {0, true};
+    const std::uint64_t fingerprint = kernels_.fingerprint(rows.rows, rows.stride, block.count(),
+                                                           dimensions, fingerprint_keys()) +
+                                      1;
+    return {fingerprint, known != fingerprint};
 }
 
-// The centers that the rows had, and their exact distances to them.
+// The centers that the rows had, and their exact distances to them. Where a center is where it was,
+// these are what they were.
 template <class T>
 void BoundedSearch<T>::recall(Blocked& at) const {
     std::copy_n(bounds_.cluster_index.data() + at.first, at.count, at.cluster_index);
-    kernels_.update_rows(at.block.rows, at.block.stride, at.count, at.cluster_index,
-                         centers_.values, points_.dimensions, nullptr, at.distances);
-    if (!centers_.penalties) return;
-    for (std::size_t i = 0; i < at.count; ++i)
-        at.distances[i] += centers_.penalties[at.cluster_index[i]];
+    std::vector<std::uint16_t>& moved = at.scratch.in_group;
+    std::size_t num = 0; // without branches
+    for (std::size_t i = 0; i < at.count; ++i) {
+        moved[num] = static_cast<std::uint16_t>(i);
+        num += bounds_.keeps_distance(at.first + i) ? 0 : 1;
+    }
+    if (2 * num > at.count) { // all together take less
+        const Block<T>& rows = at.block.all();
+        kernels_.update_rows(rows.rows, rows.stride, at.count, at.cluster_index, centers_.values,
+                             points_.dimensions, nullptr, at.distances);
+        for (std::size_t i = 0; centers_.penalties && i < at.count; ++i)
+            at.distances[i] += centers_.penalties[at.cluster_index[i]];
+        return;
+    }
+    std::copy_n(bounds_.distances.data() + at.first, at.count, at.distances);
+    for (std::size_t n = 0; n < num; ++n) {
+        const std::size_t i = moved[n];
+        if (same_points_ && n + 4 < num) at.block.fetch(moved[n + 4]);
+        at.distances[i] = exact_distance(at.row(i), at.cluster_index[i]);
+    }
 }
 
 template <class T>
 typename BoundedSearch<T>::Blocked
-BoundedSearch<T>::make_room(const Block<T>& block, std::size_t first, std::size_t count,
-                            std::int32_t* cluster_index, double* distances,
+BoundedSearch<T>::make_room(LazyBlock<T>& block, std::int32_t* cluster_index, double* distances,
                             Scratch& scratch) const {
     const std::size_t dimensions = points_.dimensions;
-    const std::size_t rows = bounds_.block_rows(dimensions) + 1, spare = rows - 1;
+    const std::size_t rows = bounds_.block_rows(dimensions) + 1;
     const std::size_t stride = filter_.row_stride(dimensions);
     const std::size_t capacity = bounds_.group_size + 16;
-    scratch.values.resize(rows * stride * filter_.value_bytes);
-    scratch.shifted.resize(dimensions + 16);
-    scratch.thresholds.resize(rows);
-    scratch.thresholds[spare] = -std::numeric_limits<T>::infinity();
-    scratch.rest.resize(rows);
-    scratch.facts.resize(rows);
-    scratch.offsets.resize(rows);
-    scratch.groups.resize(rows);
-    scratch.num_candidates.assign(rows, 0);
-    scratch.candidates.resize(rows * capacity);
-    scratch.bounds.resize(rows * capacity);
-    scratch.in_group.resize(rows);
-    scratch.listed.clear();
+    scratch.make_room(rows, stride * filter_.value_bytes, dimensions, capacity);
     return {.block = block,
-            .first = first,
-            .count = count,
+            .first = block.first(),
+            .count = block.count(),
             .cluster_index = cluster_index,
             .distances = distances,
             .prepared = {.values = scratch.values.data(),
                          .stride = stride,
                          .facts = scratch.facts.data(),
                          .thresholds = scratch.thresholds.data(),
-                         .spare_row = spare},
+                         .spare_row = rows - 1},
             .outcome = {.rest = scratch.rest.data(),
                         .num_candidates = scratch.num_candidates.data(),
                         .candidates = scratch.candidates.data(),
@@ -134,15 +134,20 @@ BoundedSearch<T>::make_room(const Block<T>& block, std::size_t first, std::size_
 // Lists the rows that bounds leave in question, as the filter wants them. What the filter is not
 // for is settled at once.
 template <class T>
-void BoundedSearch<T>::list_rows(Blocked& at, bool fresh, const T* ahead) {
+void BoundedSearch<T>::list_rows(Blocked& at, bool fresh, bool more) {
     Scratch& scratch = at.scratch;
+    const auto open_groups = [&](std::size_t i) {
+        const double root = order_.limit_of_root(std::sqrt(at.distances[i]));
+        return bounds_.open_groups(kernels_, at.first + i, root);
+    };
+    const bool apart = same_points_ && !fresh; // the rows to look at are not in the cache
+    for (std::size_t i = 0; apart && i < at.count; ++i) {
+        scratch.groups[i] = open_groups(i);
+        if (scratch.groups[i] != 0) at.block.fetch(i);
+    }
     for (std::size_t i = 0; i < at.count; ++i) {
-        if (ahead)
-            prefetch(ahead + static_cast<std::ptrdiff_t>(i) * at.block.stride, points_.dimensions);
-        scratch.groups[i] =
-            fresh ? 1
-                  : bounds_.groups_within(kernels_, at.first + i,
-                                          order_.limit_of_root(std::sqrt(at.distances[i])));
+        if (more) at.block.fetch(at.count + i);
+        if (!apart) scratch.groups[i] = fresh ? 1 : open_groups(i);
         if (scratch.groups[i] == 0) continue;
         if (prepare(at.row(i), i, scratch)) {
             scratch.listed.push_back(static_cast<std::uint16_t>(i));

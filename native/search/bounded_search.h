@@ -22,11 +22,13 @@
 #include "api/kmeans.h"
 #include "search/exact_order.h"
 #include "search/filter_centers.h"
+#include "search/lazy_block.h"
 #include "search/moved_rows.h"
 #include "search/point_bounds.h"
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -38,6 +40,7 @@ struct SearchCounts {
     std::size_t panels = 0;     // of centers that a row was run against
     std::size_t compared = 0;   // candidates that were compared exactly
     std::size_t fresh = 0;      // rows that nothing was known of
+    std::size_t read = 0;       // rows that were looked at
 };
 
 template <class T>
@@ -56,34 +59,55 @@ class BoundedSearch {
         std::vector<std::int32_t> candidates, num_candidates;
         typename ExactOrder<T>::Scratch exact;
         std::vector<MovedRow> moved; // of all blocks; without those that nothing was known of
+
+        // rows: the last of them is spare; capacity: of candidates
+        void make_room(std::size_t rows, std::size_t row_bytes, std::size_t dimensions,
+                       std::size_t capacity) {
+            values.resize(rows * row_bytes);
+            shifted.resize(dimensions + 16);
+            thresholds.resize(rows);
+            thresholds[rows - 1] = -std::numeric_limits<T>::infinity();
+            rest.resize(rows);
+            facts.resize(rows);
+            offsets.resize(rows);
+            groups.resize(rows);
+            num_candidates.assign(rows, 0);
+            candidates.resize(rows * capacity);
+            bounds.resize(rows * capacity);
+            in_group.resize(rows);
+            listed.clear();
+        }
     };
 
     BoundedSearch(const DenseRows& points, const Centers<T>& centers, const ExactOrder<T>& order,
-                  bool in_bytes, PointBounds<T>& bounds);
+                  bool in_bytes, PointBounds<T>& bounds, bool same_points);
 
+    // block: read as far as something may have happened to its rows
     // cluster_index: OUT [count], the nearest centers
     // distances: OUT [count], the squared distances to them, penalties included; NaN or infinite
     // where a row has none
-    // ahead: rows that will be asked for next, as many and with the same stride, or null
-    void search(const Block<T>& block, std::size_t first, std::size_t count,
-                std::int32_t* cluster_index, double* distances, Scratch& scratch, const T* ahead);
+    // more: whether as many rows follow, in place, and will be asked for next
+    void search(LazyBlock<T>& block, std::int32_t* cluster_index, double* distances,
+                Scratch& scratch, bool more);
 
     SearchCounts counts() const {
-        return {rows_.load(), questioned_.load(), panels_.load(), compared_.load(), fresh_.load()};
+        return {rows_.load(),     questioned_.load(), panels_.load(),
+                compared_.load(), fresh_.load(),      read_.load()};
     }
 
   private:
+    static constexpr double infinity = std::numeric_limits<double>::infinity();
     struct Blocked; // a block, what the filter writes for it, and what is found
     // What a block's rows are recognised by, and whether nothing is known of them.
     struct Recognised {
         std::uint64_t fingerprint;
         bool fresh;
     };
-    Recognised recognise(const Block<T>& block, std::size_t first, std::size_t count);
+    Recognised recognise(LazyBlock<T>& block);
     void recall(Blocked& at) const;
-    Blocked make_room(const Block<T>& block, std::size_t first, std::size_t count,
-                      std::int32_t* cluster_index, double* distances, Scratch& scratch) const;
-    void list_rows(Blocked& at, bool fresh, const T* ahead);
+    Blocked make_room(LazyBlock<T>& block, std::int32_t* cluster_index, double* distances,
+                      Scratch& scratch) const;
+    void list_rows(Blocked& at, bool fresh, bool more);
     void guess(Blocked& at);
     std::span<const std::uint16_t> rows_in_question(const Blocked& at, std::size_t group,
                                                     bool fresh) const;
@@ -105,11 +129,12 @@ class BoundedSearch {
     const Centers<T>& centers_;
     const ExactOrder<T>& order_;
     PointBounds<T>& bounds_;
-    const bool remember_;
+    const bool remember_, same_points_; // the latter: whatever is known of a block holds
     const std::size_t num_panels_, panels_per_group_;
-    const CentersInFilter<T> packed_;
+    const CentersInFilter<T>& packed_;
     const double score_error_, square_error_; // relative rounding bounds of scores and of |t|^2
-    std::atomic<std::size_t> rows_{0}, questioned_{0}, panels_{0}, compared_{0}, fresh_{0};
+    std::atomic<std::size_t> rows_{0}, questioned_{0}, panels_{0}, compared_{0}, fresh_{0},
+        read_{0};
 };
 
 } // namespace centroids

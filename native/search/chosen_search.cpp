@@ -1,9 +1,11 @@
 #include "search/chosen_search.h"
 
 #include "runtime/dispatch.h"
+#include "search/work_plan.h"
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace centroids {
 
@@ -52,18 +54,25 @@ std::unique_ptr<const GridOfCenters<T>> ChosenSearch<T>::make_grid(double nanose
 template <class T>
 bool ChosenSearch<T>::sample_approves() {
     passing_.start(points_, centers_, kernels_.panel_width, false);
-    BoundedSearch<T> search(points_, centers_, order_, true, passing_);
+    BoundedSearch<T> search(points_, centers_, order_, true, passing_, false);
     const std::size_t rows = std::min<std::size_t>(64, points_.num_rows);
-    typename BoundedSearch<T>::Scratch scratch;
-    AlignedVector<T> copies(reads_in_place<T>(points_) ? 0 : rows * points_.dimensions);
-    std::vector<std::int32_t> nearest(rows);
-    std::vector<double> distances(rows);
+    struct Sample {
+        typename BoundedSearch<T>::Scratch scratch;
+        typename LazyBlock<T>::Scratch copies;
+        std::vector<std::int32_t> nearest;
+        std::vector<double> distances;
+    };
+    PerThread<Sample> all;
     constexpr std::size_t samples = 8;
-    for (std::size_t at = 0; at < samples; ++at) {
+    const std::size_t work = samples * rows * points_.dimensions * centers_.num_centers;
+    parallel_for(samples, seconds_for(static_cast<double>(work)), [&](std::size_t at) {
+        Sample& own = all.mine([] { return std::make_unique<Sample>(); });
+        own.nearest.resize(rows);
+        own.distances.resize(rows);
         const std::size_t first = (points_.num_rows - rows) / samples * at;
-        search.search(load_rows<T>(points_, first, rows, copies.data()), first, rows,
-                      nearest.data(), distances.data(), scratch, nullptr);
-    }
+        LazyBlock<T> block(points_, first, rows, own.copies);
+        search.search(block, own.nearest.data(), own.distances.data(), own.scratch, false);
+    });
     return pays(search.counts());
 }
 
@@ -97,14 +106,16 @@ PointBounds<T>& ChosenSearch<T>::bounds() {
         return passing_;
     }
     PointBounds<T>& bounds = memory_->bounds<T>();
+    const bool same = std::exchange(bounds.generation, memory_->current) == memory_->current;
     if (!bounds.fits(points_, centers_)) {
         bounds.start(points_, centers_, kernels_.panel_width, true);
         return bounds;
     }
     bounds.follow(centers_);
     Experience& experience = memory_->experience;
-    const double share = share_in_question(points_, centers_, bounds);
-    const bool useless = share > most_in_question(experience);
+    const Outlook expected = outlook(points_, centers_, bounds);
+    same_points_ = same && expected.looked_at < most_looked_at;
+    const bool useless = expected.in_question > most_in_question(experience);
     experience.regroupings = useless ? experience.regroupings + 1 : 0;
     if (useless) bounds.regroup();
     return bounds;

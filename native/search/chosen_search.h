@@ -6,6 +6,8 @@
 #include "search/choose_search.h"
 #include "search/grid_of_centers.h"
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 
@@ -13,6 +15,9 @@ namespace centroids {
 
 struct AssignmentMemory::Content {
     std::mutex in_use;
+    // Of the points: the next one begins with each call that does not promise the same.
+    std::atomic<std::uint64_t> generation{0};
+    std::uint64_t current = 0; // that of the call that is under way
     PointBounds<float> float32;
     PointBounds<double> float64;
     Experience experience;
@@ -47,6 +52,9 @@ class ChosenSearch {
     }
     // For a search that filters: of earlier calls, brought up to date, or such that say nothing.
     PointBounds<T>& bounds();
+    // Whether what these know of blocks holds, as the points are promised to be the same, and it
+    // pays to look at some of them alone.
+    bool same_points() const { return same_points_; }
     // What this call showed decides on the next one's kernel.
     void learn(const SearchCounts& counts);
 
@@ -62,6 +70,7 @@ class ChosenSearch {
     const ExactOrder<T>& order_;
     AssignmentMemory::Content* const memory_;
     PointBounds<T> passing_; // in place of a memory
+    bool same_points_ = false;
     std::unique_ptr<const GridOfCenters<T>> grid_;
     const Choice choice_;
 };

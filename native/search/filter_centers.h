@@ -20,41 +20,27 @@ namespace centroids {
 template <class T>
 class CentersInFilter {
   public:
-    // order: IN [num_centers]; moved_by: IN [dimensions]
+    // order: IN [num_centers], which stays; moved_by: IN [dimensions]
     CentersInFilter(const FilterLayout<T>& filter, const Centers<T>& centers,
                     std::size_t dimensions, const std::int32_t* order, AlignedVector<T> moved_by)
-        : width_(filter.width), dimensions_(dimensions), largest_byte_(filter.largest_byte),
-          centers_(centers), order_(order), shift(std::move(moved_by)) {
+        : filter_(filter), width_(filter.width), dimensions_(dimensions),
+          panel_stride_(filter.panel_stride(dimensions)), largest_byte_(filter.largest_byte),
+          order_(order), shift(std::move(moved_by)) {
         const std::size_t num_panels = groups_of(width_, centers.num_centers);
         const std::size_t padded = num_panels * width_;
-        const std::size_t panel_stride = filter.panel_stride(dimensions);
         norms_.assign(padded, std::numeric_limits<T>::infinity());
+        exact_norms_.assign(padded, 0.0);
         const bool in_bytes = filter.value_bytes == 1;
         if (in_bytes) {
-            bytes_.assign(num_panels * panel_stride, 0);
+            bytes_.assign(num_panels * panel_stride_, 0);
             starts_.assign(padded, 0);
             scales_.assign(padded, T(0));
             losses_.assign(padded, T(0));
             sizes_.assign(padded, T(0));
         } else {
-            floats_.assign(num_panels * panel_stride, T(0));
+            floats_.assign(num_panels * panel_stride_, T(0));
         }
-        std::vector<double> largest(num_panels, 0.0);
-        const double seconds =
-            static_cast<double>(centers.num_centers) * static_cast<double>(dimensions) * 2e-9;
-        parallel_for(num_panels, seconds, [&](std::size_t panel) {
-            std::vector<double> shifted(dimensions);
-            const std::size_t end = std::min((panel + 1) * width_, centers.num_centers);
-            for (std::size_t place = panel * width_; place < end; ++place) {
-                const double norm = pack_norm(place, shifted);
-                largest[panel] = std::fmax(largest[panel], norm);
-                if (in_bytes)
-                    pack_bytes(place, shifted, bytes_.data() + panel * panel_stride);
-                else
-                    pack_floats(place, shifted, floats_.data() + panel * panel_stride);
-            }
-        });
-        max_norm = std::sqrt(*std::max_element(largest.begin(), largest.end()));
+        pack(centers, nullptr);
         view = {.dimensions = dimensions,
                 .panels = in_bytes ? static_cast<const void*>(bytes_.data()) : floats_.data(),
                 .norms = norms_.data(),
@@ -63,15 +49,39 @@ class CentersInFilter {
                 .losses = losses_.data(),
                 .sizes = sizes_.data()};
     }
+    CentersInFilter(const CentersInFilter&) = delete; // `view` points into it
+    CentersInFilter& operator=(const CentersInFilter&) = delete;
+
+    bool is_for(const FilterLayout<T>& filter) const { return &filter == &filter_; }
+
+    // still: IN [num_centers], those that are packed as they are; or null
+    void pack(const Centers<T>& centers, const unsigned char* still) {
+        const double seconds =
+            static_cast<double>(centers.num_centers) * static_cast<double>(dimensions_) * 2e-9;
+        parallel_for(groups_of(width_, centers.num_centers), seconds, [&](std::size_t panel) {
+            std::vector<double> shifted(dimensions_);
+            const std::size_t end = std::min((panel + 1) * width_, centers.num_centers);
+            for (std::size_t place = panel * width_; place < end; ++place) {
+                if (still && still[order_[place]]) continue;
+                pack_norm(centers, place, shifted);
+                if (!bytes_.empty())
+                    pack_bytes(place, shifted, bytes_.data() + panel * panel_stride_);
+                else
+                    pack_floats(place, shifted, floats_.data() + panel * panel_stride_);
+            }
+        });
+        max_norm = std::sqrt(*std::max_element(exact_norms_.begin(), exact_norms_.end()));
+    }
 
   private:
-    const std::size_t width_, dimensions_;
+    const FilterLayout<T>& filter_;
+    const std::size_t width_, dimensions_, panel_stride_;
     const std::int32_t largest_byte_;
-    const Centers<T>& centers_;
     const std::int32_t* const order_;
     AlignedVector<std::int8_t> bytes_;
     AlignedVector<std::int32_t> starts_;
     AlignedVector<T> floats_, norms_, scales_, losses_, sizes_;
+    std::vector<double> exact_norms_; // as norms_; 0 for padding
 
   public:
     const AlignedVector<T> shift; // [dimensions]
@@ -79,16 +89,16 @@ class CentersInFilter {
     double max_norm; // the largest |c - shift|, penalties included
 
   private:
-    double pack_norm(std::size_t place, std::vector<double>& shifted) {
+    void pack_norm(const Centers<T>& centers, std::size_t place, std::vector<double>& shifted) {
         const auto index = static_cast<std::size_t>(order_[place]);
-        const T* const center = centers_.values + index * dimensions_;
-        double norm = centers_.penalties ? centers_.penalties[index] : 0.0;
+        const T* const center = centers.values + index * dimensions_;
+        double norm = centers.penalties ? centers.penalties[index] : 0.0;
         for (std::size_t j = 0; j < dimensions_; ++j) {
             shifted[j] = static_cast<double>(center[j]) - static_cast<double>(shift[j]);
             norm += shifted[j] * shifted[j];
         }
         norms_[place] = static_cast<T>(norm);
-        return norm;
+        exact_norms_[place] = norm;
     }
 
     void pack_floats(std::size_t place, const std::vector<double>& shifted, T* panel) {

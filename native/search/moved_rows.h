@@ -35,5 +35,9 @@ inline void list_moved(const std::int32_t* before, const std::int32_t* after, st
 template <class T>
 void follow_moved_rows(const DenseRows& points, const SumWindow<T>& window,
                        std::vector<MovedRow> moved, ExactSums& sums);
+// weights: IN [num_rows], as they were then
+template <class T>
+void follow_moved_rows(const DenseRows& points, const double* weights, std::vector<MovedRow> moved,
+                       ExactSums& sums);
 
 } // namespace centroids

@@ -6,6 +6,7 @@
 #include "search/pack_centers.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <numeric>
@@ -41,9 +42,11 @@ template <class T>
 void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
                            std::size_t panel_width, bool remember) {
     has_sums = false;
+    packed.reset();
     num_rows = points.num_rows;
     dimensions = points.dimensions;
     num_centers = given.num_centers;
+    normalized = points.normalize;
     const std::size_t num_panels = groups_of(panel_width, num_centers);
     const std::size_t groups =
         remember ? groups_for(num_rows, dimensions * sizeof(T), num_panels) : num_panels;
@@ -60,11 +63,11 @@ void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
     last_move.assign(num_centers, 0.0);
     lower.assign(num_rows * row_groups, BoundCode::highest);
     cluster_index.assign(num_rows, 0);
+    distances.assign(num_rows, 0.0);
+    still.assign(num_centers, 0);
     const std::size_t block = block_rows(dimensions);
     fingerprints.assign(groups_of(block, num_rows), 0);
-    centers.assign(given.values, given.values + num_centers * dimensions);
-    penalties.clear();
-    if (given.penalties) penalties.assign(given.penalties, given.penalties + num_centers);
+    take_centers(given);
     double spread = 0; // of the centers: distances are of that order
     const AlignedVector<T> mean = mean_of_centers<T>(given, dimensions);
     for (std::size_t at = 0; at < centers.size(); ++at) {
@@ -78,11 +81,34 @@ void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
 }
 
 template <class T>
+void PointBounds<T>::take_centers(const Centers<T>& given) {
+    const std::size_t size = num_centers * dimensions;
+    centers.assign(given.values, given.values + size);
+    penalties.clear();
+    if (given.penalties) penalties.assign(given.penalties, given.penalties + num_centers);
+    units.clear();
+    if (given.units) units.assign(given.units, given.units + size);
+}
+
+template <class T>
 void PointBounds<T>::order_groups() {
     group_of.resize(num_centers);
     for (std::size_t place = 0; place < num_centers; ++place)
         group_of[static_cast<std::size_t>(order[place])] =
             static_cast<std::int32_t>(place / group_size);
+}
+
+template <class T>
+const CentersInFilter<T>& PointBounds<T>::pack(const FilterLayout<T>& filter,
+                                               const Centers<T>& given) {
+    const auto num_still = static_cast<std::size_t>(std::count(still.begin(), still.end(), 1));
+    // Bytes tell less of centers that are far from the mean.
+    if (packed && packed->is_for(filter) && 2 * num_still > num_centers)
+        packed->pack(given, still.data());
+    else
+        packed = std::make_unique<CentersInFilter<T>>(filter, given, dimensions, order.data(),
+                                                      mean_of_centers<T>(given, dimensions));
+    return *packed;
 }
 
 template <class T>
@@ -97,12 +123,22 @@ void PointBounds<T>::regroup() {
         return last_move[static_cast<std::size_t>(a)] < last_move[static_cast<std::size_t>(b)];
     });
     order_groups();
+    packed.reset();
     std::fill(lower.begin(), lower.end(), std::uint16_t(0));
     for (std::size_t row = 0; row < num_rows; ++row)
         for (std::size_t group = num_groups; group < row_groups; ++group)
             lower[row * row_groups + group] = BoundCode::highest;
     drift.assign(num_groups, 0.0);
     drift_up.assign(row_groups, code.lowest());
+    moved_groups = ~std::uint64_t(0); // all bounds are to be found again
+}
+
+// Whether a center has the same unit vector as before, which decides between equally near ones.
+template <class T>
+bool PointBounds<T>::same_unit(const Centers<T>& given, std::size_t center) const {
+    if (!given.units) return units.empty();
+    const double* const own = given.units + center * dimensions;
+    return !units.empty() && std::equal(own, own + dimensions, &units[center * dimensions]);
 }
 
 template <class T>
@@ -111,47 +147,56 @@ void PointBounds<T>::follow(const Centers<T>& given) {
         return values ? std::sqrt(values[c]) : 0.0;
     };
     const double* const before = penalties.empty() ? nullptr : penalties.data();
+    std::atomic<std::uint64_t> moved_in{0};
     parallel_for(num_groups, static_cast<double>(centers.size()) * 1e-9, [&](std::size_t group) {
         double furthest = 0;
+        bool all_still = true;
         const std::size_t end = std::min((group + 1) * group_size, num_centers);
         for (std::size_t place = group * group_size; place < end; ++place) {
             const auto c = static_cast<std::size_t>(order[place]);
             // A penalty is the square of one more coordinate.
             const double raised = penalty(given.penalties, c) - penalty(before, c);
+            const T* const own = given.values + c * dimensions;
+            const T* const was = centers.data() + c * dimensions;
             const double moved =
-                current_kernels<T>().squared_distance(given.values + c * dimensions,
-                                                      centers.data() + c * dimensions, dimensions) +
-                raised * raised;
+                current_kernels<T>().squared_distance(own, was, dimensions) + raised * raised;
             last_move[c] = moved;
+            still[c] = raised == 0 && std::equal(own, own + dimensions, was) && same_unit(given, c);
+            all_still = all_still && still[c];
             furthest = std::fmax(furthest, moved);
         }
+        if (!all_still) moved_in |= std::uint64_t(1) << group;
         drift[group] += std::sqrt(furthest) * (1 + squared_room);
         const double up = (drift[group] + static_cast<double>(code.lowest())) * (1 + 2e-7);
         drift_up[group] = static_cast<float>(std::min(up, 1e38));
     });
-    centers.assign(given.values, given.values + num_centers * dimensions);
-    penalties.clear();
-    if (given.penalties) penalties.assign(given.penalties, given.penalties + num_centers);
+    moved_groups = moved_in;
+    take_centers(given);
 }
 
 template <class T>
-double share_in_question(const DenseRows& points, const Centers<T>& centers,
-                         const PointBounds<T>& bounds) {
+Outlook outlook(const DenseRows& points, const Centers<T>& centers, const PointBounds<T>& bounds) {
     const BlockKernels<T>& kernels = current_kernels<T>();
     constexpr std::size_t sample = 512;
     const std::size_t stride = groups_of(sample, points.num_rows);
     std::vector<T> scratch(points.dimensions);
-    std::size_t rows = 0, in_question = 0;
+    std::size_t rows = 0, in_question = 0, looked_at = 0;
     for (std::size_t row = 0; row < points.num_rows; row += stride, ++rows) {
         const auto own = static_cast<std::size_t>(bounds.cluster_index[row]);
-        double distance =
-            kernels.squared_distance(load_rows<T>(points, row, 1, scratch.data()).rows,
-                                     centers.values + own * points.dimensions, points.dimensions);
-        if (centers.penalties) distance += centers.penalties[own];
-        in_question += static_cast<std::size_t>(
-            std::popcount(bounds.groups_within(kernels, row, std::sqrt(distance))));
+        double distance = bounds.distances[row];
+        if (!bounds.still[own]) {
+            distance = kernels.squared_distance(load_rows<T>(points, row, 1, scratch.data()).rows,
+                                                centers.values + own * points.dimensions,
+                                                points.dimensions);
+            if (centers.penalties) distance += centers.penalties[own];
+        }
+        const std::uint64_t open = bounds.open_groups(kernels, row, std::sqrt(distance));
+        in_question += static_cast<std::size_t>(std::popcount(open));
+        looked_at += open != 0 || !bounds.still[own];
     }
-    return static_cast<double>(in_question) / static_cast<double>(rows * bounds.num_groups);
+    const auto count = static_cast<double>(rows);
+    return {static_cast<double>(in_question) / (count * static_cast<double>(bounds.num_groups)),
+            static_cast<double>(looked_at) / count};
 }
 
 template <class T>
@@ -171,10 +216,8 @@ void PointBounds<T>::lower_bound(std::size_t row, std::size_t group, double squa
     own = std::min(own, code.encode(static_cast<float>(coded)));
 }
 
-template double share_in_question(const DenseRows&, const Centers<float>&,
-                                  const PointBounds<float>&);
-template double share_in_question(const DenseRows&, const Centers<double>&,
-                                  const PointBounds<double>&);
+template Outlook outlook(const DenseRows&, const Centers<float>&, const PointBounds<float>&);
+template Outlook outlook(const DenseRows&, const Centers<double>&, const PointBounds<double>&);
 template struct PointBounds<float>;
 template struct PointBounds<double>;
 

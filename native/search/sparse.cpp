@@ -8,7 +8,8 @@
 #include "search/sparse_sums.h"
 #include "search/transposed_centers.h"
 #include "search/work_plan.h"
-#include "sums/total_adder.h"
+
+#include <cmath>
 
 namespace centroids {
 namespace {
@@ -79,6 +80,21 @@ double cosine_adjusted(double distance, double squared_norm, bool normalize) {
     return normalize && squared_norm == 0 ? 2.0 : distance;
 }
 
+// The sums of an update. counts: IN [num_clusters], rows of each
+template <class T>
+void add_up(const SparseRows& points, const Update& update, std::size_t num_clusters,
+            const std::int32_t* cluster_index, const std::int64_t* counts) {
+    const double seconds = pass_seconds(points, 0);
+    if (update.weights)
+        *update.sums =
+            sparse_sums<T>(points, update.weights, seconds, num_clusters, cluster_index, counts);
+    else
+        *update.sums = sparse_sums<T>(points, seconds, num_clusters, cluster_index, counts);
+    if (update.weight_sums)
+        *update.weight_sums =
+            add_weights(update.weights, points.num_rows, cluster_index, num_clusters);
+}
+
 } // namespace
 
 template <class T>
@@ -92,7 +108,8 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
     struct Worker {
         SparseScratch<T> scratch;
         std::vector<std::int64_t> counts;
-        TotalAdder inertia;
+        OneByOneAdder inertia;
+        InertiaAdder weighted;
     };
     PerThread<Worker> workers;
     FirstBadRow bad_row;
@@ -116,25 +133,31 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
             const double distance = cosine_adjusted(
                 squared_distance(row, centers.values + c * dimensions, transposed.norms[c]),
                 row.squared_norm, points.normalize);
-            if (!worker.inertia.add(&distance, 1)) bad_row.report(i);
             ++worker.counts[c];
+            if (!std::isfinite(distance)) {
+                bad_row.report(i);
+            } else if (update.weights) {
+                const double* const weight = update.weights + i;
+                worker.weighted.add(&distance, weight, 1, [&](std::size_t) { bad_row.report(i); });
+                for (const T value : row.values)
+                    if (!std::isfinite(*weight * static_cast<double>(value))) bad_row.report(i);
+            } else {
+                worker.inertia.add(distance);
+            }
         }
     });
     if (bad_row.get() >= 0) return bad_row.get();
     std::vector<std::int64_t> counts(centers.num_centers, 0);
     if (update.inertia) *update.inertia = {};
     for (const auto& [owner, worker] : workers.all()) {
-        if (update.inertia) update.inertia->add(worker->inertia.total());
+        if (update.inertia) {
+            update.inertia->add(worker->inertia.total());
+            worker->weighted.add_to(*update.inertia);
+        }
         for (std::size_t c = 0; c < centers.num_centers; ++c) counts[c] += worker->counts[c];
     }
     if (update.counts) std::copy(counts.begin(), counts.end(), update.counts);
-    if (!update.sums) return -1;
-    const SampledUnits<T> sampled(points);
-    *update.sums = ExactSums(centers.num_centers, dimensions, sampled.units);
-    (sampled.wide ? add_sparse_rows<T, Int128>
-                  : add_sparse_rows<T, std::int64_t>)(points, pass_seconds(points, 0),
-                                                      centers.num_centers, cluster_index,
-                                                      counts.data(), sampled.units, *update.sums);
+    if (update.sums) add_up<T>(points, update, centers.num_centers, cluster_index, counts.data());
     return -1;
 }
 

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "search/sparse_rows.h"
+#include "search/weighted_sums.h"
 #include "search/work_plan.h"
 #include "sums/row_adder.h"
 #include "sums/sparse_adder.h"
 
+#include <atomic>
 #include <memory>
 
 namespace centroids {
@@ -14,7 +16,9 @@ namespace centroids {
 // no room for many of its values.
 template <class T>
 struct SampledUnits {
-    explicit SampledUnits(const SparseRows& points) {
+    // load(i, row): fills a SparseRow<T>
+    template <class Load>
+    SampledUnits(const SparseRows& points, const Load& load) {
         constexpr std::size_t most_rows = 256;
         const std::size_t step = groups_of(most_rows, points.num_rows);
         std::vector<BitsOf<T>> most(points.dimensions, 0);
@@ -22,7 +26,7 @@ struct SampledUnits {
         SparseRow<T> row;
         const auto each_value = [&](const auto& look) {
             for (std::size_t i = 0; i < points.num_rows; i += step) {
-                load_row(points, i, row);
+                load(i, row);
                 for (std::size_t at = 0; at < row.count(); ++at)
                     look(static_cast<std::size_t>(row.columns[at]), row.values[at]);
             }
@@ -77,10 +81,11 @@ struct SparseSums {
 };
 
 // Rows of a cluster one after the other: its sums stay in the cache.
-template <class T, class Digit>
-void add_sparse_rows(const SparseRows& points, double seconds, std::size_t num_clusters,
-                     const std::int32_t* cluster_index, const std::int64_t* counts,
-                     const std::vector<std::int32_t>& units, ExactSums& sums) {
+template <class T, class Digit, class Load>
+void add_sparse_rows(const SparseRows& points, const Load& load, double seconds,
+                     std::size_t num_clusters, const std::int32_t* cluster_index,
+                     const std::int64_t* counts, const std::vector<std::int32_t>& units,
+                     ExactSums& sums) {
     const std::size_t dimensions = points.dimensions;
     const SparseAdder<T, Digit> adder(units);
     sums.make();
@@ -104,7 +109,7 @@ void add_sparse_rows(const SparseRows& points, double seconds, std::size_t num_c
                 target = own.digits.data();
             }
             for (std::size_t at = segment.begin; at < segment.end; ++at) {
-                load_row(points, rows.row(at), own.row);
+                load(rows.row(at), own.row);
                 adder.add(std::span<const T>(own.row.values), own.row.columns.data(),
                           segment.cluster * dimensions, target, own.odd);
             }
@@ -112,6 +117,53 @@ void add_sparse_rows(const SparseRows& points, double seconds, std::size_t num_c
         });
     }
     for (const auto& [owner, own] : all.all()) sums.odd().add(own->odd, false);
+}
+
+// counts: IN [num_clusters], rows of each
+template <class T>
+ExactSums sparse_sums(const SparseRows& points, double seconds, std::size_t num_clusters,
+                      const std::int32_t* cluster_index, const std::int64_t* counts) {
+    const auto load = [&](std::size_t i, SparseRow<T>& row) { load_values(points, i, row); };
+    const SampledUnits<T> sampled(points, load);
+    ExactSums sums(num_clusters, points.dimensions, sampled.units);
+    const auto add = [&](auto digit) {
+        add_sparse_rows<T, decltype(digit)>(points, load, seconds, num_clusters, cluster_index,
+                                            counts, sampled.units, sums);
+    };
+    sampled.wide ? add(Int128()) : add(std::int64_t());
+    return sums;
+}
+
+// The same of rows that weigh, whose products are finite: sums of the products as they are rounded,
+// and where there are such of the rests.
+template <class T>
+ExactSums sparse_sums(const SparseRows& points, const double* weights, double seconds,
+                      std::size_t num_clusters, const std::int32_t* cluster_index,
+                      const std::int64_t* counts) {
+    std::atomic<bool> any_rest = false;
+    const auto sums_of = [&](bool rests) {
+        const auto load = [&](std::size_t i, SparseRow<double>& row) {
+            static thread_local SparseRow<T> own;
+            static thread_local std::vector<double> others;
+            load_values(points, i, own);
+            row.columns = own.columns;
+            row.values.resize(own.count());
+            others.resize(own.count());
+            double *products = others.data(), *tails = row.values.data();
+            if (!rests) std::swap(products, tails);
+            const Weighed found = current_kernels<T>().weigh_rows(
+                own.values.data(), 0, 1, own.count(), weights + i, products, tails);
+            if (found.any_rest) any_rest = true;
+        };
+        const SampledUnits<double> sampled(points, load);
+        ExactSums sums(num_clusters, points.dimensions, sampled.units);
+        add_sparse_rows<double, Int128>(points, load, seconds, num_clusters, cluster_index, counts,
+                                        sampled.units, sums);
+        return sums;
+    };
+    ExactSums sums = sums_of(false);
+    if (any_rest) sums.add(sums_of(true), false);
+    return sums;
 }
 
 } // namespace centroids

@@ -4,6 +4,8 @@
 
 #include "sums/fixed_point.h"
 
+#include <algorithm>
+
 namespace centroids {
 
 // 2,098 bits hold the largest float64; the rest is for up to 2^63 of them.
@@ -14,11 +16,21 @@ class WeightTotal : public FixedPoint<1074, 68> {
 
     using FixedPoint::add;
 
-    // Adds weight * value, or takes it off. value: finite, not negative; weight: not negative
-    void add(double value, std::int64_t weight, bool subtract = false) {
-        const Parts parts(value);
-        FixedPoint::add(static_cast<UInt128>(parts.mantissa) * static_cast<std::uint64_t>(weight),
-                        parts.exponent, subtract);
+    // Adds weight * value without its bits below 2^-1074, or takes it off. Both are finite and not
+    // negative, and all that is added together must be below 2^1102.
+    void add(double value, double weight, bool subtract = false) {
+        constexpr int least = last_bit, most = 971; // exponents that there is room for
+        const Parts left(value), right(weight);
+        UInt128 product = static_cast<UInt128>(left.mantissa) * right.mantissa;
+        int exponent = left.exponent + right.exponent;
+        if (exponent < least) {
+            product = least - exponent < 128 ? product >> (least - exponent) : 0;
+            exponent = least;
+        } else if (exponent > most) {
+            product <<= std::min(exponent - most, 22);
+            exponent = most;
+        }
+        FixedPoint::add(product, exponent, subtract);
     }
     void take_off(double value) {
         const Parts parts(value);

@@ -36,6 +36,18 @@ def masked_crc32c(data: bytes | bytearray | memoryview) -> int:
     return ((check >> 15 | check << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
+def as_record(data: bytes) -> bytes:
+    """Returns a record of a file, in whole.
+
+    >>> record = as_record(b"abc")
+    >>> len(record), record_length(record[:RECORD_HEADER_BYTES])
+    (19, 3)
+    """
+    length = len(data).to_bytes(8, "little")
+    parts = (length, masked_crc32c(length).to_bytes(4, "little"))
+    return b"".join((*parts, data, masked_crc32c(data).to_bytes(4, "little")))
+
+
 def record_length(header: bytes) -> int | None:
     """Returns the length in the header of a record; None if its checksum differs."""
     length, check = header[:8], header[8:]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -16,6 +18,38 @@ if TYPE_CHECKING:
 else:
     Sparse = Any
     Rows = Any
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedPoints:
+    """Points that do not all count alike.
+
+    Attributes:
+        points: [n, d], dense or compressed sparse rows.
+        weights: [n], finite and not negative: 2 counts as two equal points, 0 as none.
+    """
+
+    points: Rows
+    weights: NDArray[np.float64]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the points."""
+        return self.points.shape
+
+    def __getitem__(self, rows: Any) -> WeightedPoints:
+        """Some of them, by a slice, numbers or a mask."""
+        return WeightedPoints(self.points[rows], self.weights[rows])
+
+
+def split_weights(rows: Rows | WeightedPoints) -> tuple[Rows, NDArray[np.float64] | None]:
+    """Points and their weights; None if they have none."""
+    return (rows.points, rows.weights) if isinstance(rows, WeightedPoints) else (rows, None)
+
+
+def with_weights(points: Rows, weights: NDArray[np.float64] | None) -> Rows | WeightedPoints:
+    """Points and their weights, if they have any."""
+    return points if weights is None else WeightedPoints(points, weights)
 
 
 def is_sparse(rows: object) -> TypeIs[Sparse]:
@@ -34,3 +68,8 @@ def num_rows(rows: Rows | dict[str, Rows]) -> int:
     if isinstance(rows, dict):
         rows = next(iter(rows.values()))
     return int(rows.shape[0])
+
+
+def dense(rows: Rows) -> NDArray[Any]:
+    """Rows as an array."""
+    return rows.toarray() if is_sparse(rows) else np.asarray(rows)

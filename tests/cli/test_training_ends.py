@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import centroids
 from centroids.cli import sampling, training
 from centroids.cli.outcome import Outcome
-from centroids.cli.points import PointsFile
+from centroids.cli.points_file import PointsFile
 from tests.cli.run_here import run_here as run
 
 RANDOM = np.random.default_rng(11)
@@ -271,8 +271,13 @@ def test_why_clusters_are_empty_has_two_reasons_after_a_move(folder: Path) -> No
     again = run(folder, "train", "points.npy", "model", "--steps", "1").stdout
     assert (
         "2 of 5 clusters are empty. If the model was trained on other points before, --fresh "
-        "starts over; else fewer clusters may do, or another --seed with --fresh.\n"
+        "starts over; else fewer clusters may do, or another --seed with --fresh. "
+        "--empty-clusters relocate moves them to points.\n"
     ) in again
+    moved = ["--empty-clusters", "relocate"]
+    told = run(folder, "train", "points.npy", "model", "--steps", "1", *moved).stdout
+    assert "From now on: --empty-clusters relocate (until now keep)." in told
+    assert "No cluster is empty.\n" in told
 
 
 def test_a_loss_that_cannot_fall_says_so(folder: Path) -> None:

@@ -73,25 +73,35 @@ values = st.one_of(
     st.integers(0, 1000).map(float),
 )
 
+factors = st.one_of(
+    st.integers(0, (1 << 62) - 1).map(float),
+    st.floats(0, 2.0**63, allow_subnormal=True),
+    st.sampled_from([0.0, 5e-324, 1e-310, 1e-30, 0.1, 3.0, 1e17]),
+)
+
 
 @given(
     distances=st.lists(values, min_size=1, max_size=40),
-    times=st.none() | st.lists(st.integers(0, (1 << 62) - 1), min_size=40, max_size=40),
+    times=st.none() | st.lists(factors, min_size=40, max_size=40),
     share=st.lists(st.fractions(0, 1), min_size=1, max_size=5),
     stretch=st.sampled_from([1, 100, 2500]),
 )
 def test_totals_are_exact_and_targets_fall_on_their_rows(
-    distances: list[float], times: list[int] | None, share: list[Fraction], stretch: int
+    distances: list[float], times: list[float] | None, share: list[Fraction], stretch: int
 ) -> None:
     """Against whole numbers of Python: 5e-324 beside 1e300, and blocks of thousands of rows."""
     spread = np.zeros(len(distances) * stretch)
     spread[::stretch] = distances
-    factors = [1] * len(distances) if times is None else times[: len(distances)]
+    own = [1.0] * len(distances) if times is None else times[: len(distances)]
     repeated = None
     if times is not None:
-        repeated = np.repeat(np.array(factors, np.int64), stretch)
+        repeated = np.repeat(np.array(own), stretch)
     weights = RowWeights(spread, repeated)
-    exact = [in_units(value) * factor for value, factor in zip(distances, factors, strict=True)]
+    # Without what is below the unit.
+    exact = [
+        int(in_units(value) * Fraction(factor))
+        for value, factor in zip(distances, own, strict=True)
+    ]
     ends = list(itertools.accumulate(exact))
     assert weights.total == ends[-1]
     if not ends[-1]:

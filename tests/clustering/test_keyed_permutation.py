@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from centroids.clustering._keyed_permutation import KeyedPermutation, keyed_uniform, rows_of_part
+from centroids.clustering._keyed_permutation import KeyedPermutation, keyed_uniform
 
 
 @given(n=st.integers(1, 3000), key=st.lists(st.integers(0, 1 << 80), min_size=1, max_size=3))
@@ -29,17 +29,6 @@ def test_orders_of_any_length_are_at_hand(n: int, positions: list[int]) -> None:
     rows = permutation(np.array(positions, np.int64))
     assert ((rows >= 0) & (rows < n)).all()
     assert permutation.inverse(rows).tolist() == positions
-
-
-def test_workers_find_their_own_rows_of_each_batch() -> None:
-    n, size, ends = 103, 10, [0, 0, 17, 60, 103]
-    seen = []
-    for start in range(0, n, size):
-        rows = KeyedPermutation(n, (5, 0))(np.arange(start, min(start + size, n)))
-        own = [rows_of_part(rows, a, b - a) + a for a, b in itertools.pairwise(ends)]
-        assert sorted(np.concatenate(own).tolist()) == sorted(rows.tolist())
-        seen += rows.tolist()
-    assert sorted(seen) == list(range(n))
 
 
 def test_another_key_gives_another_order() -> None:

@@ -21,6 +21,7 @@ from centroids.clustering import (
 )
 from centroids.clustering._seeding_shard import SeedingShard
 from centroids.clustering._shards import LocalShards
+from centroids.rows import split_weights
 
 Method = Literal["random", "kmeans_plus_plus", "kmeans_parallel"]
 METHODS: list[Method] = ["random", "kmeans_plus_plus", "kmeans_parallel"]
@@ -43,9 +44,10 @@ class RemoteShards:
         cosine: bool = False,
         lost: Callable[[], bool] = lambda: False,
     ) -> None:
-        firsts = np.cumsum([0, *(part.shape[0] for part in parts)]).tolist()
-        self.num_rows, self.dimensions = firsts[-1], parts[0].shape[1]
-        self.dtype = kernels.result_dtype(parts[0])
+        rows = [split_weights(part)[0] for part in parts]
+        firsts = np.cumsum([0, *(part.shape[0] for part in rows)]).tolist()
+        self.num_rows, self.dimensions = firsts[-1], rows[0].shape[1]
+        self.dtype, self.weighted = kernels.result_dtype(rows[0]), rows[0] is not parts[0]
         self._held: list[list[tuple[int, Any]]] = [[] for _ in range(max(holders) + 2)]
         for first, points, holder in zip(firsts, parts, holders, strict=False):
             self._held[holder].append((first, points))

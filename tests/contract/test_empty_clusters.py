@@ -18,7 +18,12 @@ MODES: dict[str, dict[str, Any]] = {
     "mini": {},
     "multi": {"mini_batch_steps_per_iteration": 3},
 }
-ADVICE = "try fewer clusters, or a new model with other initial centers"
+_ADVICE = "try fewer clusters, or a new model with other initial centers"
+ADVICE = {
+    "full": f"{_ADVICE}, or empty_clusters='relocate'",
+    "mini": f"{_ADVICE}, or reassignment_ratio=0.01",
+    "multi": _ADVICE,
+}
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -45,7 +50,7 @@ def test_a_run_that_leaves_clusters_empty_says_so_once(
     points = np.random.default_rng(0).normal(size=(60, 2))
     far = np.array([[0.0, 0.0], [1e6, 0.0], [1.0, 1.0], [0.0, -1e7]])
     model = train(mode, points, 6, initial_clusters=far)
-    assert warnings(caplog) == [f"2 of 4 clusters are empty; {ADVICE}"]
+    assert warnings(caplog) == [f"2 of 4 clusters are empty; {ADVICE[mode]}"]
     assert empty(model) == 2
     model.train(lambda: points, steps=3)
     assert len(warnings(caplog)) == 2
@@ -56,7 +61,7 @@ def test_one_empty_cluster(mode: str, caplog: pytest.LogCaptureFixture) -> None:
     points = np.random.default_rng(0).normal(size=(60, 2))
     far = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1e6, 0.0]])
     assert empty(train(mode, points, 3, initial_clusters=far)) == 1
-    assert warnings(caplog) == [f"1 of 4 clusters is empty; {ADVICE}"]
+    assert warnings(caplog) == [f"1 of 4 clusters is empty; {ADVICE[mode]}"]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -92,7 +97,7 @@ def test_a_run_without_a_step_says_nothing(
     points = np.zeros((9, 2))
     model = KMeansClustering(4, model_dir=tmp_path, use_mini_batch=False)
     model.train(lambda: points, max_steps=2)
-    assert warnings(caplog) == [f"3 of 4 clusters are empty; {ADVICE}"]
+    assert warnings(caplog) == [f"3 of 4 clusters are empty; {ADVICE['full']}"]
     model.train(lambda: points, max_steps=2)
     model.train(lambda: iter([]))
     assert len(warnings(caplog)) == 1

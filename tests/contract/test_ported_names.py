@@ -30,6 +30,7 @@ def test_the_constants_have_the_values_of_tensorflow() -> None:
         ("feature_columns", "leave it out; all columns of the input are used"),
         ("seed", "use random_seed="),
         ("n_clusters", "use num_clusters="),
+        ("n_init", "use num_restarts="),
         ("max_iter", "pass steps= or max_steps= to train"),
     ],
 )

@@ -207,6 +207,13 @@ MODELS: dict[str, dict[str, Any]] = {
     "k-means++": {"initial_clusters": "kmeans_plus_plus"},
     "callable": {"initial_clusters": few_rows},
     "array": {"initial_clusters": np.eye(NUM_CLUSTERS, _COLUMNS)},
+    "restarts": {"use_mini_batch": False, "num_restarts": 3},
+    "relocating": {
+        "use_mini_batch": False,
+        "empty_clusters": "relocate",
+        "initial_clusters": np.eye(NUM_CLUSTERS, _COLUMNS) * 100,
+    },
+    "reassigning": {"reassignment_ratio": 0.5},
 }
 
 INPUTS: dict[str, Callable[[Path], Callable[[], Any]]] = {

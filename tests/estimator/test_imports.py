@@ -40,6 +40,12 @@ def test_heavy_packages_are_imported_when_they_are_used() -> None:
     assert run(IMPORT_ONLY) == "[]"
 
 
+def test_event_files_are_written_without_tensorboard(tmp_path: Path) -> None:
+    (tmp_path / "tensorboard").mkdir()
+    (tmp_path / "tensorboard" / "__init__.py").write_text("raise ImportError('an extra')")
+    assert run(WHOLE_RUN, first=str(tmp_path)) == "[]"
+
+
 def test_tensorflow_is_never_imported_even_when_it_is_there(tmp_path: Path) -> None:
     # TensorBoard takes TensorFlow where it finds it, unless one keeps to its lower layers.
     for name in ("tensorflow", "torch"):

@@ -80,6 +80,14 @@ MODES: dict[str, dict[str, Any]] = {
     "multi": {"mini_batch_steps_per_iteration": 4, "distance_metric": "cosine"},
     "many batches to start": {"num_clusters": 40, "mini_batch_steps_per_iteration": 3},
     "tolerance": {"relative_tolerance": 0.05},
+    "restarts": {"num_restarts": 3, "use_mini_batch": False},
+    "restarts of mini-batches": {"num_restarts": 3, "num_clusters": 20},
+    "relocating": {
+        "use_mini_batch": False,
+        "empty_clusters": "relocate",
+        "initial_clusters": np.concatenate([POINTS[:5], POINTS[:7] + 100]),
+    },
+    "reassigning": {"reassignment_ratio": 0.5, "num_clusters": 12},
 }
 
 

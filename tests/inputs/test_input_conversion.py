@@ -33,6 +33,8 @@ class FakeTorchTensor:
     def cpu(self) -> FakeTorchTensor:
         return self
 
+    resolve_conj = resolve_neg = cpu
+
     def float(self) -> FakeTorchTensor:
         return FakeTorchTensor(self.array.astype(np.float32), grad=self.grad)
 

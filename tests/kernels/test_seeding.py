@@ -210,7 +210,7 @@ def test_points_that_count_several_times_are_as_many_points(cosine: bool, sparse
     repeated = np.repeat(points, times, axis=0)
     few, many = (scipy.sparse.csr_array(p) if sparse else p for p in (points, repeated))
     weighted, plain = (
-        kernels.Seeding(few, cosine=cosine, times=times),
+        kernels.Seeding(few, cosine=cosine, weights=times),
         kernels.Seeding(many, cosine=cosine),
     )
     starts = np.concatenate([[0], np.cumsum(times)])

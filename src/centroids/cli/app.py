@@ -31,6 +31,7 @@ from centroids.cli.options import (
     CheckNumerics,
     Columns,
     DistanceMetric,
+    EmptyClusters,
     Epochs,
     Float32,
     Fresh,
@@ -45,15 +46,18 @@ from centroids.cli.options import (
     ModelDir,
     ModelToTrain,
     NumClusters,
+    NumRestarts,
     Output,
     PlainCommand,
     Quiet,
+    ReassignmentRatio,
     RelativeTolerance,
     RestartInput,
     Resume,
     Seed,
     Shuffle,
     Steps,
+    WeightColumn,
     split_columns,
 )
 from centroids.cli.text_options import GivenText, with_text_format
@@ -63,7 +67,6 @@ _DEBUG = "--debug"
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # its tables cut long option names off
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -112,6 +115,9 @@ def train(
     batch_size: BatchSize = None,
     mini_batch_steps_per_iteration: MiniBatchStepsPerIteration = None,
     kmeans_plus_plus_num_retries: KmeansPlusPlusNumRetries = None,
+    num_restarts: NumRestarts = None,
+    empty_clusters: EmptyClusters = None,
+    reassignment_ratio: ReassignmentRatio = None,
     epochs: Epochs = None,
     steps: Steps = None,
     max_steps: MaxSteps = None,
@@ -122,6 +128,7 @@ def train(
     fresh: Fresh = False,
     restart_input: RestartInput = False,
     columns: Columns = None,
+    weight_column: WeightColumn = None,
     quiet: Quiet = False,
     *,
     text: GivenText,
@@ -133,9 +140,9 @@ def train(
     bounded however large the file is.
 
     If MODEL_DIR already holds a model, its training continues with these points. It keeps the mode,
-    the columns, the batch size, the tolerance and the seed that it was trained with; an option
-    changes such a setting for this run and for later ones. --fresh starts over, with the settings
-    of the old model.
+    the columns, the weights, the batch size, the tolerance and the seed that it was trained with;
+    an option changes such a setting for this run and for later ones. --fresh starts over, with the
+    settings of the old model.
 
     Ctrl-C finishes the current step, saves the model, and prints the command that continues with
     the next batch. The result is the same as without the interruption.
@@ -147,6 +154,7 @@ def train(
       centroids train huge.parquet model -k 1000 --mini-batch --epochs 2
       centroids train points.npy model --steps 10
       centroids train income.csv model -k 5 --columns age,income --thousands ,
+      centroids train survey.csv model -k 5 --weight-column people
       centroids train tonight.csv model --fresh --quiet
     """
     plan = TrainingPlan(
@@ -159,6 +167,9 @@ def train(
         batch_size=batch_size,
         mini_batch_steps_per_iteration=mini_batch_steps_per_iteration,
         kmeans_plus_plus_num_retries=kmeans_plus_plus_num_retries,
+        num_restarts=num_restarts,
+        empty_clusters=None if empty_clusters is None else empty_clusters.value,
+        reassignment_ratio=reassignment_ratio,
         epochs=epochs,
         steps=steps,
         max_steps=max_steps,
@@ -168,6 +179,7 @@ def train(
         bad_rows=bad_rows.value,
         restart_input=restart_input,
         columns=split_columns(columns),
+        weight_column=weight_column,
         text=text,
         fresh=fresh,
     )
@@ -216,6 +228,7 @@ def evaluate(
     model_dir: ModelDir,
     points: Input,
     columns: Columns = None,
+    weight_column: WeightColumn = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     *,
     text: GivenText,
@@ -224,14 +237,16 @@ def evaluate(
 
     Prints the mean and the sum of the distances from the points to their nearest centers, squared
     under the squared Euclidean metric. Of two models with the same metric and the same number of
-    clusters, the one with the lower mean fits these points better.
+    clusters, the one with the lower mean fits these points better. With weights each distance
+    counts by the weight of its point.
 
     
     Example:
       centroids evaluate model held_out.npy
     """
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
-        inference.evaluate(model_dir, points, split_columns(columns), bad_rows.value, text)
+        names = split_columns(columns)
+        inference.evaluate(model_dir, points, names, weight_column, bad_rows.value, text)
 
 
 @app.command("choose-k", cls=PlainCommand)

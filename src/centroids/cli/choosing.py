@@ -47,7 +47,7 @@ def choose_k(
             f"{path} has {sample.num_rows:,} points: --num-clusters must be fewer than that"
         )
     fits = sample.num_rows <= _SAMPLE_ROWS
-    points = file.read(bad_rows) if fits else sample.points
+    points = file.read(bad_rows)[0] if fits else sample.points
     with status("clustering a sample") as shown:
         found = choose_num_clusters(
             points,

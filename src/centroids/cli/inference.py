@@ -11,17 +11,20 @@ from centroids import KMeansClustering, ProgressBarHook
 from centroids.checkpoints.tensorflow import find_tensorflow_checkpoint
 from centroids.cli.fresh import newest_aside
 from centroids.cli.numbers import show_number
-from centroids.cli.points import ENDINGS, find_points
+from centroids.cli.points import find_points
+from centroids.cli.points_file import ENDINGS
 from centroids.cli.predictions import (
     Prediction,
     describe_input,
     print_predictions,
     write_predictions,
 )
+from centroids.cli.settings import read_settings
 from centroids.cli.text_options import GivenText
+from centroids.cli.training_plan import choose_weights
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.inputs.bad_rows import BadRows
-from centroids.kmeans.model import DistanceMetric
+from centroids.kmeans.model import TOTAL_WEIGHT, DistanceMetric
 
 _BATCH_SIZE = 1 << 14
 _BATCH_DISTANCES = 1 << 24
@@ -71,8 +74,15 @@ def check_is_folder(model_dir: Path) -> None:
     raise ValueError(f"{model_dir} is a file; the folder of a trained model is needed")
 
 
-def model_of(checkpoint: Checkpoint, model_dir: Path) -> KMeansClustering:
-    """The model that a checkpoint of a folder belongs to.
+def model_of(
+    checkpoint: Checkpoint, model_dir: Path, weight_column: str | None = None
+) -> KMeansClustering:
+    """The model that a checkpoint of a folder is of.
+
+    Args:
+        checkpoint: The checkpoint.
+        model_dir: The folder.
+        weight_column: The column of its input that holds weights; None: there is none.
 
     Raises:
         ValueError: If it is not a model of ours.
@@ -83,6 +93,7 @@ def model_of(checkpoint: Checkpoint, model_dir: Path) -> KMeansClustering:
         num_clusters=len(checkpoint.variables[KMeansClustering.CLUSTERS]),
         model_dir=str(model_dir),
         distance_metric=cast("DistanceMetric", checkpoint.identity["distance_metric"]),
+        weight_column=weight_column,
     ).hand_on(checkpoint)
 
 
@@ -146,19 +157,25 @@ def evaluate(
     model_dir: Path,
     points: Path,
     columns: list[str] | None,
+    weight_column: str | None,
     bad_rows: BadRows,
     text: GivenText,
 ) -> None:
     """Prints the metrics of a model on points."""
-    model = open_model(model_dir)
-    file = find_points(points, columns, text, model_dir)
+    checkpoint = read_model(model_dir)
+    kept = read_settings(model_dir, with_columns=columns is None)
+    weights = choose_weights(weight_column, kept)
+    file = find_points(points, columns, text, model_dir, kept, weight_column=weights)
+    model = model_of(checkpoint, model_dir, file.weight_column)
     result = model.evaluate(
         file.open(batch_size(model, distances=False), bad_rows=bad_rows),
         hooks=[ProgressBarHook(description="evaluating")],
     )
     metric = model.params["distance_metric"]
-    total = result["mean_distance"] * result["num_examples"]
+    weight = result.get(TOTAL_WEIGHT, result["num_examples"])
     typer.echo(f"points            {int(result['num_examples']):,}")
+    if file.weighted:
+        typer.echo(f"their weight      {show_number(weight)}")
     typer.echo(f"steps of training {int(result['global_step']):,}")
     typer.echo(f"mean distance     {show_number(result['mean_distance'])} ({metric})")
-    typer.echo(f"sum of distances  {show_number(total)}")
+    typer.echo(f"sum of distances  {show_number(result['mean_distance'] * weight)}")

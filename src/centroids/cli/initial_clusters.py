@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from centroids import KMeansClustering
 from centroids.cli.errors import option
-from centroids.cli.points import ENDINGS, PointsFile, as_matrix
+from centroids.cli.points_file import ENDINGS, PointsFile, as_matrix
 from centroids.cli.sampling import choose_from_sample
 from centroids.cli.settings import Settings, shuffling_seed
 from centroids.cli.training_plan import TrainingPlan
@@ -55,6 +55,7 @@ def initial_clusters_of(
         seed=shuffling_seed(settings.seed),
         cosine=metric == KMeansClustering.COSINE_DISTANCE,
         num_retries=retries,
+        num_restarts=plan.num_restarts or 1,
     )
 
 
@@ -89,7 +90,7 @@ def read_centers(path: Path, points: PointsFile) -> NDArray[Any]:
 def _read_rows(file: PointsFile, names: list[str] | None) -> NDArray[Any]:
     if names is not None and file.has_columns:
         try:
-            return as_matrix(dataclasses.replace(file, columns=names).read())
+            return as_matrix(dataclasses.replace(file, columns=names).read()[0])
         except MissingColumnError:
             pass
-    return as_matrix(file.read())
+    return as_matrix(file.read()[0])

@@ -144,6 +144,8 @@ def _show_state(console: Console, model_dir: Path, checkpoint: Checkpoint, kept:
         more = len(kept.columns) - _MAX_COLUMNS
         shown = describe_columns(kept.columns[:_MAX_COLUMNS])
         console.print(f"columns: {shown}{f' and {more:,} more' if more > 0 else ''}")
+    if kept.weight_column is not None:
+        console.print(f"weights: {kept.weight_column}")
     console.print()
 
 
@@ -193,14 +195,16 @@ def _show_sizes_of_training(console: Console, checkpoint: Checkpoint, kept: Sett
 
 
 def _show_sizes(console: Console, sizes: NDArray[Any], what: str) -> None:
+    by = "" if np.issubdtype(sizes.dtype, np.integer) else "weights of "
     console.print(
-        f"cluster sizes ({what}): {sizes.min():,} to {sizes.max():,}, median "
-        f"{int(np.median(sizes)):,}; {int((sizes == 0).sum()):,} of {len(sizes):,} are empty"
+        f"cluster sizes ({by}{what}): {_size(sizes.min())} to {_size(sizes.max())}, median "
+        f"{_size(np.median(sizes).astype(sizes.dtype))}; {int((sizes == 0).sum()):,} of "
+        f"{len(sizes):,} are empty"
     )
     if len(sizes) <= _FEW_CLUSTERS:
         for cluster, size in enumerate(sizes):
             bar = "█" * round(_BAR_WIDTH * size / max(sizes.max(), 1))
-            console.print(f"{f'cluster {cluster}':>12}  {size:>12,}  {bar}".rstrip())
+            console.print(f"{f'cluster {cluster}':>12}  {_size(size):>12}  {bar}".rstrip())
         console.print()
         return
     counts, edges = np.histogram(sizes, bins=min(_NUM_BARS, max(len(np.unique(sizes)), 1)))
@@ -208,6 +212,11 @@ def _show_sizes(console: Console, sizes: NDArray[Any], what: str) -> None:
         bar = "█" * round(_BAR_WIDTH * count / counts.max())
         console.print(f"{low:>12,.0f} to {high:>10,.0f}  {bar} {count:,}")
     console.print()
+
+
+def _size(size: Any) -> str:
+    """A number of points, or the sum of their weights."""
+    return f"{size:,}" if np.issubdtype(size.dtype, np.integer) else show_number(float(size))
 
 
 def _spread(sizes: NDArray[np.int64], count: int) -> NDArray[np.int64]:

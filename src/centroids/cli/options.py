@@ -25,6 +25,13 @@ class Metric(StrEnum):
     COSINE = "cosine"
 
 
+class EmptyClustersChoice(StrEnum):
+    """What to do with clusters without points."""
+
+    KEEP = "keep"
+    RELOCATE = "relocate"
+
+
 class BadRowsChoice(StrEnum):
     """What to do with rows that are not numbers."""
 
@@ -49,6 +56,15 @@ Columns = Annotated[
         "without names; '*' for all. Default: the columns that the model was trained with, found "
         "by name if the file has names; for a new model, all columns.",
         metavar="A,B",
+    ),
+]
+WeightColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="The column that holds how much each row counts, a number of at least 0: its name, or "
+        "its number from 0 for a text file without names; none for no such column. Default: that "
+        "of the model, if it was trained with weights.",
+        metavar="NAME",
     ),
 ]
 BadRowsOption = Annotated[
@@ -118,6 +134,30 @@ KmeansPlusPlusNumRetries = Annotated[
     typer.Option(
         help="Extra candidates for each center of k-means++; -1 for 2 + log(k) candidates "
         "in all, as its authors propose. Default: -1."
+    ),
+]
+NumRestarts = Annotated[
+    int | None,
+    typer.Option(
+        help="How often the first centers of a new model are chosen; the best choice goes on. Full "
+        "batches: 10 iterations follow each choice. Mini-batches: the best for a random sample of "
+        "the file. Default: 1."
+    ),
+]
+EmptyClusters = Annotated[
+    EmptyClustersChoice | None,
+    typer.Option(
+        help="For full batches: keep the centers of clusters without points where they are, or "
+        "relocate them to the points that are farthest from their centers. Default: that of the "
+        "model, else keep."
+    ),
+]
+ReassignmentRatio = Annotated[
+    float | None,
+    typer.Option(
+        help="For mini-batches: move the centers of clusters that have had fewer points than this "
+        "share of the largest one's to random points; 0 moves none. Default: that of the model, "
+        "else 0."
     ),
 ]
 Epochs = Annotated[

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from centroids import SessionRunArgs, SessionRunHook
 from centroids.cli.numbers import show_number
 from centroids.cli.settings import Settings
+from centroids.kmeans.model import TOTAL_WEIGHT
 from centroids.kmeans.summaries import CLUSTER_SIZES
 from centroids.kmeans.variables import COUNTS, has_converged
 
@@ -39,8 +40,18 @@ class Outcome(SessionRunHook):
         self._settings, self._ends_at_step, self._warn = settings, ends_at_step, warn
         self._full_batch = not settings.use_mini_batch
         self._cumulative = not self._full_batch and settings.mini_batch_steps_per_iteration == 1
-        self._args = SessionRunArgs("loss" if self._cumulative else ["loss", CLUSTER_SIZES])
-        self._losses: collections.deque[tuple[float, int]] = collections.deque(maxlen=_LAST_BATCHES)
+        self._weighted = settings.weight_column is not None
+        self._args = SessionRunArgs(
+            {
+                "loss": "loss",
+                **({} if self._cumulative else {"sizes": CLUSTER_SIZES}),
+                **({"weight": TOTAL_WEIGHT} if self._weighted else {}),
+            }
+        )
+        # The losses of batches, and the rows of each or their weight.
+        self._losses: collections.deque[tuple[float, float]] = collections.deque(
+            maxlen=_LAST_BATCHES
+        )
         self.steps = 0
         self.has_points = np.ones(0, np.bool_)
 
@@ -60,11 +71,11 @@ class Outcome(SessionRunHook):
         self.steps += 1
         rows = self._session.num_examples - self._num_examples
         self._num_examples += rows
+        results = run_values.results
+        self._losses.append((float(results["loss"]), results.get("weight", rows)))
         if self._cumulative:
-            self._losses.append((float(run_values.results), rows))
             return
-        loss, sizes = run_values.results
-        self._losses.append((float(loss), rows))
+        sizes = results["sizes"]
         self.has_points = sizes > 0 if self._full_batch else self.has_points | (sizes > 0)
         if self._full_batch and self.steps == 1 and self._before and self.most_are_empty:
             self._warn(self)
@@ -73,6 +84,8 @@ class Outcome(SessionRunHook):
         """Compares the counts with those before."""
         if self._cumulative:
             self.has_points = session.variables[COUNTS] > self._counts
+        elif self._full_batch and self.steps:  # after clusters were relocated
+            self.has_points = session.variables[COUNTS] > 0
 
     @property
     def num_empty(self) -> int:
@@ -88,12 +101,13 @@ class Outcome(SessionRunHook):
         """The loss of the last step, or of the last mini-batches."""
         distances = "squared distances" if metric == "squared_euclidean" else "cosine distances"
         loss = sum(loss for loss, _ in self._losses)
-        rows = max(sum(rows for _, rows in self._losses), 1)
+        rows = sum(rows for _, rows in self._losses) or 1
         if self._full_batch:
             loss, rows = self._losses[-1]
+            unit = "unit of weight" if self._weighted else "point"
             return (
-                f"Loss {show_number(loss)} (sum of {distances}; {show_number(loss / rows)} per "
-                "point), measured before the last update."
+                f"Loss {show_number(loss)} (sum of {distances}; {show_number(loss / (rows or 1))} "
+                f"per {unit}), measured before the last update."
             )
         count = len(self._losses)
         batches = "mini-batch" if count == 1 else f"{count:,} mini-batches"

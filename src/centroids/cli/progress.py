@@ -10,6 +10,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from centroids.clustering import restart_watchers
+
 _SHOW_AFTER_SECONDS = 2.0
 
 
@@ -65,6 +67,20 @@ class Status:
             if not self._stopped:
                 self._line = Console(stderr=True).status(self._text)
                 self._line.start()
+
+
+@contextlib.contextmanager
+def telling_restarts(shown: Status) -> Iterator[None]:
+    """Lets a status say which choice of several of initial centers is being made."""
+
+    def tell(number: int, of: int) -> None:
+        shown.update(f"choosing initial centers: {number} of {of}")
+
+    restart_watchers.append(tell)
+    try:
+        yield
+    finally:
+        restart_watchers.remove(tell)
 
 
 def count_rows(batches: Iterable[NDArray[Any]], text: str) -> Iterator[NDArray[Any]]:

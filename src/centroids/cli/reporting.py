@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from centroids.cli.inference import model_of, read_model
-from centroids.cli.points import as_matrix, describe_columns, find_points
+from centroids.cli.points import describe_columns, find_points
+from centroids.cli.points_file import as_matrix
 from centroids.cli.sampling import draw_sample
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.survey import Read, labelled_batches
@@ -117,6 +118,9 @@ def _settings(
         "distance metric": metric,
         "clusters": f"{len(checkpoint.variables[CLUSTERS]):,}",
         "columns": None if columns is None else describe_columns(columns),
+        "weights": None
+        if kept.weight_column is None
+        else f"{kept.weight_column} (in training; in this report each point counts once)",
         "steps of training": f"{checkpoint.global_step:,}",
         "trained in": mode,
         "points of a mini-batch": kept.batch_size if kept.use_mini_batch else None,

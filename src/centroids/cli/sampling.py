@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 
 from centroids import clustering
 from centroids.cli.errors import without_log_of
-from centroids.cli.points import PointsFile, as_matrix
-from centroids.cli.progress import count_rows, status
+from centroids.cli.points_file import PointsFile, as_matrix
+from centroids.cli.progress import count_rows, status, telling_restarts
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.npy import NpyFile
+from centroids.rows import WeightedPoints
 
 _READ_ROWS = 1 << 14
 _SAMPLE_ROWS = 1 << 16
@@ -28,7 +30,8 @@ class Sample:
     """Rows drawn without replacement.
 
     Attributes:
-        points: [m, d], the rows in the order of the file, of those that are finite.
+        points: [m, d], the rows in the order of the file, of those that are finite. Weights are
+            the last column, if there are such.
         num_rows: How many rows the file has.
     """
 
@@ -45,11 +48,13 @@ def choose_from_sample(
     seed: int,
     cosine: bool,
     num_retries: int,
+    num_restarts: int,
 ) -> NDArray[Any]:
     """Initial centers from a random sample of a file, as a full batch has them from all its rows.
 
     The sample is as large as 64 MiB allow, 65,536 rows at most, but at least 20 rows for each
-    cluster. It depends on the file and the seed alone.
+    cluster. It depends on the file and the seed alone. Of several restarts the one with the lowest
+    loss on the sample is taken.
 
     Returns:
         [num_clusters, d], rows of the file (L2-normalised for cosine).
@@ -64,16 +69,26 @@ def choose_from_sample(
     sample = draw_sample(file, at_least, drawing, bad_rows)
     check_enough(num_clusters, sample.num_rows, file.path)
     check_enough(num_clusters, len(sample.points), file.path)
-    with status("choosing initial centers"):
-        return clustering.choose_initial_centers(
-            [sample.points],
-            num_clusters,
-            method,
-            seed=choosing,
-            cosine=cosine,
-            num_retries=num_retries,
-            whole_input_in_batch=True,
-        )
+    points = _with_weights(sample.points) if file.weighted else sample.points
+    batches = clustering.PulledBatches(iter([points]))
+    choose = functools.partial(
+        clustering.choose_initial_centers,
+        batches,
+        num_clusters,
+        method,
+        seed=choosing,
+        cosine=cosine,
+        num_retries=num_retries,
+        whole_input_in_batch=True,
+    )
+    with status("choosing initial centers") as shown, telling_restarts(shown):
+        return clustering.choose_best_centers(choose, num_restarts, batches, cosine=cosine)
+
+
+def _with_weights(rows: NDArray[Any]) -> WeightedPoints:
+    points, weights = rows[:, :-1], rows[:, -1].astype(np.float64)
+    good = weights >= 0  # others are refused by their place in the file, as NaN is
+    return WeightedPoints(points[good], weights[good])
 
 
 def check_enough(num_clusters: int, num_rows: int, path: Path) -> None:

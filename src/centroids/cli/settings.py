@@ -9,13 +9,15 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from centroids.checkpoints.folder import find_entries
 from centroids.cli.input_file import InputFile
 from centroids.estimator import Checkpoint
 from centroids.files import read_regular, replace_file
 from centroids.inputs import TextFormat
+
+EmptyClusters: TypeAlias = Literal["keep", "relocate"]
 
 SETTINGS_FILE = "settings.json"
 _VERSION = 1
@@ -35,6 +37,9 @@ class Settings:
         relative_tolerance: The share of the loss by which a full-batch step has to lower it.
         seed: The seed for initialisation and shuffling; any integer.
         columns: The columns that it was trained with: names, or numbers of a file without names.
+        weight_column: The column that held the weights: its name, or its number in digits.
+        empty_clusters: What a full-batch step does with clusters without points.
+        reassignment_ratio: The share of points below which a cluster of mini-batches is reassigned.
         text: How the text file that it was trained with was written, as far as options said so: the
             fields of a TextFormat that were not the default.
         ends_at_step: The step at which the last call of train was to end, for one that continues.
@@ -51,6 +56,9 @@ class Settings:
     text: Mapping[str, Any] | None = None
     ends_at_step: int | None = None
     inputs: tuple[InputFile, ...] | None = None
+    weight_column: str | None = None
+    empty_clusters: EmptyClusters | None = None
+    reassignment_ratio: float | None = None
 
 
 def shuffling_seed(seed: int | None) -> int:
@@ -147,6 +155,8 @@ def _complete(settings: Settings, checkpoint: Checkpoint) -> Settings:
         "use_mini_batch": "use_mini_batch",
         "mini_batch_steps_per_iteration": "mini_batch_steps_per_iteration",
         "relative_tolerance": "loss_tolerance",
+        "empty_clusters": "empty_clusters",
+        "reassignment_ratio": "reassignment_ratio",
         "seed": "random_seed",
     }
     found = {
@@ -244,8 +254,11 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "shuffle": _is_bool,
     "mini_batch_steps_per_iteration": _is_integer(1),
     "relative_tolerance": _is_tolerance,
+    "empty_clusters": lambda value: value in ("keep", "relocate"),
+    "reassignment_ratio": lambda value: _is_tolerance(value) and float(str(value)) <= 1,
     "seed": lambda value: type(value) is int,
     "columns": _are_columns,
+    "weight_column": lambda value: type(value) is str and value != "",
     "text": _is_text_format,
     "ends_at_step": _is_integer(1),
     "inputs": _are_inputs,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.inference import batch_size
-from centroids.cli.points import PointsFile
+from centroids.cli.points_file import PointsFile
 from centroids.inputs.bad_rows import BadRows
 from centroids.kernels import l2_normalize
 from centroids.quality import ExtremeMembers, distances_to_own

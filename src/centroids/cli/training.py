@@ -15,25 +15,31 @@ from typing import Any, TypeVar, cast
 import typer
 from numpy.typing import NDArray
 
-from centroids import CheckpointSaverListener, KMeansClustering, ProgressBarHook, SessionRunHook
+from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.errors import EXIT_OF_INTERRUPT, without_log_of
 from centroids.cli.fresh import moved_aside, newest_aside
 from centroids.cli.inference import find_checkpoint, model_of
 from centroids.cli.initial_clusters import initial_clusters_of
 from centroids.cli.input_file import check_same_file, identify_file, passes_before, with_file
 from centroids.cli.outcome import Outcome
-from centroids.cli.points import PointsFile, find_points
-from centroids.cli.progress import Status
+from centroids.cli.points import find_points
+from centroids.cli.points_file import PointsFile
+from centroids.cli.progress import Status, telling_restarts
 from centroids.cli.sampling import check_enough
 from centroids.cli.settings import (
-    SETTINGS_FILE,
     Settings,
     read_settings,
     shuffling_seed,
     what_was_said,
-    write_settings,
 )
-from centroids.cli.training_plan import EPOCHS, TrainingPlan, describe_changes, describe_taken
+from centroids.cli.training_hooks import Beginning, SettingsSaver
+from centroids.cli.training_plan import (
+    EPOCHS,
+    TrainingPlan,
+    choose_weights,
+    describe_changes,
+    describe_taken,
+)
 from centroids.clustering import InitialMethod
 from centroids.estimator import Checkpoint, load_latest
 from centroids.kmeans.model import INITIAL_METHODS, DistanceMetric
@@ -56,7 +62,8 @@ def train(plan: TrainingPlan) -> None:
     if plan.fresh:
         kept, trained = dataclasses.replace(kept, inputs=None), None
         plan = plan.as_before(found)
-    points = find_points(plan.points, plan.columns, plan.text, source, kept)
+    weights = choose_weights(plan.weight_column, kept)
+    points = find_points(plan.points, plan.columns, plan.text, source, kept, weight_column=weights)
     settings = plan.settle(kept)
     # Opened first: a mistyped name, or --batch-size 0, is refused before anything is created.
     points.open(_or(settings.batch_size, 1))
@@ -103,14 +110,15 @@ class _Run:
         """Trains, and says what came of it since a time of `time.perf_counter`."""
         plan, settings = self.plan, self.settings
         outcome = Outcome(settings, settings.ends_at_step, self._warn_of_other_data)
-        saver = _SettingsSaver(plan.model_dir, settings)
+        status = Status("choosing initial centers")
+        saver = SettingsSaver(plan.model_dir, settings)
         try:
             # The last lines of the command report empty clusters.
-            with saver, without_log_of("centroids.kmeans._hooks"):
+            with saver, without_log_of("centroids.kmeans._hooks"), telling_restarts(status):
                 self.model.train(
                     self.input_fn,
                     hooks=[
-                        _Beginning(self.told_at_start),
+                        Beginning(self.told_at_start, status),
                         ProgressBarHook(self._count_steps()),
                         outcome,
                     ],
@@ -149,11 +157,21 @@ class _Run:
     def _remedy_for(self, outcome: Outcome) -> str:
         if not outcome.num_empty:
             return ""
-        fewer = "ewer clusters may do, or another --seed with --fresh."
+        fewer = f"ewer clusters may do, or another --seed with --fresh.{self._living()}"
         if self.trained is None:
             return f" F{fewer}"
         other = " If the model was trained on other points before, --fresh starts over"
         return f"{other}." if outcome.most_are_empty else f"{other}; else f{fewer}"
+
+    def _living(self) -> str:
+        """The option that would give empty clusters points, if it is not given yet."""
+        settings = self.settings
+        if not settings.use_mini_batch and settings.empty_clusters != "relocate":
+            return " --empty-clusters relocate moves them to points."
+        can_reassign = settings.use_mini_batch and settings.mini_batch_steps_per_iteration == 1
+        if can_reassign and not settings.reassignment_ratio:
+            return " --reassignment-ratio 0.01 moves them to points."
+        return ""
 
     def _count_steps(self) -> int | None:
         """How many steps there will be at most; None if the file would have to be read to tell."""
@@ -229,6 +247,7 @@ def _describe_model(
     given = {
         "--initial-clusters": plan.initial_clusters,
         "--kmeans-plus-plus-num-retries": plan.kmeans_plus_plus_num_retries,
+        "--num-restarts": plan.num_restarts,
     }
     for option in (name for name, value in given.items() if value is not None and trained.finished):
         lines.append(f"{option} is for new models: this one continues from the centers it has.")
@@ -280,6 +299,7 @@ def _make_model(
     plan: TrainingPlan, settings: Settings, points: PointsFile, trained: Checkpoint | None
 ) -> KMeansClustering:
     num_clusters, metric = plan.num_clusters, plan.distance_metric
+    full_batch = not settings.use_mini_batch
     initial: str | NDArray[Any] = KMeansClustering.RANDOM_INIT
     retries = _or(plan.kmeans_plus_plus_num_retries, _AS_MANY_CANDIDATES_AS_THE_PAPER)
     if trained is not None:
@@ -291,6 +311,8 @@ def _make_model(
     if trained is None:
         num_clusters, initial = initial_clusters_of(plan, settings, points, metric, retries)
     assert num_clusters is not None
+    # Mini-batches get the best choice already made.
+    by_full_batches = trained is None and full_batch
     return KMeansClustering(
         num_clusters=num_clusters,
         model_dir=str(plan.model_dir),
@@ -301,6 +323,10 @@ def _make_model(
         mini_batch_steps_per_iteration=_or(settings.mini_batch_steps_per_iteration, 1),
         kmeans_plus_plus_num_retries=retries,
         loss_tolerance=None if settings.use_mini_batch else settings.relative_tolerance,
+        weight_column=points.weight_column,
+        num_restarts=_or(plan.num_restarts, 1) if by_full_batches else 1,
+        empty_clusters=(settings.empty_clusters or "keep") if full_batch else "keep",
+        reassignment_ratio=0.0 if full_batch else _or(settings.reassignment_ratio, 0.0),
     ).hand_on(trained)
 
 
@@ -314,10 +340,14 @@ def _initial_clusters_of(trained: Checkpoint) -> str | NDArray[Any]:
 
 def _make_input(plan: TrainingPlan, points: PointsFile, settings: Settings) -> Callable[[], Any]:
     if not settings.use_mini_batch:
-        rows = points.read(plan.bad_rows)
+        rows, weights = points.read(plan.bad_rows)
         if plan.num_clusters is not None:
             check_enough(plan.num_clusters, len(rows), plan.points)
-        return lambda: rows
+        if weights is None:
+            return lambda: rows
+        # Beside them the points are one feature, which keeps the order of the columns.
+        name = str(points.weight_column)
+        return lambda: {f"points beside {name}": rows, name: weights}
     return points.open(
         _or(settings.batch_size, 0),
         _or(plan.epochs, EPOCHS),
@@ -335,6 +365,7 @@ def _with_reading(settings: Settings, points: PointsFile, chosen: bool) -> Setti
     columns = points.columns_to_keep()
     if columns is not None or chosen:
         settings = dataclasses.replace(settings, columns=columns)
+    settings = dataclasses.replace(settings, weight_column=points.weight_column)
     if points.is_text:
         settings = dataclasses.replace(settings, text=what_was_said(points.text) or None)
     return settings
@@ -342,53 +373,3 @@ def _with_reading(settings: Settings, points: PointsFile, chosen: bool) -> Setti
 
 def _or(given: T | None, default: T) -> T:
     return default if given is None else given
-
-
-class _SettingsSaver(CheckpointSaverListener):
-    """Writes the settings of a model before its first checkpoint: no model ever lacks them."""
-
-    def __init__(self, model_dir: Path, settings: Settings) -> None:
-        self._model_dir, self._settings, self._saved = model_dir, settings, False
-
-    def before_save(self, session: Any, global_step_value: int) -> None:
-        """Writes them once."""
-        if not self._saved:
-            write_settings(self._model_dir, self._settings)
-            self._saved = True
-
-    def __enter__(self) -> None:
-        folders = [self._model_dir.absolute(), *self._model_dir.absolute().parents]
-        self._new = [folder for folder in folders if not folder.exists()]
-        self._is_new = not (self._model_dir / SETTINGS_FILE).exists()
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        """If the run is refused after all, its model is taken back, and the settings go with it."""
-        refused = kind is not None and issubclass(kind, Exception)
-        if not (refused and self._saved and self._is_new):
-            return
-        with contextlib.suppress(OSError, ValueError):
-            if load_latest(str(self._model_dir)) is None:
-                (self._model_dir / SETTINGS_FILE).unlink()
-                for folder in self._new:
-                    folder.rmdir()
-
-
-class _Beginning(SessionRunHook):
-    """Shows that initial centers are being chosen; says some lines when the training begins.
-
-    Args:
-        lines: Said when nothing can be refused any more.
-    """
-
-    def __init__(self, lines: list[str]) -> None:
-        self._lines, self._status = lines, Status("choosing initial centers")
-
-    def begin(self) -> None:
-        """Before the first centers are chosen."""
-        self._status.start()
-
-    def after_create_session(self, session: Any, coord: Any) -> None:
-        """When they are chosen, or the model is restored."""
-        self._status.stop()
-        for line in self._lines:
-            typer.echo(line)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from centroids import KMeansClustering
 from centroids.cli.errors import NOTHING, option
-from centroids.cli.settings import Settings
+from centroids.cli.settings import EmptyClusters, Settings
 from centroids.cli.text_options import GivenText
 from centroids.errors import Argument
 from centroids.estimator import Checkpoint
@@ -42,6 +42,9 @@ class TrainingPlan:
     batch_size: int | None
     mini_batch_steps_per_iteration: int | None
     kmeans_plus_plus_num_retries: int | None
+    num_restarts: int | None
+    empty_clusters: EmptyClusters | None
+    reassignment_ratio: float | None
     epochs: int | None
     steps: int | None
     max_steps: int | None
@@ -51,6 +54,7 @@ class TrainingPlan:
     bad_rows: BadRows
     restart_input: bool
     columns: list[str] | None
+    weight_column: str | None
     text: GivenText
     fresh: bool
 
@@ -64,7 +68,7 @@ class TrainingPlan:
                 f"--steps and --max-steps exclude each other, but they are {self.steps} and "
                 f"{self.max_steps}: leave one out"
             )
-        names = ("epochs", "steps", "max_steps", "mini_batch_steps_per_iteration")
+        names = ("epochs", "steps", "max_steps", "mini_batch_steps_per_iteration", "num_restarts")
         lowest = {**dict.fromkeys(names, 1), "kmeans_plus_plus_num_retries": -1}
         for name, least in lowest.items():
             value = getattr(self, name)
@@ -73,6 +77,14 @@ class TrainingPlan:
         tolerance = self.relative_tolerance
         if tolerance is not None and not 0 <= tolerance < math.inf:
             raise ValueError(f"--relative-tolerance must be at least 0 and finite, got {tolerance}")
+        ratio = self.reassignment_ratio
+        if ratio is not None and not 0 <= ratio <= 1:
+            raise ValueError(f"--reassignment-ratio must be from 0 to 1, got {ratio}")
+        if (self.num_restarts or 1) > 1 and self.initial_clusters not in (None, *INITIAL_METHODS):
+            raise ValueError(
+                "--num-restarts is for centers that are chosen, but those of --initial-clusters "
+                f"{self.initial_clusters} are the same each time: leave one out"
+            )
         by_method = self.initial_clusters in (None, *INITIAL_METHODS[1:])
         if self.kmeans_plus_plus_num_retries is not None and not by_method:
             raise ValueError(
@@ -111,6 +123,11 @@ class TrainingPlan:
                 "--relative-tolerance compares the losses of whole passes, which mini-batches do "
                 "not have: bound them with --epochs or --steps"
             )
+        if use_mini_batch and self.empty_clusters == "relocate":
+            raise ValueError(
+                "--empty-clusters relocate is for full batches, as a cluster that has no points in "
+                "one mini-batch need not be empty: for those there is --reassignment-ratio"
+            )
         if self.restart_input and not use_mini_batch:
             raise ValueError(
                 "--restart-input is for mini-batches: each step of full batches reads the whole "
@@ -121,11 +138,16 @@ class TrainingPlan:
         )
         if not use_mini_batch:  # what was kept for the other mode stays
             tolerance = _first(self.relative_tolerance, kept.relative_tolerance, _TOLERANCE)
-            return dataclasses.replace(settings, relative_tolerance=tolerance)
+            return dataclasses.replace(
+                settings,
+                relative_tolerance=tolerance,
+                empty_clusters=_first(self.empty_clusters, kept.empty_clusters, None),
+            )
         return dataclasses.replace(
             settings,
             batch_size=_first(self.batch_size, kept.batch_size, _BATCH_SIZE),
             shuffle=_first(self.shuffle, kept.shuffle, True),
+            reassignment_ratio=_first(self.reassignment_ratio, kept.reassignment_ratio, None),
             mini_batch_steps_per_iteration=_first(
                 self.mini_batch_steps_per_iteration, kept.mini_batch_steps_per_iteration, 1
             ),
@@ -147,7 +169,13 @@ class TrainingPlan:
         return before + FULL_BATCH_STEPS if full_batch else None
 
     def _settle_mode(self, kept: bool | None) -> bool:
-        names = ("batch_size", "mini_batch_steps_per_iteration", "epochs", "shuffle")
+        names = (
+            "batch_size",
+            "mini_batch_steps_per_iteration",
+            "reassignment_ratio",
+            "epochs",
+            "shuffle",
+        )
         given = [option(Argument(name)) for name in names if getattr(self, name) is not None]
         if self.full_batch and given:
             raise ValueError(f"{given[0]} is for mini-batches: leave it or --full-batch out")
@@ -163,6 +191,13 @@ class TrainingPlan:
         return bool(given) or self.points.stat().st_size > FULL_BATCH_BYTES
 
 
+def choose_weights(asked: str | None, kept: Settings) -> str | None:
+    """The column of the weights: that asked for, else that of the model; None: there is none."""
+    if asked is not None and asked.lower() == NOTHING:
+        return None
+    return kept.weight_column if asked is None else asked
+
+
 def describe_changes(kept: Settings, now: Settings) -> list[str]:
     """The settings that differ from those that the model was trained with so far, in words."""
     modes = {False: "full batches", True: "mini-batches"}
@@ -170,15 +205,21 @@ def describe_changes(kept: Settings, now: Settings) -> list[str]:
     if kept.use_mini_batch not in (None, now.use_mini_batch):
         assert kept.use_mini_batch is not None and now.use_mini_batch is not None
         changes.append(f"{modes[now.use_mini_batch]} (until now {modes[kept.use_mini_batch]})")
-    names = ["batch_size", "shuffle", "mini_batch_steps_per_iteration"]
-    for name in ["seed", *(names if now.use_mini_batch else ["relative_tolerance"])]:
+    names = ["batch_size", "shuffle", "mini_batch_steps_per_iteration", "reassignment_ratio"]
+    others = ["relative_tolerance", "empty_clusters"]
+    for name in ["seed", *(names if now.use_mini_batch else others)]:
         old, new = getattr(kept, name), getattr(now, name)
+        if kept.use_mini_batch is not None and old is None:
+            old = {"empty_clusters": "keep", "reassignment_ratio": 0.0}.get(name)
         if name == "shuffle" and old not in (None, new):
             changes.append("--shuffle (until now --no-shuffle)" if new else "--no-shuffle")
-        elif old not in (None, new):
+        elif old not in (None, new) and new is not None:
             changes.append(f"{option(Argument(name))} {new} (until now {old})")
     if kept.columns is not None and now.columns not in (None, kept.columns):
         changes.append(f"--columns {_join(now.columns)} (until now {_join(kept.columns)})")
+    if kept.use_mini_batch is not None and kept.weight_column != now.weight_column:
+        old, new = (shlex.quote(each.weight_column or NOTHING) for each in (kept, now))
+        changes.append(f"--weight-column {new} (until now {old})")
     return [*changes, *_describe_text_changes(kept.text or {}, now.text or {})]
 
 
@@ -224,14 +265,17 @@ def describe_taken(asked: TrainingPlan, plan: TrainingPlan, kept: Settings, now:
     ]
     if asked.full_batch is None and kept.use_mini_batch == now.use_mini_batch:
         words.append("--mini-batch" if now.use_mini_batch else "--full-batch")
-    names = ["batch_size", "mini_batch_steps_per_iteration"]
-    for name in [*(names if now.use_mini_batch else ["relative_tolerance"]), "seed"]:
+    names = ["batch_size", "mini_batch_steps_per_iteration", "reassignment_ratio"]
+    others = ["relative_tolerance", "empty_clusters"]
+    for name in [*(names if now.use_mini_batch else others), "seed"]:
         if getattr(asked, name) is None and is_taken(name):
             words.append(f"{option(Argument(name))} {getattr(now, name)}")
     if now.use_mini_batch and asked.shuffle is None and kept.shuffle is now.shuffle is False:
         words.append("--no-shuffle")
     if asked.columns is None and is_taken("columns"):
         words.append(f"--columns {shlex.quote(_join(now.columns))}")
+    if asked.weight_column is None and is_taken("weight_column"):
+        words.append(f"--weight-column {shlex.quote(str(now.weight_column))}")
     for name, value in (kept.text or {}).items():
         if name not in asked.text and (now.text or {}).get(name) == value:
             words.append(option(Argument(name, value)))

@@ -1,5 +1,6 @@
 """The algorithm: functions over arrays and a small state. Knows no files, hooks or steps."""
 
+from centroids.clustering._distinct_rows import distinct_rows
 from centroids.clustering._initialization import (
     InitialCenters,
     InitialMethod,
@@ -8,12 +9,25 @@ from centroids.clustering._initialization import (
     choose_initial_centers_of_shards,
     given_centers,
 )
-from centroids.clustering._plus_plus import kmeans_parallel, kmeans_plus_plus
+from centroids.clustering._plus_plus import (
+    kmeans_parallel,
+    kmeans_plus_plus,
+    kmeans_plus_plus_rows,
+)
+from centroids.clustering._reassignment import (
+    is_reassignment_due,
+    reassign_low_count_centers,
+    rows_with_weight,
+)
+from centroids.clustering._relocation import relocate_empty_clusters
+from centroids.clustering._restarts import PulledBatches, choose_best_centers, restart_watchers
 from centroids.clustering._sharded import (
     all_distances,
     assign,
     choose_initial_centers_anywhere,
     cluster_index,
+    total_weight,
+    weights_of_shards,
 )
 from centroids.clustering._state import ClusterState, initial_state
 from centroids.clustering._update import (
@@ -23,26 +37,39 @@ from centroids.clustering._update import (
 )
 from centroids.clustering.points import join_columns, locate_bad_points
 from centroids.kernels import l2_normalize
+from centroids.rows import WeightedPoints
 
 __all__ = [
     "ClusterState",
     "InitialCenters",
     "InitialMethod",
+    "PulledBatches",
     "TooFewPointsError",
+    "WeightedPoints",
     "all_distances",
     "assign",
+    "choose_best_centers",
     "choose_initial_centers",
     "choose_initial_centers_anywhere",
     "choose_initial_centers_of_shards",
     "cluster_index",
+    "distinct_rows",
     "full_batch_update",
     "given_centers",
     "initial_state",
+    "is_reassignment_due",
     "join_columns",
     "kmeans_parallel",
     "kmeans_plus_plus",
+    "kmeans_plus_plus_rows",
     "l2_normalize",
     "locate_bad_points",
     "mini_batch_update",
     "multi_step_update",
+    "reassign_low_count_centers",
+    "relocate_empty_clusters",
+    "restart_watchers",
+    "rows_with_weight",
+    "total_weight",
+    "weights_of_shards",
 ]

@@ -7,12 +7,14 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.clustering._draws import Draws, EqualDraws, WeightedDraws
 from centroids.kernels import Points, in_usual_float_mode, num_rows, result_dtype
 from centroids.rows import is_sparse
 
 _BLOCK_ELEMENTS = 1 << 18  # in the cache
 _MOST_DRAWS = 64  # for each row that is wanted, before all rows are looked at
 _MOST_BLOCKS = 256  # in which all rows are looked at
+_FEW_COLUMNS = 8  # which tell most rows apart
 
 # One or more hashes of each row, [m] each; rows are equal where any of their hashes are.
 Keys: TypeAlias = list[NDArray[np.uint64]]
@@ -24,6 +26,10 @@ class RowKeys(Protocol):
     num_rows: int
     dimensions: int
 
+    @property
+    def draws(self) -> Draws:
+        """What rows are drawn by."""
+
     def keys(self, rows: NDArray[np.integer[Any]]) -> Keys:
         """The hashes of these rows."""
 
@@ -34,11 +40,21 @@ class KeysOfPoints:
     Args:
         points: [n, d], dense or compressed sparse rows.
         cosine: The distance is cosine.
+        weights: [n], what rows are drawn by; None: each alike.
     """
 
-    def __init__(self, points: Points, *, cosine: bool = False) -> None:
+    def __init__(
+        self,
+        points: Points,
+        *,
+        cosine: bool = False,
+        weights: NDArray[np.float64] | None = None,
+    ) -> None:
         self._points, self._cosine = points, cosine
         self.num_rows, self.dimensions = num_rows(points), int(points.shape[1])
+        self.draws: Draws = (
+            EqualDraws(self.num_rows) if weights is None else WeightedDraws.of(weights)
+        )
 
     @in_usual_float_mode
     def keys(self, rows: NDArray[np.integer[Any]]) -> Keys:
@@ -94,17 +110,17 @@ class DistinctRows:
             random: The generator to draw from.
 
         Returns:
-            Up to `count` rows; fewer only if no others differ. If `points` has at most `count`
-            rows, the different ones in their order.
+            Up to `count` rows; fewer only if no others differ. If `points` are at most `count`, the
+            different ones in their order.
         """
-        n = points.num_rows
+        draws, n = points.draws, points.draws.num_points
         if n <= count:
-            return self.keep_new(points, np.arange(n))
-        found = [self.keep_new(points, random.choice(n, count, replace=False))]
+            return self.keep_new(points, draws.within(0, n))
+        found = [self.keep_new(points, draws.draw(count, random, repeatedly=False))]
         missing, drawn, more = count - found[0].size, count, count
         while missing and drawn < min(n, _MOST_DRAWS * count):
             more = min(2 * more, n)
-            found.append(self.keep_new(points, random.integers(n, size=more), missing))
+            found.append(self.keep_new(points, draws.draw(more, random), missing))
             missing, drawn = missing - found[-1].size, drawn + more
         if missing:
             found.extend(self._search(points, missing, random))
@@ -142,16 +158,66 @@ class DistinctRows:
         self, points: RowKeys, missing: int, random: np.random.Generator
     ) -> list[NDArray[np.intp]]:
         """Looks at all rows, block by block in random order."""
-        n = points.num_rows
+        n = points.draws.num_points
         size = max(_BLOCK_ELEMENTS // max(points.dimensions, 1), -(-n // _MOST_BLOCKS), 1)
         found = []
-        for block in random.permutation(-(-n // size)):
-            rows = np.arange(block * size, min((block + 1) * size, n))
+        for block in random.permutation(-(-n // size)).tolist():
+            rows = points.draws.within(block * size, min((block + 1) * size, n))
             found.append(self.keep_new(points, rows, missing))
             missing -= found[-1].size
             if not missing:
                 break
         return found
+
+
+@in_usual_float_mode
+def distinct_rows(
+    points: Points, weights: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.intp], NDArray[np.float64] | None]:
+    """One row of each value that weighs anything, in an order that follows from the values.
+
+    What is drawn from them depends neither on the order of the points nor on whether a row comes
+    twice or weighs twice as much. The order is that of hashes: first of a few columns in float32,
+    so that it is the same in float64; where these are equal, of the whole row.
+
+    Args:
+        points: [n, d], dense or compressed sparse rows.
+        weights: [n], finite and not negative; None: 1 for every row.
+
+    Returns:
+        The lowest row of each value, [m]; and the weights of its rows together, [m], or None if
+        they are all equal.
+
+    >>> points = np.array([[5.0], [7.0], [5.0], [9.0]])
+    >>> rows, weights = distinct_rows(points, np.array([1.0, 1.0, 2.0, 0.0]))
+    >>> sorted(zip(points[rows, 0].tolist(), weights.tolist()))
+    [(5.0, 3.0), (7.0, 1.0)]
+    """
+    rows = np.arange(num_rows(points)) if weights is None else np.flatnonzero(weights > 0)
+    width = int(points.shape[1])
+    few: Any = points
+    if width > _FEW_COLUMNS:
+        few = points[:, np.linspace(0, width - 1, _FEW_COLUMNS).astype(np.intp)]
+    with np.errstate(over="ignore"):
+        few = few.astype(np.float32)
+    first = KeysOfPoints(few).keys(rows)[0]
+    order = np.argsort(first)
+    new = np.ones(rows.size, bool)
+    np.not_equal(first[order[1:]], first[order[:-1]], out=new[1:])
+    if not new.all():
+        tied = ~new
+        tied[:-1] |= tied[1:]
+        second = np.zeros(rows.size, np.uint64)
+        second[order[tied]] = KeysOfPoints(points).keys(rows[order[tied]])[0]
+        order = np.lexsort((second, first))
+        new[1:] |= second[order[1:]] != second[order[:-1]]
+    starts = np.flatnonzero(new)
+    if weights is None:
+        totals = np.diff(starts, append=rows.size).astype(np.float64)
+    else:
+        totals = np.add.reduceat(weights[rows[order]], starts) if rows.size else np.empty(0)
+    equal = not totals.size or bool((totals == totals[0]).all())
+    return rows[order[starts]], None if equal else totals
 
 
 class _DenseEntries:

@@ -9,12 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.clustering._distinct_rows import DistinctRows, KeysOfPoints
-from centroids.clustering._plus_plus import different_rows, parallel_rows, plus_plus_rows
+from centroids.clustering._plus_plus import (
+    check_weighted,
+    different_rows,
+    parallel_rows,
+    plus_plus_rows,
+)
+from centroids.clustering._point_count import (
+    MOST_FRUITLESS_ROWS,
+    PointCount,
+    Weighable,
+    num_points_of,
+)
 from centroids.clustering._shards import (
     KeysOfShards,
     LocalShards,
     Shards,
     check_finite_shards,
+    draws_of,
     rows_of,
 )
 from centroids.clustering.points import check_finite, locate_bad_points
@@ -26,11 +38,10 @@ from centroids.kernels import (
     result_dtype,
 )
 from centroids.kernels.dense_or_sparse import is_real
-from centroids.rows import is_sparse
+from centroids.rows import WeightedPoints, is_sparse, split_weights
 
-# Random initialisation looks for further different rows until this many in a row are known, or the
-# batches that it holds for training take this much memory.
-_MOST_FRUITLESS_ROWS = 10_000
+# Random initialisation looks for further different rows until MOST_FRUITLESS_ROWS in a row are
+# known, or the batches that it holds for training take this much memory.
 _MOST_HELD_BYTES = 64 << 20
 
 InitialMethod: TypeAlias = Literal["random", "kmeans_plus_plus", "kmeans_parallel"]
@@ -56,7 +67,7 @@ class TooFewPointsError(ValueError):
 
 
 def choose_initial_centers(
-    batches: Iterable[Points],
+    batches: Iterable[Points | WeightedPoints],
     num_clusters: int,
     method: InitialCenters,
     *,
@@ -70,13 +81,13 @@ def choose_initial_centers(
 
     Args:
         batches: Batches of points, [n, d] each, none of them empty; one pass over the input, except
-            for a callable.
+            for a callable. Points with weights are drawn by these, and those of weight 0 never.
         num_clusters: How many centers to choose.
         method: "random": rows drawn without replacement; a batch smaller than what remains is
             taken whole. Of equal rows only one is taken while there are others. "kmeans_plus_plus"
             and "kmeans_parallel": all from the first batch. A callable `f(points, k)`: it is shown
-            one batch after the other with the number of centers that remain, and returns from 0 to
-            k rows.
+            one batch after the other, without weights, with the number of centers that remain, and
+            returns from 0 to k rows.
         seed: Of the random generator; or a generator, which is drawn from.
         cosine: The distance is cosine: chosen centers are L2-normalised.
         num_retries: See `kmeans_plus_plus`.
@@ -97,17 +108,18 @@ def choose_initial_centers(
     checked = _finite_batches(batches)
     if callable(method):
         return _choose_by(method, checked, num_clusters, cosine)
-    count = _PointCount(batches_end)
+    count = PointCount(batches_end)
     if method == "random" and not whole_input_in_batch:
         return _choose_at_random(checked, count, num_clusters, random, cosine)
     points = next(checked, None)
     if points is None:
         raise _too_few(0, num_clusters)
     count.add(points)
-    if num_rows(points) < num_clusters:
+    num_points = num_points_of(points)
+    if num_points < num_clusters:
         if whole_input_in_batch:
-            raise _full_batch_too_small(num_rows(points), num_clusters)
-        raise _batch_too_small(method, num_rows(points), num_clusters, count, checked)
+            raise _full_batch_too_small(num_points, num_clusters)
+        raise _batch_too_small(method, num_points, num_clusters, count, checked)
     with locate_bad_points(0):
         shards = LocalShards([points], cosine=cosine)
         return _choose_of_shards(shards, num_clusters, method, random, cosine, num_retries)
@@ -142,8 +154,9 @@ def choose_initial_centers_of_shards(
         NonFiniteError: If a point is NaN or infinite; its row is counted among all.
         TooFewPointsError: If there are fewer points than clusters; a ValueError.
     """
-    if shards.num_rows < num_clusters:
-        raise _too_few(shards.num_rows, num_clusters)
+    num_points = draws_of(shards).num_points
+    if num_points < num_clusters:
+        raise _too_few(num_points, num_clusters)
     check_finite_shards(shards)
     random = np.random.default_rng(seed)
     return _choose_of_shards(shards, num_clusters, method, random, cosine, num_retries)
@@ -196,20 +209,25 @@ def given_centers(
     return converted
 
 
-def _finite_batches(batches: Iterable[Points]) -> Iterator[Points]:
-    for index, points in enumerate(batches):
+def _finite_batches(batches: Iterable[Weighable]) -> Iterator[Weighable]:
+    for index, batch in enumerate(batches):
+        points, weights = split_weights(batch)
         check_finite(points, index)
-        yield points
+        yield check_weighted(points, weights)
 
 
 def _choose_by(
-    choose: Callable[[Any, int], Any], batches: Iterator[Points], num_clusters: int, cosine: bool
+    choose: Callable[[Any, int], Any],
+    batches: Iterator[Weighable],
+    num_clusters: int,
+    cosine: bool,
 ) -> NDArray[Any]:
     chosen: list[NDArray[Any]] = []
     remaining, seen = num_clusters, 0
-    count = _PointCount(False)
-    for points in batches:
-        count.add(points)
+    count = PointCount(False)
+    for batch in batches:
+        count.add(batch)
+        points, _ = split_weights(batch)
         # Shown the same points again, it may pick others, but not forever.
         if count.is_constant and not len(chosen[-1]):
             break
@@ -226,8 +244,8 @@ def _choose_by(
 
 
 def _choose_at_random(
-    batches: Iterator[Points],
-    count: _PointCount,
+    batches: Iterator[Weighable],
+    count: PointCount,
     num_clusters: int,
     random: np.random.Generator,
     cosine: bool,
@@ -235,14 +253,16 @@ def _choose_at_random(
     different = DistinctRows(cosine=cosine)
     chosen: list[NDArray[Any]] = []
     missing, fruitless, held = num_clusters, 0, 0
-    for points in batches:
-        count.add(points)
-        rows = different.take(KeysOfPoints(points, cosine=cosine), missing, random)
+    for batch in batches:
+        count.add(batch)
+        points, weights = split_weights(batch)
+        keys = KeysOfPoints(points, cosine=cosine, weights=weights)
+        rows = different.take(keys, missing, random)
         chosen.append(given_centers(_rows(points, rows), result_dtype(points), cosine=cosine))
         missing -= rows.size
         held += points.data.nbytes
         fruitless = 0 if rows.size else fruitless + num_rows(points)
-        given_up = fruitless >= _MOST_FRUITLESS_ROWS or held >= _MOST_HELD_BYTES
+        given_up = fruitless >= MOST_FRUITLESS_ROWS or held >= _MOST_HELD_BYTES
         if not missing or count.is_constant or (given_up and count.points_for_sure >= num_clusters):
             break
     if count.points < num_clusters:
@@ -269,8 +289,8 @@ def _batch_too_small(
     method: InitialMethod,
     in_batch: int,
     num_clusters: int,
-    count: _PointCount,
-    more_batches: Iterator[Points],
+    count: PointCount,
+    more_batches: Iterator[Weighable],
 ) -> TooFewPointsError:
     """The error for a first batch of `in_batch` points, which is counted already."""
     name = "k-means++" if method == "kmeans_plus_plus" else "k-means||"
@@ -325,51 +345,3 @@ def _rows(points: Points, rows: NDArray[np.intp]) -> NDArray[Any]:
     """Rows as a dense copy in the kernels' type."""
     chosen: NDArray[Any] = points[rows].toarray() if is_sparse(points) else points[rows]
     return chosen.astype(result_dtype(points))
-
-
-class _PointCount:
-    """How many points an input has had so far. A constant input repeats the same ones.
-
-    Args:
-        batches_end: The input is known to end, so that it is not constant.
-
-    Attributes:
-        points_for_sure: The number of points without those that a constant input may have repeated.
-    """
-
-    def __init__(self, batches_end: bool) -> None:
-        self._batches_end = batches_end
-        self._first: Points | None = None
-        self.points_for_sure = self._repeated = 0
-
-    @in_usual_float_mode
-    def add(self, points: Points) -> None:
-        """Counts a batch."""
-        if self._first is None:
-            self._first = points
-        elif not self._batches_end and _same_points(points, self._first):
-            self._repeated += num_rows(points)
-            return
-        self.points_for_sure += self._repeated + num_rows(points)
-        self._repeated = 0
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether the latest batches have been equal to the first for long enough."""
-        return self._repeated >= _MOST_FRUITLESS_ROWS
-
-    @property
-    def points(self) -> int:
-        """The number of points if nothing follows."""
-        return self.points_for_sure + (0 if self.is_constant else self._repeated)
-
-
-def _same_points(points: Points, first: Points) -> bool:
-    if points is first:
-        return True
-    if is_sparse(points) != is_sparse(first) or points.shape != first.shape:
-        return False
-    if not is_sparse(points):
-        return bool(np.array_equal(points, np.asarray(first)))
-    parts = ("indptr", "indices", "data")
-    return all(np.array_equal(getattr(points, part), getattr(first, part)) for part in parts)

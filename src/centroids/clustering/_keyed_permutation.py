@@ -87,15 +87,6 @@ class KeyedPermutation:
         return np.asarray(_mix(half, key) % np.uint64(modulus))
 
 
-def rows_of_part(rows: NDArray[np.int64], first: int, count: int) -> NDArray[np.int64]:
-    """Which of these rows of all a part has, counted from its own first row, in their order.
-
-    >>> rows_of_part(np.array([7, 2, 9, 8]), first=7, count=2).tolist()
-    [0, 1]
-    """
-    return np.asarray(rows[(rows >= first) & (rows < first + count)] - first)
-
-
 @in_usual_float_mode
 def keyed_uniform(key: Sequence[int], numbers: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     """A random number from 0 up to 1, a multiple of 2^-53, for each of these whole numbers.

@@ -13,26 +13,31 @@ one of weight 0 is never drawn.
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from centroids import kernels
 from centroids.clustering._distinct_rows import DistinctRows
+from centroids.clustering._draws import EqualDraws, WeightedDraws, draw_targets, share_out
 from centroids.clustering._shards import (
     KeysOfShards,
     LocalShards,
     Shards,
     Taken,
     ask_after,
+    draws_of,
     raise_first_bad,
     rows_of,
 )
-from centroids.kernels import Points, in_usual_float_mode, l2_normalize
+from centroids.kernels import Points, in_usual_float_mode, l2_normalize, num_rows
 from centroids.kernels.row_weights import UNIT_EXPONENT
+from centroids.rows import WeightedPoints, dense
 
 _ROUNDS = 5  # of k-means||
 _OVERSAMPLING = 2  # candidates drawn in a round, in multiples of the clusters
@@ -45,6 +50,7 @@ def kmeans_plus_plus(
     *,
     cosine: bool = False,
     num_retries: int = 2,
+    weights: ArrayLike | None = None,
 ) -> NDArray[Any]:
     """Greedy k-means++: draws each next center with probability D(x)^2 / sum of D^2.
 
@@ -57,6 +63,9 @@ def kmeans_plus_plus(
         random: The generator to draw from.
         cosine: Points are L2-normalised first; D^2 is then twice the cosine distance.
         num_retries: r + 1 candidates per center for r >= 0; 2 + log(k) for r < 0.
+        weights: [n], how much each point counts: it is drawn with probability w D(x)^2 / sum of
+            w D^2, the first center by w. Whole numbers choose what the points repeated so often,
+            one after the other, would. None: once.
 
     Returns:
         [num_clusters, d], rows of `points` (L2-normalised for cosine).
@@ -67,9 +76,27 @@ def kmeans_plus_plus(
     >>> sorted(kmeans_plus_plus(corners, 4, np.random.default_rng(0)).sum(axis=1).tolist())
     [0.0, 9.0, 9.0, 18.0]
     """
-    shards = LocalShards([points], cosine=cosine)
+    shards = LocalShards([check_weighted(points, weights)], cosine=cosine)
     rows = plus_plus_rows(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
     return different_rows(shards, rows, num_clusters, random, cosine=cosine)
+
+
+def kmeans_plus_plus_rows(
+    points: Points,
+    num_clusters: int,
+    random: np.random.Generator,
+    *,
+    cosine: bool = False,
+    num_retries: int = 2,
+    weights: ArrayLike | None = None,
+) -> NDArray[np.intp]:
+    """As `kmeans_plus_plus`: which rows they are, [num_clusters]."""
+    own = None if weights is None else kernels.check_weights(weights, num_rows(points))
+    rows = np.array(_plus_plus_here(points, own, num_clusters, random, cosine, num_retries))
+    if rows.size == num_clusters and not cosine:
+        return rows  # at a distance from each other: they differ
+    shards = LocalShards([check_weighted(points, own)], cosine=cosine)
+    return _different_rows(shards, rows, num_clusters, random, cosine=cosine)
 
 
 def kmeans_parallel(
@@ -79,6 +106,7 @@ def kmeans_parallel(
     *,
     cosine: bool = False,
     num_retries: int = 2,
+    weights: ArrayLike | None = None,
 ) -> NDArray[Any]:
     """k-means||: draws many candidates at once in a few rounds, and k of them by k-means++.
 
@@ -93,6 +121,7 @@ def kmeans_parallel(
         random: The generator to draw from.
         cosine: Points are L2-normalised first; D^2 is then twice the cosine distance.
         num_retries: Those of `kmeans_plus_plus` among the candidates.
+        weights: [n], how much each point counts: w D^2 takes the place of D^2. None: once.
 
     Returns:
         [num_clusters, d], rows of `points` (L2-normalised for cosine).
@@ -103,9 +132,16 @@ def kmeans_parallel(
     >>> sorted(kmeans_parallel(corners, 4, np.random.default_rng(0)).sum(axis=1).tolist())
     [0.0, 9.0, 9.0, 18.0]
     """
-    shards = LocalShards([points], cosine=cosine)
+    shards = LocalShards([check_weighted(points, weights)], cosine=cosine)
     rows = parallel_rows(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
     return different_rows(shards, rows, num_clusters, random, cosine=cosine)
+
+
+def check_weighted(points: Points, weights: ArrayLike | None) -> Points | WeightedPoints:
+    """Points with their weights, if they have any."""
+    if weights is None:
+        return points
+    return WeightedPoints(points, kernels.check_weights(weights, kernels.num_rows(points)))
 
 
 def plus_plus_rows(
@@ -123,7 +159,7 @@ def plus_plus_rows(
     """
     del cosine  # the shards know
     count = _num_candidates(num_clusters, num_retries)
-    chosen = [int(random.integers(shards.num_rows, size=1)[0])]
+    chosen = draws_of(shards).draw(1, random).tolist()
     if num_clusters == 1:
         return np.array(chosen)
     steps: list[Taken] = [(np.array(chosen), 0)]
@@ -157,7 +193,7 @@ def parallel_rows(
     Raises:
         NonFiniteError: If a row has a NaN, an infinity or no finite distance.
     """
-    rows = random.integers(shards.num_rows, size=1)
+    rows = draws_of(shards).draw(1, random)
     key = random.integers(1 << 63, size=1).tolist()
     steps: list[Taken] = [(rows, None)]
     candidates = [rows_of(shards, rows)]
@@ -174,12 +210,14 @@ def parallel_rows(
         totals = {}
         for answer in ask_after(shards, steps, "add", found[1]):
             totals |= answer
-    times = np.sum(ask_after(shards, steps, "counts", len(rows)), axis=0)
+    counts = ask_after(shards, steps, "counts", len(rows), shards.weighted)
+    times = np.sum(counts, axis=0) if not shards.weighted else _sum_of(counts)
     shards.ask("forget")
     if len(rows) <= num_clusters:
         return np.asarray(rows)
-    places = _weighted_plus_plus(
-        np.concatenate(candidates), times, num_clusters, random, cosine, num_retries
+    weights = times.astype(np.float64)
+    places = _plus_plus_here(
+        np.concatenate(candidates), weights, num_clusters, random, cosine, num_retries
     )
     return np.asarray(rows[places])
 
@@ -193,23 +231,30 @@ def different_rows(
     cosine: bool,
 ) -> NDArray[Any]:
     """[num_clusters, d]: the rows chosen, with others in place of equal ones where possible."""
+    rows = _different_rows(shards, chosen, num_clusters, random, cosine=cosine)
+    vectors = rows_of(shards, rows)
+    return _unit_vectors(vectors) if cosine else vectors
+
+
+def _different_rows(
+    shards: Shards,
+    chosen: NDArray[np.intp],
+    num_clusters: int,
+    random: np.random.Generator,
+    *,
+    cosine: bool,
+) -> NDArray[np.intp]:
     different, keys = DistinctRows(cosine=cosine), KeysOfShards(shards, cosine=cosine)
     rows = different.keep_new(keys, chosen)
     if rows.size < num_clusters:
         rows = np.concatenate([rows, different.take(keys, num_clusters - rows.size, random)])
     rows = rows if rows.size else chosen
-    vectors = rows_of(shards, rows[np.arange(num_clusters) % rows.size])
-    return _unit_vectors(vectors) if cosine else vectors
+    return rows[np.arange(num_clusters) % rows.size]
 
 
 @in_usual_float_mode
 def _unit_vectors(vectors: NDArray[Any]) -> NDArray[Any]:
     return l2_normalize(vectors).astype(vectors.dtype)
-
-
-def draw_targets(total: int, count: int, random: np.random.Generator) -> list[int]:
-    """Random whole numbers from 0 up to the total, each the exact share of a multiple of 2^-53."""
-    return [int(share * 2.0**53) * total >> 53 for share in random.random(count).tolist()]
 
 
 def _start(shards: Shards, step: Taken) -> dict[int, int]:
@@ -229,15 +274,7 @@ def _find(
     targets: list[int],
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """The rows that targets fall on, and their vectors, in the order of the targets."""
-    within: dict[int, list[int]] = {}
-    turns: dict[int, list[int]] = {}
-    for turn, target in enumerate(targets):
-        for part in sorted(totals):
-            if target < totals[part]:
-                break
-            target -= totals[part]
-        within.setdefault(part, []).append(target)
-        turns.setdefault(part, []).append(turn)
+    within, turns = share_out(totals, targets)
     rows = np.empty(len(targets), np.int64)
     vectors = np.empty((len(targets), shards.dimensions), shards.dtype)
     first = np.array(sorted(totals))
@@ -266,26 +303,32 @@ def _rate(wanted: int, total: int) -> tuple[float, int]:
     return wanted / (total / (1 << bits)), bits + UNIT_EXPONENT
 
 
-def _weighted_plus_plus(
-    candidates: NDArray[Any],
-    times: NDArray[np.int64],
+def _plus_plus_here(
+    points: Points,
+    weights: NDArray[np.float64] | None,
     num_clusters: int,
     random: np.random.Generator,
     cosine: bool,
     num_retries: int,
 ) -> list[int]:
-    """k-means++ among rows that count several times; the places of the rows chosen."""
+    """As `plus_plus_rows`, among points of this process."""
     count = _num_candidates(num_clusters, num_retries)
-    ends = np.cumsum(times)
-    chosen = [int(np.searchsorted(ends, random.integers(ends[-1], size=1), side="right")[0])]
-    seeding = kernels.Seeding(candidates, cosine=cosine, times=times)
-    seeding.start(candidates[chosen[0]])
+    draws = EqualDraws(num_rows(points)) if weights is None else WeightedDraws.of(weights)
+    chosen: list[int] = draws.draw(1, random).tolist()
+    if num_clusters == 1:
+        return chosen
+    seeding = kernels.Seeding(points, cosine=cosine, weights=weights)
+    seeding.start(dense(points[chosen])[0])
     while len(chosen) < num_clusters and (total := seeding.weights.total):
         rows = seeding.weights.find(draw_targets(total, count, random))
-        place = _largest(seeding.propose(candidates[rows]))
+        place = _largest(seeding.propose(dense(points[rows])))
         seeding.take(place)
         chosen.append(int(rows[place]))
     return chosen
+
+
+def _sum_of(parts: list[kernels.ExactSums]) -> NDArray[np.float64]:
+    return kernels.rounded_sums(functools.reduce(operator.add, parts))[:, 0]
 
 
 def _num_candidates(num_clusters: int, num_retries: int) -> int:

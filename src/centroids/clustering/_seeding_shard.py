@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from centroids import kernels
 from centroids.clustering._distinct_rows import Keys, KeysOfPoints
+from centroids.clustering._draws import WeightTotals, total_weights
 from centroids.clustering._keyed_permutation import keyed_uniform
 from centroids.kernels import (
     NonFiniteError,
@@ -19,7 +20,7 @@ from centroids.kernels import (
     num_rows,
     result_dtype,
 )
-from centroids.rows import is_sparse
+from centroids.rows import WeightedPoints, is_sparse, split_weights
 
 # Row of all, column, value, and the type that distances overflow: as in NonFiniteError.
 BadValue: TypeAlias = tuple[int, int | None, float | None, str]
@@ -40,8 +41,11 @@ class SeedingShard:
         cosine: The distance is cosine.
     """
 
-    def __init__(self, parts: Sequence[tuple[int, Points]], *, cosine: bool = False) -> None:
-        self._parts = [_Part(first, points, cosine) for first, points in parts if num_rows(points)]
+    def __init__(
+        self, parts: Sequence[tuple[int, Points | WeightedPoints]], *, cosine: bool = False
+    ) -> None:
+        every = [_Part(first, points, cosine) for first, points in parts]
+        self._parts = [part for part in every if num_rows(part.points)]
         self._steps = 0
 
     def find_bad(self) -> BadValue | None:
@@ -56,6 +60,26 @@ class SeedingShard:
     def keys(self, rows: NDArray[np.integer[Any]]) -> list[tuple[NDArray[np.int64], Keys]]:
         """Those of the rows that are here: their places in `rows` and their hashes."""
         return [(places, part.keys(rows[places])) for part, places in self._places_of(rows)]
+
+    def weights(self) -> dict[int, WeightTotals]:
+        """What there is to know of the weights of each part, by its first row."""
+        return {part.first: WeightTotals.of(part.own_weights) for part in self._parts}
+
+    def find_weights(self, targets: Mapping[int, Sequence[int]]) -> dict[int, NDArray[np.int64]]:
+        """The rows that targets fall on, for each part that is here and has some."""
+        return {
+            part.first: part.first + total_weights(part.own_weights).find(targets[part.first])
+            for part in self._parts
+            if part.first in targets
+        }
+
+    def positive(self, begin: int, end: int | None) -> NDArray[np.int64]:
+        """The rows here from one up to another that have a weight."""
+        found = [
+            part.first + np.flatnonzero(part.own_weights).astype(np.int64) for part in self._parts
+        ]
+        rows = np.concatenate([np.empty(0, np.int64), *found])
+        return rows[(rows >= begin) & (rows < end)] if end is not None else rows[rows >= begin]
 
     def _places_of(
         self, rows: NDArray[np.integer[Any]]
@@ -126,7 +150,7 @@ class SeedingShard:
         if self._steps != steps:
             return None
         drawn = [part for part in self._parts if part.first in targets]
-        rows = [part.first + part.weights.find(targets[part.first]) for part in drawn]
+        rows = [part.first + part.shares.find(targets[part.first]) for part in drawn]
         return [(own, part.rows(own)) for part, own in zip(drawn, rows, strict=True)]
 
     def propose(self, steps: int, candidates: NDArray[Any]) -> dict[int, list[int]] | None:
@@ -144,10 +168,20 @@ class SeedingShard:
         rows = [part.sample(key, share, exponent) for part in self._parts]
         return [(own, part.rows(own)) for part, own in zip(self._parts, rows, strict=True)]
 
-    def counts(self, steps: int, num_centers: int) -> NDArray[np.int64] | None:
-        """How many rows each center is the nearest of, where steps make all vectors centers."""
+    def counts(
+        self, steps: int, num_centers: int, weighted: bool
+    ) -> NDArray[np.int64] | kernels.ExactSums | None:
+        """How many rows each center is the nearest of, where steps make all vectors centers.
+
+        Of rows that weigh it is the exact sum of their weights, [num_centers, 1].
+        """
         if self._steps != steps:
             return None
+        if weighted:
+            sums = kernels.ExactSums(num_centers, 1)
+            for part in self._parts:
+                sums = sums + kernels.add_weights(part.own_weights, part.nearest, num_centers)
+            return sums
         counts = np.zeros(num_centers, np.int64)
         for part in self._parts:
             counts += np.bincount(part.nearest, minlength=num_centers)
@@ -155,21 +189,32 @@ class SeedingShard:
 
     def forget(self) -> None:
         """Frees memory; the next call starts over."""
-        self._parts = [_Part(part.first, part.points, part.cosine) for part in self._parts]
+        self._parts = [part.anew() for part in self._parts]
         self._steps = 0
 
     def _totals(self) -> dict[int, int]:
-        return {part.first: part.weights.total for part in self._parts}
+        return {part.first: part.shares.total for part in self._parts}
 
 
 class _Part:
     """Consecutive rows, at least one."""
 
-    weights: RowWeights
+    shares: RowWeights  # what rows are drawn by next
     seeding: kernels.Seeding
 
-    def __init__(self, first: int, points: Points, cosine: bool) -> None:
-        self.first, self.points, self.cosine = first, points, cosine
+    def __init__(self, first: int, points: Points | WeightedPoints, cosine: bool) -> None:
+        self.first, self.given, self.cosine = first, points, cosine
+        self.points, weights = split_weights(points)
+        self.weights = (
+            None if weights is None else kernels.check_weights(weights, num_rows(self.points))
+        )
+
+    def anew(self) -> _Part:
+        return _Part(self.first, self.given, self.cosine)
+
+    @property
+    def own_weights(self) -> NDArray[np.float64]:
+        return np.ones(num_rows(self.points)) if self.weights is None else self.weights
 
     def keys(self, rows: NDArray[np.integer[Any]]) -> Keys:
         return KeysOfPoints(self.points, cosine=self.cosine).keys(rows - self.first)
@@ -183,15 +228,16 @@ class _Part:
     def start(self, step: Step) -> None:
         vectors, place = step
         if place is not None:
-            self.seeding = kernels.Seeding(self.points, cosine=self.cosine)
-            self.weights = self.seeding.weights
+            self.seeding = kernels.Seeding(self.points, cosine=self.cosine, weights=self.weights)
+            self.shares = self.seeding.weights
             self.seeding.start(vectors[place])
             return
         self._first_center, self._num_centers = vectors[:1], len(vectors)
         self.nearest, self._closest = kernels.nearest_vectors(
             self.points, vectors, cosine=self.cosine
         )
-        self.weights = RowWeights(self._closest)
+        kernels.check_products(self._closest, self.weights)
+        self.shares = RowWeights(self._closest, self.weights)
 
     def apply(self, step: Step) -> None:
         vectors, place = step
@@ -206,13 +252,15 @@ class _Part:
         self._closest[nearer] = distances[nearer]
         self.nearest[nearer] = labels[nearer] + self._num_centers
         self._num_centers += len(vectors)
-        self.weights.add_up()
+        self.shares.add_up()
 
     @in_usual_float_mode
     def sample(self, key: Sequence[int], share: float, exponent: int) -> NDArray[np.int64]:
         rows = self.first + np.flatnonzero(self._closest).astype(np.int64)
         with np.errstate(under="ignore"):
             probability = np.ldexp(self._closest[rows - self.first], -exponent) * share
+            if self.weights is not None:
+                probability *= self.weights[rows - self.first]
         return rows[keyed_uniform(key, rows) < probability]
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from centroids import kernels
+from centroids.clustering._draws import WeightTotals
 from centroids.clustering._initialization import (
     InitialCenters,
     choose_initial_centers,
@@ -19,8 +22,11 @@ from centroids.clustering._initialization import (
 from centroids.clustering._seeding_shard import SeedingShard
 from centroids.clustering.points import locate_bad_points
 from centroids.distribute import Part, ShardedPoints
+from centroids.kernels.row_weights import UNIT_EXPONENT
+from centroids.rows import WeightedPoints
 
 AnyPoints: TypeAlias = kernels.Points | ShardedPoints
+AnyBatch: TypeAlias = AnyPoints | WeightedPoints
 
 
 def assign(
@@ -30,20 +36,57 @@ def assign(
     cosine: bool = False,
     update: bool = False,
     labels: bool = True,
+    weights: NDArray[np.float64] | None = None,
     memory: kernels.AssignmentMemory | None = None,
+    same_points: bool = False,
 ) -> kernels.Assignment:
     """As `kernels.assign`; of points in shards only sums, counts and inertia travel, not labels.
 
-    Sums do not depend on order, so the result is equal to the bit wherever the points are.
+    Sums do not depend on order, so the result is equal to the bit wherever the points are. Points
+    in shards have their weights with them: `weights` is None then.
     """
     if not isinstance(points, ShardedPoints):
         return kernels.assign(
-            points, centers, cosine=cosine, update=update, labels=labels, memory=memory
+            points,
+            centers,
+            cosine=cosine,
+            update=update,
+            labels=labels,
+            weights=weights,
+            memory=memory,
+            same_points=same_points,
+        )
+    return partial_assignment(points, centers, cosine=cosine, update=update, memory=memory).finish()
+
+
+def partial_assignment(
+    points: AnyPoints,
+    centers: NDArray[Any],
+    *,
+    cosine: bool = False,
+    update: bool = True,
+    weights: NDArray[np.float64] | None = None,
+    memory: kernels.AssignmentMemory | None = None,
+) -> kernels.PartialAssignment:
+    """As `kernels.assign_partial`, of all the points; those in shards have their weights."""
+    if not isinstance(points, ShardedPoints):
+        return kernels.assign_partial(
+            points, centers, cosine=cosine, update=update, weights=weights, memory=memory
         )
     remember = memory is not None and points.is_whole
-    partial = points.fold(_assign_part, centers, cosine, update, remember)
-    found: kernels.Assignment = partial.finish()
+    found: kernels.PartialAssignment = points.fold(_assign_part, centers, cosine, update, remember)
     return found
+
+
+def weights_of_shards(points: ShardedPoints) -> NDArray[np.float64] | None:
+    """The weights that points in shards have with them, [n] in this process; None: they have none.
+
+    Take few of the points: `points[rows]`.
+    """
+    if not points.weighted:
+        return None
+    weights: NDArray[np.float64] = points.map(_weights_of_part)
+    return weights
 
 
 def cluster_index(
@@ -64,8 +107,15 @@ def all_distances(
     return distances
 
 
+def total_weight(points: AnyPoints, weights: NDArray[np.float64] | None = None) -> float:
+    """The sum of the weights of points, rounded once; their number where they have none."""
+    if isinstance(points, ShardedPoints) and points.weighted:
+        return float(Fraction(points.fold(_total_of_part)) * Fraction(2) ** UNIT_EXPONENT)
+    return points.shape[0] if weights is None else math.fsum(weights)
+
+
 def choose_initial_centers_anywhere(
-    batches: Iterable[AnyPoints],
+    batches: Iterable[AnyBatch],
     num_clusters: int,
     method: InitialCenters,
     *,
@@ -107,6 +157,7 @@ class _Seeding:
         self._points, self._name = points, f"seeding, cosine={cosine}"
         self._make = functools.partial(SeedingShard, cosine=cosine)
         self.num_rows, self.dimensions = points.shape
+        self.weighted = points.weighted
         self.dtype = kernels.result_dtype(np.empty(0, points.dtype))
 
     def ask(self, method: str, *arguments: Any) -> list[Any]:
@@ -117,10 +168,36 @@ class _Seeding:
 def _assign_part(
     part: Part, centers: NDArray[Any], cosine: bool, update: bool, remember: bool
 ) -> kernels.PartialAssignment:
-    memory = None
-    if remember and part.stays:
-        memory = part.kept.setdefault("assignment", kernels.AssignmentMemory())
-    return kernels.assign_partial(part.points, centers, cosine=cosine, update=update, memory=memory)
+    memory = memory_of(part, remember)
+    return kernels.assign_partial(
+        part.points,
+        centers,
+        cosine=cosine,
+        update=update,
+        weights=part.weights,
+        memory=memory,
+        same_points=memory is not None,
+    )
+
+
+def _total_of_part(part: Part) -> int:
+    assert part.weights is not None
+    return WeightTotals.of(part.weights).total
+
+
+def memory_of(part: Part, remember: bool) -> kernels.AssignmentMemory | None:
+    """What a part remembers of earlier assignments, if it is to."""
+    if not (remember and part.stays):
+        return None
+    memory: kernels.AssignmentMemory = part.kept.setdefault(
+        "assignment", kernels.AssignmentMemory()
+    )
+    return memory
+
+
+def _weights_of_part(part: Part) -> NDArray[np.float64]:
+    assert part.weights is not None
+    return part.weights
 
 
 def _index_of_part(part: Part, centers: NDArray[Any], cosine: bool) -> NDArray[np.int32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -9,8 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.clustering._distinct_rows import Keys
+from centroids.clustering._draws import (
+    Draws,
+    EqualDraws,
+    WeightedDraws,
+    WeightTotals,
+    share_out,
+)
 from centroids.clustering._seeding_shard import BadValue, SeedingShard
 from centroids.kernels import NonFiniteError, Points, num_rows, result_dtype
+from centroids.rows import WeightedPoints, split_weights
 
 _MOST_TOLD = 1 << 22  # numbers at a time, to a shard that was rebuilt
 
@@ -28,11 +37,13 @@ class Shards(Protocol):
         num_rows: The number of rows of all shards.
         dimensions: The number of columns.
         dtype: What the points are computed in, float32 or float64; the same in all parts.
+        weighted: Whether the rows have weights.
     """
 
     num_rows: int
     dimensions: int
     dtype: np.dtype[Any]
+    weighted: bool
 
     def ask(self, method: str, *arguments: Any) -> list[Any]:
         """Calls a method of every `SeedingShard`.
@@ -49,7 +60,8 @@ class LocalShards:
     """Shards of this process.
 
     Args:
-        points: The parts, in the order of their rows: [n, d] each, at least one.
+        points: The parts, in the order of their rows: [n, d] each, at least one. All have
+            weights, or none has.
         cosine: The distance is cosine.
         num_shards: Parts are dealt to the shards in turn.
 
@@ -59,11 +71,16 @@ class LocalShards:
     """
 
     def __init__(
-        self, points: Sequence[Points], *, cosine: bool = False, num_shards: int = 1
+        self,
+        points: Sequence[Points | WeightedPoints],
+        *,
+        cosine: bool = False,
+        num_shards: int = 1,
     ) -> None:
-        firsts = np.cumsum([0, *map(num_rows, points)]).tolist()
-        self.num_rows, self.dimensions = firsts[-1], int(points[0].shape[1])
-        self.dtype = result_dtype(points[0])
+        rows = [split_weights(part)[0] for part in points]
+        firsts = np.cumsum([0, *map(num_rows, rows)]).tolist()
+        self.num_rows, self.dimensions = firsts[-1], int(rows[0].shape[1])
+        self.dtype, self.weighted = result_dtype(rows[0]), rows[0] is not points[0]
         parts = list(zip(firsts, points, strict=False))
         self._shards = [
             SeedingShard(parts[at::num_shards], cosine=cosine) for at in range(num_shards)
@@ -107,6 +124,29 @@ def _catch_up(shards: Shards, steps: Sequence[Taken]) -> None:
         done = end
 
 
+def draws_of(shards: Shards) -> Draws:
+    """What rows are drawn by: each alike, or by their weights."""
+    if not shards.weighted:
+        return EqualDraws(shards.num_rows)
+    known: dict[int, WeightTotals] = {}
+    for answer in shards.ask("weights"):
+        known |= answer
+    totals = {first: part.total for first, part in known.items()}
+
+    def find(targets: Sequence[int]) -> NDArray[np.int64]:
+        within, places = share_out(totals, targets)
+        rows = np.empty(len(targets), np.int64)
+        for found in shards.ask("find_weights", within):
+            for part, own in found.items():
+                rows[places[part]] = own
+        return rows
+
+    def positive(begin: int, end: int | None) -> NDArray[np.int64]:
+        return np.sort(np.concatenate(shards.ask("positive", begin, end)))
+
+    return WeightedDraws(sum(known.values(), WeightTotals(0, 0, True)), find, positive)
+
+
 class KeysOfShards:
     """The hashes of rows that shards hold; see `DistinctRows`."""
 
@@ -114,6 +154,11 @@ class KeysOfShards:
         self._shards = shards
         self.num_rows, self.dimensions = shards.num_rows, shards.dimensions
         self._num_keys = 2 if cosine else 1
+
+    @functools.cached_property
+    def draws(self) -> Draws:
+        """What rows are drawn by."""
+        return draws_of(self._shards)
 
     def keys(self, rows: NDArray[np.integer[Any]]) -> Keys:
         """See `RowKeys`."""

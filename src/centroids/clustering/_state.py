@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.kernels import Counts
+
 
 @dataclass(frozen=True)
 class ClusterState:
@@ -15,7 +17,8 @@ class ClusterState:
 
     Attributes:
         centers: [k, d], the centers that points are assigned to.
-        counts: [k] int64, how many points each center stands for: all points seen so far for
+        counts: [k] int64, how many points each center stands for, or float64, the sum of their
+            weights, once there were weights: all points seen so far for
             mini-batches, those of the iteration (until the next one begins) for several
             mini-batches per iteration, those of the last batch for full batches.
         updated_centers: [k, d], where an iteration of several mini-batches gathers its updates;
@@ -24,7 +27,7 @@ class ClusterState:
     """
 
     centers: NDArray[Any]
-    counts: NDArray[np.int64]
+    counts: Counts
     updated_centers: NDArray[Any]
     steps_in_iteration: int
 

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.clustering._state import ClusterState
-from centroids.kernels import Assignment, in_usual_float_mode, l2_normalize
+from centroids.kernels import Assignment, Counts, in_usual_float_mode, l2_normalize
 
 
 @in_usual_float_mode
 def full_batch_update(
     state: ClusterState, assignment: Assignment, *, cosine: bool = False
 ) -> ClusterState:
-    """Center = sum / count: one iteration of Lloyd's algorithm.
+    """Center = sum / count, or of points that weigh the sum of w x / that of w: Lloyd's algorithm.
 
     An empty cluster keeps its center, and so does, for cosine, one whose points cancel out. For
     cosine the new center is L2-normalised.
@@ -43,11 +43,16 @@ def full_batch_update(
     [1.5, 11.0, 99.0]
     """
     sums, counts = _sums_and_counts(assignment)
-    means = sums / np.maximum(counts, 1)[:, None]
+    if counts.all():
+        means = sums / counts[:, None]
+    else:
+        means = sums / np.where(counts > 0, counts, 1)[:, None]
+        means[counts == 0] = state.centers[counts == 0]
     if cosine:
-        means = l2_normalize(means)
-    moved = (counts > 0) if not cosine else (counts > 0) & means.any(axis=1)
-    centers = np.where(moved[:, None], means, state.centers).astype(state.centers.dtype)
+        directions = l2_normalize(means)
+        moved = (counts > 0) & directions.any(axis=1)
+        means = np.where(moved[:, None], directions, state.centers)
+    centers = means.astype(state.centers.dtype, copy=False)
     _check_finite(centers)
     return ClusterState(centers, counts, centers, 0)
 
@@ -117,13 +122,13 @@ def _end_iteration(state: ClusterState, cosine: bool) -> ClusterState:
 
 
 def _move_towards(
-    centers: NDArray[Any], counts: NDArray[np.int64], assignment: Assignment
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    centers: NDArray[Any], counts: Counts, assignment: Assignment
+) -> tuple[NDArray[Any], Counts]:
     sums, new_counts = _sums_and_counts(assignment)
-    total = counts + new_counts
+    total: Counts = counts + new_counts
     wide = centers.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        step = (sums - new_counts[:, None] * wide) / np.maximum(total, 1)[:, None]
+        step = (sums - new_counts[:, None] * wide) / np.where(total > 0, total, 1)[:, None]
     moved = (wide + step).astype(centers.dtype)
     _check_finite(moved)
     return moved, total
@@ -139,7 +144,7 @@ def _check_finite(centers: NDArray[Any]) -> None:
         )
 
 
-def _sums_and_counts(assignment: Assignment) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _sums_and_counts(assignment: Assignment) -> tuple[NDArray[np.float64], Counts]:
     if assignment.sums is None or assignment.counts is None:
         raise ValueError("assignment has no sums and counts: call assign(..., update=True)")
     return assignment.sums, assignment.counts

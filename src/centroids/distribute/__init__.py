@@ -55,19 +55,27 @@ def is_collection(kind: type) -> bool:
     )
 
 
-def shard(collection: Any, convert: Callable[[Any], Any], engine: Any = None) -> ShardedPoints:
+def shard(
+    collection: Any,
+    convert: Callable[[Any], Any],
+    engine: Any = None,
+    *,
+    weight_column: Any = None,
+) -> ShardedPoints:
     """A collection as a batch, whose points are in shards on workers.
 
     Args:
         collection: What `is_collection` knows.
-        convert: Makes [n, d] points of one of its blocks, on a worker.
+        convert: Makes [n, d] points of one of its blocks, on a worker; or WeightedPoints.
         engine: Where the shards go; None takes the current client of the collection's engine.
+        weight_column: Where `convert` finds the weights, of any type that has a hash: another one
+            makes other points of the same collection. None: there are none.
 
     Raises:
         RuntimeError: If the points are in use on a client that has been closed since.
     """
     engine = engine or _engine_for(collection)
-    key = (engine, engine.key_of(collection))
+    key = (engine, engine.key_of(collection), weight_column)
     workers = _known.get(key)
     if workers is None:
         engine.check_not_left(collection, list(_known.values()))

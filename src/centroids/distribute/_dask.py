@@ -294,11 +294,8 @@ def _frame_of(block: Any, function: Callable[[Any], Any], name: str) -> Any:
     """What a function gives for a partition of a data frame or series, with its index."""
     import pandas
 
-    if not len(block):
-        width = block.shape[1] if block.ndim > 1 else 1
-        values = function(np.empty((0, width)))
-    else:
-        values = function(block)
+    # One without rows has no types that mean anything.
+    values = function(block if len(block) else block.astype(np.float64))
     if values.ndim == 1:
         return pandas.Series(values, block.index, name=name)
     return pandas.DataFrame(values, block.index)

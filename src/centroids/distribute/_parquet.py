@@ -5,11 +5,12 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from centroids import kernels
-from centroids.distribute._shard import PartitionInfo
+from centroids.distribute._shard import PartitionInfo, checked, info_of
+from centroids.rows import WeightedPoints
 
 
 @dataclass(frozen=True)
@@ -70,17 +71,16 @@ class RowGroup:
     columns: Sequence[str] | None
     convert: Callable[[Any], Any]
 
-    def __call__(self) -> kernels.Points:
+    def __call__(self) -> kernels.Points | WeightedPoints:
         """The points."""
-        return kernels.check_points(self.convert(self._read(self.number)))
+        return checked(self.convert(self._read(self.number)))
 
     def info(self) -> PartitionInfo:
         """What is known about it without reading it."""
         import pyarrow.parquet as pq
 
         rows = pq.read_metadata(self.file).row_group(self.number).num_rows
-        points = kernels.check_points(self.convert(self._read(None)))
-        return PartitionInfo(rows, points.shape[1], points.dtype)
+        return replace(info_of(checked(self.convert(self._read(None)))), rows=rows)
 
     def _read(self, number: int | None) -> Any:
         import pyarrow.parquet as pq

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from centroids import kernels
 from centroids.errors import at_place
+from centroids.rows import WeightedPoints, split_weights, with_weights
 
 # Partitions below the first size are put together, up to the second one.
 _SMALL_BYTES = 32 << 20
 _LARGE_BYTES = 256 << 20
 
-# Rows of a partition, or a function that reads them when they are too many to be kept.
+# Rows of a partition, with or without weights; or a function that reads them when they are too many
+# to be kept.
 Rows = Any
 
 
@@ -31,12 +33,14 @@ class Part:
         kept: What functions remember about them from call to call. It is empty again if the worker
             was lost and another one took its place.
         stays: Whether `points` are the same object in each call.
+        weights: [m], how much each point counts; None: once.
     """
 
     points: kernels.Points
     runs: tuple[tuple[int, int], ...] | NDArray[np.int64]
     kept: dict[Any, Any]
     stays: bool
+    weights: NDArray[np.float64] | None = None
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -53,6 +57,7 @@ class PartitionInfo:
     rows: int
     columns: int
     dtype: np.dtype[Any]
+    weighted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +140,10 @@ class Shard:
         """The points of a partition, or what reads them."""
         return self._rows[number]
 
-    def points(self, number: int) -> kernels.Points:
+    def points(self, number: int) -> kernels.Points | WeightedPoints:
         """The points of a partition."""
         rows = self._rows[number]
-        points: kernels.Points = rows() if callable(rows) else rows
+        points: kernels.Points | WeightedPoints = rows() if callable(rows) else rows
         return points
 
     def parts(self, wants: Iterable[Want]) -> Iterator[tuple[Part, list[Want]]]:
@@ -155,15 +160,16 @@ class Shard:
                     else [points.shape[0]]
                 )
                 firsts = [int(want.rows) for want in mine]
-                yield Part(points, tuple(zip(firsts, counts, strict=True)), block.kept, stays), mine
+                runs: Any = tuple(zip(firsts, counts, strict=True))
+                yield _part_of(points, runs, block.kept, stays), mine
                 continue
             for want in mine:
                 points = self.points(want.number)
                 if want.local is None:
-                    runs: Any = ((int(want.rows), points.shape[0]),)
+                    runs = ((int(want.rows), points.shape[0]),)
                 else:
                     points, runs = points[want.local], want.rows
-                yield Part(points, runs, {}, False), [want]
+                yield _part_of(points, runs, {}, False), [want]
 
     def bad_point(self, error: kernels.NonFiniteError, wants: Sequence[Want]) -> BadPoint:
         """Where the bad row of a part with these wants is."""
@@ -185,13 +191,14 @@ def _merged(partitions: Mapping[int, Rows]) -> Iterator[tuple[tuple[int, ...], R
 
     def group() -> tuple[tuple[int, ...], Rows]:
         rows = [partitions[number] for number in numbers]
-        return tuple(numbers), rows[0] if len(rows) == 1 else np.concatenate(rows)
+        return tuple(numbers), rows[0] if len(rows) == 1 else _joined(rows)
 
-    for number, points in partitions.items():
+    for number, rows in partitions.items():
+        points, _ = split_weights(rows)
         if not isinstance(points, np.ndarray) or points.nbytes >= _SMALL_BYTES:
-            yield (number,), points
+            yield (number,), rows
             continue
-        last = partitions[numbers[-1]] if numbers else points
+        last, _ = split_weights(partitions[numbers[-1]] if numbers else rows)
         alike = (points.dtype, points.shape[1]) == (last.dtype, last.shape[1])
         if numbers and (not alike or size + points.nbytes > _LARGE_BYTES):
             yield group()
@@ -201,6 +208,18 @@ def _merged(partitions: Mapping[int, Rows]) -> Iterator[tuple[tuple[int, ...], R
             size += points.nbytes
     if numbers:
         yield group()
+
+
+def _joined(rows: Sequence[Rows]) -> Rows:
+    points, weights = zip(*map(split_weights, rows), strict=True)
+    return with_weights(
+        np.concatenate(points), None if weights[0] is None else np.concatenate(weights)
+    )
+
+
+def _part_of(rows: Rows, runs: Any, kept: dict[Any, Any], stays: bool) -> Part:
+    points, weights = split_weights(rows)
+    return Part(points, runs, kept, stays, weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,17 +282,33 @@ def describe(shard: Shard, numbers: Sequence[int]) -> tuple[str, dict[int, Parti
         if info is not None:
             found[number] = info()
             continue
-        points = shard.points(number)
-        rows, columns = points.shape
-        found[number] = PartitionInfo(int(rows), int(columns), points.dtype)
+        found[number] = info_of(shard.points(number))
     return centroids.__version__, found
 
 
-def load(block: Any, number: int, convert: Callable[[Any], kernels.Points]) -> kernels.Points:
+def info_of(rows: kernels.Points | WeightedPoints) -> PartitionInfo:
+    """What the driver has to know of such rows."""
+    points, weights = split_weights(rows)
+    count, columns = points.shape
+    return PartitionInfo(int(count), int(columns), points.dtype, weights is not None)
+
+
+def checked(rows: kernels.Points | WeightedPoints) -> kernels.Points | WeightedPoints:
+    """Rows in the form that the kernels take."""
+    points, weights = split_weights(rows)
+    points = kernels.check_points(points)
+    if weights is not None:
+        weights = kernels.check_weights(weights, kernels.num_rows(points))
+    return with_weights(points, weights)
+
+
+def load(
+    block: Any, number: int, convert: Callable[[Any], kernels.Points | WeightedPoints]
+) -> kernels.Points | WeightedPoints:
     """A block of a collection as points; errors name the partition."""
     if not block.shape[0]:  # of no type that means anything
         return np.empty((0, block.shape[1] if len(block.shape) > 1 else 1), np.float32)
     try:
-        return kernels.check_points(convert(block))
+        return checked(convert(block))
     except (TypeError, ValueError) as error:
         raise at_place(f"partition {number}", error) from None

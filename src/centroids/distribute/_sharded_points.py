@@ -36,7 +36,7 @@ class ShardedPoints:
         sizes = [info.rows for info in workers.partitions]
         self._starts = np.cumsum([0, *sizes])
         first = _first_with_rows(workers)
-        self.dtype = first.dtype
+        self.dtype, self.weighted = first.dtype, first.weighted
         count = int(self._starts[-1]) if rows is None else len(rows)
         self.shape = (count, first.columns)
         self.nbytes = count * first.columns * first.dtype.itemsize

@@ -27,6 +27,7 @@ from centroids.inputs import repeats
 from centroids.inputs.batch import Position
 from centroids.inputs.errors import PositionError
 from centroids.inputs.stream import BatchStream, open_stream
+from centroids.inputs.weights import WeightColumn
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Training:
         lock: Holds the model folder.
         warm_start: What a model without a checkpoint begins with, or None: the settings, and the
             checkpoint that they name.
+        weights: The column that holds the weights of the rows, or None.
     """
 
     model_fn: ModelFunction
@@ -59,6 +61,7 @@ class Training:
     signals: StopSignals
     lock: ModelDirLock
     warm_start: WarmStart | None = None
+    weights: WeightColumn | None = None
 
     def run(self, position: Position | None) -> Any:
         """Trains from a position of the input to the end of the call.
@@ -93,6 +96,7 @@ class Training:
                 params=self.model_fn.params,
                 config=self.config,
                 position=position,
+                weights=self.weights,
             )
         except PositionError as error:
             restart = Argument("restart_input", True, of="train")

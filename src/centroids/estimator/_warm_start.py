@@ -125,7 +125,9 @@ def warm_variables(
                 f"cannot warm-start {name!r}: its shape is {np.shape(value)} in {checkpoint.path} "
                 f"and {np.shape(initial)} in this model"
             )
-        taken[name] = np.array(value, np.asarray(initial).dtype)
+        dtype = np.asarray(initial).dtype
+        # Sums of weights, where there would be counts without them, stay what they are.
+        taken[name] = np.array(value, dtype if np.can_cast(value, dtype, "same_kind") else None)
     logger.info("Warm-started %d variables from %s: %s", len(taken), checkpoint.path, names)
     return taken
 

@@ -1,4 +1,7 @@
-"""Estimator: trains, evaluates and predicts with any model function."""
+"""Estimator: trains, evaluates and predicts with any model function.
+
+Over 400 lines: mostly docstrings.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,7 @@ from centroids.export.receivers import ServingInputReceiver
 from centroids.inputs import repeats
 from centroids.inputs.returned import bind_input_fn
 from centroids.inputs.stream import open_stream
+from centroids.inputs.weights import WeightColumn
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +101,10 @@ class Estimator(ModelFolder):
     ...     print(estimator.get_variable_value("mean"))
     [3.5]
     """
+
+    # The feature that holds the weights of the rows; batches then have them as `weights`. Of
+    # subclasses whose models know weights.
+    _weight_column: str | None = None
 
     def __init__(
         self,
@@ -198,6 +206,7 @@ class Estimator(ModelFolder):
                     signals,
                     lock,
                     None if restored is not None else self._load_warm_start(),
+                    self._weights(ModeKeys.TRAIN),
                 )
                 loss = training.run(position_to_resume(restored, restart_input))
             logger.info("Loss for final step: %s.", loss)
@@ -246,6 +255,7 @@ class Estimator(ModelFolder):
             params=self.params,
             config=self._config,
             read_ahead=steps != 1,
+            weights=self._weights(ModeKeys.EVAL),
         ) as batches:
             if not any(map(may_stop, all_hooks)):
                 batches.warn_of_repeats(repeats.EVALUATE)
@@ -303,7 +313,11 @@ class Estimator(ModelFolder):
 
         def predictions() -> Generator[Any]:
             with open_stream(
-                input_fn, mode=ModeKeys.PREDICT, params=self.params, config=self._config
+                input_fn,
+                mode=ModeKeys.PREDICT,
+                params=self.params,
+                config=self._config,
+                weights=self._weights(ModeKeys.PREDICT),
             ) as batches:
                 if not any(map(may_stop, all_hooks)):
                     batches.warn_of_repeats(repeats.PREDICT)
@@ -317,7 +331,8 @@ class Estimator(ModelFolder):
             returned = bind_input_fn(input_fn, arguments)()
             spec = self.model_fn(None, None, ModeKeys.PREDICT, self._config)
             check_restored(spec, restored, with_variables=False)
-            return lazy_predictions(returned, spec, restored.variables, keys)
+            weights = self._weights(ModeKeys.PREDICT)
+            return lazy_predictions(returned, spec, restored.variables, keys, weights)
 
         return Predictions(predictions(), collection)
 
@@ -381,6 +396,10 @@ class Estimator(ModelFolder):
         )
 
     export_saved_model = export_savedmodel
+
+    def _weights(self, mode: str) -> WeightColumn | None:
+        name = self._weight_column
+        return None if name is None else WeightColumn(name, ignored=mode == ModeKeys.PREDICT)
 
     def _load_warm_start(self) -> tuple[WarmStartSettings, Checkpoint] | None:
         settings = self._warm_start

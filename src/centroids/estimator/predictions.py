@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from centroids.errors import BadRowError
 from centroids.estimator._spec import EstimatorSpec
 from centroids.inputs.batch import Batch
-from centroids.inputs.collections import map_collection
+from centroids.inputs.collections import convert_weighted, map_collection
 from centroids.inputs.convert import convert_features
+from centroids.inputs.weights import WeightColumn
 
 
 class Predictions(Generator[Any]):
@@ -61,6 +62,7 @@ def lazy_predictions(
     spec: EstimatorSpec,
     variables: Mapping[str, NDArray[Any]],
     keys: list[str] | None,
+    weights: WeightColumn | None = None,
 ) -> Any:
     """Predictions for a collection, in its own kind; see `Predictions.collection`.
 
@@ -69,13 +71,16 @@ def lazy_predictions(
         spec: The model, for PREDICT.
         variables: Those that are restored.
         keys: Which predictions; None takes all.
+        weights: A column that predictions pass over; None: there is none.
     """
     wanted = predictions_to_fetch(spec, keys)
     predictions = spec.predictions
     if not isinstance(predictions, Mapping):
-        return map_collection(returned, BlockFunction(predictions, variables), "prediction")
+        return map_collection(
+            returned, BlockFunction(predictions, variables, weights), "prediction"
+        )
     return {
-        key: map_collection(returned, BlockFunction(predictions[key], variables), key)
+        key: map_collection(returned, BlockFunction(predictions[key], variables, weights), key)
         for key in wanted
     }
 
@@ -86,14 +91,25 @@ class BlockFunction:
     Args:
         function: The prediction, a function of a batch.
         variables: What it reads.
+        weights: A column that it passes over; None: there is none.
     """
 
-    def __init__(self, function: Any, variables: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(
+        self,
+        function: Any,
+        variables: Mapping[str, NDArray[Any]],
+        weights: WeightColumn | None = None,
+    ) -> None:
         self._function, self._variables = function, dict(variables)
+        self._weights = weights
 
     def __call__(self, block: Any) -> Any:
         """The predictions for a block: an array whose first axis is that of its rows."""
-        batch = Batch(convert_features(block), None, 0, self._variables)
+        if self._weights is None:
+            features = convert_features(block)
+        else:
+            features = convert_weighted(self._weights, block)
+        batch = Batch(features, None, 0, self._variables)
         try:
             return self._function(batch)
         except BadRowError as error:

@@ -9,14 +9,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tensorboard.compat.proto.attr_value_pb2 import AttrValue, NameAttrList
-from tensorboard.compat.proto.function_pb2 import FunctionDef
-from tensorboard.compat.proto.graph_pb2 import GraphDef
-from tensorboard.compat.proto.node_def_pb2 import NodeDef
-from tensorboard.compat.proto.tensor_pb2 import TensorProto
-from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 
 from centroids.export.graph import Function, Node, Shape, Tensor
+from centroids.tensorflow_protos import Message, new_message
 from centroids.tensorflow_types import type_number
 
 # The GraphDef version of TensorFlow 1.15: what later versions changed does not concern us.
@@ -42,7 +37,7 @@ class GraphWriter:
 
     def __init__(self, *, check_numerics: bool = True) -> None:
         self._check_numerics = check_numerics
-        self.graph_def = GraphDef()
+        self.graph_def = new_message("GraphDef")
         self.graph_def.versions.producer = GRAPH_DEF_VERSION
         self._names: dict[Node, str] = {}
         self._constants: dict[tuple[Any, ...] | None, str] = {}
@@ -74,7 +69,7 @@ class GraphWriter:
         name = self._names[tensor.node]
         return f"{name}:{tensor.index}" if tensor.index else name
 
-    def _write(self, proto: NodeDef, node: Node, name: str, inputs: Iterable[str]) -> None:
+    def _write(self, proto: Message, node: Node, name: str, inputs: Iterable[str]) -> None:
         proto.name, proto.op = name, node.op
         proto.input.extend(inputs)
         attributes = node.attributes
@@ -83,30 +78,34 @@ class GraphWriter:
         for key, value in attributes.items():
             proto.attr[key].CopyFrom(self._attribute(value))
 
-    def _attribute(self, value: Any) -> AttrValue:
+    def _attribute(self, value: Any) -> Message:
         match value:
             case bool():
-                return AttrValue(b=value)
+                return new_message("AttrValue", b=value)
             case int():
-                return AttrValue(i=value)
+                return new_message("AttrValue", i=value)
             case float():
-                return AttrValue(f=value)
+                return new_message("AttrValue", f=value)
             case bytes():
-                return AttrValue(s=value)
+                return new_message("AttrValue", s=value)
             case np.dtype():
-                return AttrValue(type=type_number(value))
+                return new_message("AttrValue", type=type_number(value))
             case tuple():
-                return AttrValue(shape=shape_proto(value))
+                return new_message("AttrValue", shape=shape_proto(value))
             case np.ndarray():
-                return AttrValue(tensor=self._tensor(value))
+                return new_message("AttrValue", tensor=self._tensor(value))
             case Function():
-                return AttrValue(func=NameAttrList(name=self._write_function(value)))
+                return new_message(
+                    "AttrValue", func=new_message("NameAttrList", name=self._write_function(value))
+                )
             case list():
-                return AttrValue(list=_list_value(value))
+                return new_message("AttrValue", list=_list_value(value))
         raise ValueError(f"an attribute of a node cannot be {value!r}")
 
-    def _tensor(self, array: NDArray[Any]) -> TensorProto:
-        proto = TensorProto(dtype=type_number(array.dtype), tensor_shape=shape_proto(array.shape))
+    def _tensor(self, array: NDArray[Any]) -> Message:
+        proto = new_message(
+            "TensorProto", dtype=type_number(array.dtype), tensor_shape=shape_proto(array.shape)
+        )
         if array.dtype.kind == "S":
             proto.string_val.extend(array.ravel().tolist())
             return proto
@@ -123,7 +122,7 @@ class GraphWriter:
     def _write_function(self, function: Function) -> str:
         """Adds a function to the library, and returns its name."""
         name = _unique(function.name, self._function_names)
-        proto = FunctionDef()
+        proto = new_message("FunctionDef")
         proto.signature.name = name
         references: dict[tuple[Node, int], str] = {}
         used: set[str] = set()
@@ -185,16 +184,16 @@ def walk(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> Iterator[Nod
             waiting.extend((entry.node, False) for entry in reversed(node.inputs))
 
 
-def shape_proto(shape: Shape) -> TensorShapeProto:
+def shape_proto(shape: Shape) -> Message:
     """A shape as a proto, where -1 stands for an unknown size."""
-    proto = TensorShapeProto()
+    proto = new_message("TensorShapeProto")
     for size in shape:
         proto.dim.add(size=-1 if size is None else size)
     return proto
 
 
-def _list_value(values: list[Any]) -> AttrValue.ListValue:
-    proto = AttrValue.ListValue()
+def _list_value(values: list[Any]) -> Message:
+    proto = new_message("ListValue")
     for value in values:
         if isinstance(value, tuple):
             proto.shape.append(shape_proto(value))

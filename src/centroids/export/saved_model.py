@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from google.protobuf import text_format  # type: ignore[import-untyped]
-from tensorboard.compat.proto.meta_graph_pb2 import MetaGraphDef, SignatureDef, TensorInfo
-
 from centroids.export._graph_def import GraphWriter, shape_proto, walk
 from centroids.export.graph import Tensor
+from centroids.tensorflow_protos import Message, new_message
 from centroids.tensorflow_types import type_number
 
 SERVING_TAG = "serve"
@@ -22,7 +20,7 @@ Tensors = Mapping[str, Tensor]
 Signatures = Mapping[str, tuple[Tensors, Tensors]]
 
 
-def build_meta_graph(signatures: Signatures, *, check_numerics: bool = True) -> MetaGraphDef:
+def build_meta_graph(signatures: Signatures, *, check_numerics: bool = True) -> Message:
     """Builds the graph that answers requests. It has no variables: all values are constants.
 
     Args:
@@ -35,11 +33,11 @@ def build_meta_graph(signatures: Signatures, *, check_numerics: bool = True) -> 
     """
     for receivers, outputs in signatures.values():
         _check_placeholders(receivers, outputs)
-    meta_graph = MetaGraphDef()
+    meta_graph = new_message("MetaGraphDef")
     meta_graph.meta_info_def.tags.append(SERVING_TAG)
     writer = GraphWriter(check_numerics=check_numerics)
     for key, (receivers, outputs) in signatures.items():
-        signature = SignatureDef(method_name=PREDICT_METHOD)
+        signature = new_message("SignatureDef", method_name=PREDICT_METHOD)
         for place, named in ((signature.inputs, receivers), (signature.outputs, outputs)):
             for name, tensor in named.items():
                 place[name].CopyFrom(_tensor_info(writer, tensor))
@@ -57,22 +55,20 @@ def _check_placeholders(receivers: Tensors, outputs: Tensors) -> None:
             )
 
 
-def serialize(meta_graph: MetaGraphDef, *, as_text: bool = False) -> bytes:
+def serialize(meta_graph: Message, *, as_text: bool = False) -> bytes:
     """Returns the bytes of a SavedModel proto that holds one graph.
-
-    TensorBoard has no SavedModel proto, which is just the version (field 1) and the graphs
-    (field 2).
 
     Raises:
         ValueError: If they are more than a proto can have.
     """
+    from google.protobuf import text_format  # type: ignore[import-untyped]
+
+    model = new_message("SavedModel", saved_model_schema_version=SCHEMA_VERSION)
+    model.meta_graphs.append(meta_graph)
     if as_text:
-        body = text_format.MessageToString(meta_graph, indent=2)
-        text = f"saved_model_schema_version: {SCHEMA_VERSION}\nmeta_graphs {{\n{body}}}\n"
-        data = text.encode()
+        data: bytes = text_format.MessageToString(model).encode()
     else:
-        graph = meta_graph.SerializeToString(deterministic=True)
-        data = b"\x08" + _varint(SCHEMA_VERSION) + b"\x12" + _varint(len(graph)) + graph
+        data = model.SerializeToString(deterministic=True)
     if len(data) > _MAX_BYTES:
         raise ValueError(
             f"the SavedModel takes {len(data)} bytes, but it can have {_MAX_BYTES}: the model is "
@@ -81,19 +77,10 @@ def serialize(meta_graph: MetaGraphDef, *, as_text: bool = False) -> bytes:
     return data
 
 
-def _tensor_info(writer: GraphWriter, tensor: Tensor) -> TensorInfo:
-    return TensorInfo(
+def _tensor_info(writer: GraphWriter, tensor: Tensor) -> Message:
+    return new_message(
+        "TensorInfo",
         name=writer.add(tensor),
         dtype=type_number(tensor.dtype),
         tensor_shape=shape_proto(tensor.shape),
     )
-
-
-def _varint(number: int) -> bytes:
-    """A number as protos hold it: seven bits in a byte, the lowest first."""
-    parts = bytearray()
-    while number > 0x7F:
-        parts.append(number & 0x7F | 0x80)
-        number >>= 7
-    parts.append(number)
-    return bytes(parts)

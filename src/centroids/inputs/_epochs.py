@@ -13,10 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids import distribute
 from centroids.errors import Part
-from centroids.inputs.bad_rows import DroppedRows, find_good_rows, keep_rows
-from centroids.inputs.batch import Batch, Mask, Position
-from centroids.inputs.convert import Columns
+from centroids.inputs.bad_rows import DroppedRows, describe_bad_value, find_good_rows, keep_rows
+from centroids.inputs.batch import Batch, Mask, Origin, Position, TableColumn
+from centroids.inputs.weights import (
+    PointOrigin,
+    Split,
+    WeightColumn,
+    Weights,
+    find_good_weights,
+)
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.rows import num_rows
 
@@ -45,6 +52,10 @@ class EpochSource(abc.ABC):
 
     It is a BatchSource.
 
+    Attributes:
+        weight_column: The column that holds the weights of the rows; None: there is none. Who
+            reads the batches sets it.
+
     Args:
         kind: The name of the kind of source.
         name: What the log and errors call the data set.
@@ -65,6 +76,8 @@ class EpochSource(abc.ABC):
         self._name = name
         self._num_epochs = num_epochs
         self._drop_bad_rows = drop_bad_rows
+        self.weight_column: WeightColumn | None = None
+        self._last_split: tuple[Any, Split] | None = None
         self._restored: tuple[int, Position] | None = None
         self._place: tuple[int, Position] = (0, {})
         # Where the rows of the batch that `_read_epoch` yielded last stand, if they are shuffled:
@@ -98,18 +111,22 @@ class EpochSource(abc.ABC):
         """
 
     @abc.abstractmethod
-    def _describe_bad_row(self, at: BatchPlace, features: Columns, row: int) -> Part:
+    def _describe_bad_row(self, at: BatchPlace, row: int, reason: str) -> Part:
         """Where a row of a batch is in the data, and what is wrong with it.
 
         Args:
             at: The batch.
-            features: Its features.
             row: The row in the batch.
+            reason: What is wrong, as far as its numbers tell.
         """
 
     @property
     def column_names(self) -> Sequence[str] | None:
         """The names of the columns of a matrix, where the data set has them; else None."""
+        return None
+
+    def _table_columns(self) -> Sequence[TableColumn] | None:
+        """What the columns of a matrix were in the data set; None if they had no names."""
         return None
 
     def __iter__(self) -> Iterator[Any]:
@@ -128,6 +145,9 @@ class EpochSource(abc.ABC):
             ValueError: If all rows of a whole epoch are to be dropped.
         """
         names = None if self.column_names is None else tuple(self.column_names)
+        columns = None
+        if self.weight_column is not None:
+            names, columns = self.weight_column.without(names), self._table_columns()
         first_epoch, place = self._restored or (0, {})
         self._restored, self._place = None, (first_epoch, place)
         dropped = DroppedRows(self._name)
@@ -141,15 +161,19 @@ class EpochSource(abc.ABC):
                         value, place_after = read
                         before = self._place[1] if self._place[0] == epoch else {}
                         at = BatchPlace(epoch, before, self._order)
-                        keep = self._mark(value, at, dropped) if self._drop_bad_rows else None
+                        points, weights, origin = self._without_weights(value, at, columns)
+                        keep = None
+                        if self._drop_bad_rows:
+                            keep = self._mark(value, points, weights, at, dropped)
                         self._place, empty = (epoch, place_after), False
                         yield Batch(
-                            value,
+                            points,
                             epoch=epoch,
                             position=self.position(),
                             keep=keep,
-                            origin=functools.partial(self._origin, at),
+                            origin=origin,
                             names=names,
+                            weights=weights,
                         )
                 complete = begins
                 if complete:
@@ -207,15 +231,51 @@ class EpochSource(abc.ABC):
     def _origin(self, at: BatchPlace, row: int, column: int | None) -> str:
         return f"{self._name}, {self._locate(at, row, column)}"
 
+    def _without_weights(
+        self, batch: Any, at: BatchPlace, columns: Sequence[TableColumn] | None
+    ) -> tuple[Any, Weights | None, Origin]:
+        """A batch without its weights, those, and where its rows came from."""
+        origin: Origin = functools.partial(self._origin, at)
+        if self.weight_column is None:
+            return batch, None, origin
+        features = _features_of(batch)
+        if distribute.is_sharded(features):  # which have theirs on the workers
+            return batch, None, origin
+        # A full batch, which is one and the same in each epoch, stays so.
+        if self._last_split is None or self._last_split[0] is not features:
+            split = self.weight_column.split(features, columns)
+            self._last_split = features, split
+        points, weights, place = self._last_split[1]
+        if place is not None:
+            origin = PointOrigin(origin, place)
+        return (points, *batch[1:]) if isinstance(batch, tuple) else points, weights, origin
+
     @in_usual_float_mode
-    def _mark(self, batch: Any, at: BatchPlace, dropped: DroppedRows) -> Mask | None:
+    def _mark(
+        self,
+        batch: Any,
+        points: Any,
+        weights: Weights | None,
+        at: BatchPlace,
+        dropped: DroppedRows,
+    ) -> Mask | None:
         """Which rows of a batch to keep; None for all."""
-        features = batch[0] if isinstance(batch, tuple) else batch
-        good = find_good_rows(features)
+        good = find_good_rows(_features_of(points))
+        if weights is not None and not (good_weights := find_good_weights(weights)).all():
+            good = good_weights if good is None else good & good_weights
         bad = np.flatnonzero(~good) if good is not None else np.empty(0, np.int64)
-        dropped.add(
-            num_rows(features),
-            bad.size,
-            lambda: self._describe_bad_row(at, features, int(bad[0])),
-        )
+
+        def describe_first() -> Part:
+            row = int(bad[0])
+            reason = describe_bad_value(_features_of(batch), row)
+            if reason is None:  # only a weight can be finite and bad
+                assert weights is not None and self.weight_column is not None
+                reason = f"the weight in {self.weight_column.name!r} is {weights[row]}"
+            return self._describe_bad_row(at, row, reason)
+
+        dropped.add(num_rows(_features_of(batch)), bad.size, describe_first)
         return good
+
+
+def _features_of(batch: Any) -> Any:
+    return batch[0] if isinstance(batch, tuple) else batch

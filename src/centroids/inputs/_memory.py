@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,16 @@ from centroids.checks import check_bool, check_integer
 from centroids.inputs._epochs import BatchPlace, EpochSource
 from centroids.inputs._sparse import check_sparse
 from centroids.inputs.arguments import check_num_epochs
-from centroids.inputs.bad_rows import BadRows, check_bad_rows, describe_bad_value
-from centroids.inputs.batch import Position
+from centroids.inputs.bad_rows import BadRows, check_bad_rows
+from centroids.inputs.batch import Batch, Position, TableColumn
+from centroids.inputs.collections import in_weighted_shards
 from centroids.inputs.convert import (
     Columns,
     convert_batch,
     convert_features,
     convert_labels,
+    table_columns,
+    with_table,
 )
 from centroids.rows import is_sparse_type, num_rows
 
@@ -42,7 +45,9 @@ def numpy_input_fn(
     (seed, e) only. (TensorFlow shuffles within a queue of `queue_capacity` rows.)
 
     Args:
-        x: [n, ...] array, memory map, sparse matrix, table or tensor, or a dict of these.
+        x: [n, ...] array, memory map, sparse matrix, table or tensor, or a dict of these. It must
+            not change while batches are read: training looks at a full batch that comes again only
+            as far as something may have happened to a point.
         y: [n, ...] labels, or a dict of these; None for batches of features alone.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
         num_epochs: How often to go through the data; None: forever.
@@ -70,7 +75,8 @@ def numpy_input_fn(
         raise ValueError("shuffle must be explicitly set as boolean (True or False); got None")
     check_integer("queue_capacity", queue_capacity, 1)
     check_integer("num_threads", num_threads, 1)
-    features, labels = convert_features(x, "x"), convert_labels(y, "y")
+    x = with_table(x)
+    features, labels, columns = convert_features(x, "x"), convert_labels(y, "y"), table_columns(x)
     _check_sparse_parts("x", features)
     _check_sparse_parts("y", labels)
     _check_equal_rows(features, labels)
@@ -81,7 +87,16 @@ def numpy_input_fn(
     drop = check_bad_rows(bad_rows)
     # No lambda: what can be pickled can be given to another process.
     return functools.partial(
-        ArraySource, "numpy", features, labels, batch_size, num_epochs, shuffled, seed, drop
+        _source_of(x),
+        "numpy",
+        features,
+        labels,
+        batch_size,
+        num_epochs,
+        shuffled,
+        seed,
+        drop,
+        columns=columns,
     )
 
 
@@ -91,7 +106,8 @@ def limit_epochs(x: Any, num_epochs: int | None = 1, *, bad_rows: BadRows = "rai
     For use inside an input function: `input_fn=lambda: limit_epochs(points, num_epochs=1)`.
 
     Args:
-        x: A batch: features, or (features, labels).
+        x: A batch: features, or (features, labels). It must not change while it is read; see
+            `numpy_input_fn`.
         num_epochs: How often; None: forever.
         bad_rows: "drop" leaves out rows with NaN or infinity; see `numpy_input_fn`.
 
@@ -103,8 +119,9 @@ def limit_epochs(x: Any, num_epochs: int | None = 1, *, bad_rows: BadRows = "rai
     [[1, 2, 3], [1, 2, 3]]
     """
     epochs, drop = check_num_epochs(num_epochs), check_bad_rows(bad_rows)
+    x = with_table(x)
     features, labels = convert_batch(x)
-    return ArraySource(
+    return _source_of(x)(
         "limit_epochs",
         features,
         labels,
@@ -113,6 +130,7 @@ def limit_epochs(x: Any, num_epochs: int | None = 1, *, bad_rows: BadRows = "rai
         shuffle=False,
         seed=0,
         drop_bad_rows=drop,
+        columns=table_columns(x),
     )
 
 
@@ -129,14 +147,26 @@ class ArraySource(EpochSource):
         shuffle: bool,
         seed: int,
         drop_bad_rows: bool,
+        columns: Sequence[TableColumn] | None = None,
     ) -> None:
         self._features, self._labels, self._batch_size = features, labels, batch_size
+        self._columns = columns
         self._num_rows = num_rows(features)
         self._shuffle, self._seed = shuffle, seed
         identity = {"shape": _shape_of(features), "dtype": _dtype_of(features), "shuffle": shuffle}
         if shuffle:
             identity["shuffle_seed"] = seed
         super().__init__(kind, "x", num_epochs, identity, drop_bad_rows)
+
+    @property
+    def column_names(self) -> list[str] | None:
+        """The names of the columns of the table, or the dict, that it feeds; else None."""
+        if isinstance(self._features, dict):
+            return sorted(self._features)
+        return None if self._columns is None else [column.name for column in self._columns]
+
+    def _table_columns(self) -> Sequence[TableColumn] | None:
+        return self._columns
 
     def _limits(self) -> Mapping[str, int]:
         return {"offset": self._num_rows}
@@ -169,8 +199,29 @@ class ArraySource(EpochSource):
                 column -= width
         return f"{place}, column {column}"
 
-    def _describe_bad_row(self, at: BatchPlace, features: Columns, row: int) -> str:
-        return f"row {_row_of(at, row)}: {describe_bad_value(features, row)}"
+    def _describe_bad_row(self, at: BatchPlace, row: int, reason: str) -> str:
+        return f"row {_row_of(at, row)}: {reason}"
+
+
+class CollectionSource(ArraySource):
+    """Batches of the rows of a collection, which is put into shards with its weights, if any."""
+
+    def __init__(self, collection: Any, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._collection = collection
+
+    def batches(self) -> Generator[Batch]:
+        """See `EpochSource`."""
+        if self.weight_column is not None:
+            self._features = in_weighted_shards(self._collection, None, self.weight_column)
+        return super().batches()
+
+
+def _source_of(x: Any) -> Callable[..., ArraySource]:
+    collection = x[0] if isinstance(x, tuple) and x else x
+    if distribute.is_collection(type(collection)):
+        return functools.partial(CollectionSource, collection)
+    return ArraySource
 
 
 def _row_of(at: BatchPlace, row: int) -> int:

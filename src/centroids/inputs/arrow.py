@@ -10,16 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.errors import Argument, Message, WordedTypeError
+from centroids.inputs.batch import TableColumn
 
 
-def import_arrow(module: str = "pyarrow") -> Any:
+def import_arrow(module: str = "pyarrow", what: str = "reading Parquet files") -> Any:
     """Imports pyarrow or a module of it, or raises an ImportError that says how to install it."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(
-            "reading Parquet files needs pyarrow; install it with: pip install 'centroids[arrow]'"
+            f"{what} needs pyarrow; install it with: pip install 'centroids[arrow]'"
         ) from error
+
+
+def table_of_stream(value: Any) -> Any:
+    """What an object with `__arrow_c_stream__` hands over: a table, or an array in chunks."""
+    arrow = import_arrow(what="reading a stream of Arrow")
+    try:
+        return arrow.table(value)
+    except arrow.ArrowInvalid:  # not of rows with fields
+        return arrow.chunked_array(value)
 
 
 def matrix_of_table(table: Any, name: str, first_row: int = 0) -> NDArray[Any]:
@@ -49,6 +59,15 @@ def matrix_of_table(table: Any, name: str, first_row: int = 0) -> NDArray[Any]:
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
+def columns_of_table(table: Any) -> list[TableColumn]:
+    """What the columns of an Arrow table become in the matrix of it, by its first row."""
+    columns = []
+    for name in table.column_names:
+        first = matrix_of_table(table.select([name]).slice(0, 1), name)
+        columns.append(TableColumn(name, first.shape[1], first.dtype))
+    return columns
+
+
 def check_different_names(names: Sequence[Any], name: str) -> None:
     """Raises a ValueError if two columns of a table have the same name; empty ones do not count."""
     seen: set[Any] = set()
@@ -61,18 +80,21 @@ def check_different_names(names: Sequence[Any], name: str) -> None:
         seen.add(each)
 
 
-def check_column_type(kind: Any, name: str, others: Sequence[str] = ()) -> None:
+def check_column_type(kind: Any, name: str, others: Sequence[str] | None) -> None:
     """Raises a TypeError unless `kind` is numbers or lists of numbers.
 
     Args:
         kind: The type of a column.
         name: What the error calls it.
-        others: The columns to choose in its place; empty: not known.
+        others: The columns to choose in its place; empty: not known. None: of a table in
+            memory.
     """
     if not holds_numbers(kind):
+        choose = Message("choose other columns with ", Argument("columns", [*(others or ())]))
+        leave_out = Message("leave it out; of a file choose others with ", Argument("columns", []))
         raise WordedTypeError(
             f"{name} must hold numbers or lists of numbers, got {kind}",
-            remedy=Message("choose other columns with ", Argument("columns", [*others])),
+            remedy=leave_out if others is None else choose,
         )
 
 
@@ -91,7 +113,7 @@ def _is_list(kind: Any) -> bool:
 
 
 def _matrix_of_column(column: Any, name: str, row: int) -> NDArray[Any]:
-    check_column_type(column.type, name)
+    check_column_type(column.type, name, None)
     if not _is_list(column.type):
         return _numbers_of(column).reshape(-1, 1)
     chunks = column.chunks if hasattr(column, "chunks") else [column]

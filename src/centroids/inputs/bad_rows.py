@@ -68,8 +68,8 @@ def keep_rows(columns: Any, good: Mask) -> Any:
     return columns[good]
 
 
-def describe_bad_value(features: Columns, row: int) -> str:
-    """What is not finite in a row.
+def describe_bad_value(features: Columns, row: int) -> str | None:
+    """What is not finite in a row; None if all of it is.
 
     >>> describe_bad_value(np.array([[1.0, 2.0], [3.0, np.nan]]), 1)
     'column 1 is nan'
@@ -80,7 +80,7 @@ def describe_bad_value(features: Columns, row: int) -> str:
         if bad.size:
             of_key = f" of {key!r}" if key else ""
             return f"column {bad[0]}{of_key} is {values[bad[0]]}"
-    return "it is not a row of numbers"
+    return None
 
 
 def find_bad_value(features: Columns, row: int) -> tuple[int, Any]:

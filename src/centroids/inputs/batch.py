@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping
-from typing import Any, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,20 @@ Mask: TypeAlias = NDArray[np.bool_]
 Origin: TypeAlias = Callable[[int, int | None], str]
 
 _UNSET: Any = object()
+
+
+class TableColumn(NamedTuple):
+    """What one or more columns of a matrix were in the table that it was made of.
+
+    Attributes:
+        name: The name of the column.
+        width: How many columns of the matrix it became.
+        dtype: Its type.
+    """
+
+    name: str
+    width: int
+    dtype: np.dtype[Any]
 
 
 class Batch:
@@ -39,11 +53,13 @@ class Batch:
         keep: Which rows the stream should keep, as the source says; None: all.
         num_dropped_rows: The bad rows left out since the previous batch: of this one, and of any in
             between that had no other rows. Always 0 unless the source drops bad rows.
-        may_change: Whether the input may write a later batch into the same memory.
+        may_change: Whether the input may write a later batch into the same memory. If not, and the
+            features are the same object as before, rows are read again only where needed.
         origin: Says where a row came from, by its number in the batch and, if it is about one
             column, that of the column: "points.csv, line 7, column 'height'". None if that is not
             known.
         names: For the first batch, the names of the columns in their order; None if it has none.
+        weights: [n] float64, how much each row counts; None: all count as one.
     """
 
     def __init__(
@@ -60,6 +76,7 @@ class Batch:
         may_change: bool = False,
         origin: Origin | None = None,
         names: tuple[str, ...] | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
         self.features, self.labels = features, labels
         self.index = index
@@ -68,6 +85,7 @@ class Batch:
         self.epoch, self.position = epoch, position
         self.keep, self.num_dropped_rows = keep, 0
         self.may_change, self.origin, self.names = may_change, origin, names
+        self.weights = weights
         self._values: dict[Any, Any] = {}
 
     @property
@@ -113,6 +131,7 @@ class Batch:
             may_change=self.may_change,
             origin=self.origin,
             names=self.names,
+            weights=self.weights,
         )
 
     def kept(self) -> Self:
@@ -121,6 +140,7 @@ class Batch:
             return self
         batch = copy.copy(self)
         batch.features, batch.labels = _copy(self.features), _copy(self.labels)
+        batch.weights = _copy(self.weights)
         batch.may_change = False
         return batch
 

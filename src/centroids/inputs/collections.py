@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from centroids import distribute
+from centroids.inputs.convert import convert_features, is_pair, table_columns
+from centroids.inputs.weights import WeightColumn
+from centroids.rows import with_weights
 
 
 def map_collection(returned: Any, function: Callable[[Any], Any], name: str) -> Any:
@@ -37,3 +41,28 @@ def watch_shards(watcher: Callable[[int, int], None]) -> Callable[[], None]:
     """
     distribute.watchers.append(watcher)
     return lambda: distribute.watchers.remove(watcher)
+
+
+def in_weighted_shards(raw: Any, where: Any, weights: WeightColumn) -> Any:
+    """A batch whose features are in shards, with their weights, if they were a collection.
+
+    Args:
+        raw: A batch that `convert_batch` takes.
+        where: The engine that takes collections; None: the current one of the collection's kind.
+        weights: The column that holds the weights.
+    """
+    features = raw[0] if is_pair(raw) else raw
+    if not distribute.is_collection(type(features)):
+        return raw
+    convert = functools.partial(convert_weighted, weights)
+    sharded = distribute.shard(features, convert, where, weight_column=weights)
+    sharded.workers.names = weights.without(sharded.workers.names)
+    return sharded
+
+
+def convert_weighted(weights: WeightColumn, value: Any) -> Any:
+    """Converts a part of a collection, on a worker; WeightedPoints, or rows of weights ignored."""
+    split = weights.split(convert_features(value), table_columns(value))
+    if split.weights is not None:
+        weights.check(split.weights)
+    return with_weights(split.features, split.weights)

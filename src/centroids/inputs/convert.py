@@ -14,8 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids import distribute
+from centroids.inputs._frames import (
+    array_of_data_frame,
+    array_of_series,
+    check_number_types,
+    describe,
+)
 from centroids.inputs._sparse import csr_of_coordinates, csr_of_scipy, csr_of_torch
-from centroids.inputs.arrow import check_different_names, matrix_of_table
+from centroids.inputs.arrow import columns_of_table, matrix_of_table, table_of_stream
+from centroids.inputs.batch import TableColumn
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.rows import Rows, is_sparse_type
 
@@ -47,7 +54,7 @@ def convert_batch(raw: Any, where: Any = None) -> tuple[Columns, Any]:
         return convert_features(raw), None
     if where is not None and distribute.is_collection(type(raw)):
         return _in_shards(raw, where=where), None
-    if not _is_pair(raw):
+    if not is_pair(raw):
         return convert_features(raw), None
     if where is not None and distribute.is_collection(type(raw[0])):
         return _in_shards(raw[0], where=where), None
@@ -68,15 +75,15 @@ def convert_features(value: Any, name: str = "features") -> Columns:
     Args:
         value: [n] or [n, ...]: a NumPy array, nested lists of numbers, an array.array or
             memoryview, a pandas, polars or pyarrow table (its columns in their order), a torch or
-            eager TensorFlow tensor, a SparseTensorValue, a scipy sparse container; or a dict of
-            such.
+            eager TensorFlow tensor, a SparseTensorValue, a scipy sparse container, anything with
+            `__array__`, `__dlpack__` or `__arrow_c_stream__`; or a dict of such.
         name: What error messages call it.
 
     Returns:
         A NumPy array, compressed sparse rows, or a dict of them.
 
     Raises:
-        TypeError: If it holds no numbers.
+        TypeError: If it holds no numbers; of a table it names the column.
         ValueError: If a shape is wrong.
 
     >>> convert_features([[1, 2], [3, 4]]).shape
@@ -85,7 +92,7 @@ def convert_features(value: Any, name: str = "features") -> Columns:
     [1.8, 1.7]
     """
     if not _is_dict(value):
-        return _check_numbers(_convert_rows(value, name), name)
+        return _convert_numbers(value, name)
     if not value:
         raise ValueError(f"{name} is an empty dict: there is no column in it")
     columns: dict[str, Rows] = {}
@@ -98,7 +105,7 @@ def convert_features(value: Any, name: str = "features") -> Columns:
                 f"{place} is a {type(column).__module__}.{type(column).__name__}: return one "
                 "collection that has all columns, not a dict of them"
             )
-        columns[key] = _check_numbers(_convert_rows(column, place), place)
+        columns[key] = _convert_numbers(column, place)
     return columns
 
 
@@ -109,6 +116,15 @@ def convert_labels(value: Any, name: str = "labels") -> Any:
     if _is_dict(value):
         return {key: convert_labels(part, f"{name}[{key!r}]") for key, part in value.items()}
     return _convert_rows(value, name)
+
+
+def with_table(raw: Any) -> Any:
+    """A batch whose features are a table if they were a stream of Arrow, which is read once."""
+    features = raw[0] if is_pair(raw) else raw
+    if _converter_of(type(features)) is not _rows_of_stream:
+        return raw
+    table = table_of_stream(features)
+    return (table, *raw[1:]) if is_pair(raw) else table
 
 
 def column_names(raw: Any) -> tuple[str, ...] | None:
@@ -125,7 +141,7 @@ def column_names(raw: Any) -> tuple[str, ...] | None:
     >>> column_names({"width": [1.0], "height": [2.0]})
     ('height', 'width')
     """
-    features = raw[0] if _is_pair(raw) else raw
+    features = raw[0] if is_pair(raw) else raw
     if _is_dict(features):
         return tuple(sorted(features))
     converter = _converter_of(type(features))
@@ -133,11 +149,32 @@ def column_names(raw: Any) -> tuple[str, ...] | None:
         return features.names
     if converter is matrix_of_table:
         names = features.column_names
-    elif converter is _array_of_data_frame:
+    elif converter is array_of_data_frame:
         names = features.columns
     else:
         return None
     return tuple(names) if all(isinstance(name, str) for name in names) else None
+
+
+def table_columns(raw: Any) -> list[TableColumn] | None:
+    """What the columns of a table become in the matrix of it.
+
+    Args:
+        raw: A batch that `convert_batch` takes.
+
+    Returns:
+        None if its features are not a table, or one whose columns have no names.
+    """
+    table = raw[0] if is_pair(raw) else raw
+    if _is_dict(table) or (names := column_names(table)) is None:
+        return None
+    converter = _converter_of(type(table))
+    if converter is matrix_of_table:
+        return columns_of_table(table)
+    if converter is not array_of_data_frame:
+        return None
+    types = [array_of_series(table[name][:1], name).dtype for name in names]
+    return [TableColumn(name, 1, dtype) for name, dtype in zip(names, types, strict=True)]
 
 
 def length_of_vector(value: Any) -> int | None:
@@ -186,7 +223,8 @@ def _is_dict(value: Any) -> bool:
     return isinstance(value, Mapping) and not is_sparse_type(type(value))
 
 
-def _is_pair(raw: Any) -> bool:
+def is_pair(raw: Any) -> bool:
+    """Whether a batch is features and labels in a tuple, or in a list as torch makes it."""
     if isinstance(raw, tuple):
         return _converter_of(type(raw)) is not csr_of_coordinates
     if not isinstance(raw, list) or not raw:
@@ -194,6 +232,12 @@ def _is_pair(raw: Any) -> bool:
     # A list may also be rows: of these, only torch's own lists hold tensors of one dimension.
     first = raw[0]
     return _is_batch_in_list(first) or (len(raw) <= 2 and hasattr(type(first), "detach"))
+
+
+def _convert_numbers(value: Any, name: str) -> Rows:
+    if _converter_of(type(value)) in (array_of_data_frame, array_of_series):
+        check_number_types(value, name)
+    return _check_numbers(_convert_rows(value, name), name)
 
 
 def _convert_rows(value: Any, name: str) -> Rows:
@@ -205,7 +249,7 @@ def _convert_rows(value: Any, name: str) -> Rows:
         if converter is None:
             raise TypeError(
                 f"{name} must be an array, a sparse matrix, a table, a tensor, a list of numbers "
-                f"or a dict of these; got {_describe(value)}"
+                f"or a dict of these; got {describe(value)}"
             )
         if converter is _array_of_any:  # nothing is computed, and `__array__` may be anyone's
             rows = converter(value, name)
@@ -237,7 +281,7 @@ def _check_numbers(rows: Rows, name: str) -> Rows:
         first = cast("Any", rows).flat[0] if rows.size else None
         raise TypeError(
             f"{name} must hold numbers, got elements of type {rows.dtype} such as "
-            f"{_describe(first)}; convert them to numbers or leave them out"
+            f"{describe(first)}; convert them to numbers or leave them out"
         )
     return rows
 
@@ -274,12 +318,14 @@ def _find_converter(kind: type) -> _Converter | None:
     if hasattr(kind, "column_names") and hasattr(kind, "column"):
         return matrix_of_table
     if hasattr(kind, "to_numpy") and hasattr(kind, "columns"):
-        return _array_of_data_frame
-    if hasattr(kind, "to_numpy") and hasattr(kind, "iloc"):
-        return _array_of_series
+        return array_of_data_frame
+    if hasattr(kind, "to_numpy") and hasattr(kind, "dtype"):
+        return array_of_series
+    if hasattr(kind, "__arrow_c_stream__") and not hasattr(kind, "__next__"):
+        return _rows_of_stream  # first: it says more of types than `__array__`
     if hasattr(kind, "__array__"):
         return _array_of_any
-    return None
+    return _array_of_dlpack if hasattr(kind, "__dlpack__") else None
 
 
 def _array_of_any(value: Any, name: str) -> NDArray[Any]:
@@ -306,7 +352,24 @@ def _array_of_masked(value: Any, name: str) -> NDArray[Any]:
     return np.asarray(value)
 
 
+def _array_of_dlpack(value: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.from_dlpack(value)
+    except (BufferError, RuntimeError) as error:
+        raise TypeError(
+            f"{name} cannot be read by DLPack ({error}); return an array of numbers in the memory "
+            "of this process"
+        ) from error
+
+
+def _rows_of_stream(value: Any, name: str) -> Rows:
+    table = table_of_stream(value)
+    return matrix_of_table(table, name) if hasattr(table, "column_names") else np.asarray(table)
+
+
 def _array_of_list(value: Any, name: str) -> NDArray[Any]:
+    if value and hasattr(type(value[0]), "detach"):  # tensors, which may require grad
+        value = [_rows_of_torch(row, name) for row in value]
     try:
         return np.asarray(value)
     except ValueError:
@@ -324,38 +387,6 @@ def _rows_of_torch(value: Any, name: str) -> Rows:
     tensor = value.detach().cpu()
     if "sparse" in str(getattr(tensor, "layout", "")):
         return csr_of_torch(tensor, name)
-    if str(tensor.dtype) == "torch.bfloat16":
-        tensor = tensor.float()  # torch cannot hand bfloat16 to NumPy; widening is exact
-    return np.asarray(tensor.numpy())
-
-
-def _array_of_series(value: Any, name: str) -> NDArray[Any]:
-    """A column of pandas, whose own number types would come as objects; a missing one is NaN."""
-    del name
-    array = np.asarray(value.to_numpy())
-    if array.dtype.kind == "O" and getattr(value.dtype, "kind", "O") in "biuf":
-        array = np.asarray(value.to_numpy(dtype=np.float64, na_value=np.nan))
-    return array
-
-
-def _array_of_data_frame(value: Any, name: str) -> NDArray[Any]:
-    check_different_names(list(value.columns), name)
-    array = np.asarray(value.to_numpy())
-    if array.dtype.kind != "O":
-        return array
-    # Columns of several kinds, or of pandas' own number types, come as objects.
-    columns = []
-    for label in value.columns:
-        column = _array_of_series(value[label], name)
-        if column.dtype.kind not in "biufc":
-            raise TypeError(
-                f"the columns of {name} must hold numbers, but column {label!r} holds "
-                f"{_describe(column[0] if len(column) else None)}; leave it out"
-            )
-        columns.append(column)
-    return np.column_stack(columns)
-
-
-def _describe(value: Any) -> str:
-    text = repr(value)
-    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
+    if str(tensor.dtype).startswith(("torch.bfloat16", "torch.float8")):
+        tensor = tensor.float()  # torch cannot hand them to NumPy; widening is exact
+    return np.asarray(tensor.resolve_conj().resolve_neg().numpy())

@@ -20,12 +20,13 @@ from centroids.errors import Argument, Message, MissingColumnError, WordedError
 from centroids.inputs.arguments import check_file
 from centroids.inputs.arrow import (
     check_column_type,
+    columns_of_table,
     holds_numbers,
     import_arrow,
     matrix_of_table,
 )
 from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.batch import Position
+from centroids.inputs.batch import Position, TableColumn
 from centroids.inputs.text._csv_header import is_unnamed
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading, join_pieces
 
@@ -131,15 +132,18 @@ class ParquetSource(WindowedSource):
         """A column of the matrix by its name in the file, where lists are several of the former."""
         if self._width == len(self._columns):
             return repr(self._columns[column])
-        with open_parquet(self._file) as parquet:
-            groups = (group for group, num_rows in enumerate(self._group_rows) if num_rows)
-            table = next(self._read_tables(parquet, next(groups), 1))
-            for name in self._columns:
-                width = matrix_of_table(table.select([name]), str(self._file)).shape[1]
-                if column < width:
-                    return f"{column} of {name!r}" if width > 1 else repr(name)
-                column -= width
+        for name, width, _ in self._table_columns():
+            if column < width:
+                return f"{column} of {name!r}" if width > 1 else repr(name)
+            column -= width
         return str(column)
+
+    def _table_columns(self) -> list[TableColumn]:
+        groups = [group for group, num_rows in enumerate(self._group_rows) if num_rows]
+        if not groups:
+            return []
+        with open_parquet(self._file) as parquet:
+            return columns_of_table(next(self._read_tables(parquet, groups[0], 1)))
 
     def _order_of_groups(self, epoch: int) -> list[int]:
         groups = np.arange(len(self._group_rows))

@@ -53,11 +53,11 @@ class RepeatWatch:
         self._repeats_needed = 1
         self.done = False
 
-    def see(self, features: Any) -> None:
+    def see(self, features: Any, weights: Any = None) -> None:
         """Takes the next batch in."""
         if self.done:
             return
-        digest, rows_differ = _look_at(features)
+        digest, rows_differ = _look_at(features, weights)
         if not self._digest:
             self._first, self._digest = features, digest
             self._repeats_needed = 1 if rows_differ else _REPEATS_OF_EQUAL_ROWS
@@ -66,16 +66,18 @@ class RepeatWatch:
             self.done, self._first = True, None
             return
         self._repeats_needed -= 1
-        if features is self._first or self._repeats_needed == 0:
+        if (features is self._first and weights is None) or self._repeats_needed == 0:
             self.done, self._first = True, None
             logger.warning(_AGAIN, num_rows(features), self._consequence)
 
 
-def _look_at(features: Any) -> tuple[bytes, bool]:
-    """A digest of a sample of a batch, and whether the rows of the sample differ."""
+def _look_at(features: Any, weights: Any) -> tuple[bytes, bool]:
+    """A digest of a sample of a batch, and whether the rows of that differ from each other."""
     digest = hashlib.blake2b(digest_size=16)
     rows_differ = False
-    columns = features if isinstance(features, dict) else {"": features}
+    columns = dict(features) if isinstance(features, dict) else {"": features}
+    if weights is not None:
+        columns["weights of rows"] = weights
     for name, column in columns.items():
         sample = _sample(column)
         digest.update(repr((name, column.shape, column.dtype)).encode())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
@@ -16,15 +17,20 @@ import numpy as np
 
 from centroids import distribute
 from centroids.errors import at_place, message_of
+from centroids.inputs._epochs import EpochSource
 from centroids.inputs.bad_rows import keep_rows
 from centroids.inputs.batch import Batch, BatchSource, Mask, Origin, Position, Source, copy_position
+from centroids.inputs.collections import in_weighted_shards
 from centroids.inputs.convert import (
     column_names,
     convert_batch,
     is_one_batch,
     length_of_vector,
+    table_columns,
+    with_table,
 )
 from centroids.inputs.errors import NoPositionError, PositionError, is_end_of_input
+from centroids.inputs.weights import PointOrigin, WeightColumn, check_weights
 from centroids.rows import num_rows
 
 Batches: TypeAlias = Generator[Batch]
@@ -62,7 +68,10 @@ def bind_input_fn(input_fn: object, arguments: Mapping[str, Any]) -> Callable[[]
 
 
 def read_batches(
-    call: Callable[[], Any], position: Position | None, where: Any = None
+    call: Callable[[], Any],
+    position: Position | None,
+    where: Any = None,
+    weights: WeightColumn | None = None,
 ) -> tuple[Batches, bool]:
     """Calls the input function and reads what it returns.
 
@@ -70,6 +79,7 @@ def read_batches(
         call: The input function.
         position: Where to begin; None begins at the beginning.
         where: The engine that takes collections; None: the current one of the collection's kind.
+        weights: The column that holds the weights of the rows; None: there is none.
 
     Returns:
         A generator of batches, converted, without bad rows and empty batches; and whether it calls
@@ -86,12 +96,15 @@ def read_batches(
             return no_batches(), False
         raise
     _check_returned(returned)
+    convert = functools.partial(_convert, where=where, weights=weights)
     if isinstance(returned, tuple) and len(returned) == 2 and _is_stream(returned[0]):
-        return _convert(_read_pair(*returned, position), where, calls_again=False), False
+        _tell_weights(returned[0], weights)
+        return convert(_read_pair(*returned, position), calls_again=False), False
+    _tell_weights(returned, weights)
     _restore(returned, position)
     if _is_stream(returned):
-        return _convert(_read_points(returned), where, calls_again=False), False
-    return _convert(_call_again(call, returned), where, calls_again=True), True
+        return convert(_read_points(returned), calls_again=False), False
+    return convert(_call_again(call, returned), calls_again=True), True
 
 
 def no_batches() -> Batches:
@@ -99,14 +112,22 @@ def no_batches() -> Batches:
     yield from ()
 
 
-def _convert(batches: Batches, where: Any, *, calls_again: bool) -> Batches:
-    """Converts batches as they came; leaves out their bad rows, and batches without others."""
+def _tell_weights(stream: Any, weights: WeightColumn | None) -> None:
+    """A source of ours takes the weights out itself: a bad one is a bad row, which it may drop."""
+    if isinstance(stream, EpochSource):
+        stream.weight_column = weights
+
+
+def _convert(
+    batches: Batches, where: Any, weights: WeightColumn | None, *, calls_again: bool
+) -> Batches:
+    """Converts batches as they came; leaves out their bad rows, and those that have no others."""
     index = num_empty = num_dropped = 0
     empty: Any = None
     with contextlib.closing(batches):
         for batch in batches:
-            came = batch.features
-            _convert_one(batch, index, where)
+            came = batch.features = with_table(batch.features)
+            _convert_one(batch, came, index, where, weights)
             num_dropped += batch.num_dropped_rows
             if num_rows(batch.features) == 0:
                 num_empty += 1
@@ -117,6 +138,7 @@ def _convert(batches: Batches, where: Any, *, calls_again: bool) -> Batches:
             if batch.names is None and index == 0:
                 sharded = distribute.is_sharded(batch.features)
                 batch.names = column_names(batch.features if sharded else came)
+                batch.names = batch.names if weights is None else weights.without(batch.names)
             elif index > 0:
                 batch.names = None
             batch.num_dropped_rows, num_dropped, num_empty = num_dropped, 0, 0
@@ -124,18 +146,37 @@ def _convert(batches: Batches, where: Any, *, calls_again: bool) -> Batches:
             yield batch
 
 
-def _convert_one(batch: Batch, index: int, where: Any) -> None:
+def _convert_one(
+    batch: Batch, came: Any, index: int, where: Any, weights: WeightColumn | None
+) -> None:
     keep = batch.keep
     try:
-        batch.features, batch.labels = convert_batch(batch.features, where)
+        if weights is not None:
+            came = in_weighted_shards(came, where, weights)
+        batch.features, batch.labels = convert_batch(came, where)
+        if weights is not None and not distribute.is_sharded(batch.features):
+            _take_weights(batch, came, weights)
         if keep is not None:
-            batch.features, batch.labels = keep_rows((batch.features, batch.labels), keep)
+            kept = keep_rows((batch.features, batch.labels, batch.weights), keep)
+            batch.features, batch.labels, batch.weights = kept
             batch.num_dropped_rows = int((~keep).sum())
             batch.keep, batch.origin = None, _origin_of_kept(batch.origin, keep)
     except (TypeError, ValueError) as error:
         raise at_place(f"batch {index}", error) from error
     if batch.origin is None:
         batch.origin = getattr(batch.features, "origin", None)
+    if weights is not None and batch.weights is not None:
+        check_weights(batch.weights, weights, index, batch.origin)
+
+
+def _take_weights(batch: Batch, came: Any, weights: WeightColumn) -> None:
+    """Takes the weights out of the features of a batch, unless its source has done so."""
+    if batch.weights is not None:
+        return
+    split = weights.split(batch.features, table_columns(came))
+    batch.features, batch.weights = split.features, split.weights
+    if split.place is not None and batch.origin is not None:
+        batch.origin = PointOrigin(batch.origin, split.place)
 
 
 def _origin_of_kept(origin: Origin | None, keep: Mask) -> Origin | None:

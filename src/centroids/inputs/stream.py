@@ -18,6 +18,7 @@ from centroids.inputs.batch import Batch, Position
 from centroids.inputs.errors import ReadingInterrupted
 from centroids.inputs.repeats import RepeatWatch
 from centroids.inputs.returned import bind_input_fn, no_batches, read_batches
+from centroids.inputs.weights import WeightColumn
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ def open_stream(
     config: Any = None,
     position: Position | None = None,
     read_ahead: bool = True,
+    weights: WeightColumn | None = None,
 ) -> BatchStream:
     """Calls an input function and streams the batches that it stands for.
 
@@ -54,6 +56,7 @@ def open_stream(
         position: The position of a batch of an earlier stream, to continue after it; None: from the
             beginning.
         read_ahead: Whether slow sources are read in a background thread, up to two batches ahead.
+        weights: The column of the features that holds the weights of the rows; None: there is none.
 
     Returns:
         The stream. Close it, or use it as a context manager: that ends its thread.
@@ -70,7 +73,7 @@ def open_stream(
     """
     call = bind_input_fn(input_fn, {"mode": mode, "params": params, "config": config})
     where = getattr(config, "train_distribute", None)
-    batches, calls_again = read_batches(call, position, where)
+    batches, calls_again = read_batches(call, position, where, weights)
     return BatchStream(batches, read_ahead=read_ahead, calls_again=calls_again)
 
 
@@ -108,7 +111,7 @@ class BatchStream:
         """
         batch = self._looked_at.popleft() if self._looked_at else self._wait(self._take)
         if self._watch is not None:
-            self._watch.see(batch.features)
+            self._watch.see(batch.features, batch.weights)
         return batch
 
     def peek(self) -> Batch | None:

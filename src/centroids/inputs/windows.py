@@ -16,9 +16,8 @@ from centroids.checks import check_bool, check_integer
 from centroids.errors import Part
 from centroids.inputs._epochs import BatchPlace, EpochSource
 from centroids.inputs.arguments import check_num_epochs
-from centroids.inputs.bad_rows import check_bad_rows, describe_bad_value
+from centroids.inputs.bad_rows import check_bad_rows
 from centroids.inputs.batch import Position
-from centroids.inputs.convert import Columns
 
 Windows: TypeAlias = Generator[tuple[NDArray[Any], Position]]
 
@@ -137,8 +136,7 @@ class WindowedSource(EpochSource):
     def _locate(self, at: BatchPlace, row: int, column: int | None) -> str:
         return self._locate_row(at.epoch, *_row_of_window(at, row), column)
 
-    def _describe_bad_row(self, at: BatchPlace, features: Columns, row: int) -> Part:
-        reason = describe_bad_value(features, row)
+    def _describe_bad_row(self, at: BatchPlace, row: int, reason: str) -> Part:
         return self._describe_row(at.epoch, *_row_of_window(at, row), reason)
 
     def _read_epoch(self, epoch: int, place: Position) -> Generator[tuple[Any, Position]]:

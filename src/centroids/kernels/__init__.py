@@ -13,17 +13,24 @@ from centroids.kernels._machine import (
     set_num_threads,
     supported_instruction_sets,
 )
-from centroids.kernels._partial import Assignment, ExactSums, PartialAssignment
+from centroids.kernels._nonfinite import NonFiniteError, find_nonfinite
+from centroids.kernels._partial import (
+    Assignment,
+    Counts,
+    ExactSums,
+    PartialAssignment,
+    rounded_sums,
+)
 from centroids.kernels._seeding import Seeding, nearest_vectors
+from centroids.kernels._to_assigned import distances_to_assigned
+from centroids.kernels._weights import add_weights, check_products, check_weights
 from centroids.kernels.dense_or_sparse import Points, check_points, num_rows, result_dtype
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.functions import (
     AssignmentMemory,
-    NonFiniteError,
     all_distances,
     assign,
     assign_partial,
-    find_nonfinite,
 )
 from centroids.kernels.normalization import l2_normalize
 from centroids.kernels.row_weights import RowWeights
@@ -31,19 +38,24 @@ from centroids.kernels.row_weights import RowWeights
 __all__ = [
     "Assignment",
     "AssignmentMemory",
+    "Counts",
     "ExactSums",
     "NonFiniteError",
     "PartialAssignment",
     "Points",
     "RowWeights",
     "Seeding",
+    "add_weights",
     "all_distances",
     "assign",
     "assign_partial",
     "check_build_of_python",
     "check_environment",
     "check_points",
+    "check_products",
+    "check_weights",
     "default_num_threads",
+    "distances_to_assigned",
     "find_nonfinite",
     "in_usual_float_mode",
     "instruction_set",
@@ -52,6 +64,7 @@ __all__ = [
     "num_rows",
     "num_threads",
     "result_dtype",
+    "rounded_sums",
     "set_instruction_set",
     "set_num_threads",
     "supported_instruction_sets",

@@ -7,7 +7,9 @@ from typing import Literal, TypeAlias
 from centroids.checks import as_integer
 from centroids.kernels import _native
 
-InstructionSet: TypeAlias = Literal["scalar", "avx2", "avx512", "avx512vnni", "neon"]
+InstructionSet: TypeAlias = Literal[
+    "scalar", "avx2", "avxvnni", "avx512", "avx512vnni", "neon", "neondot"
+]
 
 
 def num_threads() -> int:

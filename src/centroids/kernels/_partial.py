@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from centroids.kernels import _native
 from centroids.kernels.float_mode import in_usual_float_mode
 
 ExactSums = _native.ExactSums
+
+# [k], points of each cluster; or the sums of their weights.
+Counts: TypeAlias = NDArray[np.int64] | NDArray[np.float64]
 
 _UNITS_OF_ONE = 1 << -_native.LAST_BIT
 
@@ -28,13 +31,14 @@ class Assignment:
         inertia: The sum of the distances to the nearest centers, in float64.
         sums: [k, d] float64, the sum of the points of each center (L2-normalised first for
             cosine); None unless asked for.
-        counts: [k] int64, the number of points of each center; None unless asked for.
+        counts: [k] int64, the number of points of each center; with weights [k] float64, the sum
+            of their weights; None unless asked for.
     """
 
     cluster_index: NDArray[np.int32]
     inertia: float
     sums: NDArray[np.float64] | None
-    counts: NDArray[np.int64] | None
+    counts: Counts | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +53,8 @@ class PartialAssignment:
         num_rows: The number of points.
         inertia: The sum of the distances to the nearest centers, in units of 2^-1088.
         sums: [k, d], the sums of the points of each center; None unless asked for.
-        counts: [k] int64, the number of points of each center; None unless asked for.
+        counts: [k] int64, the number of points of each center; with weights exact sums [k, 1] of
+            these; None unless asked for.
 
     >>> from centroids.kernels import assign_partial
     >>> centers = np.array([[0.0], [10.0]])
@@ -63,26 +68,32 @@ class PartialAssignment:
     num_rows: int
     inertia: int
     sums: ExactSums | None
-    counts: NDArray[np.int64] | None
+    counts: NDArray[np.int64] | ExactSums | None
 
     @classmethod
-    def empty(cls, num_clusters: int, dimensions: int, *, update: bool = True) -> PartialAssignment:
+    def empty(
+        cls, num_clusters: int, dimensions: int, *, update: bool = True, weighted: bool = False
+    ) -> PartialAssignment:
         """The partial result of no points.
 
         Args:
             num_clusters: k.
             dimensions: d.
             update: Whether it has sums and counts.
+            weighted: Whether it is to be added to those of points with weights.
         """
         if not update:
             return cls(0, 0, None, None)
-        return cls(0, 0, ExactSums(num_clusters, dimensions), np.zeros(num_clusters, np.int64))
+        counts: NDArray[np.int64] | ExactSums = (
+            ExactSums(num_clusters, 1) if weighted else np.zeros(num_clusters, np.int64)
+        )
+        return cls(0, 0, ExactSums(num_clusters, dimensions), counts)
 
     def __add__(self, other: PartialAssignment) -> PartialAssignment:
         """The partial result of the points of both.
 
         Raises:
-            ValueError: If one has sums of another shape, or has none.
+            ValueError: If one has sums of another shape, or has none, or only one has weights.
         """
         return self._combined(other, 1) if isinstance(other, PartialAssignment) else NotImplemented
 
@@ -94,18 +105,26 @@ class PartialAssignment:
         """Takes points out again: the inverse of addition.
 
         Raises:
-            ValueError: If one has sums of another shape, or has none.
+            ValueError: If one has sums of another shape, or has none, or only one has weights.
         """
         return self._combined(other, -1) if isinstance(other, PartialAssignment) else NotImplemented
 
     def _combined(self, other: PartialAssignment, sign: Literal[1, -1]) -> PartialAssignment:
-        sums = counts = None
+        sums = None
         if self.sums is not None and other.sums is not None:
             sums = self.sums + other.sums if sign > 0 else self.sums - other.sums
         elif self.sums is not other.sums:
             raise ValueError("partial assignments with and without sums do not add up")
-        if self.counts is not None and other.counts is not None:
+        counts: NDArray[np.int64] | ExactSums | None = None
+        if isinstance(self.counts, np.ndarray) and isinstance(other.counts, np.ndarray):
             counts = self.counts + sign * other.counts
+        elif isinstance(self.counts, ExactSums) and isinstance(other.counts, ExactSums):
+            counts = self.counts + other.counts if sign > 0 else self.counts - other.counts
+        elif self.counts is not other.counts:
+            raise ValueError(
+                "partial assignments with and without weights do not add up: weights of 1 count as "
+                "none does"
+            )
         rows, inertia = self.num_rows, self.inertia
         return PartialAssignment(
             rows + sign * other.num_rows, inertia + sign * other.inertia, sums, counts
@@ -118,11 +137,17 @@ class PartialAssignment:
         Returns:
             What `assign` gives for all the points together, without labels.
         """
-        sums = None
-        if self.sums is not None:
-            sums = np.empty(self.sums.shape)
-            self.sums.round(sums)
-        return Assignment(np.empty(0, np.int32), _rounded(self.inertia), sums, self.counts)
+        sums = None if self.sums is None else rounded_sums(self.sums)
+        exact = self.counts
+        counts = rounded_sums(exact)[:, 0] if isinstance(exact, ExactSums) else exact
+        return Assignment(np.empty(0, np.int32), _rounded(self.inertia), sums, counts)
+
+
+def rounded_sums(sums: ExactSums) -> NDArray[np.float64]:
+    """Each sum rounded once."""
+    rounded = np.empty(sums.shape)
+    sums.round(rounded)
+    return rounded
 
 
 def _rounded(inertia: int) -> float:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from centroids.kernels import _native
+from centroids.kernels._nonfinite import raise_if_bad
+from centroids.kernels._to_assigned import distances_to_assigned
+from centroids.kernels._weights import check_products, check_weights
 from centroids.kernels.dense_or_sparse import (
     Points,
     check_points,
+    dense_parts,
     is_sparse,
     num_rows,
     result_dtype,
 )
 from centroids.kernels.float_mode import in_usual_float_mode
-from centroids.kernels.functions import all_distances, assign, dense_parts, raise_if_bad
+from centroids.kernels.functions import all_distances, assign
 from centroids.kernels.row_weights import RowWeights, empty_digits, totals_of
 
 _BLOCK_ELEMENTS = 1 << 20  # of a block of distances
@@ -36,11 +40,11 @@ class Seeding:
     Args:
         points: [n, d], dense of any real type or compressed sparse rows. They must not change.
         cosine: Use the cosine distance.
-        times: [n] int64, how often each point counts; None: once.
+        weights: [n], how much each point counts, as for `assign`; None: once.
 
     Attributes:
         closest: [n] float64, the squared distance of each point to the nearest center.
-        weights: `closest` times `times`, which the next center is drawn by.
+        weights: `closest` times the weights of the points, which the next center is drawn by.
 
     >>> points = np.array([[0.0], [1.0], [9.0], [10.0]])
     >>> seeding = Seeding(points)
@@ -55,12 +59,13 @@ class Seeding:
     """
 
     def __init__(
-        self, points: Points, *, cosine: bool = False, times: NDArray[np.int64] | None = None
+        self, points: Points, *, cosine: bool = False, weights: ArrayLike | None = None
     ) -> None:
-        self._points, self._cosine, self._times = check_points(points), cosine, times
+        self._points, self._cosine = check_points(points), cosine
+        self._own = None if weights is None else check_weights(weights, num_rows(self._points))
         self._dtype = result_dtype(self._points)
         self.closest = np.zeros(num_rows(self._points))
-        self.weights = RowWeights(self.closest, times)
+        self.weights = RowWeights(self.closest, self._own)
         self._distances = np.empty((self.closest.size, 0))  # of sparse points to the candidates
         self._native: Any = None
         if not is_sparse(self._points):
@@ -77,15 +82,17 @@ class Seeding:
 
         Raises:
             NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
+            ValueError: If a weight is so large that its product with a distance overflows.
         """
         vector = self._vectors(center[None])
         if self._native is not None:
             raise_if_bad(self._points, self._native.start(vector, self.weights.native))
-            return
-        self.closest[:] = _sparse_distances(self._points, vector, self._cosine)[:, 0]
-        if self._cosine:
-            self.closest[_has_zeros_only(self._points)] = 0
-        self.weights.add_up()
+        else:
+            self.closest[:] = _sparse_distances(self._points, vector, self._cosine)[:, 0]
+            if self._cosine:
+                self.closest[_has_zeros_only(self._points)] = 0
+            self.weights.add_up()
+        check_products(self.closest, self._own)
 
     @in_usual_float_mode
     def propose(self, candidates: NDArray[Any]) -> list[int]:
@@ -103,7 +110,7 @@ class Seeding:
         total = self.weights.total
         nearer = np.minimum(self.closest[:, None], self._distances)
         return [
-            total - RowWeights(np.ascontiguousarray(nearer[:, c]), self._times).total
+            total - RowWeights(np.ascontiguousarray(nearer[:, c]), self._own).total
             for c in range(len(vectors))
         ]
 
@@ -150,11 +157,7 @@ def nearest_vectors(
     vectors = np.ascontiguousarray(vectors, result_dtype(points))
     if not is_sparse(points):
         labels = assign(points, vectors, cosine=cosine).cluster_index
-        distances = np.empty(labels.size)
-        _native.distances_to(*dense_parts(points), cosine, vectors, labels, distances)
-        if cosine:
-            distances[~_any_in_rows(points)] = 0
-        return labels, distances
+        return labels, distances_to_assigned(points, vectors, labels, cosine=cosine)
     labels, distances = np.empty(num_rows(points), np.int32), np.empty(num_rows(points))
     size = max(_BLOCK_ELEMENTS // len(vectors), 1)
     for at in range(0, labels.size, size):
@@ -170,15 +173,6 @@ def _sparse_distances(points: Points, vectors: NDArray[Any], cosine: bool) -> ND
     # For unit vectors the squared distance is twice the cosine distance.
     distances = all_distances(points, vectors.astype(np.float64), cosine=cosine)
     return distances * 2.0 if cosine else distances
-
-
-def _any_in_rows(points: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which dense rows are not zero vectors, without a temporary of the size of the points."""
-    found = np.zeros(len(points), bool)
-    size = max(_BLOCK_ELEMENTS // points.shape[1], 1)
-    for at in range(0, len(points), size):
-        found[at : at + size] = (points[at : at + size] != 0).any(axis=1)
-    return found
 
 
 def _has_zeros_only(points: Any) -> NDArray[np.bool_]:

@@ -100,3 +100,12 @@ def _check_sparse(points: Sparse) -> Sparse:
         rows = rows.copy()  # the caller's matrix is not ours to sort
         rows.sum_duplicates()
     return rows
+
+
+def dense_parts(points: NDArray[Any]) -> tuple[NDArray[Any], _native.ElementType]:
+    """The extension's arguments for dense points: the array and its type."""
+    element = element_type(points.dtype)
+    assert element is not None, "check_points lets no other type through"
+    # DLPack and nanobind know no bfloat16 of NumPy's: the bits travel as integers.
+    half = points.dtype.itemsize == 2 and points.dtype.kind not in "iu"
+    return points.view(np.uint16) if half else points, element

@@ -12,15 +12,18 @@ import logging
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from centroids.kernels import _native
-from centroids.kernels._partial import Assignment, ExactSums, PartialAssignment
+from centroids.kernels._nonfinite import NonFiniteError, raise_if_bad
+from centroids.kernels._partial import Assignment, ExactSums, PartialAssignment, rounded_sums
+from centroids.kernels._search_log import describe_search
+from centroids.kernels._weights import check_weights
 from centroids.kernels.dense_or_sparse import (
     Points,
     Sparse,
     check_points,
-    element_type,
+    dense_parts,
     is_real,
     is_sparse,
     num_rows,
@@ -33,31 +36,9 @@ AssignmentMemory = _native.AssignmentMemory
 
 Search = Literal["automatic", "panels", "lanes", "grid", "float_filter", "byte_filter"]
 
+_SEARCHES = _native.Search.__members__
+
 _log = logging.getLogger(__name__)
-
-
-class NonFiniteError(ValueError):
-    """A point has no finite distance to any center.
-
-    Attributes:
-        row: The first such row.
-        column: Its first column that is NaN or infinite; None when all are finite but so large
-            that squared distances overflow.
-        value: The value there.
-        dtype: The type that squared distances overflow then.
-    """
-
-    def __init__(
-        self, row: int, column: int | None, value: float | None, dtype: str = "float64"
-    ) -> None:
-        self.row, self.column, self.value, self.dtype = row, column, value, dtype
-        place = f"row {row}" if column is None else f"row {row}, column {column}"
-        what = (
-            f"squared distances overflow {dtype}"
-            if column is None
-            else f"the value {value} is not finite"
-        )
-        super().__init__(f"{what} at {place}")
 
 
 @in_usual_float_mode
@@ -68,7 +49,9 @@ def assign(
     cosine: bool = False,
     update: bool = False,
     labels: bool = True,
+    weights: ArrayLike | None = None,
     memory: AssignmentMemory | None = None,
+    same_points: bool = False,
     search: Search = "automatic",
     block_rows: int = 0,
 ) -> Assignment:
@@ -86,17 +69,25 @@ def assign(
         cosine: Use the cosine distance.
         update: Also return sums and counts.
         labels: Whether the indices are wanted. In few dimensions they are as large as the points.
+        weights: [n], how much each point counts in sums, counts and inertia: 2 as much as two
+            equal points, 0 as none. Labels do not depend on them. None: every point once.
         memory: Pass the same one whenever the same points are assigned again, as in the iterations
             of Lloyd's algorithm: the bounds it keeps save most of the work while the centers move
             little. Results are the same with any memory or none; with other points it starts over.
-            It takes up to a fifth of the size of the points.
+            It takes up to three tenths of the size of the points.
+        same_points: A promise that the points are those of the last call with this memory, to the
+            bit. Then only those are read whose label or distance may have changed; otherwise all
+            are read, to see whether they are the same. A broken promise gives wrong results.
         search: Forces one of the kernels, for tests and measurements. A grid needs one to three
             dimensions and the squared Euclidean distance; "lanes" stands in elsewhere.
         block_rows: Forces the number of rows in a block, likewise; 0 chooses.
 
     Raises:
-        NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
-        ValueError: If the widths differ or there is no center.
+        NonFiniteError: If a point has a NaN, an infinity, or no finite distance, whatever its
+            weight.
+        ValueError: If the widths differ or there is no center; or if a weight is negative, NaN or
+            infinite, there are not n of them, or one is so large that its product with a value or
+            a squared distance overflows.
 
     Source: the shift and the two-stage search are described in docs/decisions/exact-labels.md; the
     bound is the textbook one for inner products (Higham, Accuracy and Stability of Numerical
@@ -108,12 +99,15 @@ def assign(
     ([0, 0, 1], 2.0)
     >>> result.sums.tolist(), result.counts.tolist()
     ([[1.0], [9.0]], [2, 1])
+    >>> heavier = assign(np.array([[0.0], [1.0]]), np.zeros((1, 1)), update=True, weights=[1, 2.5])
+    >>> heavier.sums.tolist(), heavier.counts.tolist(), heavier.inertia
+    ([[2.5]], [3.5], 2.5)
     """
     points = check_points(points)
     cluster_index = np.empty(num_rows(points) if labels else 0, np.int32)
     k, d = centers.shape if centers.ndim == 2 else (0, 0)
     sums = np.empty((k, d)) if update else None
-    counts = np.zeros(k, np.int64) if update else None
+    counts, own_weights, weight_sums = _counts_for(points, k, update, weights)
     inertia: float = _assign(
         points,
         centers,
@@ -124,10 +118,16 @@ def assign(
         counts,
         True,
         memory,
+        same_points,
         search,
         block_rows,
+        own_weights,
+        weight_sums,
     )
-    return Assignment(cluster_index, inertia * (0.5 if cosine else 1.0), sums, counts)
+    inertia *= 0.5 if cosine else 1.0
+    if weight_sums is not None:
+        return Assignment(cluster_index, inertia, sums, rounded_sums(weight_sums)[:, 0])
+    return Assignment(cluster_index, inertia, sums, counts)
 
 
 @in_usual_float_mode
@@ -137,7 +137,9 @@ def assign_partial(
     *,
     cosine: bool = False,
     update: bool = True,
+    weights: ArrayLike | None = None,
     memory: AssignmentMemory | None = None,
+    same_points: bool = False,
     search: Search = "automatic",
     block_rows: int = 0,
 ) -> PartialAssignment:
@@ -152,13 +154,15 @@ def assign_partial(
         centers: [k, d], k at least 1.
         cosine: Use the cosine distance.
         update: Also find sums and counts.
+        weights: As for `assign`, [n]. Results with weights and without do not add up.
         memory: As for `assign`, one for each share of the points.
+        same_points: As for `assign`.
         search: As for `assign`.
         block_rows: As for `assign`.
 
     Raises:
-        NonFiniteError: If a point has a NaN, an infinity, or no finite distance.
-        ValueError: If the widths differ or there is no center.
+        NonFiniteError: As `assign`.
+        ValueError: As `assign`.
 
     >>> import numpy as np
     >>> points, centers = np.array([[0.0], [1.0], [9.0]]), np.array([[0.0], [10.0]])
@@ -168,14 +172,39 @@ def assign_partial(
     """
     points = check_points(points)
     sums = ExactSums() if update else None
-    counts = np.zeros(centers.shape[0] if centers.ndim else 0, np.int64) if update else None
+    k = centers.shape[0] if centers.ndim else 0
+    counts, own_weights, weight_sums = _counts_for(points, k, update, weights)
     total: _native.ExactTotal = _assign(
-        points, centers, cosine, None, sums, None, counts, False, memory, search, block_rows
+        points,
+        centers,
+        cosine,
+        None,
+        sums,
+        None,
+        counts,
+        False,
+        memory,
+        same_points,
+        search,
+        block_rows,
+        own_weights,
+        weight_sums,
     )
     # The kernels' squared distances of unit vectors are twice the cosine distances; both are
     # multiples of the unit.
     inertia = int.from_bytes(total.to_bytes(), "little", signed=True) >> int(cosine)
-    return PartialAssignment(num_rows(points), inertia, sums, counts)
+    return PartialAssignment(
+        num_rows(points), inertia, sums, counts if weight_sums is None else weight_sums
+    )
+
+
+def _counts_for(
+    points: Points, num_clusters: int, update: bool, weights: ArrayLike | None
+) -> tuple[NDArray[np.int64] | None, NDArray[np.float64] | None, ExactSums | None]:
+    """What an update counts points in, their weights, and what it adds up these in."""
+    if weights is None:
+        return np.zeros(num_clusters, np.int64) if update else None, None, None
+    return None, check_weights(weights, num_rows(points)), ExactSums() if update else None
 
 
 def _assign(
@@ -188,8 +217,11 @@ def _assign(
     counts: NDArray[np.int64] | None,
     finish: bool,
     memory: AssignmentMemory | None,
+    same_points: bool,
     search: Search,
     block_rows: int,
+    weights: NDArray[np.float64] | None,
+    weight_sums: ExactSums | None,
 ) -> Any:
     """Fills what is not None; returns the sum of squared distances, rounded if `finish`."""
     prepared, penalties, units = _centers_of_kernels(points, centers, cosine)
@@ -207,6 +239,8 @@ def _assign(
             rounded,
             counts,
             finish,
+            weights,
+            weight_sums,
         )
     else:
         answer = _native.assign(
@@ -220,15 +254,34 @@ def _assign(
             rounded,
             counts,
             finish,
-            _native.Search[search],
+            _SEARCHES[search],
             block_rows,
             memory,
+            same_points,
+            weights,
+            weight_sums,
         )
         bad_row, inertia = answer[:2]
         if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("%s", _describe_search(points, len(prepared), *answer[2:]))
+            _log.debug("%s", describe_search(points, len(prepared), *answer[2:]))
+    if weights is not None and bad_row >= 0:
+        _raise_if_too_heavy(points, prepared, bad_row, weights)
     raise_if_bad(points, bad_row)
     return inertia
+
+
+def _raise_if_too_heavy(
+    points: Points, centers: NDArray[Any], row: int, weights: NDArray[np.float64]
+) -> None:
+    """Raises a ValueError if a row that the extension refused is fine but for its weight."""
+    try:
+        all_distances(points[[row]], centers.astype(np.float64))
+    except NonFiniteError:
+        return
+    raise ValueError(
+        f"weights are too large: {weights[row]} times a value or a squared distance overflows "
+        f"float64 at row {row}; scale the weights down"
+    )
 
 
 @in_usual_float_mode
@@ -265,28 +318,6 @@ def all_distances(points: Points, centers: NDArray[Any], *, cosine: bool = False
         )
     raise_if_bad(points, bad_row, distances.dtype.name)
     return np.multiply(distances, 0.5, out=distances) if cosine else distances
-
-
-def find_nonfinite(points: Points) -> NonFiniteError | None:
-    """Looks for a NaN or an infinity, without a temporary of the size of the points.
-
-    Returns:
-        The error that describes the first one in row-major order, or None.
-
-    >>> import numpy as np
-    >>> print(find_nonfinite(np.array([[1.0, 2.0], [3.0, np.nan]])))
-    the value nan is not finite at row 1, column 1
-    """
-    points = check_points(points)
-    if points.dtype.kind in "iu":
-        return None
-    if is_sparse(points):
-        bad = np.flatnonzero(~np.isfinite(points.data))
-        row = int(np.searchsorted(points.indptr, bad[0], side="right")) - 1 if bad.size else -1
-    else:
-        place = _native.find_nonfinite(*dense_parts(points))
-        row = -1 if place is None else place[0]
-    return _describe_bad_row(points, row) if row >= 0 else None
 
 
 def common_dtype(points: Points, centers: NDArray[Any]) -> np.dtype[Any]:
@@ -343,52 +374,5 @@ def _check_centers(points: Points, centers: NDArray[Any]) -> None:
         raise ValueError(f"points have {points.shape[1]} columns, centers have {centers.shape[1]}")
 
 
-def dense_parts(points: NDArray[Any]) -> tuple[NDArray[Any], _native.ElementType]:
-    """The extension's arguments for dense points: the array and its type."""
-    element = element_type(points.dtype)
-    assert element is not None, "check_points lets no other type through"
-    # DLPack and nanobind know no bfloat16 of NumPy's: the bits travel as integers.
-    half = points.dtype.itemsize == 2 and points.dtype.kind not in "iu"
-    return points.view(np.uint16) if half else points, element
-
-
 def _sparse_parts(points: Sparse) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     return points.data, points.indices, points.indptr
-
-
-def raise_if_bad(points: Points, bad_row: int, dtype: str = "float64") -> None:
-    """Raises a NonFiniteError for what the extension reported; -1 is nothing."""
-    if bad_row >= 0:
-        raise _describe_bad_row(points, bad_row, dtype)
-
-
-def _describe_bad_row(points: Points, bad_row: int, dtype: str = "float64") -> NonFiniteError:
-    row = points[[bad_row]]
-    values = np.asarray(row.toarray() if is_sparse(row) else row, np.float64)[0]
-    bad = np.flatnonzero(~np.isfinite(values))
-    if bad.size:
-        return NonFiniteError(bad_row, int(bad[0]), float(values[bad[0]]))
-    return NonFiniteError(bad_row, None, None, dtype)
-
-
-def _describe_search(
-    points: NDArray[Any],
-    num_centers: int,
-    search: _native.Search,
-    with_bounds: bool,
-    rows: int,
-    questioned: int,
-    panels: int,
-    compared: int,
-    followed: int,
-) -> str:
-    """Which kernel ran and what it did, for the log."""
-    n, d = points.shape
-    text = f"assigned {n} x {d} {points.dtype} to {num_centers} centers by {search.name}"
-    if with_bounds:
-        text += f" with bounds, which settled {1 - questioned / max(rows, 1):.1%} of the points"
-    if rows:
-        text += f"; per point {panels / rows:.2f} panels searched, {compared / rows:.2f} compared"
-    if followed >= 0:
-        text += f"; sums followed {followed} points"
-    return text

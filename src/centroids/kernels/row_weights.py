@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from centroids.kernels import _native
+from centroids.kernels._weights import check_weights
 
 # Sums are whole numbers of the least float64, 2^-1074.
 UNIT_EXPONENT = -1074
@@ -15,14 +16,15 @@ _DIGITS: int = _native.TOTAL_DIGITS  # of 32 bits
 
 
 class RowWeights:
-    """Row i weighs distances[i] * times[i] to the last bit; sums have no rounding and no order.
+    """Row i is drawn by distances[i] * weights[i]; sums have no rounding and no order.
 
-    Sums are integers that count units of 2^-1074, the least float64: those of parts add up to that
-    of the whole, in any order.
+    Products are exact but for bits below 2^-1074, the least float64, which are left out. Sums are
+    integers that count units of that size: those of parts add up to that of the whole, in any
+    order.
 
     Args:
         distances: [n] float64, finite and not negative; changes count after `add_up`.
-        times: [n] int64, not negative; None: 1 for every row.
+        weights: [n], as for `assign`; None: 1 for every row.
 
     >>> weights = RowWeights(np.array([1.0, 0.0, 3.0]))
     >>> weights.total == 4 << 1074
@@ -31,10 +33,9 @@ class RowWeights:
     [0, 0, 2]
     """
 
-    def __init__(
-        self, distances: NDArray[np.float64], times: NDArray[np.int64] | None = None
-    ) -> None:
-        self.native = _native.RowWeights(distances, times)
+    def __init__(self, distances: NDArray[np.float64], weights: ArrayLike | None = None) -> None:
+        own = None if weights is None else check_weights(weights, len(distances))
+        self.native = _native.RowWeights(distances, own)
         self.add_up()
 
     def add_up(self) -> None:

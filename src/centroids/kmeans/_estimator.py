@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
@@ -15,20 +15,28 @@ from centroids.checkpoints.tensorflow import (
     find_tensorflow_checkpoint,
     is_tensorflow_checkpoint,
 )
-from centroids.checks import check_bool, check_choice, check_integer, check_number
+from centroids.checks import check_bool, check_choice, check_integer
 from centroids.clustering import InitialCenters, InitialMethod
-from centroids.errors import ArgumentError, WordedError, message_of
 from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig, WarmStartSettings
 from centroids.estimator.estimator import InputFunction
 from centroids.estimator.other_names import explain_other_names
 from centroids.estimator.predictions import Predictions
 from centroids.estimator.session_setup import check_restored
 from centroids.export.columns import Columns
-from centroids.kernels.dense_or_sparse import is_real
 from centroids.kmeans import model, variables
-from centroids.kmeans._given_centers import Rows, centers_of, column_names_of
+from centroids.kmeans._arguments import (
+    check_initial_clusters,
+    check_living_clusters,
+    check_loss_tolerance,
+    check_ratio,
+    check_restarts,
+    check_tolerance,
+    check_weight_column,
+)
+from centroids.kmeans._given_centers import Rows, column_names_of
+from centroids.kmeans._updates import EmptyClusters
 from centroids.kmeans.from_tensorflow import TrainingSettings, load_kmeans_from_tensorflow
-from centroids.kmeans.model import INITIAL_METHODS, DistanceMetric, KMeansModel
+from centroids.kmeans.model import DistanceMetric, KMeansModel
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +50,10 @@ _OTHER_NAMES = {
     "random_state": "use random_seed=",
     "n_clusters": "use num_clusters=",
     "init": "use initial_clusters=",
+    "n_init": "use num_restarts=",
     "tol": "use relative_tolerance=, which is relative to 1 + loss",
     "max_iter": "pass steps= or max_steps= to train",
+    "sample_weight": "use weight_column=, the name of the column of the input that holds them",
     "batch_size": "let input_fn return batches, such as those of centroids.inputs.numpy_input_fn",
 }
 
@@ -94,6 +104,22 @@ class KMeansClustering(Estimator):
         warm_start_from: Another k-means model whose centers become the initial ones if `model_dir`
             has no checkpoint: its folder, a checkpoint of it (ours or TensorFlow's), or a
             WarmStartSettings. `initial_clusters` then has no effect.
+        weight_column: The entry of a dict of features, or the column of a table, that holds how
+            much each row counts: a finite number of at least 0. A row of weight 2 counts as the
+            row twice, one of weight 0 as none. The other columns are the points. Training and
+            evaluation need it; predictions pass over it. None: all rows count as one.
+        num_restarts: How often initial centers are chosen; the best choice goes on. Of mini-batches
+            it is that with the lowest loss on the first batches. Of full batches, each choice is
+            followed by 10 iterations, which do not count as steps, and the best of these short runs
+            goes on. A callable is invoked anew for each choice; an array is an error. Of no effect
+            where `model_dir` has a checkpoint.
+        empty_clusters: What a full-batch step does with a cluster that has no points: "keep" leaves
+            its center where it is, "relocate" moves it to the point that is farthest from the
+            center of its own cluster.
+        reassignment_ratio: For mini-batches: the center of a cluster that has had fewer points than
+            this share of what the largest one has had moves to a point of the batch, at random. 0
+            moves none; 0.01 is scikit-learn's default. Not with several
+            `mini_batch_steps_per_iteration`.
 
     Raises:
         ValueError: If an argument has a value that is not allowed; the message says what is.
@@ -143,8 +169,12 @@ class KMeansClustering(Estimator):
         *,
         loss_tolerance: float | None = None,
         warm_start_from: str | os.PathLike[str] | WarmStartSettings | None = None,
+        weight_column: str | None = None,
+        num_restarts: int = 1,
+        empty_clusters: EmptyClusters = "keep",
+        reassignment_ratio: float = 0.0,
     ) -> None:
-        initial = _check_initial_clusters(initial_clusters)
+        initial = check_initial_clusters(initial_clusters)
         if isinstance(initial, np.ndarray):
             num_clusters = len(initial)
         model = KMeansModel(
@@ -163,12 +193,18 @@ class KMeansClustering(Estimator):
             kmeans_plus_plus_num_retries=check_integer(
                 "kmeans_plus_plus_num_retries", kmeans_plus_plus_num_retries
             ),
-            relative_tolerance=_check_tolerance("relative_tolerance", relative_tolerance),
-            loss_tolerance=_check_tolerance("loss_tolerance", loss_tolerance),
+            relative_tolerance=check_tolerance("relative_tolerance", relative_tolerance),
+            loss_tolerance=check_tolerance("loss_tolerance", loss_tolerance),
             initial_columns=column_names_of(initial_clusters),
+            weight_column=check_weight_column(weight_column),
+            num_restarts=check_integer("num_restarts", num_restarts, 1),
+            empty_clusters=check_choice("empty_clusters", empty_clusters, get_args(EmptyClusters)),
+            reassignment_ratio=check_ratio("reassignment_ratio", reassignment_ratio),
         )
-        if loss_tolerance is not None:
-            _check_loss_tolerance(model)
+        check_loss_tolerance(model)
+        check_restarts(model)
+        check_living_clusters(model)
+        self._weight_column = model.weight_column
         self._taken_on_trust: str | None = None  # a checkpoint whose metric nobody could check
         super().__init__(model.model_fn, model_dir, config, model.params, warm_start_from)
 
@@ -218,7 +254,8 @@ class KMeansClustering(Estimator):
     def score(self, input_fn: InputFunction) -> float:
         """Returns the sum of squared distances to the nearest centers over the first batch.
 
-        For the cosine metric it is the sum of cosine distances. The sum is positive (scikit-learn's
+        For the cosine metric it is the sum of cosine distances. With `weight_column` each distance
+        counts by its weight. The sum is positive (scikit-learn's
         `score` returns the negative sum).
 
         Args:
@@ -268,6 +305,8 @@ class KMeansClustering(Estimator):
         """
         from centroids.export.onnx_file import write_onnx
 
+        if isinstance(columns, Mapping):  # the features of training have the weights, too
+            columns = {name: part for name, part in columns.items() if name != self._weight_column}
         restored = self._trained(checkpoint_path)
         spec = self.model_fn(None, None, ModeKeys.PREDICT, self.config)
         check_restored(spec, restored, with_variables=False)
@@ -339,53 +378,3 @@ class KMeansClustering(Estimator):
                     yield from batch[key]
 
         return Predictions(rows(), lambda: batches.collection[key])
-
-
-def _check_tolerance(name: str, value: object) -> float | None:
-    if value is None:
-        return None
-    tolerance = check_number(name, value, 0, ", or None")
-    if tolerance == np.inf:
-        raise ArgumentError(name, "finite", value, or_none=True)
-    return tolerance
-
-
-def _check_loss_tolerance(model: KMeansModel) -> None:
-    if model.use_mini_batch:
-        raise ValueError(
-            "loss_tolerance compares the losses of whole passes, so it needs use_mini_batch=False; "
-            "bound mini-batches by steps or by the epochs of their input"
-        )
-    if model.relative_tolerance is not None:
-        raise ValueError(
-            f"relative_tolerance is {model.relative_tolerance} and loss_tolerance is "
-            f"{model.loss_tolerance}, but they are two rules for one thing; give one of them"
-        )
-
-
-def _check_initial_clusters(value: object) -> InitialCenters | NDArray[Any]:
-    if isinstance(value, str):
-        method: InitialMethod = check_choice("initial_clusters", value, INITIAL_METHODS)
-        return method
-    if callable(value):
-        return cast("InitialCenters", value)
-    allowed = (
-        "initial_clusters must be 'random', 'kmeans_plus_plus', 'kmeans_parallel', a callable, or "
-        "an array of numbers of shape [k, d]"
-    )
-    try:
-        # A copy: later changes of the caller's array are not ours.
-        array = centers_of(value, "the centers").copy()
-    except (TypeError, ValueError) as error:
-        raise WordedError(f"{allowed}; ", message_of(error)) from None
-    if not is_real(array.dtype) or array.ndim != 2 or 0 in array.shape:
-        raise ValueError(
-            f"{allowed}; got {type(value).__name__} of shape {array.shape} and type {array.dtype}"
-        )
-    if not np.isfinite(array).all():
-        row, column = np.argwhere(~np.isfinite(array))[0]
-        raise ValueError(
-            f"initial_clusters must be finite, got {array[row, column]} at row {row}, "
-            f"column {column}"
-        )
-    return array

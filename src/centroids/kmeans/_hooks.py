@@ -122,16 +122,22 @@ class EmptyClustersHook(SessionRunHook):
             return
         empty = num_empty_clusters(session.variables, self._params)
         if empty:
-            logger.warning("%s", describe_empty_clusters(empty, len(session.variables[COUNTS])))
+            count = len(session.variables[COUNTS])
+            logger.warning("%s", describe_empty_clusters(empty, count, self._params))
 
 
-def describe_empty_clusters(num_empty: int, num_clusters: int) -> str:
+def describe_empty_clusters(num_empty: int, num_clusters: int, params: Mapping[str, Any]) -> str:
     """What to say of a model that has empty clusters.
 
-    >>> describe_empty_clusters(1, 4)
+    >>> describe_empty_clusters(1, 4, {"use_mini_batch": False, "empty_clusters": "relocate"})
     '1 of 4 clusters is empty; try fewer clusters, or a new model with other initial centers'
     """
+    living = ""
+    if not params["use_mini_batch"] and params.get("empty_clusters") != "relocate":
+        living = ", or empty_clusters='relocate'"
+    elif params["use_mini_batch"] and params["mini_batch_steps_per_iteration"] == 1:
+        living = "" if params.get("reassignment_ratio") else ", or reassignment_ratio=0.01"
     return (
         f"{num_empty} of {num_clusters} clusters {'is' if num_empty == 1 else 'are'} empty; try "
-        "fewer clusters, or a new model with other initial centers"
+        f"fewer clusters, or a new model with other initial centers{living}"
     )

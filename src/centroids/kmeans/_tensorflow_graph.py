@@ -1,6 +1,6 @@
 """How a k-means of TensorFlow was trained, from the graph that stands beside its checkpoint.
 
-A `.meta` file holds a MetaGraphDef, whose proto TensorBoard carries. Of the graph that
+A `.meta` file holds a MetaGraphDef. Of the graph that
 `tf.contrib.factorization.KMeansClustering` builds, three things show the settings:
 
     distance_metric                   only a cosine model halves what NearestNeighbors gives
@@ -16,16 +16,12 @@ import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from centroids.checkpoints.names import DamagedCheckpointError
 from centroids.files import read_regular
-
-if TYPE_CHECKING:
-    from tensorboard.compat.proto.graph_pb2 import GraphDef
-    from tensorboard.compat.proto.node_def_pb2 import NodeDef
+from centroids.tensorflow_protos import Message, new_message
 
 _META = ".meta"
 _SEARCH = "NearestNeighbors"
@@ -75,16 +71,16 @@ def read_graph(checkpoint: str, counter: str) -> GraphSettings | None:
 def _read(path: str, counter: str, modified: int, size: int) -> GraphSettings | None:
     del modified  # it shows whether the file is still the one that was read, as its size does
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-    from tensorboard.compat.proto.meta_graph_pb2 import MetaGraphDef
 
-    data = read_regular(path, size, follow_links=True)
+    meta_graph = new_message("MetaGraphDef")
     try:
-        graph = MetaGraphDef.FromString(data).graph_def
+        meta_graph.ParseFromString(read_regular(path, size, follow_links=True))
     except DecodeError as error:
         raise DamagedCheckpointError(
             f"{path} is not a whole graph of TensorFlow ({error}); move it elsewhere to take the "
             "metric and the mode from the arguments instead"
         ) from error
+    graph = meta_graph.graph_def
     nodes = {node.name: node for node in graph.node}
     if not any(node.op == _SEARCH for node in graph.node):
         return None
@@ -92,7 +88,7 @@ def _read(path: str, counter: str, modified: int, size: int) -> GraphSettings | 
     return GraphSettings(metric, _first_value(graph, nodes, counter))
 
 
-def _halves_distances(graph: GraphDef, nodes: Mapping[str, NodeDef]) -> bool:
+def _halves_distances(graph: Message, nodes: Mapping[str, Message]) -> bool:
     """Whether a distance to the nearest center is multiplied by 0.5."""
     return any(
         _is_distance(one, nodes) and _constant(other, nodes) == 0.5
@@ -102,13 +98,13 @@ def _halves_distances(graph: GraphDef, nodes: Mapping[str, NodeDef]) -> bool:
     )
 
 
-def _is_distance(name: str, nodes: Mapping[str, NodeDef]) -> bool:
+def _is_distance(name: str, nodes: Mapping[str, Message]) -> bool:
     """Whether a value is the second output of a search, its distances."""
     node, _, output = name.partition(":")
     return output == "1" and node in nodes and nodes[node].op == _SEARCH
 
 
-def _first_value(graph: GraphDef, nodes: Mapping[str, NodeDef], variable: str) -> int | None:
+def _first_value(graph: Message, nodes: Mapping[str, Message], variable: str) -> int | None:
     """The constant that a variable begins with, if it is one of at least 1."""
     for node in graph.node:
         # The first assignment in a graph is the initializer.
@@ -118,7 +114,7 @@ def _first_value(graph: GraphDef, nodes: Mapping[str, NodeDef], variable: str) -
     return None
 
 
-def _constant(name: str, nodes: Mapping[str, NodeDef]) -> float | None:
+def _constant(name: str, nodes: Mapping[str, Message]) -> float | None:
     """The single number that a value is, or None."""
     for _ in range(_MOST_COPIES):
         node = nodes.get(name.partition(":")[0])
@@ -132,7 +128,7 @@ def _constant(name: str, nodes: Mapping[str, NodeDef]) -> float | None:
     return None
 
 
-def _number(tensor: Any) -> float | None:
+def _number(tensor: Message) -> float | None:
     """The only element of a TensorProto of a type that matters here."""
     types = {1: ("float_val", "<f4"), 3: ("int_val", "<i4"), 9: ("int64_val", "<i8")}
     if tensor.dtype not in types or tensor.tensor_shape.dim:

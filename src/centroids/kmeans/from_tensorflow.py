@@ -28,7 +28,7 @@ from centroids.checkpoints.tensorflow import TensorFlowCheckpoint, open_tensorfl
 from centroids.clustering import ClusterState, initial_state
 from centroids.errors import Argument, WordedError
 from centroids.estimator import Checkpoint
-from centroids.kernels import in_usual_float_mode
+from centroids.kernels import Counts, in_usual_float_mode
 from centroids.kmeans._tensorflow_graph import read_graph
 from centroids.kmeans.variables import (
     CLUSTERS,
@@ -102,7 +102,7 @@ def load_kmeans_from_tensorflow(
     """
     source = open_tensorflow_checkpoint(path)
     centers = _read_centers(source)
-    counts = _read_counts(source, len(centers))
+    counts: Counts | None = _read_counts(source, len(centers))
     stored = _stored_settings(source, has_counts=counts is not None)
     settings = stored if given is None else _agreed(given, stored, source.path)
     if settings.use_mini_batch is None:
@@ -208,7 +208,7 @@ def _read_counts(source: TensorFlowCheckpoint, num_clusters: int) -> NDArray[np.
 def _read_iteration(
     source: TensorFlowCheckpoint,
     centers: NDArray[Any],
-    counts: NDArray[np.int64],
+    counts: Counts,
     steps_per_iteration: int | None,
 ) -> tuple[NDArray[Any], int]:
     """Where an iteration of several mini-batches stands: its centers and number of steps."""

@@ -6,8 +6,10 @@ docs/semantics.md says why.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
@@ -16,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids import clustering, kernels
-from centroids.clustering import ClusterState, InitialCenters, InitialMethod
+from centroids.clustering import InitialCenters, InitialMethod
 from centroids.clustering.points import check_width
 from centroids.distribute import is_sharded
-from centroids.errors import NoPointsError, WidthError, WordedError, at_place, message_of
+from centroids.errors import NoPointsError, WidthError, WordedError, message_of
 from centroids.estimator import (
     Batch,
     EstimatorSpec,
@@ -34,20 +36,16 @@ from centroids.estimator import (
 from centroids.estimator import (
     Mean as BatchMean,
 )
-from centroids.export import (
-    DEFAULT_SERVING_SIGNATURE_DEF_KEY,
-    PredictOutput,
-    Tensor,
-    cast,
-    nearest,
-    operations,
-)
+from centroids.kmeans._exports import ALL_DISTANCES as ALL_DISTANCES
+from centroids.kmeans._exports import CLUSTER_INDEX as CLUSTER_INDEX
+from centroids.kmeans._exports import empty_batch, export_outputs
 from centroids.kmeans._given_centers import centers_of, column_names_of, in_order_of
 from centroids.kmeans._hooks import (
     EmptyClustersHook,
     LossToleranceHook,
     RelativeToleranceHook,
 )
+from centroids.kmeans._updates import EmptyClusters, Updates
 from centroids.kmeans.summaries import CLUSTER_SIZES, TrainingSummaries
 from centroids.kmeans.variables import (
     CLUSTERS,
@@ -55,10 +53,10 @@ from centroids.kmeans.variables import (
     INITIALIZED,
     PREVIOUS_LOSS,
     identity_of,
-    state_of,
     variables_before_training,
     variables_of,
 )
+from centroids.rows import WeightedPoints, with_weights
 
 DistanceMetric: TypeAlias = Literal["squared_euclidean", "cosine"]
 
@@ -69,8 +67,7 @@ KMEANS_PLUS_PLUS_INIT: Final = "kmeans_plus_plus"
 KMEANS_PARALLEL_INIT: Final = "kmeans_parallel"
 INITIAL_METHODS: Final[tuple[InitialMethod, ...]] = get_args(InitialMethod)
 SCORE = "score"
-CLUSTER_INDEX = "cluster_index"
-ALL_DISTANCES = "all_distances"
+TOTAL_WEIGHT = "total_weight"
 
 FeatureSpec = TensorSpec | Mapping[str, TensorSpec] | None
 
@@ -90,6 +87,10 @@ class KMeansModel:
     loss_tolerance: float | None
     # The names of the columns of initial_clusters, where that is a table.
     initial_columns: tuple[str | int, ...] | None = None
+    weight_column: str | None = None
+    num_restarts: int = 1
+    empty_clusters: EmptyClusters = "keep"
+    reassignment_ratio: float = 0.0
 
     @property
     def cosine(self) -> bool:
@@ -103,6 +104,10 @@ class KMeansModel:
         shown = initial if isinstance(initial, str) else type(initial).__name__
         params = {**vars(self), "initial_clusters": shown}
         del params["initial_columns"]  # a part of initial_clusters, not an argument
+        # As in checkpoints without them.
+        for name in ("weight_column", "num_restarts", "empty_clusters", "reassignment_ratio"):
+            if params[name] == getattr(KMeansModel, name):
+                del params[name]
         return params
 
     def model_fn(
@@ -124,8 +129,10 @@ class KMeansModel:
         kernels.check_environment()  # a wrong choice is an error before anything is written
         training = mode == ModeKeys.TRAIN
         run = _BatchFunctions(self, training)
+        features = self.without_weights(features)
+        weighted = {} if self.weight_column is None else {TOTAL_WEIGHT: Sum(run.total_weight)}
         batches_per_update = self.mini_batch_steps_per_iteration if self.use_mini_batch else None
-        more = TrainingSummaries(run.assignment, run.states, batches_per_update)
+        more = TrainingSummaries(run.assignment, run.updates.states, batches_per_update)
         return EstimatorSpec(
             mode=mode,
             predictions={ALL_DISTANCES: run.all_distances, CLUSTER_INDEX: run.cluster_index},
@@ -134,9 +141,10 @@ class KMeansModel:
             eval_metric_ops={
                 SCORE: BatchMean(run.loss),
                 "num_examples": Sum(run.num_examples),
-                "mean_distance": Ratio(run.loss, run.num_examples),
+                "mean_distance": Ratio(run.loss, run.total_weight),
+                **weighted,
             },
-            export_outputs=_export_outputs(self.cosine),
+            export_outputs=export_outputs(self),
             training_chief_hooks=self._stopping_hooks(),
             training_hooks=[EmptyClustersHook(self.params), *_projector_hooks(config)],
             variables=self._variables(features),
@@ -149,20 +157,17 @@ class KMeansModel:
             summaries={
                 "loss/raw": run.loss,
                 "mean_distance": run.mean_distance,
-                **(more.scalars() if training else {}),
+                **({} if self.weight_column is None else {TOTAL_WEIGHT: run.total_weight}),
+                **({**more.scalars(), **run.updates.scalars()} if training else {}),
             },
             histograms=more.histograms() if training else {},
         )
 
-    def update(self, state: ClusterState, assignment: kernels.Assignment) -> ClusterState:
-        """The state after one assigned batch, in this model's mode."""
-        if not self.use_mini_batch:
-            return clustering.full_batch_update(state, assignment, cosine=self.cosine)
-        if self.mini_batch_steps_per_iteration == 1:
-            return clustering.mini_batch_update(state, assignment)
-        return clustering.multi_step_update(
-            state, assignment, self.mini_batch_steps_per_iteration, cosine=self.cosine
-        )
+    def without_weights(self, features: Any) -> Any:
+        """Features, or what describes them, without the entry of the weights."""
+        if self.weight_column is None or not isinstance(features, Mapping):
+            return features
+        return {name: part for name, part in features.items() if name != self.weight_column}
 
     def _stopping_hooks(self) -> list[SessionRunHook]:
         hooks: list[SessionRunHook] = []
@@ -176,9 +181,12 @@ class KMeansModel:
     def _variables(self, features: FeatureSpec) -> dict[str, NDArray[Any]]:
         if features is None:
             return {}
-        points = clustering.join_columns(_empty_batch(features))
+        points = clustering.join_columns(empty_batch(features))
         centers = np.zeros((self.num_clusters, points.shape[1]), kernels.result_dtype(points))
-        return variables_before_training(clustering.initial_state(centers))
+        variables = variables_before_training(clustering.initial_state(centers))
+        if self.weight_column is not None:  # what a warm start takes are sums of weights, too
+            variables[COUNTS] = variables[COUNTS].astype(np.float64)
+        return variables
 
     def _initialize(self, batches: Iterator[Batch]) -> None:
         first = next(batches, None)
@@ -189,29 +197,42 @@ class KMeansModel:
             self._initialize_from_array(first, centers)
             return
 
-        def points_of_batches() -> Iterator[kernels.Points]:
+        def points_of_batches() -> Iterator[kernels.Points | WeightedPoints]:
             for batch in itertools.chain([first], batches):
                 if not callable(self.initial_clusters) and batch.epoch != first.epoch:
                     return  # the same points once more
                 points: Any = batch.get(points_of)
                 check_width(points, first.get(points_of).shape[1], batch.index)
                 is_mini_batch = is_sharded(points) and not points.is_whole
-                yield points.gather() if is_mini_batch else points
+                weights = batch.weights
+                if is_mini_batch:
+                    points, weights = points.gather(), clustering.weights_of_shards(points)
+                yield with_weights(points, weights)
 
         def choose(points: kernels.Points, remaining: int) -> Any:
             return self._choose(points, remaining, first.features)
 
-        chosen = clustering.choose_initial_centers_anywhere(
-            points_of_batches(),
+        pulled = clustering.PulledBatches(points_of_batches())
+        choose_anew = functools.partial(
+            clustering.choose_initial_centers_anywhere,
+            pulled,
             self.num_clusters,
             choose if callable(self.initial_clusters) else self.initial_clusters,
-            seed=first.random,
+            seed=first.random,  # each choice draws on
             cosine=self.cosine,
             num_retries=self.kmeans_plus_plus_num_retries,
             whole_input_in_batch=not self.use_mini_batch,
             batches_end=first.epoch is not None,
         )
-        self._store_initial(first, chosen)
+        best = clustering.choose_best_centers(
+            choose_anew,
+            self.num_restarts,
+            pulled,
+            cosine=self.cosine,
+            whole_input_in_batch=not self.use_mini_batch,
+            relocate=self.empty_clusters == "relocate",
+        )
+        self._store_initial(first, best)
 
     def _choose(self, points: kernels.Points, remaining: int, features: Any) -> Any:
         assert callable(self.initial_clusters)
@@ -258,7 +279,7 @@ class KMeansModel:
             )
         if features is None:
             return
-        width = clustering.join_columns(_empty_batch(features)).shape[1]
+        width = clustering.join_columns(empty_batch(features)).shape[1]
         if width != dimensions:
             raise WidthError(
                 f"points have {width} columns, but the centers of the trained model have "
@@ -274,6 +295,9 @@ class _BatchFunctions:
         # Full batches come again: what one iteration knows saves the next most of the work.
         repeated = training and not model.use_mini_batch
         self._memory = kernels.AssignmentMemory() if repeated else None
+        # The features that it has seen last, where the input will not change them.
+        self._remembered: weakref.ref[Any] | None = None
+        self.updates = Updates(model, self.assignment, self._points_and_centers, self._memory)
 
     def assignment(self, batch: Batch) -> kernels.Assignment:
         # Training needs no labels; if somebody fetches them, they are computed separately.
@@ -284,15 +308,24 @@ class _BatchFunctions:
 
     def _assign(self, batch: Batch, *, update: bool) -> kernels.Assignment:
         points, centers = self._points_and_centers(batch)
+        features, known, self._remembered = batch.features, self._remembered, None
+        remember = self._memory is not None and isinstance(features, np.ndarray)
+        stays = remember and not batch.may_change
+        same_points = stays and known is not None and known() is features
         with clustering.locate_bad_points(batch.index):
-            return clustering.assign(
+            assignment = clustering.assign(
                 points,
                 centers,
                 cosine=self._model.cosine,
                 update=update,
                 labels=not update,
+                weights=batch.weights,
                 memory=self._memory,
+                same_points=same_points,
             )
+        if stays:
+            self._remembered = weakref.ref(features)
+        return assignment
 
     def all_distances(self, batch: Batch) -> NDArray[Any]:
         points, centers = self._points_and_centers(batch)
@@ -318,18 +351,16 @@ class _BatchFunctions:
     def num_examples(self, batch: Batch) -> int:
         return kernels.num_rows(batch.get(points_of))
 
-    def mean_distance(self, batch: Batch) -> float:
-        return _quotient(self.loss(batch), self.num_examples(batch))
+    def total_weight(self, batch: Batch) -> float:
+        return clustering.total_weight(batch.get(points_of), batch.weights)
 
-    def states(self, batch: Batch) -> tuple[ClusterState, ClusterState]:
-        """The states before and after the update of the batch."""
-        before = state_of(batch.variables)
-        return before, self._model.update(before, batch.get(self.assignment))
+    def mean_distance(self, batch: Batch) -> float:
+        return _quotient(self.loss(batch), batch.get(self.total_weight))
 
     def update(self, batch: Batch) -> None:
         # Everything is computed before the first variable changes: a bad batch changes nothing.
         loss = self.loss(batch)
-        _, after = batch.get(self.states)
+        _, after = batch.get(self.updates.states)
         batch.variables.update(variables_of(after))
         batch.variables[PREVIOUS_LOSS] = np.array(loss, np.float64)
 
@@ -340,8 +371,8 @@ class _BatchFunctions:
 
 
 @kernels.in_usual_float_mode
-def _quotient(dividend: float, divisor: int) -> float:
-    return dividend / divisor
+def _quotient(dividend: float, divisor: float) -> float:
+    return dividend / divisor if divisor else math.nan
 
 
 def _projector_hooks(config: RunConfig) -> list[SessionRunHook]:
@@ -350,40 +381,9 @@ def _projector_hooks(config: RunConfig) -> list[SessionRunHook]:
     return [ProjectorHook(config.model_dir, CLUSTERS, {"size": CLUSTER_SIZES})]
 
 
-def _export_outputs(cosine: bool) -> dict[str, PredictOutput]:
-    """The signatures of an exported model, which are those of later TensorFlow versions."""
-
-    def points(batch: Batch) -> Tensor:
-        joined = clustering.join_columns(_empty_batch(batch.features))
-        dtype = np.result_type(
-            kernels.result_dtype(joined), kernels.result_dtype(batch.variables[CLUSTERS])
-        )
-        return nearest.join_columns(batch.features, dtype)
-
-    def distances(batch: Batch) -> Tensor:
-        return nearest.all_distances(batch.get(points), batch.variables[CLUSTERS], cosine=cosine)
-
-    def all_distances(batch: Batch) -> Tensor:
-        return cast(batch.get(distances), batch.get(points).dtype)
-
-    index = PredictOutput(lambda batch: operations.arg_min(batch.get(distances)))
-    return {
-        ALL_DISTANCES: PredictOutput(all_distances),
-        CLUSTER_INDEX: index,
-        DEFAULT_SERVING_SIGNATURE_DEF_KEY: index,
-    }
-
-
 def points_of(batch: Batch) -> kernels.Points:
     """The points of a batch as a [n, d] matrix; its errors name the batch."""
     try:
         return clustering.join_columns(batch.features)
     except (TypeError, ValueError) as error:
-        raise at_place(f"batch {batch.index}", error) from None
-
-
-def _empty_batch(features: TensorSpec | Mapping[str, TensorSpec]) -> Any:
-    """Arrays of no rows with the described dtypes and widths: joined, they tell those of points."""
-    if isinstance(features, Mapping):
-        return {name: _empty_batch(spec) for name, spec in features.items()}
-    return np.empty([size or 0 for size in features.shape], features.dtype)
+        raise type(error)(f"batch {batch.index}: {error}") from None

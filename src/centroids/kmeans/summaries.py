@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from centroids.clustering import ClusterState
 from centroids.estimator import Batch, BatchFunction
-from centroids.kernels import Assignment, in_usual_float_mode
+from centroids.kernels import Assignment, Counts, in_usual_float_mode
 
 CLUSTER_SIZES = "cluster_sizes"
 
@@ -38,7 +37,7 @@ class TrainingSummaries:
         """The arrays whose histograms are written, by tag."""
         return {CLUSTER_SIZES: self.cluster_sizes}
 
-    def cluster_sizes(self, batch: Batch) -> NDArray[np.int64]:
+    def cluster_sizes(self, batch: Batch) -> Counts:
         """How many points each cluster has had.
 
         Returns:

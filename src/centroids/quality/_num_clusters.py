@@ -211,7 +211,7 @@ def _over_all(
     )
 
 
-def _sums_and_counts(assigned: kernels.Assignment) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _sums_and_counts(assigned: kernels.Assignment) -> tuple[NDArray[np.float64], kernels.Counts]:
     assert assigned.sums is not None
     assert assigned.counts is not None
     return assigned.sums, assigned.counts

@@ -7,17 +7,21 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.crc32c import as_record
 from centroids.kernels.float_mode import in_usual_float_mode
+from centroids.tensorflow_protos import Message, new_message
+from centroids.tensorflow_types import type_number
 
 # Two writers of one process may open files in one folder at the same instant.
 _file_numbers = itertools.count()
 
 NUM_BUCKETS = 30
+_SESSION_START = 1  # of SessionLog.SessionStatus
 LARGEST_SIMPLE_VALUE = float(np.finfo(np.float32).max)
 
 
@@ -50,8 +54,7 @@ class EventWriter:
         self.directory = directory
         self._first_step = first_step
         self._check = check
-        self._records: Any = None
-        self._event_type: Any = None
+        self._file: IO[bytes] | None = None
 
     @in_usual_float_mode
     def add_scalars(self, values: Mapping[str, Any], step: int) -> None:
@@ -73,7 +76,8 @@ class EventWriter:
                 )
             number = float(np.asarray(value).reshape(()))
             if np.isfinite(number) and abs(number) > LARGEST_SIMPLE_VALUE:
-                _add_double(event.summary, tag, number)
+                # The usual form of a scalar is a float32, in which this would be infinite.
+                _add_tensor(event.summary, tag, "scalars").double_val.append(number)
             else:
                 event.summary.value.add(tag=tag, simple_value=number)
         self._write(event)
@@ -90,19 +94,13 @@ class EventWriter:
             ValueError: If a value is not finite.
             OSError: If the file cannot be written.
         """
-        from tensorboard.compat.proto.types_pb2 import DT_DOUBLE
-        from tensorboard.plugins.histogram import metadata
-
         event = self._new_event(step)
         for tag, value in values.items():
             buckets = histogram(tag, value)
-            summary = event.summary.value.add(
-                tag=tag, metadata=metadata.create_summary_metadata(None, None)
-            )
-            summary.tensor.dtype = DT_DOUBLE
+            tensor = _add_tensor(event.summary, tag, "histograms")
             for size in buckets.shape:
-                summary.tensor.tensor_shape.dim.add(size=size)
-            summary.tensor.tensor_content = buckets.astype("<f8").tobytes()
+                tensor.tensor_shape.dim.add(size=size)
+            tensor.tensor_content = buckets.astype("<f8").tobytes()
         self._write(event)
 
     def add_plugin_data(self, tag: str, plugin_name: str, content: bytes, step: int) -> None:
@@ -125,9 +123,9 @@ class EventWriter:
 
     def close(self) -> None:
         """Closes the file. The next summary opens another one."""
-        records, self._records = self._records, None
-        if records is not None:
-            records.close()
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def __enter__(self) -> EventWriter:
         return self
@@ -135,29 +133,22 @@ class EventWriter:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _new_event(self, step: int) -> Any:
-        if self._event_type is None:
-            # Imported here: it takes longer than the rest of the package together.
-            from tensorboard.compat.proto.event_pb2 import Event
+    def _new_event(self, step: int) -> Message:
+        return new_message("Event", wall_time=time.time(), step=step)
 
-            self._event_type = Event
-        return self._event_type(wall_time=time.time(), step=step)
-
-    def _write(self, event: Any) -> None:
-        if self._records is None:
-            self._open()
+    def _write(self, event: Message) -> None:
+        file = self._file
+        if file is None:
+            file = self._open()
         elif self._process != os.getpid():
             raise RuntimeError(
                 "this event file is written by the process that forked this one; a run cannot "
                 "continue in the child"
             )
-        self._records.write(event.SerializeToString())
-        self._records.flush()
+        file.write(as_record(event.SerializeToString()))
+        file.flush()
 
-    def _open(self) -> None:
-        from tensorboard.compat.proto.event_pb2 import SessionLog
-        from tensorboard.summary.writer.record_writer import RecordWriter
-
+    def _open(self) -> IO[bytes]:
         if self._check is not None:
             self._check()
         self._process = os.getpid()
@@ -169,24 +160,23 @@ class EventWriter:
             f".{os.getpid()}.{next(_file_numbers)}"
         )
         # The file stays open over many steps; `close` ends it.
-        self._records = RecordWriter(open(os.path.join(self.directory, name), "xb"))  # noqa: SIM115
+        self._file = file = open(os.path.join(self.directory, name), "xb")  # noqa: SIM115
         head = self._new_event(0)
         head.file_version = "brain.Event:2"
-        self._records.write(head.SerializeToString())
+        file.write(as_record(head.SerializeToString()))
         if self._first_step is not None:
             start = self._new_event(self._first_step)
-            start.session_log.status = SessionLog.START
-            self._records.write(start.SerializeToString())
+            start.session_log.status = _SESSION_START
+            file.write(as_record(start.SerializeToString()))
+        return file
 
 
-def _add_double(summary: Any, tag: str, number: float) -> None:
-    # The usual form of a scalar is a float32, in which this would be infinite.
-    from tensorboard.compat.proto.types_pb2 import DT_DOUBLE
-    from tensorboard.plugins.scalar import metadata
-
-    value = summary.value.add(tag=tag, metadata=metadata.create_summary_metadata("", ""))
-    value.tensor.dtype = DT_DOUBLE
-    value.tensor.double_val.append(number)
+def _add_tensor(summary: Message, tag: str, plugin: str) -> Message:
+    """Adds a value for a plugin, and returns its tensor of float64."""
+    value = summary.value.add(tag=tag)
+    value.metadata.plugin_data.plugin_name = plugin
+    value.tensor.dtype = type_number(np.dtype(np.float64))
+    return value.tensor
 
 
 def histogram(tag: str, values: Any) -> NDArray[np.float64]:

@@ -13,9 +13,14 @@ import numpy as np
 from centroids.estimator.hooks._basic import event_writer
 from centroids.estimator.hooks._protocol import Coordinator, SessionRunHook
 from centroids.files import absolute
+from centroids.tensorflow_protos import Message, new_message
 
 if TYPE_CHECKING:
     from centroids.estimator._session import Session
+
+# As the plugin has them, with the version 0 of its data.
+_START_TAG, _END_TAG = "_hparams_/session_start_info", "_hparams_/session_end_info"
+_SUCCESS = 1
 
 
 class HParamsHook(SessionRunHook):
@@ -37,11 +42,8 @@ class HParamsHook(SessionRunHook):
 
     def after_create_session(self, session: Session, coord: Coordinator) -> None:
         """Writes the parameters."""
-        from tensorboard.plugins.hparams import metadata
-        from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
-
         self._writer = event_writer(self._output_dir, session, coord)
-        data = HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION)
+        data = new_message("HParamsPluginData")
         # Without a name for its group, each folder is a line of its own.
         data.session_start_info.start_time_secs = time.time()
         for name, value in self._values.items():
@@ -52,22 +54,18 @@ class HParamsHook(SessionRunHook):
                 entry.string_value = value
             else:
                 entry.number_value = value
-        self._write(metadata.SESSION_START_INFO_TAG, data, 0)
+        self._write(_START_TAG, data, 0)
 
     def end(self, session: Session) -> None:
         """Writes that training has ended well, unless a signal ended it."""
         if not session.finished:
             return
-        from tensorboard.plugins.hparams import metadata
-        from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
-        from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
-
-        data = HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION)
-        data.session_end_info.status = STATUS_SUCCESS
+        data = new_message("HParamsPluginData")
+        data.session_end_info.status = _SUCCESS
         data.session_end_info.end_time_secs = time.time()
-        self._write(metadata.SESSION_END_INFO_TAG, data, session.global_step)
+        self._write(_END_TAG, data, session.global_step)
 
-    def _write(self, tag: str, data: Any, step: int) -> None:
+    def _write(self, tag: str, data: Message, step: int) -> None:
         self._writer.add_plugin_data(tag, "hparams", data.SerializeToString(), step)
 
 

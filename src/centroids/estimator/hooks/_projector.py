@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from centroids.estimator.hooks._protocol import Coordinator, SessionRunHook
 from centroids.files import absolute, make_folders, read_regular, replace_file
 from centroids.kernels.float_mode import in_usual_float_mode
+from centroids.tensorflow_protos import new_message
 
 if TYPE_CHECKING:
     from centroids.estimator._session import Session
@@ -81,8 +82,6 @@ def write_projector(
         ValueError: If the shapes do not fit together.
         OSError: If the folder cannot be written.
     """
-    from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
-
     matrix = np.asarray(rows)
     if matrix.ndim != 2:
         raise ValueError(
@@ -105,7 +104,7 @@ def write_projector(
     if os.path.islink(folder):
         logger.warning("The projector will not show %s: %s is a symbolic link", name, folder)
         return
-    config = ProjectorConfig()
+    config = new_message("ProjectorConfig")
     embedding = config.embeddings.add()
     embedding.tensor_name = name
     file_name = name.replace("%", "%25").replace("/", "%2F")

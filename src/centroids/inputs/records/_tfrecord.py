@@ -16,7 +16,7 @@ from centroids.errors import Argument, Message, MissingColumnError, WordedError,
 from centroids.inputs._epochs import BatchPlace
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.batch import Position
+from centroids.inputs.batch import Position, TableColumn
 from centroids.inputs.records._example import Column, ExampleParser, parse_example
 from centroids.inputs.records._record_file import RecordFile, num_bytes
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading, join_pieces
@@ -87,6 +87,7 @@ class TfrecordSource(WindowedSource):
         self._columns, dtype = (
             ([], np.dtype(np.float32)) if first is None else _choose(*first, columns)
         )
+        self._types = {} if first is None else {name: each.dtype for name, each in first[1].items()}
         if reading.drop_bad_rows and dtype.kind == "i":
             dtype = np.dtype(np.float64)  # which has a NaN for what is not a row
         self._parser = ExampleParser(self._columns, dtype)
@@ -106,6 +107,10 @@ class TfrecordSource(WindowedSource):
     def column_names(self) -> list[str]:
         """The names of the features that are taken."""
         return [column.name for column in self._columns]
+
+    def _table_columns(self) -> list[TableColumn]:
+        types = self._types
+        return [TableColumn(each.name, each.width, types[each.name]) for each in self._columns]
 
     def _limits_of_window(self) -> Mapping[str, int]:
         return {"offset": _ANY, "file": len(self._files) - 1, "byte": _ANY, "record": _ANY}

@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from centroids.errors import Argument, BadLineError, Message, Part
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.batch import Position
+from centroids.inputs.batch import Position, TableColumn
 from centroids.inputs.text._csv_comments import is_comment
 from centroids.inputs.text._csv_doubts import tell_doubts
 from centroids.inputs.text._csv_fields import is_whole, split_fields
@@ -149,6 +149,12 @@ class CsvSource(WindowedSource):
         if names is None:
             return None
         return list(names) if self._columns is None else [names[i] for i in self._columns]
+
+    def _table_columns(self) -> list[TableColumn]:
+        taken = range(self._width) if self._columns is None else self._columns
+        names = self.column_names or [""] * self._width
+        columns = zip(taken, names, strict=True)
+        return [TableColumn(name or str(number), 1, self._dtype) for number, name in columns]
 
     def _limits_of_window(self) -> Mapping[str, int]:
         num_bytes = self._num_bytes

@@ -1,12 +1,15 @@
-#include "runtime/cpu_limits.h"
+#include "platform/platform.h"
 
+#include <cerrno>
 #include <cmath>
 #include <fstream>
-#include <thread>
-
-#ifdef __linux__
+#include <pthread.h>
 #include <sched.h>
-#endif
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <system_error>
+#include <thread>
+#include <unistd.h>
 
 namespace centroids {
 namespace {
@@ -49,10 +52,8 @@ bool has_entry(const std::string& list, const std::string& entry) {
 } // namespace
 
 int affinity_count() {
-#ifdef __linux__
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-#endif
     const unsigned count = std::thread::hardware_concurrency();
     return count > 0 ? static_cast<int>(count) : 1;
 }
@@ -75,5 +76,26 @@ double cpu_quota(const std::string& root) {
     }
     return smallest;
 }
+
+// By number: the function came with glibc 2.25 only.
+void fill_randomly(void* target, std::size_t bytes) {
+    constexpr std::size_t at_once = 256; // so much comes whole, whatever signal arrives
+    for (std::size_t from = 0; from < bytes; from += at_once) {
+        const std::size_t part = bytes - from < at_once ? bytes - from : at_once;
+        if (syscall(SYS_getrandom, static_cast<char*>(target) + from, part, 0) < 0)
+            throw std::system_error(errno, std::generic_category(), "no random numbers");
+    }
+}
+
+bool system_has_dot_products() {
+#if defined(__aarch64__)
+    constexpr unsigned long asimddp = 1ul << 20; // HWCAP_ASIMDDP, which old headers do not have
+    return (getauxval(AT_HWCAP) & asimddp) != 0;
+#else
+    return false;
+#endif
+}
+
+void call_in_forked_children(void (*function)()) { pthread_atfork(nullptr, nullptr, function); }
 
 } // namespace centroids

@@ -1,0 +1,72 @@
+"""Checks, tags and builds a version, and says what is left to do.
+
+The version stands in `src/centroids/__init__.py` alone, and CHANGELOG.md has a heading for it; both
+are committed before. Nothing is published here: the tag is pushed by hand, and then
+.github/workflows/release.yml builds anew and publishes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+_VERSION = re.compile(r"\d+\.\d+\.\d+((a|b|rc)\d+)?")
+
+
+def git(*arguments: str) -> str:
+    """What git answers."""
+    command = ("git", "-C", str(ROOT), *arguments)
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def faults(root: Path, version: str) -> list[str]:
+    """What stands against a release, in words.
+
+    Args:
+        root: The folder of the project.
+        version: The version to release.
+    """
+    if not _VERSION.fullmatch(version):
+        return [f"VERSION must be like 1.2.3 or 1.2.3rc1, got {version!r}"]
+    found = []
+    init = (root / "src/centroids/__init__.py").read_text(encoding="utf-8")
+    if f'\n__version__ = "{version}"\n' not in init:
+        found.append(f'src/centroids/__init__.py must say __version__ = "{version}"')
+    log = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    heading = re.search(r"^## (.*)$", log, re.MULTILINE)
+    if heading is None or not re.fullmatch(rf"{re.escape(version)}, \d{{4}}-\d\d-\d\d", heading[1]):
+        found.append(f"the first heading of CHANGELOG.md must be '## {version}, YEAR-MONTH-DAY'")
+    return found
+
+
+def main() -> None:
+    """Releases the version that the command line names."""
+    if len(sys.argv) != 2:
+        sys.exit("say which version: make release VERSION=1.2.3")
+    version = sys.argv[1]
+    found = faults(ROOT, version)
+    if not found and git("status", "--porcelain"):
+        found.append("there are changes that are not committed")
+    if not found and git("tag", "--list", f"v{version}"):
+        found.append(f"the tag v{version} exists already")
+    if found:
+        sys.exit("\n".join(found))
+    for script in ("wheels.py", "try_wheels.py", "sbom.py"):
+        subprocess.run([sys.executable, ROOT / "release" / script], check=True)
+    git("tag", "--annotate", f"v{version}", "--message", f"centroids {version}")
+    (sdist,) = (ROOT / "dist").glob("*.tar.gz")
+    digest = hashlib.sha256(sdist.read_bytes()).hexdigest()
+    print(
+        f"\nv{version} is tagged, and dist/ holds what was built and tried. Now:\n"
+        f"  git push origin main v{version}     # the workflow builds, tries and publishes\n"
+        f"  release/conda/recipe.yaml: version {version}, sha256 {digest}\n"
+        f"  the next heading of CHANGELOG.md, and the next version in src/centroids/__init__.py"
+    )
+
+
+if __name__ == "__main__":
+    main()

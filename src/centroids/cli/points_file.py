@@ -1,0 +1,221 @@
+"""A file of points, and how it is read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.cli.progress import count_rows
+from centroids.inputs import TextFormat, file_input_fn, open_stream
+from centroids.inputs.arguments import check_file
+from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.file import is_text_file
+from centroids.inputs.npy import NpyFile
+from centroids.inputs.stream import BatchStream, check_finite_rows
+from centroids.inputs.text.csv_file import open_text
+from centroids.inputs.text.csv_layout import (
+    FirstLines,
+    Layout,
+    choose_columns,
+    detect_layout,
+    read_first_lines,
+)
+from centroids.inputs.weights import WeightColumn
+from centroids.inputs.windows import check_reading
+from centroids.kernels import check_points
+
+Columns = Sequence[str | int] | None
+
+ENDINGS = (".npy", ".csv", ".tsv", ".txt", ".parquet", ".tfrecord")
+_WITHOUT_COLUMNS = ".npy"
+_READ_ROWS = 1 << 16
+_LARGE_BYTES = 1 << 30
+_ANY_TEXT = TextFormat()
+
+
+@dataclass(frozen=True)
+class PointsFile:
+    """A file of points and how it is read.
+
+    Attributes:
+        path: The file.
+        columns: The names and numbers of the columns to take; None for all. The last one is that
+            of the weights, if there are such.
+        text: How it is written, if it is text.
+        weighted: Whether there are weights.
+    """
+
+    path: Path
+    columns: Columns = None
+    text: TextFormat = _ANY_TEXT
+    weighted: bool = False
+    _read: dict[TextFormat, FirstLines] = dataclasses.field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def first_lines(self) -> FirstLines:
+        """The first lines of a text file, which a command reads once."""
+        if self.text not in self._read:
+            self._read[self.text] = read_first_lines(self.path, self.text)
+        return self._read[self.text]
+
+    def layout(self, columns: Columns = None) -> Layout:
+        """What a text file looks like if these columns are taken; None: all."""
+        return detect_layout(self.first_lines(), columns)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a text file, by its name."""
+        return is_text_file(self.path)
+
+    @property
+    def has_columns(self) -> bool:
+        """Whether there are columns to choose from."""
+        return self.path.suffix.lower() != _WITHOUT_COLUMNS
+
+    def open(
+        self,
+        batch_size: int = 128,
+        num_epochs: int = 1,
+        shuffle: bool = False,
+        seed: int = 0,
+        *,
+        bad_rows: BadRows = "raise",
+    ) -> Callable[[], Any]:
+        """As `file_input_fn`; anything but a matrix of real numbers is refused at once, by name.
+
+        Raises:
+            OSError: If the file cannot be read.
+            TypeError: If it does not hold real numbers.
+            ValueError: If its shape is wrong, or a column is not there.
+        """
+        if self.is_text:
+            reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
+            return open_text(check_file(self.path), reading, self.first_lines(), self.columns)
+        input_fn = file_input_fn(
+            self.path,
+            batch_size,
+            num_epochs,
+            shuffle,
+            seed,
+            columns=self.columns,
+            bad_rows=bad_rows,
+            **dataclasses.asdict(self.text),
+        )
+        if not self.has_columns:
+            check_points(NpyFile(self.path).read(0, 0), str(self.path))
+        return input_fn
+
+    def read(self, bad_rows: BadRows = "raise") -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+        """All points, read into memory; a .npy file of more than 1 GiB is mapped.
+
+        Returns:
+            The points, and their weights if there are such.
+
+        Raises:
+            ValueError: If the file has no rows, or cannot be read as points.
+            OSError: If it cannot be read at all.
+        """
+        input_fn = self.open(_READ_ROWS, bad_rows=bad_rows)
+        weights: list[NDArray[np.float64]] = []
+        if not self.has_columns and bad_rows == "raise":
+            points = self._read_npy()
+        else:
+            batches = list(self._batches(input_fn, weights))
+            points = np.concatenate(batches) if batches else np.empty(0)
+        if len(points) == 0:
+            raise ValueError(f"{self.path} has no rows")
+        return points, np.concatenate(weights) if weights else None
+
+    def batches(self, bad_rows: BadRows = "raise") -> Iterator[NDArray[Any]]:
+        """All points in batches; see `read`."""
+        return self._batches(self.open(_READ_ROWS, bad_rows=bad_rows), [])
+
+    def _batches(
+        self, input_fn: Callable[[], Any], weights: list[NDArray[np.float64]]
+    ) -> Iterator[NDArray[Any]]:
+        column = None if self.weight_column is None else WeightColumn(self.weight_column)
+        with open_stream(input_fn, weights=column) as stream:
+            yield from count_rows(_finite(stream, weights), f"reading {self.path.name}")
+
+    def _read_npy(self) -> NDArray[Any]:
+        if self.path.stat().st_size <= _LARGE_BYTES:
+            array = NpyFile(self.path)
+            return array.read(0, len(array))
+        # It may be larger than the memory. If somebody cuts it off meanwhile, the process dies.
+        return np.asarray(np.load(self.path, mmap_mode="r"))
+
+    def width(self) -> int | None:
+        """The columns of a point; None if there are no points."""
+        first = next(iter(self.open(1)()), None)
+        return None if first is None else int(as_matrix(first).shape[1]) - self.weighted
+
+    @property
+    def weight_column(self) -> str | None:
+        """The column of the weights as its source calls it: its name, or its number in digits."""
+        if not self.weighted or self.columns is None:
+            return None
+        if not self.is_text:
+            return str(self.columns[-1])
+        layout = self.layout(self.columns)
+        number = (choose_columns(self.path, layout, self.columns) or ())[-1]
+        return (layout.names or {number: ""})[number] or str(number)
+
+    def column_names(self) -> list[str] | None:
+        """The names of the columns of the points; None if the file has no names."""
+        names = self._names_of_columns()
+        return names[:-1] if self.weighted and names is not None else names
+
+    def _names_of_columns(self) -> list[str] | None:
+        if not self.has_columns:
+            return None
+        if self.is_text:  # not opened: the log would tell of a guess that may not be used
+            layout = self.layout(self.columns)
+            chosen = choose_columns(self.path, layout, self.columns)
+            every = layout.names
+            if every is None:
+                return None
+            return list(every) if chosen is None else [every[column] for column in chosen]
+        return list(names) if (names := getattr(self.open()(), "column_names", None)) else None
+
+    def columns_to_keep(self) -> tuple[str | int, ...] | None:
+        """What a model keeps of its columns: names, where each column has one of its own.
+
+        Returns:
+            Names; numbers for a file without names; None for all columns of such a file.
+        """
+        names = self.column_names()
+        if names is not None and all(names) and not self._share_names(names):
+            return tuple(names)
+        if self.columns is None:
+            return None
+        return tuple(self.columns[:-1] if self.weighted else self.columns)
+
+    def _share_names(self, names: list[str]) -> bool:
+        """Whether a column of the file, taken or not, has the name of another that is taken."""
+        every: Sequence[str] = names
+        if self.is_text:
+            every = self.layout(self.columns).names or ()
+        count = Counter(every)
+        return any(count[name] > 1 for name in names)
+
+
+def as_matrix(rows: NDArray[Any]) -> NDArray[Any]:
+    """[n, d]; [n] counts as [n, 1]."""
+    return rows.reshape(-1, 1) if rows.ndim == 1 else rows
+
+
+def _finite(stream: BatchStream, weights: list[NDArray[np.float64]]) -> Iterator[Any]:
+    """The points of batches; bad ones are refused while their place in the file is known."""
+    for number, batch in enumerate(stream):
+        check_finite_rows(batch, number)
+        if batch.weights is not None:
+            weights.append(batch.weights)
+        yield batch.features
