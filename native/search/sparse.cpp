@@ -95,6 +95,15 @@ void add_up(const SparseRows& points, const Update& update, std::size_t num_clus
             add_weights(update.weights, points.num_rows, cluster_index, num_clusters);
 }
 
+// Adds a row's distance times its weight; returns whether that and the weighed values are finite.
+template <class T>
+bool add_weighed(const SparseRow<T>& row, double distance, double weight, InertiaAdder& inertia) {
+    bool finite = true;
+    inertia.add(&distance, &weight, 1, [&](std::size_t) { finite = false; });
+    for (const T value : row.values) finite &= std::isfinite(weight * static_cast<double>(value));
+    return finite;
+}
+
 } // namespace
 
 template <class T>
@@ -137,10 +146,8 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
             if (!std::isfinite(distance)) {
                 bad_row.report(i);
             } else if (update.weights) {
-                const double* const weight = update.weights + i;
-                worker.weighted.add(&distance, weight, 1, [&](std::size_t) { bad_row.report(i); });
-                for (const T value : row.values)
-                    if (!std::isfinite(*weight * static_cast<double>(value))) bad_row.report(i);
+                if (!add_weighed(row, distance, update.weights[i], worker.weighted))
+                    bad_row.report(i);
             } else {
                 worker.inertia.add(distance);
             }
