@@ -115,6 +115,7 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
     const SparseOrder<T> order(points, centers, transposed.norms, transposed.max_norm);
     const Chunks chunks = cut_rows(points.num_rows);
     struct Worker {
+        explicit Worker(std::size_t num_centers) : counts(num_centers, 0) {}
         SparseScratch<T> scratch;
         std::vector<std::int64_t> counts;
         OneByOneAdder inertia;
@@ -123,11 +124,8 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
     PerThread<Worker> workers;
     FirstBadRow bad_row;
     parallel_for(chunks.count(), pass_seconds(points, centers.num_centers), [&](std::size_t chunk) {
-        Worker& worker = workers.mine([&] {
-            auto made = std::make_unique<Worker>();
-            made->counts.assign(centers.num_centers, 0);
-            return made;
-        });
+        Worker& worker =
+            workers.mine([&] { return std::make_unique<Worker>(centers.num_centers); });
         SparseScratch<T>& scratch = worker.scratch;
         SparseRow<T>& row = scratch.row;
         for (std::size_t i = chunks.begin(chunk); i < chunks.end(chunk); ++i) {
