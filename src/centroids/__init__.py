@@ -54,6 +54,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
         KMeansClustering,
     )
     from centroids.quality import Candidate, NumClusters, choose_num_clusters
+    from centroids.report import write_report
 
 __version__ = "0.1.0"
 
@@ -105,6 +106,7 @@ __all__ = [
     "num_threads",
     "set_num_threads",
     "train_and_evaluate",
+    "write_report",
 ]
 
 _PACKAGES = {
@@ -117,6 +119,7 @@ _PACKAGES = {
     "kernels",
     "kmeans",
     "quality",
+    "report",
 }
 # Where a name of `__all__` comes from, if not from the package `estimator`.
 _HOMES = {
@@ -132,6 +135,7 @@ _HOMES = {
     "choose_num_clusters": "quality",
     "num_threads": "kernels",
     "set_num_threads": "kernels",
+    "write_report": "report",
 }
 
 check_build_of_python()
