@@ -46,6 +46,7 @@ from centroids.kmeans import (
     KMeansClustering,
 )
 from centroids.quality import Candidate, NumClusters, choose_num_clusters
+from centroids.report import write_report
 
 __version__ = "0.1.0"
 
@@ -97,4 +98,5 @@ __all__ = [
     "num_threads",
     "set_num_threads",
     "train_and_evaluate",
+    "write_report",
 ]

@@ -34,6 +34,7 @@ LAYERS = {
     "checkpoints": BASE,
     "export": BASE | {"kernels", "checkpoints"},
     "quality": BASE | {"kernels", "clustering", "inputs"},
+    "report": BASE | {"kernels", "quality", "inputs", "kmeans", "__version__"},
     "estimator": BASE | {"inputs", "checkpoints", "export"},
     "sklearn": BASE | {"kernels", "clustering", "distribute", "inputs"},
 }

@@ -19,6 +19,7 @@ from centroids.cli import (
     importing,
     inference,
     inspection,
+    reporting,
     training,
     verification,
 )
@@ -368,6 +369,59 @@ def inspect(
                 num_clusters=clusters,
                 num_nearest=nearest,
                 variables=variables,
+            )
+        )
+
+
+@app.command(cls=PlainCommand)
+@with_text_format
+def report(
+    model_dir: ModelDir,
+    points: Input,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .html file to write.")] = Path(
+        "report.html"
+    ),
+    words: Annotated[
+        Path | None,
+        typer.Option(
+            help="Names for the points: a text file with one name per line, or a .parquet file."
+        ),
+    ] = None,
+    words_column: Annotated[
+        str | None,
+        typer.Option(
+            help="The column that holds the names, if --words is a .parquet file. Default: the "
+            "first column of text."
+        ),
+    ] = None,
+    columns: Columns = None,
+    bad_rows: BadRowsOption = BadRowsChoice.RAISE,
+    *,
+    text: GivenText,
+) -> None:
+    """Write a page about a model and its points, to look at in a browser.
+
+    One HTML file that needs no network: the sizes of the clusters, a map of a sample, the loss of
+    training, the silhouette, and for the 24 largest clusters the columns in which they differ most
+    and their nearest and farthest points. An existing file is replaced.
+
+    
+    Examples:
+      centroids report model points.npy
+      centroids report model points.csv --output today.html
+      centroids report model vectors.npy --words words.txt
+    """
+    with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
+        reporting.report(
+            reporting.Request(
+                model_dir=model_dir,
+                points=points,
+                output=output,
+                columns=split_columns(columns),
+                bad_rows=bad_rows.value,
+                text=text,
+                words=words,
+                words_column=words_column,
             )
         )
 
