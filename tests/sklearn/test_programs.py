@@ -15,6 +15,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import scipy.sparse
 
 pytest.importorskip("sklearn")
 
@@ -199,12 +200,25 @@ def test_mini_batches_can_be_given_one_by_one() -> None:
         (lambda: KMeans(4).fit(points(), sample_weight=[1.0] * 119 + [-1]), "-1.0 at row 119"),
         (lambda: KMeans(4).fit(points(), sample_weight=[np.nan] + [1.0] * 119), "nan at row 0"),
         (lambda: KMeans(4).fit(points(), sample_weight=[0.0] * 120), "not zero"),
+        (lambda: KMeans(4).fit(points(), sample_weight=[1j] * 120), "Complex data not supported"),
+        (lambda: KMeans(4).fit(points(), sample_weight=np.array(1.0)), r"shape == \(\)"),
         (lambda: kmeans_plusplus(points(3), 4), "n_samples=3 should be >= n_clusters=4"),
     ],
 )
 def test_bad_input_is_an_error_that_says_so(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@BOTH
+def test_sparse_weights_are_refused_by_name(kind: Any) -> None:
+    with pytest.raises(TypeError, match="sample_weight must be dense"):
+        kind(4).fit(points(), sample_weight=scipy.sparse.csr_array(np.ones((1, 120))))
+
+
+def test_any_integer_is_a_number_of_clusters() -> None:
+    for one in (True, np.int8(1)):
+        assert KMeans(one, init=points(1)).fit(points()).cluster_centers_.shape == (1, 3)
 
 
 @BOTH

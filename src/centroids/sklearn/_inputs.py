@@ -105,18 +105,25 @@ def check_weights(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
         n: The number of rows.
 
     Raises:
-        ValueError: If the shape is wrong, a weight is negative, NaN or infinite, or all are 0.
+        TypeError: If they are a sparse matrix.
+        ValueError: If the shape is wrong, a weight is complex, negative, NaN or infinite, or all
+            are 0.
     """
     if sample_weight is None:
         return None
     if isinstance(sample_weight, Number):
         sample_weight = np.full(n, sample_weight, np.float64)
-    weights: NDArray[np.float64] = np.ascontiguousarray(_converted(sample_weight), np.float64)
-    if weights.shape != (n,):
+    if is_sparse(sample_weight):
+        raise TypeError("sample_weight must be dense, got a sparse matrix; .toarray() makes it so")
+    given = np.asarray(_converted(sample_weight))
+    if given.dtype.kind == "c":
+        raise ValueError("Complex data not supported: sample_weight must hold real numbers")
+    if given.shape != (n,):
         raise ValueError(
             f"sample_weight must have one weight for each of the {n} rows of X; "
-            f"sample_weight.shape == {weights.shape}, expected {(n,)}"
+            f"sample_weight.shape == {given.shape}, expected {(n,)}"
         )
+    weights: NDArray[np.float64] = np.ascontiguousarray(given, np.float64)
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if bad.size:
         raise ValueError(

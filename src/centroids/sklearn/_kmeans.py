@@ -142,7 +142,7 @@ class KMeans(BaseKMeans):
         return self
 
     def _set_fitted(self, fit: Fit) -> None:
-        found = np.count_nonzero(np.bincount(fit.labels, minlength=self.n_clusters))
+        found = np.count_nonzero(np.bincount(fit.labels))
         if found < self.n_clusters:
             warnings.warn(
                 f"Number of distinct clusters ({found}) found smaller than n_clusters "
