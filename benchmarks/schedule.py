@@ -1,8 +1,9 @@
 """How well the work of an assignment divides among many threads, found on a machine with few.
 
-Chunks of rows are timed one by one on one thread, and so is what one thread does alone. A
-simulation then hands the chunks to the next free of so many threads, as the pool does. It knows
-nothing of memory bandwidth and of clocks that fall: what it finds is what the schedule allows.
+Chunks of rows, packing, and what one thread does alone are timed one by one on one thread, by its
+processor time: what else runs on the machine counts less. A simulation then hands the chunks to the
+next free of so many threads, as the pool does. It knows nothing of memory bandwidth and of clocks
+that fall: what it finds is what the schedule allows.
 
     python -m benchmarks.schedule
 """
@@ -21,6 +22,7 @@ from benchmarks.tasks import SHAPES
 from centroids import kernels
 
 THREADS = (1, 8, 16, 64, 192)
+PANEL = 48  # centers that are packed together
 CACHE = 3 << 18  # bytes of sums that each thread has for itself; see assign_dense.cpp
 
 
@@ -48,12 +50,16 @@ def simulate(num_rows: int, dimensions: int, num_clusters: int) -> list[float]:
     # As all rows together are searched; points in lanes stand in for the grid of two dimensions.
     search: Any = "lanes" if dimensions <= 16 else "byte_filter"
 
-    def assign(chunk: NDArray[np.float32]) -> float:
-        start = time.perf_counter()
-        kernels.assign(chunk, centers, labels=False, search=search)
-        return time.perf_counter() - start
+    def assign(chunk: NDArray[np.float32], wanted: int = num_clusters) -> float:
+        start = time.thread_time()
+        kernels.assign(chunk, centers[:wanted], labels=False, search=search)
+        return time.thread_time() - start
 
     alone = min(assign(points[:8]) for _ in range(20))
+    serial = min(assign(points[:8], 8) for _ in range(20))  # the rest is packing, by panels
+    panels = -(-num_clusters // PANEL)
+    packing = [max(alone - serial, 0.0) / panels] * panels
+    looks = [max(min(assign(points[:64]) for _ in range(20)) - alone, 0.0)] * 8
     adding = 1e-9 * dimensions * num_clusters  # sums of one thread to those of another
     sizes = {threads: chunk_rows(num_rows, threads) for threads in THREADS}
     starts = random.integers(0, kept - max(sizes.values()) + 1, 8)
@@ -67,13 +73,17 @@ def simulate(num_rows: int, dimensions: int, num_clusters: int) -> list[float]:
     for threads, rows in sizes.items():
         sample = [max(took[threads, start] - alone, 0.0) for start in starts]
         tasks = random.choice(sample, -(-num_rows // rows)).tolist()
-        span = alone + makespan(tasks, threads)
+        span = serial + makespan(packing, threads) + makespan(tasks, threads)
+        if search == "byte_filter":  # a sample is searched, and centers packed for it, too
+            span += makespan(packing, threads) + makespan(looks, threads)
         if 8 * dimensions * num_clusters <= CACHE:
             groups = -(-num_clusters // 4)
             span += makespan([adding * threads / groups] * groups, threads)
-        else:  # rows are grouped by cluster, by one thread, and added by all
+        else:  # rows are grouped by cluster, and added
+            parts = max(min(num_rows // (2 * num_clusters), threads, 16), 1)
             segments = [num_rows / num_clusters * dimensions * 0.7e-9] * num_clusters
-            span += num_rows * 2e-9 + makespan(segments, threads)
+            span += num_rows * 2e-9 / parts + num_clusters * parts * 1e-9
+            span += makespan(segments, threads)
         spans.append(span)
     return [spans[0] / span / threads for span, threads in zip(spans, THREADS, strict=True)]
 

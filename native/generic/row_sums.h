@@ -146,11 +146,15 @@ add_two(const T* row, const T* center, const FixedSums& sums, std::size_t row_at
         std::size_t dimensions, Two<double>& squares) {
     if constexpr (left > 0) {
         constexpr std::size_t count = left == 1 ? 1 : 2;
+        constexpr bool row_has_eights = at >= 8;
         Two<double> value, difference;
         load_two<T, count>(row + at, value);
         load_two<T, count>(center + at, difference);
         difference.values = value.values - difference.values;
-        squares.values += difference.values * difference.values;
+        if constexpr (row_has_eights)
+            squares.values += difference.values * difference.values;
+        else
+            squares.values = difference.values * difference.values;
         if constexpr (limbs > 0) {
             constexpr std::size_t bytes = count * sizeof(double);
             std::int64_t* const digits = sums.digits + row_at + at;
@@ -211,6 +215,7 @@ static void update_rows_of(const T* rows, std::ptrdiff_t stride, std::size_t cou
     for (std::size_t i = 0; i < count; ++i) {
         const std::size_t at = static_cast<std::size_t>(cluster_index[i]) * length;
         const T* const row = rows + static_cast<std::ptrdiff_t>(i) * stride;
+        if constexpr (limbs > 0) ++own.num_rows[cluster_index[i]];
         if constexpr (fixed > 0)
             distances[i] = short_row_sums<T, limbs, fixed>(row, centers + at, own, at);
         else
@@ -251,6 +256,7 @@ static void add_rows_of(const T* rows, std::ptrdiff_t stride, std::size_t count,
     for (std::size_t i = 0; i < count; ++i) {
         const T* const row = rows + static_cast<std::ptrdiff_t>(i) * stride;
         const std::size_t at = static_cast<std::size_t>(cluster_index[i]) * dimensions;
+        ++sums.num_rows[cluster_index[i]];
         std::size_t j = 0;
         for (; j + 8 <= dimensions; j += 8) {
             Eight<double> values;

@@ -177,6 +177,8 @@ struct FixedSums {
                            // second limbs
     const double* anchors; // [dimensions], and [dimensions] of the second limbs
     std::size_t second;    // 0: there are no second limbs
+    // [num_centers], counts the rows that are added; null for `add_eights` alone
+    std::int32_t* num_rows = nullptr;
 };
 
 // What is known of products.
@@ -227,7 +229,7 @@ struct BlockKernels {
     double (*squared_distance)(const T* row, const T* center, std::size_t dimensions);
 
     // Squared distance of each row to its own center, and its share of the update.
-    // cluster_index: IN [count]; sums: += the rows, which fit them, or null
+    // cluster_index: IN [count]; sums: += the rows, which fit them, or null; with num_rows
     // distances: OUT [count]
     void (*update_rows)(const T* rows, std::ptrdiff_t stride, std::size_t count,
                         const std::int32_t* cluster_index, const T* centers, std::size_t dimensions,
@@ -242,7 +244,8 @@ struct BlockKernels {
     // out: OUT [count][dimensions], rows [first, first + count) as T, normalised if asked
     void (*convert_rows)(const DenseRows& points, std::size_t first, std::size_t count, T* out);
 
-    // Adds each row, which fits, to the sums of its center.
+    // Adds each row, which fits, to the sums of its center, and counts it.
+    // sums: with num_rows
     void (*add_rows)(const T* rows, std::ptrdiff_t stride, std::size_t count,
                      const std::int32_t* cluster_index, std::size_t dimensions,
                      const FixedSums& sums);

@@ -20,9 +20,10 @@ void add_rows_of_cluster(const DenseRows& points, std::size_t begin, std::size_t
     std::vector<T> scratch(reads_in_place<T>(points) ? 0 : points.dimensions);
     for (std::size_t at = begin; at < end; ++at) {
         constexpr std::int32_t own = 0;
-        // Those of a cluster lie far apart: the processor cannot guess the next.
-        if (scratch.empty() && at + 1 < end)
-            prefetch(load_rows<T>(points, row_at(at + 1), 1, scratch.data()).rows,
+        // Those of a cluster lie far apart: the processor cannot guess the next ones.
+        constexpr std::size_t ahead = 3;
+        if (scratch.empty() && at + ahead < end)
+            prefetch(load_rows<T>(points, row_at(at + ahead), 1, scratch.data()).rows,
                      points.dimensions);
         adder.add(load_rows<T>(points, row_at(at), 1, scratch.data()), 1, &own, nullptr, nullptr);
     }

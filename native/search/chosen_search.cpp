@@ -1,6 +1,7 @@
 #include "search/chosen_search.h"
 
 #include "runtime/dispatch.h"
+#include "search/work_plan.h"
 
 #include <algorithm>
 #include <cmath>
@@ -56,16 +57,23 @@ bool ChosenSearch<T>::sample_approves() {
     passing_.start(points_, centers_, kernels_.panel_width, false);
     BoundedSearch<T> search(points_, centers_, order_, true, passing_, false);
     const std::size_t rows = std::min<std::size_t>(64, points_.num_rows);
-    typename BoundedSearch<T>::Scratch scratch;
-    typename LazyBlock<T>::Scratch copies;
-    std::vector<std::int32_t> nearest(rows);
-    std::vector<double> distances(rows);
+    struct Sample {
+        typename BoundedSearch<T>::Scratch scratch;
+        typename LazyBlock<T>::Scratch copies;
+        std::vector<std::int32_t> nearest;
+        std::vector<double> distances;
+    };
+    PerThread<Sample> all;
     constexpr std::size_t samples = 8;
-    for (std::size_t at = 0; at < samples; ++at) {
+    const std::size_t work = samples * rows * points_.dimensions * centers_.num_centers;
+    parallel_for(samples, seconds_for(static_cast<double>(work)), [&](std::size_t at) {
+        Sample& own = all.mine([] { return std::make_unique<Sample>(); });
+        own.nearest.resize(rows);
+        own.distances.resize(rows);
         const std::size_t first = (points_.num_rows - rows) / samples * at;
-        LazyBlock<T> block(points_, first, rows, copies);
-        search.search(block, nearest.data(), distances.data(), scratch, false);
-    }
+        LazyBlock<T> block(points_, first, rows, own.copies);
+        search.search(block, own.nearest.data(), own.distances.data(), own.scratch, false);
+    });
     return pays(search.counts());
 }
 

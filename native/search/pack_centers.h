@@ -5,6 +5,7 @@
 #include "isa/block_kernels.h"
 #include "api/kmeans.h"
 #include "search/exact_order.h"
+#include "search/work_plan.h"
 
 #include <algorithm>
 #include <cmath>
@@ -31,13 +32,21 @@ double score_error_unit(std::size_t terms) {
 // The point that centers and points are moved by; exact arithmetic is not needed, only one value.
 template <class T>
 AlignedVector<T> mean_of_centers(const Centers<T>& centers, std::size_t dimensions) {
-    std::vector<double> sums(dimensions, 0.0);
-    for (std::size_t c = 0; c < centers.num_centers; ++c)
-        for (std::size_t j = 0; j < dimensions; ++j)
-            sums[j] += static_cast<double>(centers.values[c * dimensions + j]);
     AlignedVector<T> mean(dimensions);
-    for (std::size_t j = 0; j < dimensions; ++j)
-        mean[j] = static_cast<T>(sums[j] / static_cast<double>(centers.num_centers));
+    constexpr std::size_t together = 32;
+    for_each_part(groups_of(together, dimensions), centers.num_centers * dimensions, 1e-9,
+                  [&](std::size_t part) {
+                      const std::size_t first = part * together;
+                      const std::size_t count = std::min(together, dimensions - first);
+                      double sums[together] = {};
+                      for (std::size_t c = 0; c < centers.num_centers; ++c)
+                          for (std::size_t j = 0; j < count; ++j)
+                              sums[j] +=
+                                  static_cast<double>(centers.values[c * dimensions + first + j]);
+                      for (std::size_t j = 0; j < count; ++j)
+                          mean[first + j] =
+                              static_cast<T>(sums[j] / static_cast<double>(centers.num_centers));
+                  });
     return mean;
 }
 
@@ -56,27 +65,13 @@ class CentersInPanels {
         } else {
             weights_.resize(k * dimensions);
         }
-        double largest = 0;
-        for (std::size_t c = 0; c < k; ++c) {
-            const T* const center = centers.values + c * dimensions;
-            T* const panel =
-                with_panels ? panels_.data() + c / width * dimensions * width + c % width : nullptr;
-            double norm = 0;
-            for (std::size_t j = 0; j < dimensions; ++j) {
-                const double value =
-                    static_cast<double>(center[j]) - static_cast<double>(shift_[j]);
-                norm += value * value;
-                const T weight = static_cast<T>(-2 * value);
-                if (with_panels)
-                    panel[j * width] = weight;
-                else
-                    weights_[c * dimensions + j] = weight;
-            }
-            largest = std::fmax(largest, norm);
-            if (centers.penalties) norm += centers.penalties[c];
-            norms_[c] = static_cast<T>(norm);
-            if (with_panels) panel_norms_[c] = norms_[c];
-        }
+        std::vector<double> norms(num_panels, 0.0);
+        for_each_part(num_panels, k * dimensions, 3e-9, [&](std::size_t panel) {
+            const std::size_t end = std::min((panel + 1) * width, k);
+            for (std::size_t c = panel * width; c < end; ++c)
+                norms[panel] = std::fmax(norms[panel], pack(centers, c, dimensions, width));
+        });
+        double largest = *std::max_element(norms.begin(), norms.end());
         const double penalty = centers.penalties ? 1.0 : 0.0; // largest penalty there is
         largest += penalty;
         view = {.num_centers = k,
@@ -97,6 +92,25 @@ class CentersInPanels {
     PackedCenters<T> view;
 
   private:
+    // Returns |c - shift|^2.
+    double pack(const Centers<T>& centers, std::size_t c, std::size_t dimensions,
+                std::size_t width) {
+        const T* const center = centers.values + c * dimensions;
+        const bool in_panels = weights_.empty();
+        T* const to = in_panels ? panels_.data() + c / width * dimensions * width + c % width
+                                : weights_.data() + c * dimensions;
+        const std::size_t distance = in_panels ? width : 1;
+        double norm = 0;
+        for (std::size_t j = 0; j < dimensions; ++j) {
+            const double value = static_cast<double>(center[j]) - static_cast<double>(shift_[j]);
+            norm += value * value;
+            to[j * distance] = static_cast<T>(-2 * value);
+        }
+        norms_[c] = static_cast<T>(centers.penalties ? norm + centers.penalties[c] : norm);
+        if (in_panels) panel_norms_[c] = norms_[c];
+        return norm;
+    }
+
     // square: C^2, the largest |c - shift|^2; margin: what unit vectors of T may differ by from the
     // distances that are compared, see exact_order.h
     void set_reach(double square, double margin) {

@@ -9,6 +9,8 @@
 #include "search/transposed_centers.h"
 #include "search/work_plan.h"
 
+#include <cmath>
+
 namespace centroids {
 namespace {
 
@@ -106,7 +108,8 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
     struct Worker {
         SparseScratch<T> scratch;
         std::vector<std::int64_t> counts;
-        InertiaAdder inertia;
+        OneByOneAdder inertia;
+        InertiaAdder weighted;
     };
     PerThread<Worker> workers;
     FirstBadRow bad_row;
@@ -130,19 +133,27 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
             const double distance = cosine_adjusted(
                 squared_distance(row, centers.values + c * dimensions, transposed.norms[c]),
                 row.squared_norm, points.normalize);
-            const double* const weight = update.weights ? update.weights + i : nullptr;
-            worker.inertia.add(&distance, weight, 1, [&](std::size_t) { bad_row.report(i); });
-            for (std::size_t at = 0; weight && at < row.count(); ++at)
-                if (!std::isfinite(*weight * static_cast<double>(row.values[at])))
-                    bad_row.report(i);
             ++worker.counts[c];
+            if (!std::isfinite(distance)) {
+                bad_row.report(i);
+            } else if (update.weights) {
+                const double* const weight = update.weights + i;
+                worker.weighted.add(&distance, weight, 1, [&](std::size_t) { bad_row.report(i); });
+                for (const T value : row.values)
+                    if (!std::isfinite(*weight * static_cast<double>(value))) bad_row.report(i);
+            } else {
+                worker.inertia.add(distance);
+            }
         }
     });
     if (bad_row.get() >= 0) return bad_row.get();
     std::vector<std::int64_t> counts(centers.num_centers, 0);
     if (update.inertia) *update.inertia = {};
     for (const auto& [owner, worker] : workers.all()) {
-        if (update.inertia) worker->inertia.add_to(*update.inertia);
+        if (update.inertia) {
+            update.inertia->add(worker->inertia.total());
+            worker->weighted.add_to(*update.inertia);
+        }
         for (std::size_t c = 0; c < centers.num_centers; ++c) counts[c] += worker->counts[c];
     }
     if (update.counts) std::copy(counts.begin(), counts.end(), update.counts);

@@ -48,7 +48,7 @@ void throw_changed() {
 }
 
 template <class T>
-void load_row(const SparseRows& points, std::size_t index, SparseRow<T>& row) {
+void load_values(const SparseRows& points, std::size_t index, SparseRow<T>& row) {
     const std::int64_t begin = integer_at(points.row_starts, points.wide_starts, index);
     const std::int64_t end = integer_at(points.row_starts, points.wide_starts, index + 1);
     if (begin < 0 || end < begin || end > static_cast<std::int64_t>(points.num_values))
@@ -57,12 +57,15 @@ void load_row(const SparseRows& points, std::size_t index, SparseRow<T>& row) {
     const auto count = static_cast<std::size_t>(end - begin);
     row.values.resize(count);
     row.columns.resize(count);
-    std::uint64_t highest = 0;
+    const std::int64_t last = static_cast<std::int64_t>(points.dimensions) - 1;
+    std::int64_t outside = 0; // negative where a column is, or is above the last
     for (std::size_t i = 0; i < count; ++i) {
-        row.columns[i] = integer_at(points.columns, points.wide_columns, first + i);
-        highest = std::max(highest, static_cast<std::uint64_t>(row.columns[i]));
+        const std::int64_t column = integer_at(points.columns, points.wide_columns, first + i);
+        row.columns[i] = column;
+        outside |= column | static_cast<std::int64_t>(static_cast<std::uint64_t>(last) -
+                                                      static_cast<std::uint64_t>(column));
     }
-    if (count > 0 && highest >= points.dimensions) throw_changed();
+    if (outside < 0) throw_changed();
     if (points.normalize) {
         row.unit.resize(count);
         for (std::size_t i = 0; i < count; ++i) row.unit[i] = value_at(points, first + i);
@@ -72,12 +75,20 @@ void load_row(const SparseRows& points, std::size_t index, SparseRow<T>& row) {
         for (std::size_t i = 0; i < count; ++i)
             row.values[i] = static_cast<T>(value_at(points, first + i));
     }
+}
+
+template <class T>
+void load_row(const SparseRows& points, std::size_t index, SparseRow<T>& row) {
+    load_values(points, index, row);
     row.squared_norm = 0;
     for (const T value : row.values)
         row.squared_norm += static_cast<double>(value) * static_cast<double>(value);
 }
 
-template void load_row(const SparseRows&, std::size_t, SparseRow<float>&);
-template void load_row(const SparseRows&, std::size_t, SparseRow<double>&);
+#define CENTROIDS_INSTANTIATE(T)                                                                   \
+    template void load_values(const SparseRows&, std::size_t, SparseRow<T>&);                      \
+    template void load_row(const SparseRows&, std::size_t, SparseRow<T>&);
+CENTROIDS_INSTANTIATE(float)
+CENTROIDS_INSTANTIATE(double)
 
 } // namespace centroids

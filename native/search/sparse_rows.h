@@ -23,7 +23,10 @@ inline std::int64_t integer_at(const void* data, bool wide, std::size_t at) {
                 : static_cast<const std::int32_t*>(data)[at];
 }
 
-// Row `index` as T, normalised if asked.
+// Row `index` as T, normalised if asked; its norm is left as it was.
+template <class T>
+void load_values(const SparseRows& points, std::size_t index, SparseRow<T>& row);
+// The same with its norm.
 template <class T>
 void load_row(const SparseRows& points, std::size_t index, SparseRow<T>& row);
 

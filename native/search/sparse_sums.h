@@ -123,7 +123,7 @@ void add_sparse_rows(const SparseRows& points, const Load& load, double seconds,
 template <class T>
 ExactSums sparse_sums(const SparseRows& points, double seconds, std::size_t num_clusters,
                       const std::int32_t* cluster_index, const std::int64_t* counts) {
-    const auto load = [&](std::size_t i, SparseRow<T>& row) { load_row(points, i, row); };
+    const auto load = [&](std::size_t i, SparseRow<T>& row) { load_values(points, i, row); };
     const SampledUnits<T> sampled(points, load);
     ExactSums sums(num_clusters, points.dimensions, sampled.units);
     const auto add = [&](auto digit) {
@@ -145,7 +145,7 @@ ExactSums sparse_sums(const SparseRows& points, const double* weights, double se
         const auto load = [&](std::size_t i, SparseRow<double>& row) {
             static thread_local SparseRow<T> own;
             static thread_local std::vector<double> others;
-            load_row(points, i, own);
+            load_values(points, i, own);
             row.columns = own.columns;
             row.values.resize(own.count());
             others.resize(own.count());

@@ -4,7 +4,9 @@
 #include "api/kmeans.h"
 #include "runtime/aligned_vector.h"
 #include "runtime/round_up.h"
+#include "search/work_plan.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -15,14 +17,20 @@ struct TransposedCenters {
     TransposedCenters(const Centers<T>& centers, std::size_t dimensions, std::size_t width)
         : padded(round_up(centers.num_centers, width)), values(padded * dimensions, T(0)),
           norms(centers.num_centers) {
+        constexpr std::size_t together = 64 / sizeof(T); // a cache line of each row
+        const std::size_t k = centers.num_centers;
+        for_each_part(groups_of(together, k), k * dimensions, 1e-9, [&](std::size_t part) {
+            const std::size_t begin = part * together, end = std::min(begin + together, k);
+            for (std::size_t j = 0; j < dimensions; ++j)
+                for (std::size_t c = begin; c < end; ++c)
+                    values[j * padded + c] = centers.values[c * dimensions + j];
+            for (std::size_t c = begin; c < end; ++c) {
+                norms[c] = norm(centers.values + c * dimensions, dimensions);
+                if (centers.penalties) norms[c] += centers.penalties[c];
+            }
+        });
         double largest = 0;
-        for (std::size_t c = 0; c < centers.num_centers; ++c) {
-            const T* const center = centers.values + c * dimensions;
-            for (std::size_t j = 0; j < dimensions; ++j) values[j * padded + c] = center[j];
-            norms[c] = norm(center, dimensions);
-            if (centers.penalties) norms[c] += centers.penalties[c];
-            largest = std::fmax(largest, norms[c]);
-        }
+        for (const double norm_of_one : norms) largest = std::fmax(largest, norm_of_one);
         max_norm = std::sqrt(largest);
     }
     std::size_t padded;

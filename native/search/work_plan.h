@@ -40,6 +40,17 @@ inline Chunks cut_rows(std::size_t num_rows, std::size_t grain = 8) {
 // A rough time for work of so many multiply-adds, only to decide whether to wake threads.
 inline double seconds_for(double multiply_adds) { return multiply_adds / 2e10; }
 
+// parallel_for where there are several parts and enough work for a thread: a few nanoseconds where
+// not. seconds_each: for each of so many elements
+template <class Task>
+void for_each_part(std::size_t parts, std::size_t elements, double seconds_each, const Task& task) {
+    const double seconds = static_cast<double>(elements) * seconds_each;
+    if (parts > 1 && seconds > 20e-6)
+        parallel_for(parts, seconds, task);
+    else
+        for (std::size_t part = 0; part < parts; ++part) task(part);
+}
+
 // What each thread that works on a call has for itself, made when it first comes.
 template <class T>
 class PerThread {
@@ -93,15 +104,29 @@ class RowsByCluster {
     RowsByCluster(const std::int32_t* cluster_index, std::size_t first_row, std::size_t count,
                   std::size_t num_clusters)
         : order(count), first_row_(first_row) {
-        std::vector<std::size_t> starts(num_clusters + 1, 0);
+        const Chunks parts = cut_for_counts(count, num_clusters);
+        const double seconds = static_cast<double>(count) * 2e-9;
         const std::int32_t* const index = cluster_index + first_row;
-        for (std::size_t i = 0; i < count; ++i) ++starts[static_cast<std::size_t>(index[i]) + 1];
-        for (std::size_t c = 0; c < num_clusters; ++c) starts[c + 1] += starts[c];
-        for (std::size_t c = 0; c < num_clusters; ++c)
-            for (std::size_t at = starts[c]; at < starts[c + 1]; at += segment_rows)
-                segments.push_back({c, at, std::min(starts[c + 1], at + segment_rows)});
-        for (std::size_t i = 0; i < count; ++i)
-            order[starts[static_cast<std::size_t>(index[i])]++] = static_cast<std::uint32_t>(i);
+        // Of each part and cluster how many rows there are, then where the next one goes.
+        std::vector<std::size_t> places(parts.count() * num_clusters, 0);
+        parallel_for(parts.count(), seconds / 2, [&](std::size_t part) {
+            std::size_t* const own = places.data() + part * num_clusters;
+            for (std::size_t i = parts.begin(part); i < parts.end(part); ++i)
+                ++own[static_cast<std::size_t>(index[i])];
+        });
+        std::size_t next = 0;
+        for (std::size_t c = 0; c < num_clusters; ++c) {
+            std::size_t begin = next;
+            for (std::size_t at = c; at < places.size(); at += num_clusters)
+                next += std::exchange(places[at], next);
+            for (; begin < next; begin += segment_rows)
+                segments.push_back({c, begin, std::min(next, begin + segment_rows)});
+        }
+        parallel_for(parts.count(), seconds / 2, [&](std::size_t part) {
+            std::size_t* const own = places.data() + part * num_clusters;
+            for (std::size_t i = parts.begin(part); i < parts.end(part); ++i)
+                order[own[static_cast<std::size_t>(index[i])]++] = static_cast<std::uint32_t>(i);
+        });
     }
 
     std::size_t row(std::size_t position) const { return first_row_ + order[position]; }
@@ -110,6 +135,13 @@ class RowsByCluster {
     std::vector<Segment> segments;
 
   private:
+    // Parts that have counts of their own: few enough that looking at these takes less time.
+    static Chunks cut_for_counts(std::size_t count, std::size_t num_clusters) {
+        const std::size_t most = std::min<std::size_t>(static_cast<std::size_t>(num_threads()), 16);
+        const std::size_t parts = std::clamp<std::size_t>(count / (2 * num_clusters), 1, most);
+        return {count, std::max<std::size_t>(groups_of(parts, count), 1)};
+    }
+
     std::size_t first_row_;
 };
 

@@ -1,5 +1,7 @@
 #include "sums/exact_sums.h"
 
+#include "sums/wide_sums.h"
+
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -166,6 +168,7 @@ void ExactSums::widen(std::size_t cluster) {
 
 void ExactSums::collect(std::size_t cluster, std::int64_t rows, const std::int64_t* first,
                         const std::int64_t* second, std::mutex& odd_in_use) {
+    const bool alone = rows_[cluster] == 0;
     rows_[cluster] += rows;
     if (!second && !wide(cluster) && rows_[cluster] <= most_additions) {
         std::int64_t* const low = low_.data() + cluster * dimensions_;
@@ -173,15 +176,23 @@ void ExactSums::collect(std::size_t cluster, std::int64_t rows, const std::int64
         return;
     }
     widen(cluster);
+    std::int64_t* const low = low_.data() + cluster * dimensions_;
+    std::int64_t* const high = high_[cluster].data();
+    if (alone && second) {
+        join_limbs(first, second, dimensions_, low, high);
+        return;
+    }
     for (std::size_t j = 0; j < dimensions_; ++j) {
         const Int128 more = second ? (static_cast<Int128>(first[j]) << limb_distance) + second[j]
                                    : static_cast<Int128>(first[j]);
-        Int128 sum;
-        if (__builtin_add_overflow(dense(cluster, j), more, &sum)) { // of more than 2^28 rows
+        Int128 sum = more;
+        if (!alone && __builtin_add_overflow(joined(high[j], low[j]), more, &sum)) {
+            // of more than 2^28 rows
             const std::lock_guard<std::mutex> lock(odd_in_use);
             odd_.add(cluster * dimensions_ + j, magnitude_of(more), units_[j], more < 0);
         } else {
-            set(cluster, j, sum);
+            low[j] = static_cast<std::int64_t>(sum);
+            high[j] = static_cast<std::int64_t>(sum >> 64);
         }
     }
 }
@@ -238,15 +249,6 @@ void ExactSums::add_aligned(const ExactSums& other, std::size_t cluster, bool su
     }
 }
 
-// value as float64, rounded once, without the instructions of newer processors: its upper and its
-// lower half, each exact, are added.
-static double rounded(std::int64_t value) {
-    const auto bits = static_cast<std::uint64_t>(value);
-    const double low = std::bit_cast<double>((bits & 0xffffffffu) | 0x4330000000000000u);
-    const double high = std::bit_cast<double>((bits >> 32) ^ 0x4530000080000000u);
-    return (high - (0x1p84 + 0x1p63 + 0x1p52)) + low;
-}
-
 void ExactSums::round(double* sums) const {
     if (!made()) {
         std::fill_n(sums, size(), 0.0);
@@ -259,9 +261,9 @@ void ExactSums::round(double* sums) const {
     for (std::size_t c = 0; c < num_clusters_; ++c) {
         double* const own = sums + c * dimensions_;
         const std::int64_t* const low = low_.data() + c * dimensions_;
+        const std::int64_t* const high = high_[c].data();
         if (wide(c))
-            for (std::size_t j = 0; j < dimensions_; ++j)
-                own[j] = static_cast<double>(dense(c, j)) * powers[j];
+            round_wide(low, high, powers.data(), dimensions_, own);
         else
             for (std::size_t j = 0; j < dimensions_; ++j) own[j] = rounded(low[j]) * powers[j];
     }

@@ -25,8 +25,8 @@ class RowAdder {
         : kernels_(current_kernels<T>()), window_(window), shared_(shared),
           size_(num_clusters * window.dimensions()),
           digits_(size_ * static_cast<std::size_t>(window.limbs()), 0), counts_(num_clusters, 0),
-          pending_(num_clusters, 0),
-          fixed_{digits_.data(), window.anchors(), window.limbs() == 2 ? size_ : 0} {}
+          pending_(num_clusters, 0), fixed_{digits_.data(), window.anchors(),
+                                            window.limbs() == 2 ? size_ : 0, pending_.data()} {}
 
     // cluster_index: IN [count]
     // centers: IN [num_clusters][dimensions], or null; distances: OUT [count], with centers: the
@@ -46,7 +46,7 @@ class RowAdder {
     std::int64_t count(std::size_t cluster) const { return counts_[cluster] + pending_[cluster]; }
 
     // Adds what there is of one cluster to that of the shared sums, which must have room for it,
-    // and which no other thread may write to meanwhile.
+    // and which no other thread may write to meanwhile. No rows of it may follow.
     void hand_over(std::size_t cluster) { hand_over(cluster, cluster); }
     // Lends its array to shared sums that have none; `hand_over` does the rest. Returns whether.
     bool lend() {
@@ -61,6 +61,7 @@ class RowAdder {
     void hand_over_to(std::size_t to_cluster) {
         const std::lock_guard<std::mutex> lock(shared_.in_use);
         hand_over(0, to_cluster);
+        clear(0);
         hand_over_odd(to_cluster);
         room_ = most_additions;
     }
@@ -83,6 +84,10 @@ class RowAdder {
         }
     }
     void hand_over(std::size_t cluster, std::size_t to_cluster);
+    void clear(std::size_t cluster) {
+        for (std::size_t at = cluster * window_.dimensions(); at < digits_.size(); at += size_)
+            std::fill_n(digits_.data() + at, window_.dimensions(), 0);
+    }
     void hand_over_odd(std::size_t first_cluster) {
         if (!odd_.empty())
             shared_.sums.odd().add(odd_, false, first_cluster * window_.dimensions());
@@ -109,7 +114,6 @@ void RowAdder<T>::add_some(const Block<T>& block, std::size_t count,
                            const std::int32_t* cluster_index, const T* centers, double* distances) {
     if (room_ < count) make_room();
     room_ -= count;
-    for (std::size_t i = 0; i < count; ++i) ++pending_[static_cast<std::size_t>(cluster_index[i])];
     const std::size_t dimensions = window_.dimensions();
     if (outside_.size() < count) outside_.resize(count);
     const bool odd = kernels_.rows_outside(block.rows, block.stride, count, dimensions,
@@ -150,6 +154,7 @@ void RowAdder<T>::make_room() {
             const std::lock_guard<std::mutex> lock(shared_.in_use);
             shared_.sums.make();
             hand_over(c);
+            clear(c);
         }
         most = std::max(most, pending_[c]);
     }
@@ -167,8 +172,6 @@ void RowAdder<T>::hand_over(std::size_t cluster, std::size_t to_cluster) {
         std::int64_t* const second = fixed_.second ? first + fixed_.second : nullptr;
         if (second) take_off(second, window_.anchors() + dimensions, pending_[cluster]);
         shared_.sums.collect(to_cluster, pending_[cluster], first, second, shared_.odd_in_use);
-        std::fill_n(first, dimensions, 0);
-        if (second) std::fill_n(second, dimensions, 0);
     }
     counts_[cluster] += pending_[cluster];
     pending_[cluster] = 0;

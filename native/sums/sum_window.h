@@ -100,8 +100,9 @@ SumWindow<T>::SumWindow(const std::vector<Word>& most, int limbs)
 // float64 has digits below any single limb; float32 where its values differ much in size.
 template <class T>
 SumWindow<T> SumWindow<T>::of_points(const DenseRows& points, const BlockKernels<T>& kernels) {
-    constexpr std::size_t most_rows = 256;
-    const std::size_t d = points.dimensions, step = (points.num_rows + most_rows - 1) / most_rows;
+    constexpr std::size_t most_rows = 256; // of few points fewer: looking takes time, too
+    const std::size_t wanted = std::clamp<std::size_t>(points.num_rows / 16, 16, most_rows);
+    const std::size_t d = points.dimensions, step = (points.num_rows + wanted - 1) / wanted;
     const std::size_t count = step ? (points.num_rows + step - 1) / step : 0;
     const bool in_place = reads_in_place<T>(points);
     std::vector<T> copied(in_place ? 0 : count * d);

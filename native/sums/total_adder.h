@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 namespace centroids {
 
@@ -63,6 +64,7 @@ class TotalAdder {
         if (!window_ || largest > window_->most()[0]) {
             hand_over();
             window_.emplace(std::vector<std::uint64_t>(8, largest), 2);
+            if (add_fitting(rows, count)) return true;
         }
         for (std::size_t i = 0; i < count; ++i) {
             double fitting[8];
@@ -97,10 +99,31 @@ class TotalAdder {
 
     const BlockKernels<double>& kernels_ = current_kernels<double>();
     std::optional<SumWindow<double>> window_;
-    alignas(64) std::int64_t digits_[16] = {}; // [limbs][8], anchors included
-    std::int64_t pending_ = 0;                 // rows in `digits_`
+    std::int64_t digits_[16] = {}; // [limbs][8], anchors included
+    std::int64_t pending_ = 0;     // rows in `digits_`
     std::uint64_t odd_blocks_ = 0;
     ExactTotal total_;
+};
+
+// Finite values that come one by one, added many at a time.
+class OneByOneAdder {
+  public:
+    void add(double value) {
+        waiting_[count_++] = value;
+        if (count_ == most) hand_over();
+    }
+    const ExactTotal& total() {
+        hand_over();
+        return adder_.total();
+    }
+
+  private:
+    void hand_over() { adder_.add(waiting_, std::exchange(count_, 0)); }
+
+    static constexpr std::size_t most = 64;
+    double waiting_[most];
+    std::size_t count_ = 0;
+    TotalAdder adder_;
 };
 
 } // namespace centroids

@@ -36,6 +36,8 @@ AssignmentMemory = _native.AssignmentMemory
 
 Search = Literal["automatic", "panels", "lanes", "grid", "float_filter", "byte_filter"]
 
+_SEARCHES = _native.Search.__members__
+
 _log = logging.getLogger(__name__)
 
 
@@ -252,7 +254,7 @@ def _assign(
             rounded,
             counts,
             finish,
-            _native.Search[search],
+            _SEARCHES[search],
             block_rows,
             memory,
             same_points,
