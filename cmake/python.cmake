@@ -1,4 +1,4 @@
-# Free-threaded Python is refused where it would be built for, as kernels/_build_of_python.py refuses it
+# Free-threaded Python is refused where it would be built for, as python_build.py refuses it
 # at import: nothing here has been tested without the global interpreter lock.
 function(centroids_check_python executable)
   execute_process(

@@ -60,12 +60,17 @@ def make_environment(python: str, version: str) -> Path:
 
 
 def build_sdist(tools: Path, dist: Path) -> Path:
-    """Builds the sdist: equal bytes for equal commits."""
+    """Builds the sdist twice: equal commits must give equal bytes."""
     command = ("git", "-C", str(ROOT), "log", "-1", "--format=%ct")
     time = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    build = (tools / "python", "-m", "build", "--no-isolation", "--sdist", "--outdir", dist)
-    run(*build, ROOT, SOURCE_DATE_EPOCH=time)
+    again = WORK / "again"
+    shutil.rmtree(again, ignore_errors=True)
+    for place in (dist, again):
+        build = (tools / "python", "-m", "build", "--no-isolation", "--sdist", "--outdir", place)
+        run(*build, ROOT, SOURCE_DATE_EPOCH=time)
     (sdist,) = dist.glob("*.tar.gz")
+    if sdist.read_bytes() != (again / sdist.name).read_bytes():
+        sys.exit(f"{sdist.name} has other bytes when it is built again")
     return sdist
 
 

@@ -95,6 +95,15 @@ void add_up(const SparseRows& points, const Update& update, std::size_t num_clus
             add_weights(update.weights, points.num_rows, cluster_index, num_clusters);
 }
 
+// Adds a row's distance times its weight; returns whether that and the weighed values are finite.
+template <class T>
+bool add_weighed(const SparseRow<T>& row, double distance, double weight, InertiaAdder& inertia) {
+    bool finite = true;
+    inertia.add(&distance, &weight, 1, [&](std::size_t) { finite = false; });
+    for (const T value : row.values) finite &= std::isfinite(weight * static_cast<double>(value));
+    return finite;
+}
+
 } // namespace
 
 template <class T>
@@ -106,6 +115,7 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
     const SparseOrder<T> order(points, centers, transposed.norms, transposed.max_norm);
     const Chunks chunks = cut_rows(points.num_rows);
     struct Worker {
+        explicit Worker(std::size_t num_centers) : counts(num_centers, 0) {}
         SparseScratch<T> scratch;
         std::vector<std::int64_t> counts;
         OneByOneAdder inertia;
@@ -114,11 +124,8 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
     PerThread<Worker> workers;
     FirstBadRow bad_row;
     parallel_for(chunks.count(), pass_seconds(points, centers.num_centers), [&](std::size_t chunk) {
-        Worker& worker = workers.mine([&] {
-            auto made = std::make_unique<Worker>();
-            made->counts.assign(centers.num_centers, 0);
-            return made;
-        });
+        Worker& worker =
+            workers.mine([&] { return std::make_unique<Worker>(centers.num_centers); });
         SparseScratch<T>& scratch = worker.scratch;
         SparseRow<T>& row = scratch.row;
         for (std::size_t i = chunks.begin(chunk); i < chunks.end(chunk); ++i) {
@@ -137,10 +144,8 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
             if (!std::isfinite(distance)) {
                 bad_row.report(i);
             } else if (update.weights) {
-                const double* const weight = update.weights + i;
-                worker.weighted.add(&distance, weight, 1, [&](std::size_t) { bad_row.report(i); });
-                for (const T value : row.values)
-                    if (!std::isfinite(*weight * static_cast<double>(value))) bad_row.report(i);
+                if (!add_weighed(row, distance, update.weights[i], worker.weighted))
+                    bad_row.report(i);
             } else {
                 worker.inertia.add(distance);
             }

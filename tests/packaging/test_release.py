@@ -112,7 +112,9 @@ def test_the_bill_of_materials_names_a_licence_that_is_there() -> None:
 
 def test_the_group_of_extras_is_what_the_extras_ask_for() -> None:
     extras, group = PROJECT["project"]["optional-dependencies"], PROJECT["dependency-groups"]
-    asked = {one for name in ("arrow", "dask", "plot", "tensorboard") for one in extras[name]}
+    asked = {
+        one for name in ("arrow", "dask", "plot", "sklearn", "tensorboard") for one in extras[name]
+    }
     assert set(group["extras"]) == asked
 
 

@@ -1,5 +1,7 @@
 """The commands and their arguments.
 
+Each command imports what it runs: help and completion in the shell do not wait for the rest.
+
 Over 400 lines: mostly the help pages, which are the docstrings of the commands.
 """
 
@@ -13,15 +15,6 @@ from typing import Annotated
 import typer
 
 from centroids import __version__
-from centroids.cli import (
-    choosing,
-    exporting,
-    importing,
-    inference,
-    inspection,
-    training,
-    verification,
-)
 from centroids.cli.errors import end_with, showing_warnings, silenced, suggesting_options
 from centroids.cli.options import (
     BadRowsChoice,
@@ -33,6 +26,7 @@ from centroids.cli.options import (
     EmptyClusters,
     Epochs,
     Float32,
+    Format,
     Fresh,
     FullBatch,
     IndexOnly,
@@ -60,7 +54,6 @@ from centroids.cli.options import (
     split_columns,
 )
 from centroids.cli.text_options import GivenText, with_text_format
-from centroids.cli.training_plan import TrainingPlan
 
 _DEBUG = "--debug"
 
@@ -156,6 +149,9 @@ def train(
       centroids train survey.csv model -k 5 --weight-column people
       centroids train tonight.csv model --fresh --quiet
     """
+    from centroids.cli import training
+    from centroids.cli.training_plan import TrainingPlan
+
     plan = TrainingPlan(
         points=points,
         model_dir=model_dir,
@@ -216,6 +212,8 @@ def predict(
       centroids predict model points.npy --distances -o distances.csv
       centroids predict model huge.parquet -o labels.npy --resume
     """
+    from centroids.cli import inference
+
     with suggesting_options(points, can_drop=False):
         names = split_columns(columns)
         inference.predict(model_dir, points, output, distances, resume, names, text, quiet=quiet)
@@ -243,6 +241,8 @@ def evaluate(
     Example:
       centroids evaluate model held_out.npy
     """
+    from centroids.cli import inference
+
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
         names = split_columns(columns)
         inference.evaluate(model_dir, points, names, weight_column, bad_rows.value, text)
@@ -293,6 +293,8 @@ def choose_k(
       centroids choose-k points.csv -k 2-40 --columns age,income --plot measures.png
       centroids choose-k points.npy -k 10-100/10 --json
     """
+    from centroids.cli import choosing
+
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
         choosing.choose_k(
             points,
@@ -355,6 +357,8 @@ def inspect(
       centroids inspect model --points vectors.npy --words words.txt
       centroids inspect model --points emb.parquet --columns vector --words emb.parquet
     """
+    from centroids.cli import inspection
+
     with suggesting_options(points or model_dir, can_drop=bad_rows is BadRowsChoice.RAISE):
         inspection.inspect(
             inspection.Request(
@@ -373,6 +377,61 @@ def inspect(
 
 
 @app.command(cls=PlainCommand)
+@with_text_format
+def report(
+    model_dir: ModelDir,
+    points: Input,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .html file to write.")] = Path(
+        "report.html"
+    ),
+    words: Annotated[
+        Path | None,
+        typer.Option(
+            help="Names for the points: a text file with one name per line, or a .parquet file."
+        ),
+    ] = None,
+    words_column: Annotated[
+        str | None,
+        typer.Option(
+            help="The column that holds the names, if --words is a .parquet file. Default: the "
+            "first column of text."
+        ),
+    ] = None,
+    columns: Columns = None,
+    bad_rows: BadRowsOption = BadRowsChoice.RAISE,
+    *,
+    text: GivenText,
+) -> None:
+    """Write a page about a model and its points, to look at in a browser.
+
+    One HTML file that needs no network: the sizes of the clusters, a map of a sample, the loss of
+    training, the silhouette, and for the 24 largest clusters the columns in which they differ most
+    and their nearest and farthest points. An existing file is replaced.
+
+    
+    Examples:
+      centroids report model points.npy
+      centroids report model points.csv --output today.html
+      centroids report model vectors.npy --words words.txt
+    """
+    from centroids.cli import reporting
+
+    with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
+        reporting.report(
+            reporting.Request(
+                model_dir=model_dir,
+                points=points,
+                output=output,
+                columns=split_columns(columns),
+                bad_rows=bad_rows.value,
+                text=text,
+                words=words,
+                words_column=words_column,
+            )
+        )
+
+
+@app.command(cls=PlainCommand)
 def verify(model_dir: ModelDir) -> None:
     """Read every file of a model and report which are intact.
 
@@ -383,6 +442,8 @@ def verify(model_dir: ModelDir) -> None:
     Example:
       centroids verify model
     """
+    from centroids.cli import verification
+
     if not verification.verify(model_dir):
         raise typer.Exit(1)
 
@@ -399,7 +460,7 @@ def export(
         ),
     ],
     format: Annotated[
-        exporting.Format | None,
+        Format | None,
         typer.Option(
             help="The kind of file. Default: what the ending of OUTPUT says (.onnx, .npz, .npy, "
             ".csv, .parquet or .faiss), or savedmodel for a name without an ending."
@@ -427,6 +488,8 @@ def export(
       centroids export model centers.csv
       centroids export model old.onnx --checkpoint model/model.ckpt-10
     """
+    from centroids.cli import exporting
+
     options = exporting.ExportOptions(index_only, float32, check_numerics)
     exporting.export(model_dir, output, format, checkpoint, options)
 
@@ -471,6 +534,8 @@ def import_(
       centroids import old_model/model.ckpt-2000 model --distance-metric cosine
       centroids train points.npy model --steps 10
     """
+    from centroids.cli import importing
+
     importing.import_model(
         old,
         new,

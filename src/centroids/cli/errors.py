@@ -28,7 +28,6 @@ from centroids.errors import (
     WidthError,
     Worded,
 )
-from centroids.inputs.errors import NoPositionError
 
 _MISTAKE = 2  # a wrong argument, or bad data
 _FAILURE = 1  # a file that cannot be read or written, or anything unforeseen
@@ -148,6 +147,8 @@ def suggesting_options(points: Path, *, can_drop: bool) -> Iterator[None]:
 
 def _advise(error: Exception, points: Path, can_drop: bool) -> str | None:
     """What a command adds to an error that it knows more about; None if nothing."""
+    from centroids.inputs.errors import NoPositionError
+
     if isinstance(error, NoPointsError):
         return f"{points} has no rows"
     if isinstance(error, NoPositionError):

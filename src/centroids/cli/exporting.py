@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import typer
 
 from centroids import KMeansClustering
 from centroids.cli.inference import model_of, read_model
+from centroids.cli.options import Format
 from centroids.cli.points import read_columns
 from centroids.estimator import Checkpoint
 from centroids.export import (
@@ -21,18 +21,6 @@ from centroids.export import (
 from centroids.export.array_files import write_faiss, write_npy, write_npz
 from centroids.export.table_files import write_csv, write_parquet
 from centroids.kmeans.variables import COUNTS
-
-
-class Format(StrEnum):
-    """What a model can be exported as."""
-
-    SAVEDMODEL = "savedmodel"
-    ONNX = "onnx"
-    NPZ = "npz"
-    NPY = "npy"
-    CSV = "csv"
-    PARQUET = "parquet"
-    FAISS = "faiss"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,18 @@ import typer
 from typer.core import TyperCommand
 
 
+class Format(StrEnum):
+    """What a model can be exported as."""
+
+    SAVEDMODEL = "savedmodel"
+    ONNX = "onnx"
+    NPZ = "npz"
+    NPY = "npy"
+    CSV = "csv"
+    PARQUET = "parquet"
+    FAISS = "faiss"
+
+
 class PlainCommand(TyperCommand):
     """A command whose usage line has arguments as its help and our messages have them."""
 

@@ -16,8 +16,7 @@ from centroids.cli.inference import batch_size
 from centroids.cli.points_file import PointsFile
 from centroids.inputs.bad_rows import BadRows
 from centroids.kernels import l2_normalize
-
-_BLOCK_ELEMENTS = 1 << 18
+from centroids.quality import ExtremeMembers, distances_to_own
 
 
 @dataclass(frozen=True)
@@ -57,19 +56,19 @@ def survey(
     cosine = model.params["distance_metric"] == model.COSINE_DISTANCE
     centers = l2_normalize(centers) if cosine else centers
     sizes = np.zeros(len(centers), np.int64)
-    nearest = _Nearest(len(centers), num_nearest)
-    total, read = 0.0, _Read()
-    for rows, numbers, index in _batches_with_index(model, points, bad_rows, read):
-        distances = _distances(rows, centers, index, cosine)
+    nearest = ExtremeMembers(len(centers), num_nearest)
+    total, read = 0.0, Read()
+    for rows, numbers, index in labelled_batches(model, points, bad_rows, read):
+        distances = distances_to_own(rows, centers, index, cosine=cosine)
         sizes += np.bincount(index, minlength=len(sizes))
         total += float(distances.sum())
         nearest.add(index, distances, numbers)
     if not read.count:
         raise ValueError(f"{points.path} has no rows")
-    return Survey(read.count, sizes, total, nearest.rows)
+    return Survey(read.count, sizes, total, nearest.numbers)
 
 
-class _Read:
+class Read:
     """What was read of a file: its number of rows, and batches that are not surveyed yet.
 
     Attributes:
@@ -94,8 +93,8 @@ class _Read:
         return batch
 
 
-def _batches_with_index(
-    model: KMeansClustering, points: PointsFile, bad_rows: BadRows, read: _Read
+def labelled_batches(
+    model: KMeansClustering, points: PointsFile, bad_rows: BadRows, read: Read
 ) -> Iterator[tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int32]]]:
     """Batches of points, their numbers, and the clusters that the model predicts for them."""
     input_fn = points.open(batch_size(model, distances=False), bad_rows=bad_rows)
@@ -115,52 +114,3 @@ def _batches_with_index(
     )
     for prediction in predictions:
         yield *read.batches.popleft(), prediction[model.CLUSTER_INDEX]
-
-
-def _distances(
-    rows: NDArray[Any], centers: NDArray[np.float64], index: NDArray[np.int32], cosine: bool
-) -> NDArray[np.float64]:
-    """The distance of each row to its own center, in blocks that leave memory free."""
-    points = rows.reshape(len(rows), -1)
-    distances = np.empty(len(points))
-    count = max(_BLOCK_ELEMENTS // points.shape[1], 1)
-    for start in range(0, len(points), count):
-        part = slice(start, start + count)
-        block, nearest = points[part].astype(np.float64), centers[index[part]]
-        if cosine:
-            distances[part] = 1 - np.einsum("ij,ij->i", l2_normalize(block), nearest)
-        else:
-            distances[part] = np.square(block - nearest).sum(axis=1)
-    return distances
-
-
-class _Nearest:
-    """The nearest members of each cluster so far; of equal distances the first in the file.
-
-    Attributes:
-        rows: [k, m], their rows; -1 where there are no more.
-    """
-
-    def __init__(self, num_clusters: int, count: int) -> None:
-        self.rows = np.full((num_clusters, count), -1, np.int64)
-        self._distances = np.full((num_clusters, count), np.inf)
-
-    def add(
-        self, index: NDArray[np.int32], distances: NDArray[np.float64], numbers: NDArray[np.int64]
-    ) -> None:
-        """Takes a batch into account, whose rows have these numbers."""
-        count = self.rows.shape[1]
-        order = np.lexsort((distances, index))
-        clusters, starts = np.unique(index[order], return_index=True)
-        # Within its cluster each point has a rank; those of the first few compete.
-        ranks = np.arange(len(order)) - np.repeat(starts, np.diff([*starts, len(order)]))
-        order, ranks = order[ranks < count], ranks[ranks < count]
-        places = np.searchsorted(clusters, index[order])
-        new = np.full((len(clusters), count), np.inf)
-        new_rows = np.full((len(clusters), count), -1, np.int64)
-        new[places, ranks], new_rows[places, ranks] = distances[order], numbers[order]
-        both = np.concatenate([self._distances[clusters], new], axis=1)
-        rows = np.concatenate([self.rows[clusters], new_rows], axis=1)
-        best = np.argsort(both, axis=1, kind="stable")[:, :count]
-        self._distances[clusters] = np.take_along_axis(both, best, axis=1)
-        self.rows[clusters] = np.take_along_axis(rows, best, axis=1)

@@ -6,12 +6,14 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from centroids.cli.errors import NOTHING
-from centroids.inputs import TextFormat
+
+if TYPE_CHECKING:
+    from centroids.inputs import TextFormat
 
 GivenText: TypeAlias = Mapping[str, Any]  # the fields of a TextFormat that the command line says
 
@@ -115,6 +117,8 @@ def _given_text(
     given = {name: value for name, value in fields.items() if value is not None}
     if thousands is not None and thousands.lower() == NOTHING:
         given["thousands"] = None
+    from centroids.inputs import TextFormat
+
     # Refuses what is not allowed. Points may group digits if the model has the matching decimal
     # mark.
     TextFormat(**({"decimal": ","} if thousands == "." else {}) | given)
@@ -129,6 +133,8 @@ def with_kept(given: GivenText, kept: GivenText) -> TextFormat:
     >>> with_kept({"decimal": "."}, {"decimal": ",", "thousands": "."}).thousands is None
     True
     """
+    from centroids.inputs import TextFormat
+
     others = {"decimal": "thousands", "thousands": "decimal"}
     held = {
         name: value

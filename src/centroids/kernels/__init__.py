@@ -3,7 +3,6 @@
 Everything above this layer is free of pointers; everything below it is free of Python.
 """
 
-from centroids.kernels._build_of_python import check_build_of_python
 from centroids.kernels._machine import (
     check_environment,
     default_num_threads,
@@ -49,7 +48,6 @@ __all__ = [
     "all_distances",
     "assign",
     "assign_partial",
-    "check_build_of_python",
     "check_environment",
     "check_points",
     "check_products",

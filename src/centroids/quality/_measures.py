@@ -3,37 +3,67 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Labels = NDArray[np.int64]
+from centroids import kernels
+
+Labels = NDArray[np.signedinteger[Any]]
+
+
+def pair_distances(points: NDArray[Any], *, cosine: bool) -> NDArray[np.float64]:
+    """[m, m]: the distance of each point to each, Euclidean or cosine.
+
+    >>> pair_distances(np.array([[0.0, 0.0], [3.0, 4.0]]), cosine=False).tolist()
+    [[0.0, 5.0], [5.0, 0.0]]
+    """
+    distances = kernels.all_distances(points, points, cosine=cosine).astype(np.float64)
+    return distances if cosine else np.asarray(np.sqrt(distances), np.float64)
 
 
 def silhouette(distances: NDArray[np.float64], labels: Labels) -> float:
     """The mean silhouette of all points, from -1 to 1: near 1 where clusters are far apart.
-
-    A point's silhouette is (b - a) / max(a, b): a is its mean distance to the others of its
-    cluster, b the least mean distance to the points of another cluster. It is 0 for a point that is
-    alone in its cluster.
 
     Args:
         distances: [m, m], from each point to each.
         labels: [m], the cluster of each.
 
     Returns:
-        The mean; NaN if there are fewer than two clusters.
-
-    Source: Rousseeuw, Silhouettes, Journal of Computational and Applied Mathematics 20, 1987.
+        The mean of `silhouettes`; NaN if there are fewer than two clusters.
 
     >>> places = np.array([0.0, 1.0, 10.0, 11.0])
     >>> distances = abs(places[:, None] - places)
     >>> round(silhouette(distances, np.array([0, 0, 1, 1])), 3)
     0.9
     """
+    return float(silhouettes(distances, labels).mean())
+
+
+def silhouettes(distances: NDArray[np.float64], labels: Labels) -> NDArray[np.float64]:
+    """The silhouette of each point.
+
+    It is (b - a) / max(a, b): a is the point's mean distance to the others of its cluster, b the
+    least mean distance to the points of another cluster. It is 0 for a point that is alone in its
+    cluster.
+
+    Args:
+        distances: [m, m], from each point to each.
+        labels: [m], the cluster of each.
+
+    Returns:
+        [m]; NaN if there are fewer than two clusters.
+
+    Source: Rousseeuw, Silhouettes, Journal of Computational and Applied Mathematics 20, 1987.
+
+    >>> places = np.array([0.0, 1.0, 10.0])
+    >>> silhouettes(abs(places[:, None] - places), np.array([0, 0, 1])).round(3).tolist()
+    [0.9, 0.889, 0.0]
+    """
     clusters, labels = np.unique(labels, return_inverse=True)
     if len(clusters) < 2:
-        return math.nan
+        return np.full(len(labels), math.nan)
     members = np.zeros((len(labels), len(clusters)))
     members[np.arange(len(labels)), labels] = 1
     sizes = members.sum(axis=0)
@@ -46,7 +76,7 @@ def silhouette(distances: NDArray[np.float64], labels: Labels) -> float:
     larger = np.maximum(within, between)
     scores = np.divide(between - within, larger, out=np.zeros_like(within), where=larger > 0)
     scores[own_size == 1] = 0
-    return float(scores.mean())
+    return np.asarray(scores)
 
 
 def davies_bouldin(points: NDArray[np.float64], labels: Labels) -> float:

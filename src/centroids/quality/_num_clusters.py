@@ -122,9 +122,7 @@ class _Measured:
         shown = _shown_rows(sample, np.random.default_rng([seed, 1]))
         dense = np.asarray(shown.toarray() if is_sparse(shown) else shown)
         self._shown = kernels.l2_normalize(dense) if cosine else dense
-        self._distances = kernels.all_distances(dense, dense, cosine=cosine).astype(np.float64)
-        if not cosine:
-            np.sqrt(self._distances, out=self._distances)
+        self._distances = measures.pair_distances(dense, cosine=cosine)
         one = kernels.assign(sample, np.zeros((1, sample.shape[1])), cosine=cosine, update=True)
         sums, counts = _sums_and_counts(one)
         self.mean: NDArray[np.float64] = sums[0] / counts[0]

@@ -1,4 +1,4 @@
-"""Which builds of Python the extension is for; read before it is imported."""
+"""Which builds of Python the extension is for; read before anything is imported."""
 
 from __future__ import annotations
 
@@ -16,6 +16,3 @@ def check_build_of_python() -> None:
             "centroids does not work with free-threaded Python, which this one is "
             f"({sys.version.split()[0]}t); install it for the usual build of Python"
         )
-
-
-check_build_of_python()

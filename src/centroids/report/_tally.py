@@ -1,0 +1,101 @@
+"""What one pass over the points tells of clusters, in memory that depends on the model alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.kernels import l2_normalize
+from centroids.quality import ExtremeMembers, distances_to_own
+
+NUM_MEMBERS = 5
+
+
+class Tally:
+    """Sizes, distances, means and members of clusters, gathered batch by batch.
+
+    Attributes:
+        sizes: [k], the points of each cluster.
+        totals: [k], the sums of their distances to the center.
+        nearest: Those nearest to each center.
+        farthest: Those farthest from it.
+
+    Args:
+        centers: [k, d].
+        cosine: Use the cosine distance.
+
+    >>> tally = Tally(np.array([[0.0], [10.0]]), cosine=False)
+    >>> points, index = np.array([[0.0], [2.0], [13.0]]), np.array([0, 0, 1], np.int32)
+    >>> tally.add(points, np.arange(3), index)
+    >>> tally.sizes.tolist(), tally.totals.tolist(), tally.means().tolist()
+    ([2, 1], [4.0, 9.0], [[1.0], [13.0]])
+    """
+
+    def __init__(self, centers: NDArray[Any], *, cosine: bool) -> None:
+        exact = np.asarray(centers, np.float64)
+        self._centers, self._cosine = l2_normalize(exact) if cosine else exact, cosine
+        k, d = self._centers.shape
+        self.sizes, self.totals = np.zeros(k, np.int64), np.zeros(k)
+        self.nearest = ExtremeMembers(k, NUM_MEMBERS, d)
+        self.farthest = ExtremeMembers(k, NUM_MEMBERS, d, farthest=True)
+        self._sums, self._squares = np.zeros((k, d)), np.zeros(d)
+        self._shift: NDArray[np.float64] | None = None
+
+    def add(self, rows: NDArray[Any], numbers: NDArray[np.int64], index: NDArray[np.int32]) -> None:
+        """Takes a batch into account.
+
+        Args:
+            rows: [n, d], the points.
+            numbers: [n], their places in the file.
+            index: [n], their clusters.
+        """
+        from scipy.sparse import csr_matrix  # here: it takes longer than the rest of the package
+
+        k = len(self.sizes)
+        distances = distances_to_own(rows, self._centers, index, cosine=self._cosine)
+        self.sizes += np.bincount(index, minlength=k)
+        self.totals += np.bincount(index, distances, minlength=k)
+        self.nearest.add(index, distances, numbers, rows)
+        self.farthest.add(index, distances, numbers, rows)
+        exact = rows.astype(np.float64)
+        if self._shift is None:  # squares of small numbers: nothing cancels in the deviations
+            self._shift = exact.mean(axis=0)
+        exact -= self._shift
+        members = csr_matrix((np.ones(len(index)), (index, np.arange(len(index)))), (k, len(index)))
+        self._sums += members @ exact
+        with np.errstate(over="ignore"):  # then there is no deviation to show
+            self._squares += np.square(exact).sum(axis=0)
+
+    @property
+    def num_points(self) -> int:
+        """The points so far."""
+        return int(self.sizes.sum())
+
+    def means(self) -> NDArray[np.float64]:
+        """[k, d], the means of the clusters; NaN for those without points."""
+        shift = 0.0 if self._shift is None else self._shift
+        sizes = np.where(self.sizes == 0, np.nan, self.sizes)
+        return np.asarray(shift + self._sums / sizes[:, None])
+
+    def mean(self) -> NDArray[np.float64]:
+        """[d], the mean of all points."""
+        shift = 0.0 if self._shift is None else self._shift
+        return np.asarray(shift + self._sums.sum(axis=0) / max(self.num_points, 1))
+
+    def deviation(self) -> NDArray[np.float64]:
+        """[d], the standard deviations of all points (of the population)."""
+        count = max(self.num_points, 1)
+        moved = self._sums.sum(axis=0) / count
+        return np.asarray(np.sqrt(np.maximum(self._squares / count - moved**2, 0)))
+
+    def profile(self) -> NDArray[np.float64]:
+        """[k, d]: how far each cluster's mean is from that of all points, in their deviations.
+
+        It is 0 in a column that does not vary, and NaN for a cluster without points.
+        """
+        deviation, away = self.deviation(), self.means() - self.mean()
+        # A column of equal numbers may come out with a deviation of some roundings.
+        varies = deviation > 1e-12 * np.maximum(np.abs(self.mean()), np.finfo(float).tiny)
+        return np.where(varies, away / np.where(varies, deviation, 1), away * 0)
