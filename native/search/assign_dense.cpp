@@ -207,8 +207,9 @@ class Assignment {
         return std::exchange(remembered_->has_sums, false) && before == remembered_->weights;
     }
 
-    const std::int32_t* found_index() const {
-        return cluster_index_ ? cluster_index_ : remembered_->cluster_index.data();
+    const std::int32_t* found_index() const { // null where there are no rows
+        return cluster_index_ || points_.num_rows == 0 ? cluster_index_
+                                                       : remembered_->cluster_index.data();
     }
 
     // Returns the first row whose products with its weight are not finite, or -1.

@@ -35,7 +35,8 @@ Choice ChosenSearch<T>::choose(Search asked) {
     }
     Experience none, &experience = memory_ ? memory_->experience : none;
     const Choice choice = choose_search<T>(shape, kernels_, memory_, experience);
-    const bool known = memory_ && memory_->bounds<T>().fits(points_, centers_);
+    const bool known =
+        memory_ && memory_->bounds<T>().fits(points_, centers_, kernels_.panel_width);
     if (choice.search != Search::byte_filter || known || sample_approves()) return choice;
     experience.bytes_disappointed = true;
     return choose_search<T>(shape, kernels_, memory_, experience);
@@ -107,7 +108,7 @@ PointBounds<T>& ChosenSearch<T>::bounds() {
     }
     PointBounds<T>& bounds = memory_->bounds<T>();
     const bool same = std::exchange(bounds.generation, memory_->current) == memory_->current;
-    if (!bounds.fits(points_, centers_)) {
+    if (!bounds.fits(points_, centers_, kernels_.panel_width)) {
         bounds.start(points_, centers_, kernels_.panel_width, true);
         return bounds;
     }

@@ -50,9 +50,11 @@ struct PointBounds {
     std::size_t num_moved =
         0; // rows that were in another cluster, or unknown, at the last assignment
 
-    bool fits(const DenseRows& points, const Centers<T>& given) const {
+    // Another instruction set may have other panels, of which a group has to have whole ones.
+    bool fits(const DenseRows& points, const Centers<T>& given, std::size_t panel_width) const {
         return num_groups > 0 && num_rows == points.num_rows && dimensions == points.dimensions &&
-               num_centers == given.num_centers && normalized == points.normalize;
+               num_centers == given.num_centers && normalized == points.normalize &&
+               group_size % panel_width == 0;
     }
     // For the first assignment, with an order of the centers alone where `remember` is not set.
     void start(const DenseRows& points, const Centers<T>& given, std::size_t panel_width,

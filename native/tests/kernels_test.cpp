@@ -165,6 +165,51 @@ void test_memory(const std::string& level, std::size_t n, std::size_t d, std::si
     }
 }
 
+// Weights, that change and stay, with and without a memory: of whole numbers here, so that products
+// with small whole values are exact and plain loops give the bits.
+template <class T>
+void test_weights(const std::string& level, std::size_t n, std::size_t d, std::size_t k) {
+    Problem<T> problem(n, d, k);
+    for (T& value : problem.points) value = static_cast<T>(std::nearbyint(value * T(8)));
+    std::vector<double> weights(n), expected(k * d), counts(k), found(k);
+    AssignmentMemory memory;
+    std::vector<std::int32_t> index(n);
+    for (std::size_t step = 0; step < 6; ++step) {
+        for (std::size_t i = 0; step % 2 == 0 && i < n; ++i)
+            weights[i] = static_cast<double>((i + step) % 4);
+        const Centers<T> centers{problem.centers.data(), k, nullptr};
+        ExactSums sums, weight_sums;
+        ExactTotal inertia;
+        const Update update{&sums, nullptr, &inertia, weights.data(), &weight_sums};
+        const Search search = step % 3 == 2 ? Search::panels : Search::float_filter;
+        // Labels are asked for in the first and the third step of three: the second has its own.
+        expect(assign<T>(problem.rows(false), centers, step % 3 == 1 ? nullptr : index.data(),
+                         update, {search, 0}, &memory, step > 0, nullptr) == -1,
+               "weighted", level, n, d, k);
+        assign<T>(problem.rows(false), centers, index.data(), {}, {Search::panels, 0}, nullptr,
+                  false, nullptr);
+        std::fill(expected.begin(), expected.end(), 0.0);
+        std::fill(counts.begin(), counts.end(), 0.0);
+        for (std::size_t i = 0; i < n; ++i) {
+            const auto c = static_cast<std::size_t>(index[i]);
+            counts[c] += weights[i];
+            for (std::size_t j = 0; j < d; ++j)
+                expected[c * d + j] += weights[i] * static_cast<double>(problem.points[i * d + j]);
+        }
+        weight_sums.round(found.data());
+        expect(rounded(sums) == expected && found == counts, "weighted sums", level, n, d, k);
+        for (std::size_t at = 0; at < problem.centers.size(); at += 3)
+            problem.centers[at] *= T(1.01);
+    }
+    ExactSums sums, weight_sums;
+    DenseRows none = problem.rows(false);
+    none.num_rows = 0;
+    const Centers<T> centers{problem.centers.data(), k, nullptr};
+    expect(assign<T>(none, centers, nullptr, {&sums, nullptr, nullptr, nullptr, &weight_sums},
+                     {Search::automatic, 0}, nullptr, false, nullptr) == -1,
+           "weights of no rows", level, n, d, k);
+}
+
 template <class T>
 void test_sparse(const std::string& level, std::size_t n, std::size_t d, std::size_t k) {
     const Problem<T> problem(n, d, k);
@@ -252,6 +297,7 @@ void test_level(const std::string& level) {
                 test_dense<T>(level, n, d, k, Search::float_filter);
                 test_dense<T>(level, n, d, k, Search::byte_filter);
                 test_memory<T>(level, n, d, k);
+                test_weights<T>(level, n, d, k);
                 test_dense<T>(level, n, d, k, Search::panels);
                 test_dense<T>(level, n, d, k, Search::lanes);
                 test_dense<T>(level, n, d, k, Search::grid);

@@ -69,6 +69,10 @@ class Case:
             NUM_CLUSTERS, str(model_dir), random_seed=3, config=config, **MODELS[self.model]
         )
 
+    def batch(self) -> Any:
+        """All points, with their weights where the model has them."""
+        return _weighted() if self.input in _WEIGHTED else points()
+
     def train(self, model_dir: Path, data: Path, **arguments: Any) -> KMeansClustering:
         """Trains, or goes on with it, as a user's script would that is started again."""
         input_fn = INPUTS[self.input](data)
@@ -111,6 +115,8 @@ def draw_case(generator: random.Random) -> Case:
 
 
 def _fits(model: str, source: str) -> bool:
+    if ("weight_column" in MODELS[model]) != (source in _WEIGHTED):
+        return False
     # All centers come from the first batch.
     from_one_batch = model == "k-means++" or not MODELS[model].get("use_mini_batch", True)
     return not (from_one_batch and source in _SMALL_BATCHES)
@@ -186,6 +192,10 @@ def _columns(data: Path) -> Any:
     return numpy_input_fn(x, np.arange(_ROWS), _SMALL, num_epochs=2, shuffle=True, seed=4)
 
 
+def _weighted() -> dict[str, Any]:
+    return {"x": points(), "w": np.random.default_rng(2).exponential(size=_ROWS).round(1)}
+
+
 def _sparse_rows(data: Path) -> Any:
     rows = sparse.csr_array(np.where(points() > 0, points(), 0))
     return numpy_input_fn(rows, batch_size=_LARGE, num_epochs=3, shuffle=True, seed=2)
@@ -214,6 +224,13 @@ MODELS: dict[str, dict[str, Any]] = {
         "initial_clusters": np.eye(NUM_CLUSTERS, _COLUMNS) * 100,
     },
     "reassigning": {"reassignment_ratio": 0.5},
+    "weights": {"weight_column": "w", "reassignment_ratio": 0.2},
+    "weights in full batches": {
+        "weight_column": "w",
+        "use_mini_batch": False,
+        "num_restarts": 2,
+        "empty_clusters": "relocate",
+    },
 }
 
 INPUTS: dict[str, Callable[[Path], Callable[[], Any]]] = {
@@ -229,8 +246,11 @@ INPUTS: dict[str, Callable[[Path], Callable[[], Any]]] = {
     "csv": lambda data: csv_input_fn(data / "points.csv", _LARGE, 3, shuffle=True, seed=6),
     "parquet": lambda data: parquet_input_fn(data / "points.parquet", _SMALL, 2, shuffle=True),
     "slow": lambda data: lambda: SlowSource(_SMALL),
+    "weighted": lambda data: numpy_input_fn(_weighted(), None, _LARGE, 4, shuffle=True, seed=7),
+    "weighted whole": lambda data: lambda: limit_epochs(_weighted(), num_epochs=10),
 }
 if importlib.util.find_spec("pyarrow") is None:
     del INPUTS["parquet"]
+_WEIGHTED = {"weighted", "weighted whole"}
 _ENDLESS = {"array"}
 _SMALL_BATCHES = {"in order", "shuffled", "columns", "npy", "parquet", "slow"}

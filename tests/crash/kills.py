@@ -170,8 +170,8 @@ class Trial:
 def _use(case: Case, model_dir: Path) -> None:
     """Predicts and evaluates with a model whose training was killed."""
     model = case.estimator(model_dir)
-    assert len(list(model.predict_cluster_index(lambda: iter([points()])))) == len(points())
-    model.evaluate(lambda: iter([points()]))
+    assert len(list(model.predict_cluster_index(lambda: iter([case.batch()])))) == len(points())
+    model.evaluate(lambda: iter([case.batch()]))
 
 
 def run_trials(kills: int, seed: int, folder: Path, report: Callable[[str], None]) -> None:

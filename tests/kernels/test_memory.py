@@ -201,6 +201,30 @@ def test_bad_values_are_reported_at_any_time(level: str, search: Filter) -> None
         assert_same(again, good)
 
 
+def test_one_memory_may_see_any_levels(threads: None) -> None:
+    """Their panels of centers, of which the groups of bounds are made, have other widths."""
+    random = np.random.default_rng(3)
+    points = random.normal(size=(700, 20)).astype(np.float32)
+    levels = kernels.supported_instruction_sets()
+    memory = kernels.AssignmentMemory()
+    try:
+        for step, name in enumerate(levels[::-1] + levels):
+            centers = points[step : step + 90]
+            kernels.set_instruction_set(name)
+            kernels.set_num_threads(1 + step % 3)
+            remembered = kernels.assign(
+                points,
+                centers,
+                update=True,
+                memory=memory,
+                same_points=step > 0,
+                search="float_filter",
+            )
+            assert_same(remembered, kernels.assign(points, centers, update=True, search="panels"))
+    finally:
+        kernels.set_instruction_set("")
+
+
 def test_zero_vectors_and_zero_centers_under_cosine(level: str) -> None:
     points, centers = make(400, 20, 70)
     points[::7] = 0

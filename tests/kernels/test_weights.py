@@ -366,7 +366,11 @@ def test_products_below_the_least_numbers_are_rounded_row_by_row() -> None:
 def test_no_points_and_all_weights_0() -> None:
     none = kernels.assign(np.empty((0, 3)), np.ones((2, 3)), update=True, weights=[])
     zero = kernels.assign(np.ones((5, 3)), np.ones((2, 3)), update=True, weights=np.zeros(5))
-    for result in (none, zero):
+    part = kernels.assign_partial(np.empty((0, 3)), np.ones((2, 3)), weights=[])
+    unlabelled = kernels.assign(
+        np.empty((0, 3)), np.ones((2, 3)), update=True, labels=False, weights=[]
+    )
+    for result in (none, zero, part.finish(), unlabelled):
         assert result.inertia == 0
         np.testing.assert_array_equal(result.sums, np.zeros((2, 3)))
         np.testing.assert_array_equal(result.counts, np.zeros(2))
