@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import centroids
-from centroids.cli import app
+from centroids.cli import app, inference
 from centroids.cli.inference import open_model
 from tests.cli.run_here import Done, run_here
 
@@ -383,7 +383,7 @@ def test_ctrl_c_ends_any_command_with_a_word(folder: Path, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     for function in ("predict", "evaluate"):
-        monkeypatch.setattr(app.inference, function, interrupt)
+        monkeypatch.setattr(inference, function, interrupt)
         assert run(folder, function, "model", "points.npy", code=130).stderr == "Stopped.\n"
 
 

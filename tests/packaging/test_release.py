@@ -69,7 +69,10 @@ def test_the_version_stands_in_one_place() -> None:
         path
         for pattern in ("*.toml", "*.cff", "src/**/*.py", "release/**/*.*", "docs/*.md")
         for path in ROOT.glob(pattern)
-        if re.search(rf"version[\W_]+{re.escape(centroids.__version__)}\b", path.read_text())
+        if path.parent.name != "__pycache__"
+        if re.search(
+            rf"version[\W_]+{re.escape(centroids.__version__)}\b", path.read_text(encoding="utf-8")
+        )
     ]
     assert [path.name for path in found] == ["__init__.py"]
 
