@@ -9,6 +9,7 @@ from centroids.clustering._initialization import (
     choose_initial_centers_of_shards,
     given_centers,
 )
+from centroids.clustering._lloyd import lloyd_iterations
 from centroids.clustering._plus_plus import (
     kmeans_parallel,
     kmeans_plus_plus,
@@ -63,6 +64,7 @@ __all__ = [
     "kmeans_plus_plus",
     "kmeans_plus_plus_rows",
     "l2_normalize",
+    "lloyd_iterations",
     "locate_bad_points",
     "mini_batch_update",
     "multi_step_update",

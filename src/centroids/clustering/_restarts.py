@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import operator
@@ -12,10 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids import kernels
-from centroids.clustering._relocation import relocate_empty_clusters
-from centroids.clustering._sharded import assign, partial_assignment
-from centroids.clustering._state import initial_state
-from centroids.clustering._update import full_batch_update
+from centroids.clustering._lloyd import lloyd_iterations
+from centroids.clustering._sharded import partial_assignment
 from centroids.clustering.points import locate_bad_points
 from centroids.rows import split_weights
 
@@ -120,25 +119,18 @@ def _fit_briefly(
     batches: PulledBatches, centers: NDArray[Any], cosine: bool, relocate: bool
 ) -> tuple[float, NDArray[Any]]:
     points, weights = split_weights(batches.pulled[0])
-    memory = kernels.AssignmentMemory()
     loss = math.inf
+    iterations = lloyd_iterations(
+        points,
+        centers,
+        memory=kernels.AssignmentMemory(),
+        cosine=cosine,
+        weights=weights,
+        relocate=relocate,
+    )
     with locate_bad_points(0):
-        for _ in range(ITERATIONS_OF_RESTARTS):
-            found = assign(
-                points,
-                centers,
-                cosine=cosine,
-                update=True,
-                labels=False,
-                weights=weights,
-                memory=memory,
-            )
-            loss, before = found.inertia, centers
-            if relocate:
-                found = relocate_empty_clusters(
-                    points, centers, found, cosine=cosine, weights=weights, memory=memory
-                )
-            centers = full_batch_update(initial_state(centers), found, cosine=cosine).centers
+        for found, moved in itertools.islice(iterations, ITERATIONS_OF_RESTARTS):
+            loss, before, centers = found.inertia, centers, moved
             if np.array_equal(centers, before):
                 break
     return loss, centers

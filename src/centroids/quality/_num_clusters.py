@@ -238,15 +238,11 @@ def _cluster(points: Any, number: int, cosine: bool, seeds: Sequence[int]) -> ND
             whole_input_in_batch=True,
         )
         inertia = math.inf
-        for _ in range(_ITERATIONS):
-            assigned = kernels.assign(
-                points, centers, cosine=cosine, update=True, labels=False, memory=memory
-            )
+        iterations = clustering.lloyd_iterations(points, centers, memory=memory, cosine=cosine)
+        for assigned, moved in itertools.islice(iterations, _ITERATIONS):
             if not assigned.inertia < inertia:
                 break
-            inertia = float(assigned.inertia)
-            state = clustering.initial_state(centers)
-            centers = clustering.full_batch_update(state, assigned, cosine=cosine).centers
+            inertia, centers = float(assigned.inertia), moved
         if best is None or inertia < best[0]:
             best = (inertia, centers)
     assert best is not None

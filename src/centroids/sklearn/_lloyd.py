@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.clustering import ClusterState, full_batch_update, relocate_empty_clusters
+from centroids.clustering import lloyd_iterations
 from centroids.kernels import AssignmentMemory, Points, assign, in_usual_float_mode, num_rows
 
 
@@ -52,17 +53,12 @@ def lloyd(
     """
     memory = AssignmentMemory()
     before: NDArray[np.int32] | None = None
-    for iteration in range(most_iterations):
-        found = assign(points, centers, cosine=cosine, update=True, weights=weights, memory=memory)
+    iterations = lloyd_iterations(
+        points, centers, memory=memory, cosine=cosine, labels=True, weights=weights, relocate=True
+    )
+    for iteration, (found, moved) in enumerate(itertools.islice(iterations, most_iterations)):
         if verbose:
             print(f"Iteration {iteration}, inertia {found.inertia}.")
-        assert found.counts is not None, "an update was asked for"
-        state, living = ClusterState(centers, found.counts, centers, 0), found
-        if not found.counts.all():
-            living = relocate_empty_clusters(
-                points, centers, found, cosine=cosine, weights=weights, memory=memory
-            )
-        moved = full_batch_update(state, living, cosine=cosine).centers
         if before is not None and np.array_equal(found.cluster_index, before):
             if verbose:
                 print(f"Converged at iteration {iteration}: strict convergence.")
