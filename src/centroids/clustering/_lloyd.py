@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from centroids import kernels
 from centroids.clustering._relocation import relocate_empty_clusters
 from centroids.clustering._sharded import AnyPoints, assign
-from centroids.clustering._state import initial_state
+from centroids.clustering._state import ClusterState
 from centroids.clustering._update import full_batch_update
 
 
@@ -54,10 +54,11 @@ def lloyd_iterations(
             weights=weights,
             memory=memory,
         )
-        living = found
-        if relocate:
+        assert found.counts is not None, "an update was asked for"
+        state, living = ClusterState(centers, found.counts, centers, 0), found
+        if relocate and not found.counts.all():
             living = relocate_empty_clusters(
                 points, centers, found, cosine=cosine, weights=weights, memory=memory
             )
-        centers = full_batch_update(initial_state(centers), living, cosine=cosine).centers
+        centers = full_batch_update(state, living, cosine=cosine).centers
         yield found, centers
