@@ -51,6 +51,7 @@ from centroids.cli.options import (
     Shuffle,
     Steps,
     WeightColumn,
+    WordsColumn,
     split_columns,
 )
 from centroids.cli.text_options import GivenText, with_text_format
@@ -328,13 +329,7 @@ def inspect(
             ".parquet file."
         ),
     ] = None,
-    words_column: Annotated[
-        str | None,
-        typer.Option(
-            help="The column that holds the names, if --words is a .parquet file. Default: the "
-            "first column of text."
-        ),
-    ] = None,
+    words_column: WordsColumn = None,
     clusters: Annotated[int, typer.Option(min=1, help="How many clusters to show.")] = 12,
     nearest: Annotated[int, typer.Option(min=1, help="How many points to show of each.")] = 8,
     columns: Columns = None,
@@ -390,13 +385,7 @@ def report(
             help="Names for the points: a text file with one name per line, or a .parquet file."
         ),
     ] = None,
-    words_column: Annotated[
-        str | None,
-        typer.Option(
-            help="The column that holds the names, if --words is a .parquet file. Default: the "
-            "first column of text."
-        ),
-    ] = None,
+    words_column: WordsColumn = None,
     columns: Columns = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     *,

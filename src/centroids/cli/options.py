@@ -248,6 +248,13 @@ Resume = Annotated[
         help="Continue an interrupted prediction. Starts from the beginning if there is none.",
     ),
 ]
+WordsColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="The column that holds the names, if --words is a .parquet file. Default: the "
+        "first column of text."
+    ),
+]
 IndexOnly = Annotated[
     bool,
     typer.Option(
