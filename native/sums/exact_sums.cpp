@@ -1,5 +1,6 @@
 #include "sums/exact_sums.h"
 
+#include "runtime/dispatch.h"
 #include "sums/wide_sums.h"
 
 #include <algorithm>
@@ -179,7 +180,7 @@ void ExactSums::collect(std::size_t cluster, std::int64_t rows, const std::int64
     std::int64_t* const low = low_.data() + cluster * dimensions_;
     std::int64_t* const high = high_[cluster].data();
     if (alone && second) {
-        join_limbs(first, second, dimensions_, low, high);
+        current_kernels<double>().join_limbs(first, second, dimensions_, low, high);
         return;
     }
     for (std::size_t j = 0; j < dimensions_; ++j) {
@@ -254,6 +255,7 @@ void ExactSums::round(double* sums) const {
         std::fill_n(sums, size(), 0.0);
         return;
     }
+    const BlockKernels<double>& kernels = current_kernels<double>();
     std::vector<double> powers(dimensions_);
     for (std::size_t j = 0; j < dimensions_; ++j) powers[j] = std::ldexp(1.0, units_[j]);
     // The integer is rounded once, to 53 bits; its product with the unit is exact: where it is
@@ -262,10 +264,11 @@ void ExactSums::round(double* sums) const {
         double* const own = sums + c * dimensions_;
         const std::int64_t* const low = low_.data() + c * dimensions_;
         const std::int64_t* const high = high_[c].data();
-        if (wide(c))
-            round_wide(low, high, powers.data(), dimensions_, own);
-        else
-            for (std::size_t j = 0; j < dimensions_; ++j) own[j] = rounded(low[j]) * powers[j];
+        if (!wide(c))
+            kernels.round_sums(low, powers.data(), dimensions_, own);
+        else if (!kernels.round_wide_sums(low, high, powers.data(), dimensions_, own))
+            for (std::size_t j = 0; j < dimensions_; ++j)
+                own[j] = rounded(joined(high[j], low[j])) * powers[j];
     }
     const std::vector<OddDigits::Digit> odd = odd_.sorted();
     for (std::size_t at = 0; at < odd.size();) {

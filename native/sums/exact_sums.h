@@ -7,6 +7,7 @@
 // once.
 #pragma once
 
+#include "isa/block_kernels.h"
 #include "runtime/aligned_vector.h"
 #include "sums/fixed_point.h"
 
@@ -22,7 +23,6 @@ namespace centroids {
 
 // |x| / 2^u of what is added to a dense sum is at most 2^49, so that 2^13 of them fit 63 bits.
 constexpr int limb_bits = 49;
-constexpr int limb_distance = 50;
 constexpr std::int64_t most_additions = 8192;
 
 // What no dense sum has room for: digits of ExactTotal by their place. Of most data these are few.
