@@ -74,8 +74,9 @@ WeightedSums<T>::WeightedSums(const DenseRows& points, const double* weights,
       num_clusters_(num_clusters),
       block_rows_(std::max<std::size_t>(block_values / points.dimensions, 1)),
       windows_(windows_of(points, weights)),
-      products_(num_clusters, points.dimensions, windows_.products.units()),
-      rests_(num_clusters, points.dimensions, windows_.rests.units()) {
+      products_(num_clusters, points.dimensions, windows_.products.units(),
+                windows_.products.limbs()),
+      rests_(num_clusters, points.dimensions, windows_.rests.units(), windows_.rests.limbs()) {
     products_.make();
 }
 

@@ -121,9 +121,9 @@ class ExactSums {
     void add_aligned(const ExactSums& other, std::size_t cluster, bool subtract);
 
     std::size_t num_clusters_ = 0, dimensions_ = 0;
-    std::vector<std::int32_t> units_; // [dimensions]
-    std::vector<std::int64_t> rows_;  // [num_clusters], additions that `low_` was made by
-    AlignedVector<std::int64_t> low_; // [num_clusters][dimensions]
+    std::vector<std::int32_t> units_;  // [dimensions]
+    std::vector<std::int64_t> rows_;   // [num_clusters], additions that `low_` was made by
+    AlignedVector<std::int64_t> low_;  // [num_clusters][dimensions]
     AlignedVector<std::int64_t> high_; // [num_clusters][dimensions], or empty while none is wide
     std::vector<unsigned char> wide_;  // [num_clusters], whether `high_` counts
     int limbs_ = 1;

@@ -28,7 +28,10 @@ class SumWindow {
     using Word = BitsOf<T>;
 
     // most: [dimensions], the largest of some values' bits without their signs
-    SumWindow(const std::vector<Word>& most, int limbs);
+    // rows: that bounds are repeated for; `rows_outside` asks for rows_of_bounds(dimensions)
+    SumWindow(const std::vector<Word>& most, int limbs, std::size_t rows);
+    SumWindow(const std::vector<Word>& most, int limbs)
+        : SumWindow(most, limbs, rows_of_bounds(most.size())) {}
 
     // Of the points of a call, from a sample.
     static SumWindow of_points(const DenseRows& points, const BlockKernels<T>& kernels);
@@ -65,6 +68,12 @@ class SumWindow {
         return static_cast<Word>(static_cast<Word>(exponent + bias) << mantissa_bits);
     }
 
+    // 1.5 * 2^(52 + unit), never subnormal.
+    static double anchor(int unit) {
+        const auto exponent = static_cast<std::uint64_t>(1023 + 52 + unit);
+        return std::bit_cast<double>(exponent << 52 | std::uint64_t(1) << 51);
+    }
+
     int limbs_;
     std::vector<std::int32_t> units_;
     AlignedVector<double> anchors_;
@@ -72,10 +81,10 @@ class SumWindow {
 };
 
 template <class T>
-SumWindow<T>::SumWindow(const std::vector<Word>& most, int limbs)
+SumWindow<T>::SumWindow(const std::vector<Word>& most, int limbs, std::size_t rows)
     : limbs_(limbs), units_(most.size()), anchors_(most.size() * static_cast<std::size_t>(limbs)) {
     const std::size_t dimensions = most.size();
-    const std::size_t repeated = dimensions * rows_of_bounds(dimensions);
+    const std::size_t repeated = dimensions * rows;
     const int width = limb_bits + (limbs - 1) * limb_distance;
     least_.resize(repeated);
     most_.resize(repeated);
@@ -86,7 +95,7 @@ SumWindow<T>::SumWindow(const std::vector<Word>& most, int limbs)
         units_[j] = unit;
         for (int limb = 0; limb < limbs; ++limb)
             anchors_[static_cast<std::size_t>(limb) * dimensions + j] =
-                std::ldexp(1.5, 52 + unit + (limbs - 1 - limb) * limb_distance);
+                anchor(unit + (limbs - 1 - limb) * limb_distance);
         const Word largest = power(std::min(unit + width, bias + 1)) - 1;
         // No value has bits below the least unit.
         const Word smallest = unit == least_unit ? Word(1) : power(unit + mantissa_bits);
