@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from centroids.distribute._dask_calls import Calls, DaskShard
 from centroids.distribute._parquet import ParquetFolder, RowGroup
-from centroids.distribute._shard import Shard, load
+from centroids.distribute._shard import load
 from centroids.distribute._workers import Clock, LocalWorkers, ShardLost, Workers
 
 logger = logging.getLogger(__name__)
@@ -122,16 +122,17 @@ class DaskWorkers(Workers):
         # Kept to compute lost partitions again. What is streamed goes to the shards as it is.
         self._recipes: list[Any] = list(blocks) if self.streamed else delayed
         self.shards = {}
-        self._actors: dict[Any, Any] = {}
+        self._actors: dict[Any, Any] = {}  # by shard, as futures of dask, which keep them
+        self._calls = Calls(client)
         self._make_shards(range(len(blocks)))
         self.learn()
 
     def ask(self, shard: Any, call: bytes, more: bytes) -> Any:
-        """Calls the actor; None if that shows already that it is gone."""
-        try:
-            return self._actors[shard].run(call, more)
-        except RuntimeError:  # "Worker holding Actor was lost"
+        """Calls the actor; None if it is known to be gone."""
+        actor = self._actors[shard]
+        if actor.status != "finished":
             return None
+        return self._calls.begin(shard[0], actor.key, "run", call, more)
 
     def answer(self, shard: Any, asked: Any) -> bytes:
         """Waits for the actor as long as its worker is there, within the limit."""
@@ -139,9 +140,9 @@ class DaskWorkers(Workers):
         clock = Clock(self._settings.timeout)
         while asked is not None:
             try:
-                return bytes(asked.result(timeout=_POLL_SECONDS))
+                return bytes(asked.result(timeout=_POLL_SECONDS)["result"])
             except TimeoutError:
-                if address not in self._workers():
+                if asked.done() or address not in self._workers():
                     break
                 clock.check(
                     f"the worker {address} has not finished its part of a step (is it stopped, or "
@@ -173,9 +174,10 @@ class DaskWorkers(Workers):
             made = dict(zip(missing, made, strict=True))
             self._wait_for(made)
             places = self._place(made)
+            self._calls.connect(places)
             starting = {
                 address: self._client.submit(
-                    Shard,
+                    DaskShard,
                     mine,
                     [made[number] for number in mine],
                     slots,
@@ -188,24 +190,22 @@ class DaskWorkers(Workers):
             }
             for address, future in starting.items():
                 mine = places[address][1]
-                actor = self._result(address, future)
-                if actor is not None:
+                if self._is_made(address, future):
                     shard = (address, tuple(mine))
-                    self.shards[shard], self._actors[shard] = tuple(mine), actor
+                    self.shards[shard], self._actors[shard] = tuple(mine), future
                     missing = [number for number in missing if number not in mine]
 
-    def _result(self, address: str, future: Any) -> Any:
-        """The actor, or None if its worker went away."""
+    def _is_made(self, address: str, future: Any) -> bool:
+        """Waits for an actor; False if its worker went away."""
         clock = Clock(self._settings.timeout)
         while True:
             try:
-                actor = future.result(timeout=_POLL_SECONDS)
-                with self._client.as_current():
-                    return copy.copy(actor)  # else the current client would keep and call it
+                future.result(timeout=_POLL_SECONDS)
+                return True
             except TimeoutError:
                 if address not in self._workers():
                     future.cancel()
-                    return None
+                    return False
                 clock.check(f"the worker {address} has not started its shard")
             except ModuleNotFoundError as error:
                 raise RuntimeError(
@@ -216,7 +216,7 @@ class DaskWorkers(Workers):
                 if address in self._workers():
                     raise
                 logger.debug("%s: %r", address, error)
-                return None
+                return False
 
     def _place(self, made: Mapping[int, Any]) -> dict[str, tuple[int, list[int]]]:
         """For each worker its slots and the partitions it holds; each partition has one place."""
@@ -233,10 +233,14 @@ class DaskWorkers(Workers):
         return places
 
     def _wait_for(self, made: Mapping[int, Any]) -> None:
-        """Waits until partitions are computed; the time limit starts over with each."""
+        """Waits until partitions are computed; the time limit starts over with each.
+
+        What is streamed needs a worker, no more.
+        """
         import distributed
 
         if self.streamed:
+            self._check_workers()
             return
         clock, without = Clock(self._settings.timeout), Clock(self._settings.no_worker_timeout)
         waiting = dict(made)
@@ -265,8 +269,10 @@ class DaskWorkers(Workers):
 
     def _check_workers(self) -> None:
         """Waits for the first worker."""
-        clock = Clock(self._settings.no_worker_timeout)
+        clock, task = Clock(self._settings.no_worker_timeout), None
         while not self._workers():
+            # A cluster that adapts starts workers when there is something to do.
+            task = task or self._client.submit(int, pure=False)
             clock.check(f"the scheduler {self._client.scheduler.address} has no worker: none came")
             time.sleep(_POLL_SECONDS / 4)
 
