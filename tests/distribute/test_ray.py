@@ -27,7 +27,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _ray() -> Iterator[None]:
+def ray_cluster() -> Iterator[None]:
     import ray
 
     paths = [str(Path(__file__).parents[2]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]

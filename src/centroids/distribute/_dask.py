@@ -12,7 +12,7 @@ import numpy as np
 
 from centroids.distribute._dask_calls import Calls, DaskShard
 from centroids.distribute._parquet import ParquetFolder, RowGroup
-from centroids.distribute._shard import load
+from centroids.distribute._shard import Place, columns_without, load
 from centroids.distribute._workers import Clock, LocalWorkers, ShardLost, Workers
 
 logger = logging.getLogger(__name__)
@@ -51,17 +51,24 @@ class Dask:
                 if isinstance(workers, DaskWorkers) and workers.token == token:
                     workers.check_open()
 
-    def map_lazily(self, collection: Any, function: Callable[[Any], Any], name: str) -> Any:
+    def map_lazily(
+        self,
+        collection: Any,
+        function: Callable[[Any, Place], Any],
+        name: str,
+        skipped: str | None,
+    ) -> Any:
         """A dask array of a dask array, a series or a data frame of a data frame or a series."""
         if not hasattr(collection, "chunks"):
-            meta = _frame_of(collection._meta, function, name)
-            return collection.map_partitions(_frame_of, function, name, meta=meta)
+            names = columns_without(skipped, _names_of(collection))
+            meta = _frame_of(collection._meta, function, name, names)
+            return collection.map_partitions(_frame_of, function, name, names, meta=meta)
         collection = _with_whole_rows(collection)
-        result = function(np.empty((0, collection.shape[1]), collection.dtype))
+        result = function(np.empty((0, collection.shape[1]), collection.dtype), Place(0, 0))
         shape: dict[str, Any] = {"drop_axis": 1}
         if result.ndim > 1:
             shape = {"chunks": (collection.chunks[0], result.shape[1:])}
-        return collection.map_blocks(function, dtype=result.dtype, meta=result, **shape)
+        return collection.map_blocks(_array_of, function, dtype=result.dtype, meta=result, **shape)
 
     def start(self, collection: Any, convert: Callable[[Any], Any]) -> Workers:
         """Puts a collection into shards on the workers.
@@ -296,12 +303,27 @@ class DaskWorkers(Workers):
             ) from error
 
 
-def _frame_of(block: Any, function: Callable[[Any], Any], name: str) -> Any:
+def _array_of(block: Any, function: Callable[[Any, Place], Any], block_info: Any) -> Any:
+    """What a function gives for a block of an array."""
+    number, (first, _) = block_info[0]["chunk-location"][0], block_info[0]["array-location"][0]
+    known = not (number and np.isnan(first))  # chunks may have unknown sizes
+    return function(block, Place(number, int(first) if known else None))
+
+
+def _frame_of(
+    block: Any,
+    function: Callable[[Any, Place], Any],
+    name: str,
+    names: tuple[str, ...] | None,
+    partition_info: Any = None,
+) -> Any:
     """What a function gives for a partition of a data frame or series, with its index."""
     import pandas
 
+    number = (partition_info or {}).get("number")
     # One without rows has no types that mean anything.
-    values = function(block if len(block) else block.astype(np.float64))
+    rows = block if len(block) else block.astype(np.float64)
+    values = function(rows, Place(number, 0 if number == 0 else None, names))
     if values.ndim == 1:
         return pandas.Series(values, block.index, name=name)
     return pandas.DataFrame(values, block.index)
