@@ -65,9 +65,7 @@ def test_weights_beside_a_column_of_vectors(points: NDArray[Any]) -> None:
     assert_equal(fit({"x": points, "n": weights}), fit(dataset(points)))
     bad = points.copy()
     bad[610, 3] = np.nan
-    with pytest.raises(
-        ValueError, match=r"nan in partition \d+, row .*610 of all\), column 3;"
-    ):
+    with pytest.raises(ValueError, match=r"nan in partition \d+, row .*610 of all\), column 3;"):
         fit(dataset(bad))
 
 
