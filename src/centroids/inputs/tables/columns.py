@@ -50,10 +50,10 @@ def numeric_columns(
         check_column_type(
             table.schema.field(refused[0]).type, f"{table.name}[{refused[0]!r}]", numbers
         )
-    kinds = ", ".join(f"{name!r} ({table.schema.field(name).type})" for name in refused)
+    kinds = ", ".join(f"[{name!r}] ({table.schema.field(name).type})" for name in refused)
     raise WordedTypeError(
-        f"{table.name} has columns that are neither numbers nor lists of numbers: {kinds}",
-        remedy=Message("choose the others with ", Argument("columns", [*numbers])),
+        f"{table.name}{kinds} must hold numbers or lists of numbers",
+        remedy=Message("choose other columns with ", Argument("columns", [*numbers])),
     )
 
 
