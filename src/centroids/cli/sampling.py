@@ -117,7 +117,7 @@ def draw_sample(
         random: Draws them.
         bad_rows: "drop" leaves out lines that are not rows of numbers.
     """
-    if not file.has_columns and bad_rows == "raise":
+    if file.is_npy and bad_rows == "raise":
         file.open()  # refuses anything but a matrix of numbers
         array = NpyFile(file.path)
         size = min(_sample_size(array.row_bytes, at_least), len(array))
