@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path

@@ -11,8 +11,9 @@ from typing import Any
 from centroids.checkpoints.checkpoint import UNKNOWN_POSITION
 from centroids.estimator import Checkpoint
 from centroids.files import open_regular
+from centroids.inputs.arguments import check_file
 from centroids.inputs.tables.location import Text, split_part
-from centroids.inputs.tables.opening import find_files, is_pattern
+from centroids.inputs.tables.opening import find_files, is_folder, is_pattern
 
 _BLOCK_BYTES = 1 << 18
 _MOST_BLOCKS = 64
@@ -66,12 +67,12 @@ def files_of(path: Path) -> list[Path]:
     if isinstance(path, Text):
         return []
     path = split_part(path)[0]
-    return find_files(path) if path.is_dir() or is_pattern(path) else [path]
+    return find_files(path) if is_folder(path) or is_pattern(path) else [path]
 
 
 def num_bytes_of(path: Path) -> int:
     """The size of what is read; 0 for a query or a database, whose size is not known."""
-    return sum(file.stat().st_size for file in files_of(path))
+    return sum(check_file(file).stat().st_size for file in files_of(path))
 
 
 def file_of_step(known: Sequence[InputFile] | None, step: int) -> InputFile | None:

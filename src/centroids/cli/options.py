@@ -58,12 +58,13 @@ ModelDir = Annotated[
 
 def parse_source(word: str) -> Path:
     """What reads like a path: a local one, the address of a remote file, or a query."""
+    from centroids.cli.errors import end_with
     from centroids.inputs.tables.location import find_location
 
     try:
         return find_location(word)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+    except ValueError as error:  # which typer would show with the usage of the command
+        end_with(error)
 
 
 Input = Annotated[

@@ -20,7 +20,7 @@ from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.file import is_text_file
 from centroids.inputs.npy import NpyFile
 from centroids.inputs.stream import BatchStream, check_finite_rows
-from centroids.inputs.tables.opening import is_pattern, open_table
+from centroids.inputs.tables.opening import is_folder, is_pattern, open_table
 from centroids.inputs.text.csv_file import open_text
 from centroids.inputs.text.csv_layout import (
     FirstLines,
@@ -32,6 +32,7 @@ from centroids.inputs.text.csv_layout import (
 from centroids.inputs.weights import WeightColumn
 from centroids.inputs.windows import check_reading
 from centroids.kernels import check_points
+from centroids.rows import join_rows
 
 Columns = Sequence[str | int] | None
 
@@ -73,7 +74,7 @@ class PointsFile:
     @property
     def is_text(self) -> bool:
         """Whether it is a single text file, by its name."""
-        return is_text_file(self.path) and not (self.path.is_dir() or is_pattern(self.path))
+        return is_text_file(self.path) and not (is_folder(self.path) or is_pattern(self.path))
 
     @property
     def is_npy(self) -> bool:
@@ -85,7 +86,7 @@ class PointsFile:
         """Whether there are columns to choose from."""
         if self.is_npy:
             return False
-        is_many = self.path.is_dir() or is_pattern(self.path)
+        is_many = is_folder(self.path) or is_pattern(self.path)
         return not is_many or open_table(self.path, self.text).has_names
 
     def open(
@@ -137,8 +138,8 @@ class PointsFile:
             points = self._read_npy()
         else:
             batches = list(self._batches(input_fn, weights))
-            points = np.concatenate(batches) if batches else np.empty(0)
-        if len(points) == 0:
+            points = join_rows(batches) if batches else np.empty(0)
+        if points.shape[0] == 0:
             raise ValueError(f"{self.path} has no rows")
         return points, np.concatenate(weights) if weights else None
 

@@ -39,7 +39,9 @@ def _check_remote(file: Path) -> Path:
     try:
         with file.open("rb"):
             return file
-    except FileNotFoundError as error:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file)) from error
     except Exception as error:  # of the libraries for protocols, which have no common kind
-        raise OSError(f"{file} cannot be read: {type(error).__name__}: {error}") from error
+        # A server that does not answer is "not found" to fsspec too: what it caught says more.
+        reason = error.__cause__ if isinstance(error, FileNotFoundError) else error
+        if isinstance(error, FileNotFoundError) and not isinstance(reason, OSError):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file)) from error
+        raise OSError(f"{file} cannot be read: {type(reason).__name__}: {reason}") from error

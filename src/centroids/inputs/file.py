@@ -20,11 +20,13 @@ from centroids.inputs.batch import Source
 from centroids.inputs.npy import npy_input_fn
 from centroids.inputs.parquet import open_groups
 from centroids.inputs.records._tfrecord import tfrecord_input_fn
+from centroids.inputs.svmlight import open_svmlight
 from centroids.inputs.tables.columns import numeric_columns
 from centroids.inputs.tables.location import Text, find_location, split_part
 from centroids.inputs.tables.opening import (
     find_files,
     has_known_ending,
+    is_folder,
     is_parquet,
     is_pattern,
     open_table,
@@ -38,6 +40,7 @@ from centroids.inputs.text.csv_layout import read_first_lines
 from centroids.inputs.windows import Reading, check_reading
 
 _TEXT = re.compile(r".*\.(csv|tsv|txt)(\.(gz|bz2|xz|zst))?", re.IGNORECASE)
+_SVMLIGHT = re.compile(r".*\.(svm|svmlight|libsvm)(\.(gz|bz2|xz|zst))?", re.IGNORECASE)
 _TFRECORD = re.compile(r".*\.tfrecords?(\.gz|\.gzip|\.zlib|-\d+-of-\d+)*", re.IGNORECASE)
 
 
@@ -100,7 +103,7 @@ def table_input_fn(
     names = cast("Sequence[str] | None", columns)
     if isinstance(source, (str, os.PathLike)) or hasattr(source, "suffix"):
         location, part = split_part(find_location(source))
-        is_one = not (location.is_dir() or is_pattern(location) or isinstance(location, Text))
+        is_one = not (is_folder(location) or is_pattern(location) or isinstance(location, Text))
         if is_one:
             check_file(location)
         if is_one and is_text_file(location):
@@ -112,11 +115,13 @@ def table_input_fn(
             return tfrecord_input_fn(
                 location, batch_size, num_epochs, shuffle, seed, columns=names, bad_rows=bad_rows
             )
-        if is_one and location.suffix.lower() == ".npy":
+        if is_one and (is_svmlight_file(location) or location.suffix.lower() == ".npy"):
             if columns is not None:
                 raise WordedError(
                     Argument("columns"), f" is for files with named columns; {location} has none"
                 )
+            if is_svmlight_file(location):
+                return open_svmlight(location, reading)
             return npy_input_fn(location, batch_size, num_epochs, shuffle, seed, bad_rows=bad_rows)
         if part is None and is_parquet(location):
             return open_groups(functools.partial(parquet_of, location), reading, names)
@@ -149,7 +154,13 @@ def is_text_file(path: Path) -> bool:
 
 def is_points_file(path: Path) -> bool:
     """Whether a file is one of points, by its name."""
-    return is_text_file(path) or is_tfrecord_file(path) or has_known_ending(path)
+    known = is_text_file(path) or is_tfrecord_file(path) or is_svmlight_file(path)
+    return known or has_known_ending(path)
+
+
+def is_svmlight_file(path: Path) -> bool:
+    """Whether a file holds sparse points, by its name."""
+    return _SVMLIGHT.fullmatch(path.name) is not None
 
 
 def is_tfrecord_file(path: Path) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from centroids.inputs.arrow import import_arrow
 from centroids.inputs.tables._query_table import only_part, quoted
 from centroids.inputs.tables.location import Text, import_package, is_query
 from centroids.inputs.tables.table import Table, one_line, skip_rows
@@ -49,7 +50,7 @@ class DatabaseTable(Table):
                 self._query = f"SELECT * FROM {'.'.join(map(quoted, part.split('.')))}"
             self.name = f"{where}#{part}"
             with self._reader(self._query) as reader:
-                schema = reader.schema
+                schema = _with_numbers(reader.schema)
         super().__init__(self.name, schema, None, {**identity, "query": self._query})
 
     @contextlib.contextmanager
@@ -85,4 +86,13 @@ class DatabaseTable(Table):
     def _read(self, columns: list[str], first_row: int) -> Iterator[Any]:
         with self._reader(self._query) as reader:
             for batch in skip_rows(reader, first_row):
-                yield batch.select(columns)
+                yield batch.cast(self.schema).select(columns)
+
+
+def _with_numbers(schema: Any) -> Any:
+    """A schema in which decimal numbers of Postgres, which come as text, are numbers."""
+    arrow = import_arrow()
+    for place, field in enumerate(schema):
+        if (field.metadata or {}).get(b"ADBC:postgresql:typname") == b"numeric":
+            schema = schema.set(place, arrow.field(field.name, arrow.float64()))
+    return schema

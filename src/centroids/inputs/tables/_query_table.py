@@ -82,6 +82,8 @@ def _file_system(scheme: str) -> Any:
 
 def json_lines(file: Path) -> QueryTable:
     """The rows of a file with one JSON object per line; types are those that hold all rows."""
+    if file.stat().st_size == 0:
+        raise ValueError(f"{file} has no rows")
     # Looked at as a whole: a column that begins late would be left out.
     read = f"SELECT * FROM read_ndjson({quoted_text(str(file))}, sample_size=-1)"
     return QueryTable(str(file), read, file=file)

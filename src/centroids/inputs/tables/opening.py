@@ -86,7 +86,7 @@ def open_table(source: Any, text: TextFormat = _ANY_TEXT) -> Table:
 
 
 def _open_files(location: Path, part: str | None, text: TextFormat) -> Table:
-    if location.is_dir() or is_pattern(location):
+    if is_folder(location) or is_pattern(location):
         return _open_many(location, text)
     ending = location.suffix.lower()
     check_file(location)
@@ -114,18 +114,31 @@ def _open_many(location: Path, text: TextFormat) -> Table:
     files = find_files(location)
     endings = {file.suffix.lower() for file in files}
     if not files:
-        what = "an empty folder" if location.is_dir() else "a pattern that no file has"
+        what = "an empty folder" if is_folder(location) else "a pattern that no file has"
         raise ValueError(f"{location} is {what}")
     if len(endings) > 1:
+        folder = location if is_folder(location) else location.parent
         raise ValueError(
             f"{location} has files of several kinds, {', '.join(sorted(endings))}: name those of "
-            f"one kind, as in {location if location.is_dir() else location.parent}/*{min(endings)}"
+            f"one kind, as in {folder}/*{min(endings)}"
         )
     if is_parquet(files[0]):
         return parquet_of(location)
     if endings == {".npy"}:
         return NpyFolder(str(location), files)
     return JoinedTable(str(location), [_open_files(file, None, text) for file in files])
+
+
+def is_folder(location: Path) -> bool:
+    """Whether it is a folder; what cannot be asked, or has no folders, is none."""
+    if isinstance(location, Path):
+        return location.is_dir()
+    if isinstance(location, Text) or location.protocol in ("http", "https"):
+        return False
+    try:
+        return bool(location.is_dir())
+    except Exception:  # opening it as a file says why
+        return False
 
 
 def is_pattern(location: Path) -> bool:
@@ -149,12 +162,12 @@ def is_parquet(file: Path) -> bool:
 def is_zarr(location: Path) -> bool:
     """Whether a folder is a Zarr store."""
     marks = ("zarr.json", ".zarray", ".zgroup")
-    return location.is_dir() and any((location / mark).exists() for mark in marks)
+    return is_folder(location) and any((location / mark).exists() for mark in marks)
 
 
 def parquet_of(location: Path) -> ParquetTable:
     """The Parquet files that are a folder, a pattern or a file."""
-    if location.is_dir():
+    if is_folder(location):
         return ParquetTable(str(location), find_files(location), location)
     if is_pattern(location):
         return ParquetTable(str(location), find_files(location), Path(location.anchor))
@@ -166,7 +179,7 @@ def find_files(location: Path) -> list[Path]:
 
     A name that begins with `_` is hidden too: Spark writes `_SUCCESS`.
     """
-    if location.is_dir():
+    if is_folder(location):
         found = [path for path in location.rglob("*") if path.is_file()]
     elif not isinstance(location, Path):  # a remote one
         found = [location.with_segments(f"/{name}") for name in location.fs.glob(location.path)]

@@ -209,8 +209,8 @@ def _is_delimiter(value: object) -> bool:
 
 def _is_encoding(value: object) -> bool:
     try:
-        return isinstance(value, str) and isinstance(b"".decode(value), str)
-    except LookupError:  # also of codecs from bytes to bytes
+        return isinstance(value, str) and isinstance(b"a".decode(value, "replace"), str)
+    except LookupError:  # also of codecs that are not for text
         return False
 
 

@@ -12,6 +12,7 @@ from typing import IO
 
 from centroids.errors import Argument, BadLineError, Message, MissingColumnError, WordedError
 from centroids.inputs._file_kinds import check_is_text
+from centroids.inputs.arguments import check_file
 from centroids.inputs.arrow import check_different_names
 from centroids.inputs.text._csv_comments import is_comment, say_lines
 from centroids.inputs.text._csv_fields import empty_quoted_fields, split_fields
@@ -269,6 +270,7 @@ def read_first_lines(file: Path, text: TextFormat) -> FirstLines:
         OSError: If the file cannot be read.
         ValueError: If it is not text, or has no lines.
     """
+    check_file(file)
     with open_bytes(file, text.encoding) as handle:
         check_is_text(file, handle)
     number, place, comment, delimiter = 0, 0, "", None
