@@ -182,7 +182,10 @@ def find_files(location: Path) -> list[Path]:
     if is_folder(location):
         found = [path for path in location.rglob("*") if path.is_file()]
     elif not isinstance(location, Path):  # a remote one
-        found = [location.with_segments(f"/{name}") for name in location.fs.glob(location.path)]
+        found = [
+            find_location(f"{location.protocol}://{name}")
+            for name in location.fs.glob(location.path)
+        ]
     else:
         found = [Path(name) for name in glob.glob(str(location), recursive=True)]
     return sorted(path for path in found if not path.name.startswith((".", "_")))
