@@ -30,7 +30,18 @@ from centroids.errors import (
 )
 
 _MISTAKE = 2  # a wrong argument, or bad data
-_FAILURE = 1  # a file that cannot be read or written, or anything unforeseen
+_FAILURE = 1  # a disk that is full or broken, or anything unforeseen
+# A missing library is something to install, as a missing file is one to name rightly.
+_MISTAKES = (
+    ValueError,
+    TypeError,
+    FileNotFoundError,
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+    ImportError,
+)
 EXIT_OF_INTERRUPT = 130  # of Ctrl-C
 
 # Arguments of the library that have another name here.
@@ -40,7 +51,7 @@ NOTHING = "none"  # as the mark that groups digits
 
 def end_with(error: Exception) -> NoReturn:
     """Prints an error to standard error and ends the process."""
-    code = _MISTAKE if isinstance(error, (ValueError, TypeError)) else _FAILURE
+    code = _MISTAKE if isinstance(error, _MISTAKES) else _FAILURE
     if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
         sys.stderr.close()
     else:

@@ -11,6 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from centroids.clustering import restart_watchers
+from centroids.rows import num_rows
 
 _SHOW_AFTER_SECONDS = 2.0
 
@@ -89,5 +90,5 @@ def count_rows(batches: Iterable[NDArray[Any]], text: str) -> Iterator[NDArray[A
     with status(text) as shown:
         for batch in batches:
             yield batch
-            rows += len(batch)
+            rows += num_rows(batch)
             shown.update(f"{text}: {rows:,} rows")

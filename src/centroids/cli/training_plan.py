@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from centroids import KMeansClustering
 from centroids.cli.errors import NOTHING, option
+from centroids.cli.input_file import num_bytes_of
 from centroids.cli.settings import EmptyClusters, Settings
 from centroids.cli.text_options import GivenText
 from centroids.errors import Argument
@@ -188,7 +189,7 @@ class TrainingPlan:
             )
         if kept is not None and not (self.fresh and given):
             return kept
-        return bool(given) or self.points.stat().st_size > FULL_BATCH_BYTES
+        return bool(given) or num_bytes_of(self.points) > FULL_BATCH_BYTES
 
 
 def choose_weights(asked: str | None, kept: Settings) -> str | None:
