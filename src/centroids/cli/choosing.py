@@ -10,11 +10,11 @@ import numpy as np
 import typer
 
 from centroids.cli.points import find_points
-from centroids.cli.progress import status
 from centroids.cli.sampling import draw_sample
 from centroids.cli.text_options import GivenText
 from centroids.files import atomic_file
 from centroids.inputs.bad_rows import BadRows
+from centroids.progress import Activity
 from centroids.quality import NumClusters, choose_num_clusters
 
 _SAMPLE_ROWS = 1 << 14
@@ -48,7 +48,7 @@ def choose_k(
         )
     fits = sample.num_rows <= _SAMPLE_ROWS
     points = file.read(bad_rows)[0] if fits else sample.points
-    with status("clustering a sample") as shown:
+    with Activity("clustering a sample", len(numbers), "numbers of clusters") as shown:
         found = choose_num_clusters(
             points,
             numbers,
@@ -56,7 +56,9 @@ def choose_k(
             seed=seed,
             sample_rows=_SAMPLE_ROWS,
             batches=None if fits else lambda: file.batches(bad_rows),
-            progress=lambda number: shown.update(f"clustering a sample into {number:,} clusters"),
+            progress=lambda number: shown.update(
+                numbers.index(number), f"clustering a sample into {number:,} clusters"
+            ),
         )
     if plot is not None:
         _write_plot(found, plot)

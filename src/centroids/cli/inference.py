@@ -143,7 +143,7 @@ def predict(
         key=model.ALL_DISTANCES if distances else model.CLUSTER_INDEX,
         input=describe_input(points, file.columns, file.text, rows),
         input_fn=file.open(rows),
-        hooks=[ProgressBarHook(description="predicting", value=None)],
+        hooks=[ProgressBarHook(description="predicting", value=None, num_rows=file.num_rows())],
     )
     if not is_file:
         print_predictions(prediction)
@@ -169,7 +169,7 @@ def evaluate(
     model = model_of(checkpoint, model_dir, file.weight_column)
     result = model.evaluate(
         file.open(batch_size(model, distances=False), bad_rows=bad_rows),
-        hooks=[ProgressBarHook(description="evaluating")],
+        hooks=[ProgressBarHook(description="evaluating", num_rows=file.num_rows())],
     )
     metric = model.params["distance_metric"]
     weight = result.get(TOTAL_WEIGHT, result["num_examples"])

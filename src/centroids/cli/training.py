@@ -24,7 +24,7 @@ from centroids.cli.input_file import check_same_file, identify_file, passes_befo
 from centroids.cli.outcome import Outcome
 from centroids.cli.points import find_points
 from centroids.cli.points_file import PointsFile
-from centroids.cli.progress import Status, telling_restarts
+from centroids.cli.progress import telling_restarts
 from centroids.cli.sampling import check_enough
 from centroids.cli.settings import (
     Settings,
@@ -43,6 +43,7 @@ from centroids.cli.training_plan import (
 from centroids.clustering import InitialMethod
 from centroids.estimator import Checkpoint, load_latest
 from centroids.kmeans.model import INITIAL_METHODS, DistanceMetric
+from centroids.progress import Activity
 
 T = TypeVar("T")
 
@@ -110,7 +111,7 @@ class _Run:
         """Trains, and says what came of it since a time of `time.perf_counter`."""
         plan, settings = self.plan, self.settings
         outcome = Outcome(settings, settings.ends_at_step, self._warn_of_other_data)
-        status = Status("choosing initial centers")
+        status = Activity("choosing initial centers")
         saver = SettingsSaver(plan.model_dir, settings)
         try:
             # The last lines of the command report empty clusters.
@@ -118,8 +119,8 @@ class _Run:
                 self.model.train(
                     self.input_fn,
                     hooks=[
-                        Beginning(self.told_at_start, status),
                         ProgressBarHook(self._count_steps()),
+                        Beginning(self.told_at_start, status),
                         outcome,
                     ],
                     max_steps=settings.ends_at_step,

@@ -22,6 +22,7 @@ from centroids.estimator.hooks._protocol import (
 )
 from centroids.estimator.hooks._timer import SecondOrStepTimer
 from centroids.files import absolute
+from centroids.progress import THREAD_NAME
 
 if TYPE_CHECKING:
     from centroids.estimator._session import Session
@@ -346,4 +347,4 @@ def _other_threads_run() -> bool:
     return not all(thread.name in _OWN_THREADS for thread in others)
 
 
-_OWN_THREADS = ("centroids-read-ahead", "centroids-writer")
+_OWN_THREADS = ("centroids-read-ahead", "centroids-writer", THREAD_NAME)
