@@ -15,7 +15,9 @@ from typing import Annotated
 import typer
 
 from centroids import __version__
-from centroids.cli.errors import end_with, showing_warnings, silenced, suggesting_options
+from centroids.cli.command import PlainCommand, run
+from centroids.cli.errors import end_with, silenced, suggesting_options
+from centroids.cli.log import log
 from centroids.cli.options import (
     BadRowsChoice,
     BadRowsOption,
@@ -41,7 +43,6 @@ from centroids.cli.options import (
     NumClusters,
     NumRestarts,
     Output,
-    PlainCommand,
     Quiet,
     ReassignmentRatio,
     RelativeTolerance,
@@ -270,9 +271,6 @@ def choose_k(
     ] = 0,
     columns: Columns = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object, for scripts.")
-    ] = False,
     plot: Annotated[
         Path | None,
         typer.Option(help="Also draw the measures into this .png, .svg or .pdf file."),
@@ -305,7 +303,6 @@ def choose_k(
             columns=split_columns(columns),
             bad_rows=bad_rows.value,
             text=text,
-            as_json=as_json,
             plot=plot,
         )
 
@@ -539,8 +536,8 @@ def main() -> None:
     if debug:  # wherever it stands, also behind the command
         sys.argv = [word for word in sys.argv if word != _DEBUG]
     try:
-        with showing_warnings():
-            app()
+        with log.attached():
+            sys.exit(run(app))
     except Exception as error:
         if debug:
             traceback.print_exception(error)

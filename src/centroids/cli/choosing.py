@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import numpy as np
 import typer
 
+from centroids.cli.answer import answer
 from centroids.cli.points import find_points
 from centroids.cli.sampling import draw_sample
 from centroids.cli.text_options import GivenText
@@ -31,7 +31,6 @@ def choose_k(
     columns: list[str] | None,
     bad_rows: BadRows,
     text: GivenText,
-    as_json: bool,
     plot: Path | None,
 ) -> None:
     """Prints what several numbers of clusters come to, and which one is recommended."""
@@ -62,7 +61,8 @@ def choose_k(
         )
     if plot is not None:
         _write_plot(found, plot)
-    typer.echo(json.dumps(found.to_dict()) if as_json else _describe(found, path))
+    answer(found.to_dict())
+    typer.echo(_describe(found, path))
 
 
 def parse_numbers(text: str) -> list[int]:

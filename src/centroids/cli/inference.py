@@ -9,6 +9,7 @@ import typer
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.checkpoints.tensorflow import find_tensorflow_checkpoint
+from centroids.cli.answer import answer
 from centroids.cli.fresh import newest_aside
 from centroids.cli.numbers import show_number
 from centroids.cli.points import find_points
@@ -149,6 +150,7 @@ def predict(
         print_predictions(prediction)
         return
     count = write_predictions(prediction, output, resume=resume)
+    answer({"output": str(output), "num_rows": count, "key": prediction.key})
     if not quiet:
         typer.echo(f"Wrote {count:,} rows to {output}", err=True)
 
@@ -173,6 +175,16 @@ def evaluate(
     )
     metric = model.params["distance_metric"]
     weight = result.get(TOTAL_WEIGHT, result["num_examples"])
+    answer(
+        {
+            "num_points": int(result["num_examples"]),
+            "total_weight": weight if file.weighted else None,
+            "global_step": int(result["global_step"]),
+            "distance_metric": metric,
+            "mean_distance": result["mean_distance"],
+            "sum_of_distances": result["mean_distance"] * weight,
+        }
+    )
     typer.echo(f"points            {int(result['num_examples']):,}")
     if file.weighted:
         typer.echo(f"their weight      {show_number(weight)}")

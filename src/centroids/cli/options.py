@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
 
 
 class Format(StrEnum):
@@ -20,14 +19,6 @@ class Format(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     FAISS = "faiss"
-
-
-class PlainCommand(TyperCommand):
-    """A command whose usage line has arguments as its help and our messages have them."""
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """The words of the usage line, of which typer puts some in braces."""
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
 
 class Metric(StrEnum):

@@ -113,6 +113,30 @@ class Outcome(SessionRunHook):
         batches = "mini-batch" if count == 1 else f"{count:,} mini-batches"
         return f"Loss {show_number(loss / rows)} (mean of {distances} over the last {batches})."
 
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, for programs."""
+        losses = list(self._losses)[-1:] if self._full_batch else list(self._losses)
+        loss, rows = (sum(part) for part in zip(*losses, strict=True)) if losses else (None, 0)
+        return {
+            "steps": self.steps,
+            "global_step": self._session.global_step,
+            "loss": losses[-1][0] if losses else None,
+            "mean_distance": loss / rows if rows and loss is not None else None,
+            "ended_by": self.ended_by,
+            "num_empty_clusters": self.num_empty if self.steps else None,
+        }
+
+    @property
+    def ended_by(self) -> str:
+        """What ended the training, in one word for programs."""
+        if not self.steps:
+            return "nothing_to_do"
+        if has_converged(self._session.variables):
+            return "convergence"
+        if self._ends_at_step == self._session.global_step:
+            return "max_steps"
+        return "end_of_input"
+
     def describe_end(self, epochs: int) -> str:
         """Why the training stopped."""
         if has_converged(self._session.variables):

@@ -16,6 +16,7 @@ import typer
 from numpy.typing import NDArray
 
 from centroids import KMeansClustering, ProgressBarHook
+from centroids.cli.answer import answer
 from centroids.cli.errors import EXIT_OF_INTERRUPT, without_log_of
 from centroids.cli.fresh import moved_aside, newest_aside
 from centroids.cli.inference import find_checkpoint, model_of
@@ -76,6 +77,7 @@ def train(plan: TrainingPlan) -> None:
         _check_same_model(plan, trained)
         told = _describe_model(plan, trained, kept, settings)
         if plan.max_steps is not None and plan.max_steps <= trained.global_step:
+            answer(_describe_idle(plan, trained))
             typer.echo(_describe_reached(plan.max_steps, trained.global_step))
             return
     elif source is not None:
@@ -87,6 +89,7 @@ def train(plan: TrainingPlan) -> None:
         if trained is not None and not plan.restart_input:
             check_same_file(plan.points, file, kept.inputs, trained, input_fn)
             if (passes := passes_before(trained, input_fn)) >= _or(plan.epochs, EPOCHS):
+                answer(_describe_idle(plan, trained))
                 typer.echo(_describe_passes(plan, passes))
                 return
         settings = dataclasses.replace(settings, inputs=with_file(kept.inputs, file))
@@ -134,6 +137,7 @@ class _Run:
             _tell_how_to_resume(plan, settings)
             raise
         seconds = time.perf_counter() - start
+        answer(self._describe_for_programs(outcome, seconds))
         kind = "mini-batch" if settings.use_mini_batch else "full-batch"
         typer.echo(
             f"Trained {outcome.steps:,} {kind} step{'' if outcome.steps == 1 else 's'} in "
@@ -146,6 +150,17 @@ class _Run:
         else:
             typer.echo("The last run had made all its passes; --epochs N makes more.")
         typer.echo(f"See it with: centroids inspect {shlex.quote(str(plan.model_dir))}")
+
+    def _describe_for_programs(self, outcome: Outcome, seconds: float) -> dict[str, Any]:
+        found = outcome.to_dict()
+        return {
+            "model_dir": str(self.plan.model_dir),
+            "mode": "mini-batch" if self.settings.use_mini_batch else "full-batch",
+            "num_clusters": self.model.params["num_clusters"],
+            "distance_metric": self.model.params["distance_metric"],
+            "seconds": round(seconds, 3),
+            **found,
+        }
 
     def _warn_of_other_data(self, outcome: Outcome) -> None:
         """At the first step, before more time is spent."""
@@ -263,6 +278,16 @@ def _describe_fresh(
     old = "the old model" if source == plan.model_dir else source.name
     lines = [f"Taken over from {old}: {taken}"] if taken else []
     return [*lines, *(f"From now on: {change}." for change in describe_changes(kept, settings))]
+
+
+def _describe_idle(plan: TrainingPlan, trained: Checkpoint) -> dict[str, Any]:
+    """For programs: there was nothing to train."""
+    return {
+        "model_dir": str(plan.model_dir),
+        "steps": 0,
+        "global_step": trained.global_step,
+        "ended_by": "nothing_to_do",
+    }
 
 
 def _describe_reached(max_steps: int, step: int) -> str:
