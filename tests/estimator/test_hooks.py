@@ -279,9 +279,9 @@ def test_step_counter_hook(estimator: Estimator, tmp_path: Path) -> None:
     events = read_events(folder)
     assert [(tag, step) for tag, step, _ in events] == [
         ("global_step/sec", 2),
-        ("examples/sec", 2),
+        ("rows/sec", 2),
         ("global_step/sec", 4),
-        ("examples/sec", 4),
+        ("rows/sec", 4),
     ]
     rates = [value for _, _, value in events]
     assert rates[1] / rates[0] == pytest.approx(rates[3] / rates[2])

@@ -32,16 +32,7 @@ from centroids.errors import (
 
 _MISTAKE = 2  # a wrong argument, a path that cannot be, or bad data
 _FAILURE = 1  # a disk that is full or fails, or anything unforeseen
-_WRONG_PATHS = (
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.EISDIR,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENAMETOOLONG,
-    errno.ELOOP,
-)
+_UNFIT_PATHS = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.EMLINK, errno.EINVAL)
 EXIT_OF_INTERRUPT = 130  # of Ctrl-C
 
 # Arguments of the library that have another name here.
@@ -158,7 +149,10 @@ def _advise(error: Exception, points: Path, can_drop: bool) -> str | None:
 
 def _is_wrong_path(error: Exception) -> bool:
     """Whether a path leads nowhere, or where nothing may be read or written."""
-    return isinstance(error, OSError) and error.errno in _WRONG_PATHS
+    kinds = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
+    return isinstance(error, kinds) or (
+        isinstance(error, OSError) and error.errno in _UNFIT_PATHS
+    )
 
 
 def _sentence(error: Exception) -> str:

@@ -63,11 +63,22 @@ def evaluation_folder(model_dir: str, name: str | None) -> str:
     return os.path.join(model_dir, "eval" if not name else f"eval_{name}")
 
 
-def write_evaluation(model_dir: str, name: str | None, values: Mapping[str, Any]) -> None:
-    """Writes those values of an evaluation that are single numbers into an event file."""
+def write_evaluation(
+    model_dir: str, name: str | None, values: Mapping[str, Any], tags: Mapping[str, str]
+) -> None:
+    """Writes those values of an evaluation that are single numbers into an event file.
+
+    Args:
+        model_dir: The folder of the model.
+        name: Of the evaluation.
+        values: Its result.
+        tags: See EstimatorSpec.
+    """
     folder = evaluation_folder(model_dir, name)
     scalars = {
-        key: value for key, value in values.items() if key != "global_step" and _is_number(value)
+        tags.get(key, key): value
+        for key, value in values.items()
+        if key != "global_step" and _is_number(value)
     }
     try:
         link = find_link(model_dir, folder)

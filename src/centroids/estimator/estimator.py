@@ -266,7 +266,7 @@ class Estimator(ModelFolder):
             spec = self._model_fn.for_batches(batches, ModeKeys.EVAL, self._config)
             values = evaluate_batches(spec, batches, restored, all_hooks, self._config)
         logger.info("Evaluation at global step %d: %s", values["global_step"], values)
-        write_evaluation(self.model_dir, name, values)
+        write_evaluation(self.model_dir, name, values, spec.tags)
         return values
 
     def predict(

@@ -164,7 +164,7 @@ class LoggingTensorHook(SessionRunHook):
 
 
 class StepCounterHook(SessionRunHook):
-    """Logs and writes `global_step/sec` and `examples/sec`, the rows of batches per second.
+    """Logs and writes `global_step/sec` and `rows/sec`, the rows of batches per second.
 
     Args:
         every_n_steps: Do so every this many steps.
@@ -213,7 +213,7 @@ class StepCounterHook(SessionRunHook):
             return
         rates = {
             "global_step/sec": steps / seconds,
-            "examples/sec": (self._num_examples - before) / seconds,
+            "rows/sec": (self._num_examples - before) / seconds,
         }
         logger.info("%s", ", ".join(f"{tag}: {rate:g}" for tag, rate in rates.items()))
         if self._writer is not None:

@@ -78,7 +78,13 @@ def training_hooks(
     if config.log_step_count_steps is not None:
         created.append(StepCounterHook(config.log_step_count_steps, output_dir=config.model_dir))
     if config.save_summary_steps:
-        created.append(SummarySaverHook(config.save_summary_steps, output_dir=config.model_dir))
+        created.append(
+            SummarySaverHook(
+                config.save_summary_steps,
+                output_dir=config.model_dir,
+                every_step=spec.scalars_of_every_step,
+            )
+        )
         if hparams(params):
             created.append(HParamsHook(config.model_dir, params))
     created.extend(hook for hook in hooks if not isinstance(hook, StopAtStepHook))
