@@ -242,6 +242,10 @@ class _Watch:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
+    def activities(self) -> list[Activity]:
+        """What is going on, the innermost last."""
+        return list(self._activities)
+
     def see(self) -> None:
         """Shows what has changed, if it is time for that; the thread does so in between."""
         if self.viewer is not None:
@@ -311,12 +315,16 @@ if hasattr(os, "register_at_fork"):
 @contextlib.contextmanager
 def viewed_by(viewer: Viewer | None) -> Iterator[None]:
     """Has the activities within the block shown by a viewer; None: by nobody."""
-    before = _watch.chosen, _watch.viewer
-    _watch.chosen, _watch.viewer = True, viewer
+    watch = _watch
+    before, activities = (watch.chosen, watch.viewer), watch.activities()
+    watch.chosen, watch.viewer = True, viewer
     try:
         yield
     finally:
-        _watch.chosen, _watch.viewer = before
+        for activity in watch.activities():  # an error may have left some behind
+            if activity not in activities:
+                watch.remove(activity)
+        watch.chosen, watch.viewer = before
 
 
 def paused() -> contextlib.AbstractContextManager[None]:

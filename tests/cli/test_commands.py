@@ -269,7 +269,7 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
             2,
             "--num-clusters is 501, but points.npy has only 500 points",
         ),
-        (["train", "points.npy", "words.txt", "-k", "3"], 1, "words.txt"),
+        (["train", "points.npy", "words.txt", "-k", "3"], 2, "words.txt"),
         (["train", "points.npy", "model", "-k", "3", "--initial-clusters", "x"], 2, "got 'x'"),
         (
             ["train", "points.npy", "model", "--initial-clusters", "void.npy"],
