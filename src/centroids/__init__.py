@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
         StopAtStepHook,
         SummarySaverHook,
         TrainingInterruptedError,
+        ValidationHook,
         WarmStartSettings,
     )
     from centroids.estimator.train_and_evaluate import EvalSpec, TrainSpec, train_and_evaluate
@@ -98,6 +99,7 @@ __all__ = [
     "SummarySaverHook",
     "TrainSpec",
     "TrainingInterruptedError",
+    "ValidationHook",
     "WarmStartSettings",
     "__version__",
     "choose_num_clusters",

@@ -51,6 +51,7 @@ from centroids.estimator.hooks._saving import (
 )
 from centroids.estimator.hooks._summaries import SummarySaverHook
 from centroids.estimator.hooks._timer import SecondOrStepTimer
+from centroids.estimator.hooks._validation import ValidationHook
 from centroids.estimator.train_and_evaluate import EvalSpec, TrainSpec, train_and_evaluate
 from centroids.inputs.batch import Batch
 
@@ -101,6 +102,7 @@ __all__ = [
     "TensorSpec",
     "TrainSpec",
     "TrainingInterruptedError",
+    "ValidationHook",
     "Variables",
     "Verdict",
     "WarmStartSettings",
