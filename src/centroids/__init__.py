@@ -12,6 +12,7 @@ from centroids.python_build import check_build_of_python
 if TYPE_CHECKING:  # the same names for type checkers and editors
     from centroids import export, inputs
     from centroids.estimator import (
+        CSVLoggerHook,
         CheckpointSaverHook,
         CheckpointSaverListener,
         DamagedCheckpointError,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
         GlobalStepWaiterHook,
         LatestExporter,
         LoggingTensorHook,
+        MLflowLoggerHook,
         ModeKeys,
         ModelDirBusyError,
         ModelDirLostError,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
         SummarySaverHook,
         TrainingInterruptedError,
         ValidationHook,
+        WandbLoggerHook,
         WarmStartSettings,
     )
     from centroids.estimator.train_and_evaluate import EvalSpec, TrainSpec, train_and_evaluate
@@ -65,6 +68,7 @@ __all__ = [
     "KMEANS_PLUS_PLUS_INIT",
     "RANDOM_INIT",
     "SQUARED_EUCLIDEAN_DISTANCE",
+    "CSVLoggerHook",
     "Candidate",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
@@ -79,6 +83,7 @@ __all__ = [
     "KMeansClustering",
     "LatestExporter",
     "LoggingTensorHook",
+    "MLflowLoggerHook",
     "ModeKeys",
     "ModelDirBusyError",
     "ModelDirLostError",
@@ -100,6 +105,7 @@ __all__ = [
     "TrainSpec",
     "TrainingInterruptedError",
     "ValidationHook",
+    "WandbLoggerHook",
     "WarmStartSettings",
     "__version__",
     "choose_num_clusters",

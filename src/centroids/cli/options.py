@@ -189,6 +189,29 @@ RelativeTolerance = Annotated[
         "falls. Default: as the model was trained before, else 0.0001."
     ),
 ]
+Validation = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file of points that are not trained on. The model is evaluated on them now and "
+        "then, and training stops when their mean distance no longer falls.",
+        metavar="FILE",
+    ),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        help="For --validation: how many evaluations in a row may bring no new lowest mean "
+        "distance. Default: 5."
+    ),
+]
+ValidateEvery = Annotated[
+    int | None,
+    typer.Option(
+        help="For --validation: the steps between two evaluations. Default: 1 for full batches, "
+        "else 100.",
+        metavar="STEPS",
+    ),
+]
 Shuffle = Annotated[
     bool | None,
     typer.Option(

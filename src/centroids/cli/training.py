@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 import typer
 from numpy.typing import NDArray
 
-from centroids import KMeansClustering, ProgressBarHook
+from centroids import KMeansClustering, ProgressBarHook, ValidationHook
 from centroids.cli.answer import answer
 from centroids.cli.errors import EXIT_OF_INTERRUPT, without_log_of
 from centroids.cli.fresh import moved_aside, newest_aside
@@ -40,6 +40,11 @@ from centroids.cli.training_plan import (
     choose_weights,
     describe_changes,
     describe_taken,
+)
+from centroids.cli.validation import (
+    describe_validation,
+    open_validation,
+    validation_to_dict,
 )
 from centroids.clustering import InitialMethod
 from centroids.estimator import Checkpoint, load_latest
@@ -82,6 +87,7 @@ def train(plan: TrainingPlan) -> None:
             return
     elif source is not None:
         told = _describe_fresh(asked, plan, source, kept, settings)
+    validate = open_validation(plan, settings, points)
     model = _make_model(plan, settings, points, trained)
     input_fn = _make_input(plan, points, settings)
     if settings.use_mini_batch:
@@ -93,7 +99,8 @@ def train(plan: TrainingPlan) -> None:
                 typer.echo(_describe_passes(plan, passes))
                 return
         settings = dataclasses.replace(settings, inputs=with_file(kept.inputs, file))
-    run = _Run(plan, settings, model, input_fn, trained, told)
+    validation = None if validate is None else validate(model)
+    run = _Run(plan, settings, model, input_fn, trained, told, validation)
     moves = plan.fresh and source == plan.model_dir
     with moved_aside(plan.model_dir) if moves else contextlib.nullcontext():
         run.train(start)
@@ -109,11 +116,14 @@ class _Run:
     input_fn: Callable[[], Any]
     trained: Checkpoint | None
     told_at_start: list[str]
+    validation: ValidationHook | None = None
 
     def train(self, start: float) -> None:
         """Trains, and says what came of it since a time of `time.perf_counter`."""
         plan, settings = self.plan, self.settings
-        outcome = Outcome(settings, settings.ends_at_step, self._warn_of_other_data)
+        outcome = Outcome(
+            settings, settings.ends_at_step, self._warn_of_other_data, self.validation
+        )
         status = Activity("choosing initial centers")
         saver = SettingsSaver(plan.model_dir, settings)
         try:
@@ -125,6 +135,7 @@ class _Run:
                         ProgressBarHook(self._count_steps()),
                         Beginning(self.told_at_start, status),
                         outcome,
+                        *([] if self.validation is None else [self.validation]),
                     ],
                     max_steps=settings.ends_at_step,
                     saving_listeners=[saver],
@@ -146,6 +157,8 @@ class _Run:
         if outcome.steps:
             typer.echo(outcome.describe_loss(self.model.params["distance_metric"]))
             typer.echo(outcome.describe_end(_or(plan.epochs, EPOCHS)))
+            if self.validation is not None:
+                typer.echo(describe_validation(self.validation))
             typer.echo(f"{outcome.describe_empty()}{self._remedy_for(outcome)}")
         else:
             typer.echo("The last run had made all its passes; --epochs N makes more.")
@@ -160,6 +173,11 @@ class _Run:
             "distance_metric": self.model.params["distance_metric"],
             "seconds": round(seconds, 3),
             **found,
+            **(
+                {}
+                if self.validation is None
+                else {"validation": validation_to_dict(self.validation)}
+            ),
         }
 
     def _warn_of_other_data(self, outcome: Outcome) -> None:

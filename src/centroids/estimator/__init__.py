@@ -37,6 +37,11 @@ from centroids.estimator.hooks._basic import (
 from centroids.estimator.hooks._display import ProfilerHook, ProgressBarHook
 from centroids.estimator.hooks._event_files import EventWriter
 from centroids.estimator.hooks._hparams import HParamsHook
+from centroids.estimator.hooks._loggers import (
+    CSVLoggerHook,
+    MLflowLoggerHook,
+    WandbLoggerHook,
+)
 from centroids.estimator.hooks._projector import ProjectorHook, write_projector
 from centroids.estimator.hooks._protocol import (
     Coordinator,
@@ -58,6 +63,7 @@ from centroids.inputs.batch import Batch
 __all__ = [
     "Batch",
     "BatchFunction",
+    "CSVLoggerHook",
     "Checkpoint",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
@@ -75,6 +81,7 @@ __all__ = [
     "HParamsHook",
     "LatestExporter",
     "LoggingTensorHook",
+    "MLflowLoggerHook",
     "Mean",
     "Metric",
     "ModeKeys",
@@ -105,6 +112,7 @@ __all__ = [
     "ValidationHook",
     "Variables",
     "Verdict",
+    "WandbLoggerHook",
     "WarmStartSettings",
     "describe",
     "latest_checkpoint",

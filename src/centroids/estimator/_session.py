@@ -157,6 +157,11 @@ class Session:
         """Whether the call of train is at its end: the input has ended, or a hook asked for it."""
         return self._at_end or self.stop.requested
 
+    @property
+    def params(self) -> Any:
+        """The parameters of the model, as far as they were given."""
+        return self._params
+
     def run(self, fetches: Any) -> Any:
         """Reads values outside of a step; no batch is pulled and nothing changes.
 
