@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -18,6 +20,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             text = page_of(json.loads(file.content_string), source.name)
             files.append(File.generated(config, source.with_suffix(".md").as_posix(), content=text))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Called by MkDocs for each page: a link to a notebook leads to its page."""
+    if page.file.src_uri.startswith("notebooks/"):
+        return markdown
+    return re.sub(r"\]\(([^)\s]+)\.ipynb\b", r"](\1.md", markdown)
 
 
 def page_of(notebook: dict[str, Any], name: str) -> str:
@@ -44,7 +53,9 @@ def _output(output: dict[str, Any]) -> str:
         alt = output.get("metadata", {}).get("alt", "")
         return f'<img alt="{alt}" src="data:image/png;base64,{image}">'
     if "text/html" in data:
-        return f'<div class="output">{"".join(data["text/html"])}</div>'
+        # Tables look like all others: without the border and the class that pandas gives them.
+        table = re.sub(r"<table[^>]*>", "<table>", "".join(data["text/html"]))
+        return f'<div class="output">{table}</div>'
     return _fenced("text", "".join(data["text/plain"]))
 
 
