@@ -28,10 +28,10 @@ class SumWindow {
     using Word = BitsOf<T>;
 
     // most: [dimensions], the largest of some values' bits without their signs
-    // rows: that bounds are repeated for; `rows_outside` asks for rows_of_bounds(dimensions)
-    SumWindow(const std::vector<Word>& most, int limbs, std::size_t rows);
-    SumWindow(const std::vector<Word>& most, int limbs)
-        : SumWindow(most, limbs, rows_of_bounds(most.size())) {}
+    // bits: that a value has below its first one
+    // rows: that bounds are repeated for; 0: as `rows_outside` asks
+    SumWindow(const std::vector<Word>& most, int limbs, int bits = FloatBits<T>::mantissa_bits,
+              std::size_t rows = 0);
 
     // Of the points of a call, from a sample.
     static SumWindow of_points(const DenseRows& points, const BlockKernels<T>& kernels);
@@ -81,10 +81,10 @@ class SumWindow {
 };
 
 template <class T>
-SumWindow<T>::SumWindow(const std::vector<Word>& most, int limbs, std::size_t rows)
+SumWindow<T>::SumWindow(const std::vector<Word>& most, int limbs, int bits, std::size_t rows)
     : limbs_(limbs), units_(most.size()), anchors_(most.size() * static_cast<std::size_t>(limbs)) {
     const std::size_t dimensions = most.size();
-    const std::size_t repeated = dimensions * rows;
+    const std::size_t repeated = dimensions * (rows > 0 ? rows : rows_of_bounds(dimensions));
     const int width = limb_bits + (limbs - 1) * limb_distance;
     least_.resize(repeated);
     most_.resize(repeated);
@@ -98,7 +98,7 @@ SumWindow<T>::SumWindow(const std::vector<Word>& most, int limbs, std::size_t ro
                 anchor(unit + (limbs - 1 - limb) * limb_distance);
         const Word largest = power(std::min(unit + width, bias + 1)) - 1;
         // No value has bits below the least unit.
-        const Word smallest = unit == least_unit ? Word(1) : power(unit + mantissa_bits);
+        const Word smallest = unit == least_unit ? Word(1) : power(unit + bits);
         for (std::size_t at = j; at < repeated; at += dimensions) {
             most_[at] = largest;
             least_[at] = smallest;

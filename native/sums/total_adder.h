@@ -65,7 +65,7 @@ class TotalAdder {
         if (!window_ || largest > window_->most()[0]) {
             hand_over();
             const bool first = !window_;
-            window_.emplace(std::vector<std::uint64_t>(8, largest), 2, 1);
+            window_.emplace(std::vector<std::uint64_t>(8, largest), 2, Parts::mantissa_bits, 1);
             if (add_fitting(rows, count)) return true;
             if (first) return add_odd(rows, count);
         }
