@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     Sparse: TypeAlias = scipy.sparse.csr_array[Any, tuple[int, int]] | scipy.sparse.csr_matrix[Any]
     Rows: TypeAlias = NDArray[Any] | Sparse
+    """Rows of numbers: a dense array [n, d], or compressed sparse rows of scipy."""
 else:
     Sparse = Any
     Rows = Any

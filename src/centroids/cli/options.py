@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
 
 
 class Format(StrEnum):
@@ -20,14 +19,6 @@ class Format(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     FAISS = "faiss"
-
-
-class PlainCommand(TyperCommand):
-    """A command whose usage line has arguments as its help and our messages have them."""
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """The words of the usage line, of which typer puts some in braces."""
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
 
 class Metric(StrEnum):
@@ -213,6 +204,29 @@ RelativeTolerance = Annotated[
         help="For full batches: stop when a step lowers the loss by no more than this share "
         "of it. This does not depend on the units of the points. 0 stops when the loss no longer "
         "falls. Default: as the model was trained before, else 0.0001."
+    ),
+]
+Validation = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file of points that are not trained on. The model is evaluated on them now and "
+        "then, and training stops when their mean distance no longer falls.",
+        metavar="FILE",
+    ),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        help="For --validation: how many evaluations in a row may bring no new lowest mean "
+        "distance. Default: 5."
+    ),
+]
+ValidateEvery = Annotated[
+    int | None,
+    typer.Option(
+        help="For --validation: the steps between two evaluations. Default: 1 for full batches, "
+        "else 100.",
+        metavar="STEPS",
     ),
 ]
 Shuffle = Annotated[

@@ -122,6 +122,10 @@ class PointsFile:
             check_points(NpyFile(self.path).read(0, 0), str(self.path))
         return input_fn
 
+    def num_rows(self) -> int | None:
+        """The rows of the file; None if it would have to be read to tell."""
+        return None if self.is_text else num_rows_of(self.open()())
+
     def read(self, bad_rows: BadRows = "raise") -> tuple[NDArray[Any], NDArray[np.float64] | None]:
         """All points, read into memory; a .npy file of more than 1 GiB is mapped.
 
@@ -151,8 +155,10 @@ class PointsFile:
         self, input_fn: Callable[[], Any], weights: list[NDArray[np.float64]]
     ) -> Iterator[NDArray[Any]]:
         column = None if self.weight_column is None else WeightColumn(self.weight_column)
-        with open_stream(input_fn, weights=column) as stream:
-            yield from count_rows(_finite(stream, weights), f"reading {self.path.name}")
+        source = input_fn()
+        with open_stream(lambda: source, weights=column) as stream:
+            rows = _finite(stream, weights)
+            yield from count_rows(rows, f"reading {self.path.name}", num_rows_of(source))
 
     def _read_npy(self) -> NDArray[Any]:
         if self.path.stat().st_size <= _LARGE_BYTES:
@@ -214,6 +220,12 @@ class PointsFile:
             every = self.layout(self.columns).names or ()
         count = Counter(every)
         return any(count[name] > 1 for name in names)
+
+
+def num_rows_of(source: Any) -> int | None:
+    """The rows that a source will read; None if it would have to read them to tell."""
+    num_rows: int | None = getattr(source, "num_rows", None)
+    return num_rows
 
 
 def as_matrix(rows: NDArray[Any]) -> NDArray[Any]:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from centroids import clustering
 from centroids.cli.errors import without_log_of
-from centroids.cli.points_file import PointsFile, as_matrix
-from centroids.cli.progress import count_rows, status, telling_restarts
+from centroids.cli.points_file import PointsFile, as_matrix, num_rows_of
+from centroids.cli.progress import count_rows, telling_restarts
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.npy import NpyFile
+from centroids.progress import Activity
 from centroids.rows import WeightedPoints, is_sparse, join_rows
 
 _READ_ROWS = 1 << 14
@@ -81,7 +82,7 @@ def choose_from_sample(
         num_retries=num_retries,
         whole_input_in_batch=True,
     )
-    with status("choosing initial centers") as shown, telling_restarts(shown):
+    with Activity("choosing initial centers") as shown, telling_restarts(shown):
         return clustering.choose_best_centers(choose, num_restarts, batches, cosine=cosine)
 
 
@@ -130,7 +131,7 @@ def draw_sample(
     with without_log_of("centroids.inputs.bad_rows"):
         batches = file.open(_READ_ROWS, bad_rows=bad_rows)()
         text = f"reading {file.path.name} for a sample"
-        return _draw_from(count_rows(batches, text), at_least, random)
+        return _draw_from(count_rows(batches, text, num_rows_of(batches)), at_least, random)
 
 
 def _draw_from(

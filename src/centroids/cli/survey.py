@@ -116,7 +116,7 @@ def labelled_batches(
     predictions = model.predict(
         remember,
         predict_keys=[model.CLUSTER_INDEX],
-        hooks=[ProgressBarHook(description="comparing", value=None)],
+        hooks=[ProgressBarHook(description="comparing", value=None, num_rows=points.num_rows())],
         yield_single_examples=False,
     )
     for prediction in predictions:
