@@ -28,7 +28,7 @@ class SheetTable(Table):
         self.name = str(file) if len(names) == 1 else f"{file}#{self._sheet}"
         if self._sheet not in names:
             raise ValueError(f"{file} has no sheet {part!r}; it has {', '.join(map(repr, names))}")
-        batch = self._load()
+        batch = self._batch = self._load()
         identity = {"bytes": file.stat().st_size, "sheet": self._sheet}
         super().__init__(self.name, batch.schema, batch.num_rows, identity)
 
@@ -55,4 +55,4 @@ class SheetTable(Table):
         return f"row {row + 2} of the sheet"
 
     def _read(self, columns: list[str], first_row: int) -> Iterator[Any]:
-        yield from skip_rows([self._load().select(columns)], first_row)
+        yield from skip_rows([self._batch.select(columns)], first_row)

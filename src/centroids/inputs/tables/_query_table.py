@@ -13,6 +13,7 @@ from centroids.inputs.tables.location import import_package, schemes_in
 from centroids.inputs.tables.table import Table, one_line, skip_rows
 
 _BATCH_ROWS = 1 << 15
+_LOOKED_AT = 100_000  # rows: to look at all of them takes longer than to read them
 _NEEDS_NETWORK = "extension"
 
 
@@ -81,12 +82,22 @@ def _file_system(scheme: str) -> Any:
 
 
 def json_lines(file: Path) -> QueryTable:
-    """The rows of a file with one JSON object per line; types are those that hold all rows."""
+    """The rows of a file with one JSON object per line.
+
+    The first 100,000 decide about the columns and their types. A value that does not fit is an
+    error with its line.
+    """
     if file.stat().st_size == 0:
         raise ValueError(f"{file} has no rows")
-    # Looked at as a whole: a column that begins late would be left out.
-    read = f"SELECT * FROM read_ndjson({quoted_text(str(file))}, sample_size=-1)"
-    return QueryTable(str(file), read, file=file)
+    path = quoted_text(str(file))
+    read = f"FROM read_ndjson({path}, sample_size={_LOOKED_AT})"
+    described = QueryTable(str(file), f"SELECT column_name, column_type FROM (DESCRIBE {read})")
+    columns = ", ".join(
+        f"{quoted_text(row['column_name'])}: {quoted_text(row['column_type'])}"
+        for batch in described.batches()
+        for row in batch.to_pylist()
+    )
+    return QueryTable(str(file), f"FROM read_ndjson({path}, columns={{{columns}}})", file=file)
 
 
 def table_of_duckdb(file: Path, part: str | None) -> QueryTable:

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from centroids.inputs.arrow import columns_of_table
+from centroids.inputs.arrow import columns_of_table, import_arrow
 from centroids.inputs.batch import Position, TableColumn
 from centroids.inputs.tables.columns import points_of
 from centroids.inputs.tables.table import Table
@@ -29,13 +29,11 @@ class TableSource(WindowedSource):
         self, table: Table, reading: Reading, columns: list[str], kind: str = "table"
     ) -> None:
         self._table, self._columns = table, columns
-        with contextlib.closing(table.batches(columns)) as batches:
-            first = next(batches, None)
-        self._first = None if first is None else first.slice(0, 1)
+        self._first = _first_row(table, columns)
         self._width, self._row_bytes = 0, 1
         if self._first is not None:
             row = points_of(self._first, columns, name=table.name)
-            self._width, self._row_bytes = row.shape[1], max(row.nbytes, 1)
+            self._width, self._row_bytes = row.shape[1], max(row.shape[1] * row.itemsize, 1)
         identity = {
             "rows": table.num_rows,
             "columns": columns,
@@ -98,3 +96,15 @@ class TableSource(WindowedSource):
                 f"row {first_row} has {points.shape[1]}"
             )
         return points
+
+
+def _first_row(table: Table, columns: list[str]) -> Any:
+    """A record batch that shows how wide rows are; None if there are none."""
+    arrow, types = import_arrow(), import_arrow("pyarrow.types")
+    fields = [table.schema.field(name) for name in columns]
+    if not any(types.is_list(each.type) or types.is_large_list(each.type) for each in fields):
+        # The types say it: to begin a query or a file may take long.
+        return arrow.RecordBatch.from_pylist([], arrow.schema(fields))
+    with contextlib.closing(table.batches(columns)) as batches:
+        first = next(batches, None)
+    return None if first is None else first.slice(0, 1)

@@ -79,6 +79,11 @@ class Table(abc.ABC):
             if isinstance(error, OSError) and error.filename is not None:
                 raise
             raise ValueError(f"{self.name} is damaged: {one_line(error)}") from error
+        except OSError as error:
+            if error.filename is not None or error.errno is not None:
+                raise
+            # What a library says through a stream of Arrow.
+            raise ValueError(f"{self.name} cannot be read: {one_line(error)}") from error
 
     def __str__(self) -> str:
         """The name."""
