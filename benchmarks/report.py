@@ -254,7 +254,8 @@ def _table(kind: Kind, rows: list[Row]) -> str:
         best = compare.best_peer(row)
         value = compare.ratio(row, best) if best else None
         fields.append(NOTHING if value is None or best is None else _ratio_to(value, best))
-        fields.append("<br>".join(_judgement(v) for v in compare.verdicts(row)) or NOTHING)
+        judged = [v for v in compare.verdicts(row) if v.target is not None]
+        fields.append("<br>".join(_judgement(v) for v in judged) or NOTHING)
         lines.append(f"| {' | '.join(fields)} |")
     return "\n".join(lines) + "\n"
 
@@ -265,8 +266,7 @@ def _ratio_to(value: float, best: str) -> str:
 
 
 def _judgement(verdict: compare.Verdict) -> str:
-    if verdict.target is None:
-        return NOTHING
+    assert verdict.target is not None
     met = "met" if verdict.met else f"**missed**: {format_ratio(verdict.ratio)}"
     return f"{format_ratio(verdict.target)} of {peer_name(verdict.against)}: {met}"
 
