@@ -70,9 +70,9 @@ def verdicts(row: Row) -> list[Verdict]:
             found.append(Verdict(value, against, target.ratio))
     best = best_peer(row)
     value = ratio(row, best) if best else None
-    if best and value is not None and best not in (verdict.against for verdict in found):
-        if not found or value >= 1:
-            found.append(Verdict(value, best, None))
+    known = any(verdict.against == best for verdict in found)
+    if best and value is not None and not known and (not found or value >= 1):
+        found.append(Verdict(value, best, None))
     return found
 
 

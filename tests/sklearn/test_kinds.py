@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def columns(values: Any) -> dict[str, Any]:
     return {"a": values[:, 0], "b": values[:, 1]}
 
 
-TABLES = {
+TABLES: dict[str, Any] = {
     "pandas": lambda x: pd.DataFrame(columns(x)),
     "pandas Float64": lambda x: pd.DataFrame(columns(x)).astype("Float64"),
     "pandas Int64": lambda x: pd.DataFrame(columns(x)).astype({"a": "Int64", "b": "Int8"}),
@@ -51,7 +52,7 @@ TABLES = {
     "__dlpack__": lambda x: exported(x, "__dlpack__"),
     "__arrow_c_stream__": lambda x: exported(pa.table(columns(x)), "__arrow_c_stream__"),
 }
-SERIES = {
+SERIES: dict[str, Any] = {
     "list": list,
     "pandas": pd.Series,
     "pandas Float64": lambda w: pd.Series(w, dtype="Float64"),
@@ -107,16 +108,17 @@ def test_categories_are_refused_by_name_everywhere(kind: str, tmp_path: Path) ->
     if kind == "pandas":
         table: Any = pd.DataFrame({"a": X[:, 0], "year": pd.Categorical(years)})
     else:
-        table = pl.DataFrame({"a": X[:, 0], "year": pl.Series(years, dtype=pl.Categorical)})
-    for call in (
+        table = pl.DataFrame({"a": X[:, 0], "year": pl.Series(years).cast(pl.Categorical)})
+    calls: list[Callable[[], Any]] = [
         lambda: KMeans(2).fit(table),
         lambda: MiniBatchKMeans(2).partial_fit(table),
         lambda: kmeans_plusplus(table, 2),
         lambda: estimated(tmp_path, lambda: table),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(TypeError, match="year"):
             call()
-    weights = table["year"]
+    weights: Any = table["year"]
     with pytest.raises(TypeError, match="sample_weight"):
         KMeans(2).fit(X, sample_weight=weights)
     with pytest.raises(TypeError, match="weight"):

@@ -156,7 +156,7 @@ class MiniBatchKMeans(BaseKMeans):
         self._finish(points, weights)
         if not self.compute_labels:
             total = num_rows(points) if weights is None else float(weights.sum())
-            self.inertia_ = np.float64(progress.smoothed * total)
+            self.inertia_: float = np.float64(progress.smoothed * total)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
