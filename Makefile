@@ -103,10 +103,10 @@ $(VENV)/.demo $(VENV)/.cluster $(VENV)/.test $(VENV)/.interop $(VENV)/.dev $(VEN
 $(VENV)/.demo: GROUP := demo
 $(VENV)/.cluster: GROUP := demo-cluster
 $(VENV)/.test: GROUP := test
-$(VENV)/.interop: GROUP := interop
+$(VENV)/.interop: GROUP := interop $(if $(shell command -v java),spark)
 $(VENV)/.dev: GROUP := dev
 $(VENV)/.bench: GROUP := benchmark
 $(VENV)/.demo $(VENV)/.cluster $(VENV)/.test $(VENV)/.interop $(VENV)/.dev $(VENV)/.bench:
 	@echo "Installing what '$(GROUP)' needs"
-	$(INSTALL) --group $(GROUP)
+	$(INSTALL) $(addprefix --group ,$(GROUP))
 	@touch $@

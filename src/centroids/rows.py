@@ -71,6 +71,15 @@ def num_rows(rows: Rows | dict[str, Rows]) -> int:
     return int(rows.shape[0])
 
 
+def join_rows(parts: list[Any]) -> Any:
+    """Rows one after the other, all of them dense or all sparse."""
+    if not is_sparse(parts[0]):
+        return np.concatenate(parts)
+    from scipy.sparse import vstack
+
+    return vstack(parts, format="csr")
+
+
 def dense(rows: Rows) -> NDArray[Any]:
     """Rows as an array."""
     return rows.toarray() if is_sparse(rows) else np.asarray(rows)

@@ -9,10 +9,10 @@ import typer
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.checkpoints.tensorflow import find_tensorflow_checkpoint
+from centroids.cli.answer import answer
 from centroids.cli.fresh import newest_aside
 from centroids.cli.numbers import show_number
 from centroids.cli.points import find_points
-from centroids.cli.points_file import ENDINGS
 from centroids.cli.predictions import (
     Prediction,
     describe_input,
@@ -24,6 +24,7 @@ from centroids.cli.text_options import GivenText
 from centroids.cli.training_plan import choose_weights
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.file import is_points_file
 from centroids.kmeans.model import TOTAL_WEIGHT, DistanceMetric
 
 _BATCH_SIZE = 1 << 14
@@ -69,7 +70,7 @@ def check_is_folder(model_dir: Path) -> None:
     """Raises a ValueError if it is a file, as it is if the arguments are the wrong way round."""
     if not model_dir.is_file():
         return
-    if model_dir.suffix.lower() in ENDINGS:
+    if is_points_file(model_dir):
         raise ValueError(f"{model_dir} is a file of points; the model folder comes first")
     raise ValueError(f"{model_dir} is a file; the folder of a trained model is needed")
 
@@ -143,12 +144,13 @@ def predict(
         key=model.ALL_DISTANCES if distances else model.CLUSTER_INDEX,
         input=describe_input(points, file.columns, file.text, rows),
         input_fn=file.open(rows),
-        hooks=[ProgressBarHook(description="predicting", value=None)],
+        hooks=[ProgressBarHook(description="predicting", value=None, num_rows=file.num_rows())],
     )
     if not is_file:
         print_predictions(prediction)
         return
     count = write_predictions(prediction, output, resume=resume)
+    answer({"output": str(output), "num_rows": count, "key": prediction.key})
     if not quiet:
         typer.echo(f"Wrote {count:,} rows to {output}", err=True)
 
@@ -169,10 +171,20 @@ def evaluate(
     model = model_of(checkpoint, model_dir, file.weight_column)
     result = model.evaluate(
         file.open(batch_size(model, distances=False), bad_rows=bad_rows),
-        hooks=[ProgressBarHook(description="evaluating")],
+        hooks=[ProgressBarHook(description="evaluating", num_rows=file.num_rows())],
     )
     metric = model.params["distance_metric"]
     weight = result.get(TOTAL_WEIGHT, result["num_examples"])
+    answer(
+        {
+            "num_points": int(result["num_examples"]),
+            "total_weight": weight if file.weighted else None,
+            "global_step": int(result["global_step"]),
+            "distance_metric": metric,
+            "mean_distance": result["mean_distance"],
+            "sum_of_distances": result["mean_distance"] * weight,
+        }
+    )
     typer.echo(f"points            {int(result['num_examples']):,}")
     if file.weighted:
         typer.echo(f"their weight      {show_number(weight)}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from centroids.cli.answer import answer
 from centroids.cli.inference import model_of, read_model
 from centroids.cli.points import describe_columns, find_points
 from centroids.cli.points_file import as_matrix
@@ -92,6 +93,7 @@ def report(request: Request) -> None:
         names={} if words is None else words.read(rows_shown(tally)),
     )
     write_page(found, request.output)
+    answer({"output": str(request.output), "num_points": tally.num_points})
 
 
 def _check_output(output: Path) -> None:

@@ -46,7 +46,7 @@ from centroids.kmeans._hooks import (
     RelativeToleranceHook,
 )
 from centroids.kmeans._updates import EmptyClusters, Updates
-from centroids.kmeans.summaries import CLUSTER_SIZES, TrainingSummaries
+from centroids.kmeans.summaries import CLUSTER_SIZES, TAGS, TrainingSummaries
 from centroids.kmeans.variables import (
     CLUSTERS,
     COUNTS,
@@ -161,6 +161,9 @@ class KMeansModel:
                 **({**more.scalars(), **run.updates.scalars()} if training else {}),
             },
             histograms=more.histograms() if training else {},
+            tags=TAGS,
+            # Each step passes over all points, and there are few.
+            scalars_of_every_step=not self.use_mini_batch,
         )
 
     def without_weights(self, features: Any) -> Any:
