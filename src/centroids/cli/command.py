@@ -134,6 +134,13 @@ class PlainCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command with what the common options say."""
+        sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
+        config.elsewhere.clear()
+        config.elsewhere.update(
+            name
+            for name, source in sources.items()
+            if getattr(source, "name", None) in ("ENVIRONMENT", "DEFAULT_MAP")
+        )
         given = {param.name: ctx.params.pop(param.name) for param in self._common}
         in_json = given["json"]
         if given["log_format"] is None:

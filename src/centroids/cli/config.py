@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 ENVIRONMENT = "CENTROIDS"
+# The options of the running command that come from a file or the environment.
+elsewhere: set[str] = set()
 # Not to be read from a file.
 _NOT_IN_FILES = ("config", "help")
 

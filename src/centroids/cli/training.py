@@ -16,6 +16,7 @@ import typer
 from numpy.typing import NDArray
 
 from centroids import KMeansClustering, ProgressBarHook, ValidationHook
+from centroids.cli import config
 from centroids.cli.answer import answer
 from centroids.cli.errors import EXIT_OF_INTERRUPT, without_log_of
 from centroids.cli.fresh import moved_aside, newest_aside
@@ -59,6 +60,7 @@ _AS_MANY_CANDIDATES_AS_THE_PAPER = -1
 def train(plan: TrainingPlan) -> None:
     """Trains and reports; continues where the model in `model_dir` stands."""
     start = time.perf_counter()
+    plan = _with_the_stronger_end(plan)
     plan.check()
     _check_order(plan)
     source, found = _find(plan)
@@ -221,6 +223,14 @@ class _Run:
         return steps if limit is None else min(steps, limit)
 
 
+def _with_the_stronger_end(plan: TrainingPlan) -> TrainingPlan:
+    """With --steps or --max-steps of the command line alone, where a file has the other one."""
+    weaker = {"steps", "max_steps"} & config.elsewhere
+    if plan.steps is None or plan.max_steps is None or len(weaker) != 1:
+        return plan
+    return dataclasses.replace(plan, **{weaker.pop(): None})
+
+
 def _check_order(plan: TrainingPlan) -> None:
     """Raises a ValueError if the two arguments are the wrong way round."""
     if plan.points.is_dir() and plan.model_dir.is_file():
@@ -336,7 +346,10 @@ def _tell_how_to_resume(plan: TrainingPlan, settings: Settings) -> None:
         place = next((i for i, word in enumerate(again) if word.startswith("--steps")), len(again))
         end = place + (1 if "=" in "".join(again[place : place + 1]) else 2)
         again[place:end] = ["--max-steps", str(settings.ends_at_step)]
-    typer.echo(f"Continue with: {shlex.join(['centroids', *again])}", err=True)
+    # What would start over again, but does not stand on the command line.
+    undone = [name for name in ("fresh", "restart_input") if name in config.elsewhere]
+    before = "".join(f"{config.prefix_of('train')}_{name.upper()}=0 " for name in undone)
+    typer.echo(f"Continue with: {before}{shlex.join(['centroids', *again])}", err=True)
 
 
 def _make_model(
