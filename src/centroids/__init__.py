@@ -12,9 +12,9 @@ from centroids.python_build import check_build_of_python
 if TYPE_CHECKING:  # the same names for type checkers and editors
     from centroids import export, inputs
     from centroids.estimator import (
-        CSVLoggerHook,
         CheckpointSaverHook,
         CheckpointSaverListener,
+        CSVLoggerHook,
         DamagedCheckpointError,
         Estimator,
         EstimatorSpec,

@@ -252,7 +252,11 @@ def test_lines_come_without_a_terminal(folder: Path) -> None:
     assert json.loads(done.stdout)["steps"] > 0
     quiet = subprocess.run(
         [*command[:4], "points.npy", "quiet", *command[6:], "--quiet"],
-        cwd=folder, env=environment(), capture_output=True, text=True, check=True,
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert quiet.stderr == quiet.stdout == ""
 

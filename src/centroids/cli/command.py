@@ -99,7 +99,7 @@ class PlainCommand(TyperCommand):
         self._common = _common_options()
         self.params = [*self.params, *self._common]
         for param in self.params:
-            param.show_envvar = False  # they follow a rule, and would fill the page
+            vars(param)["show_envvar"] = False  # they follow a rule, and would fill the page
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The words of the usage line, of which typer puts some in braces."""
@@ -218,7 +218,7 @@ def run(app: typer.Typer) -> int:
         Exception: What a command raised.
     """
     # Not the class of one version of click: typer brings its own, or not.
-    wrong_usage = typer.BadParameter.__bases__[0].__bases__[0]
+    wrong_usage: Any = typer.BadParameter.__bases__[0].__bases__[0]
     try:
         code = app(standalone_mode=False)
     except wrong_usage as error:

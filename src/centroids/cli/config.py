@@ -114,9 +114,7 @@ def _names_of(params: Iterable[Any]) -> dict[str, tuple[Any, bool]]:
         if not _is_option(param) or param.name in _NOT_IN_FILES:
             continue
         for words, is_yes in ((param.opts, True), (param.secondary_opts, False)):
-            names.update(
-                {word[2:]: (param, is_yes) for word in words if word.startswith("--")}
-            )
+            names.update({word[2:]: (param, is_yes) for word in words if word.startswith("--")})
     return names
 
 

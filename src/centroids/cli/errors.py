@@ -150,9 +150,7 @@ def _advise(error: Exception, points: Path, can_drop: bool) -> str | None:
 def _is_wrong_path(error: Exception) -> bool:
     """Whether a path leads nowhere, or where nothing may be read or written."""
     kinds = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
-    return isinstance(error, kinds) or (
-        isinstance(error, OSError) and error.errno in _UNFIT_PATHS
-    )
+    return isinstance(error, kinds) or (isinstance(error, OSError) and error.errno in _UNFIT_PATHS)
 
 
 def _sentence(error: Exception) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from centroids import KMeansClustering
 from centroids.cli.errors import NOTHING, option
+from centroids.cli.options import split_columns
 from centroids.cli.settings import EmptyClusters, Settings
 from centroids.cli.text_options import GivenText
 from centroids.errors import Argument
@@ -205,6 +207,13 @@ class TrainingPlan:
         if kept is not None and not (self.fresh and given):
             return kept
         return bool(given) or self.points.stat().st_size > FULL_BATCH_BYTES
+
+
+def plan_of(given: Mapping[str, Any]) -> TrainingPlan:
+    """The plan in the parameters of the command, which are called as its fields."""
+    values = {field.name: given[field.name] for field in dataclasses.fields(TrainingPlan)}
+    plain = {name: v.value if isinstance(v, StrEnum) else v for name, v in values.items()}
+    return TrainingPlan(**{**plain, "columns": split_columns(given["columns"])})
 
 
 def choose_weights(asked: str | None, kept: Settings) -> str | None:

@@ -69,7 +69,9 @@ def describe_validation(hook: ValidationHook) -> str:
     """What the evaluations came to."""
     if hook.best_value is None or hook.last_value is None:
         return "Training was over before the first evaluation of --validation."
-    last = "" if hook.best_value == hook.last_value else f", the last {show_number(hook.last_value)}"
+    last = (
+        "" if hook.best_value == hook.last_value else f", the last {show_number(hook.last_value)}"
+    )
     return (
         f"Validation: the lowest mean distance was {show_number(hook.best_value)}, after step "
         f"{hook.best_step:,}{last}."
