@@ -212,8 +212,11 @@ class TrainingPlan:
 def plan_of(given: Mapping[str, Any]) -> TrainingPlan:
     """The plan in the parameters of the command, which are called as its fields."""
     values = {field.name: given[field.name] for field in dataclasses.fields(TrainingPlan)}
-    plain = {name: v.value if isinstance(v, StrEnum) else v for name, v in values.items()}
-    return TrainingPlan(**{**plain, "columns": split_columns(given["columns"])})
+    plain: dict[str, Any] = {
+        name: value.value if isinstance(value, StrEnum) else value for name, value in values.items()
+    }
+    plain["columns"] = split_columns(plain["columns"])
+    return TrainingPlan(**plain)
 
 
 def choose_weights(asked: str | None, kept: Settings) -> str | None:

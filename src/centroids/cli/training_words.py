@@ -65,6 +65,7 @@ def describe_passes(plan: TrainingPlan, passes: int) -> str:
     made = "1 pass" if passes == 1 else f"{passes:,} passes"
     return (
         f"The interrupted training has already made {made} over {plan.points}, and --epochs is "
-        f"{EPOCHS if plan.epochs is None else plan.epochs:,}: nothing to train. --epochs N with a larger N continues it; "
+        f"{EPOCHS if plan.epochs is None else plan.epochs:,}: nothing to train. --epochs N with a "
+        "larger N continues it; "
         "--restart-input starts again at the beginning of the file."
     )
