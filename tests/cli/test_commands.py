@@ -279,7 +279,7 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
         (
             ["train", "points.npy", "model", "--initial-clusters", "points.json"],
             2,
-            ".parquet, .tfrecord; got 'points.json'",
+            ".svm or .tfrecord; got 'points.json'",
         ),
         (["train", "points.npy", "model", "-k", "3", "--epochs", "0"], 2, "--epochs must be at"),
         (["train", "points.npy", "model", "-k", "3", "--steps", "0"], 2, "--steps must be at"),

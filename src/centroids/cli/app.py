@@ -56,6 +56,7 @@ from centroids.cli.options import (
     Validation,
     WeightColumn,
     WordsColumn,
+    parse_source,
     split_columns,
 )
 from centroids.cli.text_options import GivenText, with_text_format
@@ -296,6 +297,7 @@ def inspect(
         Path | None,
         typer.Option(
             metavar="POINTS",
+            parser=parse_source,
             help="A file of points. The points nearest to the center are shown for some clusters "
             "(see --clusters), from the largest to the smallest.",
         ),

@@ -30,7 +30,7 @@ from centroids.errors import (
     Worded,
 )
 
-_MISTAKE = 2  # a wrong argument, a path that cannot be, or bad data
+_MISTAKE = 2  # a wrong argument, a path that cannot be, a library that is missing, or bad data
 _FAILURE = 1  # a disk that is full or fails, or anything unforeseen
 _UNFIT_PATHS = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.EMLINK, errno.EINVAL)
 EXIT_OF_INTERRUPT = 130  # of Ctrl-C
@@ -42,7 +42,8 @@ NOTHING = "none"  # as the mark that groups digits
 
 def end_with(error: Exception) -> NoReturn:
     """Prints an error to standard error and ends the process."""
-    is_mistake = isinstance(error, (ValueError, TypeError)) or _is_wrong_path(error)
+    # A missing library is something to install, as a missing file is one to name rightly.
+    is_mistake = isinstance(error, (ValueError, TypeError, ImportError)) or _is_wrong_path(error)
     code = _MISTAKE if is_mistake else _FAILURE
     if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
         sys.stderr.close()

@@ -13,7 +13,6 @@ from centroids.cli.answer import answer
 from centroids.cli.fresh import newest_aside
 from centroids.cli.numbers import show_number
 from centroids.cli.points import find_points
-from centroids.cli.points_file import ENDINGS
 from centroids.cli.predictions import (
     Prediction,
     describe_input,
@@ -25,6 +24,7 @@ from centroids.cli.text_options import GivenText
 from centroids.cli.training_plan import choose_weights
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.file import is_points_file
 from centroids.kmeans.model import TOTAL_WEIGHT, DistanceMetric
 
 _BATCH_SIZE = 1 << 14
@@ -70,7 +70,7 @@ def check_is_folder(model_dir: Path) -> None:
     """Raises a ValueError if it is a file, as it is if the arguments are the wrong way round."""
     if not model_dir.is_file():
         return
-    if model_dir.suffix.lower() in ENDINGS:
+    if is_points_file(model_dir):
         raise ValueError(f"{model_dir} is a file of points; the model folder comes first")
     raise ValueError(f"{model_dir} is a file; the folder of a trained model is needed")
 

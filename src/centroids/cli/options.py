@@ -45,11 +45,28 @@ class BadRowsChoice(StrEnum):
 ModelDir = Annotated[
     Path, typer.Argument(help="The folder of a trained model.", metavar="MODEL_DIR")
 ]
+
+
+def parse_source(word: str) -> Path:
+    """What reads like a path: a local one, the address of a remote file, or a query."""
+    from centroids.cli.errors import end_with
+    from centroids.inputs.tables.location import find_location
+
+    try:
+        return find_location(word)
+    except ValueError as error:  # which typer would show with the usage of the command
+        end_with(error)
+
+
 Input = Annotated[
     Path,
     typer.Argument(
-        help="The points: a .npy, .csv, .tsv, .txt, .parquet or .tfrecord file, one row per point.",
+        help="The points, one row per point: a table in a file (.csv, .parquet, .npy, .xlsx and "
+        "others), a folder or a pattern of files, an address (https://, s3://, "
+        'postgresql://HOST/DB#TABLE), or a query in SQL, such as "SELECT a, c FROM '
+        "'t.parquet'\".",
         metavar="POINTS",
+        parser=parse_source,
     ),
 ]
 Columns = Annotated[

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from centroids.clustering import restart_watchers
 from centroids.progress import Activity
+from centroids.rows import num_rows
 
 
 @contextlib.contextmanager
@@ -27,18 +28,18 @@ def telling_restarts(shown: Activity) -> Iterator[None]:
 
 
 def count_rows(
-    batches: Iterable[NDArray[Any]], text: str, num_rows: int | None = None
+    batches: Iterable[NDArray[Any]], text: str, total: int | None = None
 ) -> Iterator[NDArray[Any]]:
     """Hands on batches and shows how many rows there have been.
 
     Args:
         batches: Rows.
         text: What is being done.
-        num_rows: How many rows there will be; None: not known.
+        total: How many rows there will be; None: not known.
     """
     rows = 0
-    with Activity(text, num_rows, "rows") as shown:
+    with Activity(text, total, "rows") as shown:
         for batch in batches:
             yield batch
-            rows += len(batch)
+            rows += num_rows(batch)
             shown.update(rows)

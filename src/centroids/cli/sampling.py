@@ -18,7 +18,7 @@ from centroids.cli.progress import count_rows, telling_restarts
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.npy import NpyFile
 from centroids.progress import Activity
-from centroids.rows import WeightedPoints
+from centroids.rows import WeightedPoints, is_sparse, join_rows
 
 _READ_ROWS = 1 << 14
 _SAMPLE_ROWS = 1 << 16
@@ -69,7 +69,7 @@ def choose_from_sample(
     at_least = _SAMPLE_ROWS_PER_CLUSTER * num_clusters
     sample = draw_sample(file, at_least, drawing, bad_rows)
     check_enough(num_clusters, sample.num_rows, file.path)
-    check_enough(num_clusters, len(sample.points), file.path)
+    check_enough(num_clusters, sample.points.shape[0], file.path)
     points = _with_weights(sample.points) if file.weighted else sample.points
     batches = clustering.PulledBatches(iter([points]))
     choose = functools.partial(
@@ -118,7 +118,7 @@ def draw_sample(
         random: Draws them.
         bad_rows: "drop" leaves out lines that are not rows of numbers.
     """
-    if not file.has_columns and bad_rows == "raise":
+    if file.is_npy and bad_rows == "raise":
         file.open()  # refuses anything but a matrix of numbers
         array = NpyFile(file.path)
         size = min(_sample_size(array.row_bytes, at_least), len(array))
@@ -142,9 +142,10 @@ def _draw_from(
     num_rows = 0
     for batch in map(as_matrix, batches):
         if drawn is None:
-            drawn = _LowestNumbers(_sample_size(batch[:1].nbytes, at_least))
-        drawn.add(random.random(len(batch)), num_rows, batch)
-        num_rows += len(batch)
+            drawn = _LowestNumbers(_sample_size(_row_bytes(batch), at_least))
+        count: int = batch.shape[0]
+        drawn.add(random.random(count), num_rows, batch)
+        num_rows += count
     if drawn is None:
         return Sample(np.empty((0, 1)), 0)
     return Sample(_finite(drawn.rows()), num_rows)
@@ -172,12 +173,20 @@ class _LowestNumbers:
         return rows[np.argsort(places)]
 
     def _keep_lowest(self) -> None:
-        numbers, places, rows = map(np.concatenate, zip(*self._parts, strict=True))
+        numbers, places, rows = zip(*self._parts, strict=True)
+        numbers, places, rows = np.concatenate(numbers), np.concatenate(places), join_rows([*rows])
         lowest = np.argsort(numbers, kind="stable")[: self._size]
         self._parts = [(numbers[lowest], places[lowest], rows[lowest])]
         self._waiting = len(lowest)
         if len(lowest) == self._size:
             self._limit = numbers[lowest[-1]]
+
+
+def _row_bytes(rows: NDArray[Any]) -> int:
+    """About the bytes of a row."""
+    if is_sparse(rows):
+        return int(2 * rows.data.nbytes // max(rows.shape[0], 1))
+    return rows[:1].nbytes
 
 
 def _sample_size(row_bytes: int, at_least: int) -> int:
@@ -186,7 +195,7 @@ def _sample_size(row_bytes: int, at_least: int) -> int:
 
 def _finite(rows: NDArray[Any]) -> NDArray[Any]:
     """Without rows that training will refuse by their place in the file."""
-    if rows.dtype.kind != "f":
+    if rows.dtype.kind != "f" or is_sparse(rows):  # the latter are looked at when they are read
         return rows
     good = np.isfinite(rows).all(axis=1)
     return rows if good.all() else rows[good]

@@ -54,6 +54,7 @@ from centroids.cli.validation import (
 )
 from centroids.clustering import InitialMethod
 from centroids.estimator import Checkpoint, load_latest
+from centroids.inputs.tables.opening import is_folder
 from centroids.kmeans.model import INITIAL_METHODS, DistanceMetric
 from centroids.progress import Activity
 
@@ -240,7 +241,7 @@ def _with_the_stronger_end(plan: TrainingPlan) -> TrainingPlan:
 
 def _check_order(plan: TrainingPlan) -> None:
     """Raises a ValueError if the two arguments are the wrong way round."""
-    if plan.points.is_dir() and plan.model_dir.is_file():
+    if is_folder(plan.points) and plan.model_dir.is_file():
         raise ValueError(
             f"{plan.model_dir} is a file, and {plan.points} a folder: the points come first, then "
             "the folder of the model"
@@ -348,7 +349,7 @@ def _make_input(plan: TrainingPlan, points: PointsFile, settings: Settings) -> C
     if not settings.use_mini_batch:
         rows, weights = points.read(plan.bad_rows)
         if plan.num_clusters is not None:
-            check_enough(plan.num_clusters, len(rows), plan.points)
+            check_enough(plan.num_clusters, rows.shape[0], plan.points)
         if weights is None:
             return lambda: rows
         # Beside them the points are one feature, which keeps the order of the columns.

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from centroids import KMeansClustering
 from centroids.cli.errors import NOTHING, option
+from centroids.cli.input_file import num_bytes_of
 from centroids.cli.options import split_columns
 from centroids.cli.settings import EmptyClusters, Settings
 from centroids.cli.text_options import GivenText
@@ -206,7 +207,7 @@ class TrainingPlan:
             )
         if kept is not None and not (self.fresh and given):
             return kept
-        return bool(given) or self.points.stat().st_size > FULL_BATCH_BYTES
+        return bool(given) or num_bytes_of(self.points) > FULL_BATCH_BYTES
 
 
 def plan_of(given: Mapping[str, Any]) -> TrainingPlan:

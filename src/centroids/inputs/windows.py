@@ -6,7 +6,6 @@ import abc
 import contextlib
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -64,7 +63,7 @@ class WindowedSource(EpochSource):
 
     Args:
         kind: The name of the kind of source.
-        file: The file.
+        file: The file, or what else is read; as text it is its name.
         reading: How to read.
         row_bytes: The bytes of a row in memory.
         identity: What must be equal for a saved position to mean the same place.
@@ -73,12 +72,12 @@ class WindowedSource(EpochSource):
     def __init__(
         self,
         kind: str,
-        file: Path,
+        file: object,
         reading: Reading,
         row_bytes: int,
         identity: Mapping[str, Any],
     ) -> None:
-        self._file, self._reading = file, reading
+        self._reading = reading
         self._window_rows = reading.batch_size
         order: dict[str, Any] = {"shuffle": reading.shuffle}
         if reading.shuffle:
@@ -149,12 +148,13 @@ class WindowedSource(EpochSource):
             for rows, after in windows:
                 # SeedSequence pads with zeros: + 1 tells the first window from the epoch itself.
                 seeds = [self._reading.seed, epoch, start.get("offset", 0) + 1]
-                order = np.random.default_rng(seeds).permutation(len(rows))
-                for first in range(done, len(rows), self._reading.batch_size):
-                    stop = min(first + self._reading.batch_size, len(rows))
+                count = rows.shape[0]
+                order = np.random.default_rng(seeds).permutation(count)
+                for first in range(done, count, self._reading.batch_size):
+                    stop = min(first + self._reading.batch_size, count)
                     self._order = order[first:stop]
                     within = {**start, "rows_of_window": stop}
-                    yield rows[order[first:stop]], after if stop == len(rows) else within
+                    yield rows[order[first:stop]], after if stop == count else within
                 start, done = after, 0
                 del rows  # the next window is read into memory that this one held
 
