@@ -58,7 +58,10 @@ def ratio(row: Row, peer: str) -> float | None:
 
 
 def verdicts(row: Row) -> list[Verdict]:
-    """One for each target that can be judged; else one against the best peer, without a target."""
+    """One for each target that can be judged.
+
+    One against the best peer, without a target, if there is none, or if it is faster than we are.
+    """
     found = []
     for target in targets_of(row):
         against = target.against or best_peer(row)
@@ -66,10 +69,10 @@ def verdicts(row: Row) -> list[Verdict]:
         if against and value is not None:
             found.append(Verdict(value, against, target.ratio))
     best = best_peer(row)
-    if not found and best:
-        value = ratio(row, best)
-        if value is not None:
-            found.append(Verdict(value, best, None))
+    value = ratio(row, best) if best else None
+    known = any(verdict.against == best for verdict in found)
+    if best and value is not None and not known and (not found or value >= 1):
+        found.append(Verdict(value, best, None))
     return found
 
 

@@ -38,14 +38,22 @@ OVERVIEW_ROWS = (
     "sparse/tfidf-200000x65536-k100",
     "k-means++/noise-200000x128-k1000",
     "prediction/noise-1000000x128-k1000",
+    "defaults/noise-100000x16-k20",
+    "defaults/blobs-500000x100-k100",
+    "defaults/photo-273280x3-k16",
+    "restarts/noise-100000x16-k20",
+    "mini-batch-fit/glove-400000x50-k256",
 )
 README_ROWS = (
     "iteration/noise-500000x100-k500",
     "fit/noise-500000x100-k500",
     "mini-batch/glove-400000x50-k256-batch1024",
     "prediction/noise-1000000x128-k1000",
+    "defaults/photo-273280x3-k16",
+    "mini-batch-fit/glove-400000x50-k256",
 )
-# Ours is `centroids.kernels.assign` in these, and the Estimator in all others.
+# Ours is `centroids.kernels.assign` in these, `centroids.sklearn` in calls of fit, and the
+# Estimator in all others.
 KERNELS_ALONE = frozenset({Kind.PREDICTION})
 
 
@@ -53,11 +61,13 @@ def write_report(folder: Path, output: Path | None) -> None:
     """Writes all pages.
 
     Args:
-        folder: Has the results, a JSON file for each instruction set.
+        folder: Has the results, a JSON file for each instruction set; that of benchmarks/cluster.py
+            is another table.
         output: A folder for everything; None: the project's own places, README included.
     """
     docs = output or ROOT / "docs"
-    every = {file.stem: Results.read(file) for file in sorted(folder.glob("*.json"))}
+    files = [file for file in sorted(folder.glob("*.json")) if file.stem != "cluster"]
+    every = {file.stem: Results.read(file) for file in files}
     (docs / "benchmarks").mkdir(parents=True, exist_ok=True)
     for name, results in every.items():
         write_plot(list(results.rows.values()), docs / "benchmarks" / f"{name}.svg")

@@ -40,17 +40,17 @@ def _cell(cell: dict[str, Any]) -> str:
     source = "".join(cell["source"])
     if cell["cell_type"] == "markdown":
         return source
-    return "\n\n".join([_fenced("python", source), *map(_output, cell["outputs"])])
+    alt = cell["metadata"].get("alt", "")  # what its picture shows
+    shown = [_output(output, alt) for output in cell["outputs"]]
+    return "\n\n".join([_fenced("python", source), *shown])
 
 
-def _output(output: dict[str, Any]) -> str:
+def _output(output: dict[str, Any], alt: str) -> str:
     if output["output_type"] == "stream":
         return _fenced("text", "".join(output["text"]))
     data = output["data"]
     if "image/png" in data:
         image = "".join(data["image/png"].split())
-        # `metadata={"alt": ...}` of display() says what the picture shows.
-        alt = output.get("metadata", {}).get("alt", "")
         return f'<img alt="{alt}" src="data:image/png;base64,{image}">'
     if "text/html" in data:
         # Tables look like all others: without the border and the class that pandas gives them.

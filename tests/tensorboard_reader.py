@@ -88,7 +88,9 @@ def ticked(log_dir: Path) -> tuple[list[str], list[str]]:
     from werkzeug.test import Client
 
     route = HParamsPlugin(_context(log_dir)).get_plugin_apps()["/experiment"]
-    response = Client(route).post("/experiment", json={"experimentName": "", "includeMetrics": True})
+    response = Client(route).post(
+        "/experiment", json={"experimentName": "", "includeMetrics": True}
+    )
     assert response.status_code == 200, response.text
     found = response.json
     parameters = sorted(found["hparamInfos"], key=lambda info: not info.get("differs", False))

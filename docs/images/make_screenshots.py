@@ -83,8 +83,8 @@ def train(name: str, arguments: dict[str, Any], points: np.ndarray, words: list[
 
 def time_series(page: Page, address: str) -> None:
     """The curves of all runs but their evaluations, as pinned cards."""
-    tags = ["mean_distance", "loss/raw", "center_shift", "empty_clusters"]
-    tags += ["global_step/sec", "examples/sec"]
+    tags = ["loss/mean_distance", "loss/raw", "model/center_shift", "model/empty_clusters"]
+    tags += ["global_step/sec", "rows/sec"]
     pins = json.dumps([{"plugin": "scalars", "tag": tag} for tag in tags])
     query = {"pinnedCards": pins, "smoothing": "0", "runFilter": "^[^/]*$"}
     open_tab(page, f"{address}?{urllib.parse.urlencode(query)}#timeseries", 1280, 1170)
@@ -143,7 +143,7 @@ def open_tab(page: Page, address: str, width: int, height: int) -> None:
 PICTURES = [time_series, histograms, projector, hparams]
 # What HPARAMS shows.
 HPARAMS = ["num_clusters", "initial_clusters", "use_mini_batch"]
-HPARAMS += ["eval.mean_distance", "mean_distance"]
+HPARAMS += ["eval.loss/mean_distance", "loss/mean_distance"]
 # The projector needs WebGL, which machines without a screen get from SwiftShader.
 CHROMIUM = ["--headless", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 CHROMIUM += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]

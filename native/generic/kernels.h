@@ -29,7 +29,9 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 #include "generic/assign_lanes.h"
 #include "generic/assign_panels.h"
 #include "generic/distances.h"
+#include "generic/finish_sums.h"
 #include "generic/row_sums.h"
+#include "generic/pack_center.h"
 
 #include "generic/add_weighted_rows.h"
 #include "generic/value_range.h"
@@ -63,6 +65,7 @@ make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr,
             .narrow_panel_width = V::lanes,
             .panels_scratch = &Panels::scratch,
             .lanes_scratch = &Lanes::scratch,
+            .pack_center = &pack_center<T>,
             .assign_panels = &Panels::assign,
             .assign_lanes = &Lanes::assign,
             .assign_grid = &AssignGrid<T>::assign,
@@ -76,6 +79,10 @@ make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr,
             .add_weighted_rows = &add_weighted_rows<T>,
             .weigh_rows = &weigh_rows<T>,
             .add_eights = &add_eights,
+            .take_off_anchors = &take_off_anchors,
+            .join_limbs = &join_limbs,
+            .round_sums = &round_sums,
+            .round_wide_sums = &round_wide_sums,
             .rows_outside = &rows_outside<T>,
             .largest_bits = &largest_bits<T>,
             .fingerprint = &fingerprint<T>,

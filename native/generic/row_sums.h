@@ -220,7 +220,12 @@ static void update_rows_of(const T* rows, std::ptrdiff_t stride, std::size_t cou
                            const std::int32_t* cluster_index, const T* centers,
                            std::size_t dimensions, const FixedSums* sums, double* distances) {
     const std::size_t length = fixed ? fixed : dimensions;
-    const FixedSums own = limbs > 0 ? *sums : FixedSums{};
+    FixedSums own = limbs > 0 ? *sums : FixedSums{};
+    double anchors[limbs * fixed + 1]; // in registers: no store can be to them
+    if constexpr (limbs * fixed > 0) {
+        __builtin_memcpy(anchors, own.anchors, limbs * fixed * sizeof(double));
+        own.anchors = anchors;
+    }
     for (std::size_t i = 0; i < count; ++i) {
         const std::size_t at = static_cast<std::size_t>(cluster_index[i]) * length;
         const T* const row = rows + static_cast<std::ptrdiff_t>(i) * stride;

@@ -171,6 +171,9 @@ constexpr std::size_t rows_of_bounds(std::size_t dimensions) {
     return dimensions <= short_row ? 16 * ((15 + dimensions) / dimensions) : 1;
 }
 
+// The unit of a first limb is so many bits above that of the second.
+constexpr int limb_distance = 50;
+
 // Sums in fixed point, as sums/sum_window.h has it.
 struct FixedSums {
     std::int64_t* digits;  // [num_centers][dimensions], and `second` elements behind, those of the
@@ -215,6 +218,11 @@ struct BlockKernels {
     // Scratch in elements of T that the two arg-min kernels need for a block of `rows`.
     std::size_t (*panels_scratch)(std::size_t rows, std::size_t dimensions);
     std::size_t (*lanes_scratch)(std::size_t dimensions);
+
+    // to: OUT [dimensions], `distance` elements apart, -2 (center - shift).
+    // Returns |center - shift|^2 in float64.
+    double (*pack_center)(const T* center, const T* shift, std::size_t dimensions, T* to,
+                          std::size_t distance);
 
     // rows: IN [count] rows, `stride` elements apart
     void (*assign_panels)(const T* rows, std::ptrdiff_t stride, std::size_t count,
@@ -280,6 +288,19 @@ struct BlockKernels {
     // is neither 0 nor between the bounds of these columns. Returns whether all were added.
     bool (*add_eights)(const double* values, std::size_t eights, const BitsOf<double>* least,
                        const BitsOf<double>* most, const FixedSums& sums);
+
+    // to: OUT [count], the digits without the anchors of so many rows; may be `digits`
+    void (*take_off_anchors)(const std::int64_t* digits, const double* anchors, std::size_t count,
+                             std::int32_t rows, std::int64_t* to);
+    // low, high: OUT [count], the words of first * 2^limb_distance + second
+    void (*join_limbs)(const std::int64_t* first, const std::int64_t* second, std::size_t count,
+                       std::int64_t* low, std::int64_t* high);
+    // sums: OUT [count], integers times powers of two, rounded once; of two words only where they
+    // are below 2^102. Returns whether all are.
+    void (*round_sums)(const std::int64_t* low, const double* powers, std::size_t count,
+                       double* sums);
+    bool (*round_wide_sums)(const std::int64_t* low, const std::int64_t* high, const double* powers,
+                            std::size_t count, double* sums);
 
     // Which rows hold a value that is neither 0 nor between the bounds of its column.
     // least, most: IN [dimensions], bits of floats without a sign; of short rows repeated for

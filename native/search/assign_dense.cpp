@@ -65,7 +65,8 @@ class Assignment {
         if (by_moves) in_threads_ = false;
         if (update_.sums && !update_.weights) {
             window_.emplace(SumWindow<T>::of_points(points_, kernels_));
-            *update_.sums = ExactSums(num_clusters, points_.dimensions, window_->units());
+            *update_.sums =
+                ExactSums(num_clusters, points_.dimensions, window_->units(), window_->limbs());
             shared_.emplace(*update_.sums);
         }
         if (!cluster_index_ && update_.sums && !in_threads_ &&

@@ -110,14 +110,16 @@ class CentersInFilter {
     void pack_bytes(std::size_t place, const std::vector<double>& shifted, std::int8_t* panel) {
         const double largest = largest_byte_;
         double most = 0;
-        for (const double value : shifted) most = std::fmax(most, std::fabs(value));
+        for (const double value : shifted) most = std::max(most, std::fabs(value));
         const double scale = static_cast<double>(static_cast<T>(most / largest));
         const double inverse = scale > 1e-30 ? 1 / scale : 0.0;
         std::int8_t* const lane = panel + 4 * (place % width_);
         double lost = 0, size = 0;
         std::int32_t sum = 0;
+        constexpr double whole = 0x1.8p52; // of a small sum with it nothing else is left
         for (std::size_t j = 0; j < dimensions_; ++j) {
-            const double byte = std::clamp(std::nearbyint(shifted[j] * inverse), -largest, largest);
+            const double rounded = shifted[j] * inverse + whole - whole;
+            const double byte = std::clamp(rounded, -largest, largest);
             const double difference = shifted[j] - (inverse > 0 ? scale * byte : 0.0);
             lost += difference * difference;
             size += byte * byte;

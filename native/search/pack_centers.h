@@ -3,6 +3,7 @@
 
 #include "runtime/aligned_vector.h"
 #include "isa/block_kernels.h"
+#include "runtime/dispatch.h"
 #include "api/kmeans.h"
 #include "search/exact_order.h"
 #include "search/work_plan.h"
@@ -99,13 +100,8 @@ class CentersInPanels {
         const bool in_panels = weights_.empty();
         T* const to = in_panels ? panels_.data() + c / width * dimensions * width + c % width
                                 : weights_.data() + c * dimensions;
-        const std::size_t distance = in_panels ? width : 1;
-        double norm = 0;
-        for (std::size_t j = 0; j < dimensions; ++j) {
-            const double value = static_cast<double>(center[j]) - static_cast<double>(shift_[j]);
-            norm += value * value;
-            to[j * distance] = static_cast<T>(-2 * value);
-        }
+        const double norm = current_kernels<T>().pack_center(center, shift_.data(), dimensions, to,
+                                                             in_panels ? width : 1);
         norms_[c] = static_cast<T>(centers.penalties ? norm + centers.penalties[c] : norm);
         if (in_panels) panel_norms_[c] = norms_[c];
         return norm;

@@ -83,8 +83,9 @@ WeightedSums<T>::WeightedSums(const DenseRows& points, const double* weights,
       block_rows_(std::max<std::size_t>(block_values / points.dimensions, 1)),
       windows_(windows_of(points, weights)),
       weight_window_(window_of_weights(weights, points.num_rows)),
-      products_(num_clusters, points.dimensions, windows_.products.units()),
-      rests_(num_clusters, points.dimensions, windows_.rests.units()) {
+      products_(num_clusters, points.dimensions, windows_.products.units(),
+                windows_.products.limbs()),
+      rests_(num_clusters, points.dimensions, windows_.rests.units(), windows_.rests.limbs()) {
     products_.make();
 }
 

@@ -59,17 +59,23 @@ class PerThread {
     template <class Make>
     T& mine(const Make& make) {
         static thread_local const char here = 0;
+        if (T* const own = find(&here)) return *own;
+        auto made = make(); // not under the lock: others would go to sleep
         const std::lock_guard<std::mutex> lock(mutex_);
-        for (const auto& [owner, own] : all_)
-            if (owner == &here) return *own;
-        all_.emplace_back(&here, make());
-        return *all_.back().second;
+        return *all_.emplace_back(&here, std::move(made)).second;
     }
 
     // To look at when the work is done.
     const std::vector<std::pair<const char*, std::unique_ptr<T>>>& all() const { return all_; }
 
   private:
+    T* find(const char* thread) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (const auto& [owner, own] : all_)
+            if (owner == thread) return own.get();
+        return nullptr;
+    }
+
     std::mutex mutex_;
     std::vector<std::pair<const char*, std::unique_ptr<T>>> all_;
 };

@@ -1,10 +1,12 @@
 #include "sums/exact_sums.h"
 
+#include "runtime/dispatch.h"
 #include "sums/wide_sums.h"
 
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <span>
 #include <stdexcept>
 
 namespace centroids {
@@ -70,7 +72,7 @@ class Reader {
 constexpr std::uint32_t magic = 0x316d7573; // "sum1"
 
 // So many bytes hold each of these numbers.
-std::size_t bytes_of(const std::vector<std::int64_t>& numbers) {
+std::size_t bytes_of(std::span<const std::int64_t> numbers) {
     std::int64_t most = 0;
     for (const std::int64_t number : numbers) most |= number < 0 ? ~number : number;
     for (const std::size_t bytes : {1, 2, 4})
@@ -153,21 +155,21 @@ std::vector<OddDigits::Digit> OddDigits::sorted() const {
 }
 
 ExactSums::ExactSums(std::size_t num_clusters, std::size_t dimensions,
-                     std::vector<std::int32_t> units)
+                     std::vector<std::int32_t> units, int limbs)
     : num_clusters_(num_clusters), dimensions_(dimensions), units_(std::move(units)),
-      rows_(num_clusters, 0), high_(num_clusters) {
+      rows_(num_clusters, 0), wide_(num_clusters, 0), limbs_(limbs) {
     units_.resize(dimensions, 0);
 }
 
 void ExactSums::widen(std::size_t cluster) {
     if (wide(cluster)) return;
-    high_[cluster].resize(dimensions_);
-    const std::int64_t* const low = low_.data() + cluster * dimensions_;
-    for (std::size_t j = 0; j < dimensions_; ++j) high_[cluster][j] = low[j] < 0 ? -1 : 0;
+    wide_[cluster] = 1;
+    for (std::size_t i = cluster * dimensions_; i < (cluster + 1) * dimensions_; ++i)
+        high_[i] = low_[i] < 0 ? -1 : 0;
 }
 
 void ExactSums::collect(std::size_t cluster, std::int64_t rows, const std::int64_t* first,
-                        const std::int64_t* second, std::mutex& odd_in_use) {
+                        const std::int64_t* second, std::mutex& in_use) {
     const bool alone = rows_[cluster] == 0;
     rows_[cluster] += rows;
     if (!second && !wide(cluster) && rows_[cluster] <= most_additions) {
@@ -175,20 +177,25 @@ void ExactSums::collect(std::size_t cluster, std::int64_t rows, const std::int64
         for (std::size_t j = 0; j < dimensions_; ++j) low[j] += first[j];
         return;
     }
-    widen(cluster);
+    if (limbs_ == 1 && !wide(cluster)) {
+        const std::lock_guard<std::mutex> lock(in_use);
+        make_high();
+    }
     std::int64_t* const low = low_.data() + cluster * dimensions_;
-    std::int64_t* const high = high_[cluster].data();
+    std::int64_t* const high = high_.data() + cluster * dimensions_;
     if (alone && second) {
-        join_limbs(first, second, dimensions_, low, high);
+        wide_[cluster] = 1;
+        current_kernels<double>().join_limbs(first, second, dimensions_, low, high);
         return;
     }
+    widen(cluster);
     for (std::size_t j = 0; j < dimensions_; ++j) {
         const Int128 more = second ? (static_cast<Int128>(first[j]) << limb_distance) + second[j]
                                    : static_cast<Int128>(first[j]);
         Int128 sum = more;
         if (!alone && __builtin_add_overflow(joined(high[j], low[j]), more, &sum)) {
             // of more than 2^28 rows
-            const std::lock_guard<std::mutex> lock(odd_in_use);
+            const std::lock_guard<std::mutex> lock(in_use);
             odd_.add(cluster * dimensions_ + j, magnitude_of(more), units_[j], more < 0);
         } else {
             low[j] = static_cast<std::int64_t>(sum);
@@ -226,6 +233,7 @@ void ExactSums::add(const ExactSums& other, bool subtract) {
 
 // In 128 bits, each column in the smaller of the two units.
 void ExactSums::add_aligned(const ExactSums& other, std::size_t cluster, bool subtract) {
+    make_high();
     widen(cluster);
     for (std::size_t j = 0; j < dimensions_; ++j) {
         const std::size_t index = cluster * dimensions_ + j;
@@ -254,6 +262,7 @@ void ExactSums::round(double* sums) const {
         std::fill_n(sums, size(), 0.0);
         return;
     }
+    const BlockKernels<double>& kernels = current_kernels<double>();
     std::vector<double> powers(dimensions_);
     for (std::size_t j = 0; j < dimensions_; ++j) powers[j] = std::ldexp(1.0, units_[j]);
     // The integer is rounded once, to 53 bits; its product with the unit is exact: where it is
@@ -261,11 +270,12 @@ void ExactSums::round(double* sums) const {
     for (std::size_t c = 0; c < num_clusters_; ++c) {
         double* const own = sums + c * dimensions_;
         const std::int64_t* const low = low_.data() + c * dimensions_;
-        const std::int64_t* const high = high_[c].data();
-        if (wide(c))
-            round_wide(low, high, powers.data(), dimensions_, own);
-        else
-            for (std::size_t j = 0; j < dimensions_; ++j) own[j] = rounded(low[j]) * powers[j];
+        const std::int64_t* const high = high_.data() + c * dimensions_;
+        if (!wide(c))
+            kernels.round_sums(low, powers.data(), dimensions_, own);
+        else if (!kernels.round_wide_sums(low, high, powers.data(), dimensions_, own))
+            for (std::size_t j = 0; j < dimensions_; ++j)
+                own[j] = rounded(joined(high[j], low[j])) * powers[j];
     }
     const std::vector<OddDigits::Digit> odd = odd_.sorted();
     for (std::size_t at = 0; at < odd.size();) {
@@ -298,7 +308,8 @@ std::string ExactSums::to_bytes() const {
         out.put_all(low_.data(), low_.size());
     else
         out.bytes.append(8 * size(), '\0');
-    for (const std::vector<std::int64_t>& high : high_) {
+    for (std::size_t c = 0; c < num_clusters_; ++c) {
+        const std::span high(high_.data() + c * dimensions_, wide(c) ? dimensions_ : 0);
         const std::size_t bytes = high.empty() ? 0 : bytes_of(high);
         out.put(static_cast<std::uint8_t>(bytes));
         for (const std::int64_t number : high)
@@ -330,15 +341,17 @@ ExactSums ExactSums::from_bytes(std::string_view bytes) {
     in.get_all(sums.low_.data(), size);
     for (const std::int64_t rows : sums.rows_)
         if (rows < 0) Reader::damaged();
-    for (std::vector<std::int64_t>& high : sums.high_) {
+    for (std::size_t c = 0; c < num_clusters; ++c) {
         const std::size_t width = in.get<std::uint8_t>();
         if (width > 8) Reader::damaged();
-        high.resize(width > 0 ? dimensions : 0);
-        for (std::int64_t& number : high) {
+        if (width == 0) continue;
+        sums.make_high();
+        sums.wide_[c] = 1;
+        for (std::size_t i = c * dimensions; i < (c + 1) * dimensions; ++i) {
             std::array<unsigned char, 8> all;
             in.get_all(all.data(), width);
             std::fill(all.begin() + width, all.end(), all[width - 1] & 0x80 ? 0xff : 0);
-            number = std::bit_cast<std::int64_t>(all);
+            sums.high_[i] = std::bit_cast<std::int64_t>(all);
         }
     }
     for (std::size_t i = 0; i < size; ++i)

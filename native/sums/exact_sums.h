@@ -7,6 +7,7 @@
 // once.
 #pragma once
 
+#include "isa/block_kernels.h"
 #include "runtime/aligned_vector.h"
 #include "sums/fixed_point.h"
 
@@ -22,7 +23,6 @@ namespace centroids {
 
 // |x| / 2^u of what is added to a dense sum is at most 2^49, so that 2^13 of them fit 63 bits.
 constexpr int limb_bits = 49;
-constexpr int limb_distance = 50;
 constexpr std::int64_t most_additions = 8192;
 
 // What no dense sum has room for: digits of ExactTotal by their place. Of most data these are few.
@@ -61,15 +61,16 @@ class ExactSums {
   public:
     ExactSums() = default;
     // Zeros, for which `make` makes memory. units: [dimensions], exponents of powers of two; none:
-    // 2^0
+    // 2^0; limbs: of what is collected
     ExactSums(std::size_t num_clusters, std::size_t dimensions,
-              std::vector<std::int32_t> units = {});
+              std::vector<std::int32_t> units = {}, int limbs = 1);
 
     std::size_t num_clusters() const { return num_clusters_; }
     std::size_t dimensions() const { return dimensions_; }
 
     void make() {
         if (low_.empty()) low_.assign(size(), 0);
+        if (limbs_ == 2) high_.resize(size());
     }
     bool made() const { return !low_.empty(); }
     // Makes it of an array of sums in 64 bits. Their rows are told by `start`.
@@ -78,9 +79,9 @@ class ExactSums {
     // Adds so many rows to the sums of one cluster: as multiples of the units first, or
     // first * 2^limb_distance + second. Several threads may do so for different clusters.
     // rows: at most most_additions; first, second: IN [dimensions]; second may be null
-    // odd_in_use: for what has no room, which all clusters share
+    // in_use: for what all clusters share
     void collect(std::size_t cluster, std::int64_t rows, const std::int64_t* first,
-                 const std::int64_t* second, std::mutex& odd_in_use);
+                 const std::int64_t* second, std::mutex& in_use);
     // Of up to most_additions rows, for a cluster that has no others: to be written to.
     std::int64_t* start(std::size_t cluster, std::int64_t rows) {
         rows_[cluster] = rows;
@@ -99,27 +100,33 @@ class ExactSums {
     static ExactSums from_bytes(std::string_view bytes);
 
   private:
-    bool wide(std::size_t cluster) const { return !high_[cluster].empty(); }
+    bool wide(std::size_t cluster) const { return wide_[cluster] != 0; }
     Int128 dense(std::size_t cluster, std::size_t column) const {
-        const std::int64_t low = low_[cluster * dimensions_ + column];
-        return wide(cluster) ? static_cast<Int128>(high_[cluster][column]) << 64 |
-                                   static_cast<std::uint64_t>(low)
-                             : static_cast<Int128>(low);
+        const std::size_t index = cluster * dimensions_ + column;
+        return wide(cluster) ? static_cast<Int128>(high_[index]) << 64 |
+                                   static_cast<std::uint64_t>(low_[index])
+                             : static_cast<Int128>(low_[index]);
     }
     void set(std::size_t cluster, std::size_t column, Int128 value) {
-        low_[cluster * dimensions_ + column] = static_cast<std::int64_t>(value);
-        high_[cluster][column] = static_cast<std::int64_t>(value >> 64);
+        const std::size_t index = cluster * dimensions_ + column;
+        low_[index] = static_cast<std::int64_t>(value);
+        high_[index] = static_cast<std::int64_t>(value >> 64);
     }
     std::size_t size() const { return num_clusters_ * dimensions_; }
     bool may_be_sum(std::size_t cluster, std::size_t column) const;
-    void widen(std::size_t cluster);
+    void make_high() {
+        if (high_.empty()) high_.resize(size());
+    }
+    void widen(std::size_t cluster); // after `make_high`
     void add_aligned(const ExactSums& other, std::size_t cluster, bool subtract);
 
     std::size_t num_clusters_ = 0, dimensions_ = 0;
-    std::vector<std::int32_t> units_; // [dimensions]
-    std::vector<std::int64_t> rows_;  // [num_clusters], additions that `low_` was made by
-    AlignedVector<std::int64_t> low_; // [num_clusters][dimensions]
-    std::vector<std::vector<std::int64_t>> high_; // [num_clusters][dimensions], or empty
+    std::vector<std::int32_t> units_;  // [dimensions]
+    std::vector<std::int64_t> rows_;   // [num_clusters], additions that `low_` was made by
+    AlignedVector<std::int64_t> low_;  // [num_clusters][dimensions]
+    AlignedVector<std::int64_t> high_; // [num_clusters][dimensions], or empty while none is wide
+    std::vector<unsigned char> wide_;  // [num_clusters], whether `high_` counts
+    int limbs_ = 1;
     OddDigits odd_;
 };
 

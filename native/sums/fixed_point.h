@@ -130,10 +130,14 @@ class FixedPoint {
 
     // Rounded once.
     double rounded() const {
-        FixedPoint magnitude;
-        const bool negative = sign() < 0;
-        negative ? magnitude.subtract(*this) : magnitude.add(*this);
+        FixedPoint magnitude = *this;
         magnitude.settle();
+        const bool negative = magnitude.digits_[num_digits - 1] < 0;
+        if (negative) {
+            magnitude = {};
+            magnitude.subtract(*this);
+            magnitude.settle();
+        }
         const auto& digits = magnitude.digits_;
         std::size_t top = num_digits - 1;
         while (top > 2 && digits[top] == 0) --top;

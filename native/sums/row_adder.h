@@ -82,18 +82,6 @@ class RowAdder {
                   const T* centers, double* distances);
     void add_odd_row(const T* row, std::int32_t cluster);
     void make_room();
-    // The anchors of so many rows. Only their highest 13 bits are not 0; bits wrap around, there
-    // and back.
-    void take_off(std::int64_t* digits, const double* anchors, std::int32_t rows) const {
-        for (std::size_t j = 0; j < window_.dimensions(); ++j) {
-            const auto top =
-                static_cast<std::uint32_t>(std::bit_cast<std::uint64_t>(anchors[j]) >> 51);
-            const std::uint64_t all =
-                static_cast<std::uint64_t>(top) * static_cast<std::uint32_t>(rows);
-            digits[j] =
-                static_cast<std::int64_t>(static_cast<std::uint64_t>(digits[j]) - (all << 51));
-        }
-    }
     void hand_over(std::size_t cluster, std::size_t to_cluster);
     void clear(std::size_t cluster) {
         for (std::size_t at = cluster * window_.dimensions(); at < digits_.size(); at += size_)
@@ -176,13 +164,21 @@ template <class T>
 void RowAdder<T>::hand_over(std::size_t cluster, std::size_t to_cluster) {
     if (pending_[cluster] == 0) return;
     const std::size_t dimensions = window_.dimensions();
-    std::int64_t* const first = lent_ ? shared_.sums.start(cluster, pending_[cluster])
-                                      : digits_.data() + cluster * dimensions;
-    take_off(first, window_.anchors(), pending_[cluster]);
-    if (!lent_) {
-        std::int64_t* const second = fixed_.second ? first + fixed_.second : nullptr;
-        if (second) take_off(second, window_.anchors() + dimensions, pending_[cluster]);
-        shared_.sums.collect(to_cluster, pending_[cluster], first, second, shared_.odd_in_use);
+    const std::int32_t rows = pending_[cluster];
+    if (lent_) {
+        std::int64_t* const own = shared_.sums.start(cluster, rows);
+        kernels_.take_off_anchors(own, window_.anchors(), dimensions, rows, own);
+    } else {
+        // Not in place: the digits may be in the cache of another processor.
+        static thread_local std::vector<std::int64_t> plain;
+        plain.resize(fixed_.second ? 2 * dimensions : dimensions);
+        const std::int64_t* const digits = digits_.data() + cluster * dimensions;
+        std::int64_t* const second = fixed_.second ? plain.data() + dimensions : nullptr;
+        kernels_.take_off_anchors(digits, window_.anchors(), dimensions, rows, plain.data());
+        if (second)
+            kernels_.take_off_anchors(digits + fixed_.second, window_.anchors() + dimensions,
+                                      dimensions, rows, second);
+        shared_.sums.collect(to_cluster, rows, plain.data(), second, shared_.odd_in_use);
     }
     counts_[cluster] += pending_[cluster];
     pending_[cluster] = 0;

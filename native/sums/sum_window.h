@@ -29,7 +29,9 @@ class SumWindow {
 
     // most: [dimensions], the largest of some values' bits without their signs
     // bits: that a value has below its first one
-    SumWindow(const std::vector<Word>& most, int limbs, int bits = FloatBits<T>::mantissa_bits);
+    // rows: that bounds are repeated for; 0: as `rows_outside` asks
+    SumWindow(const std::vector<Word>& most, int limbs, int bits = FloatBits<T>::mantissa_bits,
+              std::size_t rows = 0);
 
     // Of the points of a call, from a sample.
     static SumWindow of_points(const DenseRows& points, const BlockKernels<T>& kernels);
@@ -66,6 +68,12 @@ class SumWindow {
         return static_cast<Word>(static_cast<Word>(exponent + bias) << mantissa_bits);
     }
 
+    // 1.5 * 2^(52 + unit), never subnormal.
+    static double anchor(int unit) {
+        const auto exponent = static_cast<std::uint64_t>(1023 + 52 + unit);
+        return std::bit_cast<double>(exponent << 52 | std::uint64_t(1) << 51);
+    }
+
     int limbs_;
     std::vector<std::int32_t> units_;
     AlignedVector<double> anchors_;
@@ -73,10 +81,10 @@ class SumWindow {
 };
 
 template <class T>
-SumWindow<T>::SumWindow(const std::vector<Word>& most, int limbs, int bits)
+SumWindow<T>::SumWindow(const std::vector<Word>& most, int limbs, int bits, std::size_t rows)
     : limbs_(limbs), units_(most.size()), anchors_(most.size() * static_cast<std::size_t>(limbs)) {
     const std::size_t dimensions = most.size();
-    const std::size_t repeated = dimensions * rows_of_bounds(dimensions);
+    const std::size_t repeated = dimensions * (rows > 0 ? rows : rows_of_bounds(dimensions));
     const int width = limb_bits + (limbs - 1) * limb_distance;
     least_.resize(repeated);
     most_.resize(repeated);
@@ -87,7 +95,7 @@ SumWindow<T>::SumWindow(const std::vector<Word>& most, int limbs, int bits)
         units_[j] = unit;
         for (int limb = 0; limb < limbs; ++limb)
             anchors_[static_cast<std::size_t>(limb) * dimensions + j] =
-                std::ldexp(1.5, 52 + unit + (limbs - 1 - limb) * limb_distance);
+                anchor(unit + (limbs - 1 - limb) * limb_distance);
         const Word largest = power(std::min(unit + width, bias + 1)) - 1;
         // No value has bits below the least unit.
         const Word smallest = unit == least_unit ? Word(1) : power(unit + bits);

@@ -57,14 +57,17 @@ class TotalAdder {
     // Larger values ask for another window; what is small beside its unit is added by itself.
     bool add_odd(const double* rows, std::size_t count) {
         std::vector<std::uint64_t> most(8, 0);
-        kernels_.largest_bits(rows, 8, count, 8, most.data());
+        constexpr std::size_t few = 8; // tell of the others, at first
+        kernels_.largest_bits(rows, 8, window_ ? count : std::min(count, few), 8, most.data());
         const std::uint64_t largest = *std::max_element(most.begin(), most.end());
         if (largest >= std::bit_cast<std::uint64_t>(std::numeric_limits<double>::infinity()))
             return false;
         if (!window_ || largest > window_->most()[0]) {
             hand_over();
-            window_.emplace(std::vector<std::uint64_t>(8, largest), 2);
+            const bool first = !window_;
+            window_.emplace(std::vector<std::uint64_t>(8, largest), 2, Parts::mantissa_bits, 1);
             if (add_fitting(rows, count)) return true;
+            if (first) return add_odd(rows, count);
         }
         for (std::size_t i = 0; i < count; ++i) {
             double fitting[8];
@@ -76,7 +79,7 @@ class TotalAdder {
             }
             add_fitting(fitting, 1);
         }
-        if (++odd_blocks_ % (1 << 20) == 0) total_.settle();
+        settle_sometimes();
         return true;
     }
 
@@ -94,14 +97,19 @@ class TotalAdder {
                        window_->units()[j]);
         std::fill_n(digits_, 16, 0);
         pending_ = 0;
-        total_.settle();
+        settle_sometimes();
+    }
+
+    // After each addition of up to some 2,000 values: those of thousands of threads may follow.
+    void settle_sometimes() {
+        if (++additions_ % 64 == 0) total_.settle();
     }
 
     const BlockKernels<double>& kernels_ = current_kernels<double>();
     std::optional<SumWindow<double>> window_;
     std::int64_t digits_[16] = {}; // [limbs][8], anchors included
     std::int64_t pending_ = 0;     // rows in `digits_`
-    std::uint64_t odd_blocks_ = 0;
+    std::uint64_t additions_ = 0;  // to the total, of many values each
     ExactTotal total_;
 };
 

@@ -8,20 +8,18 @@ error is not a terminal, and no viewer was chosen) there is no thread, and nothi
 from __future__ import annotations
 
 import contextlib
-import html
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol, Self
 
 THREAD_NAME = "centroids-progress"
 SHOW_AFTER_SECONDS = 2.0
-_REFRESH_SECONDS = 0.1
-_BAR_WIDTH = 24
+REFRESH_SECONDS = 0.1
 
 resource: ModuleType | None
 try:
@@ -210,7 +208,7 @@ class _Watch:
     def push(self, activity: Activity) -> None:
         with self._lock:
             if not self._activities and not self.chosen:
-                self.viewer = find_viewer()
+                self.viewer = _find_viewer()
             self._activities.append(activity)
             if self.viewer is None or self._wake is not None:
                 return
@@ -277,8 +275,8 @@ class _Watch:
     def _wait_seconds(self) -> float:
         viewer = self.viewer
         if viewer is None:
-            return _REFRESH_SECONDS
-        return max(min(_REFRESH_SECONDS, viewer.after_seconds, viewer.every_seconds), 0.005)
+            return REFRESH_SECONDS
+        return max(min(REFRESH_SECONDS, viewer.after_seconds, viewer.every_seconds), 0.005)
 
     def _look(self) -> None:
         viewer, activity = self.viewer, self._activities[-1]
@@ -294,6 +292,12 @@ class _Watch:
             return
         viewer.show(activity.moment())
         self._next_time = now + viewer.every_seconds
+
+
+def _find_viewer() -> Viewer | None:
+    from centroids.viewers import find_viewer  # which knows this module
+
+    return find_viewer()
 
 
 _watch = _Watch()
@@ -328,136 +332,6 @@ def viewed_by(viewer: Viewer | None) -> Iterator[None]:
 def paused() -> contextlib.AbstractContextManager[None]:
     """Around what writes to the terminal: what is shown there makes room for it."""
     return _watch.paused()
-
-
-def find_viewer() -> Viewer | None:
-    """Who looks at the standard error of this process: a notebook, a terminal, or nobody."""
-    ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    if hasattr(shell, "kernel"):
-        return NotebookViewer()
-    return TerminalViewer() if can_draw() else None
-
-
-def can_draw() -> bool:
-    """Whether standard error is a terminal that can draw over what it shows."""
-    is_terminal = sys.stderr is not None and sys.stderr.isatty()
-    return is_terminal and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
-
-
-class TerminalViewer:
-    """A line with a bar on standard error."""
-
-    after_seconds = SHOW_AFTER_SECONDS
-    every_seconds = _REFRESH_SECONDS
-
-    def __init__(self) -> None:
-        self._live: Any = None
-
-    def show(self, moment: Moment) -> None:
-        """Draws the line."""
-        if self._live is None:
-            self._open()
-        self._live.update(self._draw(moment), refresh=True)
-
-    def hide(self, stays: bool) -> None:
-        """Ends the line."""
-        if self._live is not None:
-            self._live.transient = not stays
-            self._live.stop()
-            self._live = None
-
-    def _open(self) -> None:
-        # Imported here: most work is over before anything is shown.
-        from rich.console import Console
-        from rich.live import Live
-
-        self._console = Console(stderr=True)
-        self._live = Live(
-            console=self._console,
-            auto_refresh=False,
-            # What is printed meanwhile appears above the line; into a file it goes as it is.
-            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
-        )
-        self._live.start()
-
-    def _draw(self, moment: Moment) -> Any:
-        from rich.text import Text
-
-        line = Text(f"{moment.what} ", no_wrap=True, overflow="ellipsis")
-        if moment.total:
-            mark = "-" if self._console.options.ascii_only else "\N{BOX DRAWINGS HEAVY HORIZONTAL}"
-            full = min(_BAR_WIDTH * moment.done // moment.total, _BAR_WIDTH)
-            line.append(mark * full, "bar.complete")
-            line.append(mark * (_BAR_WIDTH - full), "bar.back")
-            line.append(" ")
-        return line.append(moment.describe(with_peak=False))
-
-
-class NotebookViewer:
-    """A bar below the cell of a notebook, without a widget library."""
-
-    after_seconds = SHOW_AFTER_SECONDS
-    every_seconds = 0.5
-
-    def __init__(self) -> None:
-        self._handle: Any = None
-
-    def show(self, moment: Moment) -> None:
-        """Draws the bar."""
-        from IPython.display import HTML, display
-
-        page = HTML(_as_html(moment))
-        if self._handle is None:
-            self._handle = display(page, display_id=True)  # type: ignore[no-untyped-call]
-        else:
-            self._handle.update(page)
-
-    def hide(self, stays: bool) -> None:
-        """Leaves what was shown, or takes it away."""
-        from IPython.display import HTML
-
-        if self._handle is not None and not stays:
-            self._handle.update(HTML(""))
-        self._handle = None
-
-
-def _as_html(moment: Moment) -> str:
-    """A bar that screen readers read, and the same text as on a terminal.
-
-    >>> _as_html(Moment("a<b", 1, 2, "steps", {}, 0.0, None))[:83]
-    '<div role="status">a&lt;b <progress aria-label="a&lt;b" value="1" max="2"></progres'
-    """
-    what = html.escape(moment.what)
-    place = "" if moment.total is None else f' value="{moment.done}" max="{moment.total}"'
-    return (
-        f'<div role="status">{what} <progress aria-label="{what}"{place}></progress> '
-        f"{html.escape(moment.describe())}</div>"
-    )
-
-
-class LineViewer:
-    """A line every so often, for logs.
-
-    Args:
-        write: Takes what is to be seen.
-        every_seconds: How long until the next line; the first comes after two seconds, or this.
-    """
-
-    def __init__(self, write: Callable[[Moment], object], every_seconds: float) -> None:
-        self._write = write
-        self.every_seconds = every_seconds
-        self.after_seconds = min(SHOW_AFTER_SECONDS, every_seconds)
-        self._next_time = 0.0
-
-    def show(self, moment: Moment) -> None:
-        """Writes a line, unless another activity has had one just now."""
-        if time.monotonic() >= self._next_time:
-            self._next_time = time.monotonic() + self.every_seconds
-            self._write(moment)
-
-    def hide(self, stays: bool) -> None:
-        """Lines stay."""
 
 
 def resident_bytes() -> int | None:

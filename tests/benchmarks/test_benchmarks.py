@@ -54,6 +54,24 @@ def test_a_loss_is_named_in_the_summary() -> None:
     assert "3.00 (faiss), **slower**" in text
 
 
+def test_a_loss_is_named_also_where_the_target_is_another_peer() -> None:
+    task = "defaults/blobs-300x4-k3"
+    cells = {OURS: make_cell(3), "scikit-learn": make_cell(6), "faiss": make_cell(1)}
+    text = report.page("avx2", Results({}, {}, {task: make_row(cells, task)}))
+    assert "1 of 1 targets of speed are met" in text
+    assert "centroids is slower than a peer in 1 of 1 tasks" in text
+    assert "call of fit, a label: 3.00 of faiss" in text
+    assert "1.00 of scikit-learn: met |" in text
+
+
+def test_the_measurements_of_clusters_are_no_instruction_set(tmp_path: Path) -> None:
+    row = make_row({OURS: make_cell(1), "faiss": make_cell(4)})
+    Results({"cpu": "some"}, {}, {row.task: row}).write(tmp_path / "avx2.json")
+    (tmp_path / "cluster.json").write_text('{"turns": 3}')
+    overview.write_report(tmp_path, tmp_path / "pages")
+    assert "| task | avx2 |" in (tmp_path / "pages" / "benchmarks.md").read_text()
+
+
 def test_cells_are_marked() -> None:
     cells = {
         OURS: make_cell(0.001),

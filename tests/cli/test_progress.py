@@ -14,7 +14,8 @@ import pytest
 
 from centroids import progress
 from centroids.cli.progress import count_rows
-from centroids.progress import Activity, LineViewer, Moment, TerminalViewer
+from centroids.progress import Activity, Moment
+from centroids.viewers import LineViewer, TerminalViewer
 
 
 class Terminal(io.StringIO):
@@ -136,9 +137,9 @@ def test_a_forked_child_leaves_the_terminal_to_its_parent(monkeypatch: pytest.Mo
 
 NOTEBOOK = """
 import time
-from centroids import progress
-progress.NotebookViewer.after_seconds = 0.05
-progress.NotebookViewer.every_seconds = 0.05
+from centroids import viewers
+viewers.NotebookViewer.after_seconds = 0.05
+viewers.NotebookViewer.every_seconds = 0.05
 import numpy as np, centroids
 class Slow(centroids.SessionRunHook):
     def after_run(self, run_context, run_values):

@@ -77,6 +77,18 @@ def test_every_page_of_ours_has_an_edit_link(site: Path) -> None:
 
 
 @pytest.mark.slow
+def test_every_picture_says_what_it_shows(site: Path) -> None:
+    found = [
+        (name, attributes)
+        for name, page in pages(site).items()
+        for tag, attributes in page.found
+        if tag == "img"
+    ]
+    assert len(found) > 8
+    assert not [each for each in found if not each[1].get("alt")]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_public_name_is_in_the_reference(site: Path, package: str) -> None:
     if package == "sklearn":
@@ -85,7 +97,7 @@ def test_every_public_name_is_in_the_reference(site: Path, package: str) -> None
     module: Any = import_module(f"centroids.{package}")
     for name in module.__all__:
         there = f"centroids.{package}.{name}"  # or a function in a module of the same name
-        assert ids & {there, f"{there}.{name}"}, name
+        assert ids & {there, f"{there}.{name}"}, f"{there} belongs into docs/reference/"
 
 
 @pytest.mark.slow

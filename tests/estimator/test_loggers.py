@@ -119,7 +119,7 @@ def test_what_is_not_installed_is_named(
 ) -> None:
     for name in ("wandb", "mlflow"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ImportError, match="this hook needs (wandb|mlflow): pip install"):
+    with pytest.raises(ImportError, match=r"this hook needs (wandb|mlflow): pip install"):
         Estimator(model_fn, tmp_path / "m").train(lambda: batches(3), hooks=[hook()])
 
 

@@ -385,3 +385,21 @@ def test_many_rows_of_one_cluster() -> None:
     assert result.sums is not None and result.counts is not None
     assert result.sums.tolist() == [[rounded(term * 100_000)] * 2]
     assert result.counts.tolist() == [rounded(Fraction(0.3) * 100_000)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("d", [*range(1, 18), 40])
+def test_rows_of_every_length_some_of_which_fit_no_window(d: int, dtype: Any) -> None:
+    random = np.random.default_rng(d)
+    points, weights = random.normal(size=(300, d)).astype(dtype), random.random(300)
+    points[70, -1] = 1e-30  # far below the others, in the middle of a block
+    points[71:73], weights[150:152] = 0, 0
+    points[200, 0] = 1e30
+    weights[210], weights[290] = 1e-200, 1e30
+    for few in (False, True):  # bits in the weights: products are exact, but for some of them
+        own = np.where(np.arange(300) == 100, weights, np.round(4 * weights)) if few else weights
+        expected = check_against_fractions(points, points[:4].copy(), own)
+        for level in LEVELS:
+            kernels.set_instruction_set(level)
+            found = kernels.assign(points, points[:4], update=True, weights=own)
+            same_bits(found, expected)

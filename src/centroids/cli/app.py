@@ -158,40 +158,12 @@ def train(
       centroids train survey.csv model -k 5 --weight-column people
       centroids train tonight.csv model --fresh --quiet
     """
+    given = dict(locals())
     from centroids.cli import training
-    from centroids.cli.training_plan import TrainingPlan
+    from centroids.cli.training_plan import plan_of
 
-    plan = TrainingPlan(
-        points=points,
-        model_dir=model_dir,
-        num_clusters=num_clusters,
-        distance_metric=None if distance_metric is None else distance_metric.value,
-        initial_clusters=initial_clusters,
-        full_batch=full_batch,
-        batch_size=batch_size,
-        mini_batch_steps_per_iteration=mini_batch_steps_per_iteration,
-        kmeans_plus_plus_num_retries=kmeans_plus_plus_num_retries,
-        num_restarts=num_restarts,
-        empty_clusters=None if empty_clusters is None else empty_clusters.value,
-        reassignment_ratio=reassignment_ratio,
-        epochs=epochs,
-        steps=steps,
-        max_steps=max_steps,
-        relative_tolerance=relative_tolerance,
-        validation=validation,
-        patience=patience,
-        validate_every=validate_every,
-        shuffle=shuffle,
-        seed=seed,
-        bad_rows=bad_rows.value,
-        restart_input=restart_input,
-        columns=split_columns(columns),
-        weight_column=weight_column,
-        text=text,
-        fresh=fresh,
-    )
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE), silenced(quiet):
-        training.train(plan)
+        training.train(plan_of(given))
 
 
 @app.command(cls=PlainCommand)

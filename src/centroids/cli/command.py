@@ -99,7 +99,7 @@ class PlainCommand(TyperCommand):
         self._common = _common_options()
         self.params = [*self.params, *self._common]
         for param in self.params:
-            param.show_envvar = False  # they follow a rule, and would fill the page
+            vars(param)["show_envvar"] = False  # they follow a rule, and would fill the page
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The words of the usage line, of which typer puts some in braces."""
@@ -134,6 +134,13 @@ class PlainCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command with what the common options say."""
+        sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
+        config.elsewhere.clear()
+        config.elsewhere.update(
+            name
+            for name, source in sources.items()
+            if getattr(source, "name", None) in ("ENVIRONMENT", "DEFAULT_MAP")
+        )
         given = {param.name: ctx.params.pop(param.name) for param in self._common}
         in_json = given["json"]
         if given["log_format"] is None:
@@ -211,7 +218,7 @@ def run(app: typer.Typer) -> int:
         Exception: What a command raised.
     """
     # Not the class of one version of click: typer brings its own, or not.
-    wrong_usage = typer.BadParameter.__bases__[0].__bases__[0]
+    wrong_usage: Any = typer.BadParameter.__bases__[0].__bases__[0]
     try:
         code = app(standalone_mode=False)
     except wrong_usage as error:

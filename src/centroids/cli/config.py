@@ -6,14 +6,14 @@ Precedence: command line, environment, file, default. `CENTROIDS_TRAIN_BATCH_SIZ
 
 from __future__ import annotations
 
-import difflib
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 ENVIRONMENT = "CENTROIDS"
+# The options of the running command that come from a file or the environment.
+elsewhere: set[str] = set()
 # Not to be read from a file.
 _NOT_IN_FILES = ("config", "help")
 
@@ -51,6 +51,8 @@ def read_config(path: Path, command: str, commands: Mapping[str, Any]) -> dict[s
         ValueError: If it is not there, is not TOML, or has a key or a value that is not allowed; it
             names both.
     """
+    import tomllib  # most commands need no file
+
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -123,6 +125,8 @@ def _common_names(commands: Mapping[str, Any]) -> set[str]:
 
 def _similar(name: str, known: Iterable[str]) -> str:
     """A hint at what may have been meant."""
+    import difflib
+
     found = difflib.get_close_matches(name, list(known), 1)
     return f"; did you mean {found[0]}?" if found else ""
 

@@ -14,7 +14,8 @@ from typing import Any, TextIO
 from centroids import progress
 from centroids.cli.answer import to_json
 from centroids.errors import Argument, Message
-from centroids.progress import LineViewer, Moment, Viewer
+from centroids.progress import Moment, Viewer
+from centroids.viewers import LineViewer, find_viewer
 
 
 class Log(logging.Handler):
@@ -91,7 +92,7 @@ class Log(logging.Handler):
         if verbose:
             self.setLevel(logging.INFO)
             logger.setLevel(logging.INFO)
-        viewer: Viewer | None = None if in_json else progress.find_viewer()
+        viewer: Viewer | None = None if in_json else find_viewer()
         if viewer is None:
             viewer = LineViewer(self.write_moment, every_seconds)
         try:

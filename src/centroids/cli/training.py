@@ -16,6 +16,7 @@ import typer
 from numpy.typing import NDArray
 
 from centroids import KMeansClustering, ProgressBarHook, ValidationHook
+from centroids.cli import config
 from centroids.cli.answer import answer
 from centroids.cli.errors import EXIT_OF_INTERRUPT, without_log_of
 from centroids.cli.fresh import moved_aside, newest_aside
@@ -38,8 +39,13 @@ from centroids.cli.training_plan import (
     EPOCHS,
     TrainingPlan,
     choose_weights,
-    describe_changes,
-    describe_taken,
+)
+from centroids.cli.training_words import (
+    describe_fresh,
+    describe_idle,
+    describe_model,
+    describe_passes,
+    describe_reached,
 )
 from centroids.cli.validation import (
     describe_validation,
@@ -60,6 +66,7 @@ _AS_MANY_CANDIDATES_AS_THE_PAPER = -1
 def train(plan: TrainingPlan) -> None:
     """Trains and reports; continues where the model in `model_dir` stands."""
     start = time.perf_counter()
+    plan = _with_the_stronger_end(plan)
     plan.check()
     _check_order(plan)
     source, found = _find(plan)
@@ -81,13 +88,13 @@ def train(plan: TrainingPlan) -> None:
     told: list[str] = []
     if trained is not None:
         _check_same_model(plan, trained)
-        told = _describe_model(plan, trained, kept, settings)
+        told = describe_model(plan, trained, kept, settings)
         if plan.max_steps is not None and plan.max_steps <= trained.global_step:
-            answer(_describe_idle(plan, trained))
-            typer.echo(_describe_reached(plan.max_steps, trained.global_step))
+            answer(describe_idle(plan, trained))
+            typer.echo(describe_reached(plan.max_steps, trained.global_step))
             return
     elif source is not None:
-        told = _describe_fresh(asked, plan, source, kept, settings)
+        told = describe_fresh(asked, plan, source, kept, settings)
     validate = open_validation(plan, settings, points)
     model = _make_model(plan, settings, points, trained)
     input_fn = _make_input(plan, points, settings)
@@ -96,8 +103,8 @@ def train(plan: TrainingPlan) -> None:
         if trained is not None and not plan.restart_input:
             check_same_file(plan.points, file, kept.inputs, trained, input_fn)
             if (passes := passes_before(trained, input_fn)) >= _or(plan.epochs, EPOCHS):
-                answer(_describe_idle(plan, trained))
-                typer.echo(_describe_passes(plan, passes))
+                answer(describe_idle(plan, trained))
+                typer.echo(describe_passes(plan, passes))
                 return
         settings = dataclasses.replace(settings, inputs=with_file(kept.inputs, file))
     validation = None if validate is None else validate(model)
@@ -222,6 +229,16 @@ class _Run:
         return steps if limit is None else min(steps, limit)
 
 
+def _with_the_stronger_end(plan: TrainingPlan) -> TrainingPlan:
+    """With --steps or --max-steps of the command line alone, where a file has the other one."""
+    weaker = {"steps", "max_steps"} & config.elsewhere
+    if plan.steps is None or plan.max_steps is None or len(weaker) != 1:
+        return plan
+    if "steps" in weaker:
+        return dataclasses.replace(plan, steps=None)
+    return dataclasses.replace(plan, max_steps=None)
+
+
 def _check_order(plan: TrainingPlan) -> None:
     """Raises a ValueError if the two arguments are the wrong way round."""
     if is_folder(plan.points) and plan.model_dir.is_file():
@@ -267,64 +284,6 @@ def _check_same_model(plan: TrainingPlan, trained: Checkpoint) -> None:
             )
 
 
-def _describe_model(
-    plan: TrainingPlan, trained: Checkpoint, kept: Settings, settings: Settings
-) -> list[str]:
-    """That there is a model, and which options change something or have no effect."""
-    mode = "mini-batches" if settings.use_mini_batch else "full batches"
-    steps = trained.global_step
-    lines = [
-        f"Continuing the model in {plan.model_dir} ({steps:,} step{'' if steps == 1 else 's'} so "
-        f"far), in {mode}."
-    ]
-    for change in describe_changes(kept, settings):
-        lines.append(f"From now on: {change}.")
-    given = {
-        "--initial-clusters": plan.initial_clusters,
-        "--kmeans-plus-plus-num-retries": plan.kmeans_plus_plus_num_retries,
-        "--num-restarts": plan.num_restarts,
-    }
-    for option in (name for name, value in given.items() if value is not None and trained.finished):
-        lines.append(f"{option} is for new models: this one continues from the centers it has.")
-    return lines
-
-
-def _describe_fresh(
-    asked: TrainingPlan, plan: TrainingPlan, source: Path, kept: Settings, settings: Settings
-) -> list[str]:
-    """What a new model takes from the old one, and what it does not."""
-    taken = describe_taken(asked, plan, kept, settings)
-    old = "the old model" if source == plan.model_dir else source.name
-    lines = [f"Taken over from {old}: {taken}"] if taken else []
-    return [*lines, *(f"From now on: {change}." for change in describe_changes(kept, settings))]
-
-
-def _describe_idle(plan: TrainingPlan, trained: Checkpoint) -> dict[str, Any]:
-    """For programs: there was nothing to train."""
-    return {
-        "model_dir": str(plan.model_dir),
-        "steps": 0,
-        "global_step": trained.global_step,
-        "ended_by": "nothing_to_do",
-    }
-
-
-def _describe_reached(max_steps: int, step: int) -> str:
-    past = f"past --max-steps {max_steps:,}" if step > max_steps else "that of --max-steps"
-    return (
-        f"The model is already at step {step:,}, {past}; nothing to train. --steps N trains N more."
-    )
-
-
-def _describe_passes(plan: TrainingPlan, passes: int) -> str:
-    made = "1 pass" if passes == 1 else f"{passes:,} passes"
-    return (
-        f"The interrupted training has already made {made} over {plan.points}, and --epochs is "
-        f"{_or(plan.epochs, EPOCHS):,}: nothing to train. --epochs N with a larger N continues it; "
-        "--restart-input starts again at the beginning of the file."
-    )
-
-
 def _tell_how_to_resume(plan: TrainingPlan, settings: Settings) -> None:
     """After Ctrl-C or SIGTERM."""
     checkpoint = load_latest(str(plan.model_dir))
@@ -337,7 +296,10 @@ def _tell_how_to_resume(plan: TrainingPlan, settings: Settings) -> None:
         place = next((i for i, word in enumerate(again) if word.startswith("--steps")), len(again))
         end = place + (1 if "=" in "".join(again[place : place + 1]) else 2)
         again[place:end] = ["--max-steps", str(settings.ends_at_step)]
-    typer.echo(f"Continue with: {shlex.join(['centroids', *again])}", err=True)
+    # What would start over again, but does not stand on the command line.
+    undone = [name for name in ("fresh", "restart_input") if name in config.elsewhere]
+    before = "".join(f"{config.prefix_of('train')}_{name.upper()}=0 " for name in undone)
+    typer.echo(f"Continue with: {before}{shlex.join(['centroids', *again])}", err=True)
 
 
 def _make_model(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from centroids import KMeansClustering
 from centroids.cli.errors import NOTHING, option
 from centroids.cli.input_file import num_bytes_of
+from centroids.cli.options import split_columns
 from centroids.cli.settings import EmptyClusters, Settings
 from centroids.cli.text_options import GivenText
 from centroids.errors import Argument
@@ -206,6 +208,16 @@ class TrainingPlan:
         if kept is not None and not (self.fresh and given):
             return kept
         return bool(given) or num_bytes_of(self.points) > FULL_BATCH_BYTES
+
+
+def plan_of(given: Mapping[str, Any]) -> TrainingPlan:
+    """The plan in the parameters of the command, which are called as its fields."""
+    values = {field.name: given[field.name] for field in dataclasses.fields(TrainingPlan)}
+    plain: dict[str, Any] = {
+        name: value.value if isinstance(value, StrEnum) else value for name, value in values.items()
+    }
+    plain["columns"] = split_columns(plain["columns"])
+    return TrainingPlan(**plain)
 
 
 def choose_weights(asked: str | None, kept: Settings) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -29,9 +31,10 @@ def array_of_data_frame(value: Any, name: str) -> NDArray[Any]:
     for label in labels:
         column = array_of_series(value[label], name)
         if column.dtype.kind not in _NUMBERS:
+            other = next((value for value in column if not _is_number(value)), None)
             raise TypeError(
                 f"the columns of {name} must hold numbers, but column {label!r} holds "
-                f"{describe(column[0] if len(column) else None)}; leave it out"
+                f"{describe(other)}; leave it out"
             )
         columns.append(column)
     return np.column_stack(columns)
@@ -45,8 +48,13 @@ def array_of_series(value: Any, name: str) -> NDArray[Any]:
         return array
     if getattr(value.dtype, "kind", "O") in _NUMBERS:
         return np.asarray(value.to_numpy(dtype=np.float64, na_value=np.nan))
-    is_boolean = str(value.dtype) == "Boolean"  # of polars, with missing ones
-    return array.astype(np.float64) if is_boolean else array
+    # Boolean ones of polars with missing ones; numbers in a column of any objects.
+    return array.astype(np.float64) if all(map(_is_number, array)) else array
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a real number, or a missing one."""
+    return value is None or isinstance(value, (Real, Decimal, np.bool_))
 
 
 def check_number_types(value: Any, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -28,6 +27,7 @@ from centroids.kernels import (
 from centroids.sklearn._inputs import check_points_of, check_weights
 from centroids.sklearn._lloyd import mean_variance
 from centroids.sklearn._seeding import Drawing, initial_centers
+from centroids.sklearn._warning import warn
 
 Metric: TypeAlias = Literal["squared_euclidean", "cosine"]
 Weights: TypeAlias = "NDArray[np.float64] | None"
@@ -163,11 +163,10 @@ class BaseKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
             self._n_init = self._default_n_init if several else 1
         given = not callable(self.init) and not isinstance(self.init, str)
         if given and self._n_init != 1:
-            warnings.warn(
+            warn(
                 "Explicit initial center position passed: performing only one init in "
                 f"{type(self).__name__} instead of n_init={self._n_init}",
                 RuntimeWarning,
-                stacklevel=3,
             )
             self._n_init = 1
 
@@ -179,7 +178,7 @@ class BaseKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
             points,
             drawing,
             random,
-            num_clusters=self.n_clusters,
+            num_clusters=int(self.n_clusters),
             dtype=self._dtype,
             cosine=self._cosine,
         )

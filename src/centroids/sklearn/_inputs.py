@@ -46,7 +46,7 @@ def check_points_of(
         values = convert_features(table, "X")
         _validate(estimator, table, reset=reset)
         return check_points(check_array(values, dtype=_DENSE, order=order, estimator=estimator))
-    X = _converted(X)
+    X = _converted(X, "X")
     checked = _validate(
         estimator,
         X,
@@ -80,8 +80,8 @@ def _is_foreign(X: Any) -> bool:
     return any(hasattr(kind, name) for name in known)
 
 
-def _converted(X: Any) -> Any:
-    return convert_features(X, "X") if _is_foreign(X) else X
+def _converted(value: Any, name: str) -> Any:
+    return convert_features(value, name) if _is_foreign(value) else value
 
 
 def _validate(estimator: Any, X: Any, *, reset: bool, **checks: Any) -> Any:
@@ -115,7 +115,7 @@ def check_weights(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
         sample_weight = np.full(n, sample_weight, np.float64)
     if is_sparse(sample_weight):
         raise TypeError("sample_weight must be dense, got a sparse matrix; .toarray() makes it so")
-    given = np.asarray(_converted(sample_weight))
+    given = np.asarray(_converted(sample_weight, "sample_weight"))
     if given.dtype.kind == "c":
         raise ValueError("Complex data not supported: sample_weight must hold real numbers")
     if given.shape != (n,):

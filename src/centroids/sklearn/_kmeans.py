@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +15,7 @@ from centroids.sklearn._base import BaseKMeans, Metric
 from centroids.sklearn._inputs import check_points_of, check_weights
 from centroids.sklearn._lloyd import Fit, lloyd
 from centroids.sklearn._seeding import Drawing
+from centroids.sklearn._warning import warn
 
 
 class KMeans(BaseKMeans):
@@ -111,10 +111,9 @@ class KMeans(BaseKMeans):
         points = check_points_of(self, X, reset=True, order="C")
         self._check_params_vs_input(points)
         if self.algorithm == "elkan" and self.n_clusters == 1:
-            warnings.warn(
+            warn(
                 "algorithm='elkan' doesn't make sense for a single cluster; it has no effect",
                 RuntimeWarning,
-                stacklevel=3,
             )
         weights = check_weights(sample_weight, num_rows(points))
         random = check_random_state(self.random_state)
@@ -144,14 +143,13 @@ class KMeans(BaseKMeans):
     def _set_fitted(self, fit: Fit) -> None:
         found = np.count_nonzero(np.bincount(fit.labels))
         if found < self.n_clusters:
-            warnings.warn(
+            warn(
                 f"Number of distinct clusters ({found}) found smaller than n_clusters "
                 f"({self.n_clusters}). Possibly due to duplicate points in X.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
         self.cluster_centers_ = fit.centers
-        self._n_features_out = self.n_clusters
+        self._n_features_out = len(fit.centers)
         self.labels_ = fit.labels
         self.inertia_ = fit.inertia
         self.n_iter_ = fit.iterations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -27,6 +26,7 @@ from centroids.sklearn._inputs import check_points_of, check_weights
 from centroids.sklearn._lloyd import squared_shift
 from centroids.sklearn._progress import Progress
 from centroids.sklearn._seeding import Drawing
+from centroids.sklearn._warning import warn
 
 
 class MiniBatchKMeans(BaseKMeans):
@@ -143,7 +143,7 @@ class MiniBatchKMeans(BaseKMeans):
         progress = Progress(
             self._batch_size,
             population.size,
-            max(self.max_iter * population.size // self._batch_size, 1),
+            max(int(self.max_iter) * population.size // self._batch_size, 1),
             tolerance=self._tol,
             most_fruitless=self.max_no_improvement,
             verbose=bool(self.verbose),
@@ -156,7 +156,7 @@ class MiniBatchKMeans(BaseKMeans):
         self._finish(points, weights)
         if not self.compute_labels:
             total = num_rows(points) if weights is None else float(weights.sum())
-            self.inertia_ = progress.smoothed * total
+            self.inertia_: float = np.float64(progress.smoothed * total)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -191,23 +191,22 @@ class MiniBatchKMeans(BaseKMeans):
     def _check_params_vs_input(self, points: Points) -> None:
         super()._check_params_vs_input(points)
         n = num_rows(points)
-        self._batch_size = min(self.batch_size, n)
+        self._batch_size = min(int(self.batch_size), n)
         size = 3 * self._batch_size if self.init_size is None else self.init_size
         if size < self.n_clusters:
             if self.init_size is not None:
-                warnings.warn(
+                warn(
                     f"init_size={self.init_size} should be larger than n_clusters="
                     f"{self.n_clusters}; it is taken as min(3 * n_clusters, n_samples)",
                     RuntimeWarning,
-                    stacklevel=3,
                 )
-            size = 3 * self.n_clusters
+            size = 3 * int(self.n_clusters)
         self._init_size = min(size, n)
 
     def _begin(self, centers: NDArray[Any]) -> None:
         self.cluster_centers_ = centers
-        self._n_features_out = self.n_clusters
-        self.counts_: NDArray[Any] = np.zeros(self.n_clusters, np.int64)
+        self._n_features_out = len(centers)
+        self.counts_: NDArray[Any] = np.zeros(len(centers), np.int64)
         self.n_steps_ = 0
 
     def _choose_centers(self, population: Population) -> NDArray[Any]:

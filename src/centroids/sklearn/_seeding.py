@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
 
 from centroids.clustering import distinct_rows, given_centers, kmeans_plus_plus_rows
 from centroids.kernels import Points, num_rows
@@ -86,11 +86,14 @@ def initial_centers(
     return given_centers(centers, dtype, cosine=cosine)
 
 
+_EXPORTED = [HasMethods("__dlpack__"), HasMethods("__arrow_c_stream__")]
+
+
 @validate_params(
     {
-        "X": ["array-like", "sparse matrix"],
+        "X": ["array-like", "sparse matrix", *_EXPORTED],
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
-        "sample_weight": ["array-like", None],
+        "sample_weight": ["array-like", None, *_EXPORTED],
         "x_squared_norms": ["array-like", None],
         "random_state": ["random_state"],
         "n_local_trials": [Interval(Integral, 1, None, closed="left"), None],
@@ -114,7 +117,7 @@ def kmeans_plusplus(
         X: [n, d], the points.
         n_clusters: How many to choose.
         sample_weight: [n], the weights of the rows; None: 1.
-        x_squared_norms: [n]; no effect: distances are computed from differences.
+        x_squared_norms: [n], checked; no effect: distances are computed from differences.
         random_state: An int, a RandomState, or None for NumPy's global one.
         n_local_trials: The candidates of each choice, of which the best one is taken; None:
             2 + log(n_clusters).
@@ -135,13 +138,18 @@ def kmeans_plusplus(
     """
     points = check_points_of(None, X)
     n = num_rows(points)
-    if x_squared_norms is not None and (found := len(x_squared_norms)) != n:
-        raise ValueError(
-            f"The length of x_squared_norms {found} should be equal to the length of n_samples {n}."
-        )
+    if x_squared_norms is not None:
+        norms = check_array(x_squared_norms, dtype=points.dtype, ensure_2d=False)
+        if (found := len(norms)) != n:
+            raise ValueError(
+                f"The length of x_squared_norms {found} should be equal to the length of "
+                f"n_samples {n}."
+            )
     if n < n_clusters:
         raise ValueError(f"n_samples={n} should be >= n_clusters={n_clusters}.")
     drawing = Drawing(points, check_weights(sample_weight, n), cosine=metric == "cosine")
-    retries = -1 if n_local_trials is None else n_local_trials - 1
-    rows = drawing.rows(n_clusters, "k-means++", check_random_state(random_state), retries=retries)
+    retries = -1 if n_local_trials is None else int(n_local_trials) - 1
+    rows = drawing.rows(
+        int(n_clusters), "k-means++", check_random_state(random_state), retries=retries
+    )
     return dense(points[rows]), rows

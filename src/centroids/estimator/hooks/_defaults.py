@@ -48,8 +48,8 @@ def training_hooks(
 
     It is the order of r1.4 except for what comes before checkpoints are saved: the check for NaN,
     because a model that has diverged must not become the newest checkpoint; the model's chief
-    hooks, and those that stop at a step or by validation, as the checkpoint of the last step must say that it is the
-    last.
+    hooks, and those that stop at a step or by validation, as the checkpoint of the last step must
+    say that it is the last.
 
     Args:
         spec: The model, with its own hooks.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ProgressBarHook(SessionRunHook):
-    """Shows how far a call has come: its steps, a value such as the loss, the time left, the memory.
+    """Shows how far a call has come: steps, a value such as the loss, the time left, the memory.
 
     On a terminal it is a bar, in a notebook one below the cell. Nothing is shown elsewhere, nor
     before the work has lasted a while; choosing initial values counts as work.

@@ -1,4 +1,4 @@
-"""Hooks that write the scalars of steps where people compare runs: CSV, Weights & Biases, MLflow."""
+"""Hooks that write scalars to where people compare runs: CSV, Weights & Biases, MLflow."""
 
 from __future__ import annotations
 
@@ -170,9 +170,10 @@ class CSVLoggerHook(_ScalarLogger):
 class WandbLoggerHook(_ScalarLogger):
     """Writes the scalars of training into a run of Weights & Biases.
 
-    Without a network: the run is kept in a folder, from which `wandb sync` sends it. `mode="online"`
-    or the environment variable WANDB_MODE sends it at once. Each call of train is a run, whose
-    steps continue those of the model; the parameters of the model are its configuration.
+    Without a network: the run is kept in a folder, from which `wandb sync` sends it. With
+    `mode="online"`, or WANDB_MODE=online in the environment, it is sent at once. Each call of train
+    is a run, whose steps continue those of the model; the parameters of the model are its
+    configuration.
 
     Args:
         run: A run that is open, which stays so; None: a new one, which is finished with the call.

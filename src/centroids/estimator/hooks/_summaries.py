@@ -35,8 +35,8 @@ class SummarySaverHook(SessionRunHook):
         scaffold: Must be None: there is no graph. Kept for the r1.4 signature.
         summary_op: The name of a scalar, a list of names, or a dict of names by tag; a name among
             the histograms of the spec gives a histogram. None takes the loss, the
-            summaries and histograms of the spec by its tags, and `rows/dropped`, how many bad rows of the input
-            were left out, once there are any.
+            summaries and histograms of the spec by its tags, and `rows/dropped`, how many bad rows
+            of the input were left out, once there are any.
         every_step: Write the scalars of every step, and only histograms at intervals.
         scalars: Functions that give further scalars, by tag, for what the model does not know.
             They are called after a step that is written.
