@@ -16,6 +16,7 @@ _RENAMED = {
     "Abs": "Abs",
     "AddV2": "Add",
     "Greater": "Greater",
+    "IsNan": "IsNaN",
     "Less": "Less",
     "LessEqual": "LessOrEqual",
     "LogicalAnd": "And",

@@ -85,7 +85,7 @@ def sum_columns(points: Points, weights: NDArray[Any] | None = None) -> ColumnSu
     """
     if is_sparse(points):
         raise TypeError("the columns of sparse points cannot be added up: make them dense")
-    points = check_points(points)
+    points = np.asarray(check_points(points))
     wide = None if weights is None else check_weights(weights, len(points))
     bad_row, *sums = _native.sum_columns(*dense_parts(points), wide)
     raise_if_bad(points, bad_row)
