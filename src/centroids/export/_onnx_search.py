@@ -21,7 +21,7 @@ from centroids.kernels.normalization import l2_normalize
 def add_preparation(graph: OnnxGraph, centers: NDArray[Any], preparation: Preparation) -> str:
     """Adds what is done to `points` before they are compared; returns the name of the result."""
     given = placeholder(centers.dtype, (None, centers.shape[1]))
-    emitter = OnnxEmitter(graph, {given: "points"})
+    emitter = OnnxEmitter(graph, {given: "points"}, "prepared")
     return emitter.add(prepare(given, preparation))[0]
 
 
@@ -70,7 +70,7 @@ def _answered_again(
     given = placeholder(centers.dtype, (None, centers.shape[1]))
     exact = all_distances(given, centers, cosine=cosine)
     unsure_points = graph.node("Gather", points, rows, name="unsure_points", axis=0)
-    emitter = OnnxEmitter(graph, {given: unsure_points})
+    emitter = OnnxEmitter(graph, {given: unsure_points}, "exact")
     index, distances = emitter.add(arg_min(exact), cast(exact, centers.dtype))
     column = graph.constant("as_column", [-1, 1], np.int64)
     places = graph.node("Reshape", rows, column, name="unsure_rows_as_places")
