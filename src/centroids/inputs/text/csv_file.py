@@ -128,6 +128,7 @@ class CsvSource(WindowedSource):
         layout: Layout,
         columns: tuple[int, ...] | None,
     ) -> None:
+        self._file = file
         self._layout, self._columns, self._text = layout, columns, layout.text
         dtype = self._dtype = layout.text.element_type
         self._num_bytes = file.stat().st_size
