@@ -13,7 +13,7 @@ import numpy as np
 
 from centroids.errors import BadRowError
 from centroids.inputs._read_ahead import ReadAhead
-from centroids.inputs.bad_rows import find_bad_value, find_good_rows
+from centroids.inputs.bad_rows import IsGood, find_bad_value, find_good_rows
 from centroids.inputs.batch import Batch, Position
 from centroids.inputs.errors import ReadingInterrupted
 from centroids.inputs.missing import Treatment
@@ -228,21 +228,22 @@ class BatchStream:
             self._ahead, self._reads_until_ahead = None, -1
 
 
-def check_finite_rows(batch: Batch, index: int) -> None:
+def check_finite_rows(batch: Batch, index: int, is_good: IsGood = np.isfinite) -> None:
     """Refuses a batch with NaN or infinity, before anyone computes with it.
 
     Args:
         batch: A batch of a matrix.
         index: Its number, for batches that don't know where their rows came from.
+        is_good: Another rule of what is good, by element.
 
     Raises:
         ValueError: If a value is not finite; it names the place.
     """
-    good = find_good_rows(batch.features)
+    good = find_good_rows(batch.features, is_good)
     if good is None:
         return
     row = int(np.argmin(good))
-    column, value = find_bad_value(batch.features, row)
+    column, value = find_bad_value(batch.features, row, is_good)
     error = BadRowError(
         f"points must be finite, got {value}",
         "remove or replace such rows",

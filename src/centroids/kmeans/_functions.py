@@ -15,12 +15,10 @@ from centroids.distribute import is_sharded
 from centroids.estimator import Batch
 from centroids.kmeans._points import PointsOfBatches, points_of
 from centroids.kmeans._updates import Updates
-from centroids.kmeans.variables import CLUSTERS, PREVIOUS_LOSS, variables_of
+from centroids.kmeans.variables import CLUSTERS, NO_CLUSTER, PREVIOUS_LOSS, variables_of
 
 if TYPE_CHECKING:
     from centroids.kmeans.model import KMeansModel
-
-NO_CLUSTER = -1  # the index of a row of predictions that has missing values
 
 
 class BatchFunctions:

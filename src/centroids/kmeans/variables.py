@@ -22,6 +22,7 @@ PREVIOUS_LOSS = "previous_loss"
 COLUMN_MEANS = "column_means"
 COLUMN_SCALES = "column_scales"
 
+NO_CLUSTER = -1  # the index of a row of predictions that has missing values
 _FILLS = ("missing", "mean")
 
 
