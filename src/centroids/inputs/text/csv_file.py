@@ -1,4 +1,7 @@
-"""Batches from a text file of numbers, read in bounded memory."""
+"""Batches from a text file of numbers, read in bounded memory.
+
+Over 400 lines: what reads a line must know what is wrong with it.
+"""
 
 from __future__ import annotations
 
