@@ -15,7 +15,9 @@ from typing import Annotated
 import typer
 
 from centroids import __version__
-from centroids.cli.errors import end_with, showing_warnings, silenced, suggesting_options
+from centroids.cli.command import PlainCommand, run
+from centroids.cli.errors import end_with, silenced, suggesting_options
+from centroids.cli.log import log
 from centroids.cli.options import (
     Append,
     BadRowsChoice,
@@ -46,7 +48,7 @@ from centroids.cli.options import (
     NumClusters,
     NumRestarts,
     Output,
-    PlainCommand,
+    Patience,
     Quiet,
     ReassignmentRatio,
     RelativeTolerance,
@@ -57,8 +59,11 @@ from centroids.cli.options import (
     Shuffle,
     Standardize,
     Steps,
+    ValidateEvery,
+    Validation,
     WeightColumn,
     WordsColumn,
+    parse_source,
     split_columns,
 )
 from centroids.cli.text_options import GivenText, with_text_format
@@ -122,6 +127,9 @@ def train(
     steps: Steps = None,
     max_steps: MaxSteps = None,
     relative_tolerance: RelativeTolerance = None,
+    validation: Validation = None,
+    patience: Patience = None,
+    validate_every: ValidateEvery = None,
     shuffle: Shuffle = None,
     seed: Seed = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
@@ -380,9 +388,6 @@ def choose_k(
     ] = 0,
     columns: Columns = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object, for scripts.")
-    ] = False,
     plot: Annotated[
         Path | None,
         typer.Option(help="Also draw the measures into this .png, .svg or .pdf file."),
@@ -415,7 +420,6 @@ def choose_k(
             columns=split_columns(columns),
             bad_rows=bad_rows.value,
             text=text,
-            as_json=as_json,
             plot=plot,
         )
 
@@ -428,6 +432,7 @@ def inspect(
         Path | None,
         typer.Option(
             metavar="POINTS",
+            parser=parse_source,
             help="A file of points. The points nearest to the center are shown for some clusters "
             "(see --clusters), from the largest to the smallest.",
         ),
@@ -649,8 +654,8 @@ def main() -> None:
     if debug:  # wherever it stands, also behind the command
         sys.argv = [word for word in sys.argv if word != _DEBUG]
     try:
-        with showing_warnings():
-            app()
+        with log.attached():
+            sys.exit(run(app))
     except Exception as error:
         if debug:
             traceback.print_exception(error)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import numpy as np
 import typer
 
+from centroids.cli.answer import answer
 from centroids.cli.points import find_points
-from centroids.cli.progress import status
 from centroids.cli.sampling import draw_sample
 from centroids.cli.text_options import GivenText
 from centroids.files import atomic_file
 from centroids.inputs.bad_rows import BadRows
+from centroids.progress import Activity
 from centroids.quality import NumClusters, choose_num_clusters
 
 _SAMPLE_ROWS = 1 << 14
@@ -31,7 +31,6 @@ def choose_k(
     columns: list[str] | None,
     bad_rows: BadRows,
     text: GivenText,
-    as_json: bool,
     plot: Path | None,
 ) -> None:
     """Prints what several numbers of clusters come to, and which one is recommended."""
@@ -48,7 +47,7 @@ def choose_k(
         )
     fits = sample.num_rows <= _SAMPLE_ROWS
     points = file.read(bad_rows)[0] if fits else sample.points
-    with status("clustering a sample") as shown:
+    with Activity("clustering a sample", len(numbers), "numbers of clusters") as shown:
         found = choose_num_clusters(
             points,
             numbers,
@@ -56,11 +55,14 @@ def choose_k(
             seed=seed,
             sample_rows=_SAMPLE_ROWS,
             batches=None if fits else lambda: file.batches(bad_rows),
-            progress=lambda number: shown.update(f"clustering a sample into {number:,} clusters"),
+            progress=lambda number: shown.update(
+                numbers.index(number), f"clustering a sample into {number:,} clusters"
+            ),
         )
     if plot is not None:
         _write_plot(found, plot)
-    typer.echo(json.dumps(found.to_dict()) if as_json else _describe(found, path))
+    answer(found.to_dict())
+    typer.echo(_describe(found, path))
 
 
 def parse_numbers(text: str) -> list[int]:

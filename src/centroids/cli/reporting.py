@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from centroids.cli.answer import answer
 from centroids.cli.inference import (
     describe_preparation,
     model_of,
@@ -103,6 +104,7 @@ def report(request: Request) -> None:
         names={} if words is None else words.read(rows_shown(tally)),
     )
     write_page(found, request.output)
+    answer({"output": str(request.output), "num_points": tally.num_points})
 
 
 def _check_output(output: Path) -> None:

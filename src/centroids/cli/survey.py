@@ -16,8 +16,10 @@ from centroids.cli.inference import batch_size
 from centroids.cli.points_file import PointsFile, as_matrix
 from centroids.clustering import Preparation
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.file import is_svmlight_file
 from centroids.kernels import l2_normalize
 from centroids.quality import ExtremeMembers, distances_to_own
+from centroids.rows import num_rows
 
 
 @dataclass(frozen=True)
@@ -86,11 +88,11 @@ class Read:
 
     def add(self, batch: NDArray[Any], good: NDArray[np.bool_] | None) -> NDArray[Any]:
         """Takes a batch and returns its good rows."""
-        numbers = np.arange(self.count, self.count + len(batch))
-        self.count += len(batch)
+        numbers = np.arange(self.count, self.count + num_rows(batch))
+        self.count += num_rows(batch)
         if good is not None:
             batch, numbers = batch[good], numbers[good]
-        if len(batch):
+        if num_rows(batch):
             self.batches.append((batch, numbers))
         return batch
 
@@ -112,6 +114,11 @@ def labelled_batches(
         preparation: What the model does to points: they are yielded as it clusters them.
     """
     input_fn = points.open(batch_size(model, distances=False), bad_rows=bad_rows)
+    if is_svmlight_file(points.path):
+        raise ValueError(
+            f"{points.path} has sparse points, of which members cannot be shown: train, evaluate "
+            "and predict take them"
+        )
 
     def remember() -> Iterator[NDArray[Any]]:
         source = input_fn()
@@ -119,13 +126,13 @@ def labelled_batches(
         with contextlib.closing(source.batches()) as batches:
             for batch in batches:
                 kept = read.add(batch.features, batch.keep)
-                if len(kept):
+                if num_rows(kept):
                     yield kept
 
     predictions = model.predict(
         remember,
         predict_keys=[model.CLUSTER_INDEX],
-        hooks=[ProgressBarHook(description="comparing", value=None)],
+        hooks=[ProgressBarHook(description="comparing", value=None, num_rows=points.num_rows())],
         yield_single_examples=False,
     )
     for prediction in predictions:
