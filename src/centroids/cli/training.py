@@ -1,4 +1,7 @@
-"""centroids train: from a file to a trained model_dir."""
+"""centroids train: from a file to a trained model_dir.
+
+Over 400 lines: a run, what it refuses and what it says belong together.
+"""
 
 from __future__ import annotations
 
