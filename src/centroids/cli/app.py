@@ -19,11 +19,13 @@ from centroids.cli.command import PlainCommand, run
 from centroids.cli.errors import end_with, silenced, suggesting_options
 from centroids.cli.log import log
 from centroids.cli.options import (
+    Append,
     BadRowsChoice,
     BadRowsOption,
     BatchSize,
     CheckNumerics,
     Columns,
+    Distance,
     DistanceMetric,
     EmptyClusters,
     Epochs,
@@ -31,6 +33,8 @@ from centroids.cli.options import (
     Format,
     Fresh,
     FullBatch,
+    IdColumn,
+    IdOfLabels,
     IndexOnly,
     InitialClusters,
     Input,
@@ -38,6 +42,7 @@ from centroids.cli.options import (
     MaxSteps,
     Metric,
     MiniBatchStepsPerIteration,
+    Missing,
     ModelDir,
     ModelToTrain,
     NumClusters,
@@ -49,8 +54,10 @@ from centroids.cli.options import (
     RelativeTolerance,
     RestartInput,
     Resume,
+    SecondBest,
     Seed,
     Shuffle,
+    Standardize,
     Steps,
     ValidateEvery,
     Validation,
@@ -129,7 +136,10 @@ def train(
     fresh: Fresh = False,
     restart_input: RestartInput = False,
     columns: Columns = None,
+    id_column: IdColumn = None,
     weight_column: WeightColumn = None,
+    missing: Missing = None,
+    standardize: Standardize = None,
     quiet: Quiet = False,
     *,
     text: GivenText,
@@ -156,13 +166,20 @@ def train(
       centroids train points.npy model --steps 10
       centroids train income.csv model -k 5 --columns age,income --thousands ,
       centroids train survey.csv model -k 5 --weight-column people
+      centroids train people.csv model -k 5 --id-column name --missing mean --standardize
       centroids train tonight.csv model --fresh --quiet
     """
     given = dict(locals())
     from centroids.cli import training
     from centroids.cli.training_plan import plan_of
 
-    with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE), silenced(quiet):
+    advice = suggesting_options(
+        points,
+        can_drop=bad_rows is BadRowsChoice.RAISE,
+        prepares=missing is None,
+        has_ids=id_column is None,
+    )
+    with advice, silenced(quiet):
         training.train(plan_of(given))
 
 
@@ -175,6 +192,10 @@ def predict(
     distances: Annotated[
         bool, typer.Option("--distances", help="Write the distances to all centers instead.")
     ] = False,
+    id_column: IdOfLabels = None,
+    append: Append = False,
+    distance: Distance = False,
+    second_best: SecondBest = False,
     resume: Resume = False,
     columns: Columns = None,
     quiet: Quiet = False,
@@ -187,20 +208,41 @@ def predict(
     per line, or a NumPy array. Clusters are counted from 0. With --distances it writes the
     distances to all centers instead, squared under the squared Euclidean metric.
 
+    With --id-column, --append, --distance or --second-best, and into a .parquet file, it writes a
+    table, whose column of labels is called cluster. A row with a missing or infinite value has an
+    empty label (-1 in a .npy file), and the last line says how many there are, unless the model
+    was trained with --missing mean.
+
     If Ctrl-C, a kill or a full disk stops it, run the same command with --resume to continue.
 
     
     Examples:
       centroids predict model points.npy --output labels.npy
       centroids predict model points.csv > labels.txt
+      centroids predict model people.csv --id-column id --output labels.parquet
+      centroids predict model people.csv --append --distance -o labelled.csv
       centroids predict model points.npy --distances -o distances.csv
       centroids predict model huge.parquet -o labels.npy --resume
     """
     from centroids.cli import inference
 
     with suggesting_options(points, can_drop=False):
-        names = split_columns(columns)
-        inference.predict(model_dir, points, output, distances, resume, names, text, quiet=quiet)
+        inference.predict(
+            inference.Request(
+                model_dir=model_dir,
+                points=points,
+                output=output,
+                distances=distances,
+                resume=resume,
+                columns=split_columns(columns),
+                text=text,
+                id_column=id_column,
+                append=append,
+                distance=distance,
+                second_best=second_best,
+                quiet=quiet,
+            )
+        )
 
 
 @app.command(cls=PlainCommand)
@@ -211,6 +253,7 @@ def evaluate(
     columns: Columns = None,
     weight_column: WeightColumn = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
+    missing: Missing = None,
     *,
     text: GivenText,
 ) -> None:
@@ -229,7 +272,97 @@ def evaluate(
 
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
         names = split_columns(columns)
-        inference.evaluate(model_dir, points, names, weight_column, bad_rows.value, text)
+        inference.evaluate(
+            model_dir,
+            points,
+            names,
+            weight_column,
+            bad_rows.value,
+            text,
+            None if missing is None else missing.value,
+        )
+
+
+@app.command(cls=PlainCommand)
+@with_text_format
+def score(
+    model_dir: ModelDir,
+    points: Input,
+    columns: Columns = None,
+    weight_column: WeightColumn = None,
+    bad_rows: BadRowsOption = BadRowsChoice.RAISE,
+    missing: Missing = None,
+    *,
+    text: GivenText,
+) -> None:
+    """Print the sum of the distances of points to their nearest centers.
+
+    One number, for scripts: squared distances under the squared Euclidean metric, so lower is
+    better. With weights each distance counts by the weight of its point. The command evaluate says
+    more.
+
+
+    Example:
+      centroids score model held_out.npy
+    """
+    from centroids.cli import inference
+
+    with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
+        names = split_columns(columns)
+        inference.score(
+            model_dir,
+            points,
+            names,
+            weight_column,
+            bad_rows.value,
+            text,
+            None if missing is None else missing.value,
+        )
+
+
+@app.command(cls=PlainCommand)
+@with_text_format
+def transform(
+    model_dir: ModelDir,
+    points: Input,
+    output: Output = Path("-"),
+    id_column: IdOfLabels = None,
+    append: Append = False,
+    resume: Resume = False,
+    columns: Columns = None,
+    quiet: Quiet = False,
+    *,
+    text: GivenText,
+) -> None:
+    """Write the distances of each point to all centers.
+
+    The same as `centroids predict --distances`: a row of distances for each point, in the order of
+    the file, squared under the squared Euclidean metric. With --id-column or --append, and into a
+    .parquet file, they are columns with names: distance_0, distance_1 and so on. A row with a
+    missing or infinite value has empty distances, unless the model was trained with --missing mean.
+
+
+    Examples:
+      centroids transform model points.npy --output distances.npy
+      centroids transform model people.csv --id-column id -o distances.parquet
+    """
+    from centroids.cli import inference
+
+    with suggesting_options(points, can_drop=False):
+        inference.predict(
+            inference.Request(
+                model_dir=model_dir,
+                points=points,
+                output=output,
+                distances=True,
+                resume=resume,
+                columns=split_columns(columns),
+                text=text,
+                id_column=id_column,
+                append=append,
+                quiet=quiet,
+            )
+        )
 
 
 @app.command("choose-k", cls=PlainCommand)

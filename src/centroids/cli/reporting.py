@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from centroids.cli.answer import answer
-from centroids.cli.inference import model_of, read_model
+from centroids.cli.inference import (
+    describe_preparation,
+    model_of,
+    preparation_of_model,
+    read_model,
+)
 from centroids.cli.points import describe_columns, find_points
 from centroids.cli.points_file import as_matrix
 from centroids.cli.sampling import draw_sample
@@ -71,7 +77,10 @@ def report(request: Request) -> None:
     model, centers = model_of(checkpoint, request.model_dir), checkpoint.variables[CLUSTERS]
     cosine = model.params["distance_metric"] == model.COSINE_DISTANCE
     tally, read = Tally(centers, cosine=cosine), Read()
-    for rows, numbers, index in labelled_batches(model, file, request.bad_rows, read):
+    preparation = preparation_of_model(checkpoint)
+    if preparation is not None and preparation.fills:
+        file = dataclasses.replace(file, missing="keep")
+    for rows, numbers, index in labelled_batches(model, file, request.bad_rows, read, preparation):
         tally.add(as_matrix(rows), numbers, index)
     if not tally.num_points:
         raise ValueError(f"{request.points} has no rows")
@@ -79,14 +88,16 @@ def report(request: Request) -> None:
         raise ValueError(
             f"{request.words} has {words.count:,} names, {request.points} has {read.count:,} points"
         )
-    sample = draw_sample(file, _SAMPLE_ROWS, np.random.default_rng(0), request.bad_rows)
+    sample = draw_sample(file, _SAMPLE_ROWS, np.random.default_rng(0), request.bad_rows).points
+    if preparation is not None:
+        sample = np.asarray(preparation.prepare(sample))
     names = file.column_names() or [f"column {place}" for place in range(centers.shape[1])]
     found = Findings(
         title=request.points.name,
         tally=tally,
         centers=centers,
         cosine=cosine,
-        sample=sample.points,
+        sample=sample,
         columns=[name or f"column {place}" for place, name in enumerate(names)],
         losses=read_loss_curve(str(request.model_dir)),
         settings=_settings(request, checkpoint, kept, model.params["distance_metric"]),
@@ -120,6 +131,7 @@ def _settings(
         "distance metric": metric,
         "clusters": f"{len(checkpoint.variables[CLUSTERS]):,}",
         "columns": None if columns is None else describe_columns(columns),
+        "preparation of points": describe_preparation(checkpoint) or None,
         "weights": None
         if kept.weight_column is None
         else f"{kept.weight_column} (in training; in this report each point counts once)",

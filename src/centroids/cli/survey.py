@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.inference import batch_size
-from centroids.cli.points_file import PointsFile
+from centroids.cli.points_file import PointsFile, as_matrix
+from centroids.clustering import Preparation
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.file import is_svmlight_file
 from centroids.kernels import l2_normalize
@@ -45,6 +46,7 @@ def survey(
     points: PointsFile,
     num_nearest: int,
     bad_rows: BadRows = "raise",
+    preparation: Preparation | None = None,
 ) -> Survey:
     """Finds the cluster of each point of a file, in bounded memory.
 
@@ -60,7 +62,7 @@ def survey(
     sizes = np.zeros(len(centers), np.int64)
     nearest = ExtremeMembers(len(centers), num_nearest)
     total, read = 0.0, Read()
-    for rows, numbers, index in labelled_batches(model, points, bad_rows, read):
+    for rows, numbers, index in labelled_batches(model, points, bad_rows, read, preparation):
         distances = distances_to_own(rows, centers, index, cosine=cosine)
         sizes += np.bincount(index, minlength=len(sizes))
         total += float(distances.sum())
@@ -96,9 +98,21 @@ class Read:
 
 
 def labelled_batches(
-    model: KMeansClustering, points: PointsFile, bad_rows: BadRows, read: Read
+    model: KMeansClustering,
+    points: PointsFile,
+    bad_rows: BadRows,
+    read: Read,
+    preparation: Preparation | None = None,
 ) -> Iterator[tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int32]]]:
-    """Batches of points, their numbers, and the clusters that the model predicts for them."""
+    """Batches of points, their numbers, and the clusters that the model predicts for them.
+
+    Args:
+        model: The model.
+        points: The file.
+        bad_rows: What to do with rows that are not numbers.
+        read: Counts the rows.
+        preparation: What the model does to points: they are yielded as it clusters them.
+    """
     input_fn = points.open(batch_size(model, distances=False), bad_rows=bad_rows)
     if is_svmlight_file(points.path):
         raise ValueError(
@@ -107,7 +121,9 @@ def labelled_batches(
         )
 
     def remember() -> Iterator[NDArray[Any]]:
-        with contextlib.closing(input_fn().batches()) as batches:
+        source = input_fn()
+        source.keeps_missing = preparation is not None and preparation.fills
+        with contextlib.closing(source.batches()) as batches:
             for batch in batches:
                 kept = read.add(batch.features, batch.keep)
                 if num_rows(kept):
@@ -120,4 +136,7 @@ def labelled_batches(
         yield_single_examples=False,
     )
     for prediction in predictions:
-        yield *read.batches.popleft(), prediction[model.CLUSTER_INDEX]
+        rows, numbers = read.batches.popleft()
+        if preparation is not None:
+            rows = np.asarray(preparation.prepare(as_matrix(rows)))
+        yield rows, numbers, prediction[model.CLUSTER_INDEX]
