@@ -269,6 +269,7 @@ def choose_k(
         int, typer.Option(min=0, help="Seed for the sample and the initial centers.")
     ] = 0,
     columns: Columns = None,
+    weight_column: WeightColumn = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object, for scripts.")
@@ -286,7 +287,7 @@ def choose_k(
     inertia of all points (it always falls; look for the knee), the silhouette (higher is better),
     the Davies-Bouldin index (lower is better), the Calinski-Harabasz index (higher is better), and
     the stability: how far clusterings of two halves of the sample agree (1 is best). It recommends
-    one of the numbers, and says why.
+    one of the numbers, and says why. With weights every measure counts a point by its weight.
 
     
     Examples:
@@ -303,6 +304,7 @@ def choose_k(
             cosine=distance_metric is Metric.COSINE,
             seed=seed,
             columns=split_columns(columns),
+            weight_column=weight_column,
             bad_rows=bad_rows.value,
             text=text,
             as_json=as_json,

@@ -69,7 +69,7 @@ def choose_from_sample(
     sample = draw_sample(file, at_least, drawing, bad_rows)
     check_enough(num_clusters, sample.num_rows, file.path)
     check_enough(num_clusters, len(sample.points), file.path)
-    points = _with_weights(sample.points) if file.weighted else sample.points
+    points = weighted_sample(sample.points) if file.weighted else sample.points
     batches = clustering.PulledBatches(iter([points]))
     choose = functools.partial(
         clustering.choose_initial_centers,
@@ -85,7 +85,8 @@ def choose_from_sample(
         return clustering.choose_best_centers(choose, num_restarts, batches, cosine=cosine)
 
 
-def _with_weights(rows: NDArray[Any]) -> WeightedPoints:
+def weighted_sample(rows: NDArray[Any]) -> WeightedPoints:
+    """The rows of a sample whose last column holds weights."""
     points, weights = rows[:, :-1], rows[:, -1].astype(np.float64)
     good = weights >= 0  # others are refused by their place in the file, as NaN is
     return WeightedPoints(points[good], weights[good])
