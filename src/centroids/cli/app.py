@@ -388,22 +388,40 @@ def report(
         ),
     ] = None,
     words_column: WordsColumn = None,
+    pictures: Annotated[
+        str | None,
+        typer.Option(
+            help="Each row is a picture of this height and width, such as 28x28; 32x32x3 for rows "
+            "of red, green and blue. Members are shown as pictures.",
+            metavar="SHAPE",
+        ),
+    ] = None,
+    umap: Annotated[
+        bool | None,
+        typer.Option(
+            "--umap/--no-umap",
+            help="Also draw the map by UMAP, which takes some seconds. Default: if the package "
+            "umap-learn is installed.",
+        ),
+    ] = None,
     columns: Columns = None,
+    weight_column: WeightColumn = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     *,
     text: GivenText,
 ) -> None:
     """Write a page about a model and its points, to look at in a browser.
 
-    One HTML file that needs no network: the sizes of the clusters, a map of a sample, the loss of
-    training, the silhouette, and for the 24 largest clusters the columns in which they differ most
-    and their nearest and farthest points. An existing file is replaced.
+    One HTML file that needs no network: the sizes of the clusters, a map of a sample, the
+    silhouettes, the loss of training, and for the 24 largest clusters the columns in which they
+    differ most and their nearest and farthest points. An existing file is replaced.
 
     
     Examples:
       centroids report model points.npy
       centroids report model points.csv --output today.html
       centroids report model vectors.npy --words words.txt
+      centroids report model digits.npy --pictures 28x28
     """
     from centroids.cli import reporting
 
@@ -414,10 +432,13 @@ def report(
                 points=points,
                 output=output,
                 columns=split_columns(columns),
+                weight_column=weight_column,
                 bad_rows=bad_rows.value,
                 text=text,
                 words=words,
                 words_column=words_column,
+                pictures=pictures,
+                umap=umap,
             )
         )
 

@@ -15,6 +15,7 @@ from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.inference import batch_size
 from centroids.cli.points_file import PointsFile
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.weights import WeightColumn, check_weights
 from centroids.kernels import l2_normalize
 from centroids.quality import ExtremeMembers, distances_to_own
 
@@ -58,7 +59,7 @@ def survey(
     sizes = np.zeros(len(centers), np.int64)
     nearest = ExtremeMembers(len(centers), num_nearest)
     total, read = 0.0, Read()
-    for rows, numbers, index in labelled_batches(model, points, bad_rows, read):
+    for rows, numbers, index, _ in labelled_batches(model, points, bad_rows, read):
         distances = distances_to_own(rows, centers, index, cosine=cosine)
         sizes += np.bincount(index, minlength=len(sizes))
         total += float(distances.sum())
@@ -73,36 +74,51 @@ class Read:
 
     Attributes:
         count: The rows so far, bad ones included.
-        batches: Points, and their numbers in the file; at most those that are read ahead.
+        batches: Points, their numbers in the file and their weights; at most those that are read
+            ahead.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self.batches: collections.deque[tuple[NDArray[Any], NDArray[np.int64]]] = (
-            collections.deque()
-        )
+        self.batches: collections.deque[
+            tuple[NDArray[Any], NDArray[np.int64], NDArray[np.float64] | None]
+        ] = collections.deque()
 
-    def add(self, batch: NDArray[Any], good: NDArray[np.bool_] | None) -> NDArray[Any]:
+    def add(
+        self,
+        batch: NDArray[Any],
+        good: NDArray[np.bool_] | None,
+        weights: NDArray[np.float64] | None = None,
+    ) -> NDArray[Any]:
         """Takes a batch and returns its good rows."""
         numbers = np.arange(self.count, self.count + len(batch))
         self.count += len(batch)
         if good is not None:
             batch, numbers = batch[good], numbers[good]
+            weights = None if weights is None else weights[good]
         if len(batch):
-            self.batches.append((batch, numbers))
+            self.batches.append((batch, numbers, weights))
         return batch
 
 
 def labelled_batches(
     model: KMeansClustering, points: PointsFile, bad_rows: BadRows, read: Read
-) -> Iterator[tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int32]]]:
-    """Batches of points, their numbers, and the clusters that the model predicts for them."""
+) -> Iterator[
+    tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int32], NDArray[np.float64] | None]
+]:
+    """Batches of points, their numbers, the clusters that the model predicts, and their weights."""
     input_fn = points.open(batch_size(model, distances=False), bad_rows=bad_rows)
+    column = None if points.weight_column is None else WeightColumn(points.weight_column)
 
     def remember() -> Iterator[NDArray[Any]]:
-        with contextlib.closing(input_fn().batches()) as batches:
-            for batch in batches:
-                kept = read.add(batch.features, batch.keep)
+        source = input_fn()
+        if column is not None:  # it takes the weights out of the points
+            source.weight_column = column
+        with contextlib.closing(source.batches()) as batches:
+            for number, batch in enumerate(batches):
+                if column is not None and batch.keep is None:
+                    check_weights(batch.weights, column, number, batch.origin)
+                kept = read.add(batch.features, batch.keep, batch.weights)
                 if len(kept):
                     yield kept
 
@@ -113,4 +129,5 @@ def labelled_batches(
         yield_single_examples=False,
     )
     for prediction in predictions:
-        yield *read.batches.popleft(), prediction[model.CLUSTER_INDEX]
+        rows, numbers, weights = read.batches.popleft()
+        yield rows, numbers, prediction[model.CLUSTER_INDEX], weights
