@@ -16,6 +16,7 @@ import pytest
 import centroids
 
 OPTIONAL = ["pyarrow", "torch", "tensorflow", "onnx", "pandas", "polars", "sklearn", "dask", "ray"]
+OPTIONAL += ["matplotlib", "PIL", "umap"]
 HEAVY = ["google.protobuf", "scipy", "tensorboard", "rich", "typer", "safetensors"]
 INIT = Path(centroids.__file__)
 
@@ -121,6 +122,7 @@ LAYERS = {
     "export": BASE | {"kernels", "checkpoints"},
     "quality": BASE | {"kernels", "clustering", "inputs"},
     "report": BASE | {"kernels", "quality", "inputs", "kmeans", "__version__"},
+    "plotting": BASE | {"kmeans", "report"},
     "estimator": BASE | {"inputs", "checkpoints", "export"},
     "sklearn": BASE | {"kernels", "clustering", "distribute", "inputs"},
 }

@@ -49,7 +49,7 @@ def write_report(
         model: A trained model.
         points: [n, d] array or data frame of numbers.
         output: The file to write. It is written as a whole or not at all.
-        columns: [d], the names of the columns; None for numbers.
+        columns: [d], the names of the columns; None for those of a data frame, or else numbers.
         names: [n], names of the points; None for the numbers of the rows.
         title: What the points are.
         weights: [n], how much each point counts, finite and not negative; None: 1.
@@ -95,6 +95,8 @@ def examine(
         TypeError: As `write_report`.
         ValueError: As `write_report`.
     """
+    if columns is None and hasattr(points, "columns"):
+        columns = [str(name) for name in points.columns]
     every = convert_features(points)
     if isinstance(every, dict) or is_sparse(every):
         raise TypeError("points must be one dense matrix, got another kind")
