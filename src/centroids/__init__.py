@@ -118,6 +118,7 @@ _PACKAGES = {
     "inputs",
     "kernels",
     "kmeans",
+    "pictures",
     "plotting",
     "quality",
     "report",

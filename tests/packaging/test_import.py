@@ -122,6 +122,7 @@ LAYERS = {
     "export": BASE | {"kernels", "checkpoints"},
     "quality": BASE | {"kernels", "clustering", "inputs"},
     "report": BASE | {"kernels", "quality", "inputs", "kmeans", "__version__"},
+    "pictures": BASE | {"kernels", "clustering"},
     "plotting": BASE | {"kmeans", "report"},
     "estimator": BASE | {"inputs", "checkpoints", "export"},
     "sklearn": BASE | {"kernels", "clustering", "distribute", "inputs"},

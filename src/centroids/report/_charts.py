@@ -113,7 +113,7 @@ def silhouettes_of(scores: Mapping[int, NDArray[np.float64]], mean: float) -> st
     height = int(_BANDS_HEIGHT + gap * len(scores) + foot)
 
     def across(score: float) -> float:
-        return _LEFT + (score - low) / (1 - low) * (WIDTH - _LEFT - 14)
+        return float(_LEFT + (score - low) / (1 - low) * (WIDTH - _LEFT - 14))
 
     parts, top = [], float(gap)
     for cluster, of_cluster in scores.items():

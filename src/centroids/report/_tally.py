@@ -68,9 +68,8 @@ class Tally:
         if weights is None:
             weights = np.ones(len(index))
         elif not weights.all():
-            rows, numbers, index, weights = (
-                each[weights > 0] for each in (rows, numbers, index, weights)
-            )
+            kept = np.flatnonzero(weights)
+            rows, numbers, index, weights = rows[kept], numbers[kept], index[kept], weights[kept]
         k, count = len(self.counts), len(index)
         if not count:
             return
