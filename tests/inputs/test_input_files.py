@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from centroids.inputs import csv_input_fn, npy_input_fn, parquet_input_fn
+from centroids.inputs.arrow import import_arrow
 
 pa: Any = pytest.importorskip("pyarrow")
 pq: Any = pytest.importorskip("pyarrow.parquet")
@@ -282,7 +283,7 @@ def test_parquet_of_another_format(tmp_path: Path) -> None:
 
 def test_parquet_without_arrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pq.write_table(pa.table({"x": [1.0]}), tmp_path / "a.parquet")
-    arrow = parquet_input_fn.__globals__["import_arrow"].__globals__
+    arrow = import_arrow.__globals__
 
     def fail(name: str) -> None:
         raise builtins.ModuleNotFoundError(f"No module named {name!r}")

@@ -17,11 +17,13 @@ import typer
 from centroids import __version__
 from centroids.cli.errors import end_with, showing_warnings, silenced, suggesting_options
 from centroids.cli.options import (
+    Append,
     BadRowsChoice,
     BadRowsOption,
     BatchSize,
     CheckNumerics,
     Columns,
+    Distance,
     DistanceMetric,
     EmptyClusters,
     Epochs,
@@ -29,6 +31,8 @@ from centroids.cli.options import (
     Format,
     Fresh,
     FullBatch,
+    IdColumn,
+    IdOfLabels,
     IndexOnly,
     InitialClusters,
     Input,
@@ -36,6 +40,7 @@ from centroids.cli.options import (
     MaxSteps,
     Metric,
     MiniBatchStepsPerIteration,
+    Missing,
     ModelDir,
     ModelToTrain,
     NumClusters,
@@ -47,8 +52,10 @@ from centroids.cli.options import (
     RelativeTolerance,
     RestartInput,
     Resume,
+    SecondBest,
     Seed,
     Shuffle,
+    Standardize,
     Steps,
     WeightColumn,
     WordsColumn,
@@ -121,7 +128,10 @@ def train(
     fresh: Fresh = False,
     restart_input: RestartInput = False,
     columns: Columns = None,
+    id_column: IdColumn = None,
     weight_column: WeightColumn = None,
+    missing: Missing = None,
+    standardize: Standardize = None,
     quiet: Quiet = False,
     *,
     text: GivenText,
@@ -148,6 +158,7 @@ def train(
       centroids train points.npy model --steps 10
       centroids train income.csv model -k 5 --columns age,income --thousands ,
       centroids train survey.csv model -k 5 --weight-column people
+      centroids train people.csv model -k 5 --id-column name --missing mean --standardize
       centroids train tonight.csv model --fresh --quiet
     """
     from centroids.cli import training
@@ -178,6 +189,9 @@ def train(
         weight_column=weight_column,
         text=text,
         fresh=fresh,
+        missing=None if missing is None else missing.value,
+        standardize=standardize,
+        id_column=id_column,
     )
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE), silenced(quiet):
         training.train(plan)
@@ -192,6 +206,10 @@ def predict(
     distances: Annotated[
         bool, typer.Option("--distances", help="Write the distances to all centers instead.")
     ] = False,
+    id_column: IdOfLabels = None,
+    append: Append = False,
+    distance: Distance = False,
+    second_best: SecondBest = False,
     resume: Resume = False,
     columns: Columns = None,
     quiet: Quiet = False,
@@ -204,20 +222,41 @@ def predict(
     per line, or a NumPy array. Clusters are counted from 0. With --distances it writes the
     distances to all centers instead, squared under the squared Euclidean metric.
 
+    With --id-column, --append, --distance or --second-best, and into a .parquet file, it writes a
+    table, whose column of labels is called cluster. A row with a missing or infinite value has an
+    empty label (-1 in a .npy file), and the last line says how many there are, unless the model
+    was trained with --missing mean.
+
     If Ctrl-C, a kill or a full disk stops it, run the same command with --resume to continue.
 
     
     Examples:
       centroids predict model points.npy --output labels.npy
       centroids predict model points.csv > labels.txt
+      centroids predict model people.csv --id-column id --output labels.parquet
+      centroids predict model people.csv --append --distance -o labelled.csv
       centroids predict model points.npy --distances -o distances.csv
       centroids predict model huge.parquet -o labels.npy --resume
     """
     from centroids.cli import inference
 
     with suggesting_options(points, can_drop=False):
-        names = split_columns(columns)
-        inference.predict(model_dir, points, output, distances, resume, names, text, quiet=quiet)
+        inference.predict(
+            inference.Request(
+                model_dir=model_dir,
+                points=points,
+                output=output,
+                distances=distances,
+                resume=resume,
+                columns=split_columns(columns),
+                text=text,
+                id_column=id_column,
+                append=append,
+                distance=distance,
+                second_best=second_best,
+                quiet=quiet,
+            )
+        )
 
 
 @app.command(cls=PlainCommand)

@@ -51,6 +51,14 @@ class BadRowsChoice(StrEnum):
     DROP = "drop"
 
 
+class MissingChoice(StrEnum):
+    """What to do with missing values."""
+
+    RAISE = "raise"
+    DROP = "drop"
+    MEAN = "mean"
+
+
 ModelDir = Annotated[
     Path, typer.Argument(help="The folder of a trained model.", metavar="MODEL_DIR")
 ]
@@ -65,8 +73,9 @@ Columns = Annotated[
     str | None,
     typer.Option(
         help="The columns to use, separated by commas: names, or numbers from 0 for a text file "
-        "without names; '*' for all. Default: the columns that the model was trained with, found "
-        "by name if the file has names; for a new model, all columns.",
+        "without names; a:f for those from a to f; '*' for all. Default: the columns that the "
+        "model was trained with, found by name if the file has names; for a new model, all "
+        "columns.",
         metavar="A,B",
     ),
 ]
@@ -77,6 +86,31 @@ WeightColumn = Annotated[
         "its number from 0 for a text file without names; none for no such column. Default: that "
         "of the model, if it was trained with weights.",
         metavar="NAME",
+    ),
+]
+IdColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="The column that names the rows, which is not one of the points. Default: that of the "
+        "model, if it was trained with one; none for no such column.",
+        metavar="NAME",
+    ),
+]
+Missing = Annotated[
+    MissingChoice | None,
+    typer.Option(
+        help="What to do with missing values, which are blank, NA, null or NaN: stop at the first "
+        "one, leave their rows out, or take the mean that the column has in this training, which "
+        "becomes a part of the model. Default: that of the model, else raise."
+    ),
+]
+Standardize = Annotated[
+    bool | None,
+    typer.Option(
+        "--standardize/--no-standardize",
+        help="Subtract from each column its mean, and divide by its standard deviation, as a part "
+        "of the model: columns of other units then count alike. Default: as the model does, else "
+        "not.",
     ),
 ]
 BadRowsOption = Annotated[
@@ -239,7 +273,31 @@ Quiet = Annotated[
 
 Output = Annotated[
     Path,
-    typer.Option("--output", "-o", help="A .npy or .csv file, or - for standard output."),
+    typer.Option("--output", "-o", help="A .npy, .csv or .parquet file, or - for standard output."),
+]
+IdOfLabels = Annotated[
+    str | None,
+    typer.Option(
+        "--id-column",
+        help="Write this column of the points' file before the labels.",
+        metavar="NAME",
+    ),
+]
+Append = Annotated[
+    bool,
+    typer.Option("--append", help="Write all columns of the points' file before the labels."),
+]
+Distance = Annotated[
+    bool,
+    typer.Option(
+        "--distance",
+        help="Write the distance to the nearest center too, squared under the squared Euclidean "
+        "metric.",
+    ),
+]
+SecondBest = Annotated[
+    bool,
+    typer.Option("--second-best", help="Write the second nearest cluster and its distance too."),
 ]
 Resume = Annotated[
     bool,

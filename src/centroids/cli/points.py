@@ -25,6 +25,7 @@ def find_points(
     kept: Settings | None = None,
     *,
     weight_column: str | None = None,
+    id_column: str | None = None,
 ) -> PointsFile:
     """How to read a file of points: as was asked for, else as the model was trained.
 
@@ -37,6 +38,7 @@ def find_points(
         kept: What the model keeps, if that is read already.
         weight_column: The column of the weights; None: they are not wanted, and the one that the
             model was trained with is not among all columns.
+        id_column: The column that names the rows, which is not among all columns.
 
     Raises:
         OSError: If the file cannot be read.
@@ -47,6 +49,8 @@ def find_points(
     elif kept is None:
         kept = read_settings(model_dir, with_columns=asked is None)
     file = _with_columns(PointsFile(path), asked, text, model_dir, kept)
+    if (ids := id_column or kept.id_column) is not None and file.columns is None:
+        file = _without_ids(file, ids, weight_column, must_be_there=id_column is not None)
     if weight_column is not None:
         try:
             return _with_weights(file, weight_column)
@@ -131,6 +135,33 @@ def _without_column(file: PointsFile, column: str) -> PointsFile:
     return dataclasses.replace(file, columns=others) if others else file
 
 
+def _without_ids(
+    file: PointsFile, column: str, weight_column: str | None, *, must_be_there: bool
+) -> PointsFile:
+    """A file of which all columns are taken but that of the ids, and that of the weights."""
+    if not file.has_columns:
+        if must_be_there:
+            raise WordedError(
+                Argument("id_column"), f" is for files with named columns; {file.path} has none"
+            )
+        return file
+    try:
+        others = _others(file, _columns_of_words(file, [column])[0])
+    except MissingColumnError:
+        if must_be_there:
+            raise
+        return file
+    if weight_column is not None:
+        try:
+            of_points = _others(file, _columns_of_words(file, [weight_column])[0])
+        except MissingColumnError:  # whoever takes the weights says so
+            return file
+        others = [each for each in others if each in of_points]
+    if not others:
+        raise ValueError(f"{file.path} has no column but that of the ids, {column!r}")
+    return dataclasses.replace(file, columns=others)
+
+
 def _others(file: PointsFile, column: str | int) -> list[str | int]:
     """All columns but one, which must be there."""
     if not file.is_text:
@@ -194,7 +225,8 @@ def _has_as_many_without_names(file: PointsFile, columns: tuple[str | int, ...])
 
 
 def _columns_of_words(file: PointsFile, words: list[str]) -> list[str | int]:
-    """Digits are numbers of columns if a text file has no column of that name."""
+    """Digits are numbers of columns if a text file has no column of that name; a:f is a range."""
+    words = _in_full(file, words)
     if not file.is_text:
         _check_different(words, words)
         return list(words)
@@ -202,6 +234,31 @@ def _columns_of_words(file: PointsFile, words: list[str]) -> list[str | int]:
     layout = file.layout(columns)
     _check_different(words, choose_columns(file.path, layout, columns) or ())
     return columns
+
+
+def _in_full(file: PointsFile, words: list[str]) -> list[str]:
+    """Words with each range `a:f` replaced by the columns that it stands for."""
+    if not any(":" in word for word in words):
+        return words
+    every = (file.layout().names if file.is_text else file.every_name()) or ()
+    names = list(every) or [str(number) for number in range(file.layout().num_fields)]
+    found: list[str] = []
+    for word in words:
+        first, colon, last = word.partition(":")
+        if not colon or word in names:
+            found.append(word)
+            continue
+        for end in (first, last):
+            if end not in names:
+                raise MissingColumnError(file.path, end, names)
+        start, stop = names.index(first), names.index(last)
+        if start > stop:
+            raise ValueError(
+                f"--columns takes {word!r}, but {file.path} has {last!r} before {first!r}: write "
+                f"{last}:{first}"
+            )
+        found += names[start : stop + 1]
+    return found
 
 
 def _check_different(words: list[str], columns: Sequence[str | int]) -> None:

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from centroids.cli.progress import count_rows
 from centroids.inputs import TextFormat, file_input_fn, open_stream
 from centroids.inputs.arguments import check_file
-from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.bad_rows import BadRows, IsGood, is_not_infinite
 from centroids.inputs.file import is_text_file
+from centroids.inputs.missing import Treatment
 from centroids.inputs.npy import NpyFile
 from centroids.inputs.stream import BatchStream, check_finite_rows
+from centroids.inputs.tables.opening import open_table
 from centroids.inputs.text.csv_file import open_text
 from centroids.inputs.text.csv_layout import (
     FirstLines,
@@ -51,12 +53,14 @@ class PointsFile:
             of the weights, if there are such.
         text: How it is written, if it is text.
         weighted: Whether there are weights.
+        missing: What becomes of rows with missing values.
     """
 
     path: Path
     columns: Columns = None
     text: TextFormat = _ANY_TEXT
     weighted: bool = False
+    missing: Treatment = "raise"
     _read: dict[TextFormat, FirstLines] = dataclasses.field(
         default_factory=dict, compare=False, repr=False
     )
@@ -126,7 +130,7 @@ class PointsFile:
         """
         input_fn = self.open(_READ_ROWS, bad_rows=bad_rows)
         weights: list[NDArray[np.float64]] = []
-        if not self.has_columns and bad_rows == "raise":
+        if not self.has_columns and bad_rows == "raise" and self.missing != "drop":
             points = self._read_npy()
         else:
             batches = list(self._batches(input_fn, weights))
@@ -147,8 +151,9 @@ class PointsFile:
         self, input_fn: Callable[[], Any], weights: list[NDArray[np.float64]]
     ) -> Iterator[NDArray[Any]]:
         column = None if self.weight_column is None else WeightColumn(self.weight_column)
-        with open_stream(input_fn, weights=column) as stream:
-            yield from count_rows(_finite(stream, weights), f"reading {self.path.name}")
+        with open_stream(input_fn, weights=column, missing=self.missing) as stream:
+            good = np.isfinite if self.missing == "raise" else is_not_infinite
+            yield from count_rows(_finite(stream, weights, good), f"reading {self.path.name}")
 
     def _read_npy(self) -> NDArray[Any]:
         if self.path.stat().st_size <= _LARGE_BYTES:
@@ -172,6 +177,10 @@ class PointsFile:
         layout = self.layout(self.columns)
         number = (choose_columns(self.path, layout, self.columns) or ())[-1]
         return (layout.names or {number: ""})[number] or str(number)
+
+    def every_name(self) -> list[str]:
+        """The names of all columns of a file that is not text, also of those without numbers."""
+        return list(open_table(self.path).schema.names)
 
     def column_names(self) -> list[str] | None:
         """The names of the columns of the points; None if the file has no names."""
@@ -217,10 +226,12 @@ def as_matrix(rows: NDArray[Any]) -> NDArray[Any]:
     return rows.reshape(-1, 1) if rows.ndim == 1 else rows
 
 
-def _finite(stream: BatchStream, weights: list[NDArray[np.float64]]) -> Iterator[Any]:
+def _finite(
+    stream: BatchStream, weights: list[NDArray[np.float64]], is_good: IsGood
+) -> Iterator[Any]:
     """The points of batches; bad ones are refused while their place in the file is known."""
     for number, batch in enumerate(stream):
-        check_finite_rows(batch, number)
+        check_finite_rows(batch, number, is_good)
         if batch.weights is not None:
             weights.append(batch.weights)
         yield batch.features

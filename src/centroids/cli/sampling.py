@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids import clustering
+from centroids import clustering, kernels
 from centroids.cli.errors import without_log_of
 from centroids.cli.points_file import PointsFile, as_matrix
 from centroids.cli.progress import count_rows, status, telling_restarts
-from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.bad_rows import BadRows, is_not_infinite
+from centroids.inputs.missing import Treatment
 from centroids.inputs.npy import NpyFile
-from centroids.rows import WeightedPoints
+from centroids.rows import Rows, WeightedPoints, split_weights, with_weights
 
 _READ_ROWS = 1 << 14
 _SAMPLE_ROWS = 1 << 16
@@ -49,12 +50,14 @@ def choose_from_sample(
     cosine: bool,
     num_retries: int,
     num_restarts: int,
+    standardize: bool = False,
 ) -> NDArray[Any]:
     """Initial centers from a random sample of a file, as a full batch has them from all its rows.
 
     The sample is as large as 64 MiB allow, 65,536 rows at most, but at least 20 rows for each
     cluster. It depends on the file and the seed alone. Of several restarts the one with the lowest
-    loss on the sample is taken.
+    loss on the sample is taken. Missing values are filled, and columns scaled, by the means and
+    deviations of the sample.
 
     Returns:
         [num_clusters, d], rows of the file (L2-normalised for cosine).
@@ -69,7 +72,19 @@ def choose_from_sample(
     sample = draw_sample(file, at_least, drawing, bad_rows)
     check_enough(num_clusters, sample.num_rows, file.path)
     check_enough(num_clusters, len(sample.points), file.path)
-    points = weighted_sample(sample.points) if file.weighted else sample.points
+    points: Rows | WeightedPoints = sample.points
+    if file.weighted:
+        points = weighted_sample(sample.points)
+    preparation = None
+    if standardize or file.missing == "keep":
+        rows, weights = split_weights(points)
+        preparation = clustering.fit_preparation(
+            kernels.sum_columns(rows, weights),
+            standardize=standardize,
+            fills=file.missing == "keep",
+            names=file.column_names(),
+        )
+        points = with_weights(preparation.prepare(rows), weights)
     batches = clustering.PulledBatches(iter([points]))
     choose = functools.partial(
         clustering.choose_initial_centers,
@@ -82,7 +97,8 @@ def choose_from_sample(
         whole_input_in_batch=True,
     )
     with status("choosing initial centers") as shown, telling_restarts(shown):
-        return clustering.choose_best_centers(choose, num_restarts, batches, cosine=cosine)
+        centers = clustering.choose_best_centers(choose, num_restarts, batches, cosine=cosine)
+    return centers if preparation is None else preparation.undo(centers)
 
 
 def weighted_sample(rows: NDArray[Any]) -> WeightedPoints:
@@ -126,16 +142,20 @@ def draw_sample(
         rows = array.empty(size)
         for place, row in enumerate(drawn):
             array.read_into(rows[place : place + 1], int(row))
-        return Sample(_finite(as_matrix(rows)), len(array))
+        return Sample(_finite(as_matrix(rows), file.missing), len(array))
     # Dropped rows are reported when training reads them, not a second time.
     with without_log_of("centroids.inputs.bad_rows"):
         batches = file.open(_READ_ROWS, bad_rows=bad_rows)()
+        batches.keeps_missing = file.missing != "raise"
         text = f"reading {file.path.name} for a sample"
-        return _draw_from(count_rows(batches, text), at_least, random)
+        return _draw_from(count_rows(batches, text), at_least, random, file.missing)
 
 
 def _draw_from(
-    batches: Iterator[NDArray[Any]], at_least: int, random: np.random.Generator
+    batches: Iterator[NDArray[Any]],
+    at_least: int,
+    random: np.random.Generator,
+    missing: Treatment,
 ) -> Sample:
     """Each row gets a random number; those with the lowest ones are the sample."""
     drawn: _LowestNumbers | None = None
@@ -147,7 +167,7 @@ def _draw_from(
         num_rows += len(batch)
     if drawn is None:
         return Sample(np.empty((0, 1)), 0)
-    return Sample(_finite(drawn.rows()), num_rows)
+    return Sample(_finite(drawn.rows(), missing), num_rows)
 
 
 class _LowestNumbers:
@@ -184,9 +204,10 @@ def _sample_size(row_bytes: int, at_least: int) -> int:
     return max(min(_SAMPLE_BYTES // max(row_bytes, 1), _SAMPLE_ROWS), at_least)
 
 
-def _finite(rows: NDArray[Any]) -> NDArray[Any]:
-    """Without rows that training will refuse by their place in the file."""
+def _finite(rows: NDArray[Any], missing: Treatment) -> NDArray[Any]:
+    """Without rows that training will refuse by their place in the file, or leave out."""
     if rows.dtype.kind != "f":
         return rows
-    good = np.isfinite(rows).all(axis=1)
+    is_good = is_not_infinite if missing == "keep" else np.isfinite
+    good = is_good(rows).all(axis=1)
     return rows if good.all() else rows[good]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from centroids.inputs.arrow import import_arrow
-from centroids.inputs.parquet import open_parquet
+from centroids.inputs.tables.parquet_table import open_parquet
 
 _CHUNK_BYTES = 1 << 20
 _READ_ROWS = 4096

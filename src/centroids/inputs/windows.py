@@ -6,7 +6,6 @@ import abc
 import contextlib
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -64,7 +63,7 @@ class WindowedSource(EpochSource):
 
     Args:
         kind: The name of the kind of source.
-        file: The file.
+        file: The file, or what else is read; as text it is its name.
         reading: How to read.
         row_bytes: The bytes of a row in memory.
         identity: What must be equal for a saved position to mean the same place.
@@ -73,12 +72,12 @@ class WindowedSource(EpochSource):
     def __init__(
         self,
         kind: str,
-        file: Path,
+        file: object,
         reading: Reading,
         row_bytes: int,
         identity: Mapping[str, Any],
     ) -> None:
-        self._file, self._reading = file, reading
+        self._reading = reading
         self._window_rows = reading.batch_size
         order: dict[str, Any] = {"shuffle": reading.shuffle}
         if reading.shuffle:

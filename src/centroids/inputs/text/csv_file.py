@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -19,7 +20,7 @@ from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.batch import Position, TableColumn
 from centroids.inputs.text._csv_comments import is_comment
 from centroids.inputs.text._csv_doubts import tell_doubts
-from centroids.inputs.text._csv_fields import is_whole, split_fields
+from centroids.inputs.text._csv_fields import MISSING_FIELDS, blank_fields, is_whole, split_fields
 from centroids.inputs.text._text_format import DecimalMark, TextFormat, ThousandsMark, find_remedy
 from centroids.inputs.text.csv_layout import (
     FirstLines,
@@ -128,6 +129,7 @@ class CsvSource(WindowedSource):
         layout: Layout,
         columns: tuple[int, ...] | None,
     ) -> None:
+        self._file = file
         self._layout, self._columns, self._text = layout, columns, layout.text
         dtype = self._dtype = layout.text.element_type
         self._num_bytes = file.stat().st_size
@@ -228,16 +230,25 @@ class CsvSource(WindowedSource):
         return texts
 
     def _parse(self, texts: list[str], first_line: int) -> NDArray[Any]:
-        """[n, columns] of n lines that are not blank; dropped ones are NaN."""
+        """[n, columns] of n lines that are not blank; dropped ones are not finite."""
         rows = [text for text in texts if text.strip()]
         try:
             matrix = self._load(rows)
         except ValueError as error:
+            if self.keeps_missing:
+                rows = [self._fill_blanks(text) for text in rows]
+                texts = [self._fill_blanks(text) if text.strip() else text for text in texts]
+                with contextlib.suppress(ValueError):
+                    return self._load(rows).astype(self._dtype, copy=False)
             if not self._drop_bad_rows:
                 self._raise_bad_line(texts, first_line, error)
             matrix = self._load_good(rows)
         with np.errstate(over="ignore"):
             return matrix.astype(self._dtype, copy=False)
+
+    def _fill_blanks(self, text: str) -> str:
+        """A line whose fields without a value are nan, which stands for what is missing."""
+        return blank_fields(self._layout.delimiter).sub("nan", text)
 
     def _load(self, texts: list[str]) -> NDArray[np.float64]:
         if not texts:
@@ -284,7 +295,9 @@ class CsvSource(WindowedSource):
             return self._load(texts)
         except ValueError:
             if len(texts) == 1:
-                return np.full((1, self._width), np.nan)
+                # Where NaN is a missing value, it does not mark a bad line.
+                bad = np.inf if self.keeps_missing else np.nan
+                return np.full((1, self._width), bad)
         half = len(texts) // 2
         return np.concatenate([self._load_good(texts[:half]), self._load_good(texts[half:])])
 
@@ -307,7 +320,7 @@ class CsvSource(WindowedSource):
         if len(fields) != layout.num_fields:
             return self._describe_count(len(fields), number)
         for column in range(len(fields)) if self._columns is None else self._columns:
-            if not self._text.is_number(fields[column]):
+            if not self._text.is_number(fields[column]) and not self._is_missing(fields[column]):
                 could_be_names = layout.guessed_row and number == layout.first_line
                 remedy = find_remedy(
                     fields[column], self._text, could_be_names, self._other_columns(column)
@@ -332,6 +345,9 @@ class CsvSource(WindowedSource):
         except ValueError as error:
             return BadLineError(self._file, number, f": {error}")
         return None
+
+    def _is_missing(self, field: str) -> bool:
+        return self.keeps_missing and field in MISSING_FIELDS
 
     def _describe_count(self, count: int, number: int) -> BadLineError:
         """Says that a line has more or fewer fields than the first, which may be a title."""

@@ -1,0 +1,110 @@
+"""Where rows come from: a path, the address of a remote file, or a query."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+_QUERY = re.compile(r"\s*(SELECT|WITH|FROM)\s", re.IGNORECASE)
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_DATABASES = ("postgresql", "postgres", "sqlite")
+_PACKAGES = {
+    "s3": "s3fs",
+    "s3a": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "http": "aiohttp",
+    "https": "aiohttp",
+    "abfs": "adlfs",
+    "az": "adlfs",
+}
+_MOST_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Text:
+    """A source that is not a file: a query in SQL, or the address of a database.
+
+    Attributes:
+        text: It.
+    """
+
+    text: str
+
+    @property
+    def name(self) -> str:
+        """It as messages call it."""
+        if not self.is_query:
+            return re.sub(r"(://[^/@]*):[^/@]*@", r"\\1:***@", self.text)  # without a password
+        words = " ".join(self.text.split())
+        short = words if len(words) <= _MOST_SHOWN else words[: _MOST_SHOWN - 3] + "..."
+        return f'the query "{short}"'
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it is a query."""
+        return _QUERY.match(self.text) is not None
+
+    @property
+    def suffix(self) -> str:
+        """It has none."""
+        return ""
+
+    def is_dir(self) -> bool:
+        """It is not a folder."""
+        return False
+
+    def is_file(self) -> bool:
+        """It is not a file."""
+        return False
+
+    def __str__(self) -> str:
+        """It as messages call it."""
+        return self.name
+
+
+def find_location(source: str | os.PathLike[str]) -> Path:
+    """Where a source is: a local path, one like it to a remote file, or a `Text`.
+
+    All three have `name`, `suffix`, `is_dir` and `is_file`; the first two also `open` and `stat`.
+
+    Raises:
+        ImportError: If the package for such an address is not installed; it names it.
+    """
+    if not isinstance(source, str) or os.path.lexists(source):
+        return source if hasattr(source, "suffix") else Path(source)  # type: ignore[return-value]
+    if _QUERY.match(source):
+        return cast("Path", Text(source))
+    address = _ADDRESS.match(source)
+    if address is None:
+        return Path(source)
+    scheme = address[1].lower()
+    if scheme in _DATABASES:
+        return cast("Path", Text(source))
+    return _remote(source, scheme)
+
+
+def _remote(source: str, scheme: str) -> Path:
+    if (package := _PACKAGES.get(scheme)) is not None:
+        import_package(package, f"reading {scheme}:// addresses", package)
+    upath: Any = import_package("upath", f"reading {scheme}:// addresses", "centroids[tables]")
+    try:
+        return cast("Path", upath.UPath(source))
+    except ImportError as error:
+        raise ImportError(f"{source}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{source} is not an address that fsspec knows: {error}") from error
+
+
+def import_package(module: str, what: str, package: str) -> Any:
+    """Imports a module, or raises an ImportError that says what to install."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"{what} needs {module}; install it with: pip install '{package}'"
+        ) from error

@@ -1,0 +1,112 @@
+"""A text file as a table: all of its columns, also those that do not hold numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from centroids.errors import BadLineError
+from centroids.inputs.arguments import check_file
+from centroids.inputs.arrow import import_arrow
+from centroids.inputs.tables.table import Table, skip_rows
+from centroids.inputs.text._csv_fields import MISSING_FIELDS, split_fields
+from centroids.inputs.text._text_format import TextFormat
+from centroids.inputs.text.csv_layout import (
+    decode_line,
+    detect_layout,
+    read_first_lines,
+    read_line,
+)
+
+_CHUNK_LINES = 1 << 14
+
+
+class CsvTable(Table):
+    """The rows of a text file; a blank field, `NA` and the like are missing numbers.
+
+    A column is of numbers if the first rows have numbers in it, or nothing. Every other one is of
+    strings.
+    """
+
+    def __init__(self, file: Path, text: TextFormat) -> None:
+        self._file = check_file(file)
+        self._layout = layout = detect_layout(read_first_lines(file, text))
+        arrow = import_arrow(what="reading a text file as a table")
+        self.has_names = layout.names is not None
+        names = [
+            name or str(number)
+            for number, name in enumerate(layout.names or [""] * layout.num_fields)
+        ]
+        number = getattr(arrow, layout.text.element_type.name)()
+        kinds = [
+            number if self._holds_numbers(column) else arrow.string()
+            for column in range(layout.num_fields)
+        ]
+        super().__init__(str(file), arrow.schema(list(zip(names, kinds, strict=True))))
+
+    def _holds_numbers(self, column: int) -> bool:
+        fields = [row[column] for row in self._layout.sample]
+        known = [field for field in fields if field not in MISSING_FIELDS]
+        return all(map(self._layout.text.is_number, known)) and bool(known or not fields)
+
+    def _read(self, columns: list[str], first_row: int) -> Iterator[Any]:
+        yield from skip_rows(self._read_all(columns), first_row)
+
+    def _read_all(self, columns: list[str]) -> Iterator[Any]:
+        line = self._layout.first_line
+        with self._file.open("rb") as handle:
+            handle.seek(self._layout.first_byte)
+            while True:
+                texts: list[str] = []
+                while len(texts) < _CHUNK_LINES:
+                    text = read_line(handle, self._file, line + len(texts))
+                    if not text:
+                        break
+                    texts.append(decode_line(text))
+                if not texts:
+                    return
+                yield self._parse(texts, line, columns)
+                line += len(texts)
+
+    def _parse(self, texts: list[str], first_line: int, columns: list[str]) -> Any:
+        arrow = import_arrow()
+        numbers = [self.schema.names.index(name) for name in columns]
+        values: list[list[Any]] = [[] for _ in columns]
+        for line, text in enumerate(texts, first_line):
+            if not text.strip():
+                continue
+            fields = self._fields(text, line)
+            for column, into in zip(numbers, values, strict=True):
+                into.append(self._value(fields[column], column, line))
+        schema = arrow.schema([self.schema.field(name) for name in columns])
+        return arrow.record_batch(
+            [arrow.array(each, field.type) for each, field in zip(values, schema, strict=True)],
+            schema=schema,
+        )
+
+    def _fields(self, text: str, line: int) -> list[str]:
+        try:
+            fields = split_fields(text, self._layout.delimiter)
+        except ValueError as error:
+            raise BadLineError(self._file, line, f": {error}") from error
+        if len(fields) != self._layout.num_fields:
+            problem = f": {len(fields)} fields, but the first line has {self._layout.num_fields}"
+            raise BadLineError(self._file, line, problem)
+        return fields
+
+    def _value(self, field: str, column: int, line: int) -> float | str | None:
+        if not _is_number(self.schema.field(column).type):
+            return field
+        if field in MISSING_FIELDS:
+            return None
+        try:
+            return self._layout.text.number(field)
+        except ValueError as error:
+            name = self._layout.describe(column)
+            problem = f", column {name}: {field!r} is not a number"
+            raise BadLineError(self._file, line, problem, column=name) from error
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(import_arrow("pyarrow.types").is_floating(kind))
