@@ -121,7 +121,7 @@ LAYERS = {
     "checkpoints": BASE,
     "export": BASE | {"kernels", "checkpoints"},
     "quality": BASE | {"kernels", "clustering", "inputs"},
-    "report": BASE | {"kernels", "quality", "inputs", "kmeans", "__version__"},
+    "report": BASE | {"kernels", "clustering", "quality", "inputs", "kmeans", "__version__"},
     "pictures": BASE | {"kernels", "clustering"},
     "plotting": BASE | {"kmeans", "report"},
     "estimator": BASE | {"inputs", "checkpoints", "export"},

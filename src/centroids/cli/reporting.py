@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import re
@@ -24,7 +25,7 @@ from centroids.cli.training_plan import choose_weights
 from centroids.cli.words import Words
 from centroids.estimator import Checkpoint
 from centroids.inputs.bad_rows import BadRows
-from centroids.kmeans.variables import CLUSTERS
+from centroids.kmeans.variables import CLUSTERS, COLUMN_SCALES, fills_missing, preparation_of
 from centroids.report import (
     Findings,
     Tally,
@@ -94,7 +95,11 @@ def report(request: Request) -> None:
     model, centers = model_of(checkpoint, request.model_dir), checkpoint.variables[CLUSTERS]
     shape = None if request.pictures is None else _picture_shape(request.pictures, centers.shape[1])
     cosine = model.params["distance_metric"] == model.COSINE_DISTANCE
-    tally, read = Tally(centers, cosine=cosine, weighted=file.weighted), Read()
+    fills = fills_missing(checkpoint.identity)
+    preparation = preparation_of(checkpoint.variables, fills=fills)
+    file = dataclasses.replace(file, missing="keep" if fills else file.missing)
+    tally = Tally(centers, cosine=cosine, weighted=file.weighted, preparation=preparation)
+    read = Read()
     for rows, numbers, index, own in labelled_batches(model, file, request.bad_rows, read):
         tally.add(as_matrix(rows), numbers, index, own)
     if not tally.num_points:
@@ -119,6 +124,7 @@ def report(request: Request) -> None:
         weights=sample_weights,
         picture_shape=shape,
         umap=has_umap() if request.umap is None else request.umap,
+        preparation=preparation,
     )
     with status("drawing the page"):
         write_page(found, request.output)
@@ -177,6 +183,8 @@ def _settings(
         "columns": None if columns is None else describe_columns(columns),
         "weights": weights,
         "weights in training": None if kept.weight_column == weights else kept.weight_column,
+        "missing values": "the means of training" if fills_missing(checkpoint.identity) else None,
+        "columns are standardized": "yes" if COLUMN_SCALES in checkpoint.variables else None,
         "steps of training": f"{checkpoint.global_step:,}",
         "trained in": mode,
         "points of a mini-batch": kept.batch_size if kept.use_mini_batch else None,

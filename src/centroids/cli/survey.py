@@ -112,6 +112,7 @@ def labelled_batches(
 
     def remember() -> Iterator[NDArray[Any]]:
         source = input_fn()
+        source.keeps_missing = points.missing != "raise"
         if column is not None:  # it takes the weights out of the points
             source.weight_column = column
         with contextlib.closing(source.batches()) as batches:

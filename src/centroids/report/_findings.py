@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids import kernels
+from centroids.clustering import Preparation
 from centroids.quality import pair_distances, silhouettes
 from centroids.report._planes import LEAST_UMAP_POINTS, Plane, principal_plane, umap_plane
-from centroids.report._tally import Tally
+from centroids.report._tally import Tally, prepared
 
 MOST_DETAILED = 24
 _MOST_MAP_ROWS = 1_500
@@ -55,7 +56,7 @@ class Findings:
     Attributes:
         title: What was clustered.
         tally: What a pass over all points told.
-        centers: [k, d].
+        centers: [k, d], among prepared points.
         cosine: Whether distances are cosine distances.
         sample: [m, d], points drawn at random, at least one.
         columns: [d], the names of the columns.
@@ -65,6 +66,7 @@ class Findings:
         weights: [m], how much each point of the sample counts, above 0; None: 1.
         picture_shape: The height, the width and, for colors, 3, if points are pictures.
         umap: Whether UMAP draws another map.
+        preparation: What the model does to points before it clusters them; None: nothing.
     """
 
     title: str
@@ -79,6 +81,12 @@ class Findings:
     weights: NDArray[np.float64] | None = None
     picture_shape: tuple[int, ...] | None = None
     umap: bool = False
+    preparation: Preparation | None = None
+
+    @property
+    def centers_in_units(self) -> NDArray[Any]:
+        """[k, d], the centers among the points as they came."""
+        return self.centers if self.preparation is None else self.preparation.undo(self.centers)
 
     def largest(self, most: int) -> list[int]:
         """Clusters from the largest to the smallest, by their numbers."""
@@ -126,10 +134,10 @@ class Findings:
         return (kernels.l2_normalize(rows) if self.cosine else rows).astype(np.float64)
 
     def _part(self, most: int) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[np.int32]]:
-        """Places in the sample, its rows there, and their clusters."""
+        """Places in the sample, its rows there as they are clustered, and their clusters."""
         width = max(self.sample.shape[1], 1)
         places = spread(len(self.sample), max(min(most, _MOST_SAMPLE_VALUES // width), 2))
-        rows = self.sample[places]
+        rows = prepared(self.preparation, self.sample[places])
         return places, rows, kernels.assign(rows, self.centers, cosine=self.cosine).cluster_index
 
 

@@ -244,7 +244,7 @@ def _name(found: Findings, row: int) -> str:
 
 def _pictures(found: Findings, cluster: int, caption: str, members: ExtremeMembers) -> str:
     assert found.picture_shape is not None
-    low, high = float(found.sample.min()), float(found.sample.max())
+    low, high = float(np.nanmin(found.sample)), float(np.nanmax(found.sample))
 
     def picture(values: NDArray[np.float64], name: str, under: str) -> str:
         image = png_of(values.reshape(found.picture_shape), low, high)
@@ -253,7 +253,7 @@ def _pictures(found: Findings, cluster: int, caption: str, members: ExtremeMembe
             "</figure></li>"
         )
 
-    center = found.centers[cluster].astype(np.float64)
+    center = found.centers_in_units[cluster].astype(np.float64)
     pictures = [picture(center, f"center of cluster {cluster}", "center")]
     for place, row in enumerate(members.numbers[cluster]):
         if row >= 0:

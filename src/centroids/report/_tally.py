@@ -7,10 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.clustering import Preparation
 from centroids.kernels import l2_normalize
 from centroids.quality import ExtremeMembers, distances_to_own
+from centroids.rows import dense
 
 NUM_MEMBERS = 5
+
+
+def prepared(preparation: Preparation | None, rows: NDArray[Any]) -> NDArray[Any]:
+    """Rows as they are clustered."""
+    return rows if preparation is None else dense(preparation.prepare(rows))
 
 
 class Tally:
@@ -26,9 +33,12 @@ class Tally:
         farthest: Those farthest from it.
 
     Args:
-        centers: [k, d].
+        centers: [k, d], among prepared points.
         cosine: Use the cosine distance.
         weighted: Whether points have weights.
+        preparation: What the model does to points; None: nothing. Distances are those of prepared
+            points; means and members have the units of the points, and a missing value counts as
+            the mean that fills it.
 
     >>> tally = Tally(np.array([[0.0], [10.0]]), cosine=False)
     >>> points, index = np.array([[0.0], [2.0], [13.0]]), np.array([0, 0, 1], np.int32)
@@ -37,12 +47,19 @@ class Tally:
     ([2, 1], [4.0, 9.0], [[1.0], [13.0]])
     """
 
-    def __init__(self, centers: NDArray[Any], *, cosine: bool, weighted: bool = False) -> None:
+    def __init__(
+        self,
+        centers: NDArray[Any],
+        *,
+        cosine: bool,
+        weighted: bool = False,
+        preparation: Preparation | None = None,
+    ) -> None:
         exact = np.asarray(centers, np.float64)
         self._centers, self._cosine = l2_normalize(exact) if cosine else exact, cosine
         k, d = self._centers.shape
         self.counts, self.totals, self.weighted = np.zeros(k, np.int64), np.zeros(k), weighted
-        self._weights = np.zeros(k)
+        self._weights, self._preparation = np.zeros(k), preparation
         self.nearest = ExtremeMembers(k, NUM_MEMBERS, d)
         self.farthest = ExtremeMembers(k, NUM_MEMBERS, d, farthest=True)
         self._sums, self._squares = np.zeros((k, d)), np.zeros(d)
@@ -73,13 +90,17 @@ class Tally:
         k, count = len(self.counts), len(index)
         if not count:
             return
-        distances = distances_to_own(rows, self._centers, index, cosine=self._cosine)
+        distances = distances_to_own(
+            prepared(self._preparation, rows), self._centers, index, cosine=self._cosine
+        )
         self.counts += np.bincount(index, minlength=k)
         self._weights += np.bincount(index, weights, minlength=k)
         self.totals += np.bincount(index, distances * weights, minlength=k)
         self.nearest.add(index, distances, numbers, rows)
         self.farthest.add(index, distances, numbers, rows)
         exact = rows.astype(np.float64)
+        if self._preparation is not None and self._preparation.fills:
+            np.copyto(exact, self._preparation.means, where=np.isnan(exact))
         if self._shift is None:  # squares of small numbers: nothing cancels in the deviations
             self._shift = exact.mean(axis=0)
         exact -= self._shift

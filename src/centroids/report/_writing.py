@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from centroids import kernels
+from centroids.clustering import Preparation
 from centroids.files import atomic_file
 from centroids.inputs.convert import convert_features
 from centroids.kmeans import COSINE_DISTANCE, KMeansClustering
+from centroids.kmeans.variables import CLUSTERS, preparation_of
 from centroids.report._findings import Findings
 from centroids.report._page import render
 from centroids.report._pictures import check_shape
 from centroids.report._planes import has_umap
-from centroids.report._tally import Tally
+from centroids.report._tally import Tally, prepared
 from centroids.report.curve import read_loss_curve
 from centroids.rows import Rows, WeightedPoints, is_sparse, split_weights, with_weights
 
@@ -107,14 +109,15 @@ def examine(
     own = None if weights is None else kernels.check_weights(weights, len(every))
     if own is not None and not own.any():
         raise ValueError("all weights are 0: there is no point to report on")
-    centers = model.cluster_centers()
+    centers, preparation = model.get_variable_value(CLUSTERS), _preparation_of(model)
     cosine = model.params["distance_metric"] == COSINE_DISTANCE
-    index = kernels.assign(every, centers, cosine=cosine).cluster_index
-    tally = Tally(centers, cosine=cosine, weighted=own is not None)
+    tally = Tally(centers, cosine=cosine, weighted=own is not None, preparation=preparation)
     for start in range(0, len(every), _BATCH_ROWS):
         part = slice(start, start + _BATCH_ROWS)
-        numbers = np.arange(start, start + len(every[part]))
-        tally.add(every[part], numbers, index[part], None if own is None else own[part])
+        rows = prepared(preparation, every[part])
+        index = kernels.assign(rows, centers, cosine=cosine).cluster_index
+        numbers = np.arange(start, start + len(rows))
+        tally.add(every[part], numbers, index, None if own is None else own[part])
     sample, sample_weights = split_weights(_sample(with_weights(every, own)))
     if columns is None:
         columns = [f"column {place}" for place in range(every.shape[1])]
@@ -129,7 +132,14 @@ def examine(
         settings=_describe(model, title, len(centers), weighted=own is not None),
         names={} if names is None else dict(enumerate(map(str, names))),
         weights=sample_weights,
+        preparation=preparation,
     )
+
+
+def _preparation_of(model: KMeansClustering) -> Preparation | None:
+    """What the model does to points; missing values stay what they are unless it fills them."""
+    variables = {name: model.get_variable_value(name) for name in model.get_variable_names()}
+    return preparation_of(variables, fills=model.params.get("missing") == "mean")
 
 
 def _describe(
