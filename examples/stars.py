@@ -39,18 +39,18 @@ def draw() -> None:
     index, color = np.load("classes.npy"), table[:, 3] + table[:, 4]
     means = np.array([color[index == cluster].mean() for cluster in range(index.max() + 1)])
     ranks = means.argsort().argsort() / (len(means) - 1)
-    bright = table[:, 2] < 9
+    bright = table[:, 2] < 8.6
     figure = Figure(figsize=(9, 4.6), layout="constrained", facecolor="black")
     axes = figure.subplots(subplot_kw={"projection": "mollweide", "facecolor": "black"})
     axes.scatter(
         -np.radians((table[bright, 0] + 180) % 360 - 180),  # east is on the left of the sky
         np.radians(table[bright, 1]),
-        s=0.12 * 1.9 ** (9 - table[bright, 2]),
+        s=0.16 * 1.9 ** (8.6 - table[bright, 2]),
         c=colormaps["RdYlBu_r"](ranks[index[bright]]),
         linewidths=0,
     )
     axes.set(xticks=[], yticks=[])
-    figure.savefig("stars.png", dpi=110)
+    figure.savefig("stars.png", dpi=90)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def write_data() -> None:
 
 
 def draw() -> None:
-    """Draws the words nearest to the centers of the 15 tightest clusters of at least 60 words."""
+    """Draws the words nearest to the centers of 15 tight clusters of 60 words and more."""
     from matplotlib.figure import Figure
 
     import centroids
@@ -44,13 +44,17 @@ def draw() -> None:
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     centers = model.cluster_centers()
     nearness = (units * (centers / np.linalg.norm(centers, axis=1, keepdims=True))[index]).sum(1)
-    large = np.flatnonzero(np.bincount(index, minlength=100) >= 60)
-    tight = sorted(large, key=lambda cluster: -nearness[index == cluster].mean())[:15]
+    members = [np.flatnonzero(index == cluster) for cluster in range(100)]
+    shown = [own[np.argsort(-nearness[own])][:7] for own in members]
+    chosen = [
+        cluster
+        for cluster in sorted(range(100), key=lambda cluster: -nearness[members[cluster]].mean())
+        # Years and other numbers are in the tightest ones.
+        if len(members[cluster]) >= 60 and all(words[row].isalpha() for row in shown[cluster])
+    ]
     figure = Figure(figsize=(9, 5), layout="constrained")
-    for axes, cluster in zip(figure.subplots(3, 5).flat, tight, strict=True):
-        own = np.flatnonzero(index == cluster)
-        shown = own[np.argsort(-nearness[own])][:7]
-        text = "\n".join(words[row][:18] for row in shown)
+    for axes, cluster in zip(figure.subplots(3, 5).flat, chosen, strict=False):
+        text = "\n".join(words[row][:18] for row in shown[cluster])
         axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=11, linespacing=1.3)
         axes.set(xticks=[], yticks=[], facecolor=f"C{cluster % 10}")
         axes.patch.set_alpha(0.18)

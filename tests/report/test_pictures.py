@@ -149,3 +149,36 @@ def test_the_silhouettes_are_drawn_with_their_mean(tmp_path: Path) -> None:
     page = Page(tmp_path / "report.html")
     mean = page.texts["dd"][-1]
     assert f"Silhouettes of 6 points in 2 clusters; the mean is {mean}" in page.texts["title"]
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.parquet"])
+def test_members_come_with_columns_of_their_own(tmp_path: Path, name: str) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    csv = pytest.importorskip("pyarrow.csv")
+    cities = ["Oslo", "<b>Rome</b>", "", "Lima", "x" * 80, "Bern"]
+    rows = ["0,0", "0,2", "10,1", "10,3", "10,8", "12,4"]
+    lines = [f"{city},{row}" for city, row in zip(cities, rows, strict=True)]
+    (tmp_path / "p.csv").write_text("city,a,b\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    parquet.write_table(csv.read_csv(tmp_path / "p.csv"), tmp_path / "p.parquet")
+    np.save(tmp_path / "c.npy", np.array([[0.0, 1], [10, 4]]))
+    run_here(
+        tmp_path, "train", name, "m", "--columns", "a,b", "--initial-clusters", "c.npy", "-q",
+        "--steps", "3", "--full-batch",
+    )  # fmt: skip
+    run_here(tmp_path, "report", "m", name, "--show", "city", "--no-umap")
+    page = Page(tmp_path / "report.html")
+    nearest = page.tables["The nearest to the center of cluster 1"]
+    assert nearest[0] == ["point", "city", "squared distance", "a", "b"]
+    assert [row[1] for row in nearest[1:]] == ["Lima", "Bern", "", "x" * 59 + "…"]
+    assert "<b>Rome</b>" in [
+        row[1] for row in page.tables["The farthest from the center of cluster 0"]
+    ]
+    told = run_here(tmp_path, "report", "m", name, "--show", "town", code=2).stderr
+    assert "has no column 'town'" in told and len(told.splitlines()) == 1
+
+
+def test_only_files_with_names_have_more_columns(tmp_path: Path) -> None:
+    train(tmp_path)
+    np.save(tmp_path / "p.npy", np.ones((3, 2)))
+    told = run_here(tmp_path, "report", "m", "p.npy", "--show", "a", code=2).stderr
+    assert "--show is for files with named columns; p.npy has none" in told

@@ -427,6 +427,13 @@ def report(
         ),
     ] = None,
     words_column: WordsColumn = None,
+    show: Annotated[
+        str | None,
+        typer.Option(
+            help="More columns of POINTS to show for members, text or not. Needs the extra arrow.",
+            metavar="A,B",
+        ),
+    ] = None,
     pictures: Annotated[
         str | None,
         typer.Option(
@@ -460,6 +467,7 @@ def report(
       centroids report model points.npy
       centroids report model points.csv --output today.html
       centroids report model vectors.npy --words words.txt
+      centroids report model flights.csv --show carrier,origin,dest
       centroids report model digits.npy --pictures 28x28
     """
     from centroids.cli import reporting
@@ -476,6 +484,7 @@ def report(
                 text=text,
                 words=words,
                 words_column=words_column,
+                show=split_columns(show),
                 pictures=pictures,
                 umap=umap,
             )

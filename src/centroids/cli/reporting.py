@@ -25,6 +25,8 @@ from centroids.cli.training_plan import choose_weights
 from centroids.cli.words import Words
 from centroids.estimator import Checkpoint
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.tables.opening import open_table
+from centroids.inputs.tables.table import Table, check_columns
 from centroids.kmeans.variables import CLUSTERS, COLUMN_SCALES, fills_missing, preparation_of
 from centroids.report import (
     Findings,
@@ -54,6 +56,7 @@ class Request:
         text: How the file is written, if it is text.
         words: A file of names for the points; None for the numbers of the rows.
         words_column: Its column; None for the first of text.
+        show: Columns of the points' file that go with members, whatever they hold; None: none.
         pictures: The shape of the pictures that points are, such as 28x28 or 32x32x3.
         umap: Whether UMAP draws another map; None: if it is installed.
     """
@@ -67,6 +70,7 @@ class Request:
     text: GivenText
     words: Path | None
     words_column: str | None
+    show: list[str] | None
     pictures: str | None
     umap: bool | None
 
@@ -92,6 +96,7 @@ def report(request: Request) -> None:
         kept,
         weight_column=weights,
     )
+    table = None if request.show is None else _table(file, request.show)
     model, centers = model_of(checkpoint, request.model_dir), checkpoint.variables[CLUSTERS]
     shape = None if request.pictures is None else _picture_shape(request.pictures, centers.shape[1])
     cosine = model.params["distance_metric"] == model.COSINE_DISTANCE
@@ -121,6 +126,8 @@ def report(request: Request) -> None:
         losses=read_loss_curve(str(request.model_dir)),
         settings=_settings(request, checkpoint, kept, weights, model.params["distance_metric"]),
         names={} if words is None else words.read(rows_shown(tally)),
+        details={} if table is None else _details(table, request.show or [], rows_shown(tally)),
+        detail_columns=request.show or [],
         weights=sample_weights,
         picture_shape=shape,
         umap=has_umap() if request.umap is None else request.umap,
@@ -128,6 +135,26 @@ def report(request: Request) -> None:
     )
     with status("drawing the page"):
         write_page(found, request.output)
+
+
+def _table(file: PointsFile, columns: list[str]) -> Table:
+    """The file as a table that has these columns."""
+    if not file.has_columns:
+        raise ValueError(f"--show is for files with named columns; {file.path} has none")
+    table = open_table(file.path, file.text)
+    check_columns(table, columns)
+    return table
+
+
+def _details(table: Table, columns: list[str], rows: set[int]) -> dict[int, list[str]]:
+    """The values of some rows, as text; an empty one where there is none."""
+    found, first = {}, 0
+    for batch in table.batches(columns):
+        for row in rows.intersection(range(first, first + batch.num_rows)):
+            values = (batch.column(place)[row - first].as_py() for place in range(len(columns)))
+            found[row] = ["" if value is None else str(value) for value in values]
+        first += batch.num_rows
+    return found
 
 
 def _sample(file: PointsFile, bad_rows: BadRows) -> tuple[NDArray[Any], NDArray[np.float64] | None]:

@@ -63,6 +63,8 @@ class Findings:
         losses: The losses of training by step.
         settings: The model and where it comes from, as names and values.
         names: Names of points by their numbers; other points are called "row 7".
+        details: More columns of points, by their numbers, as far as they are shown.
+        detail_columns: The names of those columns.
         weights: [m], how much each point of the sample counts, above 0; None: 1.
         picture_shape: The height, the width and, for colors, 3, if points are pictures.
         umap: Whether UMAP draws another map.
@@ -78,6 +80,8 @@ class Findings:
     losses: Sequence[tuple[int, float]] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
+    details: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    detail_columns: Sequence[str] = ()
     weights: NDArray[np.float64] | None = None
     picture_shape: tuple[int, ...] | None = None
     umap: bool = False

@@ -229,13 +229,15 @@ def _members(
             rows.append(
                 [
                     _name(found, int(row)),
+                    *map(shown, found.details.get(int(row), ())),
                     number(members.distances[cluster, place]),
                     *map(number, values.tolist()),
                 ]
             )
-    heads = ["point", _distance_name(found), *(shown(found.columns[place]) for place in columns)]
+    heads = ["point", *map(shown, found.detail_columns), _distance_name(found)]
+    heads += [shown(found.columns[place]) for place in columns]
     some = " (the columns of the profile)" if len(columns) < len(found.columns) else ""
-    return table(f"{caption}{some}", heads, rows)
+    return table(f"{caption}{some}", heads, rows, words=1 + len(found.detail_columns))
 
 
 def _name(found: Findings, row: int) -> str:
