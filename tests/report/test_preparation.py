@@ -36,8 +36,9 @@ def test_distances_are_those_of_prepared_points_and_values_those_of_the_file(
         assert row == other
     assert page.texts["dd"] == plain.texts["dd"]
     settings = dict(page.tables["What was clustered and how"][1:])
-    assert settings["missing values"] == "the means of training"
-    assert settings["columns are standardized"] == "yes"
+    assert (
+        settings["preparation of points"] == "missing values become means, columns are standardized"
+    )
     profile = page.tables["Where cluster 0 differs most"]
     index = np.arange(60) // 30
     for row in profile[1:]:

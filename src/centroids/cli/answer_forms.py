@@ -114,6 +114,8 @@ class NamedColumns:
     Args:
         table: The input.
         beside: Its columns that are written.
+        num_clusters: If the distances to that many centers are written in place of the label;
+            None: they are not.
         distance: Whether the distance to the nearest center is, too.
         second_best: Whether the second nearest cluster is, and its distance.
 
@@ -122,15 +124,24 @@ class NamedColumns:
     """
 
     def __init__(
-        self, table: Table, beside: Sequence[str], *, distance: bool, second_best: bool
+        self,
+        table: Table,
+        beside: Sequence[str],
+        *,
+        num_clusters: int | None = None,
+        distance: bool = False,
+        second_best: bool = False,
     ) -> None:
         arrow = import_arrow(what="writing labels with other columns")
-        self._distance, self._second = distance, second_best
-        self.keys = [KMeansClustering.CLUSTER_INDEX]
-        if distance or second_best:
+        self._distance, self._second, self._all = distance, second_best, num_clusters is not None
+        self.keys = [] if self._all else [KMeansClustering.CLUSTER_INDEX]
+        if distance or second_best or self._all:
             self.keys.append(KMeansClustering.ALL_DISTANCES)
         self.fields = [table.schema.field(name) for name in beside]
-        self.fields += [arrow.field(CLUSTER, arrow.int32())]
+        if num_clusters is None:
+            self.fields.append(arrow.field(CLUSTER, arrow.int32()))
+        for cluster in range(num_clusters or 0):
+            self.fields.append(arrow.field(f"{DISTANCE}_{cluster}", arrow.float64()))
         if distance:
             self.fields.append(arrow.field(DISTANCE, arrow.float64()))
         if second_best:
@@ -153,21 +164,35 @@ class NamedColumns:
         arrow = import_arrow()
         bad = None if answers.good is None else ~answers.good
         columns = list(answers.beside.columns) if answers.beside is not None else []
-        index = answers.values[KMeansClustering.CLUSTER_INDEX]
-        columns.append(arrow.array(index, arrow.int32(), mask=bad))
-        if KMeansClustering.ALL_DISTANCES in answers.values:
-            distances = answers.values[KMeansClustering.ALL_DISTANCES].astype(np.float64)
-            rows = np.arange(len(index))
-            if self._distance:
-                columns.append(arrow.array(distances[rows, index], mask=bad))
-            if self._second:
-                distances[rows, index] = np.inf
-                second = distances.argmin(axis=1).astype(np.int32)
-                alone = np.full(len(index), distances.shape[1] == 1)
-                none = alone if bad is None else alone | bad
-                columns.append(arrow.array(second, mask=none))
-                columns.append(arrow.array(distances[rows, second], mask=none))
+        distances = answers.values.get(KMeansClustering.ALL_DISTANCES)
+        if distances is not None:
+            distances = distances.astype(np.float64)
+        if self._all:
+            assert distances is not None
+            columns += [arrow.array(column, mask=bad) for column in distances.T.copy()]
+        else:
+            columns += self._nearest(answers.values[KMeansClustering.CLUSTER_INDEX], distances, bad)
         return arrow.record_batch(columns, schema=self.schema)
+
+    def _nearest(
+        self, index: NDArray[Any], distances: NDArray[np.float64] | None, bad: Mask | None
+    ) -> list[Any]:
+        """The label, and what is asked for besides, as arrays of Arrow."""
+        arrow = import_arrow()
+        columns = [arrow.array(index, arrow.int32(), mask=bad)]
+        if distances is None:
+            return columns
+        rows = np.arange(len(index))
+        if self._distance:
+            columns.append(arrow.array(distances[rows, index], mask=bad))
+        if self._second:
+            distances[rows, index] = np.inf
+            second = distances.argmin(axis=1).astype(np.int32)
+            alone = np.full(len(index), distances.shape[1] == 1)
+            none = alone if bad is None else alone | bad
+            columns.append(arrow.array(second, mask=none))
+            columns.append(arrow.array(distances[rows, second], mask=none))
+        return columns
 
     def array(self, answers: Answers) -> NDArray[Any]:
         """[n], a structured array; a label that is missing is -1, a number NaN.

@@ -193,7 +193,13 @@ def train(
         standardize=standardize,
         id_column=id_column,
     )
-    with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE), silenced(quiet):
+    advice = suggesting_options(
+        points,
+        can_drop=bad_rows is BadRowsChoice.RAISE,
+        prepares=missing is None,
+        has_ids=id_column is None,
+    )
+    with advice, silenced(quiet):
         training.train(plan)
 
 
@@ -267,6 +273,7 @@ def evaluate(
     columns: Columns = None,
     weight_column: WeightColumn = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
+    missing: Missing = None,
     *,
     text: GivenText,
 ) -> None:
@@ -285,7 +292,97 @@ def evaluate(
 
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
         names = split_columns(columns)
-        inference.evaluate(model_dir, points, names, weight_column, bad_rows.value, text)
+        inference.evaluate(
+            model_dir,
+            points,
+            names,
+            weight_column,
+            bad_rows.value,
+            text,
+            None if missing is None else missing.value,
+        )
+
+
+@app.command(cls=PlainCommand)
+@with_text_format
+def score(
+    model_dir: ModelDir,
+    points: Input,
+    columns: Columns = None,
+    weight_column: WeightColumn = None,
+    bad_rows: BadRowsOption = BadRowsChoice.RAISE,
+    missing: Missing = None,
+    *,
+    text: GivenText,
+) -> None:
+    """Print the sum of the distances of points to their nearest centers.
+
+    One number, for scripts: squared distances under the squared Euclidean metric, so lower is
+    better. With weights each distance counts by the weight of its point. The command evaluate says
+    more.
+
+
+    Example:
+      centroids score model held_out.npy
+    """
+    from centroids.cli import inference
+
+    with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
+        names = split_columns(columns)
+        inference.score(
+            model_dir,
+            points,
+            names,
+            weight_column,
+            bad_rows.value,
+            text,
+            None if missing is None else missing.value,
+        )
+
+
+@app.command(cls=PlainCommand)
+@with_text_format
+def transform(
+    model_dir: ModelDir,
+    points: Input,
+    output: Output = Path("-"),
+    id_column: IdOfLabels = None,
+    append: Append = False,
+    resume: Resume = False,
+    columns: Columns = None,
+    quiet: Quiet = False,
+    *,
+    text: GivenText,
+) -> None:
+    """Write the distances of each point to all centers.
+
+    The same as `centroids predict --distances`: a row of distances for each point, in the order of
+    the file, squared under the squared Euclidean metric. With --id-column or --append, and into a
+    .parquet file, they are columns with names: distance_0, distance_1 and so on. A row with a
+    missing or infinite value has empty distances, unless the model was trained with --missing mean.
+
+
+    Examples:
+      centroids transform model points.npy --output distances.npy
+      centroids transform model people.csv --id-column id -o distances.parquet
+    """
+    from centroids.cli import inference
+
+    with suggesting_options(points, can_drop=False):
+        inference.predict(
+            inference.Request(
+                model_dir=model_dir,
+                points=points,
+                output=output,
+                distances=True,
+                resume=resume,
+                columns=split_columns(columns),
+                text=text,
+                id_column=id_column,
+                append=append,
+                quiet=quiet,
+            )
+        )
 
 
 @app.command("choose-k", cls=PlainCommand)

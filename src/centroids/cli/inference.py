@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import typer
@@ -28,6 +28,7 @@ from centroids.cli.predictions import (
 from centroids.cli.settings import read_settings
 from centroids.cli.text_options import GivenText
 from centroids.cli.training_plan import choose_weights
+from centroids.clustering import Preparation
 from centroids.errors import Argument, WordedError
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.estimator.session_setup import check_order
@@ -36,7 +37,7 @@ from centroids.inputs.missing import MissingValues
 from centroids.inputs.tables.opening import open_table
 from centroids.inputs.tables.table import check_columns
 from centroids.kmeans.model import TOTAL_WEIGHT, DistanceMetric
-from centroids.kmeans.variables import fills_missing
+from centroids.kmeans.variables import CLUSTERS, COLUMN_SCALES, fills_missing, preparation_of
 
 _BATCH_SIZE = 1 << 14
 _BATCH_DISTANCES = 1 << 24
@@ -115,6 +116,18 @@ def model_of(
     ).hand_on(checkpoint)
 
 
+def preparation_of_model(checkpoint: Checkpoint) -> Preparation | None:
+    """What the model of a checkpoint does to points before it clusters them."""
+    return preparation_of(checkpoint.variables, fills=fills_missing(checkpoint.identity))
+
+
+def describe_preparation(checkpoint: Checkpoint) -> str:
+    """That in words; empty if it is nothing."""
+    fills = "missing values become means" if fills_missing(checkpoint.identity) else ""
+    scales = "columns are standardized" if COLUMN_SCALES in checkpoint.variables else ""
+    return ", ".join(filter(None, (fills, scales)))
+
+
 def find_checkpoint(model_dir: Path) -> Checkpoint | None:
     """The latest checkpoint of a folder, or None if it holds no trained model at all.
 
@@ -180,10 +193,10 @@ class Request:
         """Raises a ValueError if options exclude each other."""
         if self.resume and str(self.output) == "-":
             raise ValueError("--resume needs a file to continue with: give --output, too")
-        if self.distances and self.wants_table:
+        if self.distances and (self.distance or self.second_best):
             raise ValueError(
-                "--distances writes the distances to all centers, and nothing else, into a .npy or "
-                ".csv file: for that to the nearest one, beside its label, there is --distance"
+                "--distances writes the distances to all centers in place of labels: leave it out, "
+                "or --distance and --second-best"
             )
         if self.append and self.id_column is not None:
             raise ValueError("--append writes all columns, that of --id-column too: leave one out")
@@ -240,9 +253,66 @@ def _form_and_input(
         beside = check_columns(table, table.schema.names)
     elif request.id_column is not None:
         beside = check_columns(table, [request.id_column])
-    form = NamedColumns(table, beside, distance=request.distance, second_best=request.second_best)
+    form = NamedColumns(
+        table,
+        beside,
+        num_clusters=len(checkpoint.variables[CLUSTERS]) if request.distances else None,
+        distance=request.distance,
+        second_best=request.second_best,
+    )
     make = functools.partial(TableRows, table, columns, beside, rows)
     return form, answered(make, is_good)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model makes of a file of points.
+
+    Attributes:
+        metric: How distances are measured.
+        values: Those of `KMeansClustering.evaluate`.
+        weight: The weight of the points; their number if they have none.
+        weighted: Whether they have weights.
+    """
+
+    metric: str
+    values: dict[str, Any]
+    weight: float
+    weighted: bool
+
+    @property
+    def score(self) -> float:
+        """The sum of the distances."""
+        return float(self.values["mean_distance"] * self.weight) if self.weight else 0.0
+
+
+def _evaluated(
+    model_dir: Path,
+    points: Path,
+    columns: list[str] | None,
+    weight_column: str | None,
+    bad_rows: BadRows,
+    missing: MissingValues | None,
+    text: GivenText,
+) -> Evaluation:
+    checkpoint = read_model(model_dir)
+    kept = read_settings(model_dir, with_columns=columns is None)
+    if missing is None:
+        missing = kept.missing or "raise"
+    elif (missing == "mean") != fills_missing(checkpoint.identity):
+        has = "fills missing values with means" if missing != "mean" else "has no means to fill in"
+        raise ValueError(
+            f"--missing is {missing}, but the model in {model_dir} {has}: leave --missing out"
+        )
+    weights = choose_weights(weight_column, kept)
+    file = find_points(points, columns, text, model_dir, kept, weight_column=weights)
+    model = model_of(checkpoint, model_dir, file.weight_column, missing)
+    values = model.evaluate(
+        file.open(batch_size(model, distances=False), bad_rows=bad_rows),
+        hooks=[ProgressBarHook(description="evaluating")],
+    )
+    weight = values.get(TOTAL_WEIGHT, values["num_examples"])
+    return Evaluation(model.params["distance_metric"], values, float(weight), file.weighted)
 
 
 def evaluate(
@@ -252,22 +322,27 @@ def evaluate(
     weight_column: str | None,
     bad_rows: BadRows,
     text: GivenText,
+    missing: MissingValues | None = None,
 ) -> None:
     """Prints the metrics of a model on points."""
-    checkpoint = read_model(model_dir)
-    kept = read_settings(model_dir, with_columns=columns is None)
-    weights = choose_weights(weight_column, kept)
-    file = find_points(points, columns, text, model_dir, kept, weight_column=weights)
-    model = model_of(checkpoint, model_dir, file.weight_column)
-    result = model.evaluate(
-        file.open(batch_size(model, distances=False), bad_rows=bad_rows),
-        hooks=[ProgressBarHook(description="evaluating")],
-    )
-    metric = model.params["distance_metric"]
-    weight = result.get(TOTAL_WEIGHT, result["num_examples"])
-    typer.echo(f"points            {int(result['num_examples']):,}")
-    if file.weighted:
-        typer.echo(f"their weight      {show_number(weight)}")
-    typer.echo(f"steps of training {int(result['global_step']):,}")
-    typer.echo(f"mean distance     {show_number(result['mean_distance'])} ({metric})")
-    typer.echo(f"sum of distances  {show_number(result['mean_distance'] * weight)}")
+    found = _evaluated(model_dir, points, columns, weight_column, bad_rows, missing, text)
+    typer.echo(f"points            {int(found.values['num_examples']):,}")
+    if found.weighted:
+        typer.echo(f"their weight      {show_number(found.weight)}")
+    typer.echo(f"steps of training {int(found.values['global_step']):,}")
+    typer.echo(f"mean distance     {show_number(found.values['mean_distance'])} ({found.metric})")
+    typer.echo(f"sum of distances  {show_number(found.values['mean_distance'] * found.weight)}")
+
+
+def score(
+    model_dir: Path,
+    points: Path,
+    columns: list[str] | None,
+    weight_column: str | None,
+    bad_rows: BadRows,
+    text: GivenText,
+    missing: MissingValues | None = None,
+) -> None:
+    """Prints the sum of the distances of points to their nearest centers, and nothing else."""
+    found = _evaluated(model_dir, points, columns, weight_column, bad_rows, missing, text)
+    typer.echo(repr(found.score))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,9 @@ from centroids.cli.settings import Settings, read_settings
 from centroids.cli.text_options import GivenText, with_kept
 from centroids.errors import Argument, MissingColumnError, WordedError, message_of
 from centroids.inputs.arguments import check_file
+from centroids.inputs.tables.columns import numeric_columns
+from centroids.inputs.tables.opening import open_table
+from centroids.inputs.tables.table import check_columns
 from centroids.inputs.text.csv_layout import choose_columns, columns_of_words
 
 _ALL_COLUMNS = "*"
@@ -146,20 +150,28 @@ def _without_ids(
             )
         return file
     try:
-        others = _others(file, _columns_of_words(file, [column])[0])
+        others = _all_but_ids(file, column)
     except MissingColumnError:
         if must_be_there:
             raise
         return file
     if weight_column is not None:
-        try:
-            of_points = _others(file, _columns_of_words(file, [weight_column])[0])
-        except MissingColumnError:  # whoever takes the weights says so
-            return file
-        others = [each for each in others if each in of_points]
+        with contextlib.suppress(MissingColumnError):  # whoever takes the weights says so
+            [weights] = _columns_of_words(file, [weight_column])
+            number = _numbers(file, weights)[0] if file.is_text else weights
+            others = [each for each in others if each != number]
     if not others:
         raise ValueError(f"{file.path} has no column but that of the ids, {column!r}")
     return dataclasses.replace(file, columns=others)
+
+
+def _all_but_ids(file: PointsFile, column: str) -> list[str | int]:
+    """The columns that hold numbers but one, which must be there, and need not hold any."""
+    if file.is_text:
+        return _others(file, _columns_of_words(file, [column])[0])
+    table = open_table(file.path)
+    check_columns(table, [column])
+    return [*numeric_columns(table, None, column)]
 
 
 def _others(file: PointsFile, column: str | int) -> list[str | int]:

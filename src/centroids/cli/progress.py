@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from centroids.clustering import restart_watchers
+from centroids.clustering import pass_watchers, restart_watchers
 
 _SHOW_AFTER_SECONDS = 2.0
 
@@ -37,8 +37,8 @@ class Status:
         self._timer: threading.Timer | None = None
 
     def start(self) -> None:
-        """Begins to wait."""
-        if sys.stderr is not None and sys.stderr.isatty():
+        """Begins to wait; more calls do nothing."""
+        if self._timer is None and sys.stderr is not None and sys.stderr.isatty():
             self._timer = threading.Timer(_SHOW_AFTER_SECONDS, self._show)
             self._timer.daemon = True
             self._timer.start()
@@ -71,15 +71,25 @@ class Status:
 
 @contextlib.contextmanager
 def telling_restarts(shown: Status) -> Iterator[None]:
-    """Lets a status say which choice of several of initial centers is being made."""
+    """Lets a status say what is done before the first step.
+
+    That is which choice of several of initial centers is being made, and how many rows have been
+    read for means and deviations.
+    """
 
     def tell(number: int, of: int) -> None:
         shown.update(f"choosing initial centers: {number} of {of}")
 
+    def tell_rows(rows: int) -> None:
+        shown.start()
+        shown.update(f"reading means and deviations: {rows:,} rows")
+
     restart_watchers.append(tell)
+    pass_watchers.append(tell_rows)
     try:
         yield
     finally:
+        pass_watchers.remove(tell_rows)
         restart_watchers.remove(tell)
 
 

@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.cli.inference import model_of, read_model
+from centroids.cli.inference import (
+    describe_preparation,
+    model_of,
+    preparation_of_model,
+    read_model,
+)
 from centroids.cli.points import describe_columns, find_points
 from centroids.cli.points_file import PointsFile, as_matrix
 from centroids.cli.progress import status
@@ -27,7 +32,7 @@ from centroids.estimator import Checkpoint
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.tables.opening import open_table
 from centroids.inputs.tables.table import Table, check_columns
-from centroids.kmeans.variables import CLUSTERS, COLUMN_SCALES, fills_missing, preparation_of
+from centroids.kmeans.variables import CLUSTERS
 from centroids.report import (
     Findings,
     Tally,
@@ -100,12 +105,13 @@ def report(request: Request) -> None:
     model, centers = model_of(checkpoint, request.model_dir), checkpoint.variables[CLUSTERS]
     shape = None if request.pictures is None else _picture_shape(request.pictures, centers.shape[1])
     cosine = model.params["distance_metric"] == model.COSINE_DISTANCE
-    fills = fills_missing(checkpoint.identity)
-    preparation = preparation_of(checkpoint.variables, fills=fills)
+    preparation = preparation_of_model(checkpoint)
+    fills = preparation is not None and preparation.fills
     file = dataclasses.replace(file, missing="keep" if fills else file.missing)
     tally = Tally(centers, cosine=cosine, weighted=file.weighted, preparation=preparation)
     read = Read()
-    for rows, numbers, index, own in labelled_batches(model, file, request.bad_rows, read):
+    batches = labelled_batches(model, file, request.bad_rows, read, fills=fills)
+    for rows, numbers, index, own in batches:
         tally.add(as_matrix(rows), numbers, index, own)
     if not tally.num_points:
         what = "points of a weight above 0" if read.count else "rows"
@@ -208,10 +214,9 @@ def _settings(
         "distance metric": metric,
         "clusters": f"{len(checkpoint.variables[CLUSTERS]):,}",
         "columns": None if columns is None else describe_columns(columns),
+        "preparation of points": describe_preparation(checkpoint) or None,
         "weights": weights,
         "weights in training": None if kept.weight_column == weights else kept.weight_column,
-        "missing values": "the means of training" if fills_missing(checkpoint.identity) else None,
-        "columns are standardized": "yes" if COLUMN_SCALES in checkpoint.variables else None,
         "steps of training": f"{checkpoint.global_step:,}",
         "trained in": mode,
         "points of a mini-batch": kept.batch_size if kept.use_mini_batch else None,

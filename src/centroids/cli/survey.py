@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.inference import batch_size
-from centroids.cli.points_file import PointsFile
+from centroids.cli.points_file import PointsFile, as_matrix
+from centroids.clustering import Preparation
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.weights import WeightColumn, check_weights
 from centroids.kernels import l2_normalize
@@ -44,6 +45,7 @@ def survey(
     points: PointsFile,
     num_nearest: int,
     bad_rows: BadRows = "raise",
+    preparation: Preparation | None = None,
 ) -> Survey:
     """Finds the cluster of each point of a file, in bounded memory.
 
@@ -59,7 +61,10 @@ def survey(
     sizes = np.zeros(len(centers), np.int64)
     nearest = ExtremeMembers(len(centers), num_nearest)
     total, read = 0.0, Read()
-    for rows, numbers, index, _ in labelled_batches(model, points, bad_rows, read):
+    fills = preparation is not None and preparation.fills
+    for rows, numbers, index, _ in labelled_batches(model, points, bad_rows, read, fills=fills):
+        if preparation is not None:
+            rows = np.asarray(preparation.prepare(as_matrix(rows)))
         distances = distances_to_own(rows, centers, index, cosine=cosine)
         sizes += np.bincount(index, minlength=len(sizes))
         total += float(distances.sum())
@@ -102,17 +107,30 @@ class Read:
 
 
 def labelled_batches(
-    model: KMeansClustering, points: PointsFile, bad_rows: BadRows, read: Read
+    model: KMeansClustering,
+    points: PointsFile,
+    bad_rows: BadRows,
+    read: Read,
+    *,
+    fills: bool = False,
 ) -> Iterator[
     tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int32], NDArray[np.float64] | None]
 ]:
-    """Batches of points, their numbers, the clusters that the model predicts, and their weights."""
+    """Batches of points, their numbers, the clusters that the model predicts, and their weights.
+
+    Args:
+        model: The model.
+        points: The file.
+        bad_rows: What to do with rows that are not numbers.
+        read: Counts the rows.
+        fills: Whether the model fills missing values; they are yielded as they are.
+    """
     input_fn = points.open(batch_size(model, distances=False), bad_rows=bad_rows)
     column = None if points.weight_column is None else WeightColumn(points.weight_column)
 
     def remember() -> Iterator[NDArray[Any]]:
         source = input_fn()
-        source.keeps_missing = points.missing != "raise"
+        source.keeps_missing = fills
         if column is not None:  # it takes the weights out of the points
             source.weight_column = column
         with contextlib.closing(source.batches()) as batches:

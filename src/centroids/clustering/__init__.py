@@ -20,6 +20,7 @@ from centroids.clustering._preparation import (
     check_dense,
     complete_rows,
     fit_preparation,
+    pass_watchers,
 )
 from centroids.clustering._reassignment import (
     is_reassignment_due,
@@ -78,6 +79,7 @@ __all__ = [
     "locate_bad_points",
     "mini_batch_update",
     "multi_step_update",
+    "pass_watchers",
     "reassign_low_count_centers",
     "relocate_empty_clusters",
     "restart_watchers",

@@ -7,7 +7,7 @@ In float64, and rounded once to the type that the points are computed in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from centroids.kernels import ColumnSums, Points, in_usual_float_mode, result_dtype
 from centroids.rows import is_sparse
+
+# Told of the rows so far while points are read for their means and deviations.
+pass_watchers: list[Callable[[int], None]] = []
 
 _BLOCK_ELEMENTS = 1 << 18
 

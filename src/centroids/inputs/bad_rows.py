@@ -120,10 +120,12 @@ class DroppedRows:
 
     Args:
         name: What the log calls the data set.
+        what: What it calls the rows.
+        why: What is wrong with them.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, what: str = "bad rows", why: str = "are bad") -> None:
+        self._name, self._what, self._why = name, what, why
         self._first: Part | None = None
         self._told: int | None = None
         self._num_rows = self._num_dropped = 0
@@ -135,14 +137,17 @@ class DroppedRows:
         if num_dropped and self._first is None:
             self._first = describe_first()
             logger.warning(
-                "Dropping the bad rows of %s, of which the first is %s", self._name, self._first
+                "Dropping the %s of %s, of which the first is %s",
+                self._what,
+                self._name,
+                self._first,
             )
 
     def check_some_left(self) -> None:
         """Raises a ValueError if all rows of this epoch were dropped."""
         if self._num_rows and self._num_dropped == self._num_rows:
             raise WordedError(
-                f"all {self._num_rows:,} rows of {self._name} are bad, of which the first is ",
+                f"all {self._num_rows:,} rows of {self._name} {self._why}, of which the first is ",
                 self._first or "",
             )
 

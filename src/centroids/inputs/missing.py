@@ -25,7 +25,7 @@ class MissingRows:
     """Leaves out the rows of batches that have missing values, and counts them for the log."""
 
     def __init__(self) -> None:
-        self._dropped = DroppedRows("the input")
+        self._dropped = DroppedRows("the input", "rows with missing values", "have missing values")
         self._epoch: int | None = None
         self._began = False
 
@@ -57,8 +57,8 @@ class MissingRows:
             row = int(np.argmin(complete))
             column, _ = find_bad_value(features, row, _is_there)
             if origin is not None:
-                return f"{origin(row, column)}, which is missing"
-            return f"batch {index}, row {row}, column {column}, which is missing"
+                return f"{origin(row, column)}"
+            return f"batch {index}, row {row}, column {column}"
 
         self._dropped.add(total, count, describe_first)
         if complete is None:

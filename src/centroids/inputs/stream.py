@@ -250,5 +250,6 @@ def check_finite_rows(batch: Batch, index: int, is_good: IsGood = np.isfinite) -
         batch=index,
         row=row,
         column=column,
+        is_missing=bool(np.isnan(value)),
     )
     raise error.at_origin(batch.origin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +17,6 @@ from centroids.kmeans.variables import variables_of_preparation
 
 if TYPE_CHECKING:
     from centroids.kmeans.model import KMeansModel
-
-pass_watchers: list[Callable[[int], None]] = []
 
 
 class PointsOfBatches:
@@ -99,7 +97,7 @@ def fitted(model: KMeansModel, batches: Iterable[Batch]) -> dict[str, NDArray[An
             sums = kernels.sum_columns(points, batch.weights)
         total = sums if total is None else total + sums
         rows += kernels.num_rows(points)
-        for watcher in pass_watchers:
+        for watcher in clustering.pass_watchers:
             watcher(rows)
     if total is None:
         return {}

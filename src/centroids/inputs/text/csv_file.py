@@ -322,9 +322,8 @@ class CsvSource(WindowedSource):
         for column in range(len(fields)) if self._columns is None else self._columns:
             if not self._text.is_number(fields[column]) and not self._is_missing(fields[column]):
                 could_be_names = layout.guessed_row and number == layout.first_line
-                remedy = find_remedy(
-                    fields[column], self._text, could_be_names, self._other_columns(column)
-                )
+                others = self._other_columns(column)
+                remedy = find_remedy(fields[column], self._text, could_be_names, others)
                 if skips := self._text.header is False and is_comment(text, layout.delimiter):
                     skip = Argument("skip_lines", number)
                     remedy = Message("if the line is a comment, say ", skip, "; else ", remedy)
@@ -339,6 +338,8 @@ class CsvSource(WindowedSource):
                     remedy,
                     column=name,
                     can_be_dropped=not (has_digits or skips),
+                    is_missing=fields[column] in MISSING_FIELDS,
+                    is_text=not self._has_numbers(column),
                 )
         try:
             self._load([text])
@@ -362,10 +363,10 @@ class CsvSource(WindowedSource):
 
     def _other_columns(self, column: int) -> list[str | int]:
         """The columns to choose instead of one that holds no numbers at all."""
-        layout = self._layout
-        if any(self._text.is_number(row[column]) for row in layout.sample):
-            return []
-        return layout.columns_of_numbers(self._columns)
+        return [] if self._has_numbers(column) else self._layout.columns_of_numbers(self._columns)
+
+    def _has_numbers(self, column: int) -> bool:
+        return any(self._text.is_number(row[column]) for row in self._layout.sample)
 
     def _locate_row(self, epoch: int, window: Position, row: int, column: int | None) -> str:
         number, _ = self._find_line(window, row)
