@@ -46,6 +46,7 @@ from centroids.cli.options import (
     NumClusters,
     NumRestarts,
     Output,
+    Pictures,
     PlainCommand,
     Quiet,
     ReassignmentRatio,
@@ -54,9 +55,11 @@ from centroids.cli.options import (
     Resume,
     SecondBest,
     Seed,
+    Show,
     Shuffle,
     Standardize,
     Steps,
+    Umap,
     WeightColumn,
     WordsColumn,
     split_columns,
@@ -524,29 +527,9 @@ def report(
         ),
     ] = None,
     words_column: WordsColumn = None,
-    show: Annotated[
-        str | None,
-        typer.Option(
-            help="More columns of POINTS to show for members, text or not. Needs the extra arrow.",
-            metavar="A,B",
-        ),
-    ] = None,
-    pictures: Annotated[
-        str | None,
-        typer.Option(
-            help="Each row is a picture of this height and width, such as 28x28; 32x32x3 for rows "
-            "of red, green and blue. Members are shown as pictures.",
-            metavar="SHAPE",
-        ),
-    ] = None,
-    umap: Annotated[
-        bool | None,
-        typer.Option(
-            "--umap/--no-umap",
-            help="Also draw the map by UMAP, which takes some seconds. Default: if the package "
-            "umap-learn is installed.",
-        ),
-    ] = None,
+    show: Show = None,
+    pictures: Pictures = None,
+    umap: Umap = None,
     columns: Columns = None,
     weight_column: WeightColumn = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
