@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake native src -type f \
   \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' -o -name '*.h' -o -name '*.cmake' -o -name py.typed \))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help platforms wheels try-wheels release release-requirements demo demo-cluster test test-slow crash fuzz check format docs bench sanitize neon clean
+.PHONY: help platforms wheels try-wheels release release-requirements demo demo-cluster test test-slow crash fuzz check format docs docs-version bench sanitize neon clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +52,10 @@ format: $(VENV)/.dev ## Rewrite Python and C++ in the project's format
 
 docs: $(VENV)/.dev ## Build the documentation into build/site
 	$(BIN)/mkdocs build --strict --site-dir build/site
+
+docs-version: $(VENV)/.dev ## Put the documentation of VERSION on the branch gh-pages
+	$(BIN)/mike deploy --config-file mkdocs.versions.yml --update-aliases $(VERSION) latest
+	$(BIN)/mike set-default --config-file mkdocs.versions.yml latest
 
 bench: $(VENV)/.bench ## Time everything against the peers and write docs/benchmarks.md (idle machine, hours)
 	$(BIN)/python -m benchmarks $(BENCH)
@@ -98,10 +103,10 @@ $(VENV)/.demo $(VENV)/.cluster $(VENV)/.test $(VENV)/.interop $(VENV)/.dev $(VEN
 $(VENV)/.demo: GROUP := demo
 $(VENV)/.cluster: GROUP := demo-cluster
 $(VENV)/.test: GROUP := test
-$(VENV)/.interop: GROUP := interop
+$(VENV)/.interop: GROUP := interop $(if $(shell command -v java),spark)
 $(VENV)/.dev: GROUP := dev
 $(VENV)/.bench: GROUP := benchmark
 $(VENV)/.demo $(VENV)/.cluster $(VENV)/.test $(VENV)/.interop $(VENV)/.dev $(VENV)/.bench:
 	@echo "Installing what '$(GROUP)' needs"
-	$(INSTALL) --group $(GROUP)
+	$(INSTALL) $(addprefix --group ,$(GROUP))
 	@touch $@

@@ -63,6 +63,7 @@ def main() -> None:
     print(
         f"\nv{version} is tagged, and dist/ holds what was built and tried. Now:\n"
         f"  git push origin main v{version}     # the workflow builds, tries and publishes\n"
+        f"  make docs-version VERSION={version} && git push origin gh-pages\n"
         f"  release/conda/recipe.yaml: version {version}, sha256 {digest}\n"
         f"  the next heading of CHANGELOG.md, and the next version in src/centroids/__init__.py"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -73,6 +74,29 @@ def sessions(log_dir: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any], s
         }
         found[session.name] = (parameters, metrics, api_pb2.Status.Name(session.status))
     return found
+
+
+def ticked(log_dir: Path) -> tuple[list[str], list[str]]:
+    """The columns of HPARAMS that are ticked when the tab is opened: parameters, and metrics.
+
+    They come from its HTTP route. The page ticks the first five metrics, and the first five of the
+    parameters when those that differ between runs come first.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of what TensorBoard imports
+        from tensorboard.plugins.hparams.hparams_plugin import HParamsPlugin
+    from werkzeug.test import Client
+
+    route = HParamsPlugin(_context(log_dir)).get_plugin_apps()["/experiment"]
+    response = Client(route).post(
+        "/experiment", json={"experimentName": "", "includeMetrics": True}
+    )
+    assert response.status_code == 200, response.text
+    found = response.json
+    parameters = sorted(found["hparamInfos"], key=lambda info: not info.get("differs", False))
+    names = [info["name"] for info in found["metricInfos"]]
+    metrics = ["/".join(filter(None, (name.get("group"), name["tag"]))) for name in names]
+    return [info["name"] for info in parameters[:5]], metrics[:5]
 
 
 class Projector:

@@ -30,6 +30,8 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 #include "generic/assign_panels.h"
 #include "generic/distances.h"
 #include "generic/row_sums.h"
+
+#include "generic/add_weighted_rows.h"
 #include "generic/value_range.h"
 
 #include "generic/fingerprint.h"
@@ -71,6 +73,7 @@ make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr,
             .distance_block = &distance_block<V, rows, vectors>,
             .convert_rows = &convert_rows<T>,
             .add_rows = &add_rows<T>,
+            .add_weighted_rows = &add_weighted_rows<T>,
             .weigh_rows = &weigh_rows<T>,
             .add_eights = &add_eights,
             .rows_outside = &rows_outside<T>,

@@ -22,6 +22,16 @@ struct PlainSteps {
         widen_two(from, to);
     }
 
+    // sums = a * b + c, with one rounding
+    template <class Values>
+    static inline __attribute__((always_inline)) void add_products(const Values& a, const Values& b,
+                                                                   const Values& c, Values& sums) {
+        Values added = c;
+        for (std::size_t i = 0; i < sizeof(Values) / sizeof(double); ++i)
+            added[i] = __builtin_fma(a[i], b[i], c[i]);
+        sums = added;
+    }
+
     // The products of the lower and the upper halves of each 64 bits.
     static inline __attribute__((always_inline)) void multiply_halves(const TwoWords& words,
                                                                       TwoWords& products) {

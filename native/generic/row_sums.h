@@ -9,24 +9,26 @@ static inline double add_eight(const double (&sums)[8]) {
            ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
-// Adds values to sums in fixed point. `limbs` is 1 or 2; All is Eight or Two.
+// Adds values to sums in fixed point. `limbs` is 1 or 2.
+// rests: what products were rounded by, which the second limb takes, or null
 template <int limbs, class Part, class Integers>
 static inline __attribute__((always_inline)) void
-add_anchored(const Part& values, const Part& anchor, const Part& second_anchor, Integers& first,
-             Integers& second) {
+add_anchored(const Part& values, decltype(&values) rests, const Part& anchor,
+             const Part& second_anchor, Integers& first, Integers& second) {
     const Part rounded = values + anchor;
     first += (Integers)rounded;
     if constexpr (limbs == 2) {
-        const Part rest = values - (rounded - anchor);
+        Part rest = values - (rounded - anchor);
+        if (rests) rest += *rests;
         second += (Integers)(rest + second_anchor);
     }
 }
 
-// at: of the first value in the sums; column: in its row
+// rests: as for add_anchored; at: of the first value in the sums; column: in its row
 template <int limbs>
 static inline __attribute__((always_inline)) void
-add_eight_values(const Eight<double>& values, const FixedSums& sums, std::size_t at,
-                 std::size_t column, std::size_t dimensions) {
+add_eight_values(const Eight<double>& values, const Eight<double>* rests, const FixedSums& sums,
+                 std::size_t at, std::size_t column, std::size_t dimensions) {
     Eight<double> anchor, second_anchor = {};
     Eight<std::uint64_t> first, second = {};
     load_eight(sums.anchors + column, anchor);
@@ -37,8 +39,8 @@ add_eight_values(const Eight<double>& values, const FixedSums& sums, std::size_t
     }
     CENTROIDS_UNROLL
     for (int p = 0; p < Eight<double>::parts; ++p)
-        add_anchored<limbs>(values.part[p], anchor.part[p], second_anchor.part[p], first.part[p],
-                            second.part[p]);
+        add_anchored<limbs>(values.part[p], rests ? &rests->part[p] : nullptr, anchor.part[p],
+                            second_anchor.part[p], first.part[p], second.part[p]);
     __builtin_memcpy(sums.digits + at, &first, sizeof first);
     if constexpr (limbs == 2)
         __builtin_memcpy(sums.digits + sums.second + at, &second, sizeof second);
@@ -72,7 +74,7 @@ add_eight_squares(const T* row, const T* center, const FixedSums& sums, std::siz
         const auto difference = values.part[p] - others.part[p];
         running.part[p] += difference * difference;
     }
-    if constexpr (limbs > 0) add_eight_values<limbs>(values, sums, at, column, dimensions);
+    if constexpr (limbs > 0) add_eight_values<limbs>(values, nullptr, sums, at, column, dimensions);
 }
 
 // at: of the row in the sums
@@ -118,6 +120,27 @@ static inline __attribute__((always_inline)) void load_two(const T* from, Two<do
     }
 }
 
+// Of two values, or of the first alone.
+template <int limbs, std::size_t count>
+static inline __attribute__((always_inline)) void
+add_two_values(const Two<double>& values, const Two<double>* rests, const FixedSums& sums,
+               std::size_t at, std::size_t column, std::size_t dimensions) {
+    constexpr std::size_t bytes = count * sizeof(double);
+    std::int64_t* const digits = sums.digits + at;
+    Two<double> anchor, second_anchor = {};
+    Two<std::uint64_t> first = {}, second = {};
+    load_two<double, count>(sums.anchors + column, anchor);
+    __builtin_memcpy(&first, digits, bytes);
+    if constexpr (limbs == 2) {
+        load_two<double, count>(sums.anchors + dimensions + column, second_anchor);
+        __builtin_memcpy(&second, digits + sums.second, bytes);
+    }
+    add_anchored<limbs>(values.values, rests ? &rests->values : nullptr, anchor.values,
+                        second_anchor.values, first.values, second.values);
+    __builtin_memcpy(digits, &first, bytes);
+    if constexpr (limbs == 2) __builtin_memcpy(digits + sums.second, &second, bytes);
+}
+
 // All is Eight<double>: what its registers are not is not compiled.
 template <class All>
 static inline __attribute__((always_inline)) void split_eight(const All& all,
@@ -155,22 +178,8 @@ add_two(const T* row, const T* center, const FixedSums& sums, std::size_t row_at
             squares.values += difference.values * difference.values;
         else
             squares.values = difference.values * difference.values;
-        if constexpr (limbs > 0) {
-            constexpr std::size_t bytes = count * sizeof(double);
-            std::int64_t* const digits = sums.digits + row_at + at;
-            Two<double> anchor, second_anchor = {};
-            Two<std::uint64_t> first = {}, second = {};
-            load_two<double, count>(sums.anchors + at, anchor);
-            __builtin_memcpy(&first, digits, bytes);
-            if constexpr (limbs == 2) {
-                load_two<double, count>(sums.anchors + dimensions + at, second_anchor);
-                __builtin_memcpy(&second, digits + sums.second, bytes);
-            }
-            add_anchored<limbs>(value.values, anchor.values, second_anchor.values, first.values,
-                                second.values);
-            __builtin_memcpy(digits, &first, bytes);
-            if constexpr (limbs == 2) __builtin_memcpy(digits + sums.second, &second, bytes);
-        }
+        if constexpr (limbs > 0)
+            add_two_values<limbs, count>(value, nullptr, sums, row_at + at, at, dimensions);
     }
 }
 
@@ -261,7 +270,7 @@ static void add_rows_of(const T* rows, std::ptrdiff_t stride, std::size_t count,
         for (; j + 8 <= dimensions; j += 8) {
             Eight<double> values;
             load_eight(row + j, values);
-            add_eight_values<limbs>(values, sums, at + j, j, dimensions);
+            add_eight_values<limbs>(values, nullptr, sums, at + j, j, dimensions);
         }
         for (; j < dimensions; ++j)
             add_value<limbs>(static_cast<double>(row[j]), sums, at + j, j, dimensions);
@@ -293,8 +302,8 @@ static bool add_eights(const double* values, std::size_t eights, const std::uint
         for (int p = 0; p < Eight<double>::parts; ++p) {
             const auto size = (Eight<std::uint64_t>::Part)own.part[p] & INT64_MAX;
             outside.part[p] |= (high.part[p] - size) | ((size - low.part[p]) & -size);
-            add_anchored<2>(own.part[p], anchor.part[p], second_anchor.part[p], first.part[p],
-                            second.part[p]);
+            add_anchored<2>(own.part[p], nullptr, anchor.part[p], second_anchor.part[p],
+                            first.part[p], second.part[p]);
         }
     }
     std::uint64_t all[8], any = 0;

@@ -1,24 +1,45 @@
 // Products of rows and their weights, each exactly the sum of two numbers of float64: what it is
 // rounded to, and the rest.
 
+struct Weighing {
+    double *products, *rests;
+    std::uint64_t any_rest = 0, too_large = 0; // above the exponent of infinity
+
+    // weight_at(i): of the value i
+    template <class T, class WeightAt>
+    inline __attribute__((always_inline)) void add(const T* values, std::size_t count,
+                                                   const WeightAt& weight_at) {
+        constexpr std::uint64_t infinite = std::uint64_t(0x7ff) << 52, sign = std::uint64_t(1)
+                                                                              << 63;
+        double* const __restrict to = products, * const __restrict rests_to = rests;
+        std::uint64_t rest_bits = 0, large_bits = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            const double value = static_cast<double>(values[i]), weight = weight_at(i);
+            const double product = weight * value;
+            const double rest = __builtin_fma(weight, value, -product);
+            to[i] = product;
+            rests_to[i] = rest;
+            large_bits |= (__builtin_bit_cast(std::uint64_t, product) & ~sign) + (sign - infinite);
+            rest_bits |= __builtin_bit_cast(std::uint64_t, rest) & ~sign;
+        }
+        any_rest |= rest_bits;
+        too_large |= large_bits & sign;
+        products += count;
+        rests += count;
+    }
+};
+
 template <class T>
 static Weighed weigh_rows(const T* rows, std::ptrdiff_t stride, std::size_t count,
                           std::size_t dimensions, const double* weights, double* products,
                           double* rests) {
-    constexpr std::uint64_t infinite = std::uint64_t(0x7ff) << 52, sign = std::uint64_t(1) << 63;
-    std::uint64_t any_rest = 0, too_large = 0; // above the exponent of infinity
-    for (std::size_t i = 0; i < count; ++i) {
-        const T* const row = rows + static_cast<std::ptrdiff_t>(i) * stride;
-        const double weight = weights[i];
-        for (std::size_t j = 0; j < dimensions; ++j) {
-            const auto value = static_cast<double>(row[j]);
-            const double product = weight * value;
-            const double rest = __builtin_fma(weight, value, -product);
-            products[i * dimensions + j] = product;
-            rests[i * dimensions + j] = rest;
-            too_large |= (__builtin_bit_cast(std::uint64_t, product) & ~sign) + (sign - infinite);
-            any_rest |= __builtin_bit_cast(std::uint64_t, rest) & ~sign;
-        }
+    Weighing weighing{products, rests};
+    if (dimensions == 1 && stride == 1) { // numbers, rather than rows
+        weighing.add(rows, count, [&](std::size_t i) { return weights[i]; });
+    } else {
+        for (std::size_t i = 0; i < count; ++i)
+            weighing.add(rows + static_cast<std::ptrdiff_t>(i) * stride, dimensions,
+                         [weight = weights[i]](std::size_t) { return weight; });
     }
-    return {any_rest != 0, (too_large & sign) == 0};
+    return {weighing.any_rest != 0, weighing.too_large == 0};
 }

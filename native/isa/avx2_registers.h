@@ -84,6 +84,12 @@ struct Float64 {
 #include "isa/avx_steps.h"
 
 struct Steps : AvxSteps<4> {
+    using AvxSteps<4>::add_products;
+    static inline __attribute__((always_inline)) void
+    add_products(const Doubles& a, const Doubles& b, const Doubles& c, Doubles& sums) {
+        sums = _mm256_fmadd_pd(a, b, c);
+    }
+
     // GCC 12 makes single values of this conversion.
     static inline __attribute__((always_inline)) void widen(const float* from, Doubles& to) {
         to = _mm256_cvtps_pd(_mm_loadu_ps(from));

@@ -79,6 +79,12 @@ struct Float64 {
 #include "isa/avx_steps.h"
 
 struct Steps : AvxSteps<8> {
+    using AvxSteps<8>::add_products;
+    static inline __attribute__((always_inline)) void
+    add_products(const Doubles& a, const Doubles& b, const Doubles& c, Doubles& sums) {
+        sums = _mm512_fmadd_pd(a, b, c);
+    }
+
     // GCC 12 makes halves of this conversion.
     static inline __attribute__((always_inline)) void widen(const float* from, Doubles& to) {
         to = _mm512_cvtps_pd(_mm256_loadu_ps(from));

@@ -16,6 +16,11 @@ struct AvxSteps : PlainSteps {
         to = _mm_cvtps_pd(_mm_castsi128_ps(_mm_cvtsi64_si128(bits)));
     }
 
+    static inline __attribute__((always_inline)) void add_products(const Two& a, const Two& b,
+                                                                   const Two& c, Two& sums) {
+        sums = _mm_fmadd_pd(a, b, c);
+    }
+
     static inline __attribute__((always_inline)) unsigned within(const Four& distances,
                                                                  double limit) {
         return static_cast<unsigned>(_mm256_movemask_pd(_mm256_cmp_pd(

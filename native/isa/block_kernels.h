@@ -181,6 +181,20 @@ struct FixedSums {
     std::int32_t* num_rows = nullptr;
 };
 
+// What products were rounded by is zero, or goes to the second limbs of the products, or to sums of
+// its own.
+enum class Rests { none, second_limb, own_sums };
+
+// Where rows times their weights are added, in two limbs.
+struct WeightedTarget {
+    Rests where;
+    FixedSums products, rests; // with num_rows; the second only for own_sums
+    FixedSums weights;         // [num_centers], with num_rows; digits null: not asked for
+    // Bounds of the products and the rests of each column, bits of floats without a sign.
+    const std::uint64_t *least, *most, *least_rest, *most_rest; // [dimensions]
+    std::uint64_t least_weight, most_weight;
+};
+
 // What is known of products.
 struct Weighed {
     bool any_rest; // that is not zero
@@ -249,6 +263,12 @@ struct BlockKernels {
     void (*add_rows)(const T* rows, std::ptrdiff_t stride, std::size_t count,
                      const std::int32_t* cluster_index, std::size_t dimensions,
                      const FixedSums& sums);
+
+    // Adds rows times their weights to the sums of their centers, and counts them. Returns how
+    // many: those before the first one that does not fit. weights: IN [count]
+    std::size_t (*add_weighted_rows)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                                     const std::int32_t* cluster_index, std::size_t dimensions,
+                                     const double* weights, const WeightedTarget& to);
 
     // products, rests: OUT [count][dimensions], whose sums are the rows times their weights
     // weights: IN [count]

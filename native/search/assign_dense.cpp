@@ -97,11 +97,11 @@ class Assignment {
         if (remembered_)
             remembered_->has_sums = follows || (update_.sums && remembered_->may_have_sums());
         if (!update_.sums) return -1;
-        if (update_.weight_sums)
-            *update_.weight_sums =
-                add_weights(update_.weights, points_.num_rows, found_index(), centers_.num_centers);
         if (follows) {
             *update_.sums = remembered_->sums;
+            if (update_.weight_sums)
+                *update_.weight_sums = add_weights(update_.weights, points_.num_rows, found_index(),
+                                                   centers_.num_centers);
             followed_ = static_cast<std::int64_t>(remembered_->num_moved);
             return -1;
         }
@@ -219,7 +219,7 @@ class Assignment {
             return -1;
         }
         WeightedSums<T> sums(points_, update_.weights, centers_.num_centers);
-        sums.add_all(found_index());
+        sums.add_all(found_index(), update_.weight_sums);
         if (sums.bad_row() < 0) *update_.sums = std::move(sums).total();
         return sums.bad_row();
     }

@@ -12,18 +12,26 @@
 namespace centroids {
 namespace {
 
-constexpr std::size_t block_values = 1024; // products of a block: with the rests in the cache
+constexpr std::size_t block_values = 1024; // of rows that are copied
+constexpr std::size_t most_sampled = 256;  // rows of a sample
 
 std::uint64_t size_of(double value) {
     return std::bit_cast<std::uint64_t>(value) & SumWindow<double>::size_bits;
+}
+
+// From a sample.
+SumWindow<double> window_of_weights(const double* weights, std::size_t num_rows) {
+    double largest = 0.0;
+    for (std::size_t i = 0; i < num_rows; i += groups_of(most_sampled, num_rows))
+        largest = std::max(largest, weights[i]);
+    return SumWindow<double>(std::vector<std::uint64_t>{size_of(largest)}, 2);
 }
 
 } // namespace
 
 ExactSums add_weights(const double* weights, std::size_t num_rows,
                       const std::int32_t* cluster_index, std::size_t num_clusters) {
-    const double largest = num_rows ? *std::max_element(weights, weights + num_rows) : 0.0;
-    const SumWindow<double> window(std::vector<std::uint64_t>{size_of(largest)}, 2);
+    const SumWindow<double> window = window_of_weights(weights, num_rows);
     ExactSums sums(num_clusters, 1, window.units());
     sums.make();
     SharedSums shared(sums);
@@ -74,6 +82,7 @@ WeightedSums<T>::WeightedSums(const DenseRows& points, const double* weights,
       num_clusters_(num_clusters),
       block_rows_(std::max<std::size_t>(block_values / points.dimensions, 1)),
       windows_(windows_of(points, weights)),
+      weight_window_(window_of_weights(weights, points.num_rows)),
       products_(num_clusters, points.dimensions, windows_.products.units()),
       rests_(num_clusters, points.dimensions, windows_.rests.units()) {
     products_.make();
@@ -83,12 +92,16 @@ WeightedSums<T>::WeightedSums(const DenseRows& points, const double* weights,
 template <class T>
 typename WeightedSums<T>::Windows WeightedSums<T>::windows_of(const DenseRows& points,
                                                               const double* weights) {
-    constexpr std::size_t most_rows = 256;
-    const std::size_t d = points.dimensions, step = groups_of(most_rows, points.num_rows);
+    const std::size_t d = points.dimensions, step = groups_of(most_sampled, points.num_rows);
     std::vector<std::uint64_t> most(d, 0), most_rests(d);
-    std::vector<T> scratch(d);
+    std::vector<T> rows;
+    std::vector<double> own_weights;
     for (std::size_t i = 0; i < points.num_rows; i += step) {
-        const T* const row = load_rows<T>(points, i, 1, scratch.data()).rows;
+        rows.resize(rows.size() + d);
+        T* const scratch = rows.data() + rows.size() - d;
+        const T* const row = load_rows<T>(points, i, 1, scratch).rows;
+        if (row != scratch) std::copy_n(row, d, scratch);
+        own_weights.push_back(weights[i]);
         for (std::size_t j = 0; j < d; ++j)
             most[j] = std::max(most[j], size_of(weights[i] * static_cast<double>(row[j])));
     }
@@ -96,17 +109,42 @@ typename WeightedSums<T>::Windows WeightedSums<T>::windows_of(const DenseRows& p
         most[j] = std::min(most[j], size_of(std::numeric_limits<double>::max()));
         most_rests[j] = size_of(std::ldexp(std::bit_cast<double>(most[j]), -53));
     }
-    return {SumWindow<double>(most, 2), SumWindow<double>(most_rests, 2)};
+    const SumWindow<double> rests(most_rests, 2);
+    // 53 bits times 24: the last one of the product is at most so far below its first one, which
+    // may be one higher, and once more by rounding.
+    const SumWindow<double> both(most, 2, 77);
+    if (fit_together(rows, own_weights, both)) return {both, rests, true};
+    return {SumWindow<double>(most, 2), rests, false};
+}
+
+// Whether there are rests at all, and few rows whose products with them do not fit the window.
+template <class T>
+bool WeightedSums<T>::fit_together(const std::vector<T>& rows, const std::vector<double>& weights,
+                                   const SumWindow<double>& window) {
+    if (sizeof(T) == 8 || weights.empty()) return false;
+    const std::size_t d = window.dimensions(), count = weights.size();
+    const auto stride = static_cast<std::ptrdiff_t>(d);
+    std::vector<double> products(rows.size()), rests(rows.size());
+    std::vector<unsigned char> outside(count);
+    if (!current_kernels<T>()
+             .weigh_rows(rows.data(), stride, count, d, weights.data(), products.data(),
+                         rests.data())
+             .any_rest)
+        return false;
+    if (!current_kernels<double>().rows_outside(products.data(), stride, count, d, window.least(),
+                                                window.most(), outside.data()))
+        return true;
+    return 32 * std::count(outside.begin(), outside.end(), 1) < static_cast<std::ptrdiff_t>(count);
 }
 
 template <class T>
 std::unique_ptr<typename WeightedSums<T>::Worker>
 WeightedSums<T>::make_worker(std::size_t num_clusters) {
-    return std::unique_ptr<Worker>(
-        new Worker{{windows_.products, num_clusters, shared_products_},
-                   std::nullopt,
-                   AlignedVector<double>(2 * block_rows_ * points_.dimensions),
-                   AlignedVector<T>(block_rows_ * points_.dimensions)});
+    return std::unique_ptr<Worker>(new Worker{{windows_.products, num_clusters, shared_products_},
+                                              std::nullopt,
+                                              std::nullopt,
+                                              AlignedVector<T>(block_rows_ * points_.dimensions),
+                                              AlignedVector<T>(points_.dimensions)});
 }
 
 template <class T>
@@ -121,10 +159,12 @@ void WeightedSums<T>::add(const std::vector<RowsByCluster::Segment>& segments,
 }
 
 template <class T>
-void WeightedSums<T>::add_all(const std::int32_t* cluster_index) {
+void WeightedSums<T>::add_all(const std::int32_t* cluster_index, ExactSums* weight_sums) {
     constexpr std::size_t most_limbs = 4; // of products and rests
     if (sums_fit_threads(num_clusters_ * points_.dimensions * most_limbs * sizeof(std::int64_t)))
-        return add_in_passing(cluster_index);
+        return add_in_passing(cluster_index, weight_sums);
+    if (weight_sums)
+        *weight_sums = add_weights(weights_, points_.num_rows, cluster_index, num_clusters_);
     for (std::size_t from = 0; from < points_.num_rows; from += RowsByCluster::stretch) {
         const std::size_t count = std::min(RowsByCluster::stretch, points_.num_rows - from);
         const RowsByCluster rows(cluster_index, from, count, num_clusters_);
@@ -136,23 +176,14 @@ template <class T>
 void WeightedSums<T>::add_segment(const RowsByCluster::Segment& segment,
                                   const std::function<std::size_t(std::size_t)>& row_at,
                                   Worker& worker) {
-    constexpr std::int32_t own[block_values] = {};
     const std::size_t d = points_.dimensions;
     const bool in_place = reads_in_place<T>(points_);
-    for (std::size_t first = segment.begin; first < segment.end; first += block_rows_) {
-        const std::size_t count = std::min(block_rows_, segment.end - first);
-        bool any_rest = false;
-        for (std::size_t i = 0; i < count; ++i) {
-            const std::size_t row = row_at(first + i);
-            if (in_place && first + i + 1 < segment.end)
-                prefetch(load_rows<T>(points_, row_at(first + i + 1), 1, nullptr).rows, d);
-            const Weighed found = kernels_.weigh_rows(
-                load_rows<T>(points_, row, 1, worker.rows.data()).rows, 0, 1, d, weights_ + row,
-                products_of(worker) + i * d, rests_of(worker) + i * d);
-            any_rest |= found.any_rest;
-            if (!found.finite) bad_row_.report(row);
-        }
-        add_products(count, any_rest, own, worker);
+    for (std::size_t at = segment.begin; at < segment.end; ++at) {
+        constexpr std::int32_t own = 0;
+        const std::size_t row = row_at(at);
+        if (in_place && at + 1 < segment.end)
+            prefetch(load_rows<T>(points_, row_at(at + 1), 1, nullptr).rows, d);
+        add_rows(load_rows<T>(points_, row, 1, worker.rows.data()), row, 1, &own, worker);
     }
     worker.products.hand_over_to(segment.cluster);
     if (!worker.rests) return;
@@ -165,45 +196,98 @@ void WeightedSums<T>::add_segment(const RowsByCluster::Segment& segment,
 
 // Each thread with sums of all clusters.
 template <class T>
-void WeightedSums<T>::add_in_passing(const std::int32_t* cluster_index) {
+void WeightedSums<T>::add_in_passing(const std::int32_t* cluster_index, ExactSums* weight_sums) {
+    std::optional<SharedSums> shared_weights;
+    if (weight_sums) {
+        *weight_sums = ExactSums(num_clusters_, 1, weight_window_.units());
+        weight_sums->make();
+        shared_weights.emplace(*weight_sums);
+    }
     const Chunks chunks = cut_rows(points_.num_rows, block_rows_);
     const double work = static_cast<double>(points_.num_rows * (points_.dimensions + 2));
     PerThread<Worker> workers;
     parallel_for(chunks.count(), seconds_for(16 * work), [&](std::size_t chunk) {
-        Worker& worker = workers.mine([&] { return make_worker(num_clusters_); });
+        Worker& worker = workers.mine([&] {
+            std::unique_ptr<Worker> made = make_worker(num_clusters_);
+            if (weight_sums) made->weights.emplace(weight_window_, num_clusters_, *shared_weights);
+            return made;
+        });
         for (std::size_t first = chunks.begin(chunk); first < chunks.end(chunk);
-             first += block_rows_)
-            add_block(first, std::min(block_rows_, chunks.end(chunk) - first),
-                      cluster_index + first, worker);
+             first += block_rows_) {
+            const std::size_t count = std::min(block_rows_, chunks.end(chunk) - first);
+            add_rows(load_rows<T>(points_, first, count, worker.rows.data()), first, count,
+                     cluster_index + first, worker);
+        }
     });
     hand_over(workers);
 }
 
+// first: the number of the first row; count: at most block_values
 template <class T>
-void WeightedSums<T>::add_block(std::size_t first, std::size_t count,
-                                const std::int32_t* cluster_index, Worker& worker) {
-    const std::size_t d = points_.dimensions;
-    const Block<T> block = load_rows<T>(points_, first, count, worker.rows.data());
-    double *const products = products_of(worker), *const rests = rests_of(worker);
-    const Weighed found =
-        kernels_.weigh_rows(block.rows, block.stride, count, d, weights_ + first, products, rests);
-    for (std::size_t i = 0; !found.finite && i < count; ++i)
-        if (!std::all_of(products + i * d, products + (i + 1) * d,
-                         [](double value) { return std::isfinite(value); }))
-            bad_row_.report(first + i);
-    add_products(count, found.any_rest, cluster_index, worker);
+void WeightedSums<T>::add_rows(const Block<T>& block, std::size_t first, std::size_t count,
+                               const std::int32_t* cluster_index, Worker& worker) {
+    WeightedTarget target = target_of(worker, count);
+    for (std::size_t i = 0; i < count; ++i) {
+        const T* row = block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
+        i += kernels_.add_weighted_rows(row, block.stride, count - i, cluster_index + i,
+                                        points_.dimensions, weights_ + first + i, target);
+        if (i == count) return;
+        row = block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
+        const bool had_rests = worker.rests.has_value();
+        add_odd_row(row, first + i, cluster_index[i], worker);
+        if (worker.rests && !had_rests) target = target_of(worker, count);
+    }
+}
+
+// Products that do not fit are added by themselves, the others as those of a row.
+template <class T>
+void WeightedSums<T>::add_odd_row(const T* row, std::size_t index, std::int32_t cluster,
+                                  Worker& worker) {
+    const double weight = weights_[index];
+    for (std::size_t j = 0; j < points_.dimensions; ++j) {
+        const auto value = static_cast<double>(row[j]);
+        const double product = weight * value, rest = std::fma(weight, value, -product);
+        if (!std::isfinite(product)) return bad_row_.report(index); // there will be no sums
+        const bool fits =
+            windows_.products.holds(product, j) &&
+            (rest == 0 || windows_.together || (make_rests(worker), windows_.rests.holds(rest, j)));
+        worker.fitting[j] = fits ? row[j] : T(0);
+        if (fits) continue;
+        worker.products.add_odd(static_cast<std::size_t>(cluster), j, product);
+        worker.products.add_odd(static_cast<std::size_t>(cluster), j, rest);
+    }
+    WeightedTarget target = target_of(worker, 1);
+    target.weights.digits = nullptr;
+    kernels_.add_weighted_rows(worker.fitting.data(), 0, 1, &cluster, points_.dimensions, &weight,
+                               target);
+    if (worker.weights) worker.weights->add({&weight, 1}, 1, &cluster, nullptr, nullptr);
 }
 
 template <class T>
-void WeightedSums<T>::add_products(std::size_t count, bool any_rest,
-                                   const std::int32_t* cluster_index, Worker& worker) {
-    if (bad_row_.get() >= 0) return; // there will be no sums
-    const auto stride = static_cast<std::ptrdiff_t>(points_.dimensions);
-    worker.products.add({products_of(worker), stride}, count, cluster_index, nullptr, nullptr);
-    if (!any_rest) return;
+RowAdder<double>& WeightedSums<T>::make_rests(Worker& worker) {
     if (!worker.rests)
         worker.rests.emplace(windows_.rests, worker.products.num_clusters(), shared_rests_);
-    worker.rests->add({rests_of(worker), stride}, count, cluster_index, nullptr, nullptr);
+    return *worker.rests;
+}
+
+template <class T>
+WeightedTarget WeightedSums<T>::target_of(Worker& worker, std::size_t rows) const {
+    WeightedTarget target{windows_.together ? Rests::second_limb : Rests::none,
+                          worker.products.sums_with_room(rows),
+                          {},
+                          {},
+                          windows_.products.least(),
+                          windows_.products.most(),
+                          windows_.rests.least(),
+                          windows_.rests.most(),
+                          weight_window_.least()[0],
+                          weight_window_.most()[0]};
+    if (worker.weights) target.weights = worker.weights->sums_with_room(rows);
+    if (worker.rests) {
+        target.where = Rests::own_sums;
+        target.rests = worker.rests->sums_with_room(rows);
+    }
+    return target;
 }
 
 template <class T>
@@ -219,11 +303,13 @@ void WeightedSums<T>::hand_over(const PerThread<Worker>& workers) {
             for (std::size_t c = task * together; c < end; ++c) {
                 worker->products.hand_over(c);
                 if (worker->rests) worker->rests->hand_over(c);
+                if (worker->weights) worker->weights->hand_over(c);
             }
     });
     for (const auto& [owner, worker] : workers.all()) {
         worker->products.hand_over_odd();
         if (worker->rests) worker->rests->hand_over_odd();
+        if (worker->weights) worker->weights->hand_over_odd();
     }
 }
 

@@ -40,6 +40,17 @@ class RowAdder {
                      distances ? distances + i : nullptr);
     }
 
+    // For kernels that add rows by themselves, at most 1024: what they add to.
+    const FixedSums& sums_with_room(std::size_t rows) {
+        if (room_ < rows) make_room();
+        room_ -= rows;
+        return fixed_;
+    }
+    // Adds a value that does not fit.
+    void add_odd(std::size_t cluster, std::size_t column, double value) {
+        odd_.add(cluster * window_.dimensions() + column, value);
+    }
+
     std::size_t num_clusters() const { return pending_.size(); }
 
     // How many rows of a cluster there were.

@@ -28,7 +28,8 @@ class SumWindow {
     using Word = BitsOf<T>;
 
     // most: [dimensions], the largest of some values' bits without their signs
-    SumWindow(const std::vector<Word>& most, int limbs);
+    // bits: that a value has below its first one
+    SumWindow(const std::vector<Word>& most, int limbs, int bits = FloatBits<T>::mantissa_bits);
 
     // Of the points of a call, from a sample.
     static SumWindow of_points(const DenseRows& points, const BlockKernels<T>& kernels);
@@ -72,7 +73,7 @@ class SumWindow {
 };
 
 template <class T>
-SumWindow<T>::SumWindow(const std::vector<Word>& most, int limbs)
+SumWindow<T>::SumWindow(const std::vector<Word>& most, int limbs, int bits)
     : limbs_(limbs), units_(most.size()), anchors_(most.size() * static_cast<std::size_t>(limbs)) {
     const std::size_t dimensions = most.size();
     const std::size_t repeated = dimensions * rows_of_bounds(dimensions);
@@ -89,7 +90,7 @@ SumWindow<T>::SumWindow(const std::vector<Word>& most, int limbs)
                 std::ldexp(1.5, 52 + unit + (limbs - 1 - limb) * limb_distance);
         const Word largest = power(std::min(unit + width, bias + 1)) - 1;
         // No value has bits below the least unit.
-        const Word smallest = unit == least_unit ? Word(1) : power(unit + mantissa_bits);
+        const Word smallest = unit == least_unit ? Word(1) : power(unit + bits);
         for (std::size_t at = j; at < repeated; at += dimensions) {
             most_[at] = largest;
             least_[at] = smallest;

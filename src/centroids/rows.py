@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     Sparse: TypeAlias = scipy.sparse.csr_array[Any, tuple[int, int]] | scipy.sparse.csr_matrix[Any]
     Rows: TypeAlias = NDArray[Any] | Sparse
+    """Rows of numbers: a dense array [n, d], or compressed sparse rows of scipy."""
 else:
     Sparse = Any
     Rows = Any
@@ -68,6 +69,15 @@ def num_rows(rows: Rows | dict[str, Rows]) -> int:
     if isinstance(rows, dict):
         rows = next(iter(rows.values()))
     return int(rows.shape[0])
+
+
+def join_rows(parts: list[Any]) -> Any:
+    """Rows one after the other, all of them dense or all sparse."""
+    if not is_sparse(parts[0]):
+        return np.concatenate(parts)
+    from scipy.sparse import vstack
+
+    return vstack(parts, format="csr")
 
 
 def dense(rows: Rows) -> NDArray[Any]:

@@ -257,7 +257,7 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["train", "absent.npy", "model", "-k", "3"], 1, "centroids: absent.npy: No such file"),
+        (["train", "absent.npy", "model", "-k", "3"], 2, "centroids: absent.npy: No such file"),
         (["train", "words.txt", "model", "-k", "3"], 2, "words.txt"),
         (["train", "points.npy", "model"], 2, "--num-clusters is needed"),
         (
@@ -271,7 +271,7 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
             2,
             "--num-clusters is 501, but points.npy has only 500 points",
         ),
-        (["train", "points.npy", "words.txt", "-k", "3"], 1, "words.txt"),
+        (["train", "points.npy", "words.txt", "-k", "3"], 2, "words.txt"),
         (["train", "points.npy", "model", "-k", "3", "--initial-clusters", "x"], 2, "got 'x'"),
         (
             ["train", "points.npy", "model", "--initial-clusters", "void.npy"],
@@ -281,7 +281,7 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
         (
             ["train", "points.npy", "model", "--initial-clusters", "points.json"],
             2,
-            ".parquet, .tfrecord; got 'points.json'",
+            ".svm or .tfrecord; got 'points.json'",
         ),
         (["train", "points.npy", "model", "-k", "3", "--epochs", "0"], 2, "--epochs must be at"),
         (["train", "points.npy", "model", "-k", "3", "--steps", "0"], 2, "--steps must be at"),
@@ -330,10 +330,10 @@ def test_a_wrong_output_or_width_leaves_no_file(folder: Path) -> None:
     done = run(folder, "predict", "model", "wide.npy", "-o", "labels.npy", code=2)
     assert "9 columns" in done.stderr and "4 columns" in done.stderr
     assert not list(folder.glob("labels*"))
-    done = run(folder, "predict", "model", "points.npy", "-o", "absent/labels.npy", code=1)
+    done = run(folder, "predict", "model", "points.npy", "-o", "absent/labels.npy", code=2)
     assert done.stderr == "centroids: cannot write absent/labels.npy: there is no folder absent\n"
     long = "l" * 250 + ".npy"  # which leaves no room for the name of a temporary file
-    done = run(folder, "predict", "model", "points.npy", "-o", long, code=1)
+    done = run(folder, "predict", "model", "points.npy", "-o", long, code=2)
     assert done.stderr == f"centroids: {long}: File name too long\n"
     # Nothing is written through a link that somebody has put beside the output.
     (folder / "precious").write_text("mine")
@@ -392,7 +392,7 @@ def test_ctrl_c_ends_any_command_with_a_word(folder: Path, monkeypatch: pytest.M
 def test_an_unforeseen_error_is_one_sentence_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail() -> None:
+    def fail(**unused: object) -> None:
         raise RuntimeError("odd")
 
     monkeypatch.setattr(app, "app", fail)

@@ -1,15 +1,20 @@
-"""What is shown on a terminal while something takes long."""
+"""What is shown while something takes long: on a terminal, and in a log."""
 
 from __future__ import annotations
 
 import io
+import os
 import sys
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from centroids.cli import progress
+from centroids import progress
+from centroids.cli.progress import count_rows
+from centroids.progress import Activity, LineViewer, Moment, TerminalViewer
 
 
 class Terminal(io.StringIO):
@@ -26,27 +31,136 @@ def wait_for(shown: io.StringIO, text: str) -> None:
         time.sleep(0.01)
 
 
-def test_work_that_takes_long_is_shown_with_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_SHOW_AFTER_SECONDS", 0.01)
+def open_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """In the test itself: pytest puts its own stream there after the fixtures."""
+    monkeypatch.setattr(TerminalViewer, "after_seconds", 0.01)
     monkeypatch.setattr(sys, "stderr", shown := Terminal())
-    batches = progress.count_rows(iter([np.zeros(1500), np.zeros(1)]), "reading it")
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("TERM", "xterm")
+    return shown
+
+
+def is_idle() -> bool:
+    return not any(thread.name == progress.THREAD_NAME for thread in threading.enumerate())
+
+
+def test_work_that_takes_long_is_shown_with_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
+    batches = count_rows(iter([np.zeros(1500), np.zeros(1)]), "reading it", 1501)
     next(batches)
-    wait_for(shown, "reading it")
+    wait_for(terminal, "reading it")  # within the work: nobody has counted anything yet
     next(batches)
-    wait_for(shown, "reading it: 1,500 rows")
+    wait_for(terminal, "1,500 of 1,501 rows")
     batches.close()
+    assert is_idle()
+    before = terminal.getvalue()
     time.sleep(0.2)
-    before = shown.getvalue()
-    time.sleep(0.2)
-    assert shown.getvalue() == before
+    assert terminal.getvalue() == before
 
 
 def test_short_work_and_files_see_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", shown := Terminal())
-    with progress.status("quick"):
+    with Activity("quick"):
         time.sleep(0.05)
-    monkeypatch.setattr(progress, "_SHOW_AFTER_SECONDS", 0.01)
+    monkeypatch.setattr(TerminalViewer, "after_seconds", 0.01)
     monkeypatch.setattr(sys, "stderr", file := io.StringIO())
-    with progress.status("slow"):
+    with Activity("slow"):
+        assert is_idle()
         time.sleep(0.05)
     assert shown.getvalue() == file.getvalue() == ""
+
+
+def test_the_innermost_work_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
+    with Activity("outer"):
+        wait_for(terminal, "outer")
+        with Activity("inner"):
+            wait_for(terminal, "inner")
+        terminal.truncate(0)
+        wait_for(terminal, "outer")
+    assert is_idle()
+
+
+def test_what_is_printed_into_a_file_gets_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
+    monkeypatch.setattr(sys, "stdout", file := io.StringIO())
+    with Activity("predicting"):
+        wait_for(terminal, "predicting")
+        print("7")
+    assert file.getvalue() == "7\n"
+
+
+def test_the_time_that_is_left_follows_from_the_rate() -> None:
+    work = Activity("work", 40)
+    work.started = work._counted_from = time.monotonic() - 30
+    work.update(10)
+    moment = work.moment()
+    assert moment.seconds_left == pytest.approx(90, abs=0.1)
+    work.update(50)  # more than was expected
+    assert work.moment().seconds_left == 0
+    assert Activity("work", 40).moment().seconds_left is None
+
+
+def test_a_moment_tells_the_memory_of_the_process() -> None:
+    block = np.ones(1 << 24, np.uint8)
+    told = Activity("work").moment().to_dict()
+    if sys.platform == "linux":
+        assert told["peak_memory_bytes"] >= told["memory_bytes"] * 0.9 > len(block)
+    assert list(told)[:4] == ["doing", "done", "total", "unit"]
+
+
+def test_lines_come_every_so_often_whatever_work_it_is() -> None:
+    lines: list[Moment] = []
+    with progress.viewed_by(LineViewer(lines.append, 0.2)):
+        end = time.monotonic() + 0.7
+        while time.monotonic() < end:
+            with Activity("step"):
+                time.sleep(0.21)
+    assert 1 <= len(lines) <= 4
+    assert is_idle()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of forking beside threads
+def test_a_forked_child_leaves_the_terminal_to_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
+    with Activity("work"):
+        wait_for(terminal, "work")
+        child = os.fork()
+        if child == 0:
+            with Activity("child's"):
+                time.sleep(0.1)
+            os._exit(1 if "child" in terminal.getvalue() else 0)
+        assert os.waitpid(child, 0)[1] == 0
+
+
+NOTEBOOK = """
+import time
+from centroids import progress
+progress.NotebookViewer.after_seconds = 0.05
+progress.NotebookViewer.every_seconds = 0.05
+import numpy as np, centroids
+class Slow(centroids.SessionRunHook):
+    def after_run(self, run_context, run_values):
+        time.sleep(0.1)
+points = np.random.default_rng(0).normal(size=(50, 2))
+kmeans = centroids.KMeansClustering(3, use_mini_batch=False)
+bar = centroids.ProgressBarHook(5)
+kmeans = kmeans.train(lambda: points, hooks=[bar, Slow()], steps=5)
+"""
+
+
+def test_a_notebook_has_a_bar_below_its_cell(tmp_path: Path) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(NOTEBOOK), nbformat.v4.new_code_cell("1 + 1")]
+    )
+    nbclient.NotebookClient(notebook, timeout=120).execute()
+    first, second = notebook.cells
+    (bar,) = (part for part in first.outputs if part.output_type == "display_data")
+    page = bar.data["text/html"]
+    assert '<progress aria-label="training" value="5" max="5">' in page
+    assert "5 of 5 steps, loss " in page
+    assert [part.output_type for part in second.outputs] == ["execute_result"]

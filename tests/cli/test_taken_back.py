@@ -84,10 +84,10 @@ def test_train_tells_each_text_option_that_changes(german: Path) -> None:
 def test_errors_name_what_the_command_line_has(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(ENGLISH)
     (tmp_path / "file").touch()
-    told = run(tmp_path, "train", "a.csv", "file", "-k", "1", code=1).stderr
+    told = run(tmp_path, "train", "a.csv", "file", "-k", "1", code=2).stderr
     assert told.startswith("centroids: MODEL_DIR must be a folder, but it is a file")
     run(tmp_path, "train", "a.csv", "m", "-k", "1")
-    told = run(tmp_path, "export", "m", "file", code=1).stderr
+    told = run(tmp_path, "export", "m", "file", code=2).stderr
     assert told == "centroids: OUTPUT must be a folder, but it is a file: file\n"
     options = ["--decimal", ",", "--thousands", ","]
     told = run(tmp_path, "predict", "m", "a.csv", *options, code=2).stderr

@@ -185,7 +185,7 @@ def test_exit_codes(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "model.ckpt-1.safetensors").write_bytes(b"x")
-    for place, code in ((folder, 0), ("damaged", 1), ("empty", 2), ("nowhere", 1)):
+    for place, code in ((folder, 0), ("damaged", 1), ("empty", 2), ("nowhere", 2)):
         command = [sys.executable, "-m", "centroids", "verify", str(place)]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == code and "Traceback" not in done.stderr, done.stderr

@@ -85,8 +85,8 @@ def test_a_curve_says_how_many_were_relocated(tmp_path: Path) -> None:
     config = RunConfig(save_summary_steps=1)
     relocating(model_dir=tmp_path / "a", config=config).train(lambda: POINTS, steps=3)
     read = accumulate(tmp_path / "a")
-    assert curve(read, "relocated_clusters") == [(1, 3), (2, 0), (3, 0)]
-    assert curve(read, "empty_clusters") == [(1, 3), (2, 0), (3, 0)]
+    assert curve(read, "model/relocated_clusters") == [(1, 3), (2, 0), (3, 0)]
+    assert curve(read, "model/empty_clusters") == [(1, 3), (2, 0), (3, 0)]
     kept = relocating(empty_clusters="keep", model_dir=tmp_path / "b", config=config)
     kept.train(lambda: POINTS, steps=3)
     with pytest.raises(KeyError):
@@ -142,7 +142,7 @@ def test_a_starved_center_becomes_a_row_of_its_batch(tmp_path: Path) -> None:
     assert [row.size for row in rows] == [1, 1, 1] and len({int(row[0]) for row in rows}) == 3
     np.testing.assert_array_equal(counts[~low], seen[~low] + 1)
     np.testing.assert_array_equal(counts[low], seen[~low].min() + 1)
-    assert curve(accumulate(tmp_path), "reassigned_clusters") == [(1, 3)]
+    assert curve(accumulate(tmp_path), "model/reassigned_clusters") == [(1, 3)]
 
 
 def test_the_seed_decides_which_rows_are_drawn() -> None:

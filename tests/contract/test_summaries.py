@@ -11,7 +11,7 @@ import pytest
 import centroids
 from centroids.clustering._state import ClusterState
 from centroids.kmeans.summaries import center_shift
-from tests.tensorboard_reader import Projector, accumulate, curve, histograms, sessions
+from tests.tensorboard_reader import Projector, accumulate, curve, histograms, sessions, ticked
 
 NUM_STEPS = 8
 MODES = {
@@ -65,7 +65,7 @@ def test_values(tmp_path: Path, data: list[np.ndarray], mode: str, metric: str) 
     losses = curve(read, "loss")
     assert [step for step, _ in losses] == list(range(1, NUM_STEPS + 1))
     assert curve(read, "loss/raw") == losses
-    assert curve(read, "mean_distance") == [
+    assert curve(read, "loss/mean_distance") == [
         (step, pytest.approx(loss / 50)) for step, loss in losses
     ]
     counts = np.stack([np.bincount(labels, minlength=5) for labels in recorder.labels])
@@ -73,11 +73,11 @@ def test_values(tmp_path: Path, data: list[np.ndarray], mode: str, metric: str) 
         counts = counts.cumsum(axis=0)
     if mode == "multi":
         counts = np.vstack([counts[at : at + 3].cumsum(axis=0) for at in range(0, NUM_STEPS, 3)])
-    assert curve(read, "empty_clusters") == [
+    assert curve(read, "model/empty_clusters") == [
         (step, (sizes == 0).sum()) for step, sizes in enumerate(counts, 1)
     ]
     for step, sizes in enumerate(counts, 1):
-        buckets = histograms(read, "cluster_sizes")[step]
+        buckets = histograms(read, "model/cluster_sizes")[step]
         assert buckets[:, 2].sum() == 5
         assert (buckets[0, 0], buckets[-1, 1]) == (sizes.min(), sizes.max())
     moved = [
@@ -86,10 +86,10 @@ def test_values(tmp_path: Path, data: list[np.ndarray], mode: str, metric: str) 
             zip(recorder.centers, recorder.gathered, strict=False), 1
         )
     ]
-    assert curve(read, "center_shift") == moved
+    assert curve(read, "model/center_shift") == moved
     rates = dict(curve(read, "global_step/sec"))
     assert sorted(rates) == [2, 4, 6, 8]
-    points = dict(curve(read, "examples/sec"))
+    points = dict(curve(read, "rows/sec"))
     assert points == {step: pytest.approx(50 * rate) for step, rate in rates.items()}
 
 
@@ -101,12 +101,50 @@ def test_the_last_step_has_the_values_from_before_its_update(
     config = centroids.RunConfig(save_summary_steps=1000)
     make(tmp_path / "ends", data, config=config, **MODES[mode]).train(lambda: data)
     everything, ends = accumulate(tmp_path / "all"), accumulate(tmp_path / "ends")
-    for tag in ("loss", "loss/raw", "mean_distance", "empty_clusters", "center_shift"):
+    tags = ["loss", "loss/raw", "loss/mean_distance", "model/empty_clusters", "model/center_shift"]
+    for tag in tags:
         whole = curve(everything, tag)
-        assert curve(ends, tag) == [whole[0], whole[-1]]
-    sizes = histograms(ends, "cluster_sizes")
+        # A step of full batches is a pass over all points: each is written.
+        assert curve(ends, tag) == (whole if mode == "full" else [whole[0], whole[-1]])
+    sizes = histograms(ends, "model/cluster_sizes")
     assert list(sizes) == [1, NUM_STEPS]
-    assert (sizes[NUM_STEPS] == histograms(everything, "cluster_sizes")[NUM_STEPS]).all()
+    assert (sizes[NUM_STEPS] == histograms(everything, "model/cluster_sizes")[NUM_STEPS]).all()
+
+
+def test_every_step_of_full_batches_is_there_by_default(
+    tmp_path: Path, data: list[np.ndarray]
+) -> None:
+    points = np.vstack(data)
+    model = centroids.KMeansClustering(
+        4, model_dir=str(tmp_path), use_mini_batch=False, relative_tolerance=0.0
+    )
+    recorder = Recorder()
+    model.train(lambda: points, hooks=[recorder], steps=30)
+    losses = []
+    for centers in recorder.centers[:-1]:
+        squares = ((points[:, None].astype(float) - centers[None].astype(float)) ** 2).sum(axis=2)
+        losses.append(squares.min(axis=1).sum())
+    read = accumulate(tmp_path)
+    assert curve(read, "loss") == [
+        (step, pytest.approx(loss, rel=1e-6)) for step, loss in enumerate(losses, 1)
+    ]
+    assert len(curve(read, "model/center_shift")) == len(losses) > 3
+    assert list(histograms(read, "model/cluster_sizes")) == [1, len(losses)]
+
+
+def test_loss_and_distance_are_ticked_in_hparams(tmp_path: Path, data: list[np.ndarray]) -> None:
+    for seed in range(2):
+        model = make(tmp_path / str(seed), data, random_seed=seed).train(lambda: data)
+        model.evaluate(lambda: data)
+    parameters, metrics = ticked(tmp_path)
+    assert parameters[0] == "random_seed" and len(parameters) == 5
+    assert metrics == [
+        "global_step/sec",
+        "loss",
+        "eval/loss",
+        "loss/mean_distance",
+        "eval/loss/mean_distance",
+    ]
 
 
 def test_the_projector_shows_the_centers(tmp_path: Path, data: list[np.ndarray]) -> None:
@@ -144,8 +182,9 @@ def test_evaluations_have_folders_of_their_own(tmp_path: Path, data: list[np.nda
     for name in (None, "test"):
         values = model.evaluate(lambda: data[:2], name=name)
         read = accumulate(tmp_path / ("eval" if name is None else "eval_test"))
-        for tag in ("loss", "score", "num_examples", "mean_distance"):
-            assert curve(read, tag) == [(NUM_STEPS, pytest.approx(values[tag]))]
+        tags = {"loss": "loss", "score": "score", "num_examples": "rows/number"}
+        for key, tag in (tags | {"mean_distance": "loss/mean_distance"}).items():
+            assert curve(read, tag) == [(NUM_STEPS, pytest.approx(values[key]))]
 
 
 def test_nothing_is_written_without_summaries(tmp_path: Path, data: list[np.ndarray]) -> None:

@@ -274,8 +274,8 @@ def test_summaries_are_by_weight(tmp_path: Path) -> None:
     make(tmp_path, use_mini_batch=False, config=config).train(batches(weighted(), 1))
     curves = accumulate(tmp_path / "model")
     expected = np.square(REPEATED[:, None] - START).sum(axis=2).min(axis=1)
-    assert curve(curves, "total_weight") == [(1, len(REPEATED))]
-    assert curve(curves, "mean_distance")[0][1] == pytest.approx(expected.mean(), rel=1e-6)
+    assert curve(curves, "rows/total_weight") == [(1, len(REPEATED))]
+    assert curve(curves, "loss/mean_distance")[0][1] == pytest.approx(expected.mean(), rel=1e-6)
 
 
 def test_a_model_without_any_weight_says_so(tmp_path: Path) -> None:

@@ -166,6 +166,22 @@ def test_initial_centers(
     assert_equal(fit(points), fit(array(points, split)))
 
 
+@pytest.mark.parametrize("method", ["random", "kmeans_plus_plus", "kmeans_parallel"])
+@pytest.mark.parametrize("use_mini_batch", [True, False])
+def test_too_few_points_are_told_in_the_same_words(
+    client: Any, points: NDArray[Any], method: Any, use_mini_batch: bool
+) -> None:
+    told = []
+    for batch in (points[:20], array(points[:20], (13, 7))):
+        kmeans = centroids.KMeansClustering(
+            30, initial_clusters=method, use_mini_batch=use_mini_batch
+        )
+        with pytest.raises(ValueError, match=r"num_clusters=30.*\b20\b") as caught:
+            kmeans.train(lambda batch=batch: batch, steps=1)
+        told.append(str(caught.value))
+    assert told[0] == told[1]
+
+
 @pytest.mark.parametrize("method", ["random", "kmeans_plus_plus"])
 def test_initial_centers_of_mini_batches(client: Any, points: NDArray[Any], method: str) -> None:
     def fit(x: Any) -> centroids.KMeansClustering:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 import centroids
-from centroids.distribute import Ray, shard
+from centroids.distribute import Part, Ray, ShardedPoints, shard
 from centroids.inputs.convert import convert_features
 from tests.distribute.test_dask import assert_equal, train
 from tests.distribute.test_faults import kill_once
@@ -27,7 +28,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _ray() -> Iterator[None]:
+def ray_cluster() -> Iterator[None]:
     import ray
 
     paths = [str(Path(__file__).parents[2]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
@@ -99,6 +100,26 @@ def test_a_worker_that_dies_within_a_call(points: NDArray[Any], tmp_path: Path) 
     total = sharded.fold(kill_once, str(tmp_path / "killed"))
     assert total == points[:, 0].astype(np.int64).sum()
     assert (tmp_path / "killed").exists()
+
+
+def kill_always(part: Part) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+def wait(part: Part) -> int:
+    time.sleep(8)
+    return 0
+
+
+@pytest.mark.parametrize("function", [kill_always, wait])
+def test_a_worker_that_never_answers_is_waited_for_within_a_limit(
+    points: NDArray[Any], function: Any
+) -> None:
+    workers = shard(dataset(points, (500, 500)), convert_features, TWO.train_distribute).workers
+    workers._settings = Ray(timeout=3)  # of a step: processes may start slowly
+    with pytest.raises(TimeoutError, match=r"has not finished its part of a step.* 3 seconds"):
+        ShardedPoints(workers).fold(function)
 
 
 def pid_of(shard: Any, wants: Any) -> int:

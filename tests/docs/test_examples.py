@@ -7,6 +7,7 @@ import doctest
 import io
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,3 +70,22 @@ def test_the_ported_example_of_the_readme_runs() -> None:
     ]
     assert len(scores) == 10 and scores == sorted(scores, reverse=True)
     assert printed.getvalue().count("is in cluster") == 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("page", "library"),
+    [("docs/coming-from-faiss.md", "faiss"), ("docs/coming-from-spark.md", "pyspark")],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_the_programs_of_other_libraries_print_what_they_say(page: str, library: str) -> None:
+    pytest.importorskip(library)
+    if library == "pyspark" and shutil.which("java") is None:
+        pytest.skip("Spark needs Java")
+    program = "\n".join(blocks(page, "python"))
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(program, {})
+    says = re.findall(r"^print\(.*\)  # (.*)$", program, flags=re.MULTILINE)
+    assert len(says) == program.count("print(") > 1
+    assert printed.getvalue().splitlines() == says

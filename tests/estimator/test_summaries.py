@@ -168,7 +168,7 @@ def test_steps_that_were_done_twice_show_once(tmp_path: Path, crash_at: int) -> 
         expected = curve(accumulate(whole.model_dir), tag)
         assert [step for step, _ in expected] == list(range(1, 11))
         assert curve(accumulate(model_dir), tag) == expected
-    for tag in ("global_step/sec", "examples/sec"):
+    for tag in ("global_step/sec", "rows/sec"):
         assert [step for step, _ in curve(accumulate(model_dir), tag)] == list(range(1, 11))
     assert list(histograms(accumulate(model_dir), "deviations")) == list(range(1, 11))
 
@@ -193,7 +193,7 @@ def test_the_hooks_of_a_run_share_the_file_of_a_folder(tmp_path: Path) -> None:
     assert len(event_files(tmp_path)) == 2
     read = accumulate(tmp_path)
     assert [step for step, _ in curve(read, "own")] == list(range(1, 13))
-    assert {2, 4, 6, 8, 10, 12} == {step for step, _ in curve(read, "examples/sec")}
+    assert {2, 4, 6, 8, 10, 12} == {step for step, _ in curve(read, "rows/sec")}
 
 
 def test_a_torn_file_shows_all_its_whole_records(tmp_path: Path) -> None:

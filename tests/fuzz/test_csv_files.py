@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ TEXTS = st.lists(PIECES, max_size=40).map(lambda pieces: "".join(pieces).encode(
 
 def check(data: bytes, file: Path, **arguments: Any) -> None:
     file.write_bytes(data)
+    data = as_utf8(data)
     raised = read_or_refuse(lambda: _read(file, **arguments), file)
     dropped = read_or_refuse(lambda: _read(file, bad_rows="drop", **arguments), file)
     if raised is not None:
@@ -61,6 +63,15 @@ def check(data: bytes, file: Path, **arguments: Any) -> None:
             possible.append(numbers_without_index(data, width).tolist())
             possible.append(numbers_below_no_names(data, width).tolist())
         assert any(is_part_in_order(dropped.tolist(), every) for every in possible)
+
+
+def as_utf8(data: bytes) -> bytes:
+    """Text in UTF-16 or UTF-32, which begins with its mark, in UTF-8."""
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return data.decode("utf-32", "replace").encode(errors="replace")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace").encode(errors="replace")
+    return data
 
 
 def is_part_in_order(rows: list[Any], every: list[Any]) -> bool:

@@ -13,11 +13,11 @@ from centroids.inputs import file_input_fn, numpy_input_fn
 
 
 def test_a_packed_file_says_what_it_is(tmp_path: Path) -> None:
-    (tmp_path / "monday.csv.gz").write_bytes(gzip.compress(b"1,2\n"))
-    with pytest.raises(ValueError, match=r"monday.csv.gz is compressed by gzip; unpack it first"):
-        file_input_fn(tmp_path / "monday.csv.gz")
+    (tmp_path / "monday.gz").write_bytes(gzip.compress(b"1,2\n"))
+    with pytest.raises(ValueError, match=r"monday.gz is compressed by gzip; unpack it first"):
+        file_input_fn(tmp_path / "monday.gz")
     (tmp_path / "a.xyz").write_bytes(b"1,2\n")
-    with pytest.raises(ValueError, match=r"must end in .npy, .*Convert it, or rename it"):
+    with pytest.raises(ValueError, match=r"must end in .csv, .*Convert it, or rename it"):
         file_input_fn(tmp_path / "a.xyz")
 
 

@@ -65,6 +65,7 @@ class Checkpoint:
         random_state: The state of the model's random generator (of its bit_generator), or None.
         column_names: The names of the columns that it was trained on, in the order of the matrix;
             None if they had none.
+        hook_states: What hooks keep for a call that is interrupted, by the name of each; JSON.
         path: The file it was read from, or None.
         stamp: Shows whether that file has been replaced or changed since, or None.
     """
@@ -76,6 +77,7 @@ class Checkpoint:
     finished: bool = False
     random_state: Mapping[str, Any] | None = None
     column_names: tuple[str, ...] | None = None
+    hook_states: Mapping[str, Any] = field(default_factory=dict)
     path: str | None = None
     stamp: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
 
@@ -147,6 +149,8 @@ def serialize(checkpoint: Checkpoint) -> bytes:
     }
     if checkpoint.column_names is not None:
         metadata["column_names"] = list(checkpoint.column_names)
+    if checkpoint.hook_states:
+        metadata["hook_states"] = dict(checkpoint.hook_states)
     metadata = json.loads(json.dumps(metadata))  # as it will be read: names are texts
     metadata["content_sha256"] = _digest_of_content(metadata, header, values)
     text = f'{{"sha256": "{_UNSEALED}", {json.dumps(metadata, sort_keys=True)[1:]}'
@@ -296,6 +300,7 @@ def deserialize(data: bytes, path: str) -> Checkpoint:
             finished=metadata["finished"],
             random_state=metadata["random_state"],
             column_names=_names_in(metadata),
+            hook_states=_hook_states_in(metadata),
             path=path,
         )
         _check_parts(checkpoint)
@@ -342,6 +347,13 @@ def _names_in(metadata: dict[str, Any]) -> tuple[str, ...] | None:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"its column_names are {names!r}")
     return tuple(names)
+
+
+def _hook_states_in(metadata: dict[str, Any]) -> dict[str, Any]:
+    states = metadata.get("hook_states", {})
+    if not isinstance(states, dict):
+        raise ValueError(f"its hook_states are {states!r}")
+    return states
 
 
 def _check_version(version: Any, path: str) -> None:

@@ -15,7 +15,9 @@ from typing import Annotated
 import typer
 
 from centroids import __version__
-from centroids.cli.errors import end_with, showing_warnings, silenced, suggesting_options
+from centroids.cli.command import PlainCommand, run
+from centroids.cli.errors import end_with, silenced, suggesting_options
+from centroids.cli.log import log
 from centroids.cli.options import (
     Append,
     BadRowsChoice,
@@ -46,8 +48,8 @@ from centroids.cli.options import (
     NumClusters,
     NumRestarts,
     Output,
+    Patience,
     Pictures,
-    PlainCommand,
     Quiet,
     ReassignmentRatio,
     RelativeTolerance,
@@ -60,8 +62,11 @@ from centroids.cli.options import (
     Standardize,
     Steps,
     Umap,
+    ValidateEvery,
+    Validation,
     WeightColumn,
     WordsColumn,
+    parse_source,
     split_columns,
 )
 from centroids.cli.text_options import GivenText, with_text_format
@@ -125,6 +130,9 @@ def train(
     steps: Steps = None,
     max_steps: MaxSteps = None,
     relative_tolerance: RelativeTolerance = None,
+    validation: Validation = None,
+    patience: Patience = None,
+    validate_every: ValidateEvery = None,
     shuffle: Shuffle = None,
     seed: Seed = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
@@ -184,6 +192,9 @@ def train(
         steps=steps,
         max_steps=max_steps,
         relative_tolerance=relative_tolerance,
+        validation=validation,
+        patience=patience,
+        validate_every=validate_every,
         shuffle=shuffle,
         seed=seed,
         bad_rows=bad_rows.value,
@@ -410,9 +421,6 @@ def choose_k(
     columns: Columns = None,
     weight_column: WeightColumn = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object, for scripts.")
-    ] = False,
     plot: Annotated[
         Path | None,
         typer.Option(help="Also draw the measures into this .png, .svg or .pdf file."),
@@ -446,7 +454,6 @@ def choose_k(
             weight_column=weight_column,
             bad_rows=bad_rows.value,
             text=text,
-            as_json=as_json,
             plot=plot,
         )
 
@@ -459,6 +466,7 @@ def inspect(
         Path | None,
         typer.Option(
             metavar="POINTS",
+            parser=parse_source,
             help="A file of points. The points nearest to the center are shown for some clusters "
             "(see --clusters), from the largest to the smallest.",
         ),
@@ -596,9 +604,6 @@ def quantize(
         ),
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed for the initial colors.")] = 0,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object, for scripts.")
-    ] = False,
 ) -> None:
     """Write a picture in few colors.
 
@@ -614,9 +619,7 @@ def quantize(
     from centroids.cli import quantizing
 
     with suggesting_options(image, can_drop=False):
-        quantizing.quantize_picture(
-            image, num_clusters, output, dither=dither, seed=seed, as_json=as_json
-        )
+        quantizing.quantize_picture(image, num_clusters, output, dither=dither, seed=seed)
 
 
 @app.command(cls=PlainCommand)
@@ -738,8 +741,8 @@ def main() -> None:
     if debug:  # wherever it stands, also behind the command
         sys.argv = [word for word in sys.argv if word != _DEBUG]
     try:
-        with showing_warnings():
-            app()
+        with log.attached():
+            sys.exit(run(app))
     except Exception as error:
         if debug:
             traceback.print_exception(error)

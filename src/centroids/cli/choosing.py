@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,16 +10,17 @@ from typing import Any
 import numpy as np
 import typer
 
+from centroids.cli.answer import answer
 from centroids.cli.numbers import show_number
 from centroids.cli.points import find_points
 from centroids.cli.points_file import PointsFile
-from centroids.cli.progress import status
 from centroids.cli.sampling import draw_sample, weighted_sample
 from centroids.cli.settings import Settings
 from centroids.cli.text_options import GivenText
 from centroids.cli.training_plan import choose_weights
 from centroids.files import atomic_file
 from centroids.inputs.bad_rows import BadRows
+from centroids.progress import Activity
 from centroids.quality import NumClusters, choose_num_clusters
 from centroids.rows import split_weights
 
@@ -39,7 +39,6 @@ def choose_k(
     weight_column: str | None,
     bad_rows: BadRows,
     text: GivenText,
-    as_json: bool,
     plot: Path | None,
 ) -> None:
     """Prints what several numbers of clusters come to, and which one is recommended."""
@@ -58,7 +57,7 @@ def choose_k(
     fits = sample.num_rows <= _SAMPLE_ROWS
     drawn = weighted_sample(sample.points) if file.weighted else sample.points
     points, own = file.read(bad_rows) if fits else split_weights(drawn)
-    with status("clustering a sample") as shown:
+    with Activity("clustering a sample", len(numbers), "numbers of clusters") as shown:
         found = choose_num_clusters(
             points,
             numbers,
@@ -67,11 +66,14 @@ def choose_k(
             seed=seed,
             sample_rows=_SAMPLE_ROWS,
             batches=None if fits else lambda: _batches(file, bad_rows),
-            progress=lambda number: shown.update(f"clustering a sample into {number:,} clusters"),
+            progress=lambda number: shown.update(
+                numbers.index(number), f"clustering a sample into {number:,} clusters"
+            ),
         )
     if plot is not None:
         _write_plot(found, plot)
-    typer.echo(json.dumps(found.to_dict()) if as_json else _describe(found, path))
+    answer(found.to_dict())
+    typer.echo(_describe(found, path))
 
 
 def _batches(file: PointsFile, bad_rows: BadRows) -> Iterator[Any]:

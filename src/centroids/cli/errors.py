@@ -7,6 +7,7 @@ warnings alike.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import shlex
@@ -18,20 +19,21 @@ from typing import NoReturn
 
 import typer
 
+from centroids.cli.log import log
 from centroids.errors import (
     Argument,
     ArgumentError,
     BadLineError,
     BadRowError,
-    Message,
     NoPointsError,
     WidthError,
     Worded,
     WordedTypeError,
 )
 
-_MISTAKE = 2  # a wrong argument, or bad data
-_FAILURE = 1  # a file that cannot be read or written, or anything unforeseen
+_MISTAKE = 2  # a wrong argument, a path that cannot be, a library that is missing, or bad data
+_FAILURE = 1  # a disk that is full or fails, or anything unforeseen
+_UNFIT_PATHS = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.EMLINK, errno.EINVAL)
 EXIT_OF_INTERRUPT = 130  # of Ctrl-C
 
 # Arguments of the library that have another name here.
@@ -41,11 +43,13 @@ NOTHING = "none"  # as the mark that groups digits
 
 def end_with(error: Exception) -> NoReturn:
     """Prints an error to standard error and ends the process."""
-    code = _MISTAKE if isinstance(error, (ValueError, TypeError)) else _FAILURE
+    # A missing library is something to install, as a missing file is one to name rightly.
+    is_mistake = isinstance(error, (ValueError, TypeError, ImportError)) or _is_wrong_path(error)
+    code = _MISTAKE if is_mistake else _FAILURE
     if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
         sys.stderr.close()
     else:
-        typer.echo(f"centroids: {_sentence(error)}", err=True)
+        log.write_error(_sentence(error), code)
     sys.exit(code)
 
 
@@ -86,32 +90,6 @@ def without_log_of(module: str) -> Iterator[None]:
         yield
     finally:
         logger.disabled = before
-
-
-@contextmanager
-def showing_warnings() -> Iterator[None]:
-    """Shows what the library warns of on standard error, once and in the words of options."""
-    logger, handler = logging.getLogger("centroids"), _Warnings(logging.WARNING)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-
-
-class _Warnings(logging.Handler):
-    """A file is looked at several times in a command: equal warnings are shown once."""
-
-    def __init__(self, level: int) -> None:
-        super().__init__(level)
-        self._shown: set[str] = set()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        given = record.args if isinstance(record.args, tuple) else ()
-        text = record.msg % tuple(map(_say_part, given)) if given else record.getMessage()
-        if text not in self._shown:
-            self._shown.add(text)
-            typer.echo(f"centroids: {text}", err=True)
 
 
 @contextmanager
@@ -187,9 +165,10 @@ def _advise(error: Exception, points: Path, can_drop: bool) -> str | None:
     return f"{error.say(option)}, or leave {them} out with --bad-rows drop"
 
 
-def _say_part(part: object) -> object:
-    """An argument of a log record, in the words of options."""
-    return Message(part).say(option) if isinstance(part, (Argument, Message)) else part
+def _is_wrong_path(error: Exception) -> bool:
+    """Whether a path leads nowhere, or where nothing may be read or written."""
+    kinds = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
+    return isinstance(error, kinds) or (isinstance(error, OSError) and error.errno in _UNFIT_PATHS)
 
 
 def _sentence(error: Exception) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from centroids import KMeansClustering
+from centroids.cli.answer import answer
 from centroids.cli.inference import describe_preparation, model_of, read_model
 from centroids.cli.options import Format
 from centroids.cli.points import read_columns
@@ -80,6 +81,14 @@ def export(
     names = _names_of(read_columns(model_dir))
     model = model_of(checkpoint, model_dir)
     path, usage = _WRITERS[chosen](_Exported(model, checkpoint, names, output, options))
+    answer(
+        {
+            "output": str(path),
+            "format": chosen.value,
+            "global_step": checkpoint.global_step,
+            "use_with": usage,
+        }
+    )
     typer.echo(f"Wrote {path}; use it with: {usage}")
 
 

@@ -10,6 +10,7 @@ import typer
 
 from centroids.checkpoints.lock import lock_model_dir
 from centroids.checkpoints.tensorflow import find_tensorflow_checkpoint
+from centroids.cli.answer import answer
 from centroids.cli.inference import find_model
 from centroids.estimator import Saver
 from centroids.kmeans.from_tensorflow import (
@@ -48,6 +49,16 @@ def import_model(
         _check_free(new)  # a training run may have ended just now
         Saver(str(new), "model.ckpt").save(model)
     centers = model.variables[CLUSTERS]
+    answer(
+        {
+            "model_dir": str(new),
+            "imported": model.path,
+            "num_clusters": len(centers),
+            "dimensions": centers.shape[1],
+            "distance_metric": model.identity["distance_metric"],
+            "global_step": model.global_step,
+        }
+    )
     typer.echo(
         f"Imported {len(centers):,} clusters of {centers.shape[1]:,} dimensions, "
         f"{centers.dtype}, {model.identity['distance_metric']}; trained for "

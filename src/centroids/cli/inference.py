@@ -13,12 +13,13 @@ import typer
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.checkpoints.tensorflow import find_tensorflow_checkpoint
+from centroids.cli.answer import answer
 from centroids.cli.answer_forms import Form, NamedColumns, NumbersAlone
 from centroids.cli.answered_rows import AnsweredRows, TableRows, answered, table_columns
 from centroids.cli.fresh import newest_aside
 from centroids.cli.numbers import show_number
 from centroids.cli.points import find_points
-from centroids.cli.points_file import ENDINGS, PointsFile
+from centroids.cli.points_file import PointsFile
 from centroids.cli.predictions import (
     Prediction,
     describe_input,
@@ -33,6 +34,7 @@ from centroids.errors import Argument, WordedError
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.estimator.session_setup import check_order
 from centroids.inputs.bad_rows import BadRows, is_not_infinite
+from centroids.inputs.file import is_points_file
 from centroids.inputs.missing import MissingValues
 from centroids.inputs.tables.opening import open_table
 from centroids.inputs.tables.table import check_columns
@@ -82,7 +84,7 @@ def check_is_folder(model_dir: Path) -> None:
     """Raises a ValueError if it is a file, as it is if the arguments are the wrong way round."""
     if not model_dir.is_file():
         return
-    if model_dir.suffix.lower() in ENDINGS:
+    if is_points_file(model_dir):
         raise ValueError(f"{model_dir} is a file of points; the model folder comes first")
     raise ValueError(f"{model_dir} is a file; the folder of a trained model is needed")
 
@@ -216,12 +218,19 @@ def predict(request: Request) -> None:
         form=form,
         input=describe_input(request.points, file.columns, file.text, rows),
         input_fn=input_fn,
-        hooks=[ProgressBarHook(description="predicting", value=None)],
+        hooks=[ProgressBarHook(description="predicting", value=None, num_rows=file.num_rows())],
     )
     if str(request.output) == "-":
         written = print_predictions(prediction)
     else:
         written = write_predictions(prediction, request.output, resume=request.resume)
+        answer(
+            {
+                "output": str(request.output),
+                "num_rows": written.rows,
+                "num_without_label": written.empty,
+            }
+        )
         if not request.quiet:
             typer.echo(f"Wrote {written.rows:,} rows to {request.output}", err=True)
     if written.empty:
@@ -280,6 +289,17 @@ class Evaluation:
     weight: float
     weighted: bool
 
+    def to_dict(self) -> dict[str, Any]:
+        """Everything by name, for scripts."""
+        return {
+            "num_points": int(self.values["num_examples"]),
+            "total_weight": self.weight if self.weighted else None,
+            "global_step": int(self.values["global_step"]),
+            "distance_metric": self.metric,
+            "mean_distance": self.values["mean_distance"],
+            "sum_of_distances": self.values["mean_distance"] * self.weight,
+        }
+
     @property
     def score(self) -> float:
         """The sum of the distances."""
@@ -309,7 +329,7 @@ def _evaluated(
     model = model_of(checkpoint, model_dir, file.weight_column, missing)
     values = model.evaluate(
         file.open(batch_size(model, distances=False), bad_rows=bad_rows),
-        hooks=[ProgressBarHook(description="evaluating")],
+        hooks=[ProgressBarHook(description="evaluating", num_rows=file.num_rows())],
     )
     weight = values.get(TOTAL_WEIGHT, values["num_examples"])
     return Evaluation(model.params["distance_metric"], values, float(weight), file.weighted)
@@ -326,6 +346,7 @@ def evaluate(
 ) -> None:
     """Prints the metrics of a model on points."""
     found = _evaluated(model_dir, points, columns, weight_column, bad_rows, missing, text)
+    answer(found.to_dict())
     typer.echo(f"points            {int(found.values['num_examples']):,}")
     if found.weighted:
         typer.echo(f"their weight      {show_number(found.weight)}")
@@ -345,4 +366,5 @@ def score(
 ) -> None:
     """Prints the sum of the distances of points to their nearest centers, and nothing else."""
     found = _evaluated(model_dir, points, columns, weight_column, bad_rows, missing, text)
+    answer({"score": found.score})
     typer.echo(repr(found.score))

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from centroids import KMeansClustering
 from centroids.cli.errors import option
-from centroids.cli.points_file import ENDINGS, PointsFile, as_matrix
+from centroids.cli.points_file import PointsFile, as_matrix
 from centroids.cli.sampling import choose_from_sample
 from centroids.cli.settings import Settings, shuffling_seed
 from centroids.cli.training_plan import TrainingPlan
 from centroids.errors import MissingColumnError, Worded
-from centroids.inputs.file import is_tfrecord_file
+from centroids.inputs.file import is_points_file
+from centroids.inputs.tables.opening import KINDS
 from centroids.kmeans.model import INITIAL_METHODS
 
 
@@ -68,10 +69,10 @@ def read_centers(path: Path, points: PointsFile) -> NDArray[Any]:
             not end like that of a file of points.
         OSError: If it cannot be read.
     """
-    if path.suffix.lower() not in ENDINGS and not is_tfrecord_file(path):
+    if not is_points_file(path):
         raise ValueError(
             f"--initial-clusters must be {', '.join(INITIAL_METHODS)}, or a file that ends in "
-            f"{', '.join(ENDINGS)}; got {str(path)!r}"
+            f"{KINDS}; got {str(path)!r}"
         )
     try:
         centers = _read_rows(PointsFile(path), points.column_names())

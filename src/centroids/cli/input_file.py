@@ -11,6 +11,9 @@ from typing import Any
 from centroids.checkpoints.checkpoint import UNKNOWN_POSITION
 from centroids.estimator import Checkpoint
 from centroids.files import open_regular
+from centroids.inputs.arguments import check_file
+from centroids.inputs.tables.location import Text, split_part
+from centroids.inputs.tables.opening import find_files, is_folder, is_pattern
 
 _BLOCK_BYTES = 1 << 18
 _MOST_BLOCKS = 64
@@ -43,14 +46,33 @@ def identify_file(path: Path, after_step: int) -> InputFile:
         OSError: If it cannot be read.
     """
     digest = hashlib.blake2b(digest_size=16)
-    with open_regular(path, follow_links=True) as file:
-        num_bytes = file.seek(0, 2)
-        last = max(num_bytes - _BLOCK_BYTES, 0)
-        count = min(-(-num_bytes // _BLOCK_BYTES), _MOST_BLOCKS)
-        for block in range(count):
-            file.seek(last * block // max(count - 1, 1))
-            digest.update(file.read(_BLOCK_BYTES))
-    return InputFile(after_step, num_bytes, digest.hexdigest())
+    if isinstance(path, Text):
+        digest.update(path.text.encode())
+    total = 0
+    for each in files_of(path):
+        is_local = isinstance(each, Path)
+        with open_regular(each, follow_links=True) if is_local else each.open("rb") as file:
+            num_bytes = file.seek(0, 2)
+            last = max(num_bytes - _BLOCK_BYTES, 0)
+            count = min(-(-num_bytes // _BLOCK_BYTES), _MOST_BLOCKS)
+            for block in range(count):
+                file.seek(last * block // max(count - 1, 1))
+                digest.update(file.read(_BLOCK_BYTES))
+        total += num_bytes
+    return InputFile(after_step, total, digest.hexdigest())
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files that are read; none for a query or a database."""
+    if isinstance(path, Text):
+        return []
+    path = split_part(path)[0]
+    return find_files(path) if is_folder(path) or is_pattern(path) else [path]
+
+
+def num_bytes_of(path: Path) -> int:
+    """The size of what is read; 0 for a query or a database, whose size is not known."""
+    return sum(check_file(file).stat().st_size for file in files_of(path))
 
 
 def file_of_step(known: Sequence[InputFile] | None, step: int) -> InputFile | None:

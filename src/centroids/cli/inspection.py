@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from centroids.cli.answer import answer
 from centroids.cli.inference import (
     describe_preparation,
     model_of,
@@ -109,6 +110,13 @@ def _show_clusters(
     preparation = preparation_of_model(checkpoint)
     found = survey(model, centers, file, request.num_nearest, request.bad_rows, preparation)
     num_points = int(found.sizes.sum())
+    answer(
+        {
+            "num_points": num_points,
+            "sum_of_distances": found.total,
+            "mean_distance": found.total / num_points,
+        }
+    )
     if words is not None and words.count != found.num_rows:
         raise ValueError(
             f"{request.words} has {words.count:,} names, {points} has {found.num_rows:,} points"
@@ -122,6 +130,22 @@ def _show_clusters(
     chosen = _spread(found.sizes, request.num_clusters)
     rows = {int(row) for cluster in chosen for row in found.nearest[cluster] if row >= 0}
     names = {row: f"row {row:,}" for row in rows} if words is None else words.read(rows)
+    shown = ((cluster, [row for row in found.nearest[cluster] if row >= 0]) for cluster in chosen)
+    answer(
+        {
+            "clusters": [
+                {
+                    "cluster": cluster,
+                    "size": found.sizes[cluster],
+                    "nearest": [
+                        {"row": row, "name": None if words is None else names[int(row)]}
+                        for row in rows_of_cluster
+                    ],
+                }
+                for cluster, rows_of_cluster in shown
+            ]
+        }
+    )
     _show_examples(console, found, chosen, names)
 
 
@@ -139,6 +163,19 @@ def _hint_for_words(request: Request, num_more: int) -> str:
 def _show_state(console: Console, model_dir: Path, checkpoint: Checkpoint, kept: Settings) -> None:
     centers = checkpoint.variables[CLUSTERS]
     modes = {None: "", False: " in full batches", True: " in mini-batches"}
+    answer(
+        {
+            "model_dir": str(model_dir),
+            "num_clusters": len(centers),
+            "dimensions": centers.shape[1],
+            "dtype": str(centers.dtype),
+            "distance_metric": checkpoint.identity["distance_metric"],
+            "global_step": checkpoint.global_step,
+            "mode": {None: None, False: "full-batch", True: "mini-batch"}[kept.use_mini_batch],
+            "columns": kept.columns,
+            "weight_column": kept.weight_column,
+        }
+    )
     console.print(str(model_dir), style="bold")
     console.print(
         f"{_count(len(centers), 'cluster')} of {_count(centers.shape[1], 'dimension')}, "
@@ -162,6 +199,7 @@ def _show_centers(console: Console, checkpoint: Checkpoint, kept: Settings) -> N
     centers = centers_in_units(checkpoint.variables)
     if len(centers) > _FEW_CLUSTERS or centers.shape[1] > _MAX_SHOWN_DIMENSIONS:
         return
+    answer({"centers": centers})
     columns = kept.columns if kept.columns is not None else checkpoint.column_names
     if columns is None or len(columns) != centers.shape[1]:
         columns = tuple(range(centers.shape[1]))
@@ -183,6 +221,14 @@ def _show_variables(console: Console, checkpoint: Checkpoint) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("variable", "type", "shape"):
         table.add_column(heading)
+    answer(
+        {
+            "variables": {
+                name: {"dtype": str(value.dtype), "shape": value.shape}
+                for name, value in checkpoint.variables.items()
+            }
+        }
+    )
     for name, value in sorted(checkpoint.variables.items()):
         table.add_row(name, str(value.dtype), str(list(value.shape)))
     console.print()
@@ -203,6 +249,7 @@ def _show_sizes_of_training(console: Console, checkpoint: Checkpoint, kept: Sett
 
 
 def _show_sizes(console: Console, sizes: NDArray[Any], what: str) -> None:
+    answer({"cluster_sizes": sizes})
     by = "" if np.issubdtype(sizes.dtype, np.integer) else "weights of "
     console.print(
         f"cluster sizes ({by}{what}): {_size(sizes.min())} to {_size(sizes.max())}, median "

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
 
 
 class Format(StrEnum):
@@ -20,14 +19,6 @@ class Format(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     FAISS = "faiss"
-
-
-class PlainCommand(TyperCommand):
-    """A command whose usage line has arguments as its help and our messages have them."""
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """The words of the usage line, of which typer puts some in braces."""
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
 
 class Metric(StrEnum):
@@ -62,11 +53,28 @@ class MissingChoice(StrEnum):
 ModelDir = Annotated[
     Path, typer.Argument(help="The folder of a trained model.", metavar="MODEL_DIR")
 ]
+
+
+def parse_source(word: str) -> Path:
+    """What reads like a path: a local one, the address of a remote file, or a query."""
+    from centroids.cli.errors import end_with
+    from centroids.inputs.tables.location import find_location
+
+    try:
+        return find_location(word)
+    except ValueError as error:  # which typer would show with the usage of the command
+        end_with(error)
+
+
 Input = Annotated[
     Path,
     typer.Argument(
-        help="The points: a .npy, .csv, .tsv, .txt, .parquet or .tfrecord file, one row per point.",
+        help="The points, one row per point: a table in a file (.csv, .parquet, .npy, .xlsx and "
+        "others), a folder or a pattern of files, an address (https://, s3://, "
+        'postgresql://HOST/DB#TABLE), or a query in SQL, such as "SELECT a, c FROM '
+        "'t.parquet'\".",
         metavar="POINTS",
+        parser=parse_source,
     ),
 ]
 Columns = Annotated[
@@ -230,6 +238,29 @@ RelativeTolerance = Annotated[
         help="For full batches: stop when a step lowers the loss by no more than this share "
         "of it. This does not depend on the units of the points. 0 stops when the loss no longer "
         "falls. Default: as the model was trained before, else 0.0001."
+    ),
+]
+Validation = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file of points that are not trained on. The model is evaluated on them now and "
+        "then, and training stops when their mean distance no longer falls.",
+        metavar="FILE",
+    ),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        help="For --validation: how many evaluations in a row may bring no new lowest mean "
+        "distance. Default: 5."
+    ),
+]
+ValidateEvery = Annotated[
+    int | None,
+    typer.Option(
+        help="For --validation: the steps between two evaluations. Default: 1 for full batches, "
+        "else 100.",
+        metavar="STEPS",
     ),
 ]
 Shuffle = Annotated[

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids import SessionRunArgs, SessionRunHook
+from centroids import SessionRunArgs, SessionRunHook, ValidationHook
 from centroids.cli.numbers import show_number
 from centroids.cli.settings import Settings
 from centroids.kmeans.model import TOTAL_WEIGHT
@@ -27,6 +27,7 @@ class Outcome(SessionRunHook):
         ends_at_step: The step at which it ends at the latest; None: at the end of its input.
         warn: Called with the Outcome after the first full-batch step of a run that continues with a
             model, if most of its clusters get no points.
+        validation: May end the training; None: there is none.
 
     Attributes:
         steps: The steps so far.
@@ -35,8 +36,13 @@ class Outcome(SessionRunHook):
     """
 
     def __init__(
-        self, settings: Settings, ends_at_step: int | None, warn: Callable[[Outcome], None]
+        self,
+        settings: Settings,
+        ends_at_step: int | None,
+        warn: Callable[[Outcome], None],
+        validation: ValidationHook | None = None,
     ) -> None:
+        self._validation = validation
         self._settings, self._ends_at_step, self._warn = settings, ends_at_step, warn
         self._full_batch = not settings.use_mini_batch
         self._cumulative = not self._full_batch and settings.mini_batch_steps_per_iteration == 1
@@ -113,6 +119,32 @@ class Outcome(SessionRunHook):
         batches = "mini-batch" if count == 1 else f"{count:,} mini-batches"
         return f"Loss {show_number(loss / rows)} (mean of {distances} over the last {batches})."
 
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, for programs."""
+        losses = list(self._losses)[-1:] if self._full_batch else list(self._losses)
+        loss, rows = (sum(part) for part in zip(*losses, strict=True)) if losses else (None, 0)
+        return {
+            "steps": self.steps,
+            "global_step": self._session.global_step,
+            "loss": losses[-1][0] if losses else None,
+            "mean_distance": loss / rows if rows and loss is not None else None,
+            "ended_by": self.ended_by,
+            "num_empty_clusters": self.num_empty if self.steps else None,
+        }
+
+    @property
+    def ended_by(self) -> str:
+        """What ended the training, in one word for programs."""
+        if not self.steps:
+            return "nothing_to_do"
+        if has_converged(self._session.variables):
+            return "convergence"
+        if self._validation is not None and self._validation.stopped:
+            return "validation"
+        if self._ends_at_step == self._session.global_step:
+            return "max_steps"
+        return "end_of_input"
+
     def describe_end(self, epochs: int) -> str:
         """Why the training stopped."""
         if has_converged(self._session.variables):
@@ -120,6 +152,8 @@ class Outcome(SessionRunHook):
                 return "Converged: the loss no longer falls."
             percent = show_number(100 * self._settings.relative_tolerance)
             return f"Converged: the last step lowered the loss by no more than {percent}%."
+        if self._validation is not None and self._validation.stopped:
+            return "Stopped by --validation: its mean distance no longer falls."
         if self._ends_at_step == self._session.global_step:
             return "Stopped at its limit of steps; --steps N trains N more."
         passes = "a pass" if epochs == 1 else f"{epochs:,} passes"

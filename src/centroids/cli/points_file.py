@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.cli.progress import count_rows
-from centroids.inputs import TextFormat, file_input_fn, open_stream
+from centroids.inputs import TextFormat, open_stream, table_input_fn
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows, IsGood, is_not_infinite
 from centroids.inputs.file import is_text_file
 from centroids.inputs.missing import Treatment
 from centroids.inputs.npy import NpyFile
 from centroids.inputs.stream import BatchStream, check_finite_rows
-from centroids.inputs.tables.opening import open_table
+from centroids.inputs.tables.opening import is_folder, is_pattern, open_table
 from centroids.inputs.text.csv_file import open_text
 from centroids.inputs.text.csv_layout import (
     FirstLines,
@@ -32,12 +33,10 @@ from centroids.inputs.text.csv_layout import (
 from centroids.inputs.weights import WeightColumn
 from centroids.inputs.windows import check_reading
 from centroids.kernels import check_points
-from centroids.rows import WeightedPoints
+from centroids.rows import WeightedPoints, join_rows
 
 Columns = Sequence[str | int] | None
 
-ENDINGS = (".npy", ".csv", ".tsv", ".txt", ".parquet", ".tfrecord")
-_WITHOUT_COLUMNS = ".npy"
 _READ_ROWS = 1 << 16
 _LARGE_BYTES = 1 << 30
 _ANY_TEXT = TextFormat()
@@ -77,13 +76,21 @@ class PointsFile:
 
     @property
     def is_text(self) -> bool:
-        """Whether it is a text file, by its name."""
-        return is_text_file(self.path)
+        """Whether it is a single text file, by its name."""
+        return is_text_file(self.path) and not (is_folder(self.path) or is_pattern(self.path))
 
     @property
+    def is_npy(self) -> bool:
+        """Whether it is a single array in a file."""
+        return self.path.suffix.lower() == ".npy" and self.path.is_file()
+
+    @functools.cached_property
     def has_columns(self) -> bool:
         """Whether there are columns to choose from."""
-        return self.path.suffix.lower() != _WITHOUT_COLUMNS
+        if self.is_npy:
+            return False
+        is_many = is_folder(self.path) or is_pattern(self.path)
+        return not is_many or open_table(self.path, self.text).has_names
 
     def open(
         self,
@@ -94,7 +101,7 @@ class PointsFile:
         *,
         bad_rows: BadRows = "raise",
     ) -> Callable[[], Any]:
-        """As `file_input_fn`; anything but a matrix of real numbers is refused at once, by name.
+        """As `table_input_fn`; anything but a matrix of real numbers is refused at once, by name.
 
         Raises:
             OSError: If the file cannot be read.
@@ -104,7 +111,7 @@ class PointsFile:
         if self.is_text:
             reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
             return open_text(check_file(self.path), reading, self.first_lines(), self.columns)
-        input_fn = file_input_fn(
+        input_fn = table_input_fn(
             self.path,
             batch_size,
             num_epochs,
@@ -114,9 +121,13 @@ class PointsFile:
             bad_rows=bad_rows,
             **dataclasses.asdict(self.text),
         )
-        if not self.has_columns:
+        if self.is_npy:
             check_points(NpyFile(self.path).read(0, 0), str(self.path))
         return input_fn
+
+    def num_rows(self) -> int | None:
+        """The rows of the file; None if it would have to be read to tell."""
+        return None if self.is_text else num_rows_of(self.open()())
 
     def read(self, bad_rows: BadRows = "raise") -> tuple[NDArray[Any], NDArray[np.float64] | None]:
         """All points, read into memory; a .npy file of more than 1 GiB is mapped.
@@ -130,12 +141,12 @@ class PointsFile:
         """
         input_fn = self.open(_READ_ROWS, bad_rows=bad_rows)
         weights: list[NDArray[np.float64]] = []
-        if not self.has_columns and bad_rows == "raise" and self.missing != "drop":
+        if self.is_npy and bad_rows == "raise" and self.missing != "drop":
             points = self._read_npy()
         else:
             batches = list(self._batches(input_fn, weights))
-            points = np.concatenate(batches) if batches else np.empty(0)
-        if len(points) == 0:
+            points = join_rows(batches) if batches else np.empty(0)
+        if points.shape[0] == 0:
             raise ValueError(f"{self.path} has no rows")
         return points, np.concatenate(weights) if weights else None
 
@@ -151,9 +162,11 @@ class PointsFile:
         self, input_fn: Callable[[], Any], weights: list[NDArray[np.float64]]
     ) -> Iterator[NDArray[Any]]:
         column = None if self.weight_column is None else WeightColumn(self.weight_column)
-        with open_stream(input_fn, weights=column, missing=self.missing) as stream:
+        source = input_fn()
+        with open_stream(lambda: source, weights=column, missing=self.missing) as stream:
             good = np.isfinite if self.missing == "raise" else is_not_infinite
-            yield from count_rows(_finite(stream, weights, good), f"reading {self.path.name}")
+            rows = _finite(stream, weights, good)
+            yield from count_rows(rows, f"reading {self.path.name}", num_rows_of(source))
 
     def _read_npy(self) -> NDArray[Any]:
         if self.path.stat().st_size <= _LARGE_BYTES:
@@ -219,6 +232,12 @@ class PointsFile:
             every = self.layout(self.columns).names or ()
         count = Counter(every)
         return any(count[name] > 1 for name in names)
+
+
+def num_rows_of(source: Any) -> int | None:
+    """The rows that a source will read; None if it would have to read them to tell."""
+    num_rows: int | None = getattr(source, "num_rows", None)
+    return num_rows
 
 
 def as_matrix(rows: NDArray[Any]) -> NDArray[Any]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from centroids import KMeansClustering, SessionRunHook, __version__
 from centroids.cli.answer_forms import Answers, Form, NamedColumns
 from centroids.cli.answered_rows import AnsweredRows
+from centroids.cli.input_file import files_of, num_bytes_of
 from centroids.cli.unfinished import (
     DamagedJournalError,
     OtherWorkError,
@@ -115,12 +116,12 @@ def describe_input(
     Raises:
         OSError: If the file is not there.
     """
-    status = points.stat()
-    seconds, rest = divmod(status.st_mtime_ns, 1_000_000_000)
+    times = [file.stat().st_mtime_ns for file in files_of(points) if isinstance(file, Path)]
+    seconds, rest = divmod(max(times, default=0), 1_000_000_000)
     changed = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest:09} UTC"
     return {
-        "the size of the input in bytes": status.st_size,
-        "its time of change": changed,
+        "the size of the input in bytes": num_bytes_of(points),
+        "its time of change": changed if times else str(points),
         "the columns": None if columns is None else list(columns),
         "the format of text": asdict(text),
         "the rows of a batch": batch_size,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import typer
 
+from centroids.cli.answer import answer
 from centroids.cli.numbers import show_number
-from centroids.cli.progress import status
 from centroids.files import atomic_file
 from centroids.pictures import quantize, read_picture
+from centroids.progress import Activity
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -22,13 +22,13 @@ _KINDS = {".png": "PNG", ".webp": "WEBP"}
 
 
 def quantize_picture(
-    path: Path, num_colors: int, output: Path | None, *, dither: bool, seed: int, as_json: bool
+    path: Path, num_colors: int, output: Path | None, *, dither: bool, seed: int
 ) -> None:
     """Writes a picture in few colors, and says how far it is from the old one."""
     if output is None:
         output = path.with_name(f"{path.stem}-{num_colors}.png")
     _check_output(output, path)
-    with status("clustering colors"):
+    with Activity("clustering colors"):
         before = read_picture(path)
         try:
             after = quantize(before, num_colors, dither=dither, seed=seed)
@@ -47,9 +47,7 @@ def quantize_picture(
         "bytes": output.stat().st_size,
         "bytes_before": path.stat().st_size,
     }
-    if as_json:
-        typer.echo(json.dumps(result))
-        return
+    answer(result)
     colors = f"{num_colors:,} color{'' if num_colors == 1 else 's'}"
     typer.echo(
         f"Wrote {output}: {after.width:,} x {after.height:,} pixels in {colors}, "

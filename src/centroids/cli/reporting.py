@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.cli.answer import answer
 from centroids.cli.inference import (
     describe_preparation,
     model_of,
@@ -21,7 +22,6 @@ from centroids.cli.inference import (
 )
 from centroids.cli.points import describe_columns, find_points
 from centroids.cli.points_file import PointsFile, as_matrix
-from centroids.cli.progress import status
 from centroids.cli.sampling import draw_sample, weighted_sample
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.survey import Read, labelled_batches
@@ -33,6 +33,7 @@ from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.tables.opening import open_table
 from centroids.inputs.tables.table import Table, check_columns
 from centroids.kmeans.variables import CLUSTERS
+from centroids.progress import Activity
 from centroids.report import (
     Findings,
     Tally,
@@ -139,8 +140,9 @@ def report(request: Request) -> None:
         umap=has_umap() if request.umap is None else request.umap,
         preparation=preparation,
     )
-    with status("drawing the page"):
+    with Activity("drawing the page"):
         write_page(found, request.output)
+    answer({"output": str(request.output), "num_points": tally.num_points})
 
 
 def _table(file: PointsFile, columns: list[str]) -> Table:

@@ -13,12 +13,20 @@ from numpy.typing import NDArray
 
 from centroids import clustering, kernels
 from centroids.cli.errors import without_log_of
-from centroids.cli.points_file import PointsFile, as_matrix
-from centroids.cli.progress import count_rows, status, telling_restarts
+from centroids.cli.points_file import PointsFile, as_matrix, num_rows_of
+from centroids.cli.progress import count_rows, telling_restarts
 from centroids.inputs.bad_rows import BadRows, is_not_infinite
 from centroids.inputs.missing import Treatment
 from centroids.inputs.npy import NpyFile
-from centroids.rows import Rows, WeightedPoints, split_weights, with_weights
+from centroids.progress import Activity
+from centroids.rows import (
+    Rows,
+    WeightedPoints,
+    is_sparse,
+    join_rows,
+    split_weights,
+    with_weights,
+)
 
 _READ_ROWS = 1 << 14
 _SAMPLE_ROWS = 1 << 16
@@ -71,7 +79,7 @@ def choose_from_sample(
     at_least = _SAMPLE_ROWS_PER_CLUSTER * num_clusters
     sample = draw_sample(file, at_least, drawing, bad_rows)
     check_enough(num_clusters, sample.num_rows, file.path)
-    check_enough(num_clusters, len(sample.points), file.path)
+    check_enough(num_clusters, sample.points.shape[0], file.path)
     points: Rows | WeightedPoints = sample.points
     if file.weighted:
         points = weighted_sample(sample.points)
@@ -96,7 +104,7 @@ def choose_from_sample(
         num_retries=num_retries,
         whole_input_in_batch=True,
     )
-    with status("choosing initial centers") as shown, telling_restarts(shown):
+    with Activity("choosing initial centers") as shown, telling_restarts(shown):
         centers = clustering.choose_best_centers(choose, num_restarts, batches, cosine=cosine)
     return centers if preparation is None else preparation.undo(centers)
 
@@ -134,7 +142,7 @@ def draw_sample(
         random: Draws them.
         bad_rows: "drop" leaves out lines that are not rows of numbers.
     """
-    if not file.has_columns and bad_rows == "raise":
+    if file.is_npy and bad_rows == "raise":
         file.open()  # refuses anything but a matrix of numbers
         array = NpyFile(file.path)
         size = min(_sample_size(array.row_bytes, at_least), len(array))
@@ -148,7 +156,8 @@ def draw_sample(
         batches = file.open(_READ_ROWS, bad_rows=bad_rows)()
         batches.keeps_missing = file.missing != "raise"
         text = f"reading {file.path.name} for a sample"
-        return _draw_from(count_rows(batches, text), at_least, random, file.missing)
+        rows = count_rows(batches, text, num_rows_of(batches))
+        return _draw_from(rows, at_least, random, file.missing)
 
 
 def _draw_from(
@@ -162,9 +171,10 @@ def _draw_from(
     num_rows = 0
     for batch in map(as_matrix, batches):
         if drawn is None:
-            drawn = _LowestNumbers(_sample_size(batch[:1].nbytes, at_least))
-        drawn.add(random.random(len(batch)), num_rows, batch)
-        num_rows += len(batch)
+            drawn = _LowestNumbers(_sample_size(_row_bytes(batch), at_least))
+        count: int = batch.shape[0]
+        drawn.add(random.random(count), num_rows, batch)
+        num_rows += count
     if drawn is None:
         return Sample(np.empty((0, 1)), 0)
     return Sample(_finite(drawn.rows(), missing), num_rows)
@@ -192,12 +202,20 @@ class _LowestNumbers:
         return rows[np.argsort(places)]
 
     def _keep_lowest(self) -> None:
-        numbers, places, rows = map(np.concatenate, zip(*self._parts, strict=True))
+        numbers, places, rows = zip(*self._parts, strict=True)
+        numbers, places, rows = np.concatenate(numbers), np.concatenate(places), join_rows([*rows])
         lowest = np.argsort(numbers, kind="stable")[: self._size]
         self._parts = [(numbers[lowest], places[lowest], rows[lowest])]
         self._waiting = len(lowest)
         if len(lowest) == self._size:
             self._limit = numbers[lowest[-1]]
+
+
+def _row_bytes(rows: NDArray[Any]) -> int:
+    """About the bytes of a row."""
+    if is_sparse(rows):
+        return int(2 * rows.data.nbytes // max(rows.shape[0], 1))
+    return rows[:1].nbytes
 
 
 def _sample_size(row_bytes: int, at_least: int) -> int:
@@ -206,7 +224,7 @@ def _sample_size(row_bytes: int, at_least: int) -> int:
 
 def _finite(rows: NDArray[Any], missing: Treatment) -> NDArray[Any]:
     """Without rows that training will refuse by their place in the file, or leave out."""
-    if rows.dtype.kind != "f":
+    if rows.dtype.kind != "f" or is_sparse(rows):  # the latter are looked at when they are read
         return rows
     is_good = is_not_infinite if missing == "keep" else np.isfinite
     good = is_good(rows).all(axis=1)

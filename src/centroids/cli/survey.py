@@ -16,9 +16,11 @@ from centroids.cli.inference import batch_size
 from centroids.cli.points_file import PointsFile, as_matrix
 from centroids.clustering import Preparation
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.file import is_svmlight_file
 from centroids.inputs.weights import WeightColumn, check_weights
 from centroids.kernels import l2_normalize
 from centroids.quality import ExtremeMembers, distances_to_own
+from centroids.rows import num_rows
 
 
 @dataclass(frozen=True)
@@ -96,12 +98,12 @@ class Read:
         weights: NDArray[np.float64] | None = None,
     ) -> NDArray[Any]:
         """Takes a batch and returns its good rows."""
-        numbers = np.arange(self.count, self.count + len(batch))
-        self.count += len(batch)
+        numbers = np.arange(self.count, self.count + num_rows(batch))
+        self.count += num_rows(batch)
         if good is not None:
             batch, numbers = batch[good], numbers[good]
             weights = None if weights is None else weights[good]
-        if len(batch):
+        if num_rows(batch):
             self.batches.append((batch, numbers, weights))
         return batch
 
@@ -126,6 +128,12 @@ def labelled_batches(
         fills: Whether the model fills missing values; they are yielded as they are.
     """
     input_fn = points.open(batch_size(model, distances=False), bad_rows=bad_rows)
+    if is_svmlight_file(points.path):
+        raise ValueError(
+            f"{points.path} has sparse points, of which members cannot be shown: train, evaluate "
+            "and predict take them"
+        )
+
     column = None if points.weight_column is None else WeightColumn(points.weight_column)
 
     def remember() -> Iterator[NDArray[Any]]:
@@ -138,13 +146,13 @@ def labelled_batches(
                 if column is not None and batch.keep is None:
                     check_weights(batch.weights, column, number, batch.origin)
                 kept = read.add(batch.features, batch.keep, batch.weights)
-                if len(kept):
+                if num_rows(kept):
                     yield kept
 
     predictions = model.predict(
         remember,
         predict_keys=[model.CLUSTER_INDEX],
-        hooks=[ProgressBarHook(description="comparing", value=None)],
+        hooks=[ProgressBarHook(description="comparing", value=None, num_rows=points.num_rows())],
         yield_single_examples=False,
     )
     for prediction in predictions:

@@ -71,6 +71,14 @@ DType = Annotated[
         "digits. Default: as for the model, else float64.",
     ),
 ]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        help="How the characters of a text file are written, as cp1252. Default: as for the model, "
+        "else UTF-8, or UTF-16 if the file begins with its mark.",
+        metavar="NAME",
+    ),
+]
 
 
 def with_text_format(command: Callable[..., None]) -> Callable[..., None]:
@@ -79,7 +87,7 @@ def with_text_format(command: Callable[..., None]) -> Callable[..., None]:
     >>> @with_text_format
     ... def show(path: str, *, text: GivenText) -> None: ...
     >>> list(inspect.signature(show).parameters)
-    ['path', 'header', 'delimiter', 'decimal', 'thousands', 'skip_lines', 'dtype']
+    ['path', 'header', 'delimiter', 'decimal', 'thousands', 'skip_lines', 'dtype', 'encoding']
     """
 
     @functools.wraps(command)
@@ -105,6 +113,7 @@ def _given_text(
     thousands: Thousands = None,
     skip_lines: SkipLines = None,
     dtype: DType = None,
+    encoding: Encoding = None,
 ) -> GivenText:
     fields: dict[str, Any] = {
         "header": header,
@@ -113,6 +122,7 @@ def _given_text(
         "thousands": thousands,
         "skip_lines": skip_lines,
         "dtype": None if dtype is None else dtype.value,
+        "encoding": encoding,
     }
     given = {name: value for name, value in fields.items() if value is not None}
     if thousands is not None and thousands.lower() == NOTHING:

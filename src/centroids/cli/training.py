@@ -15,7 +15,8 @@ from typing import Any, TypeVar, cast
 import typer
 from numpy.typing import NDArray
 
-from centroids import KMeansClustering, ProgressBarHook
+from centroids import KMeansClustering, ProgressBarHook, ValidationHook
+from centroids.cli.answer import answer
 from centroids.cli.errors import EXIT_OF_INTERRUPT, without_log_of
 from centroids.cli.fresh import moved_aside, newest_aside
 from centroids.cli.inference import find_checkpoint, model_of
@@ -24,7 +25,7 @@ from centroids.cli.input_file import check_same_file, identify_file, passes_befo
 from centroids.cli.outcome import Outcome
 from centroids.cli.points import find_points
 from centroids.cli.points_file import PointsFile
-from centroids.cli.progress import Status, telling_restarts
+from centroids.cli.progress import telling_restarts
 from centroids.cli.sampling import check_enough
 from centroids.cli.settings import (
     Settings,
@@ -40,11 +41,18 @@ from centroids.cli.training_plan import (
     describe_changes,
     describe_taken,
 )
+from centroids.cli.validation import (
+    describe_validation,
+    open_validation,
+    validation_to_dict,
+)
 from centroids.clustering import InitialMethod
 from centroids.estimator import Checkpoint, load_latest
 from centroids.inputs.missing import Treatment
+from centroids.inputs.tables.opening import is_folder
 from centroids.kmeans.model import INITIAL_METHODS, DistanceMetric
 from centroids.kmeans.variables import centers_in_units, fills_missing
+from centroids.progress import Activity
 
 T = TypeVar("T")
 
@@ -86,10 +94,12 @@ def train(plan: TrainingPlan) -> None:
         _check_same_model(plan, trained)
         told = _describe_model(plan, trained, kept, settings)
         if plan.max_steps is not None and plan.max_steps <= trained.global_step:
+            answer(_describe_idle(plan, trained))
             typer.echo(_describe_reached(plan.max_steps, trained.global_step))
             return
     elif source is not None:
         told = _describe_fresh(asked, plan, source, kept, settings)
+    validate = open_validation(plan, settings, points)
     model = _make_model(plan, settings, points, trained)
     input_fn = _make_input(plan, points, settings)
     if settings.use_mini_batch:
@@ -97,10 +107,12 @@ def train(plan: TrainingPlan) -> None:
         if trained is not None and not plan.restart_input:
             check_same_file(plan.points, file, kept.inputs, trained, input_fn)
             if (passes := passes_before(trained, input_fn)) >= _or(plan.epochs, EPOCHS):
+                answer(_describe_idle(plan, trained))
                 typer.echo(_describe_passes(plan, passes))
                 return
         settings = dataclasses.replace(settings, inputs=with_file(kept.inputs, file))
-    run = _Run(plan, settings, model, input_fn, trained, told)
+    validation = None if validate is None else validate(model)
+    run = _Run(plan, settings, model, input_fn, trained, told, validation)
     moves = plan.fresh and source == plan.model_dir
     with moved_aside(plan.model_dir) if moves else contextlib.nullcontext():
         run.train(start)
@@ -116,12 +128,15 @@ class _Run:
     input_fn: Callable[[], Any]
     trained: Checkpoint | None
     told_at_start: list[str]
+    validation: ValidationHook | None = None
 
     def train(self, start: float) -> None:
         """Trains, and says what came of it since a time of `time.perf_counter`."""
         plan, settings = self.plan, self.settings
-        outcome = Outcome(settings, settings.ends_at_step, self._warn_of_other_data)
-        status = Status("choosing initial centers")
+        outcome = Outcome(
+            settings, settings.ends_at_step, self._warn_of_other_data, self.validation
+        )
+        status = Activity("choosing initial centers")
         saver = SettingsSaver(plan.model_dir, settings)
         try:
             # The last lines of the command report empty clusters.
@@ -129,9 +144,10 @@ class _Run:
                 self.model.train(
                     self.input_fn,
                     hooks=[
-                        Beginning(self.told_at_start, status),
                         ProgressBarHook(self._count_steps()),
+                        Beginning(self.told_at_start, status),
                         outcome,
+                        *([] if self.validation is None else [self.validation]),
                     ],
                     max_steps=settings.ends_at_step,
                     saving_listeners=[saver],
@@ -144,6 +160,7 @@ class _Run:
             _tell_how_to_resume(plan, settings)
             raise
         seconds = time.perf_counter() - start
+        answer(self._describe_for_programs(outcome, seconds))
         kind = "mini-batch" if settings.use_mini_batch else "full-batch"
         typer.echo(
             f"Trained {outcome.steps:,} {kind} step{'' if outcome.steps == 1 else 's'} in "
@@ -152,10 +169,28 @@ class _Run:
         if outcome.steps:
             typer.echo(outcome.describe_loss(self.model.params["distance_metric"]))
             typer.echo(outcome.describe_end(_or(plan.epochs, EPOCHS)))
+            if self.validation is not None:
+                typer.echo(describe_validation(self.validation))
             typer.echo(f"{outcome.describe_empty()}{self._remedy_for(outcome)}")
         else:
             typer.echo("The last run had made all its passes; --epochs N makes more.")
         typer.echo(f"See it with: centroids inspect {shlex.quote(str(plan.model_dir))}")
+
+    def _describe_for_programs(self, outcome: Outcome, seconds: float) -> dict[str, Any]:
+        found = outcome.to_dict()
+        return {
+            "model_dir": str(self.plan.model_dir),
+            "mode": "mini-batch" if self.settings.use_mini_batch else "full-batch",
+            "num_clusters": self.model.params["num_clusters"],
+            "distance_metric": self.model.params["distance_metric"],
+            "seconds": round(seconds, 3),
+            **found,
+            **(
+                {}
+                if self.validation is None
+                else {"validation": validation_to_dict(self.validation)}
+            ),
+        }
 
     def _warn_of_other_data(self, outcome: Outcome) -> None:
         """At the first step, before more time is spent."""
@@ -200,7 +235,7 @@ class _Run:
 
 def _check_order(plan: TrainingPlan) -> None:
     """Raises a ValueError if the two arguments are the wrong way round."""
-    if plan.points.is_dir() and plan.model_dir.is_file():
+    if is_folder(plan.points) and plan.model_dir.is_file():
         raise ValueError(
             f"{plan.model_dir} is a file, and {plan.points} a folder: the points come first, then "
             "the folder of the model"
@@ -277,6 +312,16 @@ def _describe_fresh(
     old = "the old model" if source == plan.model_dir else source.name
     lines = [f"Taken over from {old}: {taken}"] if taken else []
     return [*lines, *(f"From now on: {change}." for change in describe_changes(kept, settings))]
+
+
+def _describe_idle(plan: TrainingPlan, trained: Checkpoint) -> dict[str, Any]:
+    """For programs: there was nothing to train."""
+    return {
+        "model_dir": str(plan.model_dir),
+        "steps": 0,
+        "global_step": trained.global_step,
+        "ended_by": "nothing_to_do",
+    }
 
 
 def _describe_reached(max_steps: int, step: int) -> str:
@@ -365,7 +410,7 @@ def _make_input(plan: TrainingPlan, points: PointsFile, settings: Settings) -> C
     if not settings.use_mini_batch:
         rows, weights = points.read(plan.bad_rows)
         if plan.num_clusters is not None:
-            check_enough(plan.num_clusters, len(rows), plan.points)
+            check_enough(plan.num_clusters, rows.shape[0], plan.points)
         if weights is None:
             return lambda: rows
         # Beside them the points are one feature, which keeps the order of the columns.

@@ -9,9 +9,9 @@ from typing import Any
 import typer
 
 from centroids import CheckpointSaverListener, SessionRunHook
-from centroids.cli.progress import Status
 from centroids.cli.settings import SETTINGS_FILE, Settings, write_settings
 from centroids.estimator import load_latest
+from centroids.progress import Activity
 
 
 class SettingsSaver(CheckpointSaverListener):
@@ -52,7 +52,7 @@ class Beginning(SessionRunHook):
         status: Shown until then.
     """
 
-    def __init__(self, lines: list[str], status: Status) -> None:
+    def __init__(self, lines: list[str], status: Activity) -> None:
         self._lines, self._status = lines, status
 
     def begin(self) -> None:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from centroids import KMeansClustering
 from centroids.cli.errors import NOTHING, option
+from centroids.cli.input_file import num_bytes_of
 from centroids.cli.settings import EmptyClusters, Settings
 from centroids.cli.text_options import GivenText
 from centroids.errors import Argument
@@ -51,6 +52,9 @@ class TrainingPlan:
     steps: int | None
     max_steps: int | None
     relative_tolerance: float | None
+    validation: Path | None
+    patience: int | None
+    validate_every: int | None
     shuffle: bool | None
     seed: int | None
     bad_rows: BadRows
@@ -73,12 +77,25 @@ class TrainingPlan:
                 f"--steps and --max-steps exclude each other, but they are {self.steps} and "
                 f"{self.max_steps}: leave one out"
             )
-        names = ("epochs", "steps", "max_steps", "mini_batch_steps_per_iteration", "num_restarts")
+        names = (
+            "epochs",
+            "steps",
+            "max_steps",
+            "mini_batch_steps_per_iteration",
+            "num_restarts",
+            "patience",
+            "validate_every",
+        )
         lowest = {**dict.fromkeys(names, 1), "kmeans_plus_plus_num_retries": -1}
         for name, least in lowest.items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{option(Argument(name))} must be at least {least}, got {value}")
+        for name in ("patience", "validate_every"):
+            if getattr(self, name) is not None and self.validation is None:
+                raise ValueError(
+                    f"{option(Argument(name))} is for --validation FILE: give both, or none"
+                )
         tolerance = self.relative_tolerance
         if tolerance is not None and not 0 <= tolerance < math.inf:
             raise ValueError(f"--relative-tolerance must be at least 0 and finite, got {tolerance}")
@@ -198,7 +215,7 @@ class TrainingPlan:
             )
         if kept is not None and not (self.fresh and given):
             return kept
-        return bool(given) or self.points.stat().st_size > FULL_BATCH_BYTES
+        return bool(given) or num_bytes_of(self.points) > FULL_BATCH_BYTES
 
 
 def choose_weights(asked: str | None, kept: Settings) -> str | None:

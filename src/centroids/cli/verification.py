@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import typer
 
+from centroids.cli.answer import answer
 from centroids.cli.inference import check_is_folder, model_of
 from centroids.cli.points import describe_columns
 from centroids.cli.settings import (
@@ -60,8 +61,20 @@ def verify(model_dir: Path) -> bool:
     for verdict in verdicts:
         typer.echo(f"{verdict.condition:<8}  {verdict.name:<{width}}  {verdict.detail}")
     bad = [verdict for verdict in verdicts if not verdict.is_good]
+    answer({"good": not bad, "files": [_describe(verdict) for verdict in verdicts]})
     typer.echo(_summary(verdicts, bad))
     return not bad
+
+
+def _describe(verdict: Verdict) -> dict[str, object]:
+    """A verdict for programs."""
+    return {
+        "name": verdict.name,
+        "condition": str(verdict.condition.value),
+        "good": verdict.is_good,
+        "step": verdict.step,
+        "detail": verdict.detail,
+    }
 
 
 def _verify_settings(model_dir: Path) -> list[Verdict]:

@@ -133,6 +133,7 @@ def choose_initial_centers_of_shards(
     seed: int | np.random.Generator = 0,
     cosine: bool = False,
     num_retries: int = 2,
+    whole_input_in_batch: bool = False,
 ) -> NDArray[Any]:
     """Chooses centers from points that several workers hold.
 
@@ -146,6 +147,7 @@ def choose_initial_centers_of_shards(
         seed: Of the random generator; or a generator, which is drawn from.
         cosine: The distance is cosine, as the shards must know: chosen centers are L2-normalised.
         num_retries: See `kmeans_plus_plus`.
+        whole_input_in_batch: See `choose_initial_centers`: it words the error.
 
     Returns:
         [num_clusters, d] in the type that the points are computed in: float32 or float64.
@@ -156,7 +158,8 @@ def choose_initial_centers_of_shards(
     """
     num_points = draws_of(shards).num_points
     if num_points < num_clusters:
-        raise _too_few(num_points, num_clusters)
+        too_few = _full_batch_too_small if whole_input_in_batch else _too_few
+        raise too_few(num_points, num_clusters)
     check_finite_shards(shards)
     random = np.random.default_rng(seed)
     return _choose_of_shards(shards, num_clusters, method, random, cosine, num_retries)

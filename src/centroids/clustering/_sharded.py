@@ -137,6 +137,7 @@ def choose_initial_centers_anywhere(
                 seed=seed,
                 cosine=cosine,
                 num_retries=num_retries,
+                whole_input_in_batch=whole_input_in_batch,
             )
     return choose_initial_centers(
         itertools.chain([] if first is None else [first], remaining),

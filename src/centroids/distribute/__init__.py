@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from centroids.distribute._dask import Dask
 from centroids.distribute._parquet import ParquetFolder
 from centroids.distribute._ray import Ray
-from centroids.distribute._shard import Part
+from centroids.distribute._shard import Part, Place
 from centroids.distribute._sharded_points import ShardedPoints
 from centroids.distribute._workers import Workers, watchers
 
@@ -24,6 +24,7 @@ __all__ = [
     "Dask",
     "ParquetFolder",
     "Part",
+    "Place",
     "Ray",
     "ShardedPoints",
     "is_collection",
@@ -83,15 +84,22 @@ def shard(
     return ShardedPoints(workers)
 
 
-def map_lazily(collection: Any, function: Callable[[Any], Any], name: str = "prediction") -> Any:
+def map_lazily(
+    collection: Any,
+    function: Callable[[Any, Place], Any],
+    name: str = "prediction",
+    skipped: str | None = None,
+) -> Any:
     """A collection of what a function gives for each block of another one; nothing is computed.
 
     Args:
         collection: What `is_collection` knows.
-        function: Makes an array [m] or [m, k] of a block of m rows.
+        function: Makes an array [m] or [m, k] of a block of m rows. It gets what says where a row
+            of the block is, as far as a block can know.
         name: What a column [m] is called where columns have names.
+        skipped: A column that the function does not count.
     """
-    return _engine_for(collection).map_lazily(collection, function, name)
+    return _engine_for(collection).map_lazily(collection, function, name, skipped)
 
 
 def _engine_for(collection: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from centroids.distribute._dask_calls import Calls, DaskShard
 from centroids.distribute._parquet import ParquetFolder, RowGroup
-from centroids.distribute._shard import Shard, load
+from centroids.distribute._shard import Place, columns_without, load
 from centroids.distribute._workers import Clock, LocalWorkers, ShardLost, Workers
 
 logger = logging.getLogger(__name__)
@@ -51,17 +51,24 @@ class Dask:
                 if isinstance(workers, DaskWorkers) and workers.token == token:
                     workers.check_open()
 
-    def map_lazily(self, collection: Any, function: Callable[[Any], Any], name: str) -> Any:
+    def map_lazily(
+        self,
+        collection: Any,
+        function: Callable[[Any, Place], Any],
+        name: str,
+        skipped: str | None,
+    ) -> Any:
         """A dask array of a dask array, a series or a data frame of a data frame or a series."""
         if not hasattr(collection, "chunks"):
-            meta = _frame_of(collection._meta, function, name)
-            return collection.map_partitions(_frame_of, function, name, meta=meta)
+            names = columns_without(skipped, _names_of(collection))
+            meta = _frame_of(collection._meta, function, name, names)
+            return collection.map_partitions(_frame_of, function, name, names, meta=meta)
         collection = _with_whole_rows(collection)
-        result = function(np.empty((0, collection.shape[1]), collection.dtype))
+        result = function(np.empty((0, collection.shape[1]), collection.dtype), Place(0, 0))
         shape: dict[str, Any] = {"drop_axis": 1}
         if result.ndim > 1:
             shape = {"chunks": (collection.chunks[0], result.shape[1:])}
-        return collection.map_blocks(function, dtype=result.dtype, meta=result, **shape)
+        return collection.map_blocks(_array_of, function, dtype=result.dtype, meta=result, **shape)
 
     def start(self, collection: Any, convert: Callable[[Any], Any]) -> Workers:
         """Puts a collection into shards on the workers.
@@ -122,16 +129,17 @@ class DaskWorkers(Workers):
         # Kept to compute lost partitions again. What is streamed goes to the shards as it is.
         self._recipes: list[Any] = list(blocks) if self.streamed else delayed
         self.shards = {}
-        self._actors: dict[Any, Any] = {}
+        self._actors: dict[Any, Any] = {}  # by shard, as futures of dask, which keep them
+        self._calls = Calls(client)
         self._make_shards(range(len(blocks)))
         self.learn()
 
     def ask(self, shard: Any, call: bytes, more: bytes) -> Any:
-        """Calls the actor; None if that shows already that it is gone."""
-        try:
-            return self._actors[shard].run(call, more)
-        except RuntimeError:  # "Worker holding Actor was lost"
+        """Calls the actor; None if it is known to be gone."""
+        actor = self._actors[shard]
+        if actor.status != "finished":
             return None
+        return self._calls.begin(shard[0], actor.key, "run", call, more)
 
     def answer(self, shard: Any, asked: Any) -> bytes:
         """Waits for the actor as long as its worker is there, within the limit."""
@@ -139,9 +147,9 @@ class DaskWorkers(Workers):
         clock = Clock(self._settings.timeout)
         while asked is not None:
             try:
-                return bytes(asked.result(timeout=_POLL_SECONDS))
+                return bytes(asked.result(timeout=_POLL_SECONDS)["result"])
             except TimeoutError:
-                if address not in self._workers():
+                if asked.done() or address not in self._workers():
                     break
                 clock.check(
                     f"the worker {address} has not finished its part of a step (is it stopped, or "
@@ -173,9 +181,10 @@ class DaskWorkers(Workers):
             made = dict(zip(missing, made, strict=True))
             self._wait_for(made)
             places = self._place(made)
+            self._calls.connect(places)
             starting = {
                 address: self._client.submit(
-                    Shard,
+                    DaskShard,
                     mine,
                     [made[number] for number in mine],
                     slots,
@@ -188,24 +197,22 @@ class DaskWorkers(Workers):
             }
             for address, future in starting.items():
                 mine = places[address][1]
-                actor = self._result(address, future)
-                if actor is not None:
+                if self._is_made(address, future):
                     shard = (address, tuple(mine))
-                    self.shards[shard], self._actors[shard] = tuple(mine), actor
+                    self.shards[shard], self._actors[shard] = tuple(mine), future
                     missing = [number for number in missing if number not in mine]
 
-    def _result(self, address: str, future: Any) -> Any:
-        """The actor, or None if its worker went away."""
+    def _is_made(self, address: str, future: Any) -> bool:
+        """Waits for an actor; False if its worker went away."""
         clock = Clock(self._settings.timeout)
         while True:
             try:
-                actor = future.result(timeout=_POLL_SECONDS)
-                with self._client.as_current():
-                    return copy.copy(actor)  # else the current client would keep and call it
+                future.result(timeout=_POLL_SECONDS)
+                return True
             except TimeoutError:
                 if address not in self._workers():
                     future.cancel()
-                    return None
+                    return False
                 clock.check(f"the worker {address} has not started its shard")
             except ModuleNotFoundError as error:
                 raise RuntimeError(
@@ -216,7 +223,7 @@ class DaskWorkers(Workers):
                 if address in self._workers():
                     raise
                 logger.debug("%s: %r", address, error)
-                return None
+                return False
 
     def _place(self, made: Mapping[int, Any]) -> dict[str, tuple[int, list[int]]]:
         """For each worker its slots and the partitions it holds; each partition has one place."""
@@ -233,10 +240,14 @@ class DaskWorkers(Workers):
         return places
 
     def _wait_for(self, made: Mapping[int, Any]) -> None:
-        """Waits until partitions are computed; the time limit starts over with each."""
+        """Waits until partitions are computed; the time limit starts over with each.
+
+        What is streamed needs a worker, no more.
+        """
         import distributed
 
         if self.streamed:
+            self._check_workers()
             return
         clock, without = Clock(self._settings.timeout), Clock(self._settings.no_worker_timeout)
         waiting = dict(made)
@@ -265,8 +276,10 @@ class DaskWorkers(Workers):
 
     def _check_workers(self) -> None:
         """Waits for the first worker."""
-        clock = Clock(self._settings.no_worker_timeout)
+        clock, task = Clock(self._settings.no_worker_timeout), None
         while not self._workers():
+            # A cluster that adapts starts workers when there is something to do.
+            task = task or self._client.submit(int, pure=False)
             clock.check(f"the scheduler {self._client.scheduler.address} has no worker: none came")
             time.sleep(_POLL_SECONDS / 4)
 
@@ -290,12 +303,27 @@ class DaskWorkers(Workers):
             ) from error
 
 
-def _frame_of(block: Any, function: Callable[[Any], Any], name: str) -> Any:
+def _array_of(block: Any, function: Callable[[Any, Place], Any], block_info: Any) -> Any:
+    """What a function gives for a block of an array."""
+    number, (first, _) = block_info[0]["chunk-location"][0], block_info[0]["array-location"][0]
+    known = not (number and np.isnan(first))  # chunks may have unknown sizes
+    return function(block, Place(number, int(first) if known else None))
+
+
+def _frame_of(
+    block: Any,
+    function: Callable[[Any, Place], Any],
+    name: str,
+    names: tuple[str, ...] | None,
+    partition_info: Any = None,
+) -> Any:
     """What a function gives for a partition of a data frame or series, with its index."""
     import pandas
 
+    number = (partition_info or {}).get("number")
     # One without rows has no types that mean anything.
-    values = function(block if len(block) else block.astype(np.float64))
+    rows = block if len(block) else block.astype(np.float64)
+    values = function(rows, Place(number, 0 if number == 0 else None, names))
     if values.ndim == 1:
         return pandas.Series(values, block.index, name=name)
     return pandas.DataFrame(values, block.index)

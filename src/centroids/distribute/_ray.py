@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.distribute._shard import Raised, Shard, load
+from centroids.distribute._shard import Place, Raised, Shard, columns_without, load
 from centroids.distribute._workers import Clock, ShardLost, Workers
 
 logger = logging.getLogger(__name__)
@@ -43,10 +43,16 @@ class Ray:
     def check_not_left(self, collection: Any, known: Sequence[Workers]) -> None:
         """A dataset has one Ray, that of this process."""
 
-    def map_lazily(self, collection: Any, function: Callable[[Any], Any], name: str) -> Any:
+    def map_lazily(
+        self,
+        collection: Any,
+        function: Callable[[Any, Place], Any],
+        name: str,
+        skipped: str | None,
+    ) -> Any:
         """A Dataset with one column."""
         return collection.map_batches(
-            _column_of, batch_format="numpy", fn_args=(function, name), batch_size=None
+            _column_of, batch_format="numpy", fn_args=(function, name, skipped), batch_size=None
         )
 
     def start(self, collection: Any, convert: Callable[[Any], Any]) -> Workers:
@@ -163,19 +169,33 @@ def _columns_of(block: Any) -> Any:
     from ray.data.block import BlockAccessor
 
     accessor = BlockAccessor.for_block(block)
-    return _joined(accessor.to_numpy(accessor.column_names()))
+    return _rows_of(accessor.to_numpy(accessor.column_names()))
 
 
-def _joined(columns: dict[str, NDArray[Any]]) -> NDArray[Any]:
-    """One array of columns that are vectors, or of one that has matrices, in their order."""
-    arrays = list(columns.values())
-    return arrays[0] if len(arrays) == 1 else np.column_stack(arrays)
+def _rows_of(columns: dict[str, NDArray[Any]]) -> Any:
+    """The array of a single column, or a table of several, which are vectors or matrices."""
+    if len(columns) == 1:
+        return next(iter(columns.values()))
+    import pyarrow as pa
+
+    def column(values: NDArray[Any]) -> Any:
+        if values.ndim == 1:
+            return pa.array(values)
+        rows = pa.array(np.ascontiguousarray(values).ravel())
+        return pa.FixedSizeListArray.from_arrays(rows, values.shape[1])
+
+    return pa.table({name: column(values) for name, values in columns.items()})
 
 
 def _column_of(
-    columns: dict[str, NDArray[Any]], function: Callable[[Any], Any], name: str
+    columns: dict[str, NDArray[Any]],
+    function: Callable[[Any, Place], Any],
+    name: str,
+    skipped: str | None,
 ) -> dict[str, Any]:
-    return {name: function(_joined(columns))}
+    one_each = len(columns) > 1 and all(values.ndim == 1 for values in columns.values())
+    names = columns_without(skipped, tuple(columns)) if one_each else None
+    return {name: function(_rows_of(columns), Place(None, None, names))}
 
 
 def _cpus_of_node() -> int:

@@ -72,6 +72,39 @@ class BadPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Says where a row of a partition is.
+
+    Attributes:
+        number: The partition; None: nobody knows.
+        first: The number of its first row among all; None: nobody knows.
+        names: Those of the columns, or None.
+
+    >>> Place(1, 1713)(123, 4)
+    'partition 1, row 123 (row 1,836 of all), column 4'
+    """
+
+    number: int | None
+    first: int | None
+    names: Sequence[str] | None = None
+
+    def __call__(self, row: int, column: int | None) -> str:
+        """The place in words."""
+        partition = "a partition" if self.number is None else f"partition {self.number}"
+        total = "of it" if self.first is None else f"(row {self.first + row:,} of all)"
+        place = f"{partition}, row {row:,} {total}"
+        if column is None:
+            return place
+        name = "" if self.names is None else f" ({self.names[column]!r})"
+        return f"{place}, column {column}{name}"
+
+
+def columns_without(skipped: str | None, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The names of columns, as they are counted."""
+    return None if names is None else tuple(name for name in names if name != skipped)
+
+
+@dataclass(frozen=True, slots=True)
 class Want:
     """Which rows of a partition a batch has.
 

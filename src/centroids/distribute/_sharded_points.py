@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from centroids import kernels
 from centroids.distribute import _shard as on_worker
-from centroids.distribute._shard import BadPoint, Want
+from centroids.distribute._shard import BadPoint, Place, Want
 from centroids.distribute._workers import Workers
 from centroids.rows import is_sparse
 
@@ -134,17 +134,12 @@ class ShardedPoints:
 
     def origin(self, row: int, column: int | None) -> str:
         """Where a row of this batch is: "partition 1, row 123 (row 1,836 of all), column 4"."""
-        number, local, total = self._place(row)
-        place = f"partition {number}, row {local:,} (row {total:,} of all)"
-        if column is None:
-            return place
-        name = "" if self.names is None else f" ({self.names[column]!r})"
-        return f"{place}, column {column}{name}"
-
-    def _place(self, row: int) -> tuple[int, int, int]:
         total = row if self._rows is None else int(self._rows[row])
         number = int(np.searchsorted(self._starts, total, side="right")) - 1
-        return number, total - int(self._starts[number]), total
+        first = int(self._starts[number])
+        # A column of lists is several columns with one name.
+        names = self.names if self.names and len(self.names) == self.shape[1] else None
+        return Place(number, first, names)(total - first, column)
 
     def _with_row_of_batch(self, bad: BadPoint) -> kernels.NonFiniteError:
         total = int(self._starts[bad.number]) + bad.row

@@ -16,9 +16,9 @@ logger = logging.getLogger(__name__)
 # What makes one worker die may make the next one die, too.
 _MOST_LOSSES = 5
 
-# Called with the shards that have answered and all shards, while a step waits for them.
 Watcher = Callable[[int, int], None]
 watchers: list[Watcher] = []
+"""Called with the shards that have answered and all shards, while a step waits for them."""
 
 
 class ShardLost(Exception):

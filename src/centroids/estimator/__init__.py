@@ -37,6 +37,11 @@ from centroids.estimator.hooks._basic import (
 from centroids.estimator.hooks._display import ProfilerHook, ProgressBarHook
 from centroids.estimator.hooks._event_files import EventWriter
 from centroids.estimator.hooks._hparams import HParamsHook
+from centroids.estimator.hooks._loggers import (
+    CSVLoggerHook,
+    MLflowLoggerHook,
+    WandbLoggerHook,
+)
 from centroids.estimator.hooks._projector import ProjectorHook, write_projector
 from centroids.estimator.hooks._protocol import (
     Coordinator,
@@ -51,12 +56,14 @@ from centroids.estimator.hooks._saving import (
 )
 from centroids.estimator.hooks._summaries import SummarySaverHook
 from centroids.estimator.hooks._timer import SecondOrStepTimer
+from centroids.estimator.hooks._validation import ValidationHook
 from centroids.estimator.train_and_evaluate import EvalSpec, TrainSpec, train_and_evaluate
 from centroids.inputs.batch import Batch
 
 __all__ = [
     "Batch",
     "BatchFunction",
+    "CSVLoggerHook",
     "Checkpoint",
     "CheckpointSaverHook",
     "CheckpointSaverListener",
@@ -74,6 +81,7 @@ __all__ = [
     "HParamsHook",
     "LatestExporter",
     "LoggingTensorHook",
+    "MLflowLoggerHook",
     "Mean",
     "Metric",
     "ModeKeys",
@@ -101,8 +109,10 @@ __all__ = [
     "TensorSpec",
     "TrainSpec",
     "TrainingInterruptedError",
+    "ValidationHook",
     "Variables",
     "Verdict",
+    "WandbLoggerHook",
     "WarmStartSettings",
     "describe",
     "latest_checkpoint",

@@ -63,21 +63,41 @@ def evaluation_folder(model_dir: str, name: str | None) -> str:
     return os.path.join(model_dir, "eval" if not name else f"eval_{name}")
 
 
-def write_evaluation(model_dir: str, name: str | None, values: Mapping[str, Any]) -> None:
-    """Writes those values of an evaluation that are single numbers into an event file."""
+def write_evaluation(
+    model_dir: str, name: str | None, values: Mapping[str, Any], tags: Mapping[str, str]
+) -> None:
+    """Writes those values of an evaluation that are single numbers into an event file.
+
+    Args:
+        model_dir: The folder of the model.
+        name: Of the evaluation.
+        values: Its result.
+        tags: See EstimatorSpec.
+    """
     folder = evaluation_folder(model_dir, name)
-    scalars = {
-        key: value for key, value in values.items() if key != "global_step" and _is_number(value)
-    }
     try:
-        link = find_link(model_dir, folder)
-        if link is not None:  # it leads out of the model folder
-            raise OSError(errno.ELOOP, "it is a symbolic link", link)
+        check_inside(model_dir, folder)
         with EventWriter(folder) as writer:
-            writer.add_scalars(scalars, values["global_step"])
+            writer.add_scalars(scalars_of(values, tags), values["global_step"])
     except OSError as error:
         # A model may be read where nothing can be written; the values are still good.
         logger.warning("Cannot write the evaluation to %s: %s", folder, error)
+
+
+def check_inside(model_dir: str, folder: str) -> None:
+    """Raises an OSError if a folder below that of the model leads out of it."""
+    link = find_link(model_dir, folder)
+    if link is not None:
+        raise OSError(errno.ELOOP, "it is a symbolic link", link)
+
+
+def scalars_of(values: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
+    """Those values of an evaluation that are single numbers, by their tags."""
+    return {
+        tags.get(key, key): value
+        for key, value in values.items()
+        if key != "global_step" and _is_number(value)
+    }
 
 
 def _is_number(value: Any) -> bool:

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from centroids.estimator._session import Fetches, Session
+from centroids.estimator.hooks._display import ProgressBarHook
 from centroids.estimator.hooks._protocol import (
     Coordinator,
     SessionRunArgs,
@@ -42,6 +43,8 @@ class MonitoredSession:
     def __enter__(self) -> MonitoredSession:
         try:
             for hook in self._hooks:
+                if isinstance(hook, ProgressBarHook):
+                    self._coordinator.on_close(hook.close)  # it shows something from `begin` on
                 hook.begin()
             self.session = self._create_session()
             self.session.stop = self._coordinator.stop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -45,6 +46,10 @@ class Session:
             one, where it stood for the restored checkpoint. See Checkpoint.
         random: The model's random generator.
         lock: That of the model folder that is trained into; None outside of training.
+        earlier_hook_states: What hooks kept in the restored checkpoint, if its call of train was
+            interrupted and this one continues it.
+        hook_states: What hooks keep now, by a name of each; JSON. A hook that runs before
+            checkpoints are saved finds it there after an interruption.
         stop: Whether a hook or the coordinator of the loop has asked for its end.
 
     Args:
@@ -59,6 +64,7 @@ class Session:
         column_names: The names of the columns that a restored model was trained on.
         finished: Whether the call that saved a restored checkpoint was at its end. This stays so
             until the first step is done: a failure before it must not change the saved position.
+        earlier_hook_states: See the attributes.
     """
 
     def __init__(
@@ -73,11 +79,14 @@ class Session:
         random: np.random.Generator | None = None,
         column_names: tuple[str, ...] | None = None,
         finished: bool = False,
+        earlier_hook_states: Mapping[str, Any] | None = None,
     ) -> None:
         self.spec = spec
         self.variables = variables
         self.run_config = run_config
         self.input_position = input_position
+        self.earlier_hook_states = dict(earlier_hook_states or {})
+        self.hook_states: dict[str, Any] = {}
         self.stop = Stop()
         self._at_end = finished
         self.lock: ModelDirLock | None = None
@@ -133,7 +142,10 @@ class Session:
         variables = dict(restored.variables)
         position, names = restored.input_position, restored.column_names
         end = restored.finished
-        return cls(spec, variables, batches, config, metrics, params, position, random, names, end)
+        states = {} if end else restored.hook_states
+        return cls(
+            spec, variables, batches, config, metrics, params, position, random, names, end, states
+        )
 
     @property
     def global_step(self) -> int:
@@ -144,6 +156,11 @@ class Session:
     def finished(self) -> bool:
         """Whether the call of train is at its end: the input has ended, or a hook asked for it."""
         return self._at_end or self.stop.requested
+
+    @property
+    def params(self) -> Any:
+        """The parameters of the model, as far as they were given."""
+        return self._params
 
     def run(self, fetches: Any) -> Any:
         """Reads values outside of a step; no batch is pulled and nothing changes.
@@ -216,6 +233,7 @@ class Session:
             finished=self.finished,
             random_state=self.random.bit_generator.state,
             column_names=self._column_names,
+            hook_states=copy.deepcopy(self.hook_states),
         )
 
     def check_model_dir(self) -> None:

@@ -130,6 +130,10 @@ class EstimatorSpec:
             run after it, because nobody knows beforehand that it is the last. `batch.get` gives
             what must be from before.
         histograms: Functions that give arrays, whose histograms go to the event file likewise.
+        tags: What event files call summaries, histograms and metrics, where that is not their name.
+            TensorBoard makes groups of what stands before a slash.
+        scalars_of_every_step: Whether the event file of training has the loss and the summaries of
+            every step, because a step takes long beside them.
         weights: The names of the variables that a warm start takes by default, those that hold what
             was learnt; None: all.
         initialize_warm: Called instead of `initialize` for a warm start: it gets the first batch
@@ -168,6 +172,8 @@ class EstimatorSpec:
     check_variables: Callable[[Mapping[str, NDArray[Any]]], None] | None = None
     summaries: Mapping[str, BatchFunction] = field(default_factory=dict)
     histograms: Mapping[str, BatchFunction] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    scalars_of_every_step: bool = False
     weights: Sequence[str] | None = None
     initialize_warm: Callable[[Batch, Mapping[str, NDArray[Any]]], None] | None = None
     first_pass: Callable[[Iterator[Batch]], Mapping[str, NDArray[Any]]] | None = None

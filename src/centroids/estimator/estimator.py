@@ -255,6 +255,20 @@ class Estimator(ModelFolder):
         check_evaluation_name(name)
         all_hooks = check_hooks(hooks)
         restored = self._trained(checkpoint_path)
+        values, tags = self._evaluate_checkpoint(restored, input_fn, steps, all_hooks)
+        logger.info("Evaluation at global step %d: %s", values["global_step"], values)
+        write_evaluation(self.model_dir, name, values, tags)
+        return values
+
+    def _evaluate_checkpoint(
+        self,
+        restored: Checkpoint,
+        input_fn: InputFunction,
+        steps: int | None,
+        hooks: list[SessionRunHook],
+    ) -> tuple[dict[str, Any], Mapping[str, str]]:
+        """The values of an evaluation, and the tags of the spec; arguments are checked."""
+        all_hooks = list(hooks)
         if steps is not None:
             all_hooks.append(StopAfterNumBatchesHook(steps))
         # One wanted batch must not cost a second one, which reading ahead would fetch.
@@ -275,9 +289,7 @@ class Estimator(ModelFolder):
                 )
             spec = self._model_fn.for_batches(batches, ModeKeys.EVAL, self._config)
             values = evaluate_batches(spec, batches, restored, all_hooks, self._config)
-        logger.info("Evaluation at global step %d: %s", values["global_step"], values)
-        write_evaluation(self.model_dir, name, values)
-        return values
+        return values, spec.tags
 
     def predict(
         self,

@@ -76,11 +76,12 @@ def lazy_predictions(
     wanted = predictions_to_fetch(spec, keys)
     predictions = spec.predictions
     if not isinstance(predictions, Mapping):
-        return map_collection(
-            returned, BlockFunction(predictions, variables, weights), "prediction"
-        )
+        function = BlockFunction(predictions, variables, weights)
+        return map_collection(returned, function, "prediction", weights)
     return {
-        key: map_collection(returned, BlockFunction(predictions[key], variables, weights), key)
+        key: map_collection(
+            returned, BlockFunction(predictions[key], variables, weights), key, weights
+        )
         for key in wanted
     }
 
@@ -103,7 +104,7 @@ class BlockFunction:
         self._function, self._variables = function, dict(variables)
         self._weights = weights
 
-    def __call__(self, block: Any) -> Any:
+    def __call__(self, block: Any, place: Callable[[int, int | None], str]) -> Any:
         """The predictions for a block: an array whose first axis is that of its rows."""
         if self._weights is None:
             features = convert_features(block)
@@ -113,11 +114,7 @@ class BlockFunction:
         try:
             return self._function(batch)
         except BadRowError as error:
-            raise error.at_origin(_place_in_block) from None
-
-
-def _place_in_block(row: int, column: int | None) -> str:
-    return f"a partition, row {row:,} of it" + ("" if column is None else f", column {column}")
+            raise error.at_origin(place) from None
 
 
 def predictions_to_fetch(spec: EstimatorSpec, keys: list[str] | None) -> Any:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 DEFAULT_SERVING_SIGNATURE_DEF_KEY = "serving_default"
+"""The name of the signature that servers use if a request names none."""
+
 SINGLE_OUTPUT = "output"
 
 

@@ -4,7 +4,7 @@ from centroids.inputs._memory import limit_epochs, numpy_input_fn
 from centroids.inputs._sparse import SparseTensorValue
 from centroids.inputs.batch import Batch, BatchSource, Source
 from centroids.inputs.errors import OutOfRangeError
-from centroids.inputs.file import file_input_fn
+from centroids.inputs.file import file_input_fn, table_input_fn
 from centroids.inputs.npy import npy_input_fn
 from centroids.inputs.pandas_table import pandas_input_fn
 from centroids.inputs.parquet import parquet_input_fn
@@ -29,5 +29,6 @@ __all__ = [
     "open_stream",
     "pandas_input_fn",
     "parquet_input_fn",
+    "table_input_fn",
     "tfrecord_input_fn",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import IO
 
 _START_BYTES = 1 << 16
 _MANY = 10
@@ -25,14 +26,17 @@ _KINDS = {
 }
 
 
-def check_is_text(file: Path) -> None:
+def check_is_text(file: Path, handle: IO[bytes]) -> None:
     """Refuses a file that is something else than text in lines, by what it is.
+
+    Args:
+        file: The file.
+        handle: It, opened and unpacked.
 
     Raises:
         ValueError: If it is; it says what to do.
     """
-    with file.open("rb") as handle:
-        start = handle.read(_START_BYTES)
+    start = handle.read(_START_BYTES)
     for magic, kind in _KINDS.items():
         # Letters could begin a text: of such a file other bytes follow that no text has.
         if start.startswith(magic) and (not magic.isascii() or b"\0" in start):

@@ -103,7 +103,10 @@ def holds_numbers(kind: Any) -> bool:
     element = kind.value_type if _is_list(kind) else kind
     types = import_arrow("pyarrow.types")
     return bool(
-        types.is_integer(element) or types.is_floating(element) or types.is_boolean(element)
+        types.is_integer(element)
+        or types.is_floating(element)
+        or types.is_boolean(element)
+        or types.is_decimal(element)
     )
 
 
@@ -133,6 +136,8 @@ def _matrix_of_column(column: Any, name: str, row: int) -> NDArray[Any]:
 def _numbers_of(column: Any) -> NDArray[Any]:
     if column.null_count and import_arrow("pyarrow.types").is_boolean(column.type):
         column = column.cast("uint8")  # Arrow would make objects of booleans and missing ones
+    if import_arrow("pyarrow.types").is_decimal(column.type):
+        column = column.cast("string").cast("float64")  # by itself Arrow rounds twice
     return np.asarray(column)
 
 

@@ -12,13 +12,20 @@ from centroids.inputs.weights import WeightColumn
 from centroids.rows import with_weights
 
 
-def map_collection(returned: Any, function: Callable[[Any], Any], name: str) -> Any:
+def map_collection(
+    returned: Any,
+    function: Callable[[Any, Any], Any],
+    name: str,
+    weights: WeightColumn | None = None,
+) -> Any:
     """What a function gives for each block of a collection, as a lazy one of the same kind.
 
     Args:
         returned: What an input function returned: a collection, or a tuple that begins with one.
-        function: Makes an array [m, ...] of a block of m rows, on a worker.
+        function: Makes an array [m, ...] of a block of m rows, on a worker; see
+            `distribute.map_lazily`.
         name: What a column [m] is called where columns have names.
+        weights: A column that the function does not count; None: there is none.
 
     Raises:
         TypeError: If it is not a collection.
@@ -30,7 +37,8 @@ def map_collection(returned: Any, function: Callable[[Any], Any], name: str) -> 
             f"array or data frame, a Ray Dataset), but it returned {type(collection).__name__}; "
             "iterate over the predictions instead"
         )
-    return distribute.map_lazily(collection, function, name)
+    skipped = None if weights is None else weights.name
+    return distribute.map_lazily(collection, function, name, skipped)
 
 
 def watch_shards(watcher: Callable[[int, int], None]) -> Callable[[], None]:

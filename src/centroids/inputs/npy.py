@@ -14,7 +14,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,13 +158,16 @@ class NpyFile:
 
     def __init__(self, file: Path) -> None:
         self._path = file
-        self._file = file.open("rb", buffering=0)
+        # A remote file is one of its library.
+        self._file: Any = (
+            file.open("rb", buffering=0) if isinstance(file, Path) else file.open("rb")
+        )
         weakref.finalize(self, self._file.close)
         start = io.BytesIO(self._file.read(_MAX_HEADER_BYTES))
-        self.shape, self._by_column, self.dtype = _read_layout(file, start)
+        self.shape, self._by_column, self.dtype = read_npy_header(str(file), start)
         self._offset = start.tell()
         self.row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
-        self._check_size(os.fstat(self._file.fileno()).st_size)
+        self._check_size(self._file.seek(0, os.SEEK_END))
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -213,7 +216,7 @@ class NpyFile:
         while done < len(data):
             count = _read_at(self._file, data[done:], self._offset + place + done)
             if count == 0:
-                self._check_size(os.fstat(self._file.fileno()).st_size)
+                self._check_size(self._file.seek(0, os.SEEK_END))
                 raise ValueError(f"{self._path} was cut off while it was read")
             done += count
 
@@ -226,17 +229,29 @@ class NpyFile:
             )
 
 
-def _read_at(file: io.FileIO, data: NDArray[np.uint8], place: int) -> int:
+def _read_at(file: Any, data: NDArray[np.uint8], place: int) -> int:
     """Reads bytes into `data`, and returns how many; 0 at the end of the file."""
-    if hasattr(os, "preadv"):
+    if hasattr(os, "preadv") and isinstance(file, io.FileIO):
         # A forked process shares the file's own place.
         return os.preadv(file.fileno(), [data.data], place)
     file.seek(place)
-    return file.readinto(data.data) or 0
+    return int(file.readinto(data.data) or 0)
 
 
-def _read_layout(file: Path, start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    if not start.getvalue().startswith(np.lib.format.MAGIC_PREFIX):
+def read_npy_header(file: str, start: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """The shape of an array in a .npy file, whether it lies by columns, and its type.
+
+    Args:
+        file: What messages call it.
+        start: Its beginning; left behind the header.
+
+    Raises:
+        TypeError: If it does not hold numbers.
+        ValueError: If it is not such a file, or its header is damaged.
+    """
+    magic = start.read(len(np.lib.format.MAGIC_PREFIX))
+    start.seek(0)
+    if magic != np.lib.format.MAGIC_PREFIX:
         raise ValueError(f"{file} is not a .npy file; write it with numpy.save")
     try:
         shape, by_column, dtype = _read_header(start)
@@ -255,7 +270,7 @@ def _read_layout(file: Path, start: io.BytesIO) -> tuple[tuple[int, ...], bool, 
     return shape, by_column, dtype
 
 
-def _read_header(start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _read_header(start: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = np.lib.format.read_magic(start)
     if version not in ((1, 0), (2, 0), (3, 0)):
         raise ValueError(f"its version is {version}, known are (1, 0), (2, 0) and (3, 0)")

@@ -148,12 +148,13 @@ class WindowedSource(EpochSource):
             for rows, after in windows:
                 # SeedSequence pads with zeros: + 1 tells the first window from the epoch itself.
                 seeds = [self._reading.seed, epoch, start.get("offset", 0) + 1]
-                order = np.random.default_rng(seeds).permutation(len(rows))
-                for first in range(done, len(rows), self._reading.batch_size):
-                    stop = min(first + self._reading.batch_size, len(rows))
+                count = rows.shape[0]
+                order = np.random.default_rng(seeds).permutation(count)
+                for first in range(done, count, self._reading.batch_size):
+                    stop = min(first + self._reading.batch_size, count)
                     self._order = order[first:stop]
                     within = {**start, "rows_of_window": stop}
-                    yield rows[order[first:stop]], after if stop == len(rows) else within
+                    yield rows[order[first:stop]], after if stop == count else within
                 start, done = after, 0
                 del rows  # the next window is read into memory that this one held
 

@@ -12,9 +12,10 @@ from centroids.kernels import _native
 from centroids.kernels.float_mode import in_usual_float_mode
 
 ExactSums = _native.ExactSums
+"""Sums of rows without a rounding error, in whatever order they are added."""
 
-# [k], points of each cluster; or the sums of their weights.
 Counts: TypeAlias = NDArray[np.int64] | NDArray[np.float64]
+"""[k], the points of each cluster; or the sums of their weights."""
 
 _UNITS_OF_ONE = 1 << -_native.LAST_BIT
 

@@ -45,13 +45,14 @@ def check_weights(weights: Any, count: int, name: str = "weights") -> NDArray[np
             + (f"row {len(array)} has none" if len(array) < count else f"there is no row {count}")
         )
     wide: NDArray[np.float64] = np.ascontiguousarray(array, np.float64)
-    # NaN is neither.
-    if count and not (wide.min() >= 0 and wide.max() < np.inf):
-        row = int(np.flatnonzero(~((wide >= 0) & (wide < np.inf)))[0])
-        raise ValueError(
-            f"{name} must be finite and not negative, got {wide[row]} at row {row}; a point of "
-            "weight 0 does not count"
-        )
+    # In one pass over their bits: those of NaN, infinity and all with a sign are larger.
+    if count and wide.view(np.uint64).max() >= np.float64(np.inf).view(np.uint64):
+        if not (wide.min() >= 0 and wide.max() < np.inf):  # NaN is neither; and -0.0 is 0
+            row = int(np.flatnonzero(~((wide >= 0) & (wide < np.inf)))[0])
+            raise ValueError(
+                f"{name} must be finite and not negative, got {wide[row]} at row {row}; a point of "
+                "weight 0 does not count"
+            )
     return wide
 
 

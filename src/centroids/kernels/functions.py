@@ -33,6 +33,7 @@ from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.normalization import l2_normalize
 
 AssignmentMemory = _native.AssignmentMemory
+"""What an assignment remembers for the next one with the same points: bounds, labels and sums."""
 
 Search = Literal["automatic", "panels", "lanes", "grid", "float_filter", "byte_filter"]
 

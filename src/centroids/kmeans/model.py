@@ -47,7 +47,7 @@ from centroids.kmeans._hooks import (
 )
 from centroids.kmeans._points import fitted, points_of, prepare
 from centroids.kmeans._updates import EmptyClusters
-from centroids.kmeans.summaries import CLUSTER_SIZES, TrainingSummaries
+from centroids.kmeans.summaries import CLUSTER_SIZES, TAGS, TrainingSummaries
 from centroids.kmeans.variables import (
     CLUSTERS,
     COLUMN_MEANS,
@@ -194,6 +194,9 @@ class KMeansModel:
                 **({**more.scalars(), **run.updates.scalars()} if training else {}),
             },
             histograms=more.histograms() if training else {},
+            tags=TAGS,
+            # Each step passes over all points, and there are few.
+            scalars_of_every_step=not self.use_mini_batch,
         )
 
     @property

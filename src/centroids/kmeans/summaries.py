@@ -12,6 +12,18 @@ from centroids.estimator import Batch, BatchFunction
 from centroids.kernels import Assignment, Counts, in_usual_float_mode
 
 CLUSTER_SIZES = "cluster_sizes"
+# What TensorBoard calls summaries and metrics. What stands before a slash is a group; HPARAMS ticks
+# the first five by the alphabet, so that loss and mean distance come before the rest.
+TAGS = {
+    "mean_distance": "loss/mean_distance",
+    "empty_clusters": "model/empty_clusters",
+    "center_shift": "model/center_shift",
+    "relocated_clusters": "model/relocated_clusters",
+    "reassigned_clusters": "model/reassigned_clusters",
+    CLUSTER_SIZES: "model/cluster_sizes",
+    "num_examples": "rows/number",
+    "total_weight": "rows/total_weight",
+}
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from centroids.estimator.hooks._protocol import (
 )
 from centroids.estimator.hooks._timer import SecondOrStepTimer
 from centroids.files import absolute
+from centroids.progress import THREAD_NAME
 
 if TYPE_CHECKING:
     from centroids.estimator._session import Session
@@ -163,7 +164,7 @@ class LoggingTensorHook(SessionRunHook):
 
 
 class StepCounterHook(SessionRunHook):
-    """Logs and writes `global_step/sec` and `examples/sec`, the rows of batches per second.
+    """Logs and writes `global_step/sec` and `rows/sec`, the rows of batches per second.
 
     Args:
         every_n_steps: Do so every this many steps.
@@ -212,7 +213,7 @@ class StepCounterHook(SessionRunHook):
             return
         rates = {
             "global_step/sec": steps / seconds,
-            "examples/sec": (self._num_examples - before) / seconds,
+            "rows/sec": (self._num_examples - before) / seconds,
         }
         logger.info("%s", ", ".join(f"{tag}: {rate:g}" for tag, rate in rates.items()))
         if self._writer is not None:
@@ -346,4 +347,4 @@ def _other_threads_run() -> bool:
     return not all(thread.name in _OWN_THREADS for thread in others)
 
 
-_OWN_THREADS = ("centroids-read-ahead", "centroids-writer")
+_OWN_THREADS = ("centroids-read-ahead", "centroids-writer", THREAD_NAME)

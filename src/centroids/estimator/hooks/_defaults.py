@@ -19,6 +19,9 @@ from centroids.estimator.hooks._saving import (
     CheckpointSaverListener,
 )
 from centroids.estimator.hooks._summaries import SummarySaverHook
+from centroids.estimator.hooks._validation import ValidationHook
+
+_STOPPING = (StopAtStepHook, ValidationHook)
 
 
 def may_stop(hook: SessionRunHook) -> bool:
@@ -45,7 +48,7 @@ def training_hooks(
 
     It is the order of r1.4 except for what comes before checkpoints are saved: the check for NaN,
     because a model that has diverged must not become the newest checkpoint; the model's chief
-    hooks, and those that stop at a step, as the checkpoint of the last step must say that it is the
+    hooks, and those that stop at a step or by validation, as the checkpoint of the last step must say that it is the
     last.
 
     Args:
@@ -61,7 +64,7 @@ def training_hooks(
     """
     given = [*spec.training_chief_hooks, *hooks, *spec.training_hooks]
     saver = next((hook for hook in given if isinstance(hook, CheckpointSaverHook)), None)
-    stopping = [hook for hook in hooks if isinstance(hook, StopAtStepHook)]
+    stopping = [hook for hook in hooks if isinstance(hook, _STOPPING)]
     created: list[SessionRunHook] = [NanTensorHook(), *spec.training_chief_hooks, *stopping]
     steps, seconds = config.save_checkpoints_steps, config.save_checkpoints_secs
     assert config.model_dir is not None
@@ -78,10 +81,16 @@ def training_hooks(
     if config.log_step_count_steps is not None:
         created.append(StepCounterHook(config.log_step_count_steps, output_dir=config.model_dir))
     if config.save_summary_steps:
-        created.append(SummarySaverHook(config.save_summary_steps, output_dir=config.model_dir))
+        created.append(
+            SummarySaverHook(
+                config.save_summary_steps,
+                output_dir=config.model_dir,
+                every_step=spec.scalars_of_every_step,
+            )
+        )
         if hparams(params):
             created.append(HParamsHook(config.model_dir, params))
-    created.extend(hook for hook in hooks if not isinstance(hook, StopAtStepHook))
+    created.extend(hook for hook in hooks if not isinstance(hook, _STOPPING))
     if config.log_step_count_steps is not None:
         names = {"loss": "loss", "step": "global_step"}
         created.append(LoggingTensorHook(names, config.log_step_count_steps))

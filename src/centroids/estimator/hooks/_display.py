@@ -20,21 +20,24 @@ from centroids.estimator.hooks._protocol import (
 from centroids.estimator.hooks._timer import SecondOrStepTimer
 from centroids.files import absolute, replace_file
 from centroids.inputs.collections import watch_shards
+from centroids.progress import Activity
 
 if TYPE_CHECKING:
     from centroids.estimator._session import Session
 
 
 class ProgressBarHook(SessionRunHook):
-    """Shows steps, speed and a value such as the loss on the terminal.
+    """Shows how far a call has come: its steps, a value such as the loss, the time left, the memory.
 
-    Nothing is shown when standard error is not a terminal, nor before the work has lasted a while.
+    On a terminal it is a bar, in a notebook one below the cell. Nothing is shown elsewhere, nor
+    before the work has lasted a while; choosing initial values counts as work.
 
     Args:
-        num_steps: How many steps the call will take, or None when that is unknown.
+        num_steps: How many steps the call will take at most, or None when that is unknown.
         description: The text before the bar.
         value: The name of a number to show, such as "loss", or None.
         show_after_secs: How long the work must have lasted.
+        num_rows: How many rows the call will read; then rows are counted instead of steps.
     """
 
     only_watches = True
@@ -46,85 +49,63 @@ class ProgressBarHook(SessionRunHook):
         num_steps: int | None = None,
         description: str = "training",
         value: str | None = "loss",
-        show_after_secs: float = 2.0,
+        show_after_secs: float | None = None,
+        num_rows: int | None = None,
     ) -> None:
-        self._num_steps = num_steps
-        self._description = description
-        self._value = value
+        self._description, self._value = description, value
+        self._counts_rows = num_rows is not None
+        self._total = num_rows if self._counts_rows else num_steps
         self._show_after_secs = show_after_secs
         self._args = None if value is None else SessionRunArgs(value)
+        self._activity: Activity | None = None
 
     def begin(self) -> None:
         """Starts the clock; initialisation counts as work."""
-        self._shown = sys.stderr is not None and sys.stderr.isatty()
-        self._next_time = time.monotonic() + self._show_after_secs
+        self._next_time = time.monotonic()
         self._count = 0
         self._due = False
-        self._progress: Any = None
+        self._activity = Activity(
+            self._description,
+            self._total,
+            "rows" if self._counts_rows else "steps",
+            stays=True,
+            after_seconds=self._show_after_secs,
+        )
+        self._activity.start()
+
+    def close(self) -> None:
+        """Takes the display away; called when the call is over for whatever reason."""
+        if self._activity is not None:
+            self._activity.stop()
 
     def after_create_session(self, session: Session, coord: Coordinator) -> None:
-        """Makes sure that the terminal is restored at the end."""
-        coord.on_close(self._close)
+        """Expects the time that is left from here on."""
+        assert self._activity is not None
+        self._activity.count_from_here()
         coord.on_close(watch_shards(self._see_shards))
 
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs | None:
         """Fetches the value when the display is due."""
-        self._due = self._shown and time.monotonic() >= self._next_time
+        assert self._activity is not None
+        self._due = self._activity.is_watched and time.monotonic() >= self._next_time
         return self._args if self._due else None
 
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
-        """Counts the step and refreshes the display when it is due."""
+        """Counts the step, and hands the value to the display when it is due."""
+        assert self._activity is not None
         self._count += 1
+        done = run_context.session.num_examples if self._counts_rows else self._count
         if not self._due:
+            self._activity.update(done)
             return
-        if self._progress is None:
-            self._open()
-        text = "" if self._value is None else f"{self._value} {float(run_values.results):.6g}"
-        self._progress.update(self._task, completed=self._count, value=text)
-        self._progress.refresh()
+        values = {} if self._value is None else {self._value: float(run_values.results)}
+        self._activity.update(done, values=values)
         self._next_time = time.monotonic() + self._REFRESH_SECONDS
 
     def _see_shards(self, done: int, of: int) -> None:
         """Shows how far a long step that runs on workers has come."""
-        if not self._shown or time.monotonic() < self._next_time:
-            return
-        if self._progress is None:
-            self._open()
-        text = f"{done} of {of} shards"
-        self._progress.update(self._task, completed=self._count, value=text)
-        self._progress.refresh()
-        self._next_time = time.monotonic() + self._REFRESH_SECONDS
-
-    def _open(self) -> None:
-        # Imported here: most runs are over before anything is shown.
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[value]}"),
-            console=Console(stderr=True),
-            auto_refresh=False,
-        )
-        self._task = self._progress.add_task(self._description, total=self._num_steps, value="")
-        self._progress.start()
-
-    def _close(self) -> None:
-        if self._progress is not None:
-            self._progress.update(self._task, completed=self._count)
-            self._progress.stop()
-            self._progress = None
+        assert self._activity is not None
+        self._activity.update(values={"shards": f"{done} of {of}"})
 
 
 class ProfilerHook(SessionRunHook):

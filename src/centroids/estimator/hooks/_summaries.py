@@ -35,8 +35,9 @@ class SummarySaverHook(SessionRunHook):
         scaffold: Must be None: there is no graph. Kept for the r1.4 signature.
         summary_op: The name of a scalar, a list of names, or a dict of names by tag; a name among
             the histograms of the spec gives a histogram. None takes the loss, the
-            summaries and histograms of the spec, and `dropped_rows`, how many bad rows of the input
+            summaries and histograms of the spec by its tags, and `rows/dropped`, how many bad rows of the input
             were left out, once there are any.
+        every_step: Write the scalars of every step, and only histograms at intervals.
         scalars: Functions that give further scalars, by tag, for what the model does not know.
             They are called after a step that is written.
 
@@ -56,6 +57,8 @@ class SummarySaverHook(SessionRunHook):
         scaffold: None = None,
         summary_op: str | Sequence[str] | Mapping[str, str] | None = None,
         scalars: Mapping[str, Callable[[], float]] | None = None,
+        *,
+        every_step: bool = False,
     ) -> None:
         check_exactly_one(save_steps=save_steps, save_secs=save_secs)
         if summary_writer is None and not output_dir:
@@ -70,6 +73,7 @@ class SummarySaverHook(SessionRunHook):
         self._output_dir = absolute(output_dir) if output_dir else None
         self._summary_op = summary_op
         self._scalars = dict(scalars or {})
+        self._every_step = every_step
 
     def begin(self) -> None:
         """Starts over."""
@@ -85,35 +89,46 @@ class SummarySaverHook(SessionRunHook):
             names += spec.histograms
         elif isinstance(names, str):
             names = [names]
-        tags = dict(names) if isinstance(names, Mapping) else {name: name for name in names}
-        self._histograms = {tag for tag, name in tags.items() if name in spec.histograms}
-        self._args = SessionRunArgs(tags)
+        if not isinstance(names, Mapping):
+            called = spec.tags if self._summary_op is None else {}
+            names = {called.get(name, name): name for name in names}
+        self._histograms = {tag for tag, name in names.items() if name in spec.histograms}
+        self._args = SessionRunArgs(dict(names))
+        scalars = {tag: name for tag, name in names.items() if tag not in self._histograms}
+        self._args_between = SessionRunArgs(scalars) if self._every_step else None
         self._first_step = session.global_step + 1
         self._writer = self._given_writer or event_writer(self._output_dir or "", session, coord)
 
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs | None:
         """Fetches the values when they are due."""
         self._due = self._timer.should_trigger_for_step(run_context.session.global_step + 1)
-        return self._args if self._due else None
+        return self._args if self._due else self._args_between
 
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Writes what was fetched."""
+        step = run_context.session.global_step
         if self._due:
-            self._write(run_values.results, run_context.session.global_step)
+            self._timer.update_last_triggered_step(step)
+        if self._due or self._every_step:
+            self._write(run_values.results, step)
 
     def end(self, session: Session) -> None:
         """Writes the last step unless that has been done."""
         step = session.global_step
         if step >= self._first_step and step != self._timer.last_triggered_step():
-            self._write(session.run(self._args.fetches), step)
+            values = session.run(self._args.fetches)
+            if self._every_step:  # the others are there already
+                values = {tag: values[tag] for tag in self._histograms}
+            self._write(values, step)
 
     def _write(self, values: Mapping[str, Any], step: int) -> None:
-        self._timer.update_last_triggered_step(step)
         scalars = {tag: value for tag, value in values.items() if tag not in self._histograms}
-        scalars |= {tag: read() for tag, read in self._scalars.items()}
-        if self._summary_op is None and self._session.num_dropped_rows:
-            scalars["dropped_rows"] = self._session.num_dropped_rows
+        if scalars or not self._every_step:
+            scalars |= {tag: read() for tag, read in self._scalars.items()}
+            if self._summary_op is None and self._session.num_dropped_rows:
+                scalars["rows/dropped"] = self._session.num_dropped_rows
         if scalars:
             self._writer.add_scalars(scalars, step)
-        if self._histograms:
-            self._writer.add_histograms({tag: values[tag] for tag in self._histograms}, step)
+        arrays = {tag: value for tag, value in values.items() if tag in self._histograms}
+        if arrays:
+            self._writer.add_histograms(arrays, step)

@@ -87,9 +87,9 @@ def points_of(
 
 def _all_but_index(table: Table, id_column: str | None) -> list[str]:
     """The names of all columns, but that of the ids and the index of a pandas table."""
-    names = [name for name in table.schema.names if name != id_column]
+    names = [name for name in table.default_columns() if name != id_column]
     index = [name for name in names if name in _index_columns(table.schema)]
-    if not index:
+    if not index or not table.has_names:
         return names
     take_it = Message("to take it, name it in ", Argument("columns", []))
     if len(index) == len(names):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 _QUERY = re.compile(r"\s*(SELECT|WITH|FROM)\s", re.IGNORECASE)
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_ADDRESS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]+)://")
 _DATABASES = ("postgresql", "postgres", "sqlite")
 _PACKAGES = {
     "s3": "s3fs",
@@ -38,16 +38,11 @@ class Text:
     @property
     def name(self) -> str:
         """It as messages call it."""
-        if not self.is_query:
-            return re.sub(r"(://[^/@]*):[^/@]*@", r"\\1:***@", self.text)  # without a password
+        if not is_query(self.text):
+            return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", self.text)  # without a password
         words = " ".join(self.text.split())
         short = words if len(words) <= _MOST_SHOWN else words[: _MOST_SHOWN - 3] + "..."
         return f'the query "{short}"'
-
-    @property
-    def is_query(self) -> bool:
-        """Whether it is a query."""
-        return _QUERY.match(self.text) is not None
 
     @property
     def suffix(self) -> str:
@@ -67,6 +62,15 @@ class Text:
         return self.name
 
 
+def is_query(text: str) -> bool:
+    """Whether a text is a query in SQL.
+
+    >>> is_query("select a from 't.parquet'"), is_query("selected.csv")
+    (True, False)
+    """
+    return _QUERY.match(text) is not None
+
+
 def find_location(source: str | os.PathLike[str]) -> Path:
     """Where a source is: a local path, one like it to a remote file, or a `Text`.
 
@@ -77,7 +81,7 @@ def find_location(source: str | os.PathLike[str]) -> Path:
     """
     if not isinstance(source, str) or os.path.lexists(source):
         return source if hasattr(source, "suffix") else Path(source)  # type: ignore[return-value]
-    if _QUERY.match(source):
+    if is_query(source):
         return cast("Path", Text(source))
     address = _ADDRESS.match(source)
     if address is None:
@@ -86,6 +90,15 @@ def find_location(source: str | os.PathLike[str]) -> Path:
     if scheme in _DATABASES:
         return cast("Path", Text(source))
     return _remote(source, scheme)
+
+
+def schemes_in(query: str) -> set[str]:
+    """The schemes of the addresses in a query.
+
+    >>> schemes_in("SELECT a FROM 'https://example.org/t.parquet'")
+    {'https'}
+    """
+    return {found.lower() for found in _ADDRESS.findall(query)} & {*_PACKAGES}
 
 
 def _remote(source: str, scheme: str) -> Path:
@@ -108,3 +121,20 @@ def import_package(module: str, what: str, package: str) -> Any:
         raise ImportError(
             f"{what} needs {module}; install it with: pip install '{package}'"
         ) from error
+
+
+def split_part(location: Path) -> tuple[Path, str | None]:
+    """A location and the part of it that is meant, a table or a sheet, which is named after a #.
+
+    >>> split_part(Path("points.db#stars"))[1], split_part(Path("points.db"))[1]
+    ('stars', None)
+    """
+    if isinstance(location, Text):
+        where, _, part = location.text.partition("#")
+        if not part or is_query(location.text):
+            return location, None
+        return cast("Path", Text(where)), part
+    if "#" not in location.name or location.exists():
+        return location, None
+    where, _, part = location.name.partition("#")
+    return location.with_name(where), part or None

@@ -4,59 +4,188 @@ from __future__ import annotations
 
 import glob
 import os
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from centroids.inputs._file_kinds import packed_kind
 from centroids.inputs.arguments import check_file
+from centroids.inputs.tables._array_table import Hdf5Table, NpyFolder, NpzTable, ZarrTable
 from centroids.inputs.tables._arrow_file import ArrowTable
-from centroids.inputs.tables.location import find_location
+from centroids.inputs.tables._databases import DatabaseTable
+from centroids.inputs.tables._excel import SheetTable
+from centroids.inputs.tables._frame_table import table_of_object
+from centroids.inputs.tables._joined_table import JoinedTable
+from centroids.inputs.tables._query_table import QueryTable, json_lines, table_of_duckdb
+from centroids.inputs.tables.location import Text, find_location, is_query, split_part
 from centroids.inputs.tables.parquet_table import ParquetTable
 from centroids.inputs.tables.table import Table
 from centroids.inputs.text._text_format import TextFormat
 from centroids.inputs.text.csv_table import CsvTable
 
+_TEXT = re.compile(r".*\.(csv|tsv|txt)(\.(gz|bz2|xz|zst))?", re.IGNORECASE)
+_JSON = re.compile(r".*\.(jsonl|ndjson)(\.(gz|zst))?", re.IGNORECASE)
 _PARQUET = (".parquet", ".pq")
-_ARROW = (".arrow", ".arrows", ".feather", ".ipc")
-_TEXT = (".csv", ".tsv", ".txt")
 _ANY_TEXT = TextFormat()
 
 
-def open_table(source: str | os.PathLike[str] | Table, text: TextFormat = _ANY_TEXT) -> Table:
-    """Opens a table: a file, a folder or a pattern of files.
+def _npy(file: Path) -> Table:
+    return NpyFolder(str(file), [file])
+
+
+def _parquet(file: Path) -> Table:
+    return ParquetTable(str(file), [file])
+
+
+# By their endings: files as a whole, and those of which a part can be named after a #.
+_FILES: Mapping[str, Callable[[Path], Table]] = {
+    **dict.fromkeys(_PARQUET, _parquet),
+    **dict.fromkeys((".arrow", ".arrows", ".feather", ".ipc"), ArrowTable),
+    **dict.fromkeys((".h5", ".hdf5"), Hdf5Table),
+    ".npy": _npy,
+    ".npz": NpzTable,
+}
+_WITH_PARTS: Mapping[str, Callable[[Path, str | None], Table]] = {
+    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), SheetTable),
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), DatabaseTable),
+    ".duckdb": table_of_duckdb,
+}
+KINDS = (
+    ".csv, .tsv, .txt, .jsonl, .parquet, .arrow, .feather, .xlsx, .db, .sqlite, .duckdb, .npy, "
+    ".npz, .h5, .zarr, .svm or .tfrecord"
+)
+
+
+def open_table(source: Any, text: TextFormat = _ANY_TEXT) -> Table:
+    """Opens a table.
 
     Args:
-        source: Where it is.
+        source: A file, a folder of files, a pattern such as `points/*.csv`, the address of a remote
+            file (`https://`, `s3://`) or of a database (`postgresql://`, with `#table` after it), a
+            query in SQL, or an object: a data frame, an Arrow table, an array, a Hugging Face
+            dataset, a torch DataLoader that does not shuffle.
         text: How it is written, if it is text.
 
     Raises:
-        ImportError: If the package for it is not installed.
+        ImportError: If the package for it is not installed; it says what to install.
         OSError: If it cannot be read; FileNotFoundError if it is not there.
+        TypeError: If it is an object of another kind.
         ValueError: If it is not a table; it says what it is, in one line.
     """
     if isinstance(source, Table):
         return source
-    location = find_location(source)
+    if not isinstance(source, (str, os.PathLike, Text)) and not hasattr(source, "suffix"):
+        return table_of_object(source)
+    location, part = split_part(find_location(source))
+    if isinstance(location, Text):
+        if is_query(location.text):
+            return QueryTable(location.name, location.text.rstrip().rstrip(";"))
+        return DatabaseTable(location, part)
+    return _open_files(location, part, text)
+
+
+def _open_files(location: Path, part: str | None, text: TextFormat) -> Table:
+    if is_folder(location) or is_pattern(location):
+        return _open_many(location, text)
     ending = location.suffix.lower()
-    if location.is_dir() or (glob.has_magic(str(location)) and not location.exists()):
-        return _open_many(location)
     check_file(location)
-    if ending in _PARQUET:
-        return ParquetTable(str(location), [location])
-    if ending in _ARROW:
-        return ArrowTable(location)
-    if ending in _TEXT:
+    if ending in _WITH_PARTS:
+        return _WITH_PARTS[ending](location, part)
+    if part is not None:
+        raise ValueError(f"{location} has no parts to choose from, but #{part} names one")
+    if _TEXT.fullmatch(location.name):
         return CsvTable(location, text)
-    raise ValueError(f"{location} is not a table that can be read")
+    if _JSON.fullmatch(location.name):
+        return json_lines(location)
+    if ending in _FILES:
+        return _FILES[ending](location)
+    if (kind := packed_kind(location)) is not None:
+        raise ValueError(f"{location} is {kind}")
+    raise ValueError(
+        f"the name of a file must end in {KINDS}; got {location}. Convert it, or rename it if it "
+        "is one of these"
+    )
 
 
-def _open_many(location: Path) -> Table:
+def _open_many(location: Path, text: TextFormat) -> Table:
+    if is_zarr(location):
+        return ZarrTable(location)
     files = find_files(location)
-    return ParquetTable(str(location), files, location if location.is_dir() else None)
+    endings = {file.suffix.lower() for file in files}
+    if not files:
+        what = "an empty folder" if is_folder(location) else "a pattern that no file has"
+        raise ValueError(f"{location} is {what}")
+    if len(endings) > 1:
+        folder = location if is_folder(location) else location.parent
+        raise ValueError(
+            f"{location} has files of several kinds, {', '.join(sorted(endings))}: name those of "
+            f"one kind, as in {folder}/*{min(endings)}"
+        )
+    if is_parquet(files[0]):
+        return parquet_of(location)
+    if endings == {".npy"}:
+        return NpyFolder(str(location), files)
+    return JoinedTable(str(location), [_open_files(file, None, text) for file in files])
+
+
+def is_folder(location: Path) -> bool:
+    """Whether it is a folder; what cannot be asked, or has no folders, is none."""
+    if isinstance(location, Path):
+        return location.is_dir()
+    if isinstance(location, Text) or location.protocol in ("http", "https"):
+        return False
+    try:
+        return bool(location.is_dir())
+    except Exception:  # opening it as a file says why
+        return False
+
+
+def is_pattern(location: Path) -> bool:
+    """Whether it is a pattern of files rather than one of them."""
+    if isinstance(location, Text) or getattr(location, "protocol", "") in ("http", "https"):
+        return False  # there a question mark is not one
+    return glob.has_magic(str(location)) and not location.exists()
+
+
+def has_known_ending(file: Path) -> bool:
+    """Whether a file is a table, by its name."""
+    known = file.suffix.lower() in {*_FILES, *_WITH_PARTS}
+    return known or any(kind.fullmatch(file.name) for kind in (_TEXT, _JSON))
+
+
+def is_parquet(file: Path) -> bool:
+    """Whether a file is Parquet, by its name."""
+    return file.suffix.lower() in _PARQUET
+
+
+def is_zarr(location: Path) -> bool:
+    """Whether a folder is a Zarr store."""
+    marks = ("zarr.json", ".zarray", ".zgroup")
+    return is_folder(location) and any((location / mark).exists() for mark in marks)
+
+
+def parquet_of(location: Path) -> ParquetTable:
+    """The Parquet files that are a folder, a pattern or a file."""
+    if is_folder(location):
+        return ParquetTable(str(location), find_files(location), location)
+    if is_pattern(location):
+        return ParquetTable(str(location), find_files(location), Path(location.anchor))
+    return ParquetTable(str(location), [location])
 
 
 def find_files(location: Path) -> list[Path]:
-    """The files of a folder or a pattern, sorted by name; hidden ones are left out."""
-    if location.is_dir():
+    """The files of a folder or a pattern, sorted by name; hidden ones are left out.
+
+    A name that begins with `_` is hidden too: Spark writes `_SUCCESS`.
+    """
+    if is_folder(location):
         found = [path for path in location.rglob("*") if path.is_file()]
+    elif not isinstance(location, Path):  # a remote one
+        found = [
+            find_location(f"{location.protocol}://{name}")
+            for name in location.fs.glob(location.path)
+        ]
     else:
         found = [Path(name) for name in glob.glob(str(location), recursive=True)]
     return sorted(path for path in found if not path.name.startswith((".", "_")))

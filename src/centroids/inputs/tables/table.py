@@ -61,6 +61,10 @@ class Table(abc.ABC):
             for batch in read:
                 yield from _cut(batch)
 
+    def default_columns(self) -> list[str]:
+        """The columns to choose from where none is named."""
+        return list(self.schema.names)
+
     def place(self, row: int) -> str:
         """A row as messages name it, counted from 0."""
         return f"row {row}"

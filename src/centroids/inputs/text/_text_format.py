@@ -39,6 +39,8 @@ class TextFormat:
         skip_lines: How many lines to skip at the beginning, whatever they hold.
         dtype: The floating-point type of the points; None: float64, which holds all the digits of
             whole numbers up to 2^53. float32 takes half the memory.
+        encoding: How its characters are written, such as "cp1252"; None: as UTF-8, or as UTF-16 or
+            UTF-32 if it begins with their byte order mark.
 
     Raises:
         ValueError: If one of them has a value that is not allowed; it names it.
@@ -53,6 +55,7 @@ class TextFormat:
     thousands: ThousandsMark | None = None
     skip_lines: int = 0
     dtype: str | None = None
+    encoding: str | None = None
 
     def __post_init__(self) -> None:
         if self.header is not None:
@@ -78,6 +81,9 @@ class TextFormat:
         check_integer("skip_lines", self.skip_lines, 0)
         if self.dtype is not None:
             object.__setattr__(self, "dtype", _name_of_dtype(self.dtype))
+        if self.encoding is not None and not _is_encoding(self.encoding):
+            allowed = "an encoding of text that Python knows, such as 'cp1252' or 'utf-16'"
+            raise ArgumentError("encoding", allowed, self.encoding, or_none=True)
 
     @property
     def element_type(self) -> np.dtype[Any]:
@@ -199,6 +205,13 @@ def _is_grouped(text: str, mark: str) -> bool:
 
 def _is_delimiter(value: object) -> bool:
     return isinstance(value, str) and len(value) == 1 and value not in '"\r\n'
+
+
+def _is_encoding(value: object) -> bool:
+    try:
+        return isinstance(value, str) and isinstance(b"a".decode(value, "replace"), str)
+    except LookupError:  # also of codecs that are not for text
+        return False
 
 
 def _name_of_dtype(dtype: DTypeLike) -> str:

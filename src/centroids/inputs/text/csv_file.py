@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import re
+import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from centroids.inputs.batch import Position, TableColumn
 from centroids.inputs.text._csv_comments import is_comment
 from centroids.inputs.text._csv_doubts import tell_doubts
 from centroids.inputs.text._csv_fields import MISSING_FIELDS, blank_fields, is_whole, split_fields
+from centroids.inputs.text._text_bytes import is_plain, open_bytes
 from centroids.inputs.text._text_format import DecimalMark, TextFormat, ThousandsMark, find_remedy
 from centroids.inputs.text.csv_layout import (
     FirstLines,
@@ -56,6 +58,7 @@ def csv_input_fn(
     decimal: DecimalMark = ".",
     thousands: ThousandsMark | None = None,
     skip_lines: int = 0,
+    encoding: str | None = None,
 ) -> Callable[[], CsvSource]:
     """Makes an input function that feeds the rows of a CSV file, in bounded memory.
 
@@ -87,6 +90,8 @@ def csv_input_fn(
         decimal: The decimal mark, "." or ",".
         thousands: What groups the digits of large numbers, such as ","; None: nothing does.
         skip_lines: How many lines to skip at the beginning of the file.
+        encoding: How its characters are written, such as "cp1252"; None: as UTF-8, or as UTF-16 or
+            UTF-32 if it begins with their byte order mark.
 
     Returns:
         A function that returns a new source at each call. Batches are [n, columns].
@@ -100,7 +105,7 @@ def csv_input_fn(
     file = check_file(path)
     reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
     type_name = None if dtype is None else np.dtype(dtype).name
-    text = TextFormat(header, delimiter, decimal, thousands, skip_lines, type_name)
+    text = TextFormat(header, delimiter, decimal, thousands, skip_lines, type_name, encoding)
     return open_text(file, reading, read_first_lines(file, text), columns)
 
 
@@ -140,7 +145,9 @@ class CsvSource(WindowedSource):
         }
         if not self._text.has_plain_numbers:
             identity["numbers"] = [self._text.decimal, self._text.thousands]
-        if reading.shuffle:
+        # Bytes of the text, not of the file, are what a position counts.
+        self._is_plain = is_plain(file, layout.text.encoding)
+        if reading.shuffle or not self._is_plain:
             identity["bytes"] = self._num_bytes
         super().__init__("csv", file, reading, self._width * dtype.itemsize, identity)
 
@@ -159,7 +166,7 @@ class CsvSource(WindowedSource):
         return [TableColumn(name or str(number), 1, self._dtype) for number, name in columns]
 
     def _limits_of_window(self) -> Mapping[str, int]:
-        num_bytes = self._num_bytes
+        num_bytes = self._num_bytes if self._is_plain else sys.maxsize - 1
         return {
             "offset": num_bytes,
             "byte": num_bytes,
@@ -172,7 +179,7 @@ class CsvSource(WindowedSource):
         if "byte" not in place:
             return
         byte, saved = place["byte"], place["checksum"]
-        with self._file.open("rb") as handle:
+        with open_bytes(self._file, self._text.encoding) as handle:
             handle.seek(byte)
             before = _read_before(handle)
         if zlib.crc32(before) != saved:
@@ -180,7 +187,7 @@ class CsvSource(WindowedSource):
                 f"the saved position is of another input: the text of {self._file} before byte "
                 f"{byte} had the checksum {saved}, now it has {zlib.crc32(before)}"
             )
-        if byte < self._num_bytes and not before.endswith(b"\n"):
+        if self._is_plain and byte < self._num_bytes and not before.endswith(b"\n"):
             raise ValueError(
                 f"the saved position is at byte {byte}, the end of {self._file} then; now the "
                 f"line continues there and the file has {self._num_bytes} bytes"
@@ -200,7 +207,7 @@ class CsvSource(WindowedSource):
                 yield rows, {**after, "checksum": checksum}
 
     def _open_at(self, place: Position) -> IO[bytes]:
-        handle = self._file.open("rb", buffering=1 << 20)
+        handle = open_bytes(self._file, self._text.encoding)
         handle.seek(place.get("byte", self._layout.first_byte))
         return handle
 

@@ -12,10 +12,12 @@ from typing import IO
 
 from centroids.errors import Argument, BadLineError, Message, MissingColumnError, WordedError
 from centroids.inputs._file_kinds import check_is_text
+from centroids.inputs.arguments import check_file
 from centroids.inputs.arrow import check_different_names
 from centroids.inputs.text._csv_comments import is_comment, say_lines
 from centroids.inputs.text._csv_fields import empty_quoted_fields, split_fields
 from centroids.inputs.text._csv_header import guess_header, is_index, is_unnamed
+from centroids.inputs.text._text_bytes import open_bytes
 from centroids.inputs.text._text_format import TextFormat
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -268,12 +270,14 @@ def read_first_lines(file: Path, text: TextFormat) -> FirstLines:
         OSError: If the file cannot be read.
         ValueError: If it is not text, or has no lines.
     """
-    check_is_text(file)
+    check_file(file)
+    with open_bytes(file, text.encoding) as handle:
+        check_is_text(file, handle)
     number, place, comment, delimiter = 0, 0, "", None
     comments: list[int] = []
     first, second = (0, 1), (0, 1)
     lines: list[str] = []
-    with file.open("rb") as handle:
+    with open_bytes(file, text.encoding) as handle:
         while line := read_line(handle, file, number + 1):
             number, begin, place = number + 1, place, place + len(line)
             content = decode_line(line)

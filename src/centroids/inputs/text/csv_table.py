@@ -11,6 +11,7 @@ from centroids.inputs.arguments import check_file
 from centroids.inputs.arrow import import_arrow
 from centroids.inputs.tables.table import Table, skip_rows
 from centroids.inputs.text._csv_fields import MISSING_FIELDS, split_fields
+from centroids.inputs.text._text_bytes import open_bytes
 from centroids.inputs.text._text_format import TextFormat
 from centroids.inputs.text.csv_layout import (
     decode_line,
@@ -55,7 +56,7 @@ class CsvTable(Table):
 
     def _read_all(self, columns: list[str]) -> Iterator[Any]:
         line = self._layout.first_line
-        with self._file.open("rb") as handle:
+        with open_bytes(self._file, self._layout.text.encoding) as handle:
             handle.seek(self._layout.first_byte)
             while True:
                 texts: list[str] = []

@@ -1,0 +1,166 @@
+"""What a command says on standard error while it works: for people, or as lines of JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from centroids import progress
+from centroids.cli.answer import to_json
+from centroids.errors import Argument, Message
+from centroids.progress import LineViewer, Moment, Viewer
+
+
+class Log(logging.Handler):
+    """Shows what the library logs, once and in the words of options.
+
+    A file is looked at several times in a command: equal warnings are shown once.
+
+    Attributes:
+        in_json: Whether lines are JSON.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._shown: set[str] = set()
+        self.in_json = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a record."""
+        given = record.args if isinstance(record.args, tuple) else ()
+        text = record.msg % tuple(map(_say_part, given)) if given else record.getMessage()
+        if record.levelno >= logging.WARNING:
+            if text in self._shown:
+                return
+            self._shown.add(text)
+        level = record.levelname.lower()
+        with progress.paused():
+            if self.in_json:
+                write_json({"level": level, "message": text})
+            elif record.levelno >= logging.WARNING:
+                say_text(f"centroids: {text}")
+            else:
+                say_text(f"centroids: {_now_for_people()} {text}")
+
+    def write_error(self, message: str, exit_code: int) -> None:
+        """Writes what ends a command."""
+        if self.in_json:
+            write_json({"level": "error", "message": message, "exit_code": exit_code})
+        else:
+            say_text(f"centroids: {message}")
+
+    @contextlib.contextmanager
+    def attached(self) -> Iterator[None]:
+        """For a command line: shows what the library warns of."""
+        logger = logging.getLogger("centroids")
+        self._shown.clear()
+        self.in_json = False
+        logger.addHandler(self)
+        try:
+            yield
+        finally:
+            logger.removeHandler(self)
+
+    def write_moment(self, moment: Moment) -> None:
+        """Writes how far a piece of work has come."""
+        if self.in_json:
+            write_json({"level": "info", "event": "progress", **moment.to_dict()})
+        else:
+            say_text(f"centroids: {_now_for_people()} {moment.what}: {moment.describe()}")
+
+    @contextlib.contextmanager
+    def applied(
+        self, *, in_json: bool, verbose: bool, quiet: bool, every_seconds: float
+    ) -> Iterator[None]:
+        """For a command: what is shown of its log and of its progress.
+
+        Args:
+            in_json: Whether lines are JSON, also those that a command prints on standard error.
+            verbose: Whether to show what the library logs at level INFO.
+            quiet: Whether to show no progress.
+            every_seconds: How often to write a line of progress, where no bar can be drawn.
+        """
+        logger, before = logging.getLogger("centroids"), logging.getLogger("centroids").level
+        self.in_json = in_json
+        if verbose:
+            self.setLevel(logging.INFO)
+            logger.setLevel(logging.INFO)
+        viewer: Viewer | None = None if in_json else progress.find_viewer()
+        if viewer is None:
+            viewer = LineViewer(self.write_moment, every_seconds)
+        try:
+            with progress.viewed_by(None if quiet else viewer), _lines_in_json(in_json):
+                yield
+        finally:
+            self.setLevel(logging.WARNING)
+            logger.setLevel(before)
+
+
+log = Log()
+
+
+def write_json(values: dict[str, Any]) -> None:
+    """Writes a line of JSON, with the time, to standard error."""
+    stream = sys.stderr.below if isinstance(sys.stderr, _JsonLines) else sys.stderr
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    stream.write(f"{to_json({'time': now, **values})}\n")
+    stream.flush()
+
+
+def say_text(text: str) -> None:
+    """Writes a line for people to standard error."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def _lines_in_json(wanted: bool) -> Iterator[None]:
+    """Makes an object of each line that a command prints on standard error."""
+    if not wanted or sys.stderr is None:
+        yield
+        return
+    lines = _JsonLines(sys.stderr)
+    with contextlib.redirect_stderr(lines):
+        try:
+            yield
+        finally:
+            lines.end()
+
+
+class _JsonLines(io.TextIOBase):
+    """A stream whose lines become objects of JSON in the one below."""
+
+    def __init__(self, below: TextIO) -> None:
+        self.below = below
+        self._rest = ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in filter(str.strip, lines):
+            write_json({"level": "info", "message": line.removeprefix("centroids: ")})
+        return len(text)
+
+    def end(self) -> None:
+        """Writes a last line that has no end."""
+        if self._rest.strip():
+            self.write("\n")
+
+
+def _now_for_people() -> str:
+    return time.strftime("%H:%M:%S")
+
+
+def _say_part(part: object) -> object:
+    """An argument of a log record, in the words of options."""
+    from centroids.cli.errors import option
+
+    return Message(part).say(option) if isinstance(part, (Argument, Message)) else part

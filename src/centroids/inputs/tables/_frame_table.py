@@ -1,0 +1,144 @@
+"""Tables in memory, or in the memory of another library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from centroids.inputs.arrow import import_arrow, table_of_stream
+from centroids.inputs.tables.table import Table, skip_rows
+
+_BATCH_ROWS, _PIECE_BYTES = 1 << 13, 4 << 20
+
+
+class FrameTable(Table):
+    """A data frame of pandas or polars, or an Arrow table."""
+
+    def __init__(self, frame: Any) -> None:
+        self._table = table_of_stream(frame)
+        name = f"the {type(frame).__module__.partition('.')[0]} {type(frame).__name__}"
+        super().__init__(name, self._table.schema, self._table.num_rows)
+
+    def _read(self, columns: list[str], first_row: int) -> Iterator[Any]:
+        yield from self._table.select(columns).slice(first_row).to_batches()
+
+
+class DatasetTable(Table):
+    """A Dataset or an IterableDataset of Hugging Face, read from its files piece by piece."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset.with_format("arrow")
+        num_rows = len(dataset) if hasattr(dataset, "__len__") else None
+        features = dataset.features
+        schema = None if features is None else features.arrow_schema
+        if schema is None:
+            first = next(iter(self._pieces()), None)
+            schema = import_arrow().schema([]) if first is None else first.schema
+        super().__init__("the Hugging Face dataset", schema, num_rows)
+
+    def _pieces(self, first_row: int = 0) -> Iterator[Any]:
+        if hasattr(self._dataset, "__len__"):
+            for start in range(first_row, len(self._dataset), _BATCH_ROWS):
+                stop = min(start + _BATCH_ROWS, len(self._dataset))
+                yield self._dataset[start:stop]
+            return
+        rest = self._dataset.skip(first_row) if first_row else self._dataset
+        yield from rest.iter(batch_size=_BATCH_ROWS)
+
+    def _read(self, columns: list[str], first_row: int) -> Iterator[Any]:
+        for table in self._pieces(first_row):
+            yield from table.select(columns).to_batches()
+
+
+class BatchesTable(Table):
+    """Arrays [n] or [n, d] in batches that can be gone through again, in one and the same order.
+
+    Args:
+        name: What messages call it.
+        batches: Begins them anew.
+        num_rows: Of all of them; None: not known.
+    """
+
+    has_names = False
+
+    def __init__(
+        self, name: str, batches: Callable[[], Iterable[Any]], num_rows: int | None
+    ) -> None:
+        self._batches = batches
+        first = next(iter(self._read([""], 0)), None)
+        arrow = import_arrow(what=f"reading {name}")
+        schema = arrow.schema([("", arrow.float32())]) if first is None else first.schema
+        super().__init__(name, schema, num_rows)
+
+    def _read(self, columns: list[str], first_row: int) -> Iterator[Any]:
+        del columns
+        yield from skip_rows(map(_batch_of_array, self._batches()), first_row)
+
+
+def table_of_object(value: Any) -> Table:
+    """What an object of another library is as a table.
+
+    Raises:
+        TypeError: If it is none.
+        ValueError: If it is a DataLoader whose order is another one in each pass.
+    """
+    module = type(value).__module__.partition(".")[0]
+    if module == "datasets" and hasattr(value, "with_format"):
+        return DatasetTable(value)
+    if hasattr(value, "collect_batches"):  # a LazyFrame of polars, which reads piece by piece
+        return _LazyTable(value)
+    if hasattr(value, "__arrow_c_stream__"):
+        return FrameTable(value)
+    if hasattr(value, "sampler") and hasattr(value, "dataset"):
+        return _table_of_loader(value)
+    if hasattr(value, "__array__") or hasattr(value, "__dlpack__"):
+        array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+        step = max(_PIECE_BYTES // max(array[:1].nbytes, 1), 1)
+
+        def pieces() -> Iterator[Any]:
+            return (array[start : start + step] for start in range(0, len(array), step))
+
+        return BatchesTable(f"the {type(value).__name__}", pieces, len(array))
+    raise TypeError(
+        "source must be a path, an address, a query in SQL, a table, an array, a Hugging Face "
+        f"dataset or a torch DataLoader; got {type(value).__module__}.{type(value).__name__}"
+    )
+
+
+class _LazyTable(Table):
+    """A LazyFrame of polars, which is computed anew for each pass."""
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+        schema = frame.limit(0).collect().to_arrow().schema
+        super().__init__("the polars LazyFrame", schema)
+
+    def _read(self, columns: list[str], first_row: int) -> Iterator[Any]:
+        batches = self._frame.select(columns).collect_batches(maintain_order=True)
+        tables = (batch.to_arrow() for batch in batches)
+        yield from skip_rows((each for table in tables for each in table.to_batches()), first_row)
+
+
+def _table_of_loader(loader: Any) -> Table:
+    if type(loader.sampler).__name__ != "SequentialSampler":
+        raise ValueError(
+            "the DataLoader shuffles, and its order is another one in each pass, so that no "
+            "position in it means anything: make it with shuffle=False and say shuffle=True here, "
+            "or give it to train as an input function, lambda: loader"
+        )
+    return BatchesTable("the DataLoader", lambda: map(_features, loader), len(loader.dataset))
+
+
+def _features(batch: Any) -> Any:
+    return batch[0] if isinstance(batch, (tuple, list)) else batch
+
+
+def _batch_of_array(value: Any) -> Any:
+    arrow = import_arrow()
+    rows = np.ascontiguousarray(value)
+    values = arrow.array(rows.reshape(-1))
+    if rows.ndim > 1:
+        values = arrow.FixedSizeListArray.from_arrays(values, int(np.prod(rows.shape[1:])))
+    return arrow.record_batch([values], names=[""])
