@@ -114,13 +114,7 @@ def report(request: Request) -> None:
     batches = labelled_batches(model, file, request.bad_rows, read, fills=fills)
     for rows, numbers, index, own in batches:
         tally.add(as_matrix(rows), numbers, index, own)
-    if not tally.num_points:
-        what = "points of a weight above 0" if read.count else "rows"
-        raise ValueError(f"{request.points} has no {what}")
-    if words is not None and words.count != read.count:
-        raise ValueError(
-            f"{request.words} has {words.count:,} names, {request.points} has {read.count:,} points"
-        )
+    _check_counts(request, tally.num_points, read.count, words)
     sample, sample_weights = _sample(file, request.bad_rows)
     names = file.column_names() or [f"column {place}" for place in range(centers.shape[1])]
     found = Findings(
@@ -143,6 +137,17 @@ def report(request: Request) -> None:
     with Activity("drawing the page"):
         write_page(found, request.output)
     answer({"output": str(request.output), "num_points": tally.num_points})
+
+
+def _check_counts(request: Request, num_points: int, num_rows: int, words: Words | None) -> None:
+    """Raises a ValueError if there is no point, or another number of names."""
+    if not num_points:
+        what = "points of a weight above 0" if num_rows else "rows"
+        raise ValueError(f"{request.points} has no {what}")
+    if words is not None and words.count != num_rows:
+        raise ValueError(
+            f"{request.words} has {words.count:,} names, {request.points} has {num_rows:,} points"
+        )
 
 
 def _table(file: PointsFile, columns: list[str]) -> Table:
