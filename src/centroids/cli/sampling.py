@@ -156,8 +156,8 @@ def draw_sample(
         batches = file.open(_READ_ROWS, bad_rows=bad_rows)()
         batches.keeps_missing = file.missing != "raise"
         text = f"reading {file.path.name} for a sample"
-        rows = count_rows(batches, text, num_rows_of(batches))
-        return _draw_from(rows, at_least, random, file.missing)
+        counted = count_rows(batches, text, num_rows_of(batches))
+        return _draw_from(counted, at_least, random, file.missing)
 
 
 def _draw_from(
