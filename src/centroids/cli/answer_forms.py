@@ -17,8 +17,8 @@ from centroids.inputs.batch import Mask
 from centroids.inputs.tables.table import Table
 from centroids.kmeans.variables import NO_CLUSTER
 
-CLUSTER, DISTANCE = "cluster", "distance"
-SECOND_CLUSTER, SECOND_DISTANCE = "second_cluster", "second_distance"
+CLUSTER, DISTANCE, OF_ALL = "cluster", "cluster_distance", "distance"
+SECOND_CLUSTER, SECOND_DISTANCE = "second_cluster", "second_cluster_distance"
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class NamedColumns:
         if num_clusters is None:
             self.fields.append(arrow.field(CLUSTER, arrow.int32()))
         for cluster in range(num_clusters or 0):
-            self.fields.append(arrow.field(f"{DISTANCE}_{cluster}", arrow.float64()))
+            self.fields.append(arrow.field(f"{OF_ALL}_{cluster}", arrow.float64()))
         if distance:
             self.fields.append(arrow.field(DISTANCE, arrow.float64()))
         if second_best:

@@ -172,41 +172,12 @@ def train(
       centroids train people.csv model -k 5 --id-column name --missing mean --standardize
       centroids train tonight.csv model --fresh --quiet
     """
+    given = {name: getattr(value, "value", value) for name, value in locals().items()}
     from centroids.cli import training
     from centroids.cli.training_plan import TrainingPlan
 
-    plan = TrainingPlan(
-        points=points,
-        model_dir=model_dir,
-        num_clusters=num_clusters,
-        distance_metric=None if distance_metric is None else distance_metric.value,
-        initial_clusters=initial_clusters,
-        full_batch=full_batch,
-        batch_size=batch_size,
-        mini_batch_steps_per_iteration=mini_batch_steps_per_iteration,
-        kmeans_plus_plus_num_retries=kmeans_plus_plus_num_retries,
-        num_restarts=num_restarts,
-        empty_clusters=None if empty_clusters is None else empty_clusters.value,
-        reassignment_ratio=reassignment_ratio,
-        epochs=epochs,
-        steps=steps,
-        max_steps=max_steps,
-        relative_tolerance=relative_tolerance,
-        validation=validation,
-        patience=patience,
-        validate_every=validate_every,
-        shuffle=shuffle,
-        seed=seed,
-        bad_rows=bad_rows.value,
-        restart_input=restart_input,
-        columns=split_columns(columns),
-        weight_column=weight_column,
-        text=text,
-        fresh=fresh,
-        missing=None if missing is None else missing.value,
-        standardize=standardize,
-        id_column=id_column,
-    )
+    del given["quiet"]
+    plan = TrainingPlan(**{**given, "columns": split_columns(columns)})
     advice = suggesting_options(
         points,
         can_drop=bad_rows is BadRowsChoice.RAISE,

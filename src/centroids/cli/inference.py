@@ -228,7 +228,8 @@ def predict(request: Request) -> None:
             {
                 "output": str(request.output),
                 "num_rows": written.rows,
-                "num_without_label": written.empty,
+                "num_empty": written.empty,
+                "key": form.describe(),
             }
         )
         if not request.quiet:
@@ -289,8 +290,13 @@ class Evaluation:
     weight: float
     weighted: bool
 
+    @property
+    def score(self) -> float:
+        """The sum of the distances."""
+        return float(self.values["mean_distance"] * self.weight) if self.weight else 0.0
+
     def to_dict(self) -> dict[str, Any]:
-        """Everything by name, for scripts."""
+        """What --json prints."""
         return {
             "num_points": int(self.values["num_examples"]),
             "total_weight": self.weight if self.weighted else None,
@@ -299,11 +305,6 @@ class Evaluation:
             "mean_distance": self.values["mean_distance"],
             "sum_of_distances": self.values["mean_distance"] * self.weight,
         }
-
-    @property
-    def score(self) -> float:
-        """The sum of the distances."""
-        return float(self.values["mean_distance"] * self.weight) if self.weight else 0.0
 
 
 def _evaluated(
@@ -366,5 +367,5 @@ def score(
 ) -> None:
     """Prints the sum of the distances of points to their nearest centers, and nothing else."""
     found = _evaluated(model_dir, points, columns, weight_column, bad_rows, missing, text)
-    answer({"score": found.score})
+    answer(found.to_dict())
     typer.echo(repr(found.score))

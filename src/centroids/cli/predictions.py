@@ -130,12 +130,13 @@ def describe_input(
 
 def print_predictions(prediction: Prediction) -> Written:
     """Writes predictions to standard output, as text."""
-    written = Written()
-    sys.stdout.write(prediction.form.heading())
+    written, heading = Written(), prediction.form.heading()
     for answers in prediction.run():
-        sys.stdout.write(prediction.form.text(answers))
+        sys.stdout.write(heading + prediction.form.text(answers))
+        heading = ""  # not before there is a row: the input may be refused
         written.rows += len(next(iter(answers.values.values())))
         written.empty += answers.num_empty
+    sys.stdout.write(heading)
     return written
 
 

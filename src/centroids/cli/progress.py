@@ -26,7 +26,7 @@ def telling_restarts(shown: Activity) -> Iterator[None]:
 
     def tell_rows(rows: int) -> None:
         shown.start()
-        shown.update(f"reading means and deviations: {rows:,} rows")
+        shown.update(what=f"reading means and deviations: {rows:,} rows")
 
     restart_watchers.append(tell)
     pass_watchers.append(tell_rows)

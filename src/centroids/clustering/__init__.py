@@ -15,13 +15,6 @@ from centroids.clustering._plus_plus import (
     kmeans_plus_plus,
     kmeans_plus_plus_rows,
 )
-from centroids.clustering._preparation import (
-    Preparation,
-    check_dense,
-    complete_rows,
-    fit_preparation,
-    pass_watchers,
-)
 from centroids.clustering._reassignment import (
     is_reassignment_due,
     reassign_low_count_centers,
@@ -45,6 +38,13 @@ from centroids.clustering._update import (
 )
 from centroids.clustering.points import join_columns, locate_bad_points
 from centroids.kernels import l2_normalize
+from centroids.kernels.preparation import (
+    Preparation,
+    check_dense,
+    complete_rows,
+    fit_preparation,
+    pass_watchers,
+)
 from centroids.rows import WeightedPoints
 
 __all__ = [

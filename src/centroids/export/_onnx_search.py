@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.clustering import Preparation
 from centroids.export._onnx_emitter import OnnxEmitter
 from centroids.export._onnx_graph import OnnxGraph
 from centroids.export._shift import shift_of
@@ -16,6 +15,7 @@ from centroids.export.nearest import SURE, all_distances
 from centroids.export.operations import arg_min
 from centroids.export.preparation import prepare
 from centroids.kernels.normalization import l2_normalize
+from centroids.kernels.preparation import Preparation
 
 
 def add_preparation(graph: OnnxGraph, centers: NDArray[Any], preparation: Preparation) -> str:

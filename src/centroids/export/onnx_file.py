@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.clustering import Preparation
 from centroids.export._onnx_graph import OnnxGraph
 from centroids.export._onnx_search import add_nearest, add_preparation
 from centroids.export.columns import Columns, check_columns
 from centroids.export.destination import as_float32, check_destination
 from centroids.files import replace_file
 from centroids.kernels.float_mode import in_usual_float_mode
+from centroids.kernels.preparation import Preparation
 
 _MOST_BYTES = (1 << 31) - (1 << 16)  # protobuf's limit, less room for the graph
 

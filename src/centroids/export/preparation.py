@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from centroids.clustering import Preparation
 from centroids.export.graph import Tensor, cast, constant
 from centroids.export.operations import is_nan, select
+from centroids.kernels.preparation import Preparation
 
 
 def prepare(points: Tensor, preparation: Preparation | None) -> Tensor:

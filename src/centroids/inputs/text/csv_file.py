@@ -1,4 +1,7 @@
-"""Batches from a text file of numbers, read in bounded memory."""
+"""Batches from a text file of numbers, read in bounded memory.
+
+Over 400 lines: what reads a line must know what is wrong with it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,13 @@ from centroids.inputs.text._csv_comments import is_comment
 from centroids.inputs.text._csv_doubts import tell_doubts
 from centroids.inputs.text._csv_fields import MISSING_FIELDS, blank_fields, is_whole, split_fields
 from centroids.inputs.text._text_bytes import is_plain, open_bytes
-from centroids.inputs.text._text_format import DecimalMark, TextFormat, ThousandsMark, find_remedy
+from centroids.inputs.text._text_format import (
+    DecimalMark,
+    TextFormat,
+    ThousandsMark,
+    begins_as_a_number,
+    find_remedy,
+)
 from centroids.inputs.text.csv_layout import (
     FirstLines,
     Layout,
@@ -336,6 +345,7 @@ class CsvSource(WindowedSource):
                     remedy = Message("if the line is a comment, say ", skip, "; else ", remedy)
                 # A field with digits is a number to its reader: dropping its line, and all that
                 # are like it, loses data.
+                is_missing = fields[column] in MISSING_FIELDS
                 has_digits = re.search(r"\d", fields[column]) is not None
                 name = layout.describe(column)
                 return BadLineError(
@@ -345,8 +355,12 @@ class CsvSource(WindowedSource):
                     remedy,
                     column=name,
                     can_be_dropped=not (has_digits or skips),
-                    is_missing=fields[column] in MISSING_FIELDS,
-                    is_text=not self._has_numbers(column),
+                    is_missing=is_missing and self._has_numbers(column) and not could_be_names,
+                    is_text=not (
+                        is_missing
+                        or begins_as_a_number(fields[column])
+                        or self._has_numbers(column)
+                    ),
                 )
         try:
             self._load([text])

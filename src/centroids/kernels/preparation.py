@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.kernels import ColumnSums, Points, in_usual_float_mode, result_dtype
-from centroids.rows import is_sparse
+from centroids.kernels._columns import ColumnSums
+from centroids.kernels.dense_or_sparse import Points, is_sparse, result_dtype
+from centroids.kernels.float_mode import in_usual_float_mode
 
 # Told of the rows so far while points are read for their means and deviations.
 pass_watchers: list[Callable[[int], None]] = []
