@@ -49,6 +49,7 @@ from centroids.cli.options import (
     NumRestarts,
     Output,
     Patience,
+    Pictures,
     Quiet,
     ReassignmentRatio,
     RelativeTolerance,
@@ -56,9 +57,11 @@ from centroids.cli.options import (
     Resume,
     SecondBest,
     Seed,
+    Show,
     Shuffle,
     Standardize,
     Steps,
+    Umap,
     ValidateEvery,
     Validation,
     WeightColumn,
@@ -385,6 +388,7 @@ def choose_k(
         int, typer.Option(min=0, help="Seed for the sample and the initial centers.")
     ] = 0,
     columns: Columns = None,
+    weight_column: WeightColumn = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     plot: Annotated[
         Path | None,
@@ -399,7 +403,7 @@ def choose_k(
     inertia of all points (it always falls; look for the knee), the silhouette (higher is better),
     the Davies-Bouldin index (lower is better), the Calinski-Harabasz index (higher is better), and
     the stability: how far clusterings of two halves of the sample agree (1 is best). It recommends
-    one of the numbers, and says why.
+    one of the numbers, and says why. With weights every measure counts a point by its weight.
 
     
     Examples:
@@ -416,6 +420,7 @@ def choose_k(
             cosine=distance_metric is Metric.COSINE,
             seed=seed,
             columns=split_columns(columns),
+            weight_column=weight_column,
             bad_rows=bad_rows.value,
             text=text,
             plot=plot,
@@ -499,22 +504,28 @@ def report(
         ),
     ] = None,
     words_column: WordsColumn = None,
+    show: Show = None,
+    pictures: Pictures = None,
+    umap: Umap = None,
     columns: Columns = None,
+    weight_column: WeightColumn = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     *,
     text: GivenText,
 ) -> None:
     """Write a page about a model and its points, to look at in a browser.
 
-    One HTML file that needs no network: the sizes of the clusters, a map of a sample, the loss of
-    training, the silhouette, and for the 24 largest clusters the columns in which they differ most
-    and their nearest and farthest points. An existing file is replaced.
+    One HTML file that needs no network: the sizes of the clusters, a map of a sample, the
+    silhouettes, the loss of training, and for the 24 largest clusters the columns in which they
+    differ most and their nearest and farthest points. An existing file is replaced.
 
     
     Examples:
       centroids report model points.npy
       centroids report model points.csv --output today.html
       centroids report model vectors.npy --words words.txt
+      centroids report model flights.csv --show carrier,origin,dest
+      centroids report model digits.npy --pictures 28x28
     """
     from centroids.cli import reporting
 
@@ -525,12 +536,59 @@ def report(
                 points=points,
                 output=output,
                 columns=split_columns(columns),
+                weight_column=weight_column,
                 bad_rows=bad_rows.value,
                 text=text,
                 words=words,
                 words_column=words_column,
+                show=split_columns(show),
+                pictures=pictures,
+                umap=umap,
             )
         )
+
+
+@app.command(cls=PlainCommand)
+def quantize(
+    image: Annotated[
+        Path,
+        typer.Argument(help="A picture: .jpg, .png, .webp, .tif or another.", metavar="IMAGE"),
+    ],
+    num_clusters: Annotated[
+        int, typer.Option("--num-clusters", "-k", min=1, help="How many colors to leave.")
+    ] = 16,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The .png or .webp file to write. Default: IMAGE-16.png beside IMAGE, with the "
+            "number of colors.",
+        ),
+    ] = None,
+    dither: Annotated[
+        bool,
+        typer.Option(
+            "--dither/--no-dither", help="Mix missing colors from neighboring pixels: up to 256."
+        ),
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for the initial colors.")] = 0,
+) -> None:
+    """Write a picture in few colors.
+
+    Finds the colors by k-means over all pixels and gives each pixel the nearest one. Up to 256
+    colors make a small file with a palette. Transparency and color profile stay, and the picture is
+    turned as its EXIF data says. An existing file is replaced. Needs Pillow (the extra plot).
+
+    
+    Examples:
+      centroids quantize photo.jpg
+      centroids quantize photo.jpg -k 8 --dither --output poster.png
+    """
+    from centroids.cli import quantizing
+
+    with suggesting_options(image, can_drop=False):
+        quantizing.quantize_picture(image, num_clusters, output, dither=dither, seed=seed)
 
 
 @app.command(cls=PlainCommand)

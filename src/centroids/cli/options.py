@@ -344,6 +344,29 @@ WordsColumn = Annotated[
         "first column of text."
     ),
 ]
+Show = Annotated[
+    str | None,
+    typer.Option(
+        help="More columns of POINTS to show for members, text or not. Needs the extra arrow.",
+        metavar="A,B",
+    ),
+]
+Pictures = Annotated[
+    str | None,
+    typer.Option(
+        help="Each row is a picture of this height and width, such as 28x28; 32x32x3 for rows "
+        "of red, green and blue. Members are shown as pictures.",
+        metavar="SHAPE",
+    ),
+]
+Umap = Annotated[
+    bool | None,
+    typer.Option(
+        "--umap/--no-umap",
+        help="Also draw the map by UMAP, which takes some seconds. Default: if the package "
+        "umap-learn is installed.",
+    ),
+]
 IndexOnly = Annotated[
     bool,
     typer.Option(

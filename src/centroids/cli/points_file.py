@@ -33,7 +33,7 @@ from centroids.inputs.text.csv_layout import (
 from centroids.inputs.weights import WeightColumn
 from centroids.inputs.windows import check_reading
 from centroids.kernels import check_points
-from centroids.rows import join_rows
+from centroids.rows import WeightedPoints, join_rows
 
 Columns = Sequence[str | int] | None
 
@@ -150,9 +150,13 @@ class PointsFile:
             raise ValueError(f"{self.path} has no rows")
         return points, np.concatenate(weights) if weights else None
 
-    def batches(self, bad_rows: BadRows = "raise") -> Iterator[NDArray[Any]]:
-        """All points in batches; see `read`."""
-        return self._batches(self.open(_READ_ROWS, bad_rows=bad_rows), [])
+    def batches(
+        self, bad_rows: BadRows = "raise", batch_size: int = _READ_ROWS
+    ) -> Iterator[NDArray[Any] | WeightedPoints]:
+        """All points in batches, with their weights if there are such; see `read`."""
+        weights: list[NDArray[np.float64]] = []
+        for batch in self._batches(self.open(batch_size, bad_rows=bad_rows), weights):
+            yield WeightedPoints(batch, weights.pop()) if weights else batch
 
     def _batches(
         self, input_fn: Callable[[], Any], weights: list[NDArray[np.float64]]

@@ -82,7 +82,7 @@ def choose_from_sample(
     check_enough(num_clusters, sample.points.shape[0], file.path)
     points: Rows | WeightedPoints = sample.points
     if file.weighted:
-        points = _with_weights(sample.points)
+        points = weighted_sample(sample.points)
     preparation = None
     if standardize or file.missing == "keep":
         rows, weights = split_weights(points)
@@ -109,7 +109,8 @@ def choose_from_sample(
     return centers if preparation is None else preparation.undo(centers)
 
 
-def _with_weights(rows: NDArray[Any]) -> WeightedPoints:
+def weighted_sample(rows: NDArray[Any]) -> WeightedPoints:
+    """The rows of a sample whose last column holds weights."""
     points, weights = rows[:, :-1], rows[:, -1].astype(np.float64)
     good = weights >= 0  # others are refused by their place in the file, as NaN is
     return WeightedPoints(points[good], weights[good])

@@ -17,6 +17,7 @@ from centroids.cli.points_file import PointsFile, as_matrix
 from centroids.clustering import Preparation
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.file import is_svmlight_file
+from centroids.inputs.weights import WeightColumn, check_weights
 from centroids.kernels import l2_normalize
 from centroids.quality import ExtremeMembers, distances_to_own
 from centroids.rows import num_rows
@@ -62,7 +63,10 @@ def survey(
     sizes = np.zeros(len(centers), np.int64)
     nearest = ExtremeMembers(len(centers), num_nearest)
     total, read = 0.0, Read()
-    for rows, numbers, index in labelled_batches(model, points, bad_rows, read, preparation):
+    fills = preparation is not None and preparation.fills
+    for rows, numbers, index, _ in labelled_batches(model, points, bad_rows, read, fills=fills):
+        if preparation is not None:
+            rows = np.asarray(preparation.prepare(as_matrix(rows)))
         distances = distances_to_own(rows, centers, index, cosine=cosine)
         sizes += np.bincount(index, minlength=len(sizes))
         total += float(distances.sum())
@@ -77,23 +81,30 @@ class Read:
 
     Attributes:
         count: The rows so far, bad ones included.
-        batches: Points, and their numbers in the file; at most those that are read ahead.
+        batches: Points, their numbers in the file and their weights; at most those that are read
+            ahead.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self.batches: collections.deque[tuple[NDArray[Any], NDArray[np.int64]]] = (
-            collections.deque()
-        )
+        self.batches: collections.deque[
+            tuple[NDArray[Any], NDArray[np.int64], NDArray[np.float64] | None]
+        ] = collections.deque()
 
-    def add(self, batch: NDArray[Any], good: NDArray[np.bool_] | None) -> NDArray[Any]:
+    def add(
+        self,
+        batch: NDArray[Any],
+        good: NDArray[np.bool_] | None,
+        weights: NDArray[np.float64] | None = None,
+    ) -> NDArray[Any]:
         """Takes a batch and returns its good rows."""
         numbers = np.arange(self.count, self.count + num_rows(batch))
         self.count += num_rows(batch)
         if good is not None:
             batch, numbers = batch[good], numbers[good]
+            weights = None if weights is None else weights[good]
         if num_rows(batch):
-            self.batches.append((batch, numbers))
+            self.batches.append((batch, numbers, weights))
         return batch
 
 
@@ -102,16 +113,19 @@ def labelled_batches(
     points: PointsFile,
     bad_rows: BadRows,
     read: Read,
-    preparation: Preparation | None = None,
-) -> Iterator[tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int32]]]:
-    """Batches of points, their numbers, and the clusters that the model predicts for them.
+    *,
+    fills: bool = False,
+) -> Iterator[
+    tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int32], NDArray[np.float64] | None]
+]:
+    """Batches of points, their numbers, the clusters that the model predicts, and their weights.
 
     Args:
         model: The model.
         points: The file.
         bad_rows: What to do with rows that are not numbers.
         read: Counts the rows.
-        preparation: What the model does to points: they are yielded as it clusters them.
+        fills: Whether the model fills missing values; they are yielded as they are.
     """
     input_fn = points.open(batch_size(model, distances=False), bad_rows=bad_rows)
     if is_svmlight_file(points.path):
@@ -120,12 +134,18 @@ def labelled_batches(
             "and predict take them"
         )
 
+    column = None if points.weight_column is None else WeightColumn(points.weight_column)
+
     def remember() -> Iterator[NDArray[Any]]:
         source = input_fn()
-        source.keeps_missing = preparation is not None and preparation.fills
+        source.keeps_missing = fills
+        if column is not None:  # it takes the weights out of the points
+            source.weight_column = column
         with contextlib.closing(source.batches()) as batches:
-            for batch in batches:
-                kept = read.add(batch.features, batch.keep)
+            for number, batch in enumerate(batches):
+                if column is not None and batch.keep is None:
+                    check_weights(batch.weights, column, number, batch.origin)
+                kept = read.add(batch.features, batch.keep, batch.weights)
                 if num_rows(kept):
                     yield kept
 
@@ -136,7 +156,5 @@ def labelled_batches(
         yield_single_examples=False,
     )
     for prediction in predictions:
-        rows, numbers = read.batches.popleft()
-        if preparation is not None:
-            rows = np.asarray(preparation.prepare(as_matrix(rows)))
-        yield rows, numbers, prediction[model.CLUSTER_INDEX]
+        rows, numbers, weights = read.batches.popleft()
+        yield rows, numbers, prediction[model.CLUSTER_INDEX], weights

@@ -23,6 +23,7 @@ from centroids.estimator._arguments import (
     prepared_model_dir,
 )
 from centroids.estimator._exporting import check_receiver_fn, export_saved_model
+from centroids.estimator._html import estimator_html
 from centroids.estimator._inference import (
     evaluate_batches,
     predict_batches,
@@ -123,6 +124,10 @@ class Estimator(ModelFolder):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(model_dir={self.model_dir!r}, params={self.params!r})"
+
+    def _repr_html_(self) -> str:  # for notebooks
+        name = type(self).__name__
+        return estimator_html(name, self.model_dir, self.params, self.config)
 
     @property
     def params(self) -> Any:
