@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -84,20 +85,39 @@ def _file_system(scheme: str) -> Any:
 def json_lines(file: Path) -> QueryTable:
     """The rows of a file with one JSON object per line.
 
-    The first 100,000 decide about the columns and their types. A value that does not fit is an
-    error with its line.
+    The first 100,000 decide about the columns and their types, or all if a later one has a column
+    that those have not. A value that does not fit is an error with its line.
     """
-    if file.stat().st_size == 0:
+    status = file.stat()
+    if status.st_size == 0:
         raise ValueError(f"{file} has no rows")
+    version = (status.st_size, getattr(status, "st_mtime_ns", None))
+    columns = _columns_of_json(file, version)
+    query = f"FROM read_ndjson({quoted_text(str(file))}, columns={{{columns}}})"
+    return QueryTable(str(file), query, file=file)
+
+
+@functools.lru_cache(maxsize=64)
+def _columns_of_json(file: Path, version: tuple[int, int | None]) -> str:
+    """The columns of a file and their types, in SQL; kept, as finding them takes a while."""
     path = quoted_text(str(file))
-    read = f"FROM read_ndjson({path}, sample_size={_LOOKED_AT})"
-    described = QueryTable(str(file), f"SELECT column_name, column_type FROM (DESCRIBE {read})")
-    columns = ", ".join(
-        f"{quoted_text(row['column_name'])}: {quoted_text(row['column_type'])}"
-        for batch in described.batches()
-        for row in batch.to_pylist()
-    )
-    return QueryTable(str(file), f"FROM read_ndjson({path}, columns={{{columns}}})", file=file)
+    found = _described(file, f"FROM read_ndjson({path}, sample_size={_LOOKED_AT})")
+    keys = f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM read_ndjson_objects({path})"
+    named = _rows_of(QueryTable(str(file), f"FROM ({keys}) WHERE key IS NOT NULL"))
+    if not {row["key"] for row in named} <= found.keys():
+        found = _described(file, f"FROM read_ndjson({path}, sample_size=-1)")
+    return ", ".join(f"{quoted_text(name)}: {quoted_text(kind)}" for name, kind in found.items())
+
+
+def _described(file: Path, query: str) -> dict[str, str]:
+    """The columns that a query gives, each with its type."""
+    described = f"SELECT column_name, column_type FROM (DESCRIBE {query})"
+    rows = _rows_of(QueryTable(str(file), described))
+    return {row["column_name"]: row["column_type"] for row in rows}
+
+
+def _rows_of(table: QueryTable) -> list[dict[str, Any]]:
+    return [row for batch in table.batches() for row in batch.to_pylist()]
 
 
 def table_of_duckdb(file: Path, part: str | None) -> QueryTable:

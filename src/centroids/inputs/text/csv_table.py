@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from centroids.errors import BadLineError
 from centroids.inputs.arguments import check_file
 from centroids.inputs.arrow import import_arrow
 from centroids.inputs.tables.table import Table, skip_rows
+from centroids.inputs.text._csv_arrow import parse_lines
 from centroids.inputs.text._csv_fields import MISSING_FIELDS, split_fields
 from centroids.inputs.text._text_bytes import open_bytes
 from centroids.inputs.text._text_format import TextFormat
@@ -20,7 +22,7 @@ from centroids.inputs.text.csv_layout import (
     read_line,
 )
 
-_CHUNK_LINES = 1 << 14
+_CHUNK_BYTES = 4 << 20
 
 
 class CsvTable(Table):
@@ -56,19 +58,17 @@ class CsvTable(Table):
 
     def _read_all(self, columns: list[str]) -> Iterator[Any]:
         line = self._layout.first_line
+        places = [self.schema.names.index(name) for name in columns]
+        schema = import_arrow().schema([self.schema.field(name) for name in columns])
         with open_bytes(self._file, self._layout.text.encoding) as handle:
             handle.seek(self._layout.first_byte)
-            while True:
-                texts: list[str] = []
-                while len(texts) < _CHUNK_LINES:
-                    text = read_line(handle, self._file, line + len(texts))
-                    if not text:
-                        break
-                    texts.append(decode_line(text))
-                if not texts:
-                    return
-                yield self._parse(texts, line, columns)
-                line += len(texts)
+            while lines := _read_lines(handle, self._file, line):
+                batch = parse_lines(lines, self._layout, schema, places)
+                if batch is None:
+                    texts = [decode_line(text) for text in io.BytesIO(lines)]
+                    batch = self._parse(texts, line, columns)
+                yield batch
+                line += lines.count(b"\n")
 
     def _parse(self, texts: list[str], first_line: int, columns: list[str]) -> Any:
         arrow = import_arrow()
@@ -111,3 +111,11 @@ class CsvTable(Table):
 
 def _is_number(kind: Any) -> bool:
     return bool(import_arrow("pyarrow.types").is_floating(kind))
+
+
+def _read_lines(handle: IO[bytes], file: Path, first_line: int) -> bytes:
+    """Whole lines of a few MiB; nothing at the end of the file."""
+    lines = handle.read(_CHUNK_BYTES)
+    if not lines or lines.endswith(b"\n"):
+        return lines
+    return lines + read_line(handle, file, first_line + lines.count(b"\n"))
