@@ -258,3 +258,26 @@ def test_blanks_are_missing_in_both_modes_and_all_spellings(folder: Path, missin
             np.testing.assert_allclose(centers[0], centers[1], rtol=1e-12)
         else:
             assert np.isfinite(centers[0]).all()
+
+
+@pytest.mark.parametrize("options", [["--id-column", "id"], ["--append", "--columns", "a"]])
+def test_names_of_rows_stay_as_they_are_written(options: list[str], tmp_path: Path) -> None:
+    """Numbers that are names: zeros in front, more digits than a float64 has, one that is blank."""
+    names = ["007", "42", "12345678901234567890", "", "1e5"]
+    lines = [f"{name},{row // 3}" for row, name in enumerate(names)]
+    (tmp_path / "t.csv").write_text("\n".join(["id,a", *lines, ""]))
+    run(tmp_path, "train", "t.csv", "model", "-k", "2", "--id-column", "id")
+    run(tmp_path, "predict", "model", "t.csv", *options, "-o", "out.csv")
+    rows = (tmp_path / "out.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["id", *names]
+    if "--append" not in options:
+        run(tmp_path, "predict", "model", "t.csv", *options, "-o", "out.parquet")
+        assert list(read(tmp_path / "out.parquet")["id"]) == names
+
+
+def test_sparse_points_have_no_columns_to_append_to(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    (tmp_path / "t.svm").write_text("0 1:1 2:2\n0 1:5 2:7\n")
+    run(tmp_path, "train", "t.svm", "model", "-k", "2")
+    told = run(tmp_path, "predict", "model", "t.svm", "--append", "-o", "out.csv", code=2).stderr
+    assert told.endswith("t.svm has sparse points, which are not a table with named columns\n")

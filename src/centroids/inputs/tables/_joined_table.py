@@ -36,6 +36,10 @@ class JoinedTable(Table):
         identity = {"parts": [table.identity for table in tables]}
         super().__init__(name, schema, num_rows, identity)
 
+    def as_written(self, columns: Sequence[str]) -> Table:
+        """The table with these columns of its parts as they are written."""
+        return JoinedTable(self.name, [each.as_written(columns) for each in self._tables])
+
     def _read(self, columns: list[str], first_row: int) -> Iterator[Any]:
         arrow = import_arrow()
         schema = arrow.schema([self.schema.field(name) for name in columns])

@@ -26,6 +26,7 @@ from centroids.inputs.text.csv_table import CsvTable
 
 _TEXT = re.compile(r".*\.(csv|tsv|txt)(\.(gz|bz2|xz|zst))?", re.IGNORECASE)
 _JSON = re.compile(r".*\.(jsonl|ndjson)(\.(gz|zst))?", re.IGNORECASE)
+_SPARSE = re.compile(r".*\.(svm|svmlight|libsvm)(\.(gz|bz2|xz|zst))?", re.IGNORECASE)
 _PARQUET = (".parquet", ".pq")
 _ANY_TEXT = TextFormat()
 
@@ -100,6 +101,8 @@ def _open_files(location: Path, part: str | None, text: TextFormat) -> Table:
         return json_lines(location)
     if ending in _FILES:
         return _FILES[ending](location)
+    if _SPARSE.fullmatch(location.name):
+        raise ValueError(f"{location} has sparse points, which are not a table with named columns")
     if (kind := packed_kind(location)) is not None:
         raise ValueError(f"{location} is {kind}")
     raise ValueError(

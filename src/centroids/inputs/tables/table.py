@@ -65,6 +65,14 @@ class Table(abc.ABC):
         """The columns to choose from where none is named."""
         return list(self.schema.names)
 
+    def as_written(self, columns: Sequence[str]) -> Table:
+        """The table with columns as they are written, where that is text and types are a guess.
+
+        So names of rows keep their zeros in front, and all of their digits.
+        """
+        del columns
+        return self
+
     def place(self, row: int) -> str:
         """A row as messages name it, counted from 0."""
         return f"row {row}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -47,6 +48,17 @@ class CsvTable(Table):
             for column in range(layout.num_fields)
         ]
         super().__init__(str(file), arrow.schema(list(zip(names, kinds, strict=True))))
+
+    def as_written(self, columns: Sequence[str]) -> Table:
+        """The table with these columns as strings."""
+        arrow, table = import_arrow(), copy.copy(self)
+        table.schema = arrow.schema(
+            [
+                arrow.field(each.name, arrow.string() if each.name in columns else each.type)
+                for each in self.schema
+            ]
+        )
+        return table
 
     def _holds_numbers(self, column: int) -> bool:
         fields = [row[column] for row in self._layout.sample]
