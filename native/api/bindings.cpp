@@ -10,6 +10,7 @@
 #include "api/row_weights.h"
 #include "api/seeding.h"
 #include "runtime/thread_pool.h"
+#include "sums/column_sums.h"
 #include "api/unlocked.h"
 
 #include <algorithm>
@@ -184,6 +185,22 @@ void bind_add_weights(nb::module_& m) {
             return add_weights(weights.data(), weights.shape(0), labels.data(), num_clusters);
         },
         "weights"_a.noconvert(), "labels"_a.noconvert(), "num_clusters"_a);
+}
+
+void bind_sum_columns(nb::module_& m) {
+    m.def(
+        "sum_columns",
+        [](const AnyArray& points, ElementType type, std::optional<In<double>> weights) {
+            ColumnSums sums(points.shape(1));
+            std::int64_t bad_row;
+            {
+                const KernelCall call;
+                bad_row = add_columns(dense_rows(points, type, false),
+                                      weights ? weights->data() : nullptr, sums);
+            }
+            return nb::make_tuple(bad_row, sums.weights, sums.values, sums.squares);
+        },
+        "points"_a, "type"_a, "weights"_a.noconvert().none());
 }
 
 // Keeps the points alive.
@@ -369,6 +386,7 @@ NB_MODULE(_native, m) {
     bind_sparse<double>(m);
     bind_row_weights(m);
     bind_add_weights(m);
+    bind_sum_columns(m);
     bind_seeding<float>(m, "SeedingFloat32");
     bind_seeding<double>(m, "SeedingFloat64");
     m.def(

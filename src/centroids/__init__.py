@@ -126,6 +126,8 @@ _PACKAGES = {
     "inputs",
     "kernels",
     "kmeans",
+    "pictures",
+    "plotting",
     "quality",
     "report",
 }

@@ -145,6 +145,7 @@ class BadRowError(WordedError):
         column: The column; None if it is the whole row.
         place: Where the row came from, as users know it; None if that is not known.
         can_be_dropped: Whether it helps to leave such rows out.
+        is_missing: Whether the column has no value there.
 
     >>> error = BadRowError("got nan", "remove such rows", batch=2, row=0, column=1)
     >>> print(error)
@@ -163,9 +164,10 @@ class BadRowError(WordedError):
         column: int | None = None,
         place: str | None = None,
         can_be_dropped: bool = True,
+        is_missing: bool = False,
     ) -> None:
         self.batch, self.row, self.column, self.place = batch, row, column, place
-        self.can_be_dropped = can_be_dropped
+        self.can_be_dropped, self.is_missing = can_be_dropped, is_missing
         self._what, self._is_final = problem, place is not None
         super().__init__(
             problem, f" in {place or f'batch {batch}, {self.in_batch()}'}", remedy=remedy
@@ -185,6 +187,7 @@ class BadRowError(WordedError):
             column=self.column,
             place=place,
             can_be_dropped=self.can_be_dropped,
+            is_missing=self.is_missing,
         )
 
     def at_origin(self, origin: Callable[[int, int | None], str] | None) -> BadRowError:
@@ -208,6 +211,8 @@ class BadLineError(WordedError):
         column: The column that is not a number, by its name, or else its number from 0; None: the
             whole line.
         can_be_dropped: Whether it helps to leave such lines out, and loses no numbers.
+        is_missing: Whether the column has no value there.
+        is_text: Whether the column has no numbers at all.
         in_file: The message without the name of the file.
     """
 
@@ -220,9 +225,12 @@ class BadLineError(WordedError):
         *,
         column: str | None = None,
         can_be_dropped: bool = True,
+        is_missing: bool = False,
+        is_text: bool = False,
     ) -> None:
         self.file, self.line, self.column = str(file), line, column
         self.can_be_dropped = can_be_dropped
+        self.is_missing, self.is_text = is_missing, is_text
         what = f"line {line}{problem}"
         self.in_file = Message(what, "; ", remedy) if remedy else Message(what)
         super().__init__(f"{file}, {what}", remedy=remedy)

@@ -151,7 +151,9 @@ def test_bad_rows_are_named_or_left_out(folder: Path, points: str, mode: str) ->
     evaluated = run(folder, "evaluate", "model", points, "--bad-rows", "drop").stdout
     assert "points            498" in evaluated
     assert "--bad-rows drop" in run(folder, "evaluate", "model", points, code=2).stderr
-    assert "--bad-rows" not in run(folder, "predict", "model", points, code=2).stderr
+    labelled = run(folder, "predict", "model", points)
+    assert "2 of 500 rows have no label" in labelled.stderr
+    assert [row for row, line in enumerate(labelled.stdout.split()) if line == '""'] == [3, 77]
 
 
 def test_lines_that_are_not_rows_are_named_or_left_out(folder: Path) -> None:
@@ -323,7 +325,7 @@ def test_mistakes_are_told_in_one_sentence(
 def test_a_wrong_output_or_width_leaves_no_file(folder: Path) -> None:
     run(folder, "train", "points.npy", "model", "-k", "3")
     done = run(folder, "predict", "model", "points.npy", "-o", "labels.xlsx", code=2)
-    assert ".npy or .csv" in done.stderr
+    assert "a .npy, .csv or .parquet file or -, got labels.xlsx" in done.stderr
     np.save(folder / "wide.npy", np.zeros((5, 9)))
     done = run(folder, "predict", "model", "wide.npy", "-o", "labels.npy", code=2)
     assert "9 columns" in done.stderr and "4 columns" in done.stderr

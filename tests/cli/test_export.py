@@ -81,7 +81,7 @@ def test_faiss(tmp_path: Path, capsys: pytest.CaptureFixture[str], metric: str) 
     ("arguments", "code", "message"),
     [
         (["absent", "x.npz"], 2, "absent holds no trained model"),
-        (["model", "absent/x.npz"], 1, "there is no folder absent"),
+        (["model", "absent/x.npz"], 2, "there is no folder absent"),
         (["model", "x.npz", "--checkpoint", "model/model.ckpt-9"], 2, "model.ckpt-9.safetensors"),
     ],
 )

@@ -205,8 +205,8 @@ def test_where_there_is_nothing_it_begins(folder: Path, run: Callable[..., str])
 
 
 def test_bad_points_leave_nothing(folder: Path, run: Callable[..., str]) -> None:
-    bad = predictions.points()
-    bad[700, 1] = np.nan
+    bad = predictions.points().astype(np.float64)
+    bad[700, 1] = 1e200  # whose squared distance overflows
     np.save("points.npy", bad)
     assert "points.npy, row 700" in run("points.npy", "-o", "out.npy", code=2)
     assert not list(folder.glob("out*"))

@@ -45,6 +45,8 @@ def test_arguments_have_the_order_and_defaults_of_the_page() -> None:
         "num_restarts": 1,
         "empty_clusters": "keep",
         "reassignment_ratio": 0.0,
+        "missing": "raise",
+        "standardize": False,
     }
     keyword_only = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
     assert keyword_only == list(parameters)[10:]  # not on the page

@@ -42,11 +42,12 @@ class Case:
     dtype: str
     offset: float
     hard: bool = False
+    prepared: bool = False  # with missing values that are filled, and columns that are scaled
 
     @property
     def name(self) -> str:
         """Of its folder and of the test."""
-        hard = "-hard" if self.hard else ""
+        hard = "-hard" if self.hard else "-prepared" if self.prepared else ""
         return f"{self.receiver}-{self.metric}-{self.dtype}-{self.offset:g}{hard}"
 
     def points(self) -> np.ndarray:
@@ -57,6 +58,9 @@ class Case:
             # Small whole numbers: ties, duplicate centers, zero rows, points on their centers.
             values = random.integers(0, 2, size=values.shape).astype(np.float64)
             values[::50] = 0
+        if self.prepared:
+            values = values * np.geomspace(1e-3, 1e3, WIDTH)
+            values[NUM_CLUSTERS:][random.random((NUM_POINTS - NUM_CLUSTERS, WIDTH)) < 0.05] = np.nan
         return values.astype(self.dtype)
 
     def features(self) -> dict[str, np.ndarray]:
@@ -86,6 +90,10 @@ CASES = [
     *(Case("examples", metric, "float32", offset) for metric in METRICS for offset in (0.0, 1e4)),
     Case("columns", "squared_euclidean", "float64", 1e4),
     Case("raw", "squared_euclidean", "int32", 0.0, hard=True),
+    *(Case("raw", "squared_euclidean", t, 1e4, prepared=True) for t in ("float32", "float64")),
+    Case("raw", "cosine", "float64", 10.0, prepared=True),
+    Case("columns", "squared_euclidean", "float64", 10.0, prepared=True),
+    Case("examples", "squared_euclidean", "float32", 10.0, prepared=True),
 ]
 
 
@@ -115,6 +123,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exported]:
             initial_clusters=case.points()[:NUM_CLUSTERS],
             distance_metric=case.metric,
             use_mini_batch=False,
+            missing="mean" if case.prepared else "raise",
+            standardize=case.prepared,
         ).train(lambda features=features: features, steps=1 if case.hard else 4)
         folder = kmeans.export_savedmodel(path / "exports", case.receiver_fn())
         (path / "model.txt").write_text(folder)

@@ -16,6 +16,7 @@ import pytest
 import centroids
 
 OPTIONAL = ["pyarrow", "torch", "tensorflow", "onnx", "pandas", "polars", "sklearn", "dask", "ray"]
+OPTIONAL += ["matplotlib", "PIL", "umap"]
 HEAVY = ["google.protobuf", "scipy", "tensorboard", "rich", "typer", "safetensors"]
 INIT = Path(centroids.__file__)
 
@@ -121,7 +122,9 @@ LAYERS = {
     "checkpoints": BASE,
     "export": BASE | {"kernels", "checkpoints"},
     "quality": BASE | {"kernels", "clustering", "inputs"},
-    "report": BASE | {"kernels", "quality", "inputs", "kmeans", "__version__"},
+    "report": BASE | {"kernels", "clustering", "quality", "inputs", "kmeans", "__version__"},
+    "pictures": BASE | {"kernels", "clustering"},
+    "plotting": BASE | {"kmeans", "report"},
     "estimator": BASE | {"inputs", "checkpoints", "export"},
     "sklearn": BASE | {"kernels", "clustering", "distribute", "inputs"},
 }

@@ -16,7 +16,7 @@ from tests.cli.run_here import run_here
 
 ROWS = [[0, 0], [0, 2], [10, 1], [10, 3], [10, 8], [12, 4]]
 CENTERS = [[0, 1], [10, 4]]
-VOID = {"meta", "br"}
+VOID = {"meta", "br", "img"}
 
 
 class Page(HTMLParser):

@@ -19,11 +19,13 @@ from centroids.cli.command import PlainCommand, run
 from centroids.cli.errors import end_with, silenced, suggesting_options
 from centroids.cli.log import log
 from centroids.cli.options import (
+    Append,
     BadRowsChoice,
     BadRowsOption,
     BatchSize,
     CheckNumerics,
     Columns,
+    Distance,
     DistanceMetric,
     EmptyClusters,
     Epochs,
@@ -31,6 +33,8 @@ from centroids.cli.options import (
     Format,
     Fresh,
     FullBatch,
+    IdColumn,
+    IdOfLabels,
     IndexOnly,
     InitialClusters,
     Input,
@@ -38,20 +42,26 @@ from centroids.cli.options import (
     MaxSteps,
     Metric,
     MiniBatchStepsPerIteration,
+    Missing,
     ModelDir,
     ModelToTrain,
     NumClusters,
     NumRestarts,
     Output,
     Patience,
+    Pictures,
     Quiet,
     ReassignmentRatio,
     RelativeTolerance,
     RestartInput,
     Resume,
+    SecondBest,
     Seed,
+    Show,
     Shuffle,
+    Standardize,
     Steps,
+    Umap,
     ValidateEvery,
     Validation,
     WeightColumn,
@@ -129,7 +139,10 @@ def train(
     fresh: Fresh = False,
     restart_input: RestartInput = False,
     columns: Columns = None,
+    id_column: IdColumn = None,
     weight_column: WeightColumn = None,
+    missing: Missing = None,
+    standardize: Standardize = None,
     quiet: Quiet = False,
     *,
     text: GivenText,
@@ -156,13 +169,20 @@ def train(
       centroids train points.npy model --steps 10
       centroids train income.csv model -k 5 --columns age,income --thousands ,
       centroids train survey.csv model -k 5 --weight-column people
+      centroids train people.csv model -k 5 --id-column name --missing mean --standardize
       centroids train tonight.csv model --fresh --quiet
     """
     given = dict(locals())
     from centroids.cli import training
     from centroids.cli.training_plan import plan_of
 
-    with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE), silenced(quiet):
+    advice = suggesting_options(
+        points,
+        can_drop=bad_rows is BadRowsChoice.RAISE,
+        prepares=missing is None,
+        has_ids=id_column is None,
+    )
+    with advice, silenced(quiet):
         training.train(plan_of(given))
 
 
@@ -175,6 +195,10 @@ def predict(
     distances: Annotated[
         bool, typer.Option("--distances", help="Write the distances to all centers instead.")
     ] = False,
+    id_column: IdOfLabels = None,
+    append: Append = False,
+    distance: Distance = False,
+    second_best: SecondBest = False,
     resume: Resume = False,
     columns: Columns = None,
     quiet: Quiet = False,
@@ -187,20 +211,41 @@ def predict(
     per line, or a NumPy array. Clusters are counted from 0. With --distances it writes the
     distances to all centers instead, squared under the squared Euclidean metric.
 
+    With --id-column, --append, --distance or --second-best, and into a .parquet file, it writes a
+    table, whose column of labels is called cluster. A row with a missing or infinite value has an
+    empty label (-1 in a .npy file), and the last line says how many there are, unless the model
+    was trained with --missing mean.
+
     If Ctrl-C, a kill or a full disk stops it, run the same command with --resume to continue.
 
     
     Examples:
       centroids predict model points.npy --output labels.npy
       centroids predict model points.csv > labels.txt
+      centroids predict model people.csv --id-column id --output labels.parquet
+      centroids predict model people.csv --append --distance -o labelled.csv
       centroids predict model points.npy --distances -o distances.csv
       centroids predict model huge.parquet -o labels.npy --resume
     """
     from centroids.cli import inference
 
     with suggesting_options(points, can_drop=False):
-        names = split_columns(columns)
-        inference.predict(model_dir, points, output, distances, resume, names, text, quiet=quiet)
+        inference.predict(
+            inference.Request(
+                model_dir=model_dir,
+                points=points,
+                output=output,
+                distances=distances,
+                resume=resume,
+                columns=split_columns(columns),
+                text=text,
+                id_column=id_column,
+                append=append,
+                distance=distance,
+                second_best=second_best,
+                quiet=quiet,
+            )
+        )
 
 
 @app.command(cls=PlainCommand)
@@ -211,6 +256,7 @@ def evaluate(
     columns: Columns = None,
     weight_column: WeightColumn = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
+    missing: Missing = None,
     *,
     text: GivenText,
 ) -> None:
@@ -229,7 +275,97 @@ def evaluate(
 
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
         names = split_columns(columns)
-        inference.evaluate(model_dir, points, names, weight_column, bad_rows.value, text)
+        inference.evaluate(
+            model_dir,
+            points,
+            names,
+            weight_column,
+            bad_rows.value,
+            text,
+            None if missing is None else missing.value,
+        )
+
+
+@app.command(cls=PlainCommand)
+@with_text_format
+def score(
+    model_dir: ModelDir,
+    points: Input,
+    columns: Columns = None,
+    weight_column: WeightColumn = None,
+    bad_rows: BadRowsOption = BadRowsChoice.RAISE,
+    missing: Missing = None,
+    *,
+    text: GivenText,
+) -> None:
+    """Print the sum of the distances of points to their nearest centers.
+
+    One number, for scripts: squared distances under the squared Euclidean metric, so lower is
+    better. With weights each distance counts by the weight of its point. The command evaluate says
+    more.
+
+
+    Example:
+      centroids score model held_out.npy
+    """
+    from centroids.cli import inference
+
+    with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
+        names = split_columns(columns)
+        inference.score(
+            model_dir,
+            points,
+            names,
+            weight_column,
+            bad_rows.value,
+            text,
+            None if missing is None else missing.value,
+        )
+
+
+@app.command(cls=PlainCommand)
+@with_text_format
+def transform(
+    model_dir: ModelDir,
+    points: Input,
+    output: Output = Path("-"),
+    id_column: IdOfLabels = None,
+    append: Append = False,
+    resume: Resume = False,
+    columns: Columns = None,
+    quiet: Quiet = False,
+    *,
+    text: GivenText,
+) -> None:
+    """Write the distances of each point to all centers.
+
+    The same as `centroids predict --distances`: a row of distances for each point, in the order of
+    the file, squared under the squared Euclidean metric. With --id-column or --append, and into a
+    .parquet file, they are columns with names: distance_0, distance_1 and so on. A row with a
+    missing or infinite value has empty distances, unless the model was trained with --missing mean.
+
+
+    Examples:
+      centroids transform model points.npy --output distances.npy
+      centroids transform model people.csv --id-column id -o distances.parquet
+    """
+    from centroids.cli import inference
+
+    with suggesting_options(points, can_drop=False):
+        inference.predict(
+            inference.Request(
+                model_dir=model_dir,
+                points=points,
+                output=output,
+                distances=True,
+                resume=resume,
+                columns=split_columns(columns),
+                text=text,
+                id_column=id_column,
+                append=append,
+                quiet=quiet,
+            )
+        )
 
 
 @app.command("choose-k", cls=PlainCommand)
@@ -252,6 +388,7 @@ def choose_k(
         int, typer.Option(min=0, help="Seed for the sample and the initial centers.")
     ] = 0,
     columns: Columns = None,
+    weight_column: WeightColumn = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     plot: Annotated[
         Path | None,
@@ -266,7 +403,7 @@ def choose_k(
     inertia of all points (it always falls; look for the knee), the silhouette (higher is better),
     the Davies-Bouldin index (lower is better), the Calinski-Harabasz index (higher is better), and
     the stability: how far clusterings of two halves of the sample agree (1 is best). It recommends
-    one of the numbers, and says why.
+    one of the numbers, and says why. With weights every measure counts a point by its weight.
 
     
     Examples:
@@ -283,6 +420,7 @@ def choose_k(
             cosine=distance_metric is Metric.COSINE,
             seed=seed,
             columns=split_columns(columns),
+            weight_column=weight_column,
             bad_rows=bad_rows.value,
             text=text,
             plot=plot,
@@ -366,22 +504,28 @@ def report(
         ),
     ] = None,
     words_column: WordsColumn = None,
+    show: Show = None,
+    pictures: Pictures = None,
+    umap: Umap = None,
     columns: Columns = None,
+    weight_column: WeightColumn = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     *,
     text: GivenText,
 ) -> None:
     """Write a page about a model and its points, to look at in a browser.
 
-    One HTML file that needs no network: the sizes of the clusters, a map of a sample, the loss of
-    training, the silhouette, and for the 24 largest clusters the columns in which they differ most
-    and their nearest and farthest points. An existing file is replaced.
+    One HTML file that needs no network: the sizes of the clusters, a map of a sample, the
+    silhouettes, the loss of training, and for the 24 largest clusters the columns in which they
+    differ most and their nearest and farthest points. An existing file is replaced.
 
     
     Examples:
       centroids report model points.npy
       centroids report model points.csv --output today.html
       centroids report model vectors.npy --words words.txt
+      centroids report model flights.csv --show carrier,origin,dest
+      centroids report model digits.npy --pictures 28x28
     """
     from centroids.cli import reporting
 
@@ -392,12 +536,59 @@ def report(
                 points=points,
                 output=output,
                 columns=split_columns(columns),
+                weight_column=weight_column,
                 bad_rows=bad_rows.value,
                 text=text,
                 words=words,
                 words_column=words_column,
+                show=split_columns(show),
+                pictures=pictures,
+                umap=umap,
             )
         )
+
+
+@app.command(cls=PlainCommand)
+def quantize(
+    image: Annotated[
+        Path,
+        typer.Argument(help="A picture: .jpg, .png, .webp, .tif or another.", metavar="IMAGE"),
+    ],
+    num_clusters: Annotated[
+        int, typer.Option("--num-clusters", "-k", min=1, help="How many colors to leave.")
+    ] = 16,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The .png or .webp file to write. Default: IMAGE-16.png beside IMAGE, with the "
+            "number of colors.",
+        ),
+    ] = None,
+    dither: Annotated[
+        bool,
+        typer.Option(
+            "--dither/--no-dither", help="Mix missing colors from neighboring pixels: up to 256."
+        ),
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for the initial colors.")] = 0,
+) -> None:
+    """Write a picture in few colors.
+
+    Finds the colors by k-means over all pixels and gives each pixel the nearest one. Up to 256
+    colors make a small file with a palette. Transparency and color profile stay, and the picture is
+    turned as its EXIF data says. An existing file is replaced. Needs Pillow (the extra plot).
+
+    
+    Examples:
+      centroids quantize photo.jpg
+      centroids quantize photo.jpg -k 8 --dither --output poster.png
+    """
+    from centroids.cli import quantizing
+
+    with suggesting_options(image, can_drop=False):
+        quantizing.quantize_picture(image, num_clusters, output, dither=dither, seed=seed)
 
 
 @app.command(cls=PlainCommand)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import typer
 
 from centroids.cli.answer import answer
+from centroids.cli.numbers import show_number
 from centroids.cli.points import find_points
-from centroids.cli.sampling import draw_sample
+from centroids.cli.points_file import PointsFile
+from centroids.cli.sampling import draw_sample, weighted_sample
+from centroids.cli.settings import Settings
 from centroids.cli.text_options import GivenText
+from centroids.cli.training_plan import choose_weights
 from centroids.files import atomic_file
 from centroids.inputs.bad_rows import BadRows
 from centroids.progress import Activity
 from centroids.quality import NumClusters, choose_num_clusters
+from centroids.rows import split_weights
 
 _SAMPLE_ROWS = 1 << 14
 _PLOTS = (".png", ".svg", ".pdf")
@@ -29,6 +36,7 @@ def choose_k(
     cosine: bool,
     seed: int,
     columns: list[str] | None,
+    weight_column: str | None,
     bad_rows: BadRows,
     text: GivenText,
     plot: Path | None,
@@ -39,22 +47,25 @@ def choose_k(
         raise ValueError(
             f"--plot must be a {', '.join(_PLOTS[:-1])} or {_PLOTS[-1]} file, got {plot}"
         )
-    file = find_points(path, columns, text, None)
+    weights = choose_weights(weight_column, Settings())
+    file = find_points(path, columns, text, None, weight_column=weights)
     sample = draw_sample(file, _SAMPLE_ROWS, np.random.default_rng([seed, 0]), bad_rows)
     if numbers[-1] >= sample.num_rows:
         raise ValueError(
             f"{path} has {sample.num_rows:,} points: --num-clusters must be fewer than that"
         )
     fits = sample.num_rows <= _SAMPLE_ROWS
-    points = file.read(bad_rows)[0] if fits else sample.points
+    drawn = weighted_sample(sample.points) if file.weighted else sample.points
+    points, own = file.read(bad_rows) if fits else split_weights(drawn)
     with Activity("clustering a sample", len(numbers), "numbers of clusters") as shown:
         found = choose_num_clusters(
             points,
             numbers,
+            weights=own,
             cosine=cosine,
             seed=seed,
             sample_rows=_SAMPLE_ROWS,
-            batches=None if fits else lambda: file.batches(bad_rows),
+            batches=None if fits else lambda: _batches(file, bad_rows),
             progress=lambda number: shown.update(
                 numbers.index(number), f"clustering a sample into {number:,} clusters"
             ),
@@ -63,6 +74,12 @@ def choose_k(
         _write_plot(found, plot)
     answer(found.to_dict())
     typer.echo(_describe(found, path))
+
+
+def _batches(file: PointsFile, bad_rows: BadRows) -> Iterator[Any]:
+    for batch in file.batches(bad_rows):
+        points, weights = split_weights(batch)
+        yield points if weights is None else (points, weights)
 
 
 def parse_numbers(text: str) -> list[int]:
@@ -96,7 +113,9 @@ def _describe(found: NumClusters, path: Path) -> str:
         if found.num_sampled == found.num_points
         else (f" (clustered: a random sample of {found.num_sampled:,})")
     )
-    return f"{path}: {found.num_points:,} points{sampled}\n\n{found}"
+    weight = found.total_weight
+    told = "" if weight is None else f", their weight {show_number(weight)}"
+    return f"{path}: {found.num_points:,} points{told}{sampled}\n\n{found}"
 
 
 def _write_plot(found: NumClusters, path: Path) -> None:

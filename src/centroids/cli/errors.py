@@ -28,6 +28,7 @@ from centroids.errors import (
     NoPointsError,
     WidthError,
     Worded,
+    WordedTypeError,
 )
 
 _MISTAKE = 2  # a wrong argument, a path that cannot be, a library that is missing, or bad data
@@ -102,7 +103,9 @@ def silenced(quiet: bool) -> Iterator[None]:
 
 
 @contextmanager
-def suggesting_options(points: Path, *, can_drop: bool) -> Iterator[None]:
+def suggesting_options(
+    points: Path, *, can_drop: bool, prepares: bool = False, has_ids: bool = False
+) -> Iterator[None]:
     """Around what reads points: errors suggest options, where the library suggests arguments.
 
     Ctrl-C ends the command with one word and the exit code that shells know.
@@ -110,6 +113,8 @@ def suggesting_options(points: Path, *, can_drop: bool) -> Iterator[None]:
     Args:
         points: The file that is read.
         can_drop: Whether the command has --bad-rows drop, and it is not given yet.
+        prepares: Whether it has --missing drop and mean, and neither is given yet.
+        has_ids: Whether it has --id-column, and it is not given yet.
     """
     try:
         yield
@@ -118,9 +123,21 @@ def suggesting_options(points: Path, *, can_drop: bool) -> Iterator[None]:
         raise typer.Exit(EXIT_OF_INTERRUPT) from None
     except (TypeError, ValueError) as error:
         told = _advise(error, points, can_drop)
+        if has_ids and isinstance(error, (BadLineError, WordedTypeError)) and _is_text(error):
+            told = f"{told or error.say(option)}; if it names the rows, say so with --id-column"
+        if prepares and isinstance(error, (BadRowError, BadLineError)) and error.is_missing:
+            told = (
+                f"{told or error.say(option)}; of rows with missing values --missing drop leaves "
+                "out all, and --missing mean fills them"
+            )
         if told is None:
             raise
         raise (TypeError if isinstance(error, TypeError) else ValueError)(told) from error
+
+
+def _is_text(error: BadLineError | WordedTypeError) -> bool:
+    """Whether an error is about a column that holds no numbers."""
+    return error.is_text if isinstance(error, BadLineError) else True
 
 
 def _advise(error: Exception, points: Path, can_drop: bool) -> str | None:

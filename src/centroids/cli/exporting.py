@@ -11,7 +11,7 @@ import typer
 
 from centroids import KMeansClustering
 from centroids.cli.answer import answer
-from centroids.cli.inference import model_of, read_model
+from centroids.cli.inference import describe_preparation, model_of, read_model
 from centroids.cli.options import Format
 from centroids.cli.points import read_columns
 from centroids.estimator import Checkpoint
@@ -21,7 +21,7 @@ from centroids.export import (
 )
 from centroids.export.array_files import write_faiss, write_npy, write_npz
 from centroids.export.table_files import write_csv, write_parquet
-from centroids.kmeans.variables import COUNTS
+from centroids.kmeans.variables import COUNTS, centers_in_units
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _write_npz(exported: _Exported) -> tuple[str, str]:
     variables = exported.checkpoint.variables
     path = write_npz(
         exported.output,
-        variables[KMeansClustering.CLUSTERS],
+        centers_in_units(variables),
         variables[COUNTS],
         exported.model.params["distance_metric"],
         exported.checkpoint.global_step,
@@ -135,23 +135,28 @@ def _write_npz(exported: _Exported) -> tuple[str, str]:
 
 
 def _write_npy(exported: _Exported) -> tuple[str, str]:
-    path = write_npy(exported.output, exported.checkpoint.variables[KMeansClustering.CLUSTERS])
+    path = write_npy(exported.output, centers_in_units(exported.checkpoint.variables))
     return path, f"numpy.load({path!r}), or as --initial-clusters {shlex.quote(path)}"
 
 
 def _write_csv(exported: _Exported) -> tuple[str, str]:
-    centers = exported.checkpoint.variables[KMeansClustering.CLUSTERS]
+    centers = centers_in_units(exported.checkpoint.variables)
     path = write_csv(exported.output, centers, exported.columns)
     return path, f"pandas.read_csv({path!r}{'' if exported.columns else ', header=None'})"
 
 
 def _write_parquet(exported: _Exported) -> tuple[str, str]:
-    centers = exported.checkpoint.variables[KMeansClustering.CLUSTERS]
+    centers = centers_in_units(exported.checkpoint.variables)
     path = write_parquet(exported.output, centers, exported.columns)
     return path, f"pandas.read_parquet({path!r})"
 
 
 def _write_faiss(exported: _Exported) -> tuple[str, str]:
+    if describe_preparation(exported.checkpoint):
+        raise ValueError(
+            "a faiss index searches points as they are, but this model prepares them (see "
+            "centroids inspect): export it as onnx or savedmodel, or its centers as npz"
+        )
     metric = exported.model.params["distance_metric"]
     centers = exported.checkpoint.variables[KMeansClustering.CLUSTERS]
     path = write_faiss(exported.output, centers, metric)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import numpy as np
 import typer
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.checkpoints.tensorflow import find_tensorflow_checkpoint
 from centroids.cli.answer import answer
+from centroids.cli.answer_forms import Form, NamedColumns, NumbersAlone
+from centroids.cli.answered_rows import AnsweredRows, TableRows, answered, table_columns
 from centroids.cli.fresh import newest_aside
 from centroids.cli.numbers import show_number
 from centroids.cli.points import find_points
+from centroids.cli.points_file import PointsFile
 from centroids.cli.predictions import (
     Prediction,
     describe_input,
@@ -22,10 +29,17 @@ from centroids.cli.predictions import (
 from centroids.cli.settings import read_settings
 from centroids.cli.text_options import GivenText
 from centroids.cli.training_plan import choose_weights
+from centroids.clustering import Preparation
+from centroids.errors import Argument, WordedError
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
-from centroids.inputs.bad_rows import BadRows
+from centroids.estimator.session_setup import check_order
+from centroids.inputs.bad_rows import BadRows, is_not_infinite
 from centroids.inputs.file import is_points_file
+from centroids.inputs.missing import MissingValues
+from centroids.inputs.tables.opening import open_table
+from centroids.inputs.tables.table import check_columns
 from centroids.kmeans.model import TOTAL_WEIGHT, DistanceMetric
+from centroids.kmeans.variables import CLUSTERS, COLUMN_SCALES, fills_missing, preparation_of
 
 _BATCH_SIZE = 1 << 14
 _BATCH_DISTANCES = 1 << 24
@@ -76,7 +90,10 @@ def check_is_folder(model_dir: Path) -> None:
 
 
 def model_of(
-    checkpoint: Checkpoint, model_dir: Path, weight_column: str | None = None
+    checkpoint: Checkpoint,
+    model_dir: Path,
+    weight_column: str | None = None,
+    missing: MissingValues = "raise",
 ) -> KMeansClustering:
     """The model that a checkpoint of a folder is of.
 
@@ -84,6 +101,7 @@ def model_of(
         checkpoint: The checkpoint.
         model_dir: The folder.
         weight_column: The column of its input that holds weights; None: there is none.
+        missing: What to do with missing values, if it does not fill them with means.
 
     Raises:
         ValueError: If it is not a model of ours.
@@ -95,7 +113,21 @@ def model_of(
         model_dir=str(model_dir),
         distance_metric=cast("DistanceMetric", checkpoint.identity["distance_metric"]),
         weight_column=weight_column,
+        missing="mean" if fills_missing(checkpoint.identity) else missing,
+        standardize="standardize" in checkpoint.identity,
     ).hand_on(checkpoint)
+
+
+def preparation_of_model(checkpoint: Checkpoint) -> Preparation | None:
+    """What the model of a checkpoint does to points before it clusters them."""
+    return preparation_of(checkpoint.variables, fills=fills_missing(checkpoint.identity))
+
+
+def describe_preparation(checkpoint: Checkpoint) -> str:
+    """That in words; empty if it is nothing."""
+    fills = "missing values become means" if fills_missing(checkpoint.identity) else ""
+    scales = "columns are standardized" if COLUMN_SCALES in checkpoint.variables else ""
+    return ", ".join(filter(None, (fills, scales)))
 
 
 def find_checkpoint(model_dir: Path) -> Checkpoint | None:
@@ -121,38 +153,187 @@ def batch_size(model: KMeansClustering, *, distances: bool) -> int:
     return max(1, min(_BATCH_SIZE, _BATCH_DISTANCES // num_clusters))
 
 
-def predict(
-    model_dir: Path,
-    points: Path,
-    output: Path,
-    distances: bool,
-    resume: bool,
-    columns: list[str] | None,
-    text: GivenText,
-    *,
-    quiet: bool = False,
-) -> None:
+@dataclass(frozen=True)
+class Request:
+    """What is to be predicted, and how it is to be written.
+
+    Attributes:
+        model_dir: The folder of the model.
+        points: The file of points.
+        output: The file to write; "-" is standard output.
+        distances: Write the distances to all centers in place of labels.
+        resume: Continue with what an earlier process wrote.
+        columns: The columns of the points; None for those of the model.
+        text: How a text file is written.
+        id_column: The column of the points' file that goes with the labels.
+        append: Whether all of its columns do.
+        distance: Whether the distance to the nearest center is written too.
+        second_best: Whether the second nearest cluster and its distance are.
+        quiet: Print nothing but errors.
+    """
+
+    model_dir: Path
+    points: Path
+    output: Path
+    distances: bool
+    resume: bool
+    columns: list[str] | None
+    text: GivenText
+    id_column: str | None = None
+    append: bool = False
+    distance: bool = False
+    second_best: bool = False
+    quiet: bool = False
+
+    @property
+    def wants_table(self) -> bool:
+        """Whether there are columns with names."""
+        asked = self.id_column is not None or self.append or self.distance or self.second_best
+        return asked or self.output.suffix.lower() == ".parquet"
+
+    def check(self) -> None:
+        """Raises a ValueError if options exclude each other."""
+        if self.resume and str(self.output) == "-":
+            raise ValueError("--resume needs a file to continue with: give --output, too")
+        if self.distances and (self.distance or self.second_best):
+            raise ValueError(
+                "--distances writes the distances to all centers in place of labels: leave it out, "
+                "or --distance and --second-best"
+            )
+        if self.append and self.id_column is not None:
+            raise ValueError("--append writes all columns, that of --id-column too: leave one out")
+
+
+def predict(request: Request) -> None:
     """Writes the nearest cluster of each point, or its distances to all centers."""
-    is_file = str(output) != "-"
-    if resume and not is_file:
-        raise ValueError("--resume needs a file to continue with: give --output, too")
-    model = open_model(model_dir)
-    rows = batch_size(model, distances=distances)
-    file = find_points(points, columns, text, model_dir)
+    request.check()
+    checkpoint = read_model(request.model_dir)
+    model = model_of(checkpoint, request.model_dir)
+    all_distances = request.distances or request.distance or request.second_best
+    rows = batch_size(model, distances=all_distances)
+    file = find_points(request.points, request.columns, request.text, request.model_dir)
+    form, input_fn = _form_and_input(request, file, rows, checkpoint)
     prediction = Prediction(
         model,
-        key=model.ALL_DISTANCES if distances else model.CLUSTER_INDEX,
-        input=describe_input(points, file.columns, file.text, rows),
-        input_fn=file.open(rows),
+        form=form,
+        input=describe_input(request.points, file.columns, file.text, rows),
+        input_fn=input_fn,
         hooks=[ProgressBarHook(description="predicting", value=None, num_rows=file.num_rows())],
     )
-    if not is_file:
-        print_predictions(prediction)
-        return
-    count = write_predictions(prediction, output, resume=resume)
-    answer({"output": str(output), "num_rows": count, "key": prediction.key})
-    if not quiet:
-        typer.echo(f"Wrote {count:,} rows to {output}", err=True)
+    if str(request.output) == "-":
+        written = print_predictions(prediction)
+    else:
+        written = write_predictions(prediction, request.output, resume=request.resume)
+        answer(
+            {
+                "output": str(request.output),
+                "num_rows": written.rows,
+                "num_empty": written.empty,
+                "key": form.describe(),
+            }
+        )
+        if not request.quiet:
+            typer.echo(f"Wrote {written.rows:,} rows to {request.output}", err=True)
+    if written.empty:
+        typer.echo(
+            f"centroids: {written.empty:,} of {written.rows:,} rows have no label: a value is "
+            "missing or infinite",
+            err=True,
+        )
+
+
+def _form_and_input(
+    request: Request, file: PointsFile, rows: int, checkpoint: Checkpoint
+) -> tuple[Form, Callable[[], AnsweredRows]]:
+    is_good = is_not_infinite if fills_missing(checkpoint.identity) else np.isfinite
+    if not request.wants_table:
+        wanted = KMeansClustering
+        key = wanted.ALL_DISTANCES if request.distances else wanted.CLUSTER_INDEX
+        return NumbersAlone(key), answered(file.open(rows), is_good)
+    if not file.has_columns and (request.id_column is not None or request.append):
+        raise WordedError(
+            Argument("id_column" if request.id_column is not None else "append"),
+            f" is for files with named columns; {file.path} has none",
+        )
+    table = open_table(file.path, file.text)
+    columns = table_columns(file, table)
+    check_order(checkpoint.column_names, tuple(columns) if table.has_names else None)
+    beside: list[str] = []
+    if request.append:
+        beside = check_columns(table, table.schema.names)
+    elif request.id_column is not None:
+        beside = check_columns(table, [request.id_column])
+    form = NamedColumns(
+        table,
+        beside,
+        num_clusters=len(checkpoint.variables[CLUSTERS]) if request.distances else None,
+        distance=request.distance,
+        second_best=request.second_best,
+    )
+    make = functools.partial(TableRows, table, columns, beside, rows)
+    return form, answered(make, is_good)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model makes of a file of points.
+
+    Attributes:
+        metric: How distances are measured.
+        values: Those of `KMeansClustering.evaluate`.
+        weight: The weight of the points; their number if they have none.
+        weighted: Whether they have weights.
+    """
+
+    metric: str
+    values: dict[str, Any]
+    weight: float
+    weighted: bool
+
+    @property
+    def score(self) -> float:
+        """The sum of the distances."""
+        return float(self.values["mean_distance"] * self.weight) if self.weight else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """What --json prints."""
+        return {
+            "num_points": int(self.values["num_examples"]),
+            "total_weight": self.weight if self.weighted else None,
+            "global_step": int(self.values["global_step"]),
+            "distance_metric": self.metric,
+            "mean_distance": self.values["mean_distance"],
+            "sum_of_distances": self.values["mean_distance"] * self.weight,
+        }
+
+
+def _evaluated(
+    model_dir: Path,
+    points: Path,
+    columns: list[str] | None,
+    weight_column: str | None,
+    bad_rows: BadRows,
+    missing: MissingValues | None,
+    text: GivenText,
+) -> Evaluation:
+    checkpoint = read_model(model_dir)
+    kept = read_settings(model_dir, with_columns=columns is None)
+    if missing is None:
+        missing = kept.missing or "raise"
+    elif (missing == "mean") != fills_missing(checkpoint.identity):
+        has = "fills missing values with means" if missing != "mean" else "has no means to fill in"
+        raise ValueError(
+            f"--missing is {missing}, but the model in {model_dir} {has}: leave --missing out"
+        )
+    weights = choose_weights(weight_column, kept)
+    file = find_points(points, columns, text, model_dir, kept, weight_column=weights)
+    model = model_of(checkpoint, model_dir, file.weight_column, missing)
+    values = model.evaluate(
+        file.open(batch_size(model, distances=False), bad_rows=bad_rows),
+        hooks=[ProgressBarHook(description="evaluating", num_rows=file.num_rows())],
+    )
+    weight = values.get(TOTAL_WEIGHT, values["num_examples"])
+    return Evaluation(model.params["distance_metric"], values, float(weight), file.weighted)
 
 
 def evaluate(
@@ -162,32 +343,29 @@ def evaluate(
     weight_column: str | None,
     bad_rows: BadRows,
     text: GivenText,
+    missing: MissingValues | None = None,
 ) -> None:
     """Prints the metrics of a model on points."""
-    checkpoint = read_model(model_dir)
-    kept = read_settings(model_dir, with_columns=columns is None)
-    weights = choose_weights(weight_column, kept)
-    file = find_points(points, columns, text, model_dir, kept, weight_column=weights)
-    model = model_of(checkpoint, model_dir, file.weight_column)
-    result = model.evaluate(
-        file.open(batch_size(model, distances=False), bad_rows=bad_rows),
-        hooks=[ProgressBarHook(description="evaluating", num_rows=file.num_rows())],
-    )
-    metric = model.params["distance_metric"]
-    weight = result.get(TOTAL_WEIGHT, result["num_examples"])
-    answer(
-        {
-            "num_points": int(result["num_examples"]),
-            "total_weight": weight if file.weighted else None,
-            "global_step": int(result["global_step"]),
-            "distance_metric": metric,
-            "mean_distance": result["mean_distance"],
-            "sum_of_distances": result["mean_distance"] * weight,
-        }
-    )
-    typer.echo(f"points            {int(result['num_examples']):,}")
-    if file.weighted:
-        typer.echo(f"their weight      {show_number(weight)}")
-    typer.echo(f"steps of training {int(result['global_step']):,}")
-    typer.echo(f"mean distance     {show_number(result['mean_distance'])} ({metric})")
-    typer.echo(f"sum of distances  {show_number(result['mean_distance'] * weight)}")
+    found = _evaluated(model_dir, points, columns, weight_column, bad_rows, missing, text)
+    answer(found.to_dict())
+    typer.echo(f"points            {int(found.values['num_examples']):,}")
+    if found.weighted:
+        typer.echo(f"their weight      {show_number(found.weight)}")
+    typer.echo(f"steps of training {int(found.values['global_step']):,}")
+    typer.echo(f"mean distance     {show_number(found.values['mean_distance'])} ({found.metric})")
+    typer.echo(f"sum of distances  {show_number(found.values['mean_distance'] * found.weight)}")
+
+
+def score(
+    model_dir: Path,
+    points: Path,
+    columns: list[str] | None,
+    weight_column: str | None,
+    bad_rows: BadRows,
+    text: GivenText,
+    missing: MissingValues | None = None,
+) -> None:
+    """Prints the sum of the distances of points to their nearest centers, and nothing else."""
+    found = _evaluated(model_dir, points, columns, weight_column, bad_rows, missing, text)
+    answer(found.to_dict())
+    typer.echo(repr(found.score))

@@ -57,6 +57,7 @@ def initial_clusters_of(
         cosine=metric == KMeansClustering.COSINE_DISTANCE,
         num_retries=retries,
         num_restarts=plan.num_restarts or 1,
+        standardize=bool(settings.standardize),
     )
 
 

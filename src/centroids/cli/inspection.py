@@ -13,7 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from centroids.cli.answer import answer
-from centroids.cli.inference import model_of, read_model
+from centroids.cli.inference import (
+    describe_preparation,
+    model_of,
+    preparation_of_model,
+    read_model,
+)
 from centroids.cli.numbers import show_number
 from centroids.cli.points import describe_columns, find_points
 from centroids.cli.settings import Settings, read_settings
@@ -23,7 +28,7 @@ from centroids.cli.words import Words
 from centroids.estimator import Checkpoint
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.file import is_text_file
-from centroids.kmeans.variables import CLUSTERS, COUNTS, UPDATE_IN_STEPS
+from centroids.kmeans.variables import CLUSTERS, COUNTS, UPDATE_IN_STEPS, centers_in_units
 
 _BAR_WIDTH = 40
 _NUM_BARS = 10
@@ -102,7 +107,8 @@ def _show_clusters(
     file = find_points(points, request.columns, request.text, request.model_dir, kept)
     model = model_of(checkpoint, request.model_dir)
     centers = checkpoint.variables[CLUSTERS]
-    found = survey(model, centers, file, request.num_nearest, request.bad_rows)
+    preparation = preparation_of_model(checkpoint)
+    found = survey(model, centers, file, request.num_nearest, request.bad_rows, preparation)
     num_points = int(found.sizes.sum())
     answer(
         {
@@ -183,12 +189,14 @@ def _show_state(console: Console, model_dir: Path, checkpoint: Checkpoint, kept:
         console.print(f"columns: {shown}{f' and {more:,} more' if more > 0 else ''}")
     if kept.weight_column is not None:
         console.print(f"weights: {kept.weight_column}")
+    if preparation := describe_preparation(checkpoint):
+        console.print(f"points: {preparation}")
     console.print()
 
 
 def _show_centers(console: Console, checkpoint: Checkpoint, kept: Settings) -> None:
     """The centers of a small model, by the names of its columns."""
-    centers = checkpoint.variables[CLUSTERS]
+    centers = centers_in_units(checkpoint.variables)
     if len(centers) > _FEW_CLUSTERS or centers.shape[1] > _MAX_SHOWN_DIMENSIONS:
         return
     answer({"centers": centers})

@@ -42,6 +42,14 @@ class BadRowsChoice(StrEnum):
     DROP = "drop"
 
 
+class MissingChoice(StrEnum):
+    """What to do with missing values."""
+
+    RAISE = "raise"
+    DROP = "drop"
+    MEAN = "mean"
+
+
 ModelDir = Annotated[
     Path, typer.Argument(help="The folder of a trained model.", metavar="MODEL_DIR")
 ]
@@ -73,8 +81,9 @@ Columns = Annotated[
     str | None,
     typer.Option(
         help="The columns to use, separated by commas: names, or numbers from 0 for a text file "
-        "without names; '*' for all. Default: the columns that the model was trained with, found "
-        "by name if the file has names; for a new model, all columns.",
+        "without names; a:f for those from a to f; '*' for all. Default: the columns that the "
+        "model was trained with, found by name if the file has names; for a new model, all "
+        "columns.",
         metavar="A,B",
     ),
 ]
@@ -85,6 +94,31 @@ WeightColumn = Annotated[
         "its number from 0 for a text file without names; none for no such column. Default: that "
         "of the model, if it was trained with weights.",
         metavar="NAME",
+    ),
+]
+IdColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="The column that names the rows, which is not one of the points. Default: that of the "
+        "model, if it was trained with one; none for no such column.",
+        metavar="NAME",
+    ),
+]
+Missing = Annotated[
+    MissingChoice | None,
+    typer.Option(
+        help="What to do with missing values, which are blank, NA, null or NaN: stop at the first "
+        "one, leave their rows out, or take the mean that the column has in this training, which "
+        "becomes a part of the model. Default: that of the model, else raise."
+    ),
+]
+Standardize = Annotated[
+    bool | None,
+    typer.Option(
+        "--standardize/--no-standardize",
+        help="Subtract from each column its mean, and divide by its standard deviation, as a part "
+        "of the model: columns of other units then count alike. Default: as the model does, else "
+        "not.",
     ),
 ]
 BadRowsOption = Annotated[
@@ -270,7 +304,31 @@ Quiet = Annotated[
 
 Output = Annotated[
     Path,
-    typer.Option("--output", "-o", help="A .npy or .csv file, or - for standard output."),
+    typer.Option("--output", "-o", help="A .npy, .csv or .parquet file, or - for standard output."),
+]
+IdOfLabels = Annotated[
+    str | None,
+    typer.Option(
+        "--id-column",
+        help="Write this column of the points' file before the labels.",
+        metavar="NAME",
+    ),
+]
+Append = Annotated[
+    bool,
+    typer.Option("--append", help="Write all columns of the points' file before the labels."),
+]
+Distance = Annotated[
+    bool,
+    typer.Option(
+        "--distance",
+        help="Write the distance to the nearest center too, squared under the squared Euclidean "
+        "metric.",
+    ),
+]
+SecondBest = Annotated[
+    bool,
+    typer.Option("--second-best", help="Write the second nearest cluster and its distance too."),
 ]
 Resume = Annotated[
     bool,
@@ -284,6 +342,29 @@ WordsColumn = Annotated[
     typer.Option(
         help="The column that holds the names, if --words is a .parquet file. Default: the "
         "first column of text."
+    ),
+]
+Show = Annotated[
+    str | None,
+    typer.Option(
+        help="More columns of POINTS to show for members, text or not. Needs the extra arrow.",
+        metavar="A,B",
+    ),
+]
+Pictures = Annotated[
+    str | None,
+    typer.Option(
+        help="Each row is a picture of this height and width, such as 28x28; 32x32x3 for rows "
+        "of red, green and blue. Members are shown as pictures.",
+        metavar="SHAPE",
+    ),
+]
+Umap = Annotated[
+    bool | None,
+    typer.Option(
+        "--umap/--no-umap",
+        help="Also draw the map by UMAP, which takes some seconds. Default: if the package "
+        "umap-learn is installed.",
     ),
 ]
 IndexOnly = Annotated[

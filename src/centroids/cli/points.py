@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,9 @@ from centroids.cli.settings import Settings, read_settings
 from centroids.cli.text_options import GivenText, with_kept
 from centroids.errors import Argument, MissingColumnError, WordedError, message_of
 from centroids.inputs.arguments import check_file
+from centroids.inputs.tables.columns import numeric_columns
+from centroids.inputs.tables.opening import open_table
+from centroids.inputs.tables.table import check_columns
 from centroids.inputs.text.csv_layout import choose_columns, columns_of_words
 
 _ALL_COLUMNS = "*"
@@ -25,6 +29,7 @@ def find_points(
     kept: Settings | None = None,
     *,
     weight_column: str | None = None,
+    id_column: str | None = None,
 ) -> PointsFile:
     """How to read a file of points: as was asked for, else as the model was trained.
 
@@ -37,6 +42,7 @@ def find_points(
         kept: What the model keeps, if that is read already.
         weight_column: The column of the weights; None: they are not wanted, and the one that the
             model was trained with is not among all columns.
+        id_column: The column that names the rows, which is not among all columns.
 
     Raises:
         OSError: If the file cannot be read.
@@ -47,6 +53,8 @@ def find_points(
     elif kept is None:
         kept = read_settings(model_dir, with_columns=asked is None)
     file = _with_columns(PointsFile(path), asked, text, model_dir, kept)
+    if (ids := id_column or kept.id_column) is not None and file.columns is None:
+        file = _without_ids(file, ids, weight_column, must_be_there=id_column is not None)
     if weight_column is not None:
         try:
             return _with_weights(file, weight_column)
@@ -131,6 +139,41 @@ def _without_column(file: PointsFile, column: str) -> PointsFile:
     return dataclasses.replace(file, columns=others) if others else file
 
 
+def _without_ids(
+    file: PointsFile, column: str, weight_column: str | None, *, must_be_there: bool
+) -> PointsFile:
+    """A file of which all columns are taken but that of the ids, and that of the weights."""
+    if not file.has_columns:
+        if must_be_there:
+            raise WordedError(
+                Argument("id_column"), f" is for files with named columns; {file.path} has none"
+            )
+        return file
+    try:
+        others = _all_but_ids(file, column)
+    except MissingColumnError:
+        if must_be_there:
+            raise
+        return file
+    if weight_column is not None:
+        with contextlib.suppress(MissingColumnError):  # whoever takes the weights says so
+            [weights] = _columns_of_words(file, [weight_column])
+            number = _numbers(file, weights)[0] if file.is_text else weights
+            others = [each for each in others if each != number]
+    if not others:
+        raise ValueError(f"{file.path} has no column but that of the ids, {column!r}")
+    return dataclasses.replace(file, columns=others)
+
+
+def _all_but_ids(file: PointsFile, column: str) -> list[str | int]:
+    """The columns that hold numbers but one, which must be there, and need not hold any."""
+    if file.is_text:
+        return _others(file, _columns_of_words(file, [column])[0])
+    table = open_table(file.path)
+    check_columns(table, [column])
+    return [*numeric_columns(table, None, column)]
+
+
 def _others(file: PointsFile, column: str | int) -> list[str | int]:
     """All columns but one, which must be there."""
     if not file.is_text:
@@ -194,7 +237,8 @@ def _has_as_many_without_names(file: PointsFile, columns: tuple[str | int, ...])
 
 
 def _columns_of_words(file: PointsFile, words: list[str]) -> list[str | int]:
-    """Digits are numbers of columns if a text file has no column of that name."""
+    """Digits are numbers of columns if a text file has no column of that name; a:f is a range."""
+    words = _in_full(file, words)
     if not file.is_text:
         _check_different(words, words)
         return list(words)
@@ -202,6 +246,31 @@ def _columns_of_words(file: PointsFile, words: list[str]) -> list[str | int]:
     layout = file.layout(columns)
     _check_different(words, choose_columns(file.path, layout, columns) or ())
     return columns
+
+
+def _in_full(file: PointsFile, words: list[str]) -> list[str]:
+    """Words with each range `a:f` replaced by the columns that it stands for."""
+    if not any(":" in word for word in words):
+        return words
+    every = (file.layout().names if file.is_text else file.every_name()) or ()
+    names = list(every) or [str(number) for number in range(file.layout().num_fields)]
+    found: list[str] = []
+    for word in words:
+        first, colon, last = word.partition(":")
+        if not colon or word in names:
+            found.append(word)
+            continue
+        for end in (first, last):
+            if end not in names:
+                raise MissingColumnError(file.path, end, names)
+        start, stop = names.index(first), names.index(last)
+        if start > stop:
+            raise ValueError(
+                f"--columns takes {word!r}, but {file.path} has {last!r} before {first!r}: write "
+                f"{last}:{first}"
+            )
+        found += names[start : stop + 1]
+    return found
 
 
 def _check_different(words: list[str], columns: Sequence[str | int]) -> None:

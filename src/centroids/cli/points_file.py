@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from centroids.cli.progress import count_rows
 from centroids.inputs import TextFormat, open_stream, table_input_fn
 from centroids.inputs.arguments import check_file
-from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.bad_rows import BadRows, IsGood, is_not_infinite
 from centroids.inputs.file import is_text_file
+from centroids.inputs.missing import Treatment
 from centroids.inputs.npy import NpyFile
 from centroids.inputs.stream import BatchStream, check_finite_rows
 from centroids.inputs.tables.opening import is_folder, is_pattern, open_table
@@ -32,7 +33,7 @@ from centroids.inputs.text.csv_layout import (
 from centroids.inputs.weights import WeightColumn
 from centroids.inputs.windows import check_reading
 from centroids.kernels import check_points
-from centroids.rows import join_rows
+from centroids.rows import WeightedPoints, join_rows
 
 Columns = Sequence[str | int] | None
 
@@ -51,12 +52,14 @@ class PointsFile:
             of the weights, if there are such.
         text: How it is written, if it is text.
         weighted: Whether there are weights.
+        missing: What becomes of rows with missing values.
     """
 
     path: Path
     columns: Columns = None
     text: TextFormat = _ANY_TEXT
     weighted: bool = False
+    missing: Treatment = "raise"
     _read: dict[TextFormat, FirstLines] = dataclasses.field(
         default_factory=dict, compare=False, repr=False
     )
@@ -138,7 +141,7 @@ class PointsFile:
         """
         input_fn = self.open(_READ_ROWS, bad_rows=bad_rows)
         weights: list[NDArray[np.float64]] = []
-        if self.is_npy and bad_rows == "raise":
+        if self.is_npy and bad_rows == "raise" and self.missing != "drop":
             points = self._read_npy()
         else:
             batches = list(self._batches(input_fn, weights))
@@ -147,17 +150,22 @@ class PointsFile:
             raise ValueError(f"{self.path} has no rows")
         return points, np.concatenate(weights) if weights else None
 
-    def batches(self, bad_rows: BadRows = "raise") -> Iterator[NDArray[Any]]:
-        """All points in batches; see `read`."""
-        return self._batches(self.open(_READ_ROWS, bad_rows=bad_rows), [])
+    def batches(
+        self, bad_rows: BadRows = "raise", batch_size: int = _READ_ROWS
+    ) -> Iterator[NDArray[Any] | WeightedPoints]:
+        """All points in batches, with their weights if there are such; see `read`."""
+        weights: list[NDArray[np.float64]] = []
+        for batch in self._batches(self.open(batch_size, bad_rows=bad_rows), weights):
+            yield WeightedPoints(batch, weights.pop()) if weights else batch
 
     def _batches(
         self, input_fn: Callable[[], Any], weights: list[NDArray[np.float64]]
     ) -> Iterator[NDArray[Any]]:
         column = None if self.weight_column is None else WeightColumn(self.weight_column)
         source = input_fn()
-        with open_stream(lambda: source, weights=column) as stream:
-            rows = _finite(stream, weights)
+        with open_stream(lambda: source, weights=column, missing=self.missing) as stream:
+            good = np.isfinite if self.missing == "raise" else is_not_infinite
+            rows = _finite(stream, weights, good)
             yield from count_rows(rows, f"reading {self.path.name}", num_rows_of(source))
 
     def _read_npy(self) -> NDArray[Any]:
@@ -182,6 +190,10 @@ class PointsFile:
         layout = self.layout(self.columns)
         number = (choose_columns(self.path, layout, self.columns) or ())[-1]
         return (layout.names or {number: ""})[number] or str(number)
+
+    def every_name(self) -> list[str]:
+        """The names of all columns of a file that is not text, also of those without numbers."""
+        return list(open_table(self.path).schema.names)
 
     def column_names(self) -> list[str] | None:
         """The names of the columns of the points; None if the file has no names."""
@@ -233,10 +245,12 @@ def as_matrix(rows: NDArray[Any]) -> NDArray[Any]:
     return rows.reshape(-1, 1) if rows.ndim == 1 else rows
 
 
-def _finite(stream: BatchStream, weights: list[NDArray[np.float64]]) -> Iterator[Any]:
+def _finite(
+    stream: BatchStream, weights: list[NDArray[np.float64]], is_good: IsGood
+) -> Iterator[Any]:
     """The points of batches; bad ones are refused while their place in the file is known."""
     for number, batch in enumerate(stream):
-        check_finite_rows(batch, number)
+        check_finite_rows(batch, number, is_good)
         if batch.weights is not None:
             weights.append(batch.weights)
         yield batch.features

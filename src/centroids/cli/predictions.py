@@ -11,13 +11,15 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
 from centroids import KMeansClustering, SessionRunHook, __version__
+from centroids.cli.answer_forms import Answers, Form, NamedColumns
+from centroids.cli.answered_rows import AnsweredRows
 from centroids.cli.input_file import files_of, num_bytes_of
 from centroids.cli.unfinished import (
     DamagedJournalError,
@@ -29,10 +31,12 @@ from centroids.cli.unfinished import (
 )
 from centroids.errors import message_of
 from centroids.export.destination import check_destination
+from centroids.files import atomic_file
 from centroids.inputs import TextFormat
+from centroids.inputs.arrow import import_arrow
 from centroids.inputs.batch import Position
 
-_ENDINGS = (".npy", ".csv")
+_ENDINGS = (".npy", ".csv", ".parquet")
 _EXIT_OF_INTERRUPT = 130
 
 
@@ -42,42 +46,60 @@ class Prediction:
 
     Attributes:
         model: The model.
-        key: Which prediction of it.
+        form: Which predictions of it are written, and how.
         input_fn: Gives a new source of the points.
         input: What must be equal for the file of points to be the same; see `describe_input`.
         hooks: Called around each batch.
     """
 
     model: KMeansClustering
-    key: str
-    input_fn: Callable[[], Any]
+    form: Form
+    input_fn: Callable[[], AnsweredRows]
     input: Work
     hooks: list[SessionRunHook]
 
-    def run(self, *more_hooks: SessionRunHook, position: Position | None = None) -> Generator[Any]:
-        """The predictions of each batch.
+    def run(
+        self, *more_hooks: SessionRunHook, position: Position | None = None
+    ) -> Generator[Answers]:
+        """The answers for each batch, in the order of the input.
 
         Args:
             more_hooks: Called around each batch, too.
             position: The place of the input to begin after; None: at its beginning.
         """
+        rows = self._rows_after(position)
         predictions = self.model.predict(
-            self.input_fn if position is None else lambda: self._source_after(position),
-            predict_keys=[self.key],
+            lambda: rows,
+            predict_keys=self.form.keys,
             hooks=[*self.hooks, *more_hooks],
             yield_single_examples=False,
         )
         with contextlib.closing(predictions):
             for batch in predictions:
-                yield batch[self.key]
+                yield Answers(batch, *rows.waiting.popleft())
 
-    def _source_after(self, position: Position) -> Any:
-        source = self.input_fn()
-        try:
-            source.restore(position)
-        except ValueError as error:
-            raise OtherWorkError(message_of(error), ". Leave --resume out to start over") from error
-        return source
+    def _rows_after(self, position: Position | None) -> AnsweredRows:
+        rows = self.input_fn()
+        if position is not None:
+            try:
+                rows.restore(position)
+            except ValueError as error:
+                remedy = ". Leave --resume out to start over"
+                raise OtherWorkError(message_of(error), remedy) from error
+        return rows
+
+
+@dataclass
+class Written:
+    """What was written.
+
+    Attributes:
+        rows: The rows.
+        empty: Those of them without a label, of this process.
+    """
+
+    rows: int = 0
+    empty: int = 0
 
 
 def describe_input(
@@ -106,14 +128,20 @@ def describe_input(
     }
 
 
-def print_predictions(prediction: Prediction) -> None:
+def print_predictions(prediction: Prediction) -> Written:
     """Writes predictions to standard output, as text."""
-    for batch in prediction.run():
-        _write_text(sys.stdout, batch)
+    written, heading = Written(), prediction.form.heading()
+    for answers in prediction.run():
+        sys.stdout.write(heading + prediction.form.text(answers))
+        heading = ""  # not before there is a row: the input may be refused
+        written.rows += len(next(iter(answers.values.values())))
+        written.empty += answers.num_empty
+    sys.stdout.write(heading)
+    return written
 
 
-def write_predictions(prediction: Prediction, output: Path, *, resume: bool) -> int:
-    """Writes predictions into a .npy or .csv file, whole or not at all.
+def write_predictions(prediction: Prediction, output: Path, *, resume: bool) -> Written:
+    """Writes predictions into a .npy, .csv or .parquet file, whole or not at all.
 
     If the process is killed or the disk is full, what was written stays beside it.
 
@@ -123,7 +151,7 @@ def write_predictions(prediction: Prediction, output: Path, *, resume: bool) -> 
         resume: Continue with what an earlier process wrote, if there is anything.
 
     Returns:
-        The number of rows.
+        How much was written.
 
     Raises:
         ValueError: If the name ends in something else, or what is there belongs to another
@@ -133,14 +161,17 @@ def write_predictions(prediction: Prediction, output: Path, *, resume: bool) -> 
     """
     ending = output.suffix.lower()
     if ending not in _ENDINGS:
-        raise ValueError(f"the output must be a .npy or .csv file or -, got {output}")
+        raise ValueError(f"the output must be a .npy, .csv or .parquet file or -, got {output}")
     check_destination(output)
-    work = {"what is written": f"{prediction.key} as {ending}", **prediction.input, **_VERSIONS}
+    if ending == ".parquet":
+        return _write_parquet(prediction, output, resume=resume)
+    what = f"{prediction.form.describe()} as {ending}"
+    work = {"what is written": what, **prediction.input, **_VERSIONS}
     with UnfinishedFile(output) as file:
         begun = _go_on(file, work) if resume else None
         if not resume:
             _begin(file)
-        writer = _Writer(file, work, ending, _Watch(begun, file.partial))
+        writer = _Writer(file, work, ending, _Watch(begun, file.partial), prediction.form)
         try:
             writer.write(prediction)
         except OtherWorkError:  # what is there is of use for another call
@@ -155,7 +186,28 @@ def write_predictions(prediction: Prediction, output: Path, *, resume: bool) -> 
         except BaseException:
             writer.keep()
             raise
-        return file.progress.rows
+        return Written(file.progress.rows, writer.num_empty)
+
+
+def _write_parquet(prediction: Prediction, output: Path, *, resume: bool) -> Written:
+    """The footer of a Parquet file comes last: there is nothing to continue with."""
+    if resume:
+        raise ValueError(f"--resume is for .npy and .csv files: {output} is written in one go")
+    form, written = prediction.form, Written()
+    if not isinstance(form, NamedColumns):
+        raise ValueError("--distances writes numbers without names: choose a .npy or .csv file")
+    parquet = import_arrow("pyarrow.parquet", "writing Parquet files")
+    try:
+        with atomic_file(str(output)) as file, parquet.ParquetWriter(file, form.schema) as writer:
+            for answers in prediction.run():
+                batch = form.batch(answers)
+                writer.write_batch(batch)
+                written.rows += batch.num_rows
+                written.empty += answers.num_empty
+    except KeyboardInterrupt:
+        typer.echo("Stopped; nothing was written.", err=True)
+        raise typer.Exit(_EXIT_OF_INTERRUPT) from None
+    return written
 
 
 def _begin(file: UnfinishedFile) -> None:
@@ -232,17 +284,23 @@ class _Watch(SessionRunHook):
 class _Writer:
     """Writes the rows of a prediction into an unfinished file."""
 
-    def __init__(self, file: UnfinishedFile, work: Work, ending: str, watch: _Watch) -> None:
-        self._file, self._work, self._watch = file, work, watch
+    def __init__(
+        self, file: UnfinishedFile, work: Work, ending: str, watch: _Watch, form: Form
+    ) -> None:
+        self._file, self._work, self._watch, self._form = file, work, watch, form
         self._is_text = ending == ".csv"
+        self.num_empty = 0
 
     def write(self, prediction: Prediction) -> None:
         """Writes all that is missing, and puts the file in its place."""
         file, watch = self._file, self._watch
         with contextlib.closing(prediction.run(watch, position=file.progress.position)) as batches:
-            for batch in batches:
-                self._check_layout(batch)
-                file.append(self._encode(batch), len(batch), watch.position)
+            for answers in batches:
+                batch = self._form.array(answers) if not self._is_text else None
+                self._check_layout(self._layout_of(answers, batch))
+                rows = len(next(iter(answers.values.values())))
+                file.append(self._encode(answers, batch), rows, watch.position)
+                self.num_empty += answers.num_empty
                 file.save_now_and_then(self._describe)
         file.finish(self._header(file.progress))
 
@@ -263,8 +321,18 @@ class _Writer:
     def _describe(self) -> Work:
         return {**self._work, **self._watch.model()}
 
-    def _check_layout(self, batch: NDArray[Any]) -> None:
-        layout = {"dtype": batch.dtype.str, "shape": list(batch.shape[1:])}
+    def _layout_of(self, answers: Answers, batch: NDArray[Any] | None) -> dict[str, Any]:
+        if batch is None or isinstance(self._form, NamedColumns):
+            names = {"columns": self._form.describe()} if self._form.heading() else {}
+            dtype = None if batch is None else batch.dtype
+            if dtype is not None:
+                return {"dtype": [list(part) for part in dtype.descr], "shape": []}
+            if names:
+                return names
+            batch = self._form.array(answers)
+        return {"dtype": batch.dtype.str, "shape": list(batch.shape[1:])}
+
+    def _check_layout(self, layout: dict[str, Any]) -> None:
         if self._file.progress.layout is None:
             header = self._header(Progress(layout=layout))
             self._file.lay_out(layout, len(header))
@@ -273,24 +341,22 @@ class _Writer:
                 f"{self._file.partial} has rows {self._file.progress.layout}, not {layout}"
             )
 
-    def _encode(self, batch: NDArray[Any]) -> bytes | memoryview:
-        if not self._is_text:
-            return np.ascontiguousarray(batch).data
-        text = io.StringIO()
-        _write_text(text, batch)
-        return text.getvalue().encode()
+    def _encode(self, answers: Answers, batch: NDArray[Any] | None) -> bytes | memoryview:
+        if batch is None:
+            return self._form.text(answers).encode()
+        return np.ascontiguousarray(batch).view(np.uint8).data
 
     def _header(self, progress: Progress) -> bytes:
         """What stands before the rows; it has one length for all numbers of rows."""
         if self._is_text:
-            return b""
+            return self._form.heading().encode()
         layout = progress.layout or {"dtype": np.dtype(np.int32).str, "shape": []}
         header = io.BytesIO()
         # NumPy leaves room for the number of rows to grow in.
         np.lib.format.write_array_header_1_0(
             header,
             {
-                "descr": layout["dtype"],
+                "descr": _descr(layout["dtype"]),
                 "fortran_order": False,
                 "shape": (progress.rows, *layout["shape"]),
             },
@@ -302,9 +368,8 @@ class _Writer:
         return header.getvalue()
 
 
-def _write_text(file: IO[str], batch: NDArray[Any]) -> None:
-    integers = batch.dtype.kind in "iu"
-    np.savetxt(file, batch, delimiter=",", fmt="%d" if integers else "%.9g")
+def _descr(dtype: Any) -> Any:
+    return dtype if isinstance(dtype, str) else [tuple(part) for part in dtype]
 
 
 _VERSIONS = {"the version of centroids": __version__, "that of NumPy": np.__version__}

@@ -8,22 +8,32 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from centroids.clustering import restart_watchers
+from centroids.clustering import pass_watchers, restart_watchers
 from centroids.progress import Activity
 from centroids.rows import num_rows
 
 
 @contextlib.contextmanager
 def telling_restarts(shown: Activity) -> Iterator[None]:
-    """Lets an activity say which choice of several of initial centers is being made."""
+    """Lets an activity say what is done before the first step.
+
+    That is which choice of several of initial centers is being made, and how many rows have been
+    read for means and deviations.
+    """
 
     def tell(number: int, of: int) -> None:
         shown.update(what=f"choosing initial centers: {number} of {of}")
 
+    def tell_rows(rows: int) -> None:
+        shown.start()
+        shown.update(what=f"reading means and deviations: {rows:,} rows")
+
     restart_watchers.append(tell)
+    pass_watchers.append(tell_rows)
     try:
         yield
     finally:
+        pass_watchers.remove(tell_rows)
         restart_watchers.remove(tell)
 
 

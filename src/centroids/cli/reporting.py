@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from centroids.cli.answer import answer
-from centroids.cli.inference import model_of, read_model
+from centroids.cli.inference import (
+    describe_preparation,
+    model_of,
+    preparation_of_model,
+    read_model,
+)
 from centroids.cli.points import describe_columns, find_points
-from centroids.cli.points_file import as_matrix
-from centroids.cli.sampling import draw_sample
+from centroids.cli.points_file import PointsFile, as_matrix
+from centroids.cli.sampling import draw_sample, weighted_sample
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.survey import Read, labelled_batches
 from centroids.cli.text_options import GivenText
+from centroids.cli.training_plan import choose_weights
 from centroids.cli.words import Words
 from centroids.estimator import Checkpoint
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.tables.opening import open_table
+from centroids.inputs.tables.table import Table, check_columns
 from centroids.kmeans.variables import CLUSTERS
+from centroids.progress import Activity
 from centroids.report import (
     Findings,
     Tally,
+    check_shape,
     describe_model,
+    has_umap,
     read_loss_curve,
     rows_shown,
     write_page,
@@ -41,20 +57,28 @@ class Request:
         points: The file of points.
         output: The page to write.
         columns: The columns to take of the points; None for those of the model.
+        weight_column: The column of their weights; "none" for none, None for that of the model.
         bad_rows: What to do with rows that are not numbers.
         text: How the file is written, if it is text.
         words: A file of names for the points; None for the numbers of the rows.
         words_column: Its column; None for the first of text.
+        show: Columns of the points' file that go with members, whatever they hold; None: none.
+        pictures: The shape of the pictures that points are, such as 28x28 or 32x32x3.
+        umap: Whether UMAP draws another map; None: if it is installed.
     """
 
     model_dir: Path
     points: Path
     output: Path
     columns: list[str] | None
+    weight_column: str | None
     bad_rows: BadRows
     text: GivenText
     words: Path | None
     words_column: str | None
+    show: list[str] | None
+    pictures: str | None
+    umap: bool | None
 
 
 def report(request: Request) -> None:
@@ -62,38 +86,115 @@ def report(request: Request) -> None:
     if request.words_column is not None and request.words is None:
         raise ValueError("--words-column chooses a column of --words: give both")
     _check_output(request.output)
+    if request.umap and not has_umap():
+        raise ValueError("--umap needs the package umap-learn: pip install umap-learn")
     checkpoint = read_model(request.model_dir)
     if not request.points.exists():
         raise ValueError(f"{request.points}: No such file or directory")
     words = None if request.words is None else Words(request.words, request.words_column)
     kept = read_settings(request.model_dir, checkpoint)
-    file = find_points(request.points, request.columns, request.text, request.model_dir, kept)
+    weights = choose_weights(request.weight_column, kept)
+    file = find_points(
+        request.points,
+        request.columns,
+        request.text,
+        request.model_dir,
+        kept,
+        weight_column=weights,
+    )
+    table = None if request.show is None else _table(file, request.show)
     model, centers = model_of(checkpoint, request.model_dir), checkpoint.variables[CLUSTERS]
+    shape = None if request.pictures is None else _picture_shape(request.pictures, centers.shape[1])
     cosine = model.params["distance_metric"] == model.COSINE_DISTANCE
-    tally, read = Tally(centers, cosine=cosine), Read()
-    for rows, numbers, index in labelled_batches(model, file, request.bad_rows, read):
-        tally.add(as_matrix(rows), numbers, index)
-    if not tally.num_points:
-        raise ValueError(f"{request.points} has no rows")
-    if words is not None and words.count != read.count:
-        raise ValueError(
-            f"{request.words} has {words.count:,} names, {request.points} has {read.count:,} points"
-        )
-    sample = draw_sample(file, _SAMPLE_ROWS, np.random.default_rng(0), request.bad_rows)
+    preparation = preparation_of_model(checkpoint)
+    fills = preparation is not None and preparation.fills
+    file = dataclasses.replace(file, missing="keep" if fills else file.missing)
+    tally = Tally(centers, cosine=cosine, weighted=file.weighted, preparation=preparation)
+    read = Read()
+    batches = labelled_batches(model, file, request.bad_rows, read, fills=fills)
+    for rows, numbers, index, own in batches:
+        tally.add(as_matrix(rows), numbers, index, own)
+    _check_counts(request, tally.num_points, read.count, words)
+    sample, sample_weights = _sample(file, request.bad_rows)
     names = file.column_names() or [f"column {place}" for place in range(centers.shape[1])]
     found = Findings(
         title=request.points.name,
         tally=tally,
         centers=centers,
         cosine=cosine,
-        sample=sample.points,
+        sample=sample,
         columns=[name or f"column {place}" for place, name in enumerate(names)],
         losses=read_loss_curve(str(request.model_dir)),
-        settings=_settings(request, checkpoint, kept, model.params["distance_metric"]),
+        settings=_settings(request, checkpoint, kept, weights, model.params["distance_metric"]),
         names={} if words is None else words.read(rows_shown(tally)),
+        details={} if table is None else _details(table, request.show or [], rows_shown(tally)),
+        detail_columns=request.show or [],
+        weights=sample_weights,
+        picture_shape=shape,
+        umap=has_umap() if request.umap is None else request.umap,
+        preparation=preparation,
     )
-    write_page(found, request.output)
+    with Activity("drawing the page"):
+        write_page(found, request.output)
     answer({"output": str(request.output), "num_points": tally.num_points})
+
+
+def _check_counts(request: Request, num_points: int, num_rows: int, words: Words | None) -> None:
+    """Raises a ValueError if there is no point, or another number of names."""
+    if not num_points:
+        what = "points of a weight above 0" if num_rows else "rows"
+        raise ValueError(f"{request.points} has no {what}")
+    if words is not None and words.count != num_rows:
+        raise ValueError(
+            f"{request.words} has {words.count:,} names, {request.points} has {num_rows:,} points"
+        )
+
+
+def _table(file: PointsFile, columns: list[str]) -> Table:
+    """The file as a table that has these columns."""
+    if not file.has_columns:
+        raise ValueError(f"--show is for files with named columns; {file.path} has none")
+    table = open_table(file.path, file.text)
+    check_columns(table, columns)
+    return table
+
+
+def _details(table: Table, columns: list[str], rows: set[int]) -> dict[int, list[str]]:
+    """The values of some rows, as text; an empty one where there is none."""
+    found, first = {}, 0
+    for batch in table.batches(columns):
+        for row in rows.intersection(range(first, first + batch.num_rows)):
+            values = (batch.column(place)[row - first].as_py() for place in range(len(columns)))
+            found[row] = ["" if value is None else str(value) for value in values]
+        first += batch.num_rows
+    return found
+
+
+def _sample(file: PointsFile, bad_rows: BadRows) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+    """Points that count, drawn at random, and their weights if there are such."""
+    drawn = draw_sample(file, _SAMPLE_ROWS, np.random.default_rng(0), bad_rows).points
+    if not file.weighted:
+        return drawn, None
+    sample = weighted_sample(drawn)
+    sample = sample[sample.weights > 0]
+    return np.asarray(sample.points), sample.weights
+
+
+def _picture_shape(text: str, width: int) -> tuple[int, ...]:
+    """What --pictures says, such as 28x28."""
+    if not re.fullmatch(r"\d+x\d+(x3)?", text):
+        raise ValueError(
+            "--pictures must be a height and a width in pixels, such as 28x28, or 32x32x3 for "
+            f"colors, got {text!r}"
+        )
+    sides = tuple(map(int, text.split("x")))
+    try:
+        return check_shape(sides, width)
+    except ValueError as error:
+        raise ValueError(
+            f"--pictures {text} is for rows of {math.prod(sides):,} numbers, but the model has "
+            f"{width:,} columns"
+        ) from error
 
 
 def _check_output(output: Path) -> None:
@@ -106,7 +207,7 @@ def _check_output(output: Path) -> None:
 
 
 def _settings(
-    request: Request, checkpoint: Checkpoint, kept: Settings, metric: str
+    request: Request, checkpoint: Checkpoint, kept: Settings, weights: str | None, metric: str
 ) -> dict[str, str]:
     """The model, its training and the points, as far as they are known."""
     mode = {True: "mini-batches", False: "full batches", None: None}[kept.use_mini_batch]
@@ -120,9 +221,9 @@ def _settings(
         "distance metric": metric,
         "clusters": f"{len(checkpoint.variables[CLUSTERS]):,}",
         "columns": None if columns is None else describe_columns(columns),
-        "weights": None
-        if kept.weight_column is None
-        else f"{kept.weight_column} (in training; in this report each point counts once)",
+        "preparation of points": describe_preparation(checkpoint) or None,
+        "weights": weights,
+        "weights in training": None if kept.weight_column == weights else kept.weight_column,
         "steps of training": f"{checkpoint.global_step:,}",
         "trained in": mode,
         "points of a mini-batch": kept.batch_size if kept.use_mini_batch else None,

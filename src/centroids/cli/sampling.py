@@ -11,14 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids import clustering
+from centroids import clustering, kernels
 from centroids.cli.errors import without_log_of
 from centroids.cli.points_file import PointsFile, as_matrix, num_rows_of
 from centroids.cli.progress import count_rows, telling_restarts
-from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.bad_rows import BadRows, is_not_infinite
+from centroids.inputs.missing import Treatment
 from centroids.inputs.npy import NpyFile
 from centroids.progress import Activity
-from centroids.rows import WeightedPoints, is_sparse, join_rows
+from centroids.rows import (
+    Rows,
+    WeightedPoints,
+    is_sparse,
+    join_rows,
+    split_weights,
+    with_weights,
+)
 
 _READ_ROWS = 1 << 14
 _SAMPLE_ROWS = 1 << 16
@@ -50,12 +58,14 @@ def choose_from_sample(
     cosine: bool,
     num_retries: int,
     num_restarts: int,
+    standardize: bool = False,
 ) -> NDArray[Any]:
     """Initial centers from a random sample of a file, as a full batch has them from all its rows.
 
     The sample is as large as 64 MiB allow, 65,536 rows at most, but at least 20 rows for each
     cluster. It depends on the file and the seed alone. Of several restarts the one with the lowest
-    loss on the sample is taken.
+    loss on the sample is taken. Missing values are filled, and columns scaled, by the means and
+    deviations of the sample.
 
     Returns:
         [num_clusters, d], rows of the file (L2-normalised for cosine).
@@ -70,7 +80,19 @@ def choose_from_sample(
     sample = draw_sample(file, at_least, drawing, bad_rows)
     check_enough(num_clusters, sample.num_rows, file.path)
     check_enough(num_clusters, sample.points.shape[0], file.path)
-    points = _with_weights(sample.points) if file.weighted else sample.points
+    points: Rows | WeightedPoints = sample.points
+    if file.weighted:
+        points = weighted_sample(sample.points)
+    preparation = None
+    if standardize or file.missing == "keep":
+        rows, weights = split_weights(points)
+        preparation = clustering.fit_preparation(
+            kernels.sum_columns(rows, weights),
+            standardize=standardize,
+            fills=file.missing == "keep",
+            names=file.column_names(),
+        )
+        points = with_weights(preparation.prepare(rows), weights)
     batches = clustering.PulledBatches(iter([points]))
     choose = functools.partial(
         clustering.choose_initial_centers,
@@ -83,10 +105,12 @@ def choose_from_sample(
         whole_input_in_batch=True,
     )
     with Activity("choosing initial centers") as shown, telling_restarts(shown):
-        return clustering.choose_best_centers(choose, num_restarts, batches, cosine=cosine)
+        centers = clustering.choose_best_centers(choose, num_restarts, batches, cosine=cosine)
+    return centers if preparation is None else preparation.undo(centers)
 
 
-def _with_weights(rows: NDArray[Any]) -> WeightedPoints:
+def weighted_sample(rows: NDArray[Any]) -> WeightedPoints:
+    """The rows of a sample whose last column holds weights."""
     points, weights = rows[:, :-1], rows[:, -1].astype(np.float64)
     good = weights >= 0  # others are refused by their place in the file, as NaN is
     return WeightedPoints(points[good], weights[good])
@@ -126,16 +150,21 @@ def draw_sample(
         rows = array.empty(size)
         for place, row in enumerate(drawn):
             array.read_into(rows[place : place + 1], int(row))
-        return Sample(_finite(as_matrix(rows)), len(array))
+        return Sample(_finite(as_matrix(rows), file.missing), len(array))
     # Dropped rows are reported when training reads them, not a second time.
     with without_log_of("centroids.inputs.bad_rows"):
         batches = file.open(_READ_ROWS, bad_rows=bad_rows)()
+        batches.keeps_missing = file.missing != "raise"
         text = f"reading {file.path.name} for a sample"
-        return _draw_from(count_rows(batches, text, num_rows_of(batches)), at_least, random)
+        counted = count_rows(batches, text, num_rows_of(batches))
+        return _draw_from(counted, at_least, random, file.missing)
 
 
 def _draw_from(
-    batches: Iterator[NDArray[Any]], at_least: int, random: np.random.Generator
+    batches: Iterator[NDArray[Any]],
+    at_least: int,
+    random: np.random.Generator,
+    missing: Treatment,
 ) -> Sample:
     """Each row gets a random number; those with the lowest ones are the sample."""
     drawn: _LowestNumbers | None = None
@@ -148,7 +177,7 @@ def _draw_from(
         num_rows += count
     if drawn is None:
         return Sample(np.empty((0, 1)), 0)
-    return Sample(_finite(drawn.rows()), num_rows)
+    return Sample(_finite(drawn.rows(), missing), num_rows)
 
 
 class _LowestNumbers:
@@ -193,9 +222,10 @@ def _sample_size(row_bytes: int, at_least: int) -> int:
     return max(min(_SAMPLE_BYTES // max(row_bytes, 1), _SAMPLE_ROWS), at_least)
 
 
-def _finite(rows: NDArray[Any]) -> NDArray[Any]:
-    """Without rows that training will refuse by their place in the file."""
+def _finite(rows: NDArray[Any], missing: Treatment) -> NDArray[Any]:
+    """Without rows that training will refuse by their place in the file, or leave out."""
     if rows.dtype.kind != "f" or is_sparse(rows):  # the latter are looked at when they are read
         return rows
-    good = np.isfinite(rows).all(axis=1)
+    is_good = is_not_infinite if missing == "keep" else np.isfinite
+    good = is_good(rows).all(axis=1)
     return rows if good.all() else rows[good]

@@ -16,6 +16,7 @@ from centroids.cli.input_file import InputFile
 from centroids.estimator import Checkpoint
 from centroids.files import read_regular, replace_file
 from centroids.inputs import TextFormat
+from centroids.inputs.missing import MissingValues
 
 EmptyClusters: TypeAlias = Literal["keep", "relocate"]
 
@@ -43,6 +44,9 @@ class Settings:
         text: How the text file that it was trained with was written, as far as options said so: the
             fields of a TextFormat that were not the default.
         ends_at_step: The step at which the last call of train was to end, for one that continues.
+        missing: What is done with missing values.
+        standardize: Whether columns are scaled.
+        id_column: The column that names the rows, which is not one of the points.
         inputs: The file that its mini-batches are read from, and the one before that, newest first.
     """
 
@@ -59,6 +63,9 @@ class Settings:
     weight_column: str | None = None
     empty_clusters: EmptyClusters | None = None
     reassignment_ratio: float | None = None
+    missing: MissingValues | None = None
+    standardize: bool | None = None
+    id_column: str | None = None
 
 
 def shuffling_seed(seed: int | None) -> int:
@@ -157,6 +164,8 @@ def _complete(settings: Settings, checkpoint: Checkpoint) -> Settings:
         "relative_tolerance": "loss_tolerance",
         "empty_clusters": "empty_clusters",
         "reassignment_ratio": "reassignment_ratio",
+        "missing": "missing",
+        "standardize": "standardize",
         "seed": "random_seed",
     }
     found = {
@@ -258,6 +267,9 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "reassignment_ratio": lambda value: _is_tolerance(value) and float(str(value)) <= 1,
     "seed": lambda value: type(value) is int,
     "columns": _are_columns,
+    "missing": lambda value: value in ("raise", "drop", "mean"),
+    "standardize": _is_bool,
+    "id_column": lambda value: type(value) is str and value != "",
     "weight_column": lambda value: type(value) is str and value != "",
     "text": _is_text_format,
     "ends_at_step": _is_integer(1),

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.inference import batch_size
-from centroids.cli.points_file import PointsFile
+from centroids.cli.points_file import PointsFile, as_matrix
+from centroids.clustering import Preparation
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.file import is_svmlight_file
+from centroids.inputs.weights import WeightColumn, check_weights
 from centroids.kernels import l2_normalize
 from centroids.quality import ExtremeMembers, distances_to_own
 from centroids.rows import num_rows
@@ -45,6 +47,7 @@ def survey(
     points: PointsFile,
     num_nearest: int,
     bad_rows: BadRows = "raise",
+    preparation: Preparation | None = None,
 ) -> Survey:
     """Finds the cluster of each point of a file, in bounded memory.
 
@@ -60,7 +63,10 @@ def survey(
     sizes = np.zeros(len(centers), np.int64)
     nearest = ExtremeMembers(len(centers), num_nearest)
     total, read = 0.0, Read()
-    for rows, numbers, index in labelled_batches(model, points, bad_rows, read):
+    fills = preparation is not None and preparation.fills
+    for rows, numbers, index, _ in labelled_batches(model, points, bad_rows, read, fills=fills):
+        if preparation is not None:
+            rows = np.asarray(preparation.prepare(as_matrix(rows)))
         distances = distances_to_own(rows, centers, index, cosine=cosine)
         sizes += np.bincount(index, minlength=len(sizes))
         total += float(distances.sum())
@@ -75,30 +81,52 @@ class Read:
 
     Attributes:
         count: The rows so far, bad ones included.
-        batches: Points, and their numbers in the file; at most those that are read ahead.
+        batches: Points, their numbers in the file and their weights; at most those that are read
+            ahead.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self.batches: collections.deque[tuple[NDArray[Any], NDArray[np.int64]]] = (
-            collections.deque()
-        )
+        self.batches: collections.deque[
+            tuple[NDArray[Any], NDArray[np.int64], NDArray[np.float64] | None]
+        ] = collections.deque()
 
-    def add(self, batch: NDArray[Any], good: NDArray[np.bool_] | None) -> NDArray[Any]:
+    def add(
+        self,
+        batch: NDArray[Any],
+        good: NDArray[np.bool_] | None,
+        weights: NDArray[np.float64] | None = None,
+    ) -> NDArray[Any]:
         """Takes a batch and returns its good rows."""
         numbers = np.arange(self.count, self.count + num_rows(batch))
         self.count += num_rows(batch)
         if good is not None:
             batch, numbers = batch[good], numbers[good]
+            weights = None if weights is None else weights[good]
         if num_rows(batch):
-            self.batches.append((batch, numbers))
+            self.batches.append((batch, numbers, weights))
         return batch
 
 
 def labelled_batches(
-    model: KMeansClustering, points: PointsFile, bad_rows: BadRows, read: Read
-) -> Iterator[tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int32]]]:
-    """Batches of points, their numbers, and the clusters that the model predicts for them."""
+    model: KMeansClustering,
+    points: PointsFile,
+    bad_rows: BadRows,
+    read: Read,
+    *,
+    fills: bool = False,
+) -> Iterator[
+    tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int32], NDArray[np.float64] | None]
+]:
+    """Batches of points, their numbers, the clusters that the model predicts, and their weights.
+
+    Args:
+        model: The model.
+        points: The file.
+        bad_rows: What to do with rows that are not numbers.
+        read: Counts the rows.
+        fills: Whether the model fills missing values; they are yielded as they are.
+    """
     input_fn = points.open(batch_size(model, distances=False), bad_rows=bad_rows)
     if is_svmlight_file(points.path):
         raise ValueError(
@@ -106,10 +134,18 @@ def labelled_batches(
             "and predict take them"
         )
 
+    column = None if points.weight_column is None else WeightColumn(points.weight_column)
+
     def remember() -> Iterator[NDArray[Any]]:
-        with contextlib.closing(input_fn().batches()) as batches:
-            for batch in batches:
-                kept = read.add(batch.features, batch.keep)
+        source = input_fn()
+        source.keeps_missing = fills
+        if column is not None:  # it takes the weights out of the points
+            source.weight_column = column
+        with contextlib.closing(source.batches()) as batches:
+            for number, batch in enumerate(batches):
+                if column is not None and batch.keep is None:
+                    check_weights(batch.weights, column, number, batch.origin)
+                kept = read.add(batch.features, batch.keep, batch.weights)
                 if num_rows(kept):
                     yield kept
 
@@ -120,4 +156,5 @@ def labelled_batches(
         yield_single_examples=False,
     )
     for prediction in predictions:
-        yield *read.batches.popleft(), prediction[model.CLUSTER_INDEX]
+        rows, numbers, weights = read.batches.popleft()
+        yield rows, numbers, prediction[model.CLUSTER_INDEX], weights

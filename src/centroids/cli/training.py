@@ -1,4 +1,7 @@
-"""centroids train: from a file to a trained model_dir."""
+"""centroids train: from a file to a trained model_dir.
+
+Over 400 lines: a run, what it refuses and what it says belong together.
+"""
 
 from __future__ import annotations
 
@@ -54,8 +57,10 @@ from centroids.cli.validation import (
 )
 from centroids.clustering import InitialMethod
 from centroids.estimator import Checkpoint, load_latest
+from centroids.inputs.missing import Treatment
 from centroids.inputs.tables.opening import is_folder
 from centroids.kmeans.model import INITIAL_METHODS, DistanceMetric
+from centroids.kmeans.variables import centers_in_units, fills_missing
 from centroids.progress import Activity
 
 T = TypeVar("T")
@@ -78,8 +83,17 @@ def train(plan: TrainingPlan) -> None:
         kept, trained = dataclasses.replace(kept, inputs=None), None
         plan = plan.as_before(found)
     weights = choose_weights(plan.weight_column, kept)
-    points = find_points(plan.points, plan.columns, plan.text, source, kept, weight_column=weights)
     settings = plan.settle(kept)
+    points = find_points(
+        plan.points,
+        plan.columns,
+        plan.text,
+        source,
+        kept,
+        weight_column=weights,
+        id_column=settings.id_column,
+    )
+    points = dataclasses.replace(points, missing=_treatment(settings))
     # Opened first: a mistyped name, or --batch-size 0, is refused before anything is created.
     points.open(_or(settings.batch_size, 1))
     settings = _with_reading(settings, points, plan.columns is not None)
@@ -273,9 +287,13 @@ def _find(plan: TrainingPlan) -> tuple[Path | None, Checkpoint | None]:
 def _check_same_model(plan: TrainingPlan, trained: Checkpoint) -> None:
     """Raises a ValueError if the command line asks for another model than the one there is."""
     params = model_of(trained, plan.model_dir).params
+    fills = fills_missing(trained.identity)
+    takes_up = plan.missing is not None and (plan.missing == "mean") != fills
     for option, asked, has in (
         ("--num-clusters", plan.num_clusters, params["num_clusters"]),
         ("--distance-metric", plan.distance_metric, params["distance_metric"]),
+        ("--standardize", plan.standardize, params.get("standardize", False)),
+        ("--missing", plan.missing if takes_up else None, "mean" if fills else "no means"),
     ):
         if asked not in (None, has):
             raise ValueError(
@@ -334,7 +352,15 @@ def _make_model(
         num_restarts=_or(plan.num_restarts, 1) if by_full_batches else 1,
         empty_clusters=(settings.empty_clusters or "keep") if full_batch else "keep",
         reassignment_ratio=0.0 if full_batch else _or(settings.reassignment_ratio, 0.0),
+        missing=settings.missing or "raise",
+        standardize=bool(settings.standardize),
     ).hand_on(trained)
+
+
+def _treatment(settings: Settings) -> Treatment:
+    """What becomes of rows with missing values where points are read."""
+    treatments: dict[str, Treatment] = {"drop": "drop", "mean": "keep"}
+    return treatments.get(settings.missing or "raise", "raise")
 
 
 def _initial_clusters_of(trained: Checkpoint) -> str | NDArray[Any]:
@@ -342,7 +368,7 @@ def _initial_clusters_of(trained: Checkpoint) -> str | NDArray[Any]:
     given = trained.params.get("initial_clusters") if isinstance(trained.params, dict) else None
     if given in INITIAL_METHODS:
         return str(given)
-    return trained.variables[KMeansClustering.CLUSTERS]
+    return centers_in_units(trained.variables)
 
 
 def _make_input(plan: TrainingPlan, points: PointsFile, settings: Settings) -> Callable[[], Any]:

@@ -21,12 +21,14 @@ from centroids.errors import Argument
 from centroids.estimator import Checkpoint
 from centroids.inputs import TextFormat
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.missing import MissingValues
 from centroids.kmeans.model import INITIAL_METHODS
 
 FULL_BATCH_BYTES = 1 << 30
 FULL_BATCH_STEPS = 100
 EPOCHS = 5
 _TOLERANCE = 1e-4
+_DEFAULTS = {"empty_clusters": "keep", "reassignment_ratio": 0.0, "missing": "raise"}
 _BATCH_SIZE = 4096
 
 T = TypeVar("T")
@@ -63,6 +65,9 @@ class TrainingPlan:
     weight_column: str | None
     text: GivenText
     fresh: bool
+    missing: MissingValues | None = None
+    standardize: bool | None = None
+    id_column: str | None = None
 
     def check(self) -> None:
         """Raises a ValueError that names an impossible option, where the library has other words.
@@ -153,7 +158,12 @@ class TrainingPlan:
                 "file anyway; leave it out"
             )
         settings = dataclasses.replace(
-            kept, use_mini_batch=use_mini_batch, seed=_first(self.seed, kept.seed, 0)
+            kept,
+            use_mini_batch=use_mini_batch,
+            seed=_first(self.seed, kept.seed, 0),
+            missing=_first(self.missing, kept.missing, None),
+            standardize=_first(self.standardize, kept.standardize, None),
+            id_column=choose_column(self.id_column, kept.id_column),
         )
         if not use_mini_batch:  # what was kept for the other mode stays
             tolerance = _first(self.relative_tolerance, kept.relative_tolerance, _TOLERANCE)
@@ -222,9 +232,14 @@ def plan_of(given: Mapping[str, Any]) -> TrainingPlan:
 
 def choose_weights(asked: str | None, kept: Settings) -> str | None:
     """The column of the weights: that asked for, else that of the model; None: there is none."""
+    return choose_column(asked, kept.weight_column)
+
+
+def choose_column(asked: str | None, kept: str | None) -> str | None:
+    """A column that is asked for, else that of the model; None: there is none."""
     if asked is not None and asked.lower() == NOTHING:
         return None
-    return kept.weight_column if asked is None else asked
+    return kept if asked is None else asked
 
 
 def describe_changes(kept: Settings, now: Settings) -> list[str]:
@@ -236,10 +251,12 @@ def describe_changes(kept: Settings, now: Settings) -> list[str]:
         changes.append(f"{modes[now.use_mini_batch]} (until now {modes[kept.use_mini_batch]})")
     names = ["batch_size", "shuffle", "mini_batch_steps_per_iteration", "reassignment_ratio"]
     others = ["relative_tolerance", "empty_clusters"]
-    for name in ["seed", *(names if now.use_mini_batch else others)]:
+    for name in ["seed", "missing", *(names if now.use_mini_batch else others)]:
         old, new = getattr(kept, name), getattr(now, name)
         if kept.use_mini_batch is not None and old is None:
-            old = {"empty_clusters": "keep", "reassignment_ratio": 0.0}.get(name)
+            old = {"empty_clusters": "keep", "reassignment_ratio": 0.0, "missing": "raise"}.get(
+                name
+            )
         if name == "shuffle" and old not in (None, new):
             changes.append("--shuffle (until now --no-shuffle)" if new else "--no-shuffle")
         elif old not in (None, new) and new is not None:
@@ -296,11 +313,15 @@ def describe_taken(asked: TrainingPlan, plan: TrainingPlan, kept: Settings, now:
         words.append("--mini-batch" if now.use_mini_batch else "--full-batch")
     names = ["batch_size", "mini_batch_steps_per_iteration", "reassignment_ratio"]
     others = ["relative_tolerance", "empty_clusters"]
-    for name in [*(names if now.use_mini_batch else others), "seed"]:
+    for name in [*(names if now.use_mini_batch else others), "seed", "missing"]:
         if getattr(asked, name) is None and is_taken(name):
             words.append(f"{option(Argument(name))} {getattr(now, name)}")
     if now.use_mini_batch and asked.shuffle is None and kept.shuffle is now.shuffle is False:
         words.append("--no-shuffle")
+    if asked.standardize is None and kept.standardize and now.standardize:
+        words.append("--standardize")
+    if asked.id_column is None and is_taken("id_column"):
+        words.append(f"--id-column {shlex.quote(str(now.id_column))}")
     if asked.columns is None and is_taken("columns"):
         words.append(f"--columns {shlex.quote(_join(now.columns))}")
     if asked.weight_column is None and is_taken("weight_column"):

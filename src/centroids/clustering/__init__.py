@@ -38,23 +38,34 @@ from centroids.clustering._update import (
 )
 from centroids.clustering.points import join_columns, locate_bad_points
 from centroids.kernels import l2_normalize
+from centroids.kernels.preparation import (
+    Preparation,
+    check_dense,
+    complete_rows,
+    fit_preparation,
+    pass_watchers,
+)
 from centroids.rows import WeightedPoints
 
 __all__ = [
     "ClusterState",
     "InitialCenters",
     "InitialMethod",
+    "Preparation",
     "PulledBatches",
     "TooFewPointsError",
     "WeightedPoints",
     "all_distances",
     "assign",
+    "check_dense",
     "choose_best_centers",
     "choose_initial_centers",
     "choose_initial_centers_anywhere",
     "choose_initial_centers_of_shards",
     "cluster_index",
+    "complete_rows",
     "distinct_rows",
+    "fit_preparation",
     "full_batch_update",
     "given_centers",
     "initial_state",
@@ -68,6 +79,7 @@ __all__ = [
     "locate_bad_points",
     "mini_batch_update",
     "multi_step_update",
+    "pass_watchers",
     "reassign_low_count_centers",
     "relocate_empty_clusters",
     "restart_watchers",

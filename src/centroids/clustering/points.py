@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -102,4 +103,5 @@ def _describe(batch: int, error: NonFiniteError) -> BadRowError:
         batch=batch,
         row=error.row,
         column=error.column,
+        is_missing=error.value is not None and math.isnan(error.value),
     )

@@ -139,6 +139,10 @@ class EstimatorSpec:
         initialize_warm: Called instead of `initialize` for a warm start: it gets the first batch
             and the variables that come from the other checkpoint, and writes `batch.variables`.
             None: `initialize` is called, and the variables are put in place afterwards.
+        first_pass: Called in TRAIN before `initialize`, if there is no checkpoint, with the batches
+            of one pass over the input, which is opened once more for that. What it returns are
+            initial values of variables. An input without a pass is refused: one that returns a
+            batch at a time.
 
     Raises:
         ValueError: If something that the mode requires is missing, or a name is used twice.
@@ -172,6 +176,7 @@ class EstimatorSpec:
     scalars_of_every_step: bool = False
     weights: Sequence[str] | None = None
     initialize_warm: Callable[[Batch, Mapping[str, NDArray[Any]]], None] | None = None
+    first_pass: Callable[[Iterator[Batch]], Mapping[str, NDArray[Any]]] | None = None
 
     def _replace(self, **changes: Any) -> Self:
         # A spec of r1.4 is a named tuple: functions that wrap another model function use this.
@@ -217,6 +222,7 @@ class EstimatorSpec:
             "initialize": self.initialize,
             "initialize_warm": self.initialize_warm,
             "check_variables": self.check_variables,
+            "first_pass": self.first_pass,
         }
         if not isinstance(self.predictions, Mapping):
             functions["predictions"] = self.predictions

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from numpy.typing import NDArray
 
 from centroids.checkpoints.checkpoint import Checkpoint
 from centroids.checkpoints.folder import remove_beginning
 from centroids.checkpoints.lock import ModelDirLock
-from centroids.errors import Argument, Message
+from centroids.errors import Argument, BadRowError, Message
 from centroids.estimator._model_function import ModelFunction
 from centroids.estimator._monitored_session import MonitoredSession
 from centroids.estimator._run_config import RunConfig
@@ -24,8 +27,9 @@ from centroids.estimator.hooks._defaults import may_stop, takes_part_in_steps, t
 from centroids.estimator.hooks._protocol import SessionRunArgs, SessionRunHook
 from centroids.estimator.hooks._saving import CheckpointSaverListener
 from centroids.inputs import repeats
-from centroids.inputs.batch import Position
+from centroids.inputs.batch import Batch, Position
 from centroids.inputs.errors import PositionError
+from centroids.inputs.missing import Treatment
 from centroids.inputs.stream import BatchStream, open_stream
 from centroids.inputs.weights import WeightColumn
 
@@ -50,6 +54,7 @@ class Training:
         warm_start: What a model without a checkpoint begins with, or None: the settings, and the
             checkpoint that they name.
         weights: The column that holds the weights of the rows, or None.
+        missing: What becomes of rows with missing values.
     """
 
     model_fn: ModelFunction
@@ -62,6 +67,7 @@ class Training:
     lock: ModelDirLock
     warm_start: WarmStart | None = None
     weights: WeightColumn | None = None
+    missing: Treatment = "raise"
 
     def run(self, position: Position | None) -> Any:
         """Trains from a position of the input to the end of the call.
@@ -97,6 +103,7 @@ class Training:
                 config=self.config,
                 position=position,
                 weights=self.weights,
+                missing=self.missing,
             )
         except PositionError as error:
             restart = Argument("restart_input", True, of="train")
@@ -115,6 +122,8 @@ class Training:
         hooks = [*self.hooks, *filter(takes_part_in_steps, of_model)]
         if not self.listeners and not any(map(may_stop, hooks)):
             batches.warn_of_repeats(repeats.TRAIN)
+        if self.restored is None and spec.first_pass is not None and batches.peek() is not None:
+            spec = self._after_first_pass(spec, spec.first_pass, batches)
         warm = None
         if self.restored is None and self.warm_start is not None and batches.peek() is not None:
             warm = warm_variables(spec, *self.warm_start)
@@ -134,6 +143,35 @@ class Training:
             if not monitored.should_stop():
                 self.signals.cut_short = True
         return loss
+
+    def _after_first_pass(
+        self,
+        spec: EstimatorSpec,
+        first_pass: Callable[[Iterator[Batch]], Mapping[str, NDArray[Any]]],
+        batches: BatchStream,
+    ) -> EstimatorSpec:
+        """The spec with the variables that are fitted to a pass of its own over the input."""
+        if batches.calls_again:
+            raise ValueError(
+                "the model is fitted to a whole pass over the input before the first step, and "
+                "nobody knows where a pass ends if input_fn returns one batch; let it return a "
+                "source (such as centroids.inputs.numpy_input_fn makes) or an iterator of the "
+                "batches of a pass"
+            )
+        current: deque[Batch] = deque(maxlen=1)
+        with self._open(None) as opened, opened as once:
+            if batches.iterator is not None and once.iterator is batches.iterator:
+                raise ValueError(
+                    "the model is fitted to a whole pass over the input before the first step, and "
+                    "input_fn returns the same iterator each time, which is then used up; let it "
+                    "make a new one in each call"
+                )
+            once.wait_by(self.signals.while_waiting)
+            try:
+                variables = first_pass(_first_epoch(once, current))
+            except BadRowError as error:
+                raise error.at_origin(current[0].origin) from None
+        return spec._replace(variables={**spec.variables, **variables})
 
     @contextlib.contextmanager
     def _undone_if_refused(self, monitored: MonitoredSession) -> Iterator[None]:
@@ -164,6 +202,17 @@ class Training:
         session = Session.create(spec, batches, self.config, self.restored, params, warm=warm)
         session.lock = self.lock
         return session
+
+
+def _first_epoch(batches: BatchStream, current: deque[Batch]) -> Iterator[Batch]:
+    """The batches of the first pass over an input; a source says where that ends."""
+    first = batches.peek()
+    for index, batch in enumerate(batches):
+        if first is not None and batch.epoch != first.epoch:
+            return
+        batch.index = index
+        current.append(batch)
+        yield batch
 
 
 def is_reached(max_steps: int | None, restored: Checkpoint | None) -> bool:

@@ -23,6 +23,7 @@ from centroids.estimator._arguments import (
     prepared_model_dir,
 )
 from centroids.estimator._exporting import check_receiver_fn, export_saved_model
+from centroids.estimator._html import estimator_html
 from centroids.estimator._inference import (
     evaluate_batches,
     predict_batches,
@@ -43,6 +44,7 @@ from centroids.estimator.predictions import Predictions, lazy_predictions
 from centroids.estimator.session_setup import check_restored, position_to_resume
 from centroids.export.receivers import ServingInputReceiver
 from centroids.inputs import repeats
+from centroids.inputs.missing import MissingValues, Treatment
 from centroids.inputs.returned import bind_input_fn
 from centroids.inputs.stream import open_stream
 from centroids.inputs.weights import WeightColumn
@@ -105,6 +107,8 @@ class Estimator(ModelFolder):
     # The feature that holds the weights of the rows; batches then have them as `weights`. Of
     # subclasses whose models know weights.
     _weight_column: str | None = None
+    # What becomes of rows with missing values. Of subclasses whose models know what to do.
+    _missing: MissingValues = "raise"
 
     def __init__(
         self,
@@ -120,6 +124,10 @@ class Estimator(ModelFolder):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(model_dir={self.model_dir!r}, params={self.params!r})"
+
+    def _repr_html_(self) -> str:  # for notebooks
+        name = type(self).__name__
+        return estimator_html(name, self.model_dir, self.params, self.config)
 
     @property
     def params(self) -> Any:
@@ -207,6 +215,7 @@ class Estimator(ModelFolder):
                     lock,
                     None if restored is not None else self._load_warm_start(),
                     self._weights(ModeKeys.TRAIN),
+                    self._treatment(ModeKeys.TRAIN),
                 )
                 loss = training.run(position_to_resume(restored, restart_input))
             logger.info("Loss for final step: %s.", loss)
@@ -270,6 +279,7 @@ class Estimator(ModelFolder):
             config=self._config,
             read_ahead=steps != 1,
             weights=self._weights(ModeKeys.EVAL),
+            missing=self._treatment(ModeKeys.EVAL),
         ) as batches:
             if not any(map(may_stop, all_hooks)):
                 batches.warn_of_repeats(repeats.EVALUATE)
@@ -330,6 +340,7 @@ class Estimator(ModelFolder):
                 params=self.params,
                 config=self._config,
                 weights=self._weights(ModeKeys.PREDICT),
+                missing=self._treatment(ModeKeys.PREDICT),
             ) as batches:
                 if not any(map(may_stop, all_hooks)):
                     batches.warn_of_repeats(repeats.PREDICT)
@@ -412,6 +423,12 @@ class Estimator(ModelFolder):
     def _weights(self, mode: str) -> WeightColumn | None:
         name = self._weight_column
         return None if name is None else WeightColumn(name, ignored=mode == ModeKeys.PREDICT)
+
+    def _treatment(self, mode: str) -> Treatment:
+        if self._missing == "raise":
+            return "raise"
+        # Each row has a prediction, if only to say that there is none.
+        return "drop" if self._missing == "drop" and mode != ModeKeys.PREDICT else "keep"
 
     def _load_warm_start(self) -> tuple[WarmStartSettings, Checkpoint] | None:
         settings = self._warm_start

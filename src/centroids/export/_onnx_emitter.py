@@ -16,6 +16,7 @@ _RENAMED = {
     "Abs": "Abs",
     "AddV2": "Add",
     "Greater": "Greater",
+    "IsNan": "IsNaN",
     "Less": "Less",
     "LessEqual": "LessOrEqual",
     "LogicalAnd": "And",
@@ -52,10 +53,11 @@ class OnnxEmitter:
     Args:
         graph: Where nodes are added.
         given: The names of the values of placeholders.
+        prefix: What the names of the nodes begin with, which no other part of the graph has.
     """
 
-    def __init__(self, graph: OnnxGraph, given: Mapping[Tensor, str]) -> None:
-        self._graph = graph
+    def __init__(self, graph: OnnxGraph, given: Mapping[Tensor, str], prefix: str) -> None:
+        self._graph, self._prefix = graph, prefix
         self._given: Names = {(tensor.node, tensor.index): name for tensor, name in given.items()}
         self._count = 0
 
@@ -175,7 +177,7 @@ class OnnxEmitter:
 
     def _name(self, wished: str) -> str:
         self._count += 1
-        return f"exact/{wished}_{self._count}"
+        return f"{self._prefix}/{wished}_{self._count}"
 
 
 def _value(tensor: Tensor) -> int:

@@ -13,13 +13,22 @@ from centroids.export._shift import shift_of
 from centroids.export.graph import cast, placeholder
 from centroids.export.nearest import SURE, all_distances
 from centroids.export.operations import arg_min
+from centroids.export.preparation import prepare
 from centroids.kernels.normalization import l2_normalize
+from centroids.kernels.preparation import Preparation
+
+
+def add_preparation(graph: OnnxGraph, centers: NDArray[Any], preparation: Preparation) -> str:
+    """Adds what is done to `points` before they are compared; returns the name of the result."""
+    given = placeholder(centers.dtype, (None, centers.shape[1]))
+    emitter = OnnxEmitter(graph, {given: "points"}, "prepared")
+    return emitter.add(prepare(given, preparation))[0]
 
 
 def add_nearest(
-    graph: OnnxGraph, centers: NDArray[Any], *, cosine: bool, with_distances: bool
+    graph: OnnxGraph, points: str, centers: NDArray[Any], *, cosine: bool, with_distances: bool
 ) -> None:
-    """Adds what leads from `points` to the outputs.
+    """Adds what leads from points, by their name, to the outputs.
 
     Products find the nearest center. The few points for which they prove too little are then
     answered by the expression that a SavedModel has for all points.
@@ -30,10 +39,10 @@ def add_nearest(
     search: _Search
     if cosine:
         units = l2_normalize(centers)
-        search = _CosineSearch(graph, _add_normalization(graph), units, centers.dtype)
+        search = _CosineSearch(graph, _add_normalization(graph, points), units, centers.dtype)
     else:
-        points = graph.cast("points", graph.work, "work_points")
-        search = _Search(graph, points, graph.work, centers)
+        work = graph.cast(points, graph.work, "work_points")
+        search = _Search(graph, work, graph.work, centers)
     search.find()
     answers = {"cluster_index": search.nearest}
     if with_distances:
@@ -41,13 +50,18 @@ def add_nearest(
         answers["all_distances"] = graph.cast(distances, centers.dtype, "quick_distances")
     unsure = search.unsure(with_distances=with_distances)
     if unsure is not None:
-        answers = _answered_again(graph, unsure, answers, centers, cosine)
+        answers = _answered_again(graph, points, unsure, answers, centers, cosine)
     for name, answer in answers.items():
         graph.node("Identity", answer, name=name)
 
 
 def _answered_again(
-    graph: OnnxGraph, unsure: str, answers: dict[str, str], centers: NDArray[Any], cosine: bool
+    graph: OnnxGraph,
+    points: str,
+    unsure: str,
+    answers: dict[str, str],
+    centers: NDArray[Any],
+    cosine: bool,
 ) -> dict[str, str]:
     """The outputs, with those of unsure points as `centroids.export.nearest` gives them."""
     row_and_column = graph.node("NonZero", unsure, name="unsure_places")
@@ -55,8 +69,8 @@ def _answered_again(
     rows = graph.node("Gather", row_and_column, first, name="unsure_rows", axis=0)
     given = placeholder(centers.dtype, (None, centers.shape[1]))
     exact = all_distances(given, centers, cosine=cosine)
-    points = graph.node("Gather", "points", rows, name="unsure_points", axis=0)
-    emitter = OnnxEmitter(graph, {given: points})
+    unsure_points = graph.node("Gather", points, rows, name="unsure_points", axis=0)
+    emitter = OnnxEmitter(graph, {given: unsure_points}, "exact")
     index, distances = emitter.add(arg_min(exact), cast(exact, centers.dtype))
     column = graph.constant("as_column", [-1, 1], np.int64)
     places = graph.node("Reshape", rows, column, name="unsure_rows_as_places")
@@ -67,13 +81,13 @@ def _answered_again(
     }
 
 
-def _add_normalization(graph: OnnxGraph) -> str:
+def _add_normalization(graph: OnnxGraph, rows: str) -> str:
     """Points divided by their norms, [n, d] float64, where zero rows stay zero."""
 
     def number(name: str, value: float) -> str:
         return graph.constant(name, value, np.float64)
 
-    points = graph.cast("points", np.float64, "wide_points")
+    points = graph.cast(rows, np.float64, "wide_points")
     # Squares of float64 can overflow or vanish. A power of two changes no other bit.
     sizes = graph.node("Abs", points, name="sizes")
     largest = graph.node("ReduceMax", sizes, name="largest", axes=[1], keepdims=1)

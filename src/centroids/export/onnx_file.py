@@ -21,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.export._onnx_graph import OnnxGraph
-from centroids.export._onnx_search import add_nearest
+from centroids.export._onnx_search import add_nearest, add_preparation
 from centroids.export.columns import Columns, check_columns
 from centroids.export.destination import as_float32, check_destination
 from centroids.files import replace_file
 from centroids.kernels.float_mode import in_usual_float_mode
+from centroids.kernels.preparation import Preparation
 
 _MOST_BYTES = (1 << 31) - (1 << 16)  # protobuf's limit, less room for the graph
 
@@ -40,6 +41,7 @@ def write_onnx(
     columns: Columns | None = None,
     index_only: bool = False,
     float32: bool = False,
+    preparation: Preparation | None = None,
 ) -> str:
     """Writes the search for the nearest center as an ONNX file.
 
@@ -57,6 +59,7 @@ def write_onnx(
         index_only: Leave the output `all_distances` out, which takes most of the memory.
         float32: Multiply in float32 instead of float64. Points and centers of float64 become
             float32.
+        preparation: What is done to points before; None: nothing.
 
     Returns:
         The path.
@@ -88,7 +91,8 @@ def write_onnx(
         metadata["columns"] = json.dumps(check_columns(columns, dimensions), ensure_ascii=False)
     onnx = _import_onnx()
     graph = OnnxGraph(onnx, np.dtype(np.float32 if float32 else np.float64))
-    add_nearest(graph, centers, cosine=cosine, with_distances=not index_only)
+    points = "points" if preparation is None else add_preparation(graph, centers, preparation)
+    add_nearest(graph, points, centers, cosine=cosine, with_distances=not index_only)
     model = graph.model(centers, metadata, with_distances=not index_only)
     onnx.checker.check_model(model, full_check=True)
     replace_file(file, model.SerializeToString(deterministic=True))

@@ -45,6 +45,11 @@ def elementwise(op: str, tensor: Tensor) -> Tensor:
     return operation(op, [tensor], tensor.dtype, tensor.shape, output="y", T=tensor.dtype)
 
 
+def is_nan(tensor: Tensor) -> Tensor:
+    """Whether each element is NaN; gives booleans."""
+    return operation("IsNan", [tensor], np.bool_, tensor.shape, output="y", T=tensor.dtype)
+
+
 def logical(op: str, left: Tensor, right: Tensor) -> Tensor:
     """Two tensors of booleans combined: "LogicalAnd", "LogicalOr"."""
     return operation(op, [left, right], np.bool_, left.shape, output="z")

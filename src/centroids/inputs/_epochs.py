@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 
 from centroids import distribute
 from centroids.errors import Part
-from centroids.inputs.bad_rows import DroppedRows, describe_bad_value, find_good_rows, keep_rows
+from centroids.inputs.bad_rows import (
+    DroppedRows,
+    describe_bad_value,
+    find_good_rows,
+    is_not_infinite,
+    keep_rows,
+)
 from centroids.inputs.batch import Batch, Mask, Origin, Position, TableColumn
 from centroids.inputs.weights import (
     PointOrigin,
@@ -55,6 +61,7 @@ class EpochSource(abc.ABC):
     Attributes:
         weight_column: The column that holds the weights of the rows; None: there is none. Who
             reads the batches sets it.
+        keeps_missing: Whether NaN is a missing value, which makes no row a bad one; set likewise.
 
     Args:
         kind: The name of the kind of source.
@@ -77,6 +84,7 @@ class EpochSource(abc.ABC):
         self._num_epochs = num_epochs
         self._drop_bad_rows = drop_bad_rows
         self.weight_column: WeightColumn | None = None
+        self.keeps_missing = False
         self._last_split: tuple[Any, Split] | None = None
         self._restored: tuple[int, Position] | None = None
         self._place: tuple[int, Position] = (0, {})
@@ -260,14 +268,15 @@ class EpochSource(abc.ABC):
         dropped: DroppedRows,
     ) -> Mask | None:
         """Which rows of a batch to keep; None for all."""
-        good = find_good_rows(_features_of(points))
+        is_good = is_not_infinite if self.keeps_missing else np.isfinite
+        good = find_good_rows(_features_of(points), is_good)
         if weights is not None and not (good_weights := find_good_weights(weights)).all():
             good = good_weights if good is None else good & good_weights
         bad = np.flatnonzero(~good) if good is not None else np.empty(0, np.int64)
 
         def describe_first() -> Part:
             row = int(bad[0])
-            reason = describe_bad_value(_features_of(batch), row)
+            reason = describe_bad_value(_features_of(batch), row, is_good)
             if reason is None:  # only a weight can be finite and bad
                 assert weights is not None and self.weight_column is not None
                 reason = f"the weight in {self.weight_column.name!r} is {weights[row]}"

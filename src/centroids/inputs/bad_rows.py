@@ -18,6 +18,8 @@ from centroids.rows import Rows, num_rows
 
 BadRows: TypeAlias = Literal["raise", "drop"]
 
+IsGood: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
+
 _BLOCK_ELEMENTS = 1 << 20
 
 logger = logging.getLogger(__name__)
@@ -28,8 +30,12 @@ def check_bad_rows(value: object) -> bool:
     return check_choice("bad_rows", value, ("raise", "drop")) == "drop"
 
 
-def find_good_rows(features: Columns) -> Mask | None:
+def find_good_rows(features: Columns, is_good: IsGood = np.isfinite) -> Mask | None:
     """Which rows have neither NaN nor infinity in any column; None if all rows are good.
+
+    Args:
+        features: An array, a sparse matrix, or a dict of such.
+        is_good: Another rule of what is good, by element.
 
     >>> find_good_rows({"a": np.array([1.0, np.nan, 3.0]), "b": np.array([1.0, 2.0, np.inf])})
     array([ True, False, False])
@@ -40,12 +46,17 @@ def find_good_rows(features: Columns) -> Mask | None:
         if part.dtype.kind in "biu":
             continue
         if isinstance(part, np.ndarray):
-            _exclude_dense(good, part)
+            _exclude_dense(good, part, is_good)
         else:
             check_sparse(part, "features")
-            bad = np.flatnonzero(~np.isfinite(part.data))
+            bad = np.flatnonzero(~is_good(part.data))
             good[np.searchsorted(part.indptr, bad, side="right") - 1] = False
     return None if good.all() else good
+
+
+def is_not_infinite(values: NDArray[Any]) -> NDArray[Any]:
+    """Of each element whether it is good where NaN is allowed: a missing value."""
+    return np.asarray(~np.isinf(values))
 
 
 def keep_rows(columns: Any, good: Mask) -> Any:
@@ -68,23 +79,23 @@ def keep_rows(columns: Any, good: Mask) -> Any:
     return columns[good]
 
 
-def describe_bad_value(features: Columns, row: int) -> str | None:
-    """What is not finite in a row; None if all of it is.
+def describe_bad_value(features: Columns, row: int, is_good: IsGood = np.isfinite) -> str | None:
+    """What is not finite in a row, or not good; None if all of it is.
 
     >>> describe_bad_value(np.array([[1.0, 2.0], [3.0, np.nan]]), 1)
     'column 1 is nan'
     """
     for key, part in _parts(features).items():
         values = _values_of_row(part, row)
-        bad = np.flatnonzero(~np.isfinite(values))
+        bad = np.flatnonzero(~is_good(values))
         if bad.size:
             of_key = f" of {key!r}" if key else ""
             return f"column {bad[0]}{of_key} is {values[bad[0]]}"
     return None
 
 
-def find_bad_value(features: Columns, row: int) -> tuple[int, Any]:
-    """The column and the value of the first element of a row that is not finite.
+def find_bad_value(features: Columns, row: int, is_good: IsGood = np.isfinite) -> tuple[int, Any]:
+    """The column and the value of the first element of a row that is not finite, or not good.
 
     Columns are counted in the matrix that a dict is joined to, in the order of its sorted keys.
 
@@ -93,7 +104,7 @@ def find_bad_value(features: Columns, row: int) -> tuple[int, Any]:
     """
     parts = [_values_of_row(part, row) for _, part in sorted(_parts(features).items())]
     values = np.concatenate(parts)
-    column = int(np.argmin(np.isfinite(values)))
+    column = int(np.argmin(is_good(values)))
     return column, values[column]
 
 
@@ -109,10 +120,12 @@ class DroppedRows:
 
     Args:
         name: What the log calls the data set.
+        what: What it calls the rows.
+        why: What is wrong with them.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, what: str = "bad rows", why: str = "are bad") -> None:
+        self._name, self._what, self._why = name, what, why
         self._first: Part | None = None
         self._told: int | None = None
         self._num_rows = self._num_dropped = 0
@@ -124,14 +137,17 @@ class DroppedRows:
         if num_dropped and self._first is None:
             self._first = describe_first()
             logger.warning(
-                "Dropping the bad rows of %s, of which the first is %s", self._name, self._first
+                "Dropping the %s of %s, of which the first is %s",
+                self._what,
+                self._name,
+                self._first,
             )
 
     def check_some_left(self) -> None:
         """Raises a ValueError if all rows of this epoch were dropped."""
         if self._num_rows and self._num_dropped == self._num_rows:
             raise WordedError(
-                f"all {self._num_rows:,} rows of {self._name} are bad, of which the first is ",
+                f"all {self._num_rows:,} rows of {self._name} {self._why}, of which the first is ",
                 self._first or "",
             )
 
@@ -150,12 +166,12 @@ class DroppedRows:
         self._num_rows = self._num_dropped = 0
 
 
-def _exclude_dense(good: Mask, rows: NDArray[Any]) -> None:
+def _exclude_dense(good: Mask, rows: NDArray[Any], is_good: IsGood) -> None:
     # Block by block: for a whole data set in one batch, temporaries would be as large as the data.
     count = max(_BLOCK_ELEMENTS // max(rows[:1].size, 1), 1)
     axes = tuple(range(1, rows.ndim))
     for start in range(0, len(rows), count):
-        good[start : start + count] &= np.isfinite(rows[start : start + count]).all(axis=axes)
+        good[start : start + count] &= is_good(rows[start : start + count]).all(axis=axes)
 
 
 def _values_of_row(rows: Rows, row: int) -> NDArray[Any]:

@@ -11,6 +11,7 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,6 +31,7 @@ from centroids.inputs.convert import (
     with_table,
 )
 from centroids.inputs.errors import NoPositionError, PositionError, is_end_of_input
+from centroids.inputs.missing import MissingRows, Treatment, leaving_out_missing
 from centroids.inputs.weights import PointOrigin, WeightColumn, check_weights
 from centroids.rows import num_rows
 
@@ -72,7 +74,8 @@ def read_batches(
     position: Position | None,
     where: Any = None,
     weights: WeightColumn | None = None,
-) -> tuple[Batches, bool]:
+    missing: Treatment = "raise",
+) -> tuple[Batches, bool, Any]:
     """Calls the input function and reads what it returns.
 
     Args:
@@ -80,10 +83,11 @@ def read_batches(
         position: Where to begin; None begins at the beginning.
         where: The engine that takes collections; None: the current one of the collection's kind.
         weights: The column that holds the weights of the rows; None: there is none.
+        missing: What becomes of rows with missing values.
 
     Returns:
-        A generator of batches, converted, without bad rows and empty batches; and whether it calls
-        the input function again for each of them.
+        A generator of batches, converted, without bad rows and empty batches; whether it calls
+        the input function again for each of them; and what the first call returned.
 
     Raises:
         TypeError: If the input function returns nothing that can be a batch.
@@ -93,18 +97,19 @@ def read_batches(
         returned = call()
     except Exception as error:
         if is_end_of_input(error):
-            return no_batches(), False
+            return no_batches(), False, None
         raise
     _check_returned(returned)
-    convert = functools.partial(_convert, where=where, weights=weights)
+    rows = leaving_out_missing(begins=position is None) if missing == "drop" else None
+    convert = functools.partial(_convert, where=where, weights=weights, leaving_out=rows)
     if isinstance(returned, tuple) and len(returned) == 2 and _is_stream(returned[0]):
-        _tell_weights(returned[0], weights)
-        return convert(_read_pair(*returned, position), calls_again=False), False
-    _tell_weights(returned, weights)
+        _tell_source(returned[0], weights, missing)
+        return convert(_read_pair(*returned, position), calls_again=False), False, returned
+    _tell_source(returned, weights, missing)
     _restore(returned, position)
     if _is_stream(returned):
-        return convert(_read_points(returned), calls_again=False), False
-    return convert(_call_again(call, returned), calls_again=True), True
+        return convert(_read_points(returned), calls_again=False), False, returned
+    return convert(_call_again(call, returned), calls_again=True), True, None
 
 
 def no_batches() -> Batches:
@@ -112,22 +117,29 @@ def no_batches() -> Batches:
     yield from ()
 
 
-def _tell_weights(stream: Any, weights: WeightColumn | None) -> None:
+def _tell_source(stream: Any, weights: WeightColumn | None, missing: Treatment) -> None:
     """A source of ours takes the weights out itself: a bad one is a bad row, which it may drop."""
     if isinstance(stream, EpochSource):
-        stream.weight_column = weights
+        stream.weight_column, stream.keeps_missing = weights, missing != "raise"
 
 
 def _convert(
-    batches: Batches, where: Any, weights: WeightColumn | None, *, calls_again: bool
+    batches: Batches,
+    where: Any,
+    weights: WeightColumn | None,
+    leaving_out: AbstractContextManager[MissingRows] | None,
+    *,
+    calls_again: bool,
 ) -> Batches:
     """Converts batches as they came; leaves out their bad rows, and those that have no others."""
     index = num_empty = num_dropped = 0
     empty: Any = None
-    with contextlib.closing(batches):
+    with contextlib.closing(batches), leaving_out or contextlib.nullcontext() as incomplete:
         for batch in batches:
             came = batch.features = with_table(batch.features)
             _convert_one(batch, came, index, where, weights)
+            if incomplete is not None:
+                incomplete.leave_out(batch, index)
             num_dropped += batch.num_dropped_rows
             if num_rows(batch.features) == 0:
                 num_empty += 1

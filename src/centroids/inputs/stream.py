@@ -13,9 +13,10 @@ import numpy as np
 
 from centroids.errors import BadRowError
 from centroids.inputs._read_ahead import ReadAhead
-from centroids.inputs.bad_rows import find_bad_value, find_good_rows
+from centroids.inputs.bad_rows import IsGood, find_bad_value, find_good_rows
 from centroids.inputs.batch import Batch, Position
 from centroids.inputs.errors import ReadingInterrupted
+from centroids.inputs.missing import Treatment
 from centroids.inputs.repeats import RepeatWatch
 from centroids.inputs.returned import bind_input_fn, no_batches, read_batches
 from centroids.inputs.weights import WeightColumn
@@ -38,6 +39,7 @@ def open_stream(
     position: Position | None = None,
     read_ahead: bool = True,
     weights: WeightColumn | None = None,
+    missing: Treatment = "raise",
 ) -> BatchStream:
     """Calls an input function and streams the batches that it stands for.
 
@@ -57,6 +59,8 @@ def open_stream(
             beginning.
         read_ahead: Whether slow sources are read in a background thread, up to two batches ahead.
         weights: The column of the features that holds the weights of the rows; None: there is none.
+        missing: What becomes of rows with missing values, which are NaN: "drop" leaves them out,
+            and says so in the log; "keep" says that whoever takes them knows what to do.
 
     Returns:
         The stream. Close it, or use it as a context manager: that ends its thread.
@@ -73,8 +77,10 @@ def open_stream(
     """
     call = bind_input_fn(input_fn, {"mode": mode, "params": params, "config": config})
     where = getattr(config, "train_distribute", None)
-    batches, calls_again = read_batches(call, position, where, weights)
-    return BatchStream(batches, read_ahead=read_ahead, calls_again=calls_again)
+    batches, calls_again, returned = read_batches(call, position, where, weights, missing)
+    stream = BatchStream(batches, read_ahead=read_ahead, calls_again=calls_again)
+    stream.iterator = returned if isinstance(returned, Iterator) else None
+    return stream
 
 
 class BatchStream:
@@ -87,7 +93,11 @@ class BatchStream:
     Attributes:
         calls_again: Whether the input function returns one batch and is called again for each next
             one: such an input has no position.
+        iterator: What the input function returned if that is an iterator, which is used up; else
+            None.
     """
+
+    iterator: Iterator[Any] | None = None
 
     def __init__(self, batches: Generator[Batch], *, read_ahead: bool, calls_again: bool) -> None:
         self.calls_again = calls_again
@@ -218,26 +228,28 @@ class BatchStream:
             self._ahead, self._reads_until_ahead = None, -1
 
 
-def check_finite_rows(batch: Batch, index: int) -> None:
+def check_finite_rows(batch: Batch, index: int, is_good: IsGood = np.isfinite) -> None:
     """Refuses a batch with NaN or infinity, before anyone computes with it.
 
     Args:
         batch: A batch of a matrix.
         index: Its number, for batches that don't know where their rows came from.
+        is_good: Another rule of what is good, by element.
 
     Raises:
         ValueError: If a value is not finite; it names the place.
     """
-    good = find_good_rows(batch.features)
+    good = find_good_rows(batch.features, is_good)
     if good is None:
         return
     row = int(np.argmin(good))
-    column, value = find_bad_value(batch.features, row)
+    column, value = find_bad_value(batch.features, row, is_good)
     error = BadRowError(
         f"points must be finite, got {value}",
         "remove or replace such rows",
         batch=index,
         row=row,
         column=column,
+        is_missing=bool(np.isnan(value)),
     )
     raise error.at_origin(batch.origin)

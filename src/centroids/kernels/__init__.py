@@ -3,6 +3,7 @@
 Everything above this layer is free of pointers; everything below it is free of Python.
 """
 
+from centroids.kernels._columns import ColumnSums, sum_columns
 from centroids.kernels._machine import (
     check_environment,
     default_num_threads,
@@ -37,6 +38,7 @@ from centroids.kernels.row_weights import RowWeights
 __all__ = [
     "Assignment",
     "AssignmentMemory",
+    "ColumnSums",
     "Counts",
     "ExactSums",
     "NonFiniteError",
@@ -65,5 +67,6 @@ __all__ = [
     "rounded_sums",
     "set_instruction_set",
     "set_num_threads",
+    "sum_columns",
     "supported_instruction_sets",
 ]

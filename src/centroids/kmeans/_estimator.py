@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Generator, Mapping
-from typing import Any, ClassVar, cast, get_args
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from centroids.estimator.other_names import explain_other_names
 from centroids.estimator.predictions import Predictions
 from centroids.estimator.session_setup import check_restored
 from centroids.export.columns import Columns
+from centroids.inputs.missing import MissingValues
 from centroids.kmeans import model, variables
 from centroids.kmeans._arguments import (
     check_initial_clusters,
@@ -120,6 +121,14 @@ class KMeansClustering(Estimator):
             this share of what the largest one has had moves to a point of the batch, at random. 0
             moves none; 0.01 is scikit-learn's default. Not with several
             `mini_batch_steps_per_iteration`.
+        missing: What to do with missing values, which are NaN: "raise" refuses them; "drop" leaves
+            their rows out, and predicts the index -1 and distances of NaN for such rows; "mean"
+            replaces them with the mean that the column had in training.
+        standardize: Whether to subtract from each column the mean that it had in training, and to
+            divide by its standard deviation. Distances are then in these units;
+            `cluster_centers()` and `initial_clusters` are in those of the points. Mini-batches are
+            preceded by a pass over the input for the means and deviations; so it must have an end,
+            and `input_fn` be able to open it twice.
 
     Raises:
         ValueError: If an argument has a value that is not allowed; the message says what is.
@@ -173,6 +182,8 @@ class KMeansClustering(Estimator):
         num_restarts: int = 1,
         empty_clusters: EmptyClusters = "keep",
         reassignment_ratio: float = 0.0,
+        missing: MissingValues = "raise",
+        standardize: bool = False,
     ) -> None:
         initial = check_initial_clusters(initial_clusters)
         if isinstance(initial, np.ndarray):
@@ -200,11 +211,13 @@ class KMeansClustering(Estimator):
             num_restarts=check_integer("num_restarts", num_restarts, 1),
             empty_clusters=check_choice("empty_clusters", empty_clusters, get_args(EmptyClusters)),
             reassignment_ratio=check_ratio("reassignment_ratio", reassignment_ratio),
+            missing=check_choice("missing", missing, get_args(MissingValues)),
+            standardize=check_bool("standardize", standardize),
         )
         check_loss_tolerance(model)
         check_restarts(model)
         check_living_clusters(model)
-        self._weight_column = model.weight_column
+        self._weight_column, self._missing = model.weight_column, model.missing
         self._taken_on_trust: str | None = None  # a checkpoint whose metric nobody could check
         super().__init__(model.model_fn, model_dir, config, model.params, warm_start_from)
 
@@ -212,13 +225,14 @@ class KMeansClustering(Estimator):
         """Returns the cluster centers.
 
         Returns:
-            [num_clusters, d] in the type that training computed in: float32, or float64 for points
-            of float64 or of integers of 32 bits and more.
+            [num_clusters, d] in the units of the points, also with `standardize`, and in the type
+            that training computed in: float32, or float64 for points of float64 or of integers of
+            32 bits and more.
 
         Raises:
             ValueError: If the model has not been trained yet.
         """
-        return cast("NDArray[Any]", self.get_variable_value(self.CLUSTERS))
+        return variables.centers_in_units(self._trained(None).variables)
 
     def predict_cluster_index(self, input_fn: InputFunction) -> Predictions:
         """Finds the index of the closest cluster center to each input point.
@@ -321,6 +335,9 @@ class KMeansClustering(Estimator):
             columns=columns,
             index_only=index_only,
             float32=float32,
+            preparation=variables.preparation_of(
+                restored.variables, fills=variables.fills_missing(restored.identity)
+            ),
         )
 
     def _load_checkpoint(
@@ -360,10 +377,11 @@ class KMeansClustering(Estimator):
         if os.path.isdir(place):
             found = super()._load_folder(place)
             if found is not None:
-                return settings, found
+                return settings, variables.with_centers_in_units(found)
             path = find_tensorflow_checkpoint(place)
         if path is None:
-            return super()._load_warm_start()
+            loaded = super()._load_warm_start()
+            return loaded and (settings, variables.with_centers_in_units(loaded[1]))
         # Only values are taken: this model may be trained in another way than that one.
         checkpoint, _ = load_kmeans_from_tensorflow(path, None)
         return settings, checkpoint

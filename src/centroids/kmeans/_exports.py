@@ -17,6 +17,7 @@ from centroids.export import (
     nearest,
     operations,
 )
+from centroids.export.preparation import prepare
 from centroids.kmeans.variables import CLUSTERS
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def export_outputs(model: KMeansModel) -> dict[str, PredictOutput]:
         dtype = np.result_type(
             kernels.result_dtype(joined), kernels.result_dtype(batch.variables[CLUSTERS])
         )
-        return nearest.join_columns(features, dtype)
+        joined_points = nearest.join_columns(features, dtype)
+        return prepare(joined_points, model.preparation(batch.variables))
 
     def distances(batch: Batch) -> Tensor:
         centers = batch.variables[CLUSTERS]

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
-import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -18,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids import clustering, kernels
-from centroids.clustering import InitialCenters, InitialMethod
+from centroids.clustering import InitialCenters, InitialMethod, Preparation
 from centroids.clustering.points import check_width
 from centroids.distribute import is_sharded
 from centroids.errors import NoPointsError, WidthError, WordedError, message_of
@@ -36,25 +34,32 @@ from centroids.estimator import (
 from centroids.estimator import (
     Mean as BatchMean,
 )
+from centroids.inputs.missing import MissingValues
 from centroids.kmeans._exports import ALL_DISTANCES as ALL_DISTANCES
 from centroids.kmeans._exports import CLUSTER_INDEX as CLUSTER_INDEX
 from centroids.kmeans._exports import empty_batch, export_outputs
+from centroids.kmeans._functions import BatchFunctions
 from centroids.kmeans._given_centers import centers_of, column_names_of, in_order_of
 from centroids.kmeans._hooks import (
     EmptyClustersHook,
     LossToleranceHook,
     RelativeToleranceHook,
 )
-from centroids.kmeans._updates import EmptyClusters, Updates
+from centroids.kmeans._points import fitted, points_of, prepare
+from centroids.kmeans._updates import EmptyClusters
 from centroids.kmeans.summaries import CLUSTER_SIZES, TAGS, TrainingSummaries
 from centroids.kmeans.variables import (
     CLUSTERS,
+    COLUMN_MEANS,
+    COLUMN_SCALES,
     COUNTS,
     INITIALIZED,
-    PREVIOUS_LOSS,
+    UPDATED_CLUSTERS,
     identity_of,
+    preparation_of,
     variables_before_training,
     variables_of,
+    variables_of_preparation,
 )
 from centroids.rows import WeightedPoints, with_weights
 
@@ -68,6 +73,15 @@ KMEANS_PARALLEL_INIT: Final = "kmeans_parallel"
 INITIAL_METHODS: Final[tuple[InitialMethod, ...]] = get_args(InitialMethod)
 SCORE = "score"
 TOTAL_WEIGHT = "total_weight"
+
+_LATER_ARGUMENTS = (
+    "weight_column",
+    "num_restarts",
+    "empty_clusters",
+    "reassignment_ratio",
+    "missing",
+    "standardize",
+)
 
 FeatureSpec = TensorSpec | Mapping[str, TensorSpec] | None
 
@@ -91,6 +105,22 @@ class KMeansModel:
     num_restarts: int = 1
     empty_clusters: EmptyClusters = "keep"
     reassignment_ratio: float = 0.0
+    missing: MissingValues = "raise"
+    standardize: bool = False
+
+    @property
+    def fills(self) -> bool:
+        """Whether missing values become the means of their columns."""
+        return self.missing == "mean"
+
+    @property
+    def prepares(self) -> bool:
+        """Whether points are filled or scaled before they are clustered."""
+        return self.fills or self.standardize
+
+    def preparation(self, variables: Mapping[str, NDArray[Any]]) -> Preparation | None:
+        """How, by the variables of the model; None: not at all."""
+        return preparation_of(variables, fills=self.fills)
 
     @property
     def cosine(self) -> bool:
@@ -105,7 +135,7 @@ class KMeansModel:
         params = {**vars(self), "initial_clusters": shown}
         del params["initial_columns"]  # a part of initial_clusters, not an argument
         # As in checkpoints without them.
-        for name in ("weight_column", "num_restarts", "empty_clusters", "reassignment_ratio"):
+        for name in _LATER_ARGUMENTS:
             if params[name] == getattr(KMeansModel, name):
                 del params[name]
         return params
@@ -128,7 +158,7 @@ class KMeansModel:
         del labels
         kernels.check_environment()  # a wrong choice is an error before anything is written
         training = mode == ModeKeys.TRAIN
-        run = _BatchFunctions(self, training)
+        run = BatchFunctions(self, training, passes_over=mode == ModeKeys.PREDICT)
         features = self.without_weights(features)
         weighted = {} if self.weight_column is None else {TOTAL_WEIGHT: Sum(run.total_weight)}
         batches_per_update = self.mini_batch_steps_per_iteration if self.use_mini_batch else None
@@ -152,7 +182,10 @@ class KMeansModel:
             weights=[CLUSTERS],
             initialize_warm=self._initialize_warm,
             random_seed=self.random_seed,
-            identity=identity_of(self.distance_metric),
+            identity=identity_of(
+                self.distance_metric, fills=self.fills, standardize=self.standardize
+            ),
+            first_pass=self._first_pass,
             check_variables=lambda restored: self._check_variables(restored, features),
             summaries={
                 "loss/raw": run.loss,
@@ -165,6 +198,12 @@ class KMeansModel:
             # Each step passes over all points, and there are few.
             scalars_of_every_step=not self.use_mini_batch,
         )
+
+    @property
+    def _first_pass(self) -> Callable[[Iterator[Batch]], Mapping[str, NDArray[Any]]] | None:
+        # A full batch is the whole input: it needs no pass of its own.
+        fits = self.prepares and self.use_mini_batch
+        return functools.partial(fitted, self) if fits else None
 
     def without_weights(self, features: Any) -> Any:
         """Features, or what describes them, without the entry of the weights."""
@@ -187,6 +226,10 @@ class KMeansModel:
         points = clustering.join_columns(empty_batch(features))
         centers = np.zeros((self.num_clusters, points.shape[1]), kernels.result_dtype(points))
         variables = variables_before_training(clustering.initial_state(centers))
+        if self.prepares:
+            ones = np.ones(points.shape[1]) if self.standardize else None
+            nothing = Preparation(np.zeros(points.shape[1]), ones, self.fills)
+            variables.update(variables_of_preparation(nothing))
         if self.weight_column is not None:  # what a warm start takes are sums of weights, too
             variables[COUNTS] = variables[COUNTS].astype(np.float64)
         return variables
@@ -195,6 +238,8 @@ class KMeansModel:
         first = next(batches, None)
         if first is None:
             raise NoPointsError(f"num_clusters={self.num_clusters}, but the input has 0 points")
+        if self.prepares and not self.use_mini_batch:
+            first.variables.update(fitted(self, [first]))
         if isinstance(self.initial_clusters, np.ndarray):
             centers = in_order_of(first.features, self.initial_clusters, self.initial_columns)
             self._initialize_from_array(first, centers)
@@ -206,6 +251,8 @@ class KMeansModel:
                     return  # the same points once more
                 points: Any = batch.get(points_of)
                 check_width(points, first.get(points_of).shape[1], batch.index)
+                if (preparation := self.preparation(first.variables)) is not None:
+                    points = prepare(preparation, points)
                 is_mini_batch = is_sharded(points) and not points.is_whole
                 weights = batch.weights
                 if is_mini_batch:
@@ -252,6 +299,8 @@ class KMeansModel:
         points = batch.get(points_of)
         check_width(points, centers.shape[1], batch.index)
         dtype = kernels.result_dtype(points)
+        if (preparation := self.preparation(batch.variables)) is not None:
+            centers = preparation.prepare_centers(centers)
         self._store_initial(batch, clustering.given_centers(centers, dtype, cosine=self.cosine))
 
     def _initialize_warm(self, batch: Batch, taken: Mapping[str, NDArray[Any]]) -> None:
@@ -260,11 +309,18 @@ class KMeansModel:
                 f"a warm start of k-means must take {CLUSTERS!r}, but it takes "
                 f"{', '.join(map(repr, taken))}"
             )
+        if self.prepares and not self.use_mini_batch:
+            batch.variables.update(fitted(self, [batch]))
         self._initialize_from_array(batch, taken[CLUSTERS])
         if COUNTS not in taken:
             taken = {name: value for name, value in taken.items() if name != CLUSTERS}
         # With their counts centers continue as they are: those of cosine mini-batches have lengths.
-        batch.variables.update(taken)
+        preparation = self.preparation(batch.variables)
+        for name, value in taken.items():
+            if preparation is not None and name in (CLUSTERS, UPDATED_CLUSTERS):
+                value = preparation.prepare_centers(value).astype(value.dtype)
+            if name not in (COLUMN_MEANS, COLUMN_SCALES):  # those of these points
+                batch.variables[name] = value
 
     def _store_initial(self, batch: Batch, centers: NDArray[Any]) -> None:
         steps = self.mini_batch_steps_per_iteration if self.use_mini_batch else 1
@@ -290,103 +346,7 @@ class KMeansModel:
             )
 
 
-class _BatchFunctions:
-    """The functions of a batch that an EstimatorSpec is made of; each runs only when fetched."""
-
-    def __init__(self, model: KMeansModel, training: bool) -> None:
-        self._model, self._training = model, training
-        # Full batches come again: what one iteration knows saves the next most of the work.
-        repeated = training and not model.use_mini_batch
-        self._memory = kernels.AssignmentMemory() if repeated else None
-        # The features that it has seen last, where the input will not change them.
-        self._remembered: weakref.ref[Any] | None = None
-        self.updates = Updates(model, self.assignment, self._points_and_centers, self._memory)
-
-    def assignment(self, batch: Batch) -> kernels.Assignment:
-        # Training needs no labels; if somebody fetches them, they are computed separately.
-        return self._assign(batch, update=self._training)
-
-    def labelled(self, batch: Batch) -> kernels.Assignment:
-        return self._assign(batch, update=False)
-
-    def _assign(self, batch: Batch, *, update: bool) -> kernels.Assignment:
-        points, centers = self._points_and_centers(batch)
-        features, known, self._remembered = batch.features, self._remembered, None
-        remember = self._memory is not None and isinstance(features, np.ndarray)
-        stays = remember and not batch.may_change
-        same_points = stays and known is not None and known() is features
-        with clustering.locate_bad_points(batch.index):
-            assignment = clustering.assign(
-                points,
-                centers,
-                cosine=self._model.cosine,
-                update=update,
-                labels=not update,
-                weights=batch.weights,
-                memory=self._memory,
-                same_points=same_points,
-            )
-        if stays:
-            self._remembered = weakref.ref(features)
-        return assignment
-
-    def all_distances(self, batch: Batch) -> NDArray[Any]:
-        points, centers = self._points_and_centers(batch)
-        with clustering.locate_bad_points(batch.index):
-            return clustering.all_distances(points, centers, cosine=self._model.cosine)
-
-    def cluster_index(self, batch: Batch) -> NDArray[np.int32]:
-        points, centers = self._points_and_centers(batch)
-        if is_sharded(points):  # labels travel only if somebody wants them
-            with clustering.locate_bad_points(batch.index):
-                return clustering.cluster_index(points, centers, cosine=self._model.cosine)
-        return batch.get(self.labelled if self._training else self.assignment).cluster_index
-
-    def loss(self, batch: Batch) -> float:
-        loss = batch.get(self.assignment).inertia
-        if not math.isfinite(loss):  # each distance is finite, or the assignment had failed
-            raise ValueError(
-                "points are too large: the sum of their squared distances overflows float64 in "
-                f"batch {batch.index}; scale the points down"
-            )
-        return loss
-
-    def num_examples(self, batch: Batch) -> int:
-        return kernels.num_rows(batch.get(points_of))
-
-    def total_weight(self, batch: Batch) -> float:
-        return clustering.total_weight(batch.get(points_of), batch.weights)
-
-    def mean_distance(self, batch: Batch) -> float:
-        return _quotient(self.loss(batch), batch.get(self.total_weight))
-
-    def update(self, batch: Batch) -> None:
-        # Everything is computed before the first variable changes: a bad batch changes nothing.
-        loss = self.loss(batch)
-        _, after = batch.get(self.updates.states)
-        batch.variables.update(variables_of(after))
-        batch.variables[PREVIOUS_LOSS] = np.array(loss, np.float64)
-
-    def _points_and_centers(self, batch: Batch) -> tuple[kernels.Points, NDArray[Any]]:
-        points, centers = batch.get(points_of), batch.variables[CLUSTERS]
-        check_width(points, centers.shape[1], batch.index)
-        return points, centers
-
-
-@kernels.in_usual_float_mode
-def _quotient(dividend: float, divisor: float) -> float:
-    return dividend / divisor if divisor else math.nan
-
-
 def _projector_hooks(config: RunConfig) -> list[SessionRunHook]:
     if not config.save_summary_steps or config.model_dir is None:
         return []
     return [ProjectorHook(config.model_dir, CLUSTERS, {"size": CLUSTER_SIZES})]
-
-
-def points_of(batch: Batch) -> kernels.Points:
-    """The points of a batch as a [n, d] matrix; its errors name the batch."""
-    try:
-        return clustering.join_columns(batch.features)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"batch {batch.index}: {error}") from None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.clustering import ClusterState
+from centroids.clustering import ClusterState, Preparation
+from centroids.estimator import Checkpoint
 
 CLUSTERS = "clusters"
 COUNTS = "cluster_counts"
@@ -16,11 +18,75 @@ UPDATED_CLUSTERS = "clusters_updated"
 UPDATE_IN_STEPS = "update_in_steps"
 INITIALIZED = "initialized"
 PREVIOUS_LOSS = "previous_loss"
+# Of models that prepare points.
+COLUMN_MEANS = "column_means"
+COLUMN_SCALES = "column_scales"
+
+NO_CLUSTER = -1  # the index of a row of predictions that has missing values
+_FILLS = ("missing", "mean")
 
 
-def identity_of(distance_metric: str) -> dict[str, str]:
-    """What a checkpoint and a model must agree on."""
-    return {"model": "KMeansClustering", "distance_metric": distance_metric}
+def identity_of(
+    distance_metric: str, *, fills: bool = False, standardize: bool = False
+) -> dict[str, str]:
+    """What a checkpoint and a model must agree on.
+
+    Args:
+        distance_metric: How distances are measured.
+        fills: Whether missing values become means.
+        standardize: Whether columns are scaled.
+    """
+    identity = {"model": "KMeansClustering", "distance_metric": distance_metric}
+    identity |= {_FILLS[0]: _FILLS[1]} if fills else {}
+    return identity | ({"standardize": "True"} if standardize else {})
+
+
+def fills_missing(identity: Mapping[str, str]) -> bool:
+    """Whether a model of this identity fills missing values with means."""
+    return identity.get(_FILLS[0]) == _FILLS[1]
+
+
+def preparation_of(
+    variables: Mapping[str, NDArray[Any]], *, fills: bool = False
+) -> Preparation | None:
+    """What a model does to points before it clusters them; None for one that does nothing.
+
+    Args:
+        variables: Those of a checkpoint.
+        fills: Whether missing values become means; see `fills_missing`.
+    """
+    if COLUMN_MEANS not in variables:
+        return None
+    return Preparation(variables[COLUMN_MEANS], variables.get(COLUMN_SCALES), fills)
+
+
+def variables_of_preparation(preparation: Preparation) -> dict[str, NDArray[Any]]:
+    """The named variables that hold a preparation."""
+    scales = {} if preparation.scales is None else {COLUMN_SCALES: preparation.scales}
+    return {COLUMN_MEANS: preparation.means, **scales}
+
+
+def centers_in_units(variables: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """The centers in the units of the points, where a model scales columns.
+
+    >>> variables = {CLUSTERS: np.array([[0.0], [1.0]]), COLUMN_MEANS: np.array([5.0])}
+    >>> centers_in_units({**variables, COLUMN_SCALES: np.array([2.0])}).tolist()
+    [[5.0], [7.0]]
+    """
+    preparation = preparation_of(variables)
+    centers = variables[CLUSTERS]
+    return centers if preparation is None else preparation.undo(centers)
+
+
+def with_centers_in_units(checkpoint: Checkpoint) -> Checkpoint:
+    """A checkpoint whose centers are in the units of the points, for a model of other scales."""
+    preparation = preparation_of(checkpoint.variables)
+    if preparation is None or preparation.scales is None:
+        return checkpoint
+    held = dict(checkpoint.variables)
+    for name in (CLUSTERS, UPDATED_CLUSTERS):
+        held[name] = preparation.undo(held[name])
+    return dataclasses.replace(checkpoint, variables=held)
 
 
 def state_of(variables: Mapping[str, NDArray[Any]]) -> ClusterState:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from centroids import kernels
 
 Labels = NDArray[np.signedinteger[Any]]
+Weights = NDArray[np.float64]
 
 
 def pair_distances(points: NDArray[Any], *, cosine: bool) -> NDArray[np.float64]:
@@ -23,12 +24,15 @@ def pair_distances(points: NDArray[Any], *, cosine: bool) -> NDArray[np.float64]
     return distances if cosine else np.asarray(np.sqrt(distances), np.float64)
 
 
-def silhouette(distances: NDArray[np.float64], labels: Labels) -> float:
+def silhouette(
+    distances: NDArray[np.float64], labels: Labels, weights: Weights | None = None
+) -> float:
     """The mean silhouette of all points, from -1 to 1: near 1 where clusters are far apart.
 
     Args:
         distances: [m, m], from each point to each.
         labels: [m], the cluster of each.
+        weights: [m], how much each counts, above 0; None: 1.
 
     Returns:
         The mean of `silhouettes`; NaN if there are fewer than two clusters.
@@ -38,19 +42,23 @@ def silhouette(distances: NDArray[np.float64], labels: Labels) -> float:
     >>> round(silhouette(distances, np.array([0, 0, 1, 1])), 3)
     0.9
     """
-    return float(silhouettes(distances, labels).mean())
+    return float(np.average(silhouettes(distances, labels, weights), weights=weights))
 
 
-def silhouettes(distances: NDArray[np.float64], labels: Labels) -> NDArray[np.float64]:
+def silhouettes(
+    distances: NDArray[np.float64], labels: Labels, weights: Weights | None = None
+) -> NDArray[np.float64]:
     """The silhouette of each point.
 
     It is (b - a) / max(a, b): a is the point's mean distance to the others of its cluster, b the
     least mean distance to the points of another cluster. It is 0 for a point that is alone in its
-    cluster.
+    cluster. Whole weights count as so many equal points. Of a point whose weight is below 1 nothing
+    is left to be one of the others.
 
     Args:
         distances: [m, m], from each point to each.
         labels: [m], the cluster of each.
+        weights: [m], how much each counts, above 0; None: 1.
 
     Returns:
         [m]; NaN if there are fewer than two clusters.
@@ -64,27 +72,35 @@ def silhouettes(distances: NDArray[np.float64], labels: Labels) -> NDArray[np.fl
     clusters, labels = np.unique(labels, return_inverse=True)
     if len(clusters) < 2:
         return np.full(len(labels), math.nan)
+    every, counts = np.arange(len(labels)), _counts(labels, weights)
     members = np.zeros((len(labels), len(clusters)))
-    members[np.arange(len(labels)), labels] = 1
+    members[every, labels] = counts
     sizes = members.sum(axis=0)
     sums = distances @ members
-    own_size, every = sizes[labels], np.arange(len(labels))
-    within = sums[every, labels] / np.maximum(own_size - 1, 1)
+    others = sizes[labels] - np.minimum(counts, 1)
+    within = sums[every, labels] / np.where(others > 0, others, 1)
     means = sums / sizes
     means[every, labels] = np.inf
     between = means.min(axis=1)
     larger = np.maximum(within, between)
     scores = np.divide(between - within, larger, out=np.zeros_like(within), where=larger > 0)
-    scores[own_size == 1] = 0
+    scores[others <= 0] = 0
     return np.asarray(scores)
 
 
-def davies_bouldin(points: NDArray[np.float64], labels: Labels) -> float:
+def _counts(labels: Labels, weights: Weights | None) -> Weights:
+    return np.ones(len(labels)) if weights is None else weights
+
+
+def davies_bouldin(
+    points: NDArray[np.float64], labels: Labels, weights: Weights | None = None
+) -> float:
     """The mean over clusters of how much the most similar other cluster overlaps; 0 is best.
 
     Args:
         points: [m, d].
         labels: [m], the cluster of each.
+        weights: [m], how much each counts, above 0; None: 1.
 
     Returns:
         The mean; NaN if there are fewer than two clusters.
@@ -99,11 +115,13 @@ def davies_bouldin(points: NDArray[np.float64], labels: Labels) -> float:
     clusters, labels = np.unique(labels, return_inverse=True)
     if len(clusters) < 2:
         return math.nan
-    sizes = np.bincount(labels)
+    counts = _counts(labels, weights)
+    sizes = np.bincount(labels, counts)
     means = np.zeros((len(clusters), points.shape[1]))
-    np.add.at(means, labels, points)
+    np.add.at(means, labels, points * counts[:, None])
     means /= sizes[:, None]
-    spread = np.bincount(labels, np.linalg.norm(points - means[labels], axis=1)) / sizes
+    away = np.linalg.norm(points - means[labels], axis=1)
+    spread = np.bincount(labels, away * counts) / sizes
     apart = np.linalg.norm(means[:, None] - means[None], axis=2)
     np.fill_diagonal(apart, np.inf)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -112,17 +130,17 @@ def davies_bouldin(points: NDArray[np.float64], labels: Labels) -> float:
     return float(overlap.max(axis=1).mean())
 
 
-def calinski_harabasz(total: float, within: float, num_points: int, num_clusters: int) -> float:
+def calinski_harabasz(total: float, within: float, num_points: float, num_clusters: int) -> float:
     """The variance between clusters over that within them, by their degrees of freedom.
 
     Args:
         total: The sum of squared distances to the mean of all points.
         within: The sum of squared distances to the mean of each point's cluster.
-        num_points: How many points there are.
+        num_points: How many points there are; the sum of their weights, if they have some.
         num_clusters: How many clusters have points.
 
     Returns:
-        The ratio; NaN if there are fewer than two clusters, or as many as points.
+        The ratio; NaN if there are fewer than two clusters, or not fewer than points.
 
     Source: Calinski and Harabasz, A dendrite method for cluster analysis, Communications in
     Statistics 3, 1974.
@@ -137,22 +155,32 @@ def calinski_harabasz(total: float, within: float, num_points: int, num_clusters
     return between / left if left > 0 else math.inf
 
 
-def adjusted_rand(one: Labels, other: Labels) -> float:
+def adjusted_rand(one: Labels, other: Labels, weights: Weights | None = None) -> float:
     """How far two clusterings of the same points agree: 1 where they are equal, 0 as by chance.
+
+    A pair of points counts by the product of their weights. A point makes no pair with itself,
+    however heavy it is: on that any two clusterings agree.
+
+    Args:
+        one: [m], the cluster of each point.
+        other: [m], likewise.
+        weights: [m], how much each counts; None: 1.
 
     Source: Hubert and Arabie, Comparing partitions, Journal of Classification 2, 1985.
 
     >>> adjusted_rand(np.array([0, 0, 1, 1]), np.array([5, 5, 2, 2]))
     1.0
     """
+    counts = _counts(one, weights)
+    alone = float(np.square(counts).sum())
 
-    def pairs(counts: NDArray[np.int64]) -> float:
-        return float((counts * (counts - 1)).sum() / 2)
+    def pairs(labels: Labels) -> float:
+        _, places = np.unique(labels, return_inverse=True)
+        return float((np.square(np.bincount(places, counts)).sum() - alone) / 2)
 
     width = int(other.max()) + 1
-    both = pairs(np.unique(one * width + other, return_counts=True)[1])
-    first, second = (pairs(np.unique(labels, return_counts=True)[1]) for labels in (one, other))
-    expected = first * second / max(pairs(np.array([len(one)])), 1)
+    both, first, second = pairs(one * width + other), pairs(one), pairs(other)
+    expected = first * second / (pairs(np.zeros_like(one)) or 1)
     highest = (first + second) / 2
     return 1.0 if highest == expected else (both - expected) / (highest - expected)
 

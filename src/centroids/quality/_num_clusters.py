@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from centroids import clustering, kernels
 from centroids.checks import check_integer
 from centroids.inputs.convert import convert_features
 from centroids.quality import _measures as measures
 from centroids.quality._results import Candidate, NumClusters
-from centroids.rows import is_sparse
+from centroids.rows import is_sparse, split_weights, with_weights
 
 _MOST_SAMPLE_ROWS = 1 << 14
 _MOST_SILHOUETTE_ROWS = 3_000
@@ -34,6 +34,7 @@ def choose_num_clusters(
     points: Any,
     num_clusters: Iterable[int] = range(2, 21),
     *,
+    weights: ArrayLike | None = None,
     cosine: bool = False,
     seed: int = 0,
     sample_rows: int = _MOST_SAMPLE_ROWS,
@@ -53,20 +54,28 @@ def choose_num_clusters(
     Where no silhouette reaches 0.25, the points have no clear clusters; then it is the knee of the
     inertia, and the reason says so.
 
+    With weights every measure counts a point by its weight: as so many equal points in inertia,
+    silhouette, Davies-Bouldin and Calinski-Harabasz index. The last one needs weights that are
+    numbers of points; where they add up to no more than the number of clusters it is NaN. For the
+    stability a pair of points counts by the product of their weights. Samples and halves are drawn
+    regardless of weights, and keep them.
+
     Args:
         points: [n, d] array or sparse matrix. If `batches` is given: a random sample of them.
         num_clusters: The numbers to try, each at least 2.
+        weights: [n], how much each point counts, finite and not negative; None: 1.
         cosine: Use the cosine distance.
         seed: Of the sample, the initial centers and the halves: equal seeds, equal results.
         sample_rows: How many rows to cluster at most.
         batches: Makes an iterable over all points in batches, for those that are not in memory. It
-            is called once.
+            is called once. With weights it makes pairs of points and their weights.
         progress: Called with each number before its clusterings.
 
     Raises:
-        TypeError: If points are not real numbers, or a number of clusters is not an integer.
-        ValueError: If a number is below 2, there are not more points than the highest number, or
-            a point is NaN or infinite.
+        TypeError: If points or weights are not real numbers, or a number of clusters is not an
+            integer.
+        ValueError: If a number is below 2, there are not more points (of a weight above 0) than the
+            highest number, a point is NaN or infinite, or a weight is negative or not finite.
 
     >>> random = np.random.default_rng(0)
     >>> places = np.array([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]])
@@ -83,12 +92,10 @@ def choose_num_clusters(
     if bad is not None:
         raise bad
     check_integer("sample_rows", sample_rows, lowest=2)
-    random = np.random.default_rng([seed, 0])
-    count = kernels.num_rows(every)
-    _check_enough(numbers, min(count, sample_rows), count)
-    sample = every
-    if count > sample_rows:
-        sample = every[np.sort(random.choice(count, sample_rows, replace=False))]
+    own = None if weights is None else kernels.check_weights(weights, kernels.num_rows(every))
+    sample = _sampled(with_weights(every, own), sample_rows, np.random.default_rng([seed, 0]))
+    sampled, count = sample.shape[0], _num_counting(every, own)
+    _check_enough(numbers, sampled, count)
     measured = _Measured(sample, cosine, seed)
     fits: dict[int, tuple[NDArray[Any], float, float, float]] = {}
     for number in numbers:
@@ -96,8 +103,8 @@ def choose_num_clusters(
             progress(number)
         fits[number] = measured.fit(number)
     centers = {number: fit[0] for number, fit in fits.items()}
-    given = [every] if batches is None else batches()
-    found = _over_all(given, centers, cosine, measured.mean)
+    given = [every if own is None else (every, own)] if batches is None else batches()
+    found = _over_all(given, own is not None, centers, cosine, measured.mean)
     candidates = tuple(
         Candidate(
             number,
@@ -111,7 +118,30 @@ def choose_num_clusters(
     )
     place = _knee_of(candidates)
     best, reason = _recommend(candidates, place)
-    return NumClusters(best, reason, candidates, place, found.num_points, kernels.num_rows(sample))
+    return NumClusters(
+        best,
+        reason,
+        candidates,
+        place,
+        found.num_points,
+        sampled,
+        None if own is None else found.total_weight,
+    )
+
+
+def _num_counting(points: Any, weights: NDArray[np.float64] | None) -> int:
+    return kernels.num_rows(points) if weights is None else int(np.count_nonzero(weights))
+
+
+def _sampled(points: Any, most: int, random: np.random.Generator) -> Any:
+    """As many points at random, of those that count."""
+    _, weights = split_weights(points)
+    count = _num_counting(points, weights)
+    rows = None if weights is None or count == len(weights) else np.flatnonzero(weights)
+    if count > most:
+        drawn = np.sort(random.choice(count, most, replace=False))
+        rows = drawn if rows is None else rows[drawn]
+    return points if rows is None else points[rows]
 
 
 class _Measured:
@@ -119,11 +149,13 @@ class _Measured:
 
     def __init__(self, sample: Any, cosine: bool, seed: int) -> None:
         self._sample, self._cosine, self._seed = sample, cosine, seed
-        shown = _shown_rows(sample, np.random.default_rng([seed, 1]))
+        shown, self._weights = split_weights(_shown_rows(sample, np.random.default_rng([seed, 1])))
         dense = np.asarray(shown.toarray() if is_sparse(shown) else shown)
         self._shown = kernels.l2_normalize(dense) if cosine else dense
         self._distances = measures.pair_distances(dense, cosine=cosine)
-        one = kernels.assign(sample, np.zeros((1, sample.shape[1])), cosine=cosine, update=True)
+        points, weights = split_weights(sample)
+        start = np.zeros((1, sample.shape[1]))
+        one = kernels.assign(points, start, cosine=cosine, update=True, weights=weights)
         sums, counts = _sums_and_counts(one)
         self.mean: NDArray[np.float64] = sums[0] / counts[0]
 
@@ -133,13 +165,13 @@ class _Measured:
         labels = self._labels(centers)
         return (
             centers,
-            measures.silhouette(self._distances, labels),
-            measures.davies_bouldin(self._shown.astype(np.float64), labels),
+            measures.silhouette(self._distances, labels, self._weights),
+            measures.davies_bouldin(self._shown.astype(np.float64), labels, self._weights),
             self._stability(number),
         )
 
     def _stability(self, number: int) -> float:
-        count = kernels.num_rows(self._sample)
+        count = self._sample.shape[0]
         if count < 2 * number:
             return math.nan
         agreed = []
@@ -147,11 +179,11 @@ class _Measured:
             seeds = [self._seed, 3, number, turn]
             order = np.random.default_rng(seeds).permutation(count)
             halves = (np.sort(order[: count // 2]), np.sort(order[count // 2 :]))
-            both = [
+            one, other = (
                 self._labels(_cluster(self._sample[half], number, self._cosine, [*seeds, side]))
                 for side, half in enumerate(halves)
-            ]
-            agreed.append(measures.adjusted_rand(*both))
+            )
+            agreed.append(measures.adjusted_rand(one, other, self._weights))
         return float(np.mean(agreed))
 
     def _labels(self, centers: NDArray[Any]) -> measures.Labels:
@@ -168,15 +200,17 @@ class _OverAll:
     filled: dict[int, int]
     total: float
     num_points: int
+    total_weight: float
 
     def calinski_harabasz(self, number: int) -> float:
         return measures.calinski_harabasz(
-            self.total, self.within[number], self.num_points, self.filled[number]
+            self.total, self.within[number], self.total_weight, self.filled[number]
         )
 
 
 def _over_all(
     batches: Iterable[Any],
+    weighted: bool,
     centers: dict[int, NDArray[Any]],
     cosine: bool,
     shift: NDArray[np.float64],
@@ -188,16 +222,19 @@ def _over_all(
     """
     tried = {**centers, 1: (kernels.l2_normalize(shift[None]) if cosine else shift[None])}
     sums: dict[int, kernels.PartialAssignment] = {}
+    num_points = 0
     for batch in batches:
-        points = _matrix(batch)
+        rows, weights = batch if weighted else (batch, None)
+        points = _matrix(rows)
+        num_points += kernels.num_rows(points)
         for number, of_number in tried.items():
-            part = kernels.assign_partial(points, of_number, cosine=cosine)
+            part = kernels.assign_partial(points, of_number, cosine=cosine, weights=weights)
             sums[number] = sums[number] + part if number in sums else part
     found = {number: part.finish() for number, part in sums.items()}
     within = {}
     for number, assigned in found.items():
         sums_of, counts = _sums_and_counts(assigned)
-        means = sums_of / np.maximum(counts, 1)[:, None]
+        means = sums_of / np.where(counts > 0, counts, 1)[:, None]
         moved = ((means - tried[number]) ** 2).sum(axis=1)
         # Half of the square of a chord is the cosine distance of its ends.
         squares = assigned.inertia * (2 if cosine else 1)
@@ -207,7 +244,8 @@ def _over_all(
         {number: within[number] for number in centers},
         {number: int((_sums_and_counts(found[number])[1] > 0).sum()) for number in centers},
         within[1],
-        int(_sums_and_counts(found[1])[1].sum()),
+        num_points,
+        float(_sums_and_counts(found[1])[1].sum()),
     )
 
 
@@ -224,13 +262,14 @@ def _matrix(points: Any) -> kernels.Points:
     return kernels.check_points(features)
 
 
-def _cluster(points: Any, number: int, cosine: bool, seeds: Sequence[int]) -> NDArray[Any]:
+def _cluster(sample: Any, number: int, cosine: bool, seeds: Sequence[int]) -> NDArray[Any]:
     """The centers of the best of several whole fits."""
+    points, weights = split_weights(sample)
     best: tuple[float, NDArray[Any]] | None = None
     memory = kernels.AssignmentMemory()
     for turn in range(_RESTARTS):
         centers = clustering.choose_initial_centers(
-            [points],
+            [sample],
             number,
             "kmeans_plus_plus",
             seed=np.random.default_rng([*seeds, turn]),
@@ -238,7 +277,9 @@ def _cluster(points: Any, number: int, cosine: bool, seeds: Sequence[int]) -> ND
             whole_input_in_batch=True,
         )
         inertia = math.inf
-        iterations = clustering.lloyd_iterations(points, centers, memory=memory, cosine=cosine)
+        iterations = clustering.lloyd_iterations(
+            points, centers, memory=memory, cosine=cosine, weights=weights
+        )
         for assigned, moved in itertools.islice(iterations, _ITERATIONS):
             if not assigned.inertia < inertia:
                 break
@@ -253,10 +294,7 @@ def _shown_rows(sample: Any, random: np.random.Generator) -> Any:
     """As many rows as all pairs of them may be compared."""
     fitting = _MOST_SILHOUETTE_VALUES // max(sample.shape[1], 1)
     most = max(min(_MOST_SILHOUETTE_ROWS, fitting), 2)
-    count = kernels.num_rows(sample)
-    if count <= most:
-        return sample
-    return sample[np.sort(random.choice(count, most, replace=False))]
+    return _sampled(sample, most, random)
 
 
 def _knee_of(candidates: Sequence[Candidate]) -> int | None:
@@ -295,7 +333,8 @@ def _recommend(candidates: Sequence[Candidate], place: int | None) -> tuple[int,
 
 def _stability_then_variance(found: Candidate) -> tuple[float, float]:
     stability = 0.0 if math.isnan(found.stability) else found.stability
-    return round(stability, 2), found.calinski_harabasz
+    variance = 0.0 if math.isnan(found.calinski_harabasz) else found.calinski_harabasz
+    return round(stability, 2), variance
 
 
 def _checked_numbers(num_clusters: Iterable[int]) -> list[int]:

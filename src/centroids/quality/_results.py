@@ -41,6 +41,7 @@ class NumClusters:
         knee: The number at which the curve of the inertia bends most; None if it does not bend.
         num_points: How many points there are.
         num_sampled: How many of them the clusterings were made of.
+        total_weight: The sum of their weights; None if each counts once.
     """
 
     num_clusters: int
@@ -49,6 +50,7 @@ class NumClusters:
     knee: int | None
     num_points: int
     num_sampled: int
+    total_weight: float | None = None
 
     def __str__(self) -> str:
         """A table and the recommendation."""

@@ -1,70 +1,33 @@
-"""Pictures as inline SVG: points and centers in the plane, and a curve."""
+"""Pictures as inline SVG: points and centers in the plane, a curve, and silhouettes."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.report._planes import Plane
 from centroids.report._text import number
 
 WIDTH, HEIGHT, EDGE = 480, 360, 22
 _CURVE_HEIGHT, _LEFT, _BOTTOM = 220, 64, 34
 _MOST_CURVE_POINTS = 400
+_BANDS_HEIGHT, _MOST_BAND_POINTS = 320, 60
 NUM_COLORS = 10
 
 
-def principal_axes(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[float]]:
-    """The two directions in which points vary most.
+def map_of(plane: Plane, labelled: set[int]) -> str:
+    """Draws a sample and centers in the plane.
 
     Args:
-        points: [m, d], with a mean of 0.
-
-    Returns:
-        [d, 2] directions (the second one is 0 if there is just one column), each with its largest
-        component positive, and the two shares of the variance.
-
-    Source: Pearson, On lines and planes of closest fit to systems of points in space,
-    Philosophical Magazine 2, 1901.
-
-    >>> axes, shares = principal_axes(np.array([[-1.0, -2.0], [1.0, 2.0]]))
-    >>> (axes[:, 0] * 5**0.5).round(6).tolist(), round(shares[0], 6)
-    ([1.0, 2.0], 1.0)
-    """
-    _, lengths, axes = np.linalg.svd(points, full_matrices=False)
-    found = np.zeros((points.shape[1], 2))
-    for place, axis in enumerate(axes[:2]):
-        found[:, place] = axis * np.sign(axis[np.abs(axis).argmax()] or 1)
-    total = float(np.square(lengths).sum()) or 1.0
-    shares = [float(length**2) / total for length in lengths[:2]]
-    return found, [*shares, 0.0][:2]
-
-
-def map_of(
-    points: NDArray[np.float64],
-    labels: NDArray[Any],
-    centers: NDArray[np.float64],
-    labelled: set[int],
-) -> tuple[str, list[float]]:
-    """Draws a sample and the centers in the plane of the sample's principal axes.
-
-    Args:
-        points: [m, d], at least one.
-        labels: [m], their clusters.
-        centers: [k, d].
+        plane: The plane.
         labelled: The centers that are drawn with their numbers.
 
     Returns:
-        The SVG element, and the shares of the variance that the axes show.
+        The SVG element.
     """
-    # Squares of numbers up to 1 cannot overflow.
-    largest = max(float(np.abs(points).max()), float(np.abs(centers).max())) or 1.0
-    points, centers = points / largest, centers / largest
-    mean = points.mean(axis=0)
-    axes, shares = principal_axes(points - mean)
-    flat, flat_centers = (points - mean) @ axes, (centers - mean) @ axes
-    every = np.concatenate([flat, flat_centers])
+    every = np.concatenate([plane.points, plane.centers])
     low, high = every.min(axis=0), every.max(axis=0)
     widest = float((high - low).max()) or 1.0
     span = np.maximum(high - low, 1e-9 * widest)
@@ -76,17 +39,18 @@ def map_of(
         moved = (rows - middle) * scale * np.array([1, -1])
         return np.asarray(moved + np.array([WIDTH / 2, HEIGHT / 2]))
 
-    placed = place(flat)
+    placed = place(plane.points)
     parts = [
-        f'<path class="dots c{cluster % NUM_COLORS}" d="{_dots(placed[labels == cluster])}"/>'
-        for cluster in np.unique(labels)
+        f'<path class="dots c{cluster % NUM_COLORS}" d="{_dots(placed[plane.labels == cluster])}"/>'
+        for cluster in np.unique(plane.labels)
     ]
-    parts += [_center(cluster, at, labelled) for cluster, at in enumerate(place(flat_centers))]
-    text = (
-        f"{len(points):,} points and {len(centers):,} centers in the plane of the first two "
-        "principal components"
-    )
-    return _svg(HEIGHT, text, "".join(parts)), shares
+    centers = zip(plane.clusters.tolist(), place(plane.centers), strict=True)
+    parts += [_center(cluster, at, labelled) for cluster, at in centers]
+    where = "as UMAP places them"
+    if plane.shares is not None:
+        where = "in the plane of the first two principal components"
+    text = f"{len(placed):,} points and {len(plane.centers):,} centers {where}"
+    return _svg(HEIGHT, text, "".join(parts))
 
 
 def _dots(places: NDArray[np.float64]) -> str:
@@ -112,28 +76,62 @@ def curve_of(losses: list[tuple[int, float]]) -> str:
         losses = [losses[place] for place in kept]
     steps, values = (np.array(row, float) for row in zip(*losses, strict=True))
     low, high = values.min(), values.max()
-    x = _LEFT + (steps - steps[0]) / max(steps[-1] - steps[0], 1) * (WIDTH - _LEFT - 14)
+    left = max([_LEFT, *(14 + 8 * len(number(value, 4)) for value in (low, high))])
+    x = left + (steps - steps[0]) / max(steps[-1] - steps[0], 1) * (WIDTH - left - 14)
     tall = _CURVE_HEIGHT - _BOTTOM - 14
     y = 14 + (high - values) / ((high - low) or 1) * tall
     line = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
     foot = _CURVE_HEIGHT - _BOTTOM
-    parts = [f'<path class="axis" d="M{_LEFT} 8V{foot}H{WIDTH - 8}"/>']
+    parts = [f'<path class="axis" d="M{left} 8V{foot}H{WIDTH - 8}"/>']
     parts.append(f'<polyline class="line" points="{line}"/>')
     if len(losses) <= 40:
         parts.append(f'<path class="dots line-dots" d="{_dots(np.stack([x, y], axis=1))}"/>')
     for value in dict.fromkeys([high, low]):
         at = 14 + (high - value) / ((high - low) or 1) * tall
-        parts.append(
-            f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" class="end">{number(value, 4)}</text>'
-        )
+        parts.append(f'<text x="{left - 6}" y="{at + 4:.1f}" class="end">{number(value, 4)}</text>')
     under = _CURVE_HEIGHT - 14
-    parts.append(f'<text x="{_LEFT}" y="{under}">step {int(steps[0]):,}</text>')
+    parts.append(f'<text x="{left}" y="{under}">step {int(steps[0]):,}</text>')
     parts.append(f'<text x="{WIDTH - 8}" y="{under}" class="end">step {int(steps[-1]):,}</text>')
     text = (
         f"The loss of training: {number(values[0], 4)} at step {int(steps[0]):,}, "
         f"{number(values[-1], 4)} at step {int(steps[-1]):,}"
     )
     return _svg(_CURVE_HEIGHT, text, "".join(parts))
+
+
+def silhouettes_of(scores: Mapping[int, NDArray[np.float64]], mean: float) -> str:
+    """Draws the silhouettes of points, cluster by cluster, from the highest to the lowest.
+
+    Args:
+        scores: Those of the points of some clusters, at least one; each falling.
+        mean: That of all points.
+    """
+    count = sum(map(len, scores.values()))
+    least = min(float(of_cluster.min()) for of_cluster in scores.values())
+    low, gap, foot = min(np.floor(least * 5) / 5, 0.0), 4, 22
+    tall = _BANDS_HEIGHT / count
+    height = int(_BANDS_HEIGHT + gap * len(scores) + foot)
+
+    def across(score: float) -> float:
+        return float(_LEFT + (score - low) / (1 - low) * (WIDTH - _LEFT - 14))
+
+    parts, top = [], float(gap)
+    for cluster, of_cluster in scores.items():
+        kept = np.linspace(0, len(of_cluster) - 1, min(len(of_cluster), _MOST_BAND_POINTS))
+        down = tall * len(of_cluster) / len(kept)
+        steps = "".join(f"H{across(of_cluster[int(place)]):.1f}v{down:.2f}" for place in kept)
+        parts.append(
+            f'<path class="band c{cluster % NUM_COLORS}" d="M{across(0):.1f} {top:.1f}{steps}'
+            f'H{across(0):.1f}z"/><text x="{_LEFT - 6}" '
+            f'y="{top + tall * len(of_cluster) / 2 + 4.5:.1f}" class="end">{cluster}</text>'
+        )
+        top += tall * len(of_cluster) + gap
+    parts.append(f'<path class="axis" d="M{across(0):.1f} 0V{top:.1f}"/>')
+    parts.append(f'<path class="mean" d="M{across(mean):.1f} 0V{top:.1f}"/>')
+    for score in dict.fromkeys([low, 0.0, 0.5, 1.0]):
+        parts.append(f'<text x="{across(score):.1f}" y="{height - 5}" class="mid">{score:g}</text>')
+    text = f"Silhouettes of {count:,} points in {len(scores):,} clusters; the mean is {mean:.3f}"
+    return _svg(height, text, "".join(parts))
 
 
 def _svg(height: int, text: str, content: str) -> str:

@@ -3,80 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids import kernels
-from centroids.quality import ExtremeMembers, pair_distances, silhouettes
-from centroids.report._charts import NUM_COLORS, curve_of, map_of
+from centroids.quality import ExtremeMembers
+from centroids.report._charts import NUM_COLORS, curve_of, map_of, silhouettes_of
+from centroids.report._findings import Findings, spread
+from centroids.report._pictures import png_of
 from centroids.report._style import STYLE
-from centroids.report._tally import Tally
 from centroids.report._text import number, shown, table
 
-MOST_DETAILED = 24
 _MOST_SIZES = 200
 _MOST_COLUMNS = 8
-_MOST_MAP_ROWS = 1_500
-_MOST_SILHOUETTE_ROWS = 3_000
-_MOST_SAMPLE_VALUES = 1 << 22
 _MOST_LOSSES = 50
 _CLEAR = 0.25  # Kaufman and Rousseeuw, Finding groups in data, 1990
 
 
-@dataclass(frozen=True)
-class Findings:
-    """What a report is made of.
-
-    Attributes:
-        title: What was clustered.
-        tally: What a pass over all points told.
-        centers: [k, d].
-        cosine: Whether distances are cosine distances.
-        sample: [m, d], points drawn at random, at least one.
-        columns: [d], the names of the columns.
-        losses: The losses of training by step.
-        settings: The model and where it comes from, as names and values.
-        names: Names of points by their numbers; other points are called "row 7".
-    """
-
-    title: str
-    tally: Tally
-    centers: NDArray[Any]
-    cosine: bool
-    sample: NDArray[Any]
-    columns: Sequence[str]
-    losses: Sequence[tuple[int, float]] = ()
-    settings: Mapping[str, str] = field(default_factory=dict)
-    names: Mapping[int, str] = field(default_factory=dict)
-
-    def detailed(self) -> list[int]:
-        """The clusters that are shown in detail: the largest ones, by their numbers."""
-        return detailed_clusters(self.tally)
-
-
-def detailed_clusters(tally: Tally) -> list[int]:
-    """The clusters that a report shows in detail: the largest ones, by their numbers."""
-    order = np.argsort(-tally.sizes, kind="stable")[:MOST_DETAILED]
-    return sorted(int(cluster) for cluster in order if tally.sizes[cluster])
-
-
-def rows_shown(tally: Tally) -> set[int]:
-    """The numbers of the points that a report shows, which may be given names."""
-    clusters = detailed_clusters(tally)
-    kinds = (tally.nearest.numbers[clusters], tally.farthest.numbers[clusters])
-    return {int(row) for kind in kinds for row in kind.ravel() if row >= 0}
-
-
 def render(found: Findings) -> str:
     """The report as HTML; it depends on the findings alone."""
-    scores = _silhouettes(found)
     sections = {
-        "sizes": ("Sizes", _sizes(found, scores)),
+        "sizes": ("Sizes", _sizes(found)),
         "map": ("Map", _map(found)),
+        "silhouettes": ("Silhouettes", _silhouettes(found)),
         "loss": ("Loss of training", _loss(found)),
         "clusters": ("Clusters in detail", _details(found)),
         "settings": ("Settings and provenance", _settings(found)),
@@ -93,7 +43,7 @@ def render(found: Findings) -> str:
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{title}</title><style>{STYLE}</style></head>\n"
-        f"<body><header><h1>{title}</h1>{_summary(found, scores)}"
+        f"<body><header><h1>{title}</h1>{_summary(found)}"
         f'<nav aria-label="Sections"><ul>{links}</ul></nav></header>\n'
         f"<main>{body}</main></body></html>\n"
     )
@@ -103,30 +53,17 @@ def _distance_name(found: Findings) -> str:
     return "cosine distance" if found.cosine else "squared distance"
 
 
-def _silhouettes(found: Findings) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """The silhouettes of a part of the sample, and its clusters."""
-    width = max(found.sample.shape[1], 1)
-    rows = found.sample[_spread(len(found.sample), _MOST_SILHOUETTE_ROWS, width)]
-    labels = kernels.assign(rows, found.centers, cosine=found.cosine).cluster_index
-    points = kernels.l2_normalize(rows) if found.cosine else rows
-    return silhouettes(pair_distances(points, cosine=found.cosine), labels), labels
-
-
-def _spread(count: int, most: int, width: int) -> NDArray[np.intp]:
-    """Places spread over a sample in which no more values than that are wanted."""
-    most = min(count, max(min(most, _MOST_SAMPLE_VALUES // width), 2))
-    return np.linspace(0, count - 1, most).astype(np.intp)
-
-
-def _summary(found: Findings, scores: tuple[NDArray[np.float64], NDArray[np.int32]]) -> str:
-    tally = found.tally
-    mean = float(scores[0].mean())
+def _summary(found: Findings) -> str:
+    tally, scores = found.tally, found.silhouettes
+    mean = scores.mean()
     empty = int((tally.sizes == 0).sum())
-    tiles = {
-        "points": f"{tally.num_points:,}",
+    tiles = {"points": f"{tally.num_points:,}"}
+    if tally.weighted:
+        tiles["their weight"] = number(tally.total)
+    tiles |= {
         "clusters": f"{len(tally.sizes):,}",
         "clusters without points": f"{empty:,}",
-        f"mean {_distance_name(found)}": number(tally.totals.sum() / tally.num_points),
+        f"mean {_distance_name(found)}": number(float(tally.totals.sum()) / tally.total),
         f"sum of {_distance_name(found)}s": number(float(tally.totals.sum())),
         "silhouette": _score(mean),
     }
@@ -135,9 +72,11 @@ def _summary(found: Findings, scores: tuple[NDArray[np.float64], NDArray[np.int3
     else:
         much = "closer to" if mean >= _CLEAR else "hardly closer to"
         told = (
-            f"The silhouette ({len(scores[0]):,} points) goes from -1 to 1. "
+            f"The silhouette ({len(scores.scores):,} points) goes from -1 to 1. "
             f"Points are {much} their own cluster than to the next one."
         )
+    if tally.weighted:
+        told += " Shares, means and silhouettes count each point by its weight."
     items = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles.items())
     return f'<dl>{items}</dl><p class="soft">{told}</p>'
 
@@ -146,47 +85,64 @@ def _score(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "-"
 
 
-def _sizes(found: Findings, scores: tuple[NDArray[np.float64], NDArray[np.int32]]) -> str:
+def _sizes(found: Findings) -> str:
     tally = found.tally
-    order = np.argsort(-tally.sizes, kind="stable")[:_MOST_SIZES]
-    largest = max(int(tally.sizes.max()), 1)
+    order = found.largest(_MOST_SIZES)
+    largest = float(tally.sizes.max()) or 1.0
 
     def rows() -> Iterable[list[str]]:
-        for cluster in map(int, order):
-            size = int(tally.sizes[cluster])
-            of_cluster = scores[0][scores[1] == cluster]
+        for cluster in order:
+            size = tally.sizes[cluster]
             color, wide = f"c{cluster % NUM_COLORS}", f"{9 * size / largest:.2f}rem"
             yield [
                 str(cluster),
                 f'<span class="bar {color}" style="width:{wide}"></span>',
-                f"{size:,}",
-                f"{size / tally.num_points:.1%}",
+                f"{tally.counts[cluster]:,}",
+                *([number(size)] if tally.weighted else []),
+                f"{size / tally.total:.1%}",
                 number(tally.totals[cluster] / size if size else math.nan),
-                _score(float(of_cluster.mean()) if len(of_cluster) else math.nan),
+                _score(found.silhouettes.mean(cluster)),
             ]
 
-    heads = ["cluster", "size", "points", "share", f"mean {_distance_name(found)}", "silhouette"]
+    heads = ["cluster", "size", "points", *(["weight"] if tally.weighted else []), "share"]
+    heads += [f"mean {_distance_name(found)}", "silhouette"]
     more = len(tally.sizes) - len(order)
     note = f"<p>The {len(order):,} largest of {len(tally.sizes):,} clusters.</p>" if more else ""
     return note + table("Clusters from the largest to the smallest", heads, rows(), words=2)
 
 
 def _map(found: Findings) -> str:
-    width = max(found.sample.shape[1], 1)
-    rows = found.sample[_spread(len(found.sample), _MOST_MAP_ROWS, width)]
-    labels = kernels.assign(rows, found.centers, cosine=found.cosine).cluster_index
-    centers = found.centers
-    if found.cosine:
-        rows, centers = kernels.l2_normalize(rows), kernels.l2_normalize(centers)
-    picture, shares = map_of(
-        rows.astype(np.float64), labels, centers.astype(np.float64), set(found.detailed())
-    )
+    plane, labelled = found.principal_plane(), set(found.detailed())
+    assert plane.shares is not None
     length = " scaled to length 1" if found.cosine else ""
+    one = (
+        f"<figure>{map_of(plane, labelled)}<figcaption>A random sample of {len(plane.points):,} "
+        f"points{length}, and the centers with their numbers, in the plane of the first two "
+        f"principal components. It shows {sum(plane.shares):.0%} of the variance "
+        f"({plane.shares[0]:.0%} from left to right, {plane.shares[1]:.0%} upward): clusters that "
+        "lie over each other here may be far apart.</figcaption></figure>"
+    )
+    placed = found.umap_plane() if found.umap else None
+    if placed is None:
+        return one
     return (
-        f"<figure>{picture}<figcaption>A random sample of {len(rows):,} points{length}, and the "
-        "centers with their numbers, in the plane of the first two principal components. It shows "
-        f"{sum(shares):.0%} of the variance ({shares[0]:.0%} from left to right, {shares[1]:.0%} "
-        "upward): clusters that lie over each other here may be far apart.</figcaption></figure>"
+        f"{one}<figure>{map_of(placed, labelled)}<figcaption>The same points as UMAP places them: "
+        "what is near in all columns is near here. How far apart two groups are, and how large "
+        "they look, says little.</figcaption></figure>"
+    )
+
+
+def _silhouettes(found: Findings) -> str:
+    scores = found.silhouettes
+    bands = {cluster: scores.falling(cluster) for cluster in found.detailed()}
+    bands = {cluster: band for cluster, band in bands.items() if len(band)}
+    if math.isnan(scores.mean()):
+        return "<p>With points in fewer than two clusters there is no silhouette.</p>"
+    return (
+        f"<figure>{silhouettes_of(bands, scores.mean())}<figcaption>Each band is a cluster, and "
+        "each line in it a point of the sample, from the highest silhouette to the lowest. Near 1 "
+        "a point is far closer to its own cluster than to the next one; below 0 it is closer to "
+        "the next one. The dashed line is the mean of all.</figcaption></figure>"
     )
 
 
@@ -197,7 +153,7 @@ def _loss(found: Findings) -> str:
             "<p>The model folder has fewer than two losses in its event files, so there is no "
             "curve.</p>"
         )
-    places = _spread(len(losses), _MOST_LOSSES, 1)
+    places = spread(len(losses), _MOST_LOSSES)
     rows = [[f"{losses[place][0]:,}", number(losses[place][1], 7)] for place in places]
     return (
         f"<figure>{curve_of(losses)}<figcaption>The loss that each step began with, as the event "
@@ -220,15 +176,15 @@ def _details(found: Findings) -> str:
         "the mean of all points, in standard deviations of all points.</p>"
     ]
     for place, cluster in enumerate(chosen):
-        order = np.argsort(-np.abs(profile[cluster]), kind="stable")[:_MOST_COLUMNS]
-        size = int(found.tally.sizes[cluster])
-        points = f"{size:,} point{'' if size == 1 else 's'}"
+        order = found.most_different(cluster, _MOST_COLUMNS)
+        count = int(found.tally.counts[cluster])
+        points = f"{count:,} point{'' if count == 1 else 's'}"
         rows = _profile_rows(found, order, profile[cluster], means[cluster], mean)
         heads = ["column", "difference", "in deviations", "mean of cluster", "mean of all"]
         parts.append(
             f"<details{' open' if place == 0 else ''}><summary>"
             f'<span class="dot c{cluster % NUM_COLORS}"></span> Cluster {cluster}: {points}, '
-            f"{size / found.tally.num_points:.1%}</summary>"
+            f"{found.tally.sizes[cluster] / found.tally.total:.1%}</summary>"
             f"<h3>Profile of cluster {cluster}</h3>"
             f"{table(f'Where cluster {cluster} differs most', heads, rows, words=2)}"
             f"<h3>Members of cluster {cluster}</h3>"
@@ -260,6 +216,10 @@ def _profile_rows(
 def _members(
     found: Findings, cluster: int, order: NDArray[np.intp], kind: str, members: ExtremeMembers
 ) -> str:
+    side = "to" if kind == "nearest" else "from"
+    caption = f"The {kind} {side} the center of cluster {cluster}"
+    if found.picture_shape is not None:
+        return _pictures(found, cluster, caption, members)
     # In the order of the file, where all of them fit.
     columns = np.sort(order) if len(found.columns) <= _MOST_COLUMNS else order
     rows = []
@@ -268,15 +228,42 @@ def _members(
             values = members.values[cluster, place, columns]
             rows.append(
                 [
-                    shown(found.names.get(int(row), f"row {int(row):,}")),
+                    _name(found, int(row)),
+                    *map(shown, found.details.get(int(row), ())),
                     number(members.distances[cluster, place]),
                     *map(number, values.tolist()),
                 ]
             )
-    heads = ["point", _distance_name(found), *(shown(found.columns[place]) for place in columns)]
+    heads = ["point", *map(shown, found.detail_columns), _distance_name(found)]
+    heads += [shown(found.columns[place]) for place in columns]
     some = " (the columns of the profile)" if len(columns) < len(found.columns) else ""
-    side = "to" if kind == "nearest" else "from"
-    return table(f"The {kind} {side} the center of cluster {cluster}{some}", heads, rows)
+    return table(f"{caption}{some}", heads, rows, words=1 + len(found.detail_columns))
+
+
+def _name(found: Findings, row: int) -> str:
+    return shown(found.names.get(row, f"row {row:,}"))
+
+
+def _pictures(found: Findings, cluster: int, caption: str, members: ExtremeMembers) -> str:
+    assert found.picture_shape is not None
+    low, high = float(np.nanmin(found.sample)), float(np.nanmax(found.sample))
+
+    def picture(values: NDArray[np.float64], name: str, under: str) -> str:
+        image = png_of(values.reshape(found.picture_shape), low, high)
+        return (
+            f'<li><figure><img src="{image}" alt="{name}"><figcaption>{under}</figcaption>'
+            "</figure></li>"
+        )
+
+    center = found.centers_in_units[cluster].astype(np.float64)
+    pictures = [picture(center, f"center of cluster {cluster}", "center")]
+    for place, row in enumerate(members.numbers[cluster]):
+        if row >= 0:
+            name = _name(found, int(row))
+            away = number(members.distances[cluster, place], 3)
+            under = f"{name}<br>{_distance_name(found)} {away}"
+            pictures.append(picture(members.values[cluster, place], name, under))
+    return f'<h4>{caption}</h4><ul class="pictures">{"".join(pictures)}</ul>'
 
 
 def _settings(found: Findings) -> str:

@@ -52,11 +52,17 @@ svg .name{text-anchor:middle;font-weight:700;fill:var(--back)}
 .dots{fill:none;stroke:var(--c);stroke-width:4;stroke-linecap:round;opacity:.5}
 .center{fill:var(--c);stroke:var(--back);stroke-width:2}
 .line{fill:none;stroke:var(--mark);stroke-width:2}.line-dots{--c:var(--mark);opacity:1}
-.axis{fill:none;stroke:var(--line)}
+.axis{fill:none;stroke:var(--line)}.band{fill:var(--c)}svg .mid{text-anchor:middle}
+.mean{fill:none;stroke:var(--text);stroke-dasharray:5 4}
+h4{font-size:.92rem;margin:.8rem 0 .3rem;font-weight:400;color:var(--soft)}
+.pictures{display:flex;flex-wrap:wrap;gap:.8rem;list-style:none;margin:0;padding:0}
+.pictures figure{margin:0;max-width:7rem;font-size:.85rem}
+.pictures img{display:block;width:6rem;height:6rem;object-fit:contain;image-rendering:pixelated}
 details{border:1px solid var(--line);border-radius:.5rem;margin:.5rem 0;padding:0 .9rem}
 summary{cursor:pointer;padding:.6rem 0;font-weight:600}
 summary .dot{display:inline-block;width:.8rem;height:.8rem;border-radius:50%;
 background:var(--c);margin:0 .2rem}
+@media(max-width:30rem){svg text{font-size:17px}}
 @media print{.box{max-height:none}}
 """
 )

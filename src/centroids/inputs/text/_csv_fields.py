@@ -11,6 +11,23 @@ from __future__ import annotations
 import functools
 import re
 
+# What stands for no value, as pandas and Arrow read it.
+MISSING_FIELDS = (
+    "",
+    "NA",
+    "N/A",
+    "#N/A",
+    "NULL",
+    "null",
+    "None",
+    "nan",
+    "NaN",
+    "NAN",
+    "-nan",
+    "n/a",
+    "<NA>",
+)
+
 _QUOTED = r'"[^"]*+(?:""[^"]*+)*+"'
 _QUOTED_FIELD = re.compile(rf"(?<![^\t;,\s]){_QUOTED}")
 
@@ -48,6 +65,21 @@ def is_whole(text: str, delimiter: str | None, num_fields: int) -> bool:
         return text.count(delimiter) == num_fields - 1
     pattern = _pattern_of_line(delimiter, f"{{{num_fields - 1}}}")
     return _has_closed_quotes(text) and pattern.fullmatch(text) is not None
+
+
+@functools.cache
+def blank_fields(delimiter: str | None) -> re.Pattern[str]:
+    """Of a field that holds no value: an empty one, or one of `MISSING_FIELDS`.
+
+    >>> blank_fields(",").sub("nan", "1,,NA")
+    '1,nan,nan'
+    """
+    words = "|".join(re.escape(word) for word in MISSING_FIELDS if word)
+    if delimiter is None:
+        return re.compile(rf"(?<!\S)(?:{words})(?!\S)")
+    mark = re.escape(delimiter)
+    space = rf"[^\S{mark}]*+"
+    return re.compile(rf'(?<![^{mark}]){space}(?:"(?:{words})?"|(?:{words})?){space}(?![^{mark}])')
 
 
 def empty_quoted_fields(text: str) -> str:

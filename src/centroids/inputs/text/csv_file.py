@@ -1,7 +1,11 @@
-"""Batches from a text file of numbers, read in bounded memory."""
+"""Batches from a text file of numbers, read in bounded memory.
+
+Over 400 lines: what reads a line must know what is wrong with it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -20,9 +24,15 @@ from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.batch import Position, TableColumn
 from centroids.inputs.text._csv_comments import is_comment
 from centroids.inputs.text._csv_doubts import tell_doubts
-from centroids.inputs.text._csv_fields import is_whole, split_fields
+from centroids.inputs.text._csv_fields import MISSING_FIELDS, blank_fields, is_whole, split_fields
 from centroids.inputs.text._text_bytes import is_plain, open_bytes
-from centroids.inputs.text._text_format import DecimalMark, TextFormat, ThousandsMark, find_remedy
+from centroids.inputs.text._text_format import (
+    DecimalMark,
+    TextFormat,
+    ThousandsMark,
+    begins_as_a_number,
+    find_remedy,
+)
 from centroids.inputs.text.csv_layout import (
     FirstLines,
     Layout,
@@ -236,16 +246,25 @@ class CsvSource(WindowedSource):
         return texts
 
     def _parse(self, texts: list[str], first_line: int) -> NDArray[Any]:
-        """[n, columns] of n lines that are not blank; dropped ones are NaN."""
+        """[n, columns] of n lines that are not blank; dropped ones are not finite."""
         rows = [text for text in texts if text.strip()]
         try:
             matrix = self._load(rows)
         except ValueError as error:
+            if self.keeps_missing:
+                rows = [self._fill_blanks(text) for text in rows]
+                texts = [self._fill_blanks(text) if text.strip() else text for text in texts]
+                with contextlib.suppress(ValueError):
+                    return self._load(rows).astype(self._dtype, copy=False)
             if not self._drop_bad_rows:
                 self._raise_bad_line(texts, first_line, error)
             matrix = self._load_good(rows)
         with np.errstate(over="ignore"):
             return matrix.astype(self._dtype, copy=False)
+
+    def _fill_blanks(self, text: str) -> str:
+        """A line whose fields without a value are nan, which stands for what is missing."""
+        return blank_fields(self._layout.delimiter).sub("nan", text)
 
     def _load(self, texts: list[str]) -> NDArray[np.float64]:
         if not texts:
@@ -292,7 +311,9 @@ class CsvSource(WindowedSource):
             return self._load(texts)
         except ValueError:
             if len(texts) == 1:
-                return np.full((1, self._width), np.nan)
+                # Where NaN is a missing value, it does not mark a bad line.
+                bad = np.inf if self.keeps_missing else np.nan
+                return np.full((1, self._width), bad)
         half = len(texts) // 2
         return np.concatenate([self._load_good(texts[:half]), self._load_good(texts[half:])])
 
@@ -315,16 +336,16 @@ class CsvSource(WindowedSource):
         if len(fields) != layout.num_fields:
             return self._describe_count(len(fields), number)
         for column in range(len(fields)) if self._columns is None else self._columns:
-            if not self._text.is_number(fields[column]):
+            if not self._text.is_number(fields[column]) and not self._is_missing(fields[column]):
                 could_be_names = layout.guessed_row and number == layout.first_line
-                remedy = find_remedy(
-                    fields[column], self._text, could_be_names, self._other_columns(column)
-                )
+                others = self._other_columns(column)
+                remedy = find_remedy(fields[column], self._text, could_be_names, others)
                 if skips := self._text.header is False and is_comment(text, layout.delimiter):
                     skip = Argument("skip_lines", number)
                     remedy = Message("if the line is a comment, say ", skip, "; else ", remedy)
                 # A field with digits is a number to its reader: dropping its line, and all that
                 # are like it, loses data.
+                is_missing = fields[column] in MISSING_FIELDS
                 has_digits = re.search(r"\d", fields[column]) is not None
                 name = layout.describe(column)
                 return BadLineError(
@@ -334,12 +355,21 @@ class CsvSource(WindowedSource):
                     remedy,
                     column=name,
                     can_be_dropped=not (has_digits or skips),
+                    is_missing=is_missing and self._has_numbers(column) and not could_be_names,
+                    is_text=not (
+                        is_missing
+                        or begins_as_a_number(fields[column])
+                        or self._has_numbers(column)
+                    ),
                 )
         try:
             self._load([text])
         except ValueError as error:
             return BadLineError(self._file, number, f": {error}")
         return None
+
+    def _is_missing(self, field: str) -> bool:
+        return self.keeps_missing and field in MISSING_FIELDS
 
     def _describe_count(self, count: int, number: int) -> BadLineError:
         """Says that a line has more or fewer fields than the first, which may be a title."""
@@ -354,10 +384,10 @@ class CsvSource(WindowedSource):
 
     def _other_columns(self, column: int) -> list[str | int]:
         """The columns to choose instead of one that holds no numbers at all."""
-        layout = self._layout
-        if any(self._text.is_number(row[column]) for row in layout.sample):
-            return []
-        return layout.columns_of_numbers(self._columns)
+        return [] if self._has_numbers(column) else self._layout.columns_of_numbers(self._columns)
+
+    def _has_numbers(self, column: int) -> bool:
+        return any(self._text.is_number(row[column]) for row in self._layout.sample)
 
     def _locate_row(self, epoch: int, window: Position, row: int, column: int | None) -> str:
         number, _ = self._find_line(window, row)

@@ -15,7 +15,7 @@ from centroids.inputs._file_kinds import check_is_text
 from centroids.inputs.arguments import check_file
 from centroids.inputs.arrow import check_different_names
 from centroids.inputs.text._csv_comments import is_comment, say_lines
-from centroids.inputs.text._csv_fields import empty_quoted_fields, split_fields
+from centroids.inputs.text._csv_fields import MISSING_FIELDS, empty_quoted_fields, split_fields
 from centroids.inputs.text._csv_header import guess_header, is_index, is_unnamed
 from centroids.inputs.text._text_bytes import open_bytes
 from centroids.inputs.text._text_format import TextFormat
@@ -71,10 +71,14 @@ class Layout:
         found = [
             column
             for column in (taken if self.sample else ())
-            if all(self.text.is_number(row[column]) for row in self.sample)
+            if self._holds_numbers([row[column] for row in self.sample])
         ]
         names = [self.names[column] if self.names else "" for column in found]
         return [*names] if all(names) else [*found]
+
+    def _holds_numbers(self, fields: list[str]) -> bool:
+        known = [field for field in fields if field not in MISSING_FIELDS]
+        return bool(known) and all(map(self.text.is_number, known))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from centroids.errors import BadLineError
 from centroids.inputs.arguments import check_file
 from centroids.inputs.arrow import import_arrow
 from centroids.inputs.tables.table import Table, skip_rows
-from centroids.inputs.text._csv_fields import split_fields
+from centroids.inputs.text._csv_fields import MISSING_FIELDS, split_fields
 from centroids.inputs.text._text_bytes import open_bytes
 from centroids.inputs.text._text_format import TextFormat
 from centroids.inputs.text.csv_layout import (
@@ -21,21 +21,6 @@ from centroids.inputs.text.csv_layout import (
 )
 
 _CHUNK_LINES = 1 << 14
-_MISSING = (
-    "",
-    "NA",
-    "N/A",
-    "#N/A",
-    "NULL",
-    "null",
-    "None",
-    "nan",
-    "NaN",
-    "NAN",
-    "-nan",
-    "n/a",
-    "<NA>",
-)
 
 
 class CsvTable(Table):
@@ -63,7 +48,7 @@ class CsvTable(Table):
 
     def _holds_numbers(self, column: int) -> bool:
         fields = [row[column] for row in self._layout.sample]
-        known = [field for field in fields if field not in _MISSING]
+        known = [field for field in fields if field not in MISSING_FIELDS]
         return all(map(self._layout.text.is_number, known)) and bool(known or not fields)
 
     def _read(self, columns: list[str], first_row: int) -> Iterator[Any]:
@@ -114,7 +99,7 @@ class CsvTable(Table):
     def _value(self, field: str, column: int, line: int) -> float | str | None:
         if not _is_number(self.schema.field(column).type):
             return field
-        if field in _MISSING:
+        if field in MISSING_FIELDS:
             return None
         try:
             return self._layout.text.number(field)

@@ -1,0 +1,231 @@
+"""Plots of a model and points; the numbers are those of a report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from centroids.kmeans import KMeansClustering
+from centroids.report import Findings, examine, read_loss_curve
+
+_MOST_BARS = 200
+_MOST_COLUMNS = 20
+
+
+def plot_loss(model: KMeansClustering, *, ax: Any = None) -> Any:
+    """Draws the loss of training over the steps, as the event files of the model have it.
+
+    Args:
+        model: The model.
+        ax: The Axes to draw on; None: those of a new figure.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: If the event files have no loss.
+        ImportError: If matplotlib is not installed.
+    """
+    losses = [
+        (step, loss) for step, loss in read_loss_curve(model.model_dir) if math.isfinite(loss)
+    ]
+    if not losses:
+        raise ValueError(
+            f"the event files in {model.model_dir} have no loss: train the model first"
+        )
+    ax = _axes(ax)
+    steps, values = zip(*losses, strict=True)
+    ax.plot(steps, values, marker="o" if len(steps) <= 40 else None, markersize=4)
+    ax.set(title="Loss of training", xlabel="step", ylabel="loss")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    return ax
+
+
+def plot_sizes(
+    model: KMeansClustering, points: Any, *, weights: ArrayLike | None = None, ax: Any = None
+) -> Any:
+    """Draws how large clusters are, from the largest to the smallest; 200 of them at most.
+
+    Args:
+        model: A trained model.
+        points: [n, d] array or data frame of numbers.
+        weights: [n], how much each point counts, finite and not negative; None: 1.
+        ax: The Axes to draw on; None: those of a new figure.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        TypeError: If points are sparse, or points or weights are not real numbers.
+        ValueError: If there are no points, one of them or a weight is not allowed, or the model is
+            not trained.
+        ImportError: If matplotlib is not installed.
+    """
+    ax, found = _axes(ax), examine(model, points, weights=weights)
+    order = found.largest(_MOST_BARS)
+    bars = ax.bar(range(len(order)), found.tally.sizes[order])
+    for bar, cluster in zip(bars, order, strict=True):
+        bar.set_color(_color(cluster))
+    if len(order) <= _MOST_COLUMNS:
+        ax.set_xticks(range(len(order)), [str(cluster) for cluster in order])
+    else:
+        ax.set_xticks([])
+    what = "weight" if found.tally.weighted else "points"
+    ax.set(title="Sizes of clusters", xlabel="cluster", ylabel=what)
+    return ax
+
+
+def plot_map(
+    model: KMeansClustering,
+    points: Any,
+    *,
+    weights: ArrayLike | None = None,
+    umap: bool = False,
+    ax: Any = None,
+) -> Any:
+    """Draws a sample of points and the centers in the plane of the first principal components.
+
+    Args:
+        model: A trained model.
+        points: [n, d] array or data frame of numbers.
+        weights: [n], how much each point counts; those of weight 0 are not drawn. None: 1.
+        umap: Let UMAP place the points and the centers of the largest clusters instead.
+        ax: The Axes to draw on; None: those of a new figure.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        TypeError: As for `plot_sizes`.
+        ValueError: As for `plot_sizes`; or if there are too few points for UMAP.
+        ImportError: If matplotlib is not installed, or UMAP is asked for and umap-learn is not.
+    """
+    ax, found = _axes(ax), examine(model, points, weights=weights)
+    plane = found.umap_plane() if umap else found.principal_plane()
+    if plane is None:
+        raise ValueError(f"UMAP needs more points than {len(found.sample)}")
+    colors = [_color(cluster) for cluster in plane.labels]
+    ax.scatter(*plane.points.T, s=6, alpha=0.5, c=colors, linewidths=0)
+    centers = [_color(cluster) for cluster in plane.clusters]
+    ax.scatter(*plane.centers.T, s=140, c=centers, edgecolors="white", zorder=3)
+    labelled = set(found.detailed())
+    for cluster, place in zip(plane.clusters.tolist(), plane.centers, strict=True):
+        if cluster in labelled:
+            ax.annotate(
+                str(cluster), place, ha="center", va="center", color="white", fontsize=8, zorder=4
+            )
+    ax.set(title="Map of points and centers", xticks=[], yticks=[])
+    if plane.shares is not None:
+        first, second = plane.shares
+        ax.set_xlabel(f"first principal component ({first:.0%})")
+        ax.set_ylabel(f"second principal component ({second:.0%})")
+        ax.set_aspect("equal", adjustable="datalim")
+    return ax
+
+
+def plot_silhouette(
+    model: KMeansClustering, points: Any, *, weights: ArrayLike | None = None, ax: Any = None
+) -> Any:
+    """Draws the silhouettes of a sample of points, cluster by cluster, and their mean.
+
+    Args:
+        model: A trained model.
+        points: [n, d] array or data frame of numbers.
+        weights: [n], how much each point counts, finite and not negative; None: 1.
+        ax: The Axes to draw on; None: those of a new figure.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        TypeError: As for `plot_sizes`.
+        ValueError: As for `plot_sizes`; or if points are in fewer than two clusters.
+        ImportError: If matplotlib is not installed.
+    """
+    ax, found = _axes(ax), examine(model, points, weights=weights)
+    scores = found.silhouettes
+    mean = scores.mean()
+    if math.isnan(mean):
+        raise ValueError("points are in fewer than two clusters: there is no silhouette")
+    start, ticks = 0, {}
+    for cluster in found.detailed():
+        band = scores.falling(cluster)
+        if len(band):
+            rows = np.arange(start, start + len(band))
+            ax.fill_betweenx(rows, 0, band, color=_color(cluster), step="mid", linewidth=0)
+            ticks[str(cluster)] = start + len(band) / 2
+            start += len(band) + max(len(scores.scores) // 100, 1)
+    ax.axvline(mean, color="black", linestyle="--", linewidth=1)
+    ax.set_yticks(list(ticks.values()), list(ticks))
+    ax.invert_yaxis()
+    ax.set(title=f"Silhouettes, {mean:.2f} on average", xlabel="silhouette", ylabel="cluster")
+    return ax
+
+
+def plot_profiles(
+    model: KMeansClustering,
+    points: Any,
+    *,
+    columns: Sequence[str] | None = None,
+    weights: ArrayLike | None = None,
+    ax: Any = None,
+) -> Any:
+    """Draws how far the mean of each cluster is from that of all points, column by column.
+
+    Differences are in standard deviations of all points. The 24 largest clusters are shown, and up
+    to 20 columns: those in which a cluster differs most.
+
+    Args:
+        model: A trained model.
+        points: [n, d] array or data frame of numbers.
+        columns: [d], their names; None for those of the data frame, or else numbers.
+        weights: [n], how much each point counts, finite and not negative; None: 1.
+        ax: The Axes to draw on; None: those of a new figure.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        TypeError: As for `plot_sizes`.
+        ValueError: As for `plot_sizes`; or if there are not d names.
+        ImportError: If matplotlib is not installed.
+    """
+    ax = _axes(ax)
+    found = examine(model, points, columns=columns, weights=weights)
+    clusters, profile = found.detailed(), found.tally.profile()
+    order = _columns_that_differ(found)
+    values = profile[clusters][:, order]
+    most = float(np.abs(values).max()) or 1.0
+    picture = ax.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
+    ax.set_yticks(range(len(clusters)), [str(cluster) for cluster in clusters])
+    names = [found.columns[column] for column in order]
+    ax.set_xticks(range(len(order)), names, rotation=45, ha="right")
+    ax.set(title="Profiles", ylabel="cluster")
+    ax.figure.colorbar(picture, ax=ax, label="deviations from the mean of all")
+    return ax
+
+
+def _columns_that_differ(found: Findings) -> list[int]:
+    """In the order of the points, those in which a cluster differs most."""
+    profile = np.abs(found.tally.profile()[found.detailed()]).max(axis=0)
+    return sorted(np.argsort(-profile, kind="stable")[:_MOST_COLUMNS].tolist())
+
+
+def _color(cluster: int) -> str:
+    return f"C{cluster % 10}"
+
+
+def _axes(ax: Any) -> Any:
+    if ax is not None:
+        return ax
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError(
+            "drawing needs matplotlib: pip install 'centroids[plot]'", name=error.name
+        ) from error
+    return pyplot.subplots(layout="constrained")[1]

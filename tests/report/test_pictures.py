@@ -1,0 +1,184 @@
+"""Members as pictures, and the map by UMAP."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import centroids
+from tests.cli.run_here import run_here
+from tests.report.test_report import Page, train, without_date
+
+PIXELS = np.zeros((6, 6))
+PIXELS[:3, :3] = np.eye(3) * 200  # pictures of 2 x 3 pixels
+PIXELS[3:, 3:] = np.eye(3) * 100 + 50
+
+
+def pictures_of(page: Page) -> list[tuple[str, np.ndarray]]:
+    """The names and pixels of the images of a page."""
+    image = pytest.importorskip("PIL.Image")
+    found = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]+)">', page.html)
+    return [
+        (name, np.array(image.open(io.BytesIO(base64.b64decode(data, validate=True)))))
+        for data, name in found
+    ]
+
+
+def test_members_are_shown_as_the_pictures_that_they_are(tmp_path: Path) -> None:
+    np.save(tmp_path / "p.npy", PIXELS)
+    np.save(tmp_path / "c.npy", PIXELS[[0, 3]])
+    run_here(tmp_path, "train", "p.npy", "m", "--initial-clusters", "c.npy", "--steps", "1", "-q")
+    run_here(tmp_path, "report", "m", "p.npy", "--pictures", "2x3", "--no-umap")
+    found = pictures_of(Page(tmp_path / "report.html"))
+    # Of each cluster its center, the nearest and the farthest.
+    assert len(found) == 2 * 2 * (1 + 3)
+    assert next(name for name, _ in found if "center" in name) == "center of cluster 0"
+    for name, pixels in found:
+        if name.startswith("row "):
+            expected = PIXELS[int(name.removeprefix("row "))].reshape(2, 3) / 200 * 255
+            np.testing.assert_array_equal(pixels, np.rint(expected))
+
+
+def test_large_pictures_in_color_stay_below_the_bound(tmp_path: Path) -> None:
+    points = np.random.default_rng(0).uniform(size=(300, 100 * 90 * 3)).astype(np.float32)
+    model = centroids.KMeansClustering(30, str(tmp_path / "m"), initial_clusters=points[:30])
+    model.train(lambda: points, steps=1)
+    centroids.write_report(
+        model, points, tmp_path / "r.html", picture_shape=(100, 90, 3), umap=False
+    )
+    assert (tmp_path / "r.html").stat().st_size < 5_000_000
+    found = pictures_of(Page(tmp_path / "r.html"))
+    assert found[0][1].shape == (48, 48, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ("3x3", "--pictures 3x3 is for rows of 9 numbers, but the model has 2 columns"),
+        ("2", "--pictures must be a height and a width in pixels, such as 28x28, or 32x32x3"),
+        ("0x2", "--pictures 0x2 is for rows of 0 numbers"),
+    ],
+)
+def test_shapes_that_do_not_fit(tmp_path: Path, shape: str, told: str) -> None:
+    train(tmp_path)
+    done = run_here(tmp_path, "report", "m", "p.csv", "--pictures", shape, code=2)
+    assert told in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "report.html").exists()
+    model = centroids.KMeansClustering(2, str(tmp_path / "m"))
+    with pytest.raises(ValueError, match="picture_shape must be"):
+        centroids.write_report(model, np.ones((3, 2)), tmp_path / "r.html", picture_shape=(2, 1, 4))
+
+
+UMAP = """
+import numpy as np
+class UMAP:
+    def __init__(self, **arguments):
+        assert arguments == dict(
+            n_neighbors=15, metric="euclidean", random_state=0, n_jobs=1)
+    def fit_transform(self, rows):
+        return rows[:, :2].astype(np.float32)
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A model, points and a package that stands in for umap-learn."""
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / "umap.py").write_text(UMAP)
+    monkeypatch.syspath_prepend(str(tmp_path / "packages"))
+    before = sys.modules.pop("umap", None)
+    points = np.random.default_rng(0).normal(size=(60, 3)) + np.repeat([[0], [9]], 30, axis=0)
+    np.save(tmp_path / "p.npy", points)
+    run_here(tmp_path, "train", "p.npy", "m", "-k", "2", "-q")
+    yield tmp_path
+    sys.modules.pop("umap", None)
+    if before is not None:
+        sys.modules["umap"] = before
+
+
+def test_umap_draws_a_map_where_it_is_installed(installed: Path) -> None:
+    run_here(installed, "report", "m", "p.npy")
+    maps = [title for title in Page(installed / "report.html").texts["title"] if "centers" in title]
+    assert maps == [
+        "60 points and 2 centers in the plane of the first two principal components",
+        "60 points and 2 centers as UMAP places them",
+    ]
+    run_here(installed, "report", "m", "p.npy", "--no-umap")
+    assert "UMAP" not in Page(installed / "report.html").html
+
+
+def test_umap_that_is_asked_for_must_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tmp_path)
+    monkeypatch.setitem(sys.modules, "umap", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    told = run_here(tmp_path, "report", "m", "p.csv", "--umap", code=2).stderr
+    assert "--umap needs the package umap-learn" in told and len(told.splitlines()) == 1
+    model = centroids.KMeansClustering(2, str(tmp_path / "m"))
+    points = np.random.default_rng(0).normal(size=(50, 2))
+    with pytest.raises(ImportError, match="pip install umap-learn"):
+        centroids.write_report(model, points, tmp_path / "r.html", umap=True)
+    run_here(tmp_path, "report", "m", "p.csv")
+    assert "UMAP" not in Page(tmp_path / "report.html").html
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_real_umap_draws_the_same_map_each_time(tmp_path: Path) -> None:
+    pytest.importorskip("umap")
+    points = np.random.default_rng(0).normal(size=(90, 3)) + np.repeat([[0], [9]], 45, axis=0)
+    np.save(tmp_path / "p.npy", points)
+    run_here(tmp_path, "train", "p.npy", "m", "-k", "2", "-q")
+    for name in ("1.html", "2.html"):
+        run_here(tmp_path, "report", "m", "p.npy", "--umap", "-o", name)
+    assert without_date(tmp_path / "1.html") == without_date(tmp_path / "2.html")
+    assert "90 points and 2 centers as UMAP places them" in (tmp_path / "1.html").read_text()
+
+
+def test_the_silhouettes_are_drawn_with_their_mean(tmp_path: Path) -> None:
+    train(tmp_path)
+    run_here(tmp_path, "report", "m", "p.csv")
+    page = Page(tmp_path / "report.html")
+    mean = page.texts["dd"][-1]
+    assert f"Silhouettes of 6 points in 2 clusters; the mean is {mean}" in page.texts["title"]
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.parquet"])
+def test_members_come_with_columns_of_their_own(tmp_path: Path, name: str) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    csv = pytest.importorskip("pyarrow.csv")
+    cities = ["Oslo", "<b>Rome</b>", "", "Lima", "x" * 80, "Bern"]
+    rows = ["0,0", "0,2", "10,1", "10,3", "10,8", "12,4"]
+    lines = [f"{city},{row}" for city, row in zip(cities, rows, strict=True)]
+    (tmp_path / "p.csv").write_text("city,a,b\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    parquet.write_table(csv.read_csv(tmp_path / "p.csv"), tmp_path / "p.parquet")
+    np.save(tmp_path / "c.npy", np.array([[0.0, 1], [10, 4]]))
+    run_here(
+        tmp_path, "train", name, "m", "--columns", "a,b", "--initial-clusters", "c.npy", "-q",
+        "--steps", "3", "--full-batch",
+    )  # fmt: skip
+    run_here(tmp_path, "report", "m", name, "--show", "city", "--no-umap")
+    page = Page(tmp_path / "report.html")
+    nearest = page.tables["The nearest to the center of cluster 1"]
+    assert nearest[0] == ["point", "city", "squared distance", "a", "b"]
+    assert [row[1] for row in nearest[1:]] == ["Lima", "Bern", "", "x" * 59 + "…"]
+    assert "<b>Rome</b>" in [
+        row[1] for row in page.tables["The farthest from the center of cluster 0"]
+    ]
+    told = run_here(tmp_path, "report", "m", name, "--show", "town", code=2).stderr
+    assert "has no column 'town'" in told and len(told.splitlines()) == 1
+
+
+def test_only_files_with_names_have_more_columns(tmp_path: Path) -> None:
+    train(tmp_path)
+    np.save(tmp_path / "p.npy", np.ones((3, 2)))
+    told = run_here(tmp_path, "report", "m", "p.npy", "--show", "a", code=2).stderr
+    assert "--show is for files with named columns; p.npy has none" in told
