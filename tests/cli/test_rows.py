@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 from collections.abc import Callable
 from pathlib import Path
@@ -268,8 +269,8 @@ def test_names_of_rows_stay_as_they_are_written(options: list[str], tmp_path: Pa
     (tmp_path / "t.csv").write_text("\n".join(["id,a", *lines, ""]))
     run(tmp_path, "train", "t.csv", "model", "-k", "2", "--id-column", "id")
     run(tmp_path, "predict", "model", "t.csv", *options, "-o", "out.csv")
-    rows = (tmp_path / "out.csv").read_text().splitlines()
-    assert [row.split(",")[0] for row in rows] == ["id", *names]
+    rows = list(csv.reader((tmp_path / "out.csv").read_text().splitlines()))
+    assert [row[0] for row in rows] == ["id", *names]
     if "--append" not in options:
         run(tmp_path, "predict", "model", "t.csv", *options, "-o", "out.parquet")
         assert list(read(tmp_path / "out.parquet")["id"]) == names
