@@ -274,6 +274,8 @@ def test_names_of_rows_stay_as_they_are_written(options: list[str], tmp_path: Pa
     if "--append" not in options:
         run(tmp_path, "predict", "model", "t.csv", *options, "-o", "out.parquet")
         assert list(read(tmp_path / "out.parquet")["id"]) == names
+        run(tmp_path, "predict", "model", "t.csv", *options, "-o", "out.npy")
+        assert np.load(tmp_path / "out.npy")["id"][0] == 7  # there they must be numbers
 
 
 def test_sparse_points_have_no_columns_to_append_to(tmp_path: Path) -> None:

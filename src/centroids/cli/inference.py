@@ -263,7 +263,8 @@ def _form_and_input(
         beside = check_columns(table, table.schema.names)
     elif request.id_column is not None:
         beside = check_columns(table, [request.id_column])
-    if not request.append or request.output.suffix != ".parquet":
+    # In .npy names must be numbers; of a whole table in Parquet the types are worth more.
+    if request.output.suffix not in ((".npy", ".parquet") if request.append else (".npy",)):
         table = table.as_written([name for name in beside if name not in columns])
     form = NamedColumns(
         table,
