@@ -89,8 +89,6 @@ def report(request: Request) -> None:
     if request.umap and not has_umap():
         raise ValueError("--umap needs the package umap-learn: pip install umap-learn")
     checkpoint = read_model(request.model_dir)
-    if not request.points.exists():
-        raise ValueError(f"{request.points}: No such file or directory")
     words = None if request.words is None else Words(request.words, request.words_column)
     kept = read_settings(request.model_dir, checkpoint)
     weights = choose_weights(request.weight_column, kept)
