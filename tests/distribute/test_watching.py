@@ -52,4 +52,5 @@ def test_a_validation_set_ends_it_at_the_same_step(client: Any, points: NDArray[
         step = int(kmeans.get_variable_value("global_step"))
         found.append((hook.stopped, hook.best_step, hook.best_value, step))
     assert found[0] == found[1]
-    assert found[0][0] and found[0][3] == found[0][1] + 2
+    stopped, best_step, _, step = found[0]
+    assert stopped and best_step is not None and step == best_step + 2
