@@ -115,8 +115,12 @@ def test_the_bill_of_materials_names_a_licence_that_is_there() -> None:
 
 def test_the_group_of_extras_is_what_the_extras_ask_for() -> None:
     extras, group = PROJECT["project"]["optional-dependencies"], PROJECT["dependency-groups"]
+    elsewhere = {"onnx", "ray"}  # in the group of the slow tests
     asked = {
-        one for name in ("arrow", "dask", "plot", "sklearn", "tensorboard") for one in extras[name]
+        one
+        for name in extras.keys() - elsewhere
+        for one in extras[name]
+        if not one.startswith("centroids[")
     }
     assert set(group["extras"]) == asked
 
