@@ -36,10 +36,10 @@ def as_json(folder: Path, *command: str, code: int = 0) -> Any:
 KEYS = {
     "train": "model_dir mode num_clusters distance_metric seconds steps global_step loss "
     "mean_distance ended_by num_empty_clusters",
-    "predict": "output num_rows key",
+    "predict": "output num_rows num_empty key",
     "evaluate": "num_points total_weight global_step distance_metric mean_distance "
     "sum_of_distances",
-    "choose-k": "num_clusters reason candidates knee num_points num_sampled",
+    "choose-k": "num_clusters reason candidates knee num_points num_sampled total_weight",
     "inspect": "model_dir num_clusters dimensions dtype distance_metric global_step mode columns "
     "weight_column centers cluster_sizes",
     "report": "output num_points",
