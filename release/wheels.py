@@ -95,10 +95,13 @@ def write_tools(zig: Path, architecture: str) -> dict[str, str]:
 
 def build_wheel(tools: Path, zig: Path, version: str, architecture: str, source: Path) -> Path:
     """Builds a wheel, for this processor or another."""
-    raw = WORK / f"raw-{version}-{architecture}"
-    shutil.rmtree(raw, ignore_errors=True)
+    raw, build_dir = (WORK / f"{name}-{version}-{architecture}" for name in ("raw", "build"))
+    # The files of an sdist have the date of the commit: objects of another one may look newer.
+    # What is the same zig takes from its own cache, which goes by contents.
+    for folder in (raw, build_dir):
+        shutil.rmtree(folder, ignore_errors=True)
     settings = [f"cmake.define.{k}={v}" for k, v in write_tools(zig, architecture).items()]
-    settings.append(f"build-dir={WORK / f'build-{version}-{architecture}'}")
+    settings.append(f"build-dir={build_dir}")
     options = [option for setting in settings for option in ("--config-setting", setting)]
     build = (tools / "python", "-m", "build", "--no-isolation", "--wheel", "--outdir", raw)
     run(
@@ -109,7 +112,7 @@ def build_wheel(tools: Path, zig: Path, version: str, architecture: str, source:
         _PYTHON_HOST_PLATFORM=f"linux-{architecture}",
         SETUPTOOLS_EXT_SUFFIX=f".cpython-{version.replace('.', '')}-{architecture}-linux-gnu.so",
     )
-    check_baseline(WORK / f"build-{version}-{architecture}", architecture)
+    check_baseline(build_dir, architecture)
     (wheel,) = raw.glob("*.whl")
     return wheel
 

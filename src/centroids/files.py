@@ -13,10 +13,7 @@ from collections.abc import Iterator
 from io import BufferedReader
 from typing import IO, BinaryIO
 
-try:
-    import fcntl
-except ImportError:  # Windows: nothing is locked there, and what killed processes left stays
-    fcntl = None  # type: ignore[assignment]
+from centroids import platform
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +57,7 @@ def open_regular(path: str | os.PathLike[str], *, follow_links: bool = False) ->
     name = os.fspath(path)
 
     def opener(opened: str, flags: int) -> int:
-        # Without O_NONBLOCK a named pipe would wait for a writer.
-        flags |= getattr(os, "O_NONBLOCK", 0)
-        return os.open(opened, flags | (0 if follow_links else getattr(os, "O_NOFOLLOW", 0)))
+        return platform.open_descriptor(opened, flags, follow_link=follow_links)
 
     if not follow_links and os.path.islink(name):
         raise OSError(errno.ELOOP, "is a symbolic link, which is not followed here", name)
@@ -213,7 +208,7 @@ def _create(path: str, stack: contextlib.ExitStack) -> tuple[str, IO[bytes]]:
         except OSError as error:
             error.filename = path
             raise
-        if stack.enter_context(holding(file.fileno(), temporary)):
+        if stack.enter_context(holding(temporary, file.fileno())):
             return temporary, file
 
 
@@ -250,14 +245,28 @@ def remove_leftovers(folder: str, names: str) -> None:
 
 
 @contextlib.contextmanager
-def holding(descriptor: int, path: str) -> Iterator[bool]:
+def holding(path: str, descriptor: int | None = None) -> Iterator[bool]:
     """Marks a new file or folder as in use, until the end of the block or of the process.
+
+    Args:
+        path: Its path, which may change within the block.
+        descriptor: That of the file, if it is open.
 
     Yields:
         Whether it is ours. False if another process took it for a leftover before it was marked;
         then make another.
+
+    Raises:
+        OSError: If it cannot be opened.
     """
-    held = os.dup(descriptor)
+    if not platform.RENAMES_OPEN_FILES:  # there `abandoned` finds nothing either
+        yield True
+        return
+    try:
+        held = os.open(path, os.O_RDONLY) if descriptor is None else os.dup(descriptor)
+    except FileNotFoundError:
+        yield False
+        return
     try:
         yield _try_to_lock(held) and os.path.lexists(path)
     finally:
@@ -266,8 +275,7 @@ def holding(descriptor: int, path: str) -> Iterator[bool]:
 
 def _try_to_lock(descriptor: int) -> bool:
     try:
-        if fcntl is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        platform.try_to_lock(descriptor)
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks: there `abandoned` finds nothing either
@@ -282,15 +290,12 @@ def abandoned(path: str) -> Iterator[None]:
     Raises:
         OSError: If it is in use, a link or a special file, or one cannot tell.
     """
-    if fcntl is None:
-        raise OSError(errno.ENOLCK, "the system has no locks", path)
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-    descriptor = os.open(path, flags)
+    descriptor = platform.open_descriptor(path, os.O_RDONLY)
     try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
             raise OSError(errno.EINVAL, "is a special file", path)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        platform.try_to_lock(descriptor)
         yield
     finally:
         os.close(descriptor)
@@ -320,18 +325,13 @@ def sync_folder(path: str) -> None:
         OSError: If the disk fails.
     """
     try:
-        folder = os.open(path, os.O_RDONLY)
-    except PermissionError as error:  # it may be written, but not read; any folder on Windows
+        platform.sync_folder(path)
+    except PermissionError as error:  # it may be written, but not read
         _tell_refused(path, error)
-        return
-    try:
-        os.fsync(folder)
     except OSError as error:
         if error.errno not in _CANNOT_SYNC:
             raise
         _tell_refused(path, error)
-    finally:
-        os.close(folder)
 
 
 def _tell_refused(path: str, error: OSError) -> None:

@@ -8,24 +8,17 @@ error is not a terminal, and no viewer was chosen) there is no thread, and nothi
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, Protocol, Self
+
+from centroids import platform
 
 THREAD_NAME = "centroids-progress"
 SHOW_AFTER_SECONDS = 2.0
 REFRESH_SECONDS = 0.1
-
-resource: ModuleType | None
-try:
-    import resource
-except ImportError:  # not on Windows
-    resource = None
 
 
 @dataclass(frozen=True)
@@ -70,8 +63,8 @@ class Moment:
         parts.append(_clock(self.seconds))
         if self.seconds_left is not None:
             parts.append(f"about {_clock(self.seconds_left)} left")
-        if (resident := resident_bytes()) is not None:
-            peak = peak_bytes() if with_peak else None
+        if (resident := platform.resident_bytes()) is not None:
+            peak = platform.peak_bytes() if with_peak else None
             most = "" if peak is None else f" (at most {_size(peak)})"
             parts.append(f"memory {_size(resident)}{most}")
         return ", ".join(parts)
@@ -86,8 +79,8 @@ class Moment:
             **self.values,
             "seconds": round(self.seconds, 3),
             "seconds_left": None if self.seconds_left is None else round(self.seconds_left, 3),
-            "memory_bytes": resident_bytes(),
-            "peak_memory_bytes": peak_bytes(),
+            "memory_bytes": platform.resident_bytes(),
+            "peak_memory_bytes": platform.peak_bytes(),
         }
 
 
@@ -310,8 +303,7 @@ def _forget() -> None:
     _watch.chosen = True
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+platform.after_fork_in_child(_forget)
 
 
 @contextlib.contextmanager
@@ -332,23 +324,6 @@ def viewed_by(viewer: Viewer | None) -> Iterator[None]:
 def paused() -> contextlib.AbstractContextManager[None]:
     """Around what writes to the terminal: what is shown there makes room for it."""
     return _watch.paused()
-
-
-def resident_bytes() -> int | None:
-    """The memory that this process has now; None where that cannot be told."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError, AttributeError):
-        return None
-
-
-def peak_bytes() -> int | None:
-    """The most memory that this process has had; None where that cannot be told."""
-    if resource is None:
-        return None
-    most = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    return most if sys.platform == "darwin" else most * 1024
 
 
 def _clock(seconds: float) -> str:

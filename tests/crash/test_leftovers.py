@@ -61,13 +61,9 @@ def test_what_killed_exports_left_is_removed(tmp_path: Path) -> None:
     (base / "temp-of-mine").mkdir()
     held = base / f"temp-{'4' * 32}"
     held.mkdir()
-    descriptor = os.open(held, os.O_RDONLY)
-    try:
-        with files.holding(descriptor, str(held)):
-            receiver = build_raw_serving_input_receiver_fn({"x": POINTS})
-            folder = model.export_savedmodel(base, receiver)
-    finally:
-        os.close(descriptor)
+    with files.holding(str(held)):
+        receiver = build_raw_serving_input_receiver_fn({"x": POINTS})
+        folder = model.export_savedmodel(base, receiver)
     assert names(base) == {os.path.basename(folder), "temp-of-mine", held.name}
 
 

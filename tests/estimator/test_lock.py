@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import multiprocessing
 import os
@@ -29,9 +28,10 @@ from centroids import (
     StepCounterHook,
     SummarySaverHook,
     files,
+    platform,
 )
-from centroids.checkpoints import lock
 from centroids.estimator import Estimator, load_latest
+from centroids.platform import _windows
 from tests.estimator.online_mean import batches, model_fn
 
 HOLDER = """
@@ -380,20 +380,12 @@ def test_relative_folders_of_hooks_stay_where_they_were(
 def test_a_system_without_locks_or_syncs_of_folders_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As Windows: it has no flock, and a folder cannot be opened there."""
-    real = os.open
-
-    def open_no_folder(path: str, flags: int, *more: Any, **others: Any) -> int:
-        if os.path.isdir(path):
-            raise PermissionError(errno.EACCES, "Permission denied", path)
-        return real(path, flags, *more, **others)
-
-    monkeypatch.setattr(lock, "fcntl", None)
-    monkeypatch.setattr(files, "fcntl", None)
+    """As Windows; tests/packaging/test_platforms.py has more of it."""
+    for name in platform.__all__:
+        monkeypatch.setattr(platform, name, getattr(_windows, name))
     monkeypatch.setattr(files, "_refused_devices", set())
-    monkeypatch.setattr(os, "open", open_no_folder)
     Estimator(model_fn, tmp_path).train(batches)
     told = [entry.getMessage() for entry in caplog.records if entry.levelno >= logging.WARNING]
     assert len(told) == 2
-    assert "cannot be locked (the system has no flock): train one model at a time" in told[0]
-    assert "cannot sync folders (Permission denied): after a power failure" in told[1]
+    assert "cannot be locked (the system has no locks): train one model at a time" in told[0]
+    assert "cannot sync folders (no folder can be opened): after a power failure" in told[1]

@@ -134,6 +134,21 @@ def test_the_recipe_for_conda_asks_for_what_the_package_asks_for() -> None:
     assert all(place.exists() for place in places)
 
 
+def test_the_recipe_for_conda_is_one_for_conda() -> None:
+    rattler: Any = pytest.importorskip("rattler_build")
+    recipe = rattler.Stage0Recipe.from_file(str(ROOT / "release/conda/recipe.yaml"))
+    compilers = {"cxx_compiler": ["gxx"], "c_stdlib": ["sysroot"], "c_stdlib_version": ["2.17"]}
+    (rendered,) = recipe.render(rattler.VariantConfig(compilers))
+    assert rendered.recipe.package.name == "centroids"
+
+
+def test_security_says_how_to_report_and_what_counts() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    for said in ("Report a weakness privately", "an answer\nwithin", "newest version", "counts"):
+        assert said in text
+    assert not re.search(r"example\.(com|org)|TODO|TBD", text)
+
+
 def test_the_citation_has_what_is_required() -> None:
     citation = workflow(ROOT / "CITATION.cff")
     assert citation["cff-version"] == "1.2.0" and citation["license"] == "Apache-2.0"

@@ -15,10 +15,7 @@ from collections.abc import Callable
 from io import FileIO
 from typing import Self
 
-try:
-    import fcntl
-except ImportError:  # Windows has other locks; there folders are not guarded, and the log says so
-    fcntl = None  # type: ignore[assignment]
+from centroids import platform
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +24,8 @@ _BUSY = (errno.EACCES, errno.EAGAIN)
 # What it begins with. It may be empty: its run died early, or the disk was full.
 _BEGINNINGS = (b"", b"process ")
 
-# The locks are those of flock. (One of fcntl is dropped when its process closes any descriptor of
-# the file, as a backup of the folder by a hook does.) A forked worker has a share in them until its
-# handler below has run: a process that comes just then, after the run died, waits that long.
+# A forked worker has a share in the locks until its handler below has run: a process that comes
+# just then, after the run died, waits that long.
 _INSTANT_SECONDS = 0.2
 
 # By device and number of their files. The values are weak: a lock that nobody refers to any more
@@ -74,8 +70,8 @@ class ModelDirLock:
         self._ends_of_writing: list[Callable[[], object]] = []
 
     def __enter__(self) -> Self:
-        if fcntl is None:
-            _warn_unlocked(self._model_dir, "the system has no flock")
+        if not platform.LOCKS:
+            _warn_unlocked(self._model_dir, "the system has no locks")
         else:
             self._wait_and_lock()
         return self
@@ -105,7 +101,7 @@ class ModelDirLock:
             ModelDirLostError: If it does not.
         """
         self.check_process()
-        if fcntl is None:
+        if not platform.LOCKS:
             return
         if self._file is None or self._file.closed or self._key != _key_of(self._path):
             raise self._lost(
@@ -113,7 +109,7 @@ class ModelDirLock:
                 "replaced?)"
             )
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # some servers forget locks
+            platform.try_to_lock(self._file.fileno())  # some servers forget locks
         except OSError as error:
             if error.errno in _BUSY:
                 raise self._lost("another run has locked it") from None
@@ -188,7 +184,7 @@ class ModelDirLock:
         if content[:8] not in _BEGINNINGS:
             raise _not_ours(self._path, "not a lock of a training run")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            platform.try_to_lock(file.fileno())
         except OSError as error:
             if error.errno not in _BUSY:
                 return _warn_unlocked(self._model_dir, error)
@@ -211,9 +207,8 @@ def _warn_unlocked(model_dir: str, reason: object) -> None:
 
 def _open(path: str, flags: int) -> int:
     """Opens a lock file, creating it if needed; a link is not followed to another file."""
-    flags |= os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        return os.open(path, flags, 0o666)
+        return platform.open_descriptor(path, flags | os.O_CREAT)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR):
             kind = "a link" if os.path.islink(path) else "not a regular file"
@@ -254,5 +249,4 @@ def _forget_in_child() -> None:
         lock.forget()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_in_child)
+platform.after_fork_in_child(_forget_in_child)

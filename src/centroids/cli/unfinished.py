@@ -31,6 +31,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
+from centroids import platform
 from centroids.errors import WordedError
 from centroids.files import (
     holding,
@@ -261,6 +262,7 @@ class UnfinishedFile:
         """
         self._write(0, header)
         self._sync()
+        self._close_to_rename()
         put_in_place(self.partial, self._output)
         sync_folder(self._folder)
         # Who begins the same output at this instant may lose a journal, which is written again.
@@ -269,15 +271,22 @@ class UnfinishedFile:
 
     def is_in_place(self) -> bool:
         """Whether the file is finished: its partial name is gone."""
+        if self._file.closed:
+            return not os.path.lexists(self.partial)
         return not _is_at(self._file, self.partial)
 
     def discard(self) -> None:
         """Removes what was written of it, as far as possible."""
         names = [self._journal] if self.is_in_place() else [self._journal, self.partial]
+        self._close_to_rename()
         for name in names:
             with contextlib.suppress(OSError):
                 os.unlink(name)
         self.saved = None
+
+    def _close_to_rename(self) -> None:
+        if not platform.RENAMES_OPEN_FILES:
+            self._file.close()
 
     def _open(self, stack: contextlib.ExitStack) -> io.FileIO:
         for _ in range(_MANY):
@@ -285,7 +294,7 @@ class UnfinishedFile:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "is not a regular file", self.partial)
-            ours = stack.enter_context(holding(file.fileno(), self.partial))
+            ours = stack.enter_context(holding(self.partial, file.fileno()))
             # Between its opening and its locking the writer before may have renamed it.
             if not _is_at(file, self.partial):
                 stack.close()
@@ -298,10 +307,8 @@ class UnfinishedFile:
         raise OSError(errno.EBUSY, "another process is writing it", self._output)
 
     def _opener(self, name: str, flags: int) -> int:
-        for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
-            flags |= getattr(os, flag, 0)
         try:
-            return os.open(name, flags | os.O_CREAT, 0o666)
+            return platform.open_descriptor(name, flags | os.O_CREAT)
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise OSError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import signal
 import threading
 import time
@@ -13,6 +12,7 @@ from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any, TypeVar
 
+from centroids import platform
 from centroids.inputs.errors import ReadingInterrupted
 
 logger = logging.getLogger(__name__)
@@ -227,5 +227,4 @@ def _put_back_in_child() -> None:
         _active[-1]._put_back()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_put_back_in_child)
+platform.after_fork_in_child(_put_back_in_child)

@@ -135,12 +135,7 @@ def _temporary_folder(base: str) -> Iterator[str]:
         except OSError as error:
             raise _cannot_write(base, error) from error
         with contextlib.ExitStack() as stack:
-            try:
-                descriptor = os.open(temporary, os.O_RDONLY)
-            except FileNotFoundError:  # taken for abandoned just now
-                continue
-            stack.callback(os.close, descriptor)
-            if stack.enter_context(holding(descriptor, temporary)):
+            if stack.enter_context(holding(temporary)):
                 yield temporary
                 return
 
