@@ -22,7 +22,8 @@ PITCHES = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"]
 def spectra() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns frequencies, times, and how loud each frequency (row) is at each time (column)."""
     package = find_spec("audioflux")  # not imported: it is only the recording that is needed
-    assert package is not None and package.origin is not None
+    if package is None or package.origin is None:
+        sys.exit("The recording is not installed: pip install --group demo")
     path = Path(package.origin).parent / "utils" / "sample_data" / "voice.wav"
     with wave.open(str(path)) as recording:
         rate = recording.getframerate()
