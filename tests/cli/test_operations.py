@@ -36,10 +36,10 @@ def as_json(folder: Path, *command: str, code: int = 0) -> Any:
 KEYS = {
     "train": "model_dir mode num_clusters distance_metric seconds steps global_step loss "
     "mean_distance ended_by num_empty_clusters",
-    "predict": "output num_rows key",
+    "predict": "output num_rows num_empty key",
     "evaluate": "num_points total_weight global_step distance_metric mean_distance "
     "sum_of_distances",
-    "choose-k": "num_clusters reason candidates knee num_points num_sampled",
+    "choose-k": "num_clusters reason candidates knee num_points num_sampled total_weight",
     "inspect": "model_dir num_clusters dimensions dtype distance_metric global_step mode columns "
     "weight_column centers cluster_sizes",
     "report": "output num_points",
@@ -161,6 +161,73 @@ def test_what_a_file_may_not_hold(folder: Path, text: str | None, message: str) 
     told = run(folder, "train", "points.npy", "new", "-k", "3", "--config", "c.toml", code=2)
     assert told.stderr.startswith(f"centroids: {message}") and told.stderr.count("\n") == 1
     assert told.stdout == "" and not (folder / "new").exists()
+
+
+def test_a_byte_order_mark_is_not_content(folder: Path) -> None:
+    (folder / "c.toml").write_bytes(b"\xef\xbb\xbfjson = true\n")
+    told = run(folder, "evaluate", "model", "points.npy", "--config", "c.toml").stdout
+    assert json.loads(told)["num_points"] == 300
+
+
+@pytest.mark.parametrize("second", ["mini-batch = true", "full_batch = false"])
+def test_a_file_says_an_option_once(folder: Path, second: str) -> None:
+    (folder / "c.toml").write_text(f"[train]\nfull-batch = true\n{second}\n")
+    told = run(folder, "train", "points.npy", "model", "--config", "c.toml", code=2).stderr
+    assert "are the same option: leave one out" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "options", "in_json"),
+    [
+        ("json = true", {}, ["--foo"], True),
+        ("json = true\n[evaluate]\nfoo = 1", {}, [], False),  # it is not a file that holds
+        ("log-format = 'json'", {}, ["--foo"], True),
+        ("json = true", {}, ["--foo", "--log-format", "text"], False),
+        ("", {"CENTROIDS_JSON": "0"}, ["--foo"], False),
+        ("", {"CENTROIDS_EVALUATE_JSON": "yes"}, ["--foo"], True),
+        ("", {"CENTROIDS_JSON": "1", "CENTROIDS_EVALUATE_JSON": "0"}, ["--foo"], False),
+        ("", {}, ["--log-format", "json", "--foo"], True),
+    ],
+)
+def test_mistakes_in_options_are_told_as_is_asked(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    variables: dict[str, str],
+    options: list[str],
+    in_json: bool,
+) -> None:
+    (folder / "c.toml").write_text(text)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    given = ["evaluate", "model", "points.npy", "--config", "c.toml", *options]
+    assert run(folder, *given, code=2).stderr.startswith("{") is in_json
+
+
+def test_a_command_that_is_unknown_is_told_in_json(folder: Path) -> None:
+    told = json.loads(run(folder, "evalute", "--json", code=2).stderr)
+    assert told["message"].startswith("No such command 'evalute'")
+
+
+def test_the_variable_of_a_command_goes_before_that_of_all(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "c.toml").write_text("json = true\n")
+    monkeypatch.setenv("CENTROIDS_CONFIG", "absent.toml")
+    monkeypatch.setenv("CENTROIDS_EVALUATE_CONFIG", "c.toml")
+    assert run(folder, "evaluate", "model", "points.npy").stdout.startswith("{")
+    monkeypatch.setenv("CENTROIDS_EVALUATE_JSON", "0")
+    assert run(folder, "evaluate", "model", "points.npy").stdout.startswith("points")
+
+
+def test_seconds_between_lines_are_a_number(folder: Path) -> None:
+    told = run(folder, "evaluate", "model", "points.npy", "--log-every", "nan", code=2).stderr
+    assert "--log-every must be more than 0 seconds, got nan" in told
+
+
+def test_a_range_without_end_is_refused(folder: Path) -> None:
+    told = run(folder, "choose-k", "points.npy", "-k", "2-99999999999", code=2).stderr
+    assert "--num-clusters must be at most 10,000 numbers, got '2-99999999999'" in told
 
 
 def test_words_of_a_file_are_those_of_options(folder: Path) -> None:

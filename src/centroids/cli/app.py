@@ -304,7 +304,7 @@ def score(
     better. With weights each distance counts by the weight of its point. The command evaluate says
     more.
 
-
+    
     Example:
       centroids score model held_out.npy
     """
@@ -344,7 +344,7 @@ def transform(
     .parquet file, they are columns with names: distance_0, distance_1 and so on. A row with a
     missing or infinite value has empty distances, unless the model was trained with --missing mean.
 
-
+    
     Examples:
       centroids transform model points.npy --output distances.npy
       centroids transform model people.csv --id-column id -o distances.parquet

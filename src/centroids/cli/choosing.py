@@ -26,6 +26,7 @@ from centroids.rows import split_weights
 
 _SAMPLE_ROWS = 1 << 14
 _PLOTS = (".png", ".svg", ".pdf")
+_MOST_NUMBERS = 10_000
 _RANGE = re.compile(r"(\d+)-(\d+)(?:/(\d+))?")
 
 
@@ -93,6 +94,11 @@ def parse_numbers(text: str) -> list[int]:
         matched = _RANGE.fullmatch(part.strip())
         if matched:
             low, high, step = (int(group or 1) for group in matched.groups())
+            if high - low >= _MOST_NUMBERS * max(step, 1):
+                raise ValueError(
+                    f"--num-clusters must be at most {_MOST_NUMBERS:,} numbers, got {text!r}: take "
+                    "larger steps, such as 10-100/10"
+                )
             numbers |= set(range(low, high + 1, max(step, 1)))
         elif part.strip().isdecimal():
             numbers.add(int(part))

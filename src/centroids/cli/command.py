@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +17,9 @@ from centroids.cli import config
 from centroids.cli.answer import answering_in_json
 from centroids.cli.log import log
 from centroids.progress import Activity
+
+# What click takes for the truth in a variable.
+_YES = ("1", "true", "t", "yes", "y", "on")
 
 
 class LogFormat(StrEnum):
@@ -108,6 +111,9 @@ class PlainCommand(TyperCommand):
     def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
         """Lets the environment give options."""
         prefix = config.prefix_of(str(info_name))
+        for param in self._common:  # a variable of this command goes before that of all commands
+            own = f"{prefix}_{param.name.upper()}"
+            param.envvar = [own, *(param.envvar,) * isinstance(param.envvar, str)]
         return super().make_context(info_name, args, parent, auto_envvar_prefix=prefix, **extra)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -116,14 +122,17 @@ class PlainCommand(TyperCommand):
         Raises:
             ValueError: If the environment or a file has one that is not allowed.
         """
-        log.in_json = "--json" in args or bool(os.environ.get("CENTROIDS_JSON"))
         self._file: Path | None = None
         if not ctx.resilient_parsing:
+            given = self._first_look(ctx, list(args))
+            self._choose_format(ctx, given)  # of errors, of which the next may be one
             config.check_environment(str(ctx.info_name), self.params)
-            self._file = self._find_file(ctx, list(args))
-        if self._file is not None:
-            commands = ctx.parent.command.commands
-            ctx.default_map = config.read_config(self._file, str(ctx.info_name), commands)
+            named = self._early(ctx, given, "config")
+            self._file = Path(named) if named else None
+            if self._file is not None:
+                commands = ctx.parent.command.commands
+                ctx.default_map = config.read_config(self._file, str(ctx.info_name), commands)
+                self._choose_format(ctx, given)
         try:
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
@@ -148,7 +157,7 @@ class PlainCommand(TyperCommand):
         else:
             lines_in_json = LogFormat(given["log_format"]) is LogFormat.JSON
         log.in_json = lines_in_json
-        if given["log_every"] <= 0:
+        if not given["log_every"] > 0:  # nor NaN
             raise ValueError(f"--log-every must be more than 0 seconds, got {given['log_every']}")
         if in_json and str(ctx.params.get("output")) == "-":
             raise ValueError(
@@ -168,11 +177,27 @@ class PlainCommand(TyperCommand):
         ):
             return super().invoke(ctx)
 
-    def _find_file(self, ctx: Any, args: list[str]) -> Path | None:
-        """What --config says, before the other options can be found."""
-        opts, _, _ = self.make_parser(ctx).parse_args(args=args)
-        named = opts.get("config") or os.environ.get("CENTROIDS_CONFIG")
-        return Path(named) if isinstance(named, (str, Path)) and str(named) else None
+    def _first_look(self, ctx: Any, args: list[str]) -> dict[str, Any]:
+        """The options of the command line, before they are checked; mistakes are found later."""
+        parser = self.make_parser(ctx)
+        parser.ignore_unknown_options = True
+        try:
+            return dict(parser.parse_args(args=args)[0])
+        except wrong_usage():
+            return {}
+
+    def _early(self, ctx: Any, given: Mapping[str, Any], name: str) -> str:
+        """A common option as text, before all options are known; empty if it is not given."""
+        param = next(param for param in self._common if param.name == name)
+        variables = (os.environ.get(variable) for variable in param.envvar)
+        places = (given.get(name), *variables, (ctx.default_map or {}).get(name))
+        return next((str(value) for value in places if value not in (None, "")), "")
+
+    def _choose_format(self, ctx: Any, given: Mapping[str, Any]) -> None:
+        """Whether mistakes in the options themselves are told in JSON."""
+        form = self._early(ctx, given, "log_format")
+        is_json = self._early(ctx, given, "json").lower() in _YES
+        log.in_json = form == LogFormat.JSON or (is_json and form != LogFormat.TEXT)
 
     def _place_of(self, ctx: Any, param: Any) -> str | None:
         """Where a wrong value came from; None: the command line."""
@@ -182,8 +207,9 @@ class PlainCommand(TyperCommand):
             name = max(param.opts, key=len).removeprefix("--")
             return f"{self._file}: {name} = {ctx.default_map[param.name]!r}"
         if kind == "ENVIRONMENT":
-            names = [param.envvar, f"{ctx.auto_envvar_prefix}_{param.name.upper()}"]
-            name = next(each for each in names if each and os.environ.get(each))
+            own = f"{ctx.auto_envvar_prefix}_{param.name.upper()}"
+            names = param.envvar if isinstance(param.envvar, list) else [own]
+            name = next(each for each in names if os.environ.get(each))
             return f"{name}={os.environ[name]!r}"
         return None
 
@@ -211,17 +237,21 @@ def _sentence(error: Exception) -> str:
     return str(format_message() if format_message is not None else error)
 
 
+def wrong_usage() -> Any:
+    """The class of what click raises; not that of one version: typer brings its own, or not."""
+    return typer.BadParameter.__bases__[0].__bases__[0]
+
+
 def run(app: typer.Typer) -> int:
     """Runs the command line; returns its exit code.
 
     Raises:
         Exception: What a command raised.
     """
-    # Not the class of one version of click: typer brings its own, or not.
-    wrong_usage: Any = typer.BadParameter.__bases__[0].__bases__[0]
+    log.in_json = "--json" in sys.argv[1:]  # a command that is not known cannot say it
     try:
         code = app(standalone_mode=False)
-    except wrong_usage as error:
+    except wrong_usage() as error:
         if log.in_json and not type(error).__name__.startswith("NoArgs"):
             log.write_error(_sentence(error), error.exit_code)
         else:

@@ -54,9 +54,9 @@ def read_config(path: Path, command: str, commands: Mapping[str, Any]) -> dict[s
     import tomllib  # most commands need no file
 
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise ValueError(f"--config {path}: {error.strerror}") from error
+        raise ValueError(f"--config {path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"--config {path} is not TOML: {error}") from error
     shared = {key: value for key, value in content.items() if not isinstance(value, dict)}
@@ -83,13 +83,20 @@ def _values(
     path: Path, where: str, table: Mapping[str, Any], params: Iterable[Any]
 ) -> dict[str, Any]:
     names = _names_of(params)
-    values = {}
+    values: dict[str, Any] = {}
+    said: dict[str, str] = {}
     for key, value in table.items():
         if _plain(key) not in names:
             raise ValueError(
                 f"{path}: {where}{key!r} is not an option{_similar(_plain(key), names)}"
             )
         param, is_yes = names[_plain(key)]
+        if param.name in said:
+            raise ValueError(
+                f"{path}: {where}{said[param.name]!r} and {key!r} are the same option: leave one "
+                "out"
+            )
+        said[param.name] = key
         values[param.name] = _as_option(f"{path}: {where}{key}", param, value, is_yes)
     return values
 

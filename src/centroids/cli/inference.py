@@ -229,7 +229,7 @@ def predict(request: Request) -> None:
                 "output": str(request.output),
                 "num_rows": written.rows,
                 "num_empty": written.empty,
-                "key": form.describe(),
+                "key": _key_of(request),
             }
         )
         if not request.quiet:
@@ -242,14 +242,18 @@ def predict(request: Request) -> None:
         )
 
 
+def _key_of(request: Request) -> str:
+    """Which prediction is written."""
+    wanted = KMeansClustering
+    return wanted.ALL_DISTANCES if request.distances else wanted.CLUSTER_INDEX
+
+
 def _form_and_input(
     request: Request, file: PointsFile, rows: int, checkpoint: Checkpoint
 ) -> tuple[Form, Callable[[], AnsweredRows]]:
     is_good = is_not_infinite if fills_missing(checkpoint.identity) else np.isfinite
     if not request.wants_table:
-        wanted = KMeansClustering
-        key = wanted.ALL_DISTANCES if request.distances else wanted.CLUSTER_INDEX
-        return NumbersAlone(key), answered(file.open(rows), is_good)
+        return NumbersAlone(_key_of(request)), answered(file.open(rows), is_good)
     if not file.has_columns and (request.id_column is not None or request.append):
         raise WordedError(
             Argument("id_column" if request.id_column is not None else "append"),

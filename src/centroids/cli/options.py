@@ -108,8 +108,8 @@ Missing = Annotated[
     MissingChoice | None,
     typer.Option(
         help="What to do with missing values, which are blank, NA, null or NaN: stop at the first "
-        "one, leave their rows out, or take the mean that the column has in this training, which "
-        "becomes a part of the model. Default: that of the model, else raise."
+        "one, leave their rows out, or take the mean of the column, which is computed when a model "
+        "is first trained and kept in it. Default: that of the model, else raise."
     ),
 ]
 Standardize = Annotated[

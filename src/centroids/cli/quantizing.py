@@ -18,6 +18,7 @@ from centroids.progress import Activity
 if TYPE_CHECKING:
     from PIL import Image
 
+_BAND_ROWS = 256
 _KINDS = {".png": "PNG", ".webp": "WEBP"}
 
 
@@ -86,7 +87,13 @@ def _write(picture: Image.Image, output: Path) -> None:
 
 def _error(before: Image.Image, after: Image.Image) -> float:
     """The mean squared distance of the pixels that can be seen to what they were."""
-    old, new = (np.asarray(each.convert("RGBA"), np.float64) for each in (before, after))
-    seen = old[:, :, 3] > 0
-    away = np.square(old[seen] - new[seen])[:, :3].sum(axis=1)
-    return float(away.mean())
+    away, count = 0, 0
+    for top in range(0, before.height, _BAND_ROWS):  # a photograph in float64 is large
+        band = (0, top, before.width, min(top + _BAND_ROWS, before.height))
+        old, new = (
+            np.asarray(each.crop(band).convert("RGBA"), np.int64) for each in (before, after)
+        )
+        seen = old[:, :, 3] > 0
+        away += int(np.square(old[seen] - new[seen])[:, :3].sum())
+        count += int(seen.sum())
+    return away / count

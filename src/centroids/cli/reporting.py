@@ -20,6 +20,7 @@ from centroids.cli.inference import (
     preparation_of_model,
     read_model,
 )
+from centroids.cli.input_file import num_bytes_of
 from centroids.cli.points import describe_columns, find_points
 from centroids.cli.points_file import PointsFile, as_matrix
 from centroids.cli.sampling import draw_sample, weighted_sample
@@ -89,8 +90,6 @@ def report(request: Request) -> None:
     if request.umap and not has_umap():
         raise ValueError("--umap needs the package umap-learn: pip install umap-learn")
     checkpoint = read_model(request.model_dir)
-    if not request.points.exists():
-        raise ValueError(f"{request.points}: No such file or directory")
     words = None if request.words is None else Words(request.words, request.words_column)
     kept = read_settings(request.model_dir, checkpoint)
     weights = choose_weights(request.weight_column, kept)
@@ -212,9 +211,10 @@ def _settings(
     """The model, its training and the points, as far as they are known."""
     mode = {True: "mini-batches", False: "full batches", None: None}[kept.use_mini_batch]
     columns = checkpoint.column_names if kept.columns is None else kept.columns
+    num_bytes = num_bytes_of(request.points)
     known = {
         "points": request.points,
-        "size of the file": f"{request.points.stat().st_size:,} bytes",
+        "size of the files": f"{num_bytes:,} bytes" if num_bytes else None,
         "bad rows": "left out" if request.bad_rows == "drop" else None,
         "model": request.model_dir,
         "checkpoint": None if checkpoint.path is None else Path(checkpoint.path).name,

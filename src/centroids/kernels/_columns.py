@@ -50,7 +50,8 @@ class ColumnSums:
     def deviations(self) -> NDArray[np.float64]:
         """[d], the standard deviation of each column: the root of the variance, rounded once.
 
-        The variance is the exact sum of w (x - mean)^2 over that of w. NaN where there is no value.
+        The variance is the exact sum of w (x - mean)^2 over that of w, and 0 where bits below
+        2^-1088, which no w x^2 keeps, would make it negative. NaN where there is no value.
 
         >>> sum_columns(np.array([[1.0], [2.0], [np.nan], [6.0]])).deviations().tolist() == [
         ...     math.sqrt(14 / 3)
@@ -60,7 +61,7 @@ class ColumnSums:
         sums = zip(self.weights, self.values, self.squares, strict=True)
         return np.array(
             [
-                math.sqrt((square * weight - value * value) / (weight * weight))
+                math.sqrt(max(square * weight - value * value, 0) / (weight * weight))
                 if weight
                 else math.nan
                 for weight, value, square in sums

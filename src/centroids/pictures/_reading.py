@@ -85,6 +85,9 @@ def _in_colors(picture: Image.Image, path: Path) -> Image.Image:
             )
         grey = np.rint(levels / (_MOST_16_BIT / 255)).astype(np.uint8)
         found: Image.Image = image_of.fromarray(grey).convert("RGB")
+        clear = picture.info.get("transparency")  # the level that cannot be seen
+        if isinstance(clear, int):
+            found.putalpha(image_of.fromarray(np.where(levels == clear, 0, 255).astype(np.uint8)))
     else:
         has_alpha = mode in _WITH_ALPHA or "transparency" in picture.info
         found = picture.convert("RGBA" if has_alpha else "RGB")

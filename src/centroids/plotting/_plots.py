@@ -202,7 +202,8 @@ def plot_profiles(
     most = float(np.abs(values).max()) or 1.0
     picture = ax.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
     ax.set_yticks(range(len(clusters)), [str(cluster) for cluster in clusters])
-    names = [found.columns[column] for column in order]
+    # Dollars are those of columns, not those of formulas.
+    names = [found.columns[column].replace("$", r"\$") for column in order]
     ax.set_xticks(range(len(order)), names, rotation=45, ha="right")
     ax.set(title="Profiles", ylabel="cluster")
     ax.figure.colorbar(picture, ax=ax, label="deviations from the mean of all")

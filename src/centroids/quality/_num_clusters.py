@@ -117,7 +117,9 @@ def choose_num_clusters(
         for number in numbers
     )
     place = _knee_of(candidates)
-    best, reason = _recommend(candidates, place)
+    # More clusters than there are different points: some are empty, and the rest is as before.
+    full = [each for each in candidates if found.filled[each.num_clusters] == each.num_clusters]
+    best, reason = _recommend(full or candidates[:1], place)
     return NumClusters(
         best,
         reason,
@@ -310,11 +312,17 @@ def _recommend(candidates: Sequence[Candidate], place: int | None) -> tuple[int,
     scores = [found.silhouette for found in candidates if not math.isnan(found.silhouette)]
     highest = max(scores, default=math.nan)
     if not highest >= _LEAST_SILHOUETTE:
-        number = place or candidates[0].num_clusters
-        why = "where the inertia bends most" if place else "the lowest number that was tried"
+        bends = place is not None and any(each.num_clusters == place for each in candidates)
+        number = place if place is not None and bends else candidates[0].num_clusters
+        why = "where the inertia bends most" if bends else "the lowest number that was tried"
+        known = (
+            "there is no silhouette"
+            if math.isnan(highest)
+            else f"the highest silhouette is {highest:.2f}"
+        )
         return number, (
-            f"{number} clusters, but take it with care: no number gives clear clusters (the "
-            f"highest silhouette is {highest:.2f}); it is {why}."
+            f"{number} clusters, but take it with care: no number gives clear clusters ({known}); "
+            f"it is {why}."
         )
     as_good = [found for found in candidates if found.silhouette >= highest - _AS_GOOD]
     best = max(as_good, key=_stability_then_variance)

@@ -145,7 +145,9 @@ class CSVLoggerHook(_ScalarLogger):
                 text = file.read()
         except FileNotFoundError:
             return []
-        # A crash may have cut off the last row.
+        # A crash may have cut off the last row; the head is written whole.
+        if text and "\n" not in text:
+            raise ValueError(f"{self._path} is not a log of training: choose another file")
         rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
         if rows and rows[0] != head:
             raise ValueError(
