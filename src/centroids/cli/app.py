@@ -43,6 +43,7 @@ from centroids.cli.options import (
     Metric,
     MiniBatchStepsPerIteration,
     Missing,
+    MissingChoice,
     ModelDir,
     ModelToTrain,
     NumClusters,
@@ -68,6 +69,13 @@ from centroids.cli.options import (
     WordsColumn,
     parse_source,
     split_columns,
+)
+from centroids.cli.options_of_points import (
+    ColumnsOfPoints,
+    IdColumnOfPoints,
+    MissingInPoints,
+    StandardizePoints,
+    WeightColumnOfPoints,
 )
 from centroids.cli.text_options import GivenText, with_text_format
 
@@ -387,8 +395,11 @@ def choose_k(
     seed: Annotated[
         int, typer.Option(min=0, help="Seed for the sample and the initial centers.")
     ] = 0,
-    columns: Columns = None,
-    weight_column: WeightColumn = None,
+    columns: ColumnsOfPoints = None,
+    weight_column: WeightColumnOfPoints = None,
+    id_column: IdColumnOfPoints = None,
+    missing: MissingInPoints = MissingChoice.RAISE,
+    standardize: StandardizePoints = False,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     plot: Annotated[
         Path | None,
@@ -403,17 +414,25 @@ def choose_k(
     inertia of all points (it always falls; look for the knee), the silhouette (higher is better),
     the Davies-Bouldin index (lower is better), the Calinski-Harabasz index (higher is better), and
     the stability: how far clusterings of two halves of the sample agree (1 is best). It recommends
-    one of the numbers, and says why. With weights every measure counts a point by its weight.
+    one of the numbers, and says why. With weights every measure counts a point by its weight. Give
+    --missing and --standardize as you will for train: the points are prepared in the same way.
 
     
     Examples:
       centroids choose-k points.npy
       centroids choose-k points.csv -k 2-40 --columns age,income --plot measures.png
+      centroids choose-k people.csv --id-column name --missing mean --standardize
       centroids choose-k points.npy -k 10-100/10 --json
     """
     from centroids.cli import choosing
 
-    with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
+    advice = suggesting_options(
+        points,
+        can_drop=bad_rows is BadRowsChoice.RAISE,
+        prepares=missing is MissingChoice.RAISE,
+        has_ids=id_column is None,
+    )
+    with advice:
         choosing.choose_k(
             points,
             num_clusters,
@@ -421,6 +440,9 @@ def choose_k(
             seed=seed,
             columns=split_columns(columns),
             weight_column=weight_column,
+            id_column=id_column,
+            missing=missing.value,
+            standardize=standardize,
             bad_rows=bad_rows.value,
             text=text,
             plot=plot,

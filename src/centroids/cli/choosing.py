@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
+from centroids import kernels
 from centroids.cli.answer import answer
+from centroids.cli.errors import without_log_of
 from centroids.cli.numbers import show_number
 from centroids.cli.points import find_points
-from centroids.cli.points_file import PointsFile
+from centroids.cli.points_file import PointsFile, as_matrix
 from centroids.cli.sampling import draw_sample, weighted_sample
 from centroids.cli.settings import Settings
 from centroids.cli.text_options import GivenText
-from centroids.cli.training_plan import choose_weights
+from centroids.cli.training_plan import choose_column, choose_weights
+from centroids.clustering import Preparation, check_dense, fit_preparation
 from centroids.files import atomic_file
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.missing import MissingValues, treatment_of
 from centroids.progress import Activity
 from centroids.quality import NumClusters, choose_num_clusters
 from centroids.rows import split_weights
@@ -38,6 +44,9 @@ def choose_k(
     seed: int,
     columns: list[str] | None,
     weight_column: str | None,
+    id_column: str | None,
+    missing: MissingValues,
+    standardize: bool,
     bad_rows: BadRows,
     text: GivenText,
     plot: Path | None,
@@ -49,7 +58,9 @@ def choose_k(
             f"--plot must be a {', '.join(_PLOTS[:-1])} or {_PLOTS[-1]} file, got {plot}"
         )
     weights = choose_weights(weight_column, Settings())
-    file = find_points(path, columns, text, None, weight_column=weights)
+    ids = choose_column(id_column, None)
+    file = find_points(path, columns, text, None, weight_column=weights, id_column=ids)
+    file = dataclasses.replace(file, missing=treatment_of(missing))
     sample = draw_sample(file, _SAMPLE_ROWS, np.random.default_rng([seed, 0]), bad_rows)
     if numbers[-1] >= sample.num_rows:
         raise ValueError(
@@ -58,6 +69,11 @@ def choose_k(
     fits = sample.num_rows <= _SAMPLE_ROWS
     drawn = weighted_sample(sample.points) if file.weighted else sample.points
     points, own = file.read(bad_rows) if fits else split_weights(drawn)
+    preparation = None
+    if standardize or missing == "mean":
+        every = [(points, own)] if fits else map(split_weights, file.batches(bad_rows))
+        preparation = _fit(every, file, standardize=standardize)
+        points = preparation.prepare(as_matrix(np.asarray(points)))
     with Activity("clustering a sample", len(numbers), "numbers of clusters") as shown:
         found = choose_num_clusters(
             points,
@@ -66,7 +82,7 @@ def choose_k(
             cosine=cosine,
             seed=seed,
             sample_rows=_SAMPLE_ROWS,
-            batches=None if fits else lambda: _batches(file, bad_rows),
+            batches=None if fits else lambda: _pairs(file, bad_rows, preparation),
             progress=lambda number: shown.update(
                 numbers.index(number), f"clustering a sample into {number:,} clusters"
             ),
@@ -77,9 +93,32 @@ def choose_k(
     typer.echo(_describe(found, path))
 
 
-def _batches(file: PointsFile, bad_rows: BadRows) -> Iterator[Any]:
+def _fit(
+    batches: Iterable[tuple[Any, NDArray[np.float64] | None]],
+    file: PointsFile,
+    *,
+    standardize: bool,
+) -> Preparation:
+    """The preparation that a model would have which is trained on these points."""
+    total: kernels.ColumnSums | None = None
+    # Rows that are left out are reported when they are read for the measures.
+    with without_log_of("centroids.inputs.bad_rows"):
+        for points, weights in batches:
+            check_dense(points)
+            sums = kernels.sum_columns(as_matrix(np.asarray(points)), weights)
+            total = sums if total is None else total + sums
+    assert total is not None
+    return fit_preparation(
+        total, standardize=standardize, fills=file.missing == "keep", names=file.column_names()
+    )
+
+
+def _pairs(file: PointsFile, bad_rows: BadRows, preparation: Preparation | None) -> Iterator[Any]:
+    """The points in batches, prepared, with their weights if there are such."""
     for batch in file.batches(bad_rows):
         points, weights = split_weights(batch)
+        if preparation is not None:
+            points = preparation.prepare(as_matrix(np.asarray(points)))
         yield points if weights is None else (points, weights)
 
 

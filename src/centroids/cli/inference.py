@@ -26,7 +26,7 @@ from centroids.cli.predictions import (
     print_predictions,
     write_predictions,
 )
-from centroids.cli.settings import read_settings
+from centroids.cli.settings import Settings, read_settings
 from centroids.cli.text_options import GivenText
 from centroids.cli.training_plan import choose_weights
 from centroids.clustering import Preparation
@@ -128,6 +128,11 @@ def describe_preparation(checkpoint: Checkpoint) -> str:
     fills = "missing values become means" if fills_missing(checkpoint.identity) else ""
     scales = "columns are standardized" if COLUMN_SCALES in checkpoint.variables else ""
     return ", ".join(filter(None, (fills, scales)))
+
+
+def missing_of(checkpoint: Checkpoint, kept: Settings) -> MissingValues:
+    """What the model of a checkpoint does with missing values, unless it is told otherwise."""
+    return "mean" if fills_missing(checkpoint.identity) else kept.missing or "raise"
 
 
 def find_checkpoint(model_dir: Path) -> Checkpoint | None:
@@ -326,7 +331,7 @@ def _evaluated(
     checkpoint = read_model(model_dir)
     kept = read_settings(model_dir, with_columns=columns is None)
     if missing is None:
-        missing = kept.missing or "raise"
+        missing = missing_of(checkpoint, kept)
     elif (missing == "mean") != fills_missing(checkpoint.identity):
         has = "fills missing values with means" if missing != "mean" else "has no means to fill in"
         raise ValueError(

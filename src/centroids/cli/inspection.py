@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from rich.table import Table
 from centroids.cli.answer import answer
 from centroids.cli.inference import (
     describe_preparation,
+    missing_of,
     model_of,
     preparation_of_model,
     read_model,
@@ -28,6 +30,7 @@ from centroids.cli.words import Words
 from centroids.estimator import Checkpoint
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.file import is_text_file
+from centroids.inputs.missing import treatment_of
 from centroids.kmeans.variables import CLUSTERS, COUNTS, UPDATE_IN_STEPS, centers_in_units
 
 _BAR_WIDTH = 40
@@ -105,6 +108,7 @@ def _show_clusters(
     kept: Settings,
 ) -> None:
     file = find_points(points, request.columns, request.text, request.model_dir, kept)
+    file = dataclasses.replace(file, missing=treatment_of(missing_of(checkpoint, kept)))
     model = model_of(checkpoint, request.model_dir)
     centers = checkpoint.variables[CLUSTERS]
     preparation = preparation_of_model(checkpoint)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from centroids.cli.answer import answer
 from centroids.cli.inference import (
     describe_preparation,
+    missing_of,
     model_of,
     preparation_of_model,
     read_model,
@@ -31,6 +32,7 @@ from centroids.cli.training_plan import choose_weights
 from centroids.cli.words import Words
 from centroids.estimator import Checkpoint
 from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.missing import treatment_of
 from centroids.inputs.tables.opening import open_table
 from centroids.inputs.tables.table import Table, check_columns
 from centroids.kmeans.variables import CLUSTERS
@@ -106,12 +108,10 @@ def report(request: Request) -> None:
     shape = None if request.pictures is None else _picture_shape(request.pictures, centers.shape[1])
     cosine = model.params["distance_metric"] == model.COSINE_DISTANCE
     preparation = preparation_of_model(checkpoint)
-    fills = preparation is not None and preparation.fills
-    file = dataclasses.replace(file, missing="keep" if fills else file.missing)
+    file = dataclasses.replace(file, missing=treatment_of(missing_of(checkpoint, kept)))
     tally = Tally(centers, cosine=cosine, weighted=file.weighted, preparation=preparation)
     read = Read()
-    batches = labelled_batches(model, file, request.bad_rows, read, fills=fills)
-    for rows, numbers, index, own in batches:
+    for rows, numbers, index, own in labelled_batches(model, file, request.bad_rows, read):
         tally.add(as_matrix(rows), numbers, index, own)
     _check_counts(request, tally.num_points, read.count, words)
     sample, sample_weights = _sample(file, request.bad_rows)

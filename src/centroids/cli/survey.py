@@ -15,8 +15,10 @@ from centroids import KMeansClustering, ProgressBarHook
 from centroids.cli.inference import batch_size
 from centroids.cli.points_file import PointsFile, as_matrix
 from centroids.clustering import Preparation
-from centroids.inputs.bad_rows import BadRows
+from centroids.inputs.bad_rows import BadRows, keep_rows
+from centroids.inputs.batch import Batch
 from centroids.inputs.file import is_svmlight_file
+from centroids.inputs.missing import MissingRows, leaving_out_missing
 from centroids.inputs.weights import WeightColumn, check_weights
 from centroids.kernels import l2_normalize
 from centroids.quality import ExtremeMembers, distances_to_own
@@ -63,8 +65,7 @@ def survey(
     sizes = np.zeros(len(centers), np.int64)
     nearest = ExtremeMembers(len(centers), num_nearest)
     total, read = 0.0, Read()
-    fills = preparation is not None and preparation.fills
-    for rows, numbers, index, _ in labelled_batches(model, points, bad_rows, read, fills=fills):
+    for rows, numbers, index, _ in labelled_batches(model, points, bad_rows, read):
         if preparation is not None:
             rows = np.asarray(preparation.prepare(as_matrix(rows)))
         distances = distances_to_own(rows, centers, index, cosine=cosine)
@@ -93,19 +94,30 @@ class Read:
 
     def add(
         self,
-        batch: NDArray[Any],
-        good: NDArray[np.bool_] | None,
-        weights: NDArray[np.float64] | None = None,
+        batch: Batch,
+        index: int,
+        incomplete: MissingRows | None,
     ) -> NDArray[Any]:
-        """Takes a batch and returns its good rows."""
-        numbers = np.arange(self.count, self.count + num_rows(batch))
-        self.count += num_rows(batch)
-        if good is not None:
-            batch, numbers = batch[good], numbers[good]
-            weights = None if weights is None else weights[good]
-        if num_rows(batch):
-            self.batches.append((batch, numbers, weights))
-        return batch
+        """Takes a batch and returns its good rows.
+
+        Args:
+            batch: The batch.
+            index: Its number.
+            incomplete: Leaves out its rows that have missing values; None: they stay.
+        """
+        count = num_rows(batch.features)
+        batch.labels = np.arange(self.count, self.count + count)
+        self.count += count
+        if batch.keep is not None:
+            batch.features, batch.labels, batch.weights = keep_rows(
+                (batch.features, batch.labels, batch.weights), batch.keep
+            )
+        if incomplete is not None:
+            incomplete.leave_out(batch, index)
+        rows: NDArray[Any] = batch.features
+        if num_rows(rows):
+            self.batches.append((rows, batch.labels, batch.weights))
+        return rows
 
 
 def labelled_batches(
@@ -113,8 +125,6 @@ def labelled_batches(
     points: PointsFile,
     bad_rows: BadRows,
     read: Read,
-    *,
-    fills: bool = False,
 ) -> Iterator[
     tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int32], NDArray[np.float64] | None]
 ]:
@@ -122,10 +132,9 @@ def labelled_batches(
 
     Args:
         model: The model.
-        points: The file.
+        points: The file. Missing values that are kept are yielded as they are.
         bad_rows: What to do with rows that are not numbers.
         read: Counts the rows.
-        fills: Whether the model fills missing values; they are yielded as they are.
     """
     input_fn = points.open(batch_size(model, distances=False), bad_rows=bad_rows)
     if is_svmlight_file(points.path):
@@ -138,14 +147,18 @@ def labelled_batches(
 
     def remember() -> Iterator[NDArray[Any]]:
         source = input_fn()
-        source.keeps_missing = fills
+        source.keeps_missing = points.missing != "raise"
         if column is not None:  # it takes the weights out of the points
             source.weight_column = column
-        with contextlib.closing(source.batches()) as batches:
+        left_out = leaving_out_missing(begins=True) if points.missing == "drop" else None
+        with (
+            contextlib.closing(source.batches()) as batches,
+            left_out or contextlib.nullcontext() as incomplete,
+        ):
             for number, batch in enumerate(batches):
                 if column is not None and batch.keep is None:
                     check_weights(batch.weights, column, number, batch.origin)
-                kept = read.add(batch.features, batch.keep, batch.weights)
+                kept = read.add(batch, number, incomplete)
                 if num_rows(kept):
                     yield kept
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_args
 
 import typer
 
@@ -97,12 +98,22 @@ def with_text_format(command: Callable[..., None]) -> Callable[..., None]:
 
     signature = inspect.signature(command, eval_str=True)
     known = [each for each in signature.parameters.values() if each.name != "text"]
-    options = inspect.signature(_given_text, eval_str=True).parameters.values()
+    options = [*inspect.signature(_given_text, eval_str=True).parameters.values()]
+    if "model_dir" not in signature.parameters:
+        options = [each.replace(annotation=_without_model(each.annotation)) for each in options]
     # Typer reads the signature and, for the types, the annotations.
     vars(run)["__signature__"] = signature.replace(parameters=[*known, *options])
     run.__annotations__ = {each.name: each.annotation for each in [*known, *options]}
     del run.__wrapped__  # else it would look there
     return run
+
+
+def _without_model(option: Any) -> Any:
+    """An option whose help names the default of a command that has no model."""
+    kind, shown = get_args(option)
+    shown = copy.copy(shown)
+    shown.help = shown.help.replace("as for the model, else ", "")
+    return Annotated[kind, shown]
 
 
 def _given_text(

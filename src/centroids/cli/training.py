@@ -57,7 +57,7 @@ from centroids.cli.validation import (
 )
 from centroids.clustering import InitialMethod
 from centroids.estimator import Checkpoint, load_latest
-from centroids.inputs.missing import Treatment
+from centroids.inputs.missing import treatment_of
 from centroids.inputs.tables.opening import is_folder
 from centroids.kmeans.model import INITIAL_METHODS, DistanceMetric
 from centroids.kmeans.variables import centers_in_units, fills_missing
@@ -93,7 +93,7 @@ def train(plan: TrainingPlan) -> None:
         weight_column=weights,
         id_column=settings.id_column,
     )
-    points = dataclasses.replace(points, missing=_treatment(settings))
+    points = dataclasses.replace(points, missing=treatment_of(settings.missing or "raise"))
     # Opened first: a mistyped name, or --batch-size 0, is refused before anything is created.
     points.open(_or(settings.batch_size, 1))
     settings = _with_reading(settings, points, plan.columns is not None)
@@ -355,12 +355,6 @@ def _make_model(
         missing=settings.missing or "raise",
         standardize=bool(settings.standardize),
     ).hand_on(trained)
-
-
-def _treatment(settings: Settings) -> Treatment:
-    """What becomes of rows with missing values where points are read."""
-    treatments: dict[str, Treatment] = {"drop": "drop", "mean": "keep"}
-    return treatments.get(settings.missing or "raise", "raise")
 
 
 def _initial_clusters_of(trained: Checkpoint) -> str | NDArray[Any]:

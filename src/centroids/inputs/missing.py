@@ -21,6 +21,11 @@ MissingValues: TypeAlias = Literal["raise", "drop", "mean"]
 Treatment: TypeAlias = Literal["raise", "keep", "drop"]
 
 
+def treatment_of(missing: MissingValues) -> Treatment:
+    """What becomes of rows with missing values where points are read."""
+    return "keep" if missing == "mean" else missing
+
+
 class MissingRows:
     """Leaves out the rows of batches that have missing values, and counts them for the log."""
 
