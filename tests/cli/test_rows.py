@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -284,3 +285,27 @@ def test_sparse_points_have_no_columns_to_append_to(tmp_path: Path) -> None:
     run(tmp_path, "train", "t.svm", "model", "-k", "2")
     told = run(tmp_path, "predict", "model", "t.svm", "--append", "-o", "out.csv", code=2).stderr
     assert told.endswith("t.svm has sparse points, which are not a table with named columns\n")
+
+
+@pytest.mark.parametrize("missing", ["drop", "mean"])
+def test_a_row_of_nothing_but_tabs_keeps_its_place(folder: Path, missing: str) -> None:
+    lines = ["a\tb\tc", "\t\t", "1\t2\t3", "", "\t\t\t", "\t\t", "8\t9\t9", "2\t1\t", "\t\t"]
+    (folder / "t.tsv").write_text("\n".join(lines) + "\n")
+    points = pandas.read_csv(folder / "t.tsv", sep="\t", skiprows=[3, 4])
+    assert len(points) == 6
+    kept = points.dropna() if missing == "drop" else points.fillna(points.mean())
+    for mode in ("--full-batch", "--mini-batch"):
+        model = f"model{mode}"
+        run(folder, "train", "t.tsv", model, "-k", "2", mode, "--missing", missing)
+        found = json.loads(run(folder, "evaluate", model, "t.tsv", "--json").stdout)
+        assert found["num_points"] == len(kept)
+        run(folder, "predict", model, "t.tsv", "-o", "l.npy")
+        labels = np.load(folder / "l.npy")
+        assert labels.shape == (6,)
+        assert (labels[points.isna().any(axis=1)] == -1).all() == (missing == "drop")
+        run(folder, "predict", model, "t.tsv", "--append", "-o", "l.csv")
+        table = pandas.read_csv(folder / "l.csv")
+        pandas.testing.assert_frame_equal(table[list("abc")], points, check_dtype=False)
+        assert table["cluster"].fillna(-1).tolist() == labels.tolist()
+    told = run(folder, "train", "t.tsv", "new", "-k", "2", code=2).stderr
+    assert "t.tsv, line 2, column 'a'" in told

@@ -67,6 +67,17 @@ def is_whole(text: str, delimiter: str | None, num_fields: int) -> bool:
     return _has_closed_quotes(text) and pattern.fullmatch(text) is not None
 
 
+def is_blank(text: str, delimiter: str | None, num_fields: int) -> bool:
+    r"""Whether a line is not a row: it has only white space, and not as the delimiters of a row.
+
+    >>> [is_blank(text, "\t", 3) for text in ("", "\t", "\t\t", "1\t\t")]
+    [True, True, False, False]
+    """
+    if text.strip():
+        return False
+    return delimiter is None or num_fields == 1 or text.count(delimiter) != num_fields - 1
+
+
 @functools.cache
 def blank_fields(delimiter: str | None) -> re.Pattern[str]:
     """Of a field that holds no value: an empty one, or one of `MISSING_FIELDS`.

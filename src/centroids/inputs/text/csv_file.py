@@ -247,13 +247,14 @@ class CsvSource(WindowedSource):
 
     def _parse(self, texts: list[str], first_line: int) -> NDArray[Any]:
         """[n, columns] of n lines that are not blank; dropped ones are not finite."""
-        rows = [text for text in texts if text.strip()]
+        is_row = self._layout.is_row
+        rows = [text for text in texts if text.strip() or is_row(text)]
         try:
             matrix = self._load(rows)
         except ValueError as error:
             if self.keeps_missing:
                 rows = [self._fill_blanks(text) for text in rows]
-                texts = [self._fill_blanks(text) if text.strip() else text for text in texts]
+                texts = [self._fill_blanks(text) if is_row(text) else text for text in texts]
                 with contextlib.suppress(ValueError):
                     return self._load(rows).astype(self._dtype, copy=False)
             if not self._drop_bad_rows:
@@ -320,7 +321,7 @@ class CsvSource(WindowedSource):
     def _raise_bad_line(self, texts: list[str], first_line: int, error: ValueError) -> NoReturn:
         """Raises a ValueError that names file, line and column of what is not a number."""
         for number, text in enumerate(texts, first_line):
-            problem = self._find_problem(text, number) if text.strip() else None
+            problem = self._find_problem(text, number) if self._layout.is_row(text) else None
             if problem is not None:
                 raise problem from error
         last_line = first_line + len(texts) - 1
@@ -408,7 +409,7 @@ class CsvSource(WindowedSource):
         with self._open_at(window) as handle:
             while line := read_line(handle, self._file, number + 1):
                 number, text = number + 1, decode_line(line)
-                if text.strip():
+                if self._layout.is_row(text):
                     if row == 0:
                         break
                     row -= 1

@@ -15,7 +15,12 @@ from centroids.inputs._file_kinds import check_is_text
 from centroids.inputs.arguments import check_file
 from centroids.inputs.arrow import check_different_names
 from centroids.inputs.text._csv_comments import is_comment, say_lines
-from centroids.inputs.text._csv_fields import MISSING_FIELDS, empty_quoted_fields, split_fields
+from centroids.inputs.text._csv_fields import (
+    MISSING_FIELDS,
+    empty_quoted_fields,
+    is_blank,
+    split_fields,
+)
 from centroids.inputs.text._csv_header import guess_header, is_index, is_unnamed
 from centroids.inputs.text._text_bytes import open_bytes
 from centroids.inputs.text._text_format import TextFormat
@@ -60,6 +65,10 @@ class Layout:
     def describe(self, column: int) -> str:
         """A column as messages name it: by its name, or else by its number from 0."""
         return repr(self.names[column]) if self.names and self.names[column] else f"{column}"
+
+    def is_row(self, text: str) -> bool:
+        """Whether a line is a row, if only a malformed one, and not blank."""
+        return not is_blank(text, self.delimiter, self.num_fields)
 
     def columns_of_numbers(self, columns: Sequence[int] | None) -> list[str | int]:
         """Those of the columns (None: of all) that hold numbers in the first rows.

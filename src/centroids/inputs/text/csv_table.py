@@ -87,7 +87,7 @@ class CsvTable(Table):
         numbers = [self.schema.names.index(name) for name in columns]
         values: list[list[Any]] = [[] for _ in columns]
         for line, text in enumerate(texts, first_line):
-            if not text.strip():
+            if not self._layout.is_row(text):
                 continue
             fields = self._fields(text, line)
             for column, into in zip(numbers, values, strict=True):
