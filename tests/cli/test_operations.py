@@ -1,4 +1,7 @@
-"""What all commands have: JSON, values from a file and the environment, a log, threads."""
+"""What all commands have: JSON, values from a file and the environment, a log, threads.
+
+Over 400 lines: each promise about all commands is tested over one table of commands.
+"""
 
 from __future__ import annotations
 

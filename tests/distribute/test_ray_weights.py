@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from centroids import KMeansClustering
 from centroids.inputs import limit_epochs
-from tests.distribute.test_ray import TWO, ray_cluster
 from tests.distribute.test_weight_column import assert_equal, make
 
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("ray.data")
+
+from tests.distribute.test_ray import TWO, ray_cluster  # noqa: E402 - where Ray is, only
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore"),  # of Ray, which has many
