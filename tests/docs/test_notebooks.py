@@ -16,11 +16,14 @@ NOTEBOOKS = sorted((ROOT / "docs/notebooks").glob("*.ipynb"))
 
 def shown(cell: dict[str, Any]) -> list[tuple[str, str]]:
     """The texts below a cell; of a picture only that there is one."""
-    found = []
+    found: list[tuple[str, str]] = []
     for output in cell["outputs"]:
         if output["output_type"] == "stream":
             assert output["name"] == "stdout", output["text"]
-            found.append(("stdout", "".join(output["text"])))
+            text = "".join(output["text"])
+            if found and found[-1][0] == "stdout":  # when it is flushed depends on time
+                text = found.pop()[1] + text
+            found.append(("stdout", text))
         elif "image/png" in output["data"]:
             found.append(("image/png", ""))
         else:
