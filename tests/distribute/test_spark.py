@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,14 @@ pytestmark = [
 PAGE = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text(encoding="utf-8")
 
 
-def test_the_recipe_of_the_page(points: NDArray[Any], tmp_path: Path) -> None:
+def test_the_recipe_of_the_page(
+    points: NDArray[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import pandas
     from pyspark.sql import SparkSession
 
+    # Its workers would take the first python3 of the PATH, which need not have NumPy.
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     spark = (
         SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
     )
