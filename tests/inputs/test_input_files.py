@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import sys
 import tracemalloc
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from centroids.inputs import csv_input_fn, npy_input_fn, parquet_input_fn
-from centroids.inputs.arrow import import_arrow
 
 pa: Any = pytest.importorskip("pyarrow")
 pq: Any = pytest.importorskip("pyarrow.parquet")
@@ -283,12 +282,7 @@ def test_parquet_of_another_format(tmp_path: Path) -> None:
 
 def test_parquet_without_arrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pq.write_table(pa.table({"x": [1.0]}), tmp_path / "a.parquet")
-    arrow = import_arrow.__globals__
-
-    def fail(name: str) -> None:
-        raise builtins.ModuleNotFoundError(f"No module named {name!r}")
-
-    monkeypatch.setitem(arrow, "importlib", type("Module", (), {"import_module": fail}))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as if it were not installed
     with pytest.raises(ImportError, match=r"pip install 'centroids\[arrow\]'"):
         parquet_input_fn(tmp_path / "a.parquet")
 

@@ -113,7 +113,7 @@ for name in {sorted(names)}:
 
 # Each layer with those that it may know besides itself; see HACKING.md.
 BASE = {"checks", "crc32c", "errors", "files", "platform", "progress", "protobuf", "rows"}
-BASE |= {"tensorflow_protos", "tensorflow_types"}
+BASE |= {"packages", "tensorflow_protos", "tensorflow_types"}
 EVERYWHERE = {"centroids.kernels.float_mode"}  # what everyone's arithmetic needs
 LAYERS = {
     "kernels": BASE,

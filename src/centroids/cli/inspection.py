@@ -29,8 +29,8 @@ from centroids.cli.text_options import GivenText
 from centroids.cli.words import Words
 from centroids.estimator import Checkpoint
 from centroids.inputs.bad_rows import BadRows
-from centroids.inputs.file import is_text_file
 from centroids.inputs.missing import treatment_of
+from centroids.inputs.tables.opening import is_text_file
 from centroids.kmeans.variables import CLUSTERS, COUNTS, UPDATE_IN_STEPS, centers_in_units
 
 _BAR_WIDTH = 40

@@ -17,11 +17,10 @@ from centroids.cli.progress import count_rows
 from centroids.inputs import TextFormat, open_stream, table_input_fn
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows, IsGood, is_not_infinite
-from centroids.inputs.file import is_text_file
 from centroids.inputs.missing import Treatment
 from centroids.inputs.npy import NpyFile
 from centroids.inputs.stream import BatchStream, check_finite_rows
-from centroids.inputs.tables.opening import is_folder, is_pattern, open_table
+from centroids.inputs.tables.opening import is_folder, is_pattern, is_text_file, open_table
 from centroids.inputs.text.csv_file import open_text
 from centroids.inputs.text.csv_layout import (
     FirstLines,

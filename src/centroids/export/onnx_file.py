@@ -27,6 +27,7 @@ from centroids.export.destination import as_float32, check_destination
 from centroids.files import replace_file
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.kernels.preparation import Preparation
+from centroids.packages import import_package
 
 _MOST_BYTES = (1 << 31) - (1 << 16)  # protobuf's limit, less room for the graph
 
@@ -100,13 +101,9 @@ def write_onnx(
 
 
 def _import_onnx() -> Any:
-    try:
-        import onnx
-        import onnx.checker
-        import onnx.helper
-        import onnx.numpy_helper
-    except ImportError as error:
-        raise ImportError(
-            "writing an ONNX file needs onnx; install it with: pip install 'centroids[onnx]'"
-        ) from error
-    return onnx
+    """The package, with the modules that are used of it."""
+    modules = ("onnx.checker", "onnx.helper", "onnx.numpy_helper", "onnx")
+    return [
+        import_package(module, "writing an ONNX file", "centroids[onnx]", called="onnx")
+        for module in modules
+    ][-1]

@@ -14,6 +14,7 @@ from centroids.export.columns import Columns, check_columns
 from centroids.export.destination import check_destination
 from centroids.files import replace_file
 from centroids.kernels.float_mode import in_usual_float_mode
+from centroids.packages import import_package
 
 
 @in_usual_float_mode
@@ -73,13 +74,10 @@ def write_parquet(
         OSError: If the file cannot be written; nothing is left behind.
     """
     file = check_destination(path)
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise ImportError(
-            "writing a Parquet file needs pyarrow; install it with: pip install 'centroids[arrow]'"
-        ) from error
+    pa, pq = (
+        import_package(module, "writing a Parquet file", "centroids[arrow]", called="pyarrow")
+        for module in ("pyarrow", "pyarrow.parquet")
+    )
     dimensions = centers.shape[1]
     numbers = [str(number) for number in range(dimensions)]
     names = numbers if columns is None else check_columns(columns, dimensions)

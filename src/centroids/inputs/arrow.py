@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,16 +10,12 @@ from numpy.typing import NDArray
 
 from centroids.errors import Argument, Message, WordedTypeError
 from centroids.inputs.batch import TableColumn
+from centroids.packages import import_package
 
 
 def import_arrow(module: str = "pyarrow", what: str = "reading Parquet files") -> Any:
     """Imports pyarrow or a module of it, or raises an ImportError that says how to install it."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f"{what} needs pyarrow; install it with: pip install 'centroids[arrow]'"
-        ) from error
+    return import_package(module, what, "centroids[arrow]", called="pyarrow")
 
 
 def table_of_stream(value: Any) -> Any:

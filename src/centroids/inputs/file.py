@@ -29,6 +29,7 @@ from centroids.inputs.tables.opening import (
     is_folder,
     is_parquet,
     is_pattern,
+    is_text_file,
     open_table,
     parquet_of,
 )
@@ -39,7 +40,6 @@ from centroids.inputs.text.csv_file import open_text
 from centroids.inputs.text.csv_layout import read_first_lines
 from centroids.inputs.windows import Reading, check_reading
 
-_TEXT = re.compile(r".*\.(csv|tsv|txt)(\.(gz|bz2|xz|zst))?", re.IGNORECASE)
 _SVMLIGHT = re.compile(r".*\.(svm|svmlight|libsvm)(\.(gz|bz2|xz|zst))?", re.IGNORECASE)
 _TFRECORD = re.compile(r".*\.tfrecords?(\.gz|\.gzip|\.zlib|-\d+-of-\d+)*", re.IGNORECASE)
 
@@ -145,11 +145,6 @@ def _open_source(
     open_again: Callable[[], Table], reading: Reading, columns: list[str]
 ) -> TableSource:
     return TableSource(open_again(), reading, columns)
-
-
-def is_text_file(path: Path) -> bool:
-    """Whether a file is read as text, by its name."""
-    return _TEXT.fullmatch(path.name) is not None
 
 
 def is_points_file(path: Path) -> bool:

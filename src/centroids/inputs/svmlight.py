@@ -13,9 +13,9 @@ from typing import IO, Any
 from centroids.errors import BadLineError
 from centroids.inputs.arguments import check_file
 from centroids.inputs.batch import Position
-from centroids.inputs.tables.location import import_package
 from centroids.inputs.text._text_bytes import is_plain, open_bytes
 from centroids.inputs.windows import Reading, WindowedSource, Windows
+from centroids.packages import import_package
 
 _CHUNK_LINES = 1 << 14
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from centroids.errors import Argument, Message, WordedError
 from centroids.inputs.arrow import import_arrow
 from centroids.inputs.npy import NpyFile, read_npy_header
-from centroids.inputs.tables.location import import_package
 from centroids.inputs.tables.table import Table, one_line
+from centroids.packages import import_package
 
 _PIECE_BYTES = 4 << 20
 _NUMBERS = "biuf"

@@ -13,8 +13,9 @@ from typing import Any
 
 from centroids.inputs.arrow import import_arrow
 from centroids.inputs.tables._query_table import only_part, quoted
-from centroids.inputs.tables.location import Text, import_package, is_query
+from centroids.inputs.tables.location import Text, is_query
 from centroids.inputs.tables.table import Table, one_line, skip_rows
+from centroids.packages import import_package
 
 _TABLES_OF_SQLITE = (
     "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') "

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from centroids.inputs.tables._query_table import only_part
-from centroids.inputs.tables.location import import_package
 from centroids.inputs.tables.table import Table, one_line, skip_rows
+from centroids.packages import import_package
 
 
 class SheetTable(Table):

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from centroids.inputs.tables.location import import_package, schemes_in
+from centroids.inputs.tables.location import schemes_in
 from centroids.inputs.tables.table import Table, one_line, skip_rows
+from centroids.packages import import_package
 
 _BATCH_ROWS = 1 << 15
 _LOOKED_AT = 100_000  # rows: to look at all of them takes longer than to read them

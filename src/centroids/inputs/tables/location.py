@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+
+from centroids.packages import import_package
 
 _QUERY = re.compile(r"\s*(SELECT|WITH|FROM)\s", re.IGNORECASE)
 _ADDRESS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -111,16 +112,6 @@ def _remote(source: str, scheme: str) -> Path:
         raise ImportError(f"{source}: {error}") from error
     except ValueError as error:
         raise ValueError(f"{source} is not an address that fsspec knows: {error}") from error
-
-
-def import_package(module: str, what: str, package: str) -> Any:
-    """Imports a module, or raises an ImportError that says what to install."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f"{what} needs {module}; install it with: pip install '{package}'"
-        ) from error
 
 
 def split_part(location: Path) -> tuple[Path, str | None]:

@@ -95,7 +95,7 @@ def _open_files(location: Path, part: str | None, text: TextFormat) -> Table:
         return _WITH_PARTS[ending](location, part)
     if part is not None:
         raise ValueError(f"{location} has no parts to choose from, but #{part} names one")
-    if _TEXT.fullmatch(location.name):
+    if is_text_file(location):
         return CsvTable(location, text)
     if _JSON.fullmatch(location.name):
         return json_lines(location)
@@ -154,7 +154,12 @@ def is_pattern(location: Path) -> bool:
 def has_known_ending(file: Path) -> bool:
     """Whether a file is a table, by its name."""
     known = file.suffix.lower() in {*_FILES, *_WITH_PARTS}
-    return known or any(kind.fullmatch(file.name) for kind in (_TEXT, _JSON))
+    return known or is_text_file(file) or _JSON.fullmatch(file.name) is not None
+
+
+def is_text_file(file: Path) -> bool:
+    """Whether a file is read as text, by its name."""
+    return _TEXT.fullmatch(file.name) is not None
 
 
 def is_parquet(file: Path) -> bool:
