@@ -9,11 +9,11 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 from centroids.cli.points_file import PointsFile
-from centroids.inputs.bad_rows import IsGood, find_good_rows
+from centroids.inputs.bad_rows import IsGood, find_good_rows, with_zeros
 from centroids.inputs.batch import Batch, Mask, Position
 from centroids.inputs.tables.columns import points_of
 from centroids.inputs.tables.table import Table
-from centroids.rows import is_sparse, num_rows
+from centroids.rows import num_rows
 
 
 class AnsweredRows:
@@ -57,17 +57,9 @@ class AnsweredRows:
                     continue
                 good = find_good_rows(points, self._is_good)
                 if good is not None:
-                    batch.features = _with_zeros(points, self._is_good)
+                    batch.features = with_zeros(points, self._is_good)
                 self.waiting.append((good, beside))
                 yield batch
-
-
-def _with_zeros(points: Any, is_good: IsGood) -> Any:
-    """Points with zeros in place of what is not good."""
-    points = points.copy()
-    values = points.data if is_sparse(points) else points
-    values[~is_good(values)] = 0
-    return points
 
 
 class TableRows:

@@ -41,7 +41,6 @@ from centroids.kernels import l2_normalize
 from centroids.kernels.preparation import (
     Preparation,
     check_dense,
-    complete_rows,
     fit_preparation,
     pass_watchers,
 )
@@ -63,7 +62,6 @@ __all__ = [
     "choose_initial_centers_anywhere",
     "choose_initial_centers_of_shards",
     "cluster_index",
-    "complete_rows",
     "distinct_rows",
     "fit_preparation",
     "full_batch_update",

@@ -79,6 +79,14 @@ def keep_rows(columns: Any, good: Mask) -> Any:
     return columns[good]
 
 
+def with_zeros(rows: Any, is_good: IsGood) -> Any:
+    """An array or a sparse matrix with zeros in place of what is not good."""
+    rows = rows.copy()
+    values = rows if isinstance(rows, np.ndarray) else rows.data
+    values[~is_good(values)] = 0
+    return rows
+
+
 def describe_bad_value(features: Columns, row: int, is_good: IsGood = np.isfinite) -> str | None:
     """What is not finite in a row, or not good; None if all of it is.
 

@@ -52,7 +52,7 @@ class MissingRows:
         if self._began and batch.epoch != self._epoch:
             self._dropped.end_epoch(complete=True)
         self._began, self._epoch = True, batch.epoch
-        complete = find_good_rows(batch.features, _is_there)
+        complete = find_good_rows(batch.features, is_there)
         count = 0 if complete is None else int((~complete).sum())
         total = num_rows(batch.features)
         features, origin = batch.features, batch.origin
@@ -60,7 +60,7 @@ class MissingRows:
         def describe_first() -> str:
             assert complete is not None
             row = int(np.argmin(complete))
-            column, _ = find_bad_value(features, row, _is_there)
+            column, _ = find_bad_value(features, row, is_there)
             if origin is not None:
                 return f"{origin(row, column)}"
             return f"batch {index}, row {row}, column {column}"
@@ -109,7 +109,8 @@ def leaving_out_missing(*, begins: bool) -> Iterator[MissingRows]:
         rows.end(complete=complete)
 
 
-def _is_there(values: NDArray[Any]) -> NDArray[Any]:
+def is_there(values: NDArray[Any]) -> NDArray[Any]:
+    """Of each element whether it is a value: NaN is a missing one."""
     return np.asarray(~np.isnan(values))
 
 

@@ -138,22 +138,6 @@ def check_dense(points: Points) -> None:
         )
 
 
-def complete_rows(points: Points) -> NDArray[np.bool_]:
-    """Which rows have no missing value, which is NaN: [n].
-
-    >>> complete_rows(np.array([[1.0, 2.0], [np.nan, 2.0]])).tolist()
-    [True, False]
-    """
-    if is_sparse(points):
-        complete = np.ones(points.shape[0], np.bool_)
-        bad = np.flatnonzero(np.isnan(points.data))
-        complete[np.searchsorted(points.indptr, bad, side="right") - 1] = False
-        return complete
-    if points.dtype.kind in "biu":
-        return np.ones(len(points), np.bool_)
-    return np.asarray(~np.isnan(points).any(axis=1))
-
-
 def _has_missing(points: NDArray[Any]) -> bool:
     if points.dtype.kind in "biu":
         return False

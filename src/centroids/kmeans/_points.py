@@ -13,6 +13,8 @@ from centroids import clustering, kernels
 from centroids.clustering import Preparation, locate_bad_points
 from centroids.distribute import is_sharded
 from centroids.estimator import Batch
+from centroids.inputs.bad_rows import find_good_rows, with_zeros
+from centroids.inputs.missing import is_there
 from centroids.kmeans.variables import variables_of_preparation
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class PointsOfBatches:
         """The points of a batch, [n, d]; in a row that is passed over, what is missing is 0."""
         points = batch.get(points_of)
         if self._passes_over and batch.get(self.unanswered).size:
-            points = _with_zeros(points)
+            points = with_zeros(points, is_there)
         preparation = self._model.preparation(batch.variables)
         if preparation is None:
             return points
@@ -55,7 +57,8 @@ class PointsOfBatches:
         points = batch.get(points_of)
         if not self._passes_over or is_sharded(points):
             return np.empty(0, np.int64)
-        return np.flatnonzero(~clustering.complete_rows(points))
+        complete = find_good_rows(points, is_there)
+        return np.empty(0, np.int64) if complete is None else np.flatnonzero(~complete)
 
 
 def points_of(batch: Batch) -> kernels.Points:
@@ -105,14 +108,6 @@ def fitted(model: KMeansModel, batches: Iterable[Batch]) -> dict[str, NDArray[An
         total, standardize=model.standardize, fills=model.fills, names=names
     )
     return variables_of_preparation(preparation)
-
-
-@kernels.in_usual_float_mode
-def _with_zeros(points: kernels.Points) -> kernels.Points:
-    points = points.copy()
-    values = points if isinstance(points, np.ndarray) else points.data
-    values[np.isnan(values)] = 0
-    return points
 
 
 def _check_here(points: kernels.Points) -> None:
