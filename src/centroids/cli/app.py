@@ -282,16 +282,16 @@ def evaluate(
     from centroids.cli import inference
 
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
-        names = split_columns(columns)
-        inference.evaluate(
+        found = inference.evaluate(
             model_dir,
             points,
-            names,
+            split_columns(columns),
             weight_column,
             bad_rows.value,
-            text,
             None if missing is None else missing.value,
+            text,
         )
+        found.show()
 
 
 @app.command(cls=PlainCommand)
@@ -319,16 +319,16 @@ def score(
     from centroids.cli import inference
 
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
-        names = split_columns(columns)
-        inference.score(
+        found = inference.evaluate(
             model_dir,
             points,
-            names,
+            split_columns(columns),
             weight_column,
             bad_rows.value,
-            text,
             None if missing is None else missing.value,
+            text,
         )
+        found.show_score()
 
 
 @app.command(cls=PlainCommand)

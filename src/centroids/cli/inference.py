@@ -302,10 +302,22 @@ class Evaluation:
     weight: float
     weighted: bool
 
-    @property
-    def score(self) -> float:
-        """The sum of the distances."""
-        return float(self.values["mean_distance"] * self.weight) if self.weight else 0.0
+    def show(self) -> None:
+        """Prints the metrics."""
+        answer(self.to_dict())
+        typer.echo(f"points            {int(self.values['num_examples']):,}")
+        if self.weighted:
+            typer.echo(f"their weight      {show_number(self.weight)}")
+        typer.echo(f"steps of training {int(self.values['global_step']):,}")
+        mean = self.values["mean_distance"]
+        typer.echo(f"mean distance     {show_number(mean)} ({self.metric})")
+        typer.echo(f"sum of distances  {show_number(mean * self.weight)}")
+
+    def show_score(self) -> None:
+        """Prints the sum of the distances, and nothing else."""
+        answer(self.to_dict())
+        score = float(self.values["mean_distance"] * self.weight) if self.weight else 0.0
+        typer.echo(repr(score))
 
     def to_dict(self) -> dict[str, Any]:
         """What --json prints."""
@@ -319,7 +331,7 @@ class Evaluation:
         }
 
 
-def _evaluated(
+def evaluate(
     model_dir: Path,
     points: Path,
     columns: list[str] | None,
@@ -328,6 +340,11 @@ def _evaluated(
     missing: MissingValues | None,
     text: GivenText,
 ) -> Evaluation:
+    """What a model makes of points.
+
+    Raises:
+        ValueError: If missing values are to be treated as the model does not.
+    """
     checkpoint = read_model(model_dir)
     kept = read_settings(model_dir, with_columns=columns is None)
     if missing is None:
@@ -346,38 +363,3 @@ def _evaluated(
     )
     weight = values.get(TOTAL_WEIGHT, values["num_examples"])
     return Evaluation(model.params["distance_metric"], values, float(weight), file.weighted)
-
-
-def evaluate(
-    model_dir: Path,
-    points: Path,
-    columns: list[str] | None,
-    weight_column: str | None,
-    bad_rows: BadRows,
-    text: GivenText,
-    missing: MissingValues | None = None,
-) -> None:
-    """Prints the metrics of a model on points."""
-    found = _evaluated(model_dir, points, columns, weight_column, bad_rows, missing, text)
-    answer(found.to_dict())
-    typer.echo(f"points            {int(found.values['num_examples']):,}")
-    if found.weighted:
-        typer.echo(f"their weight      {show_number(found.weight)}")
-    typer.echo(f"steps of training {int(found.values['global_step']):,}")
-    typer.echo(f"mean distance     {show_number(found.values['mean_distance'])} ({found.metric})")
-    typer.echo(f"sum of distances  {show_number(found.values['mean_distance'] * found.weight)}")
-
-
-def score(
-    model_dir: Path,
-    points: Path,
-    columns: list[str] | None,
-    weight_column: str | None,
-    bad_rows: BadRows,
-    text: GivenText,
-    missing: MissingValues | None = None,
-) -> None:
-    """Prints the sum of the distances of points to their nearest centers, and nothing else."""
-    found = _evaluated(model_dir, points, columns, weight_column, bad_rows, missing, text)
-    answer(found.to_dict())
-    typer.echo(repr(found.score))
