@@ -36,6 +36,11 @@ class Answers:
     beside: Any
 
     @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        return len(next(iter(self.values.values())))
+
+    @property
     def num_empty(self) -> int:
         """How many rows have no label."""
         return 0 if self.good is None else int((~self.good).sum())

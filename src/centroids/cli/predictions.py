@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from centroids import KMeansClustering, SessionRunHook, __version__
 from centroids.cli.answer_forms import Answers, Form, NamedColumns
 from centroids.cli.answered_rows import AnsweredRows
+from centroids.cli.errors import EXIT_OF_INTERRUPT
 from centroids.cli.input_file import files_of, num_bytes_of
 from centroids.cli.unfinished import (
     DamagedJournalError,
@@ -37,7 +38,6 @@ from centroids.inputs.arrow import import_arrow
 from centroids.inputs.batch import Position
 
 _ENDINGS = (".npy", ".csv", ".parquet")
-_EXIT_OF_INTERRUPT = 130
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def print_predictions(prediction: Prediction) -> Written:
     for answers in prediction.run():
         sys.stdout.write(heading + prediction.form.text(answers))
         heading = ""  # not before there is a row: the input may be refused
-        written.rows += len(next(iter(answers.values.values())))
+        written.rows += answers.num_rows
         written.empty += answers.num_empty
     sys.stdout.write(heading)
     return written
@@ -178,7 +178,7 @@ def write_predictions(prediction: Prediction, output: Path, *, resume: bool) -> 
             raise
         except KeyboardInterrupt:
             writer.keep()
-            raise typer.Exit(_EXIT_OF_INTERRUPT) from None
+            raise typer.Exit(EXIT_OF_INTERRUPT) from None
         except (TypeError, ValueError):  # the points, which must change
             if begun is None:
                 file.discard()
@@ -206,7 +206,7 @@ def _write_parquet(prediction: Prediction, output: Path, *, resume: bool) -> Wri
                 written.empty += answers.num_empty
     except KeyboardInterrupt:
         typer.echo("Stopped; nothing was written.", err=True)
-        raise typer.Exit(_EXIT_OF_INTERRUPT) from None
+        raise typer.Exit(EXIT_OF_INTERRUPT) from None
     return written
 
 
@@ -298,8 +298,7 @@ class _Writer:
             for answers in batches:
                 batch = self._form.array(answers) if not self._is_text else None
                 self._check_layout(self._layout_of(answers, batch))
-                rows = len(next(iter(answers.values.values())))
-                file.append(self._encode(answers, batch), rows, watch.position)
+                file.append(self._encode(answers, batch), answers.num_rows, watch.position)
                 self.num_empty += answers.num_empty
                 file.save_now_and_then(self._describe)
         file.finish(self._header(file.progress))
@@ -322,15 +321,12 @@ class _Writer:
         return {**self._work, **self._watch.model()}
 
     def _layout_of(self, answers: Answers, batch: NDArray[Any] | None) -> dict[str, Any]:
-        if batch is None or isinstance(self._form, NamedColumns):
-            names = {"columns": self._form.describe()} if self._form.heading() else {}
-            dtype = None if batch is None else batch.dtype
-            if dtype is not None:
-                return {"dtype": [list(part) for part in dtype.descr], "shape": []}
-            if names:
-                return names
-            batch = self._form.array(answers)
-        return {"dtype": batch.dtype.str, "shape": list(batch.shape[1:])}
+        if batch is None and isinstance(self._form, NamedColumns):
+            return {"columns": self._form.describe()}
+        array = self._form.array(answers) if batch is None else batch
+        named = array.dtype.names is not None
+        dtype = [list(part) for part in array.dtype.descr] if named else array.dtype.str
+        return {"dtype": dtype, "shape": list(array.shape[1:])}
 
     def _check_layout(self, layout: dict[str, Any]) -> None:
         if self._file.progress.layout is None:
