@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import typer
 
 from centroids.cli.answer import answer
 from centroids.cli.numbers import show_number
+from centroids.cli.output_file import check_output
 from centroids.files import atomic_file
 from centroids.pictures import quantize, read_picture
 from centroids.progress import Activity
@@ -64,9 +64,7 @@ def _check_output(output: Path, path: Path) -> None:
         raise ValueError(
             f"--output must be a {kinds} file, which keep colors as they are, got {output}"
         )
-    if output.is_dir() or not os.access(output.parent, os.W_OK):
-        what = "is a folder" if output.is_dir() else f"{output.parent} is not a folder to write in"
-        raise ValueError(f"--output {output}: {what}")
+    check_output(output)
     if not path.exists():
         raise ValueError(f"{path}: No such file or directory")
     if path.is_dir():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from centroids.cli.inference import (
     read_model,
 )
 from centroids.cli.input_file import num_bytes_of
+from centroids.cli.output_file import check_output
 from centroids.cli.points import describe_columns, find_points
 from centroids.cli.points_file import PointsFile, as_matrix
 from centroids.cli.sampling import draw_sample, weighted_sample
@@ -200,9 +200,7 @@ def _check_output(output: Path) -> None:
     """Raises a ValueError before a long file is read in vain."""
     if output.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"--output must be an .html file, got {output}")
-    if output.is_dir() or not os.access(output.parent, os.W_OK):
-        what = "is a folder" if output.is_dir() else f"{output.parent} is not a folder to write in"
-        raise ValueError(f"--output {output}: {what}")
+    check_output(output)
 
 
 def _settings(
