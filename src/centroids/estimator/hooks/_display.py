@@ -20,7 +20,7 @@ from centroids.estimator.hooks._protocol import (
 from centroids.estimator.hooks._timer import SecondOrStepTimer
 from centroids.files import absolute, replace_file
 from centroids.inputs.collections import watch_shards
-from centroids.progress import Activity
+from centroids.progress import REFRESH_SECONDS, Activity
 
 if TYPE_CHECKING:
     from centroids.estimator._session import Session
@@ -42,7 +42,7 @@ class ProgressBarHook(SessionRunHook):
 
     only_watches = True
 
-    _REFRESH_SECONDS = 0.1
+    _REFRESH_SECONDS = REFRESH_SECONDS
 
     def __init__(
         self,

@@ -78,21 +78,19 @@ class CsvTable(Table):
                 batch = parse_lines(lines, self._layout, schema, places)
                 if batch is None:
                     texts = [decode_line(text) for text in io.BytesIO(lines)]
-                    batch = self._parse(texts, line, columns)
+                    batch = self._parse(texts, line, schema, places)
                 yield batch
                 line += lines.count(b"\n")
 
-    def _parse(self, texts: list[str], first_line: int, columns: list[str]) -> Any:
+    def _parse(self, texts: list[str], first_line: int, schema: Any, columns: list[int]) -> Any:
         arrow = import_arrow()
-        numbers = [self.schema.names.index(name) for name in columns]
         values: list[list[Any]] = [[] for _ in columns]
         for line, text in enumerate(texts, first_line):
             if not self._layout.is_row(text):
                 continue
             fields = self._fields(text, line)
-            for column, into in zip(numbers, values, strict=True):
+            for column, into in zip(columns, values, strict=True):
                 into.append(self._value(fields[column], column, line))
-        schema = arrow.schema([self.schema.field(name) for name in columns])
         return arrow.record_batch(
             [arrow.array(each, field.type) for each, field in zip(values, schema, strict=True)],
             schema=schema,
