@@ -35,16 +35,26 @@ def run(*command: str | Path, **environment: str) -> None:
         sys.exit(f"{' '.join(map(str, command))} failed")
 
 
+def interpreters(version: str) -> list[str]:
+    """The paths of all interpreters of a version: on the PATH, then those that pyenv and uv keep."""
+    kept = (Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions").glob("*/bin")
+    uv = Path.home() / ".local/share/uv/python"
+    managed = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or uv).glob("*/bin")
+    folders = [*os.get_exec_path(), *map(str, sorted(kept)), *map(str, sorted(managed))]
+    paths = (shutil.which(f"python{version}", path=folder) for folder in folders)
+    return [path for path in dict.fromkeys(paths) if path is not None]
+
+
 def find_python(versions: tuple[str, ...]) -> str:
-    """The first interpreter of one of these versions that is there and runs."""
+    """The first interpreter of one of these versions that runs, and can build."""
+    # pyenv's own programs are on the PATH for versions, too, that it is not set to: they fail.
+    check = "import ensurepip, sysconfig; print(sysconfig.get_path('include'))"
     for version in versions:
-        path = shutil.which(f"python{version}")
-        check = "import sys, sysconfig; print(sysconfig.get_path('include'))"
-        if path is not None:
+        for path in interpreters(version):
             done = subprocess.run([path, "-c", check], capture_output=True, text=True, check=False)
             if done.returncode == 0 and Path(done.stdout.strip(), "Python.h").exists():
                 return path
-    sys.exit(f"wheels need one of {', '.join(versions)} of Python on the PATH, with its headers")
+    sys.exit(f"wheels need one of {', '.join(versions)} of Python, with its headers")
 
 
 def make_environment(python: str, version: str) -> Path:
