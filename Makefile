@@ -61,8 +61,9 @@ docs: $(VENV)/.dev ## Build the documentation into build/site
 	$(BIN)/mkdocs build --strict --site-dir build/site
 
 docs-version: $(VENV)/.dev ## Put the documentation of VERSION on the branch gh-pages
-	$(BIN)/mike deploy --config-file mkdocs.versions.yml --update-aliases $(VERSION) latest
-	$(BIN)/mike set-default --config-file mkdocs.versions.yml latest
+	@test -n "$(VERSION)" || { echo "say which version: make docs-version VERSION=1.2.3" >&2; exit 1; }
+	PATH="$(CURDIR)/$(BIN):$$PATH" mike deploy --config-file mkdocs.versions.yml --update-aliases $(VERSION) latest
+	PATH="$(CURDIR)/$(BIN):$$PATH" mike set-default --config-file mkdocs.versions.yml latest
 
 bench: $(VENV)/.bench ## Time everything against the peers and write docs/benchmarks.md (idle machine, hours)
 	$(BIN)/python -m benchmarks $(BENCH)
