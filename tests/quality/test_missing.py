@@ -129,3 +129,6 @@ def test_python_sees_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     centroids.choose_num_clusters(WHOLE, [2, 3])
     assert "clustering a sample into 3 clusters" in terminal.getvalue()
     assert "1 of 2 numbers of clusters" in terminal.getvalue()
+    terminal.truncate(0)
+    centroids.choose_num_clusters(WHOLE, [2, 3], progress=False)
+    assert "clustering" not in terminal.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -43,7 +44,7 @@ def choose_num_clusters(
     seed: int = 0,
     sample_rows: int = _MOST_SAMPLE_ROWS,
     batches: Callable[[], Iterable[Any]] | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] | bool | None = True,
 ) -> NumClusters:
     """Measures clusterings into several numbers of clusters, and recommends one of the numbers.
 
@@ -77,7 +78,8 @@ def choose_num_clusters(
         batches: Makes an iterable over all points in batches, for those that are not in memory. It
             is called once, or twice with `standardize` or missing="mean", whose means are those of
             all points. With weights it makes pairs of points and their weights.
-        progress: Called with each number before its clusterings.
+        progress: True shows a bar on a terminal or in a notebook after two seconds; False or None
+            shows nothing; a function is called with each number before its clusterings.
 
     Raises:
         TypeError: If points or weights are not real numbers, or a number of clusters is not an
@@ -111,14 +113,15 @@ def choose_num_clusters(
     _check_enough(numbers, sampled, _num_counting(every.points, own))
     measured = _Measured(sample, cosine, seed)
     fits: dict[int, tuple[NDArray[Any], float, float, float]] = {}
-    with Activity("clustering a sample", len(numbers), "numbers of clusters") as shown:
+    shown = Activity("clustering a sample", len(numbers), "numbers of clusters")
+    with shown if progress is True else contextlib.nullcontext():
         for done, number in enumerate(numbers):
             shown.update(done, f"clustering a sample into {number:,} clusters")
-            if progress is not None:
+            if callable(progress):
                 progress(number)
             fits[number] = measured.fit(number)
     centers = {number: fit[0] for number, fit in fits.items()}
-    found = _over_all(every, centers, cosine, measured.mean)
+    found = _over_all(every, centers, cosine, measured.mean, shows=progress is True)
     candidates = tuple(
         Candidate(
             number,
@@ -229,6 +232,8 @@ def _over_all(
     centers: dict[int, NDArray[Any]],
     cosine: bool,
     shift: NDArray[np.float64],
+    *,
+    shows: bool,
 ) -> _OverAll:
     """One pass over all points, for all numbers of clusters.
 
@@ -238,7 +243,8 @@ def _over_all(
     tried = {**centers, 1: (kernels.l2_normalize(shift[None]) if cosine else shift[None])}
     sums: dict[int, kernels.PartialAssignment] = {}
     num_points = 0
-    with Activity("measuring all points", unit="rows") as shown:
+    shown = Activity("measuring all points", unit="rows")
+    with shown if shows else contextlib.nullcontext():
         for index, (rows, weights) in enumerate(points.batches()):
             with clustering.locate_bad_points(index):
                 for number, of_number in tried.items():
