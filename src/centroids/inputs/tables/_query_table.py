@@ -16,6 +16,8 @@ from centroids.packages import import_package
 
 _BATCH_ROWS = 1 << 15
 _LOOKED_AT = 100_000  # rows: to look at all of them takes longer than to read them
+# It would be written to standard output, among labels.
+_NO_BAR = "SET enable_progress_bar = false"
 # Of what DuckDB keeps of the files that it has read: without a limit, most of the memory.
 _SMALL = "SET memory_limit = '128MB'"
 _NEEDS_NETWORK = "extension"
@@ -52,7 +54,7 @@ class QueryTable(Table):
         ):
             for scheme in schemes_in(self._query):
                 connection.register_filesystem(_file_system(scheme))
-            for statement in self._setup:
+            for statement in (_NO_BAR, *self._setup):
                 connection.execute(statement)
             relation = connection.sql(self._query)
             if relation is None:
