@@ -116,7 +116,8 @@ def show(tasks: list[Task], results: Results, options: run.Options) -> None:
         total += seconds or 0.0
         shown = "    ?" if seconds is None else f"{seconds:5.0f}"
         print(f"{task.name:44} {shown} s  {' '.join(info.name for info in names)}")
-    print(f"{total / 60:.0f} minutes, as far as is known")
+    pieces = math.ceil(total / 280)
+    print(f"{total / 60:.0f} minutes, as far as is known: {pieces} pieces of 280 seconds")
 
 
 def measure_all(
@@ -153,7 +154,7 @@ def main() -> int:
         repeats=arguments.repeats,
         threads=arguments.threads,
         slow_seconds=arguments.slow_seconds,
-        give_up_seconds=min(arguments.give_up_seconds, (arguments.seconds or math.inf) / 2),
+        give_up_seconds=min(arguments.give_up_seconds, 0.6 * (arguments.seconds or math.inf)),
         peers=tuple(arguments.peers),
     )
     results_file = folder / f"{kernels.instruction_set()}.json"

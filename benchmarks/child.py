@@ -26,7 +26,7 @@ from benchmarks import peers
 from benchmarks.data import load
 from benchmarks.tasks import CALLS, KMEANS_PLUS_PLUS_CANDIDATES, Kind
 
-WARM_UP_ROWS = 10_000
+WARM_UP_ROWS, WARM_UP_CENTERS = 10_000, 1_000
 QUICK_SECONDS = 5.0
 """Predictions faster than this are repeated within the process."""
 REPEATED_SECONDS, MOST_REPEATS = 1.0, 200
@@ -150,17 +150,17 @@ Train = Callable[[int], peers.Fitted]
 
 def _trainer(job: Job, peer: peers.Peer, points: Any, centers: NDArray[np.float32]) -> Train:
     """Training for so many iterations, warmed up: imports and thread pools are there."""
-    some = points[: max(min(WARM_UP_ROWS, points.shape[0]), len(centers), job.batch_size)]
+    some = points[: max(min(WARM_UP_ROWS, points.shape[0]), job.batch_size)]
 
-    def train(points: Any, iterations: int) -> peers.Fitted:
+    def train(points: Any, centers: Any, iterations: int) -> peers.Fitted:
         if job.kind == Kind.MINI_BATCH:
             return peer.mini_batch(points, centers, job.batch_size, iterations)
         if job.kind == Kind.STEP:
             return peer.steps(points, centers, iterations)
         return peer.fit(points, centers, iterations)
 
-    train(some, 1)
-    return lambda iterations: train(points, iterations)
+    train(some, centers[:WARM_UP_CENTERS], 1)
+    return lambda iterations: train(points, centers, iterations)
 
 
 def _measure_iterations(job: Job, train: Train) -> tuple[Outcome, Arrays]:
@@ -212,7 +212,7 @@ def _measure_choice(job: Job, peer: peers.Peer, points: Any, k: int) -> tuple[Ou
 
 def _measure_call(job: Job, peer: peers.Peer, points: Any, k: int) -> tuple[Outcome, Arrays]:
     """From points to labels, again and again for a second, as small calls vary."""
-    peer.call(points[: max(WARM_UP_ROWS, k)], k, job.kind)
+    peer.call(points[:WARM_UP_ROWS], min(k, WARM_UP_CENTERS), job.kind)
     memory = PeakMemory()
     seconds, called = _time(lambda: peer.call(points, k, job.kind))
     growth, times = memory.growth(), [seconds]

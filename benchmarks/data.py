@@ -69,10 +69,12 @@ class Files:
 
 def prepare(data: DataSet, cache: Path) -> Files:
     """Makes the data set unless the cache has it."""
-    points = cache / f"{data.name}.points.{'npz' if data.sparse else 'npy'}"
+    groups = f"-k{data.k}" if data.source in SPREAD else ""  # else k changes no point
+    name = f"{data.source}-{data.n}x{data.d}{groups}.points"
+    points = cache / f"{name}.{'npz' if data.sparse else 'npy'}"
     centers = cache / f"{data.name}.centers.npy"
-    if not (points.exists() and centers.exists()):
-        cache.mkdir(parents=True, exist_ok=True)
+    cache.mkdir(parents=True, exist_ok=True)
+    if not points.exists():
         made = _MAKERS[data.source](data)
         if data.sparse:
             from scipy import sparse
@@ -80,7 +82,8 @@ def prepare(data: DataSet, cache: Path) -> Files:
             sparse.save_npz(points, made, compressed=False)
         else:
             np.save(points, made)
-        np.save(centers, _choose_centers(made, data.k))
+    if not centers.exists():
+        np.save(centers, _choose_centers(load(points), data.k))
     return Files(points, centers)
 
 

@@ -103,9 +103,12 @@ def overview(every: dict[str, Results]) -> str:
         "\n".join(
             [
                 "# Benchmarks\n",
-                "`make bench` writes this page. `python -m benchmarks --help` shows how to run "
-                "parts of it. The table shows how many times faster than the best peer we are, "
-                "with our time and the peer's, by the instruction set of the processor:\n",
+                "`make bench` writes this page. `python -m benchmarks --seconds 280` measures for "
+                "so many seconds and goes on when it is called again; `python -m benchmarks "
+                "--help` shows how to run parts of it, and `--list` how long they take. A row with "
+                "§ is older than others of its column. The table shows how many times faster than "
+                "the best peer we are, with our time and the peer's, by the instruction set of the "
+                "processor:\n",
                 overview_table(every, OVERVIEW_ROWS),
                 "These pages have every task and every peer. They say how each was measured, what "
                 "the marks mean, and what is lost:\n",

@@ -263,7 +263,7 @@ def _method(results: Results) -> str:
 - The final centers of all are compared by their inertia, computed by `centroids.kernels.assign`.
   After one iteration they agree to 1e-6 or better; on unstructured points each further iteration
   amplifies what the rounding of float32 made different, in either direction.
-- \\* A run took longer than `--slow-seconds` (60, and 6 to 20 for some rows, to save time): run
+- \\* A run took longer than `--slow-seconds` (10; 6 to 60 in older rows): run
   only once. "over ... s": by its first iterations it would have taken longer, and was not run. "-":
   not run, as it was far behind in other rows. † The final inertia differs from ours by more than
   1e-5 of it. ‡ It stopped before the iterations it was given, as no label changed any more; the

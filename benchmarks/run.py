@@ -54,7 +54,7 @@ class Options:
 
     repeats: int = 5
     threads: int = 2
-    slow_seconds: float = 60.0
+    slow_seconds: float = 10.0
     give_up_seconds: float = 300.0
     peers: tuple[str, ...] = ()
     cache: Path = ROOT / "build" / "benchmark-data"

@@ -85,7 +85,7 @@ STRUCTURES = ("noise", "blobs")
 GLOVE = (400_000, 50)
 PHOTO = (427 * 640, 3)
 NOTEBOOK = (300, 4, 3)
-WORDS = (300_000, 256)
+WORDS, FEWER_WORDS = (300_000, 256), (150_000, 256)
 NESTED = ((120_000, 768), (120_000, 1_536))
 MANY = (1_000, 4_096, 16_384, 65_536)
 
@@ -170,7 +170,7 @@ def _embeddings() -> list[Task]:
     """Points as searches for vectors have them, and as many clusters as their indexes."""
     tasks = []
     for k in MANY:
-        data = DataSet("words", *WORDS, k)
+        data = DataSet("words", *(WORDS if k < MANY[-1] else FEWER_WORDS), k)
         extra = {1_000: 6, 4_096: 3}.get(k, 1)
         targets: tuple[Target, ...] = ()
         if k == 16_384:
@@ -181,8 +181,8 @@ def _embeddings() -> list[Task]:
             data = DataSet("nested", *shape, k)
             extra = 6 if k == 1_000 else 2 if k == 4_096 else 1
             tasks.append(Task(Kind.ITERATION, data, few=1, extra=extra))
-    for k in (1_000, 4_096, 16_384):
-        tasks.append(Task(Kind.INDEX, DataSet("words", *WORDS, k)))
+    for shape, k in ((WORDS, 1_000), (WORDS, 4_096), (FEWER_WORDS, 16_384)):
+        tasks.append(Task(Kind.INDEX, DataSet("words", *shape, k)))
     tasks += [Task(Kind.INDEX, DataSet("nested", *shape, 1_000)) for shape in NESTED]
     tasks.append(Task(Kind.PREDICTION, DataSet("words", *WORDS, 4_096)))
     return tasks

@@ -29,6 +29,7 @@ PEERS: dict[str, PeerInfo] = {
             "scikit-learn",
             "scikit_learn:Lloyd",
             frozenset(Kind) - {Kind.THREADS, Kind.INDEX},
+            most_work=2e12,
         ),
         PeerInfo(
             "elkan",
@@ -36,12 +37,14 @@ PEERS: dict[str, PeerInfo] = {
             "scikit_learn:Elkan",
             FULL_BATCH,
             working_bytes=lambda n, k: 4 * n * k,  # a lower bound for each point and center
+            most_work=2e11,
         ),
         PeerInfo(
             "intelex",
             "scikit-learn-intelex",
             "intelex:Intelex",
             DENSE,
+            most_work=2e12,
         ),
         PeerInfo("faiss", "faiss", "faiss_kmeans:Faiss", DENSE | {Kind.INDEX}),
         PeerInfo(
@@ -88,6 +91,7 @@ PEERS: dict[str, PeerInfo] = {
             "tensorflow_estimator:TensorFlow",
             FULL_BATCH | {Kind.MINI_BATCH, Kind.STEP, Kind.PREDICTION_LIST},
             environment="tensorflow",
+            most_work=2e11,
         ),
         PeerInfo(
             "tensorflow-numpy",

@@ -63,6 +63,7 @@ def test_words_are_the_means_of_the_vectors_of_their_tokens() -> None:
     assert len(np.unique(some, axis=0)) > 40
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # theirs
 @pytest.mark.parametrize(
     "name, package",
     [

@@ -87,8 +87,11 @@ def test_a_run_in_pieces_measures_every_cell_once(
     monkeypatch.setattr("benchmarks.run.np.load", lambda path: {})
     monkeypatch.setattr("benchmarks.run.time.monotonic", lambda: clock[0])
     monkeypatch.setattr("benchmarks.data.load", lambda path: np.zeros((2, 2)))
+    monkeypatch.setattr(
+        "benchmarks.data.prepare", lambda *arguments: data.Files(tmp_path, tmp_path)
+    )
     monkeypatch.setattr(run, "ROOT", tmp_path)
-    options = run.Options(repeats=3, peers=(OURS, "faiss"), cache=tmp_path)
+    options = run.Options(repeats=3, slow_seconds=60, peers=(OURS, "faiss"), cache=tmp_path)
     results = Results(RUN["machine"], {TASK.data.name: 7}, commit=RUN["commit"])
     pieces = 0
     while left_to_measure([TASK], results, options, again=False):
