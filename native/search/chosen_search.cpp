@@ -56,7 +56,8 @@ template <class T>
 bool ChosenSearch<T>::sample_approves() {
     passing_.start(points_, centers_, kernels_.panel_width, false);
     BoundedSearch<T> search(points_, centers_, order_, true, passing_, false);
-    const std::size_t rows = std::min<std::size_t>(64, points_.num_rows);
+    const std::size_t samples = std::clamp<std::size_t>(num_threads(), 8, 32);
+    const std::size_t rows = std::min<std::size_t>(512 / samples, points_.num_rows);
     struct Sample {
         typename BoundedSearch<T>::Scratch scratch;
         typename LazyBlock<T>::Scratch copies;
@@ -64,7 +65,6 @@ bool ChosenSearch<T>::sample_approves() {
         std::vector<double> distances;
     };
     PerThread<Sample> all;
-    constexpr std::size_t samples = 8;
     const std::size_t work = samples * rows * points_.dimensions * centers_.num_centers;
     parallel_for(samples, seconds_for(static_cast<double>(work)), [&](std::size_t at) {
         Sample& own = all.mine([] { return std::make_unique<Sample>(); });
