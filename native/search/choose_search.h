@@ -45,7 +45,7 @@ inline bool bytes_pay(const Shape& shape, const BytesPay& from, bool with_bounds
     return shape.dimensions >= (with_bounds ? from.with_bounds : from.alone) &&
            shape.dimensions <= 32768 && shape.num_centers >= least &&
            shape.dimensions * shape.num_centers >= 64 * least &&
-           shape.num_rows >= 4 * shape.num_centers && shape.num_rows >= 4096;
+           4 * shape.num_rows >= shape.num_centers && shape.num_rows >= 4096;
 }
 
 // Bounds between iterations: they cost an exact distance, a fingerprint and a look at the bounds

@@ -1,6 +1,7 @@
 #include "search/chosen_search.h"
 
 #include "runtime/dispatch.h"
+#include "search/try_axes.h"
 #include "search/work_plan.h"
 
 #include <algorithm>
@@ -28,16 +29,23 @@ Choice ChosenSearch<T>::choose(Search asked) {
         if (grid_) return {Search::grid, false};
         if (asked == Search::grid) return {Search::lanes, false};
     } else {
-        const bool filter = asked == Search::float_filter || asked == Search::byte_filter;
-        return {asked == Search::byte_filter && !kernels_.byte_filter ? Search::float_filter
-                                                                      : asked,
+        const bool in_bytes = asked == Search::byte_filter || asked == Search::axes_filter;
+        const bool filter = asked == Search::float_filter || in_bytes;
+        if (asked == Search::axes_filter && kernels_.byte_filter)
+            axes_ = some_axes(*kernels_.byte_filter, centers_, points_.dimensions);
+        return {in_bytes && !kernels_.byte_filter        ? Search::float_filter
+                : asked == Search::axes_filter && !axes_ ? Search::byte_filter
+                                                         : asked,
                 filter && memory_};
     }
     Experience none, &experience = memory_ ? memory_->experience : none;
     const Choice choice = choose_search<T>(shape, kernels_, memory_, experience);
     const bool known =
         memory_ && memory_->bounds<T>().fits(points_, centers_, kernels_.panel_width);
-    if (choice.search != Search::byte_filter || known || sample_approves()) return choice;
+    if (choice.search != Search::byte_filter) return choice;
+    const bool with_axes = known ? memory_->bounds<T>().axes != nullptr : false;
+    if (known || sample_approves(shape))
+        return {axes_ || with_axes ? Search::axes_filter : Search::byte_filter, choice.with_bounds};
     experience.bytes_disappointed = true;
     return choose_search<T>(shape, kernels_, memory_, experience);
 }
@@ -53,28 +61,39 @@ std::unique_ptr<const GridOfCenters<T>> ChosenSearch<T>::make_grid(double nanose
 
 // Tries the filter in bytes on a few blocks of rows: data that it is not for shows there.
 template <class T>
-bool ChosenSearch<T>::sample_approves() {
-    passing_.start(points_, centers_, kernels_.panel_width, false);
+bool ChosenSearch<T>::sample_approves(const Shape& shape) {
+    passing_.start(points_, centers_, kernels_, false, nullptr);
     BoundedSearch<T> search(points_, centers_, order_, true, passing_, false);
     const std::size_t rows = std::min<std::size_t>(64, points_.num_rows);
     struct Sample {
         typename BoundedSearch<T>::Scratch scratch;
         typename LazyBlock<T>::Scratch copies;
         std::vector<std::int32_t> nearest;
-        std::vector<double> distances;
     };
     PerThread<Sample> all;
     constexpr std::size_t samples = 8;
+    std::vector<double> distances(samples * rows);
     const std::size_t work = samples * rows * points_.dimensions * centers_.num_centers;
     parallel_for(samples, seconds_for(static_cast<double>(work)), [&](std::size_t at) {
         Sample& own = all.mine([] { return std::make_unique<Sample>(); });
         own.nearest.resize(rows);
-        own.distances.resize(rows);
         const std::size_t first = (points_.num_rows - rows) / samples * at;
         LazyBlock<T> block(points_, first, rows, own.copies);
-        search.search(block, own.nearest.data(), own.distances.data(), own.scratch, false);
+        search.search(block, own.nearest.data(), distances.data() + at * rows, own.scratch, false);
     });
-    return pays(search.counts());
+    if (!pays(search.counts())) return false;
+    if (!axes_may_pay(shape)) return true;
+    constexpr std::size_t tried = 16; // rows of each block
+    std::vector<TriedRow<T>> sample;
+    std::vector<T> copies(samples * tried * points_.dimensions);
+    for (std::size_t at = 0; at < samples * std::min(tried, rows); ++at) {
+        const std::size_t block = at / std::min(tried, rows), i = at % std::min(tried, rows);
+        const std::size_t row = (points_.num_rows - rows) / samples * block + i;
+        sample.push_back({load_rows<T>(points_, row, 1, &copies[at * points_.dimensions]).rows,
+                          distances[block * rows + i]});
+    }
+    axes_ = axes_that_pay(*kernels_.byte_filter, centers_, points_.dimensions, sample);
+    return true;
 }
 
 template <class T>
@@ -90,26 +109,26 @@ void ChosenSearch<T>::learn(const SearchCounts& counts) {
     ++experience.calls;
     if (!choice_.with_bounds) return;
     const bool alone =
-        choice_.search == Search::byte_filter && points_.dimensions >= kernels_.bytes_pay.alone;
+        choice_.search != Search::float_filter && points_.dimensions >= kernels_.bytes_pay.alone;
     if (!alone && experience.regroupings >= 2) {
         experience.plain_until = experience.calls + calls_after_failure;
         experience.regroupings = 0;
     }
     if (pays(counts)) return;
-    (choice_.search == Search::byte_filter ? experience.bytes_disappointed
-                                           : experience.filter_disappointed) = true;
+    (choice_.search != Search::float_filter ? experience.bytes_disappointed
+                                            : experience.filter_disappointed) = true;
 }
 
 template <class T>
 PointBounds<T>& ChosenSearch<T>::bounds() {
     if (!choice_.with_bounds) {
-        passing_.start(points_, centers_, kernels_.panel_width, false);
+        passing_.start(points_, centers_, kernels_, false, std::move(axes_));
         return passing_;
     }
     PointBounds<T>& bounds = memory_->bounds<T>();
     const bool same = std::exchange(bounds.generation, memory_->current) == memory_->current;
     if (!bounds.fits(points_, centers_, kernels_.panel_width)) {
-        bounds.start(points_, centers_, kernels_.panel_width, true);
+        bounds.start(points_, centers_, kernels_, true, std::move(axes_));
         return bounds;
     }
     bounds.follow(centers_);
@@ -118,7 +137,7 @@ PointBounds<T>& ChosenSearch<T>::bounds() {
     same_points_ = same && expected.looked_at < most_looked_at;
     const bool useless = expected.in_question > most_in_question(experience);
     experience.regroupings = useless ? experience.regroupings + 1 : 0;
-    if (useless) bounds.regroup();
+    if (useless && !bounds.axes) bounds.regroup();
     return bounds;
 }
 

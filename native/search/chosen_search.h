@@ -48,7 +48,8 @@ class ChosenSearch {
     const Choice& choice() const { return choice_; }
     const GridOfCenters<T>* grid() const { return grid_.get(); } // null: not chosen
     bool filters() const {
-        return choice_.search == Search::float_filter || choice_.search == Search::byte_filter;
+        return choice_.search == Search::float_filter || choice_.search == Search::byte_filter ||
+               choice_.search == Search::axes_filter;
     }
     // For a search that filters: of earlier calls, brought up to date, or such that say nothing.
     PointBounds<T>& bounds();
@@ -61,7 +62,8 @@ class ChosenSearch {
   private:
     Choice choose(Search asked);
     std::unique_ptr<const GridOfCenters<T>> make_grid(double nanoseconds) const;
-    bool sample_approves();
+    bool sample_approves(const Shape& shape);
+    void find_axes(const std::vector<double>& distances, std::size_t rows);
     bool pays(const SearchCounts& counts) const;
 
     const BlockKernels<T>& kernels_;
@@ -72,6 +74,7 @@ class ChosenSearch {
     PointBounds<T> passing_; // in place of a memory
     bool same_points_ = false;
     std::unique_ptr<const GridOfCenters<T>> grid_;
+    std::unique_ptr<LeadingAxes<T>> axes_; // for bounds that start; null: none
     const Choice choice_;
 };
 

@@ -5,6 +5,7 @@
 #include "isa/block_kernels.h"
 #include "api/kmeans.h"
 #include "search/filter_centers.h"
+#include "search/leading_axes.h"
 #include "search/lower_bounds.h"
 #include "sums/exact_sums.h"
 
@@ -44,6 +45,8 @@ struct PointBounds {
     std::uint64_t moved_groups = ~std::uint64_t(0); // a bit for every group that has others
     BoundCode code;
     std::unique_ptr<CentersInFilter<T>> packed; // of the last assignment, in `order`; or null
+    std::unique_ptr<LeadingAxes<T>> axes;       // null: a first look along them does not pay
+    std::unique_ptr<AxesOfCenters<T>> on_axes;  // as `packed`
     ExactSums sums;                             // of the points by `cluster_index`, where has_sums
     bool has_sums = false;
     std::uint64_t weights = 0; // fingerprint of those in `sums`, 0: rows have none
@@ -57,11 +60,12 @@ struct PointBounds {
                group_size % panel_width == 0;
     }
     // For the first assignment, with an order of the centers alone where `remember` is not set.
-    void start(const DenseRows& points, const Centers<T>& given, std::size_t panel_width,
-               bool remember);
+    // leading: or null
+    void start(const DenseRows& points, const Centers<T>& given, const BlockKernels<T>& kernels,
+               bool remember, std::unique_ptr<LeadingAxes<T>> leading);
     void follow(const Centers<T>& given); // adds what the centers have moved to the drift
     // The centers for the filter; those that are still need not be packed again.
-    const CentersInFilter<T>& pack(const FilterLayout<T>& filter, const Centers<T>& given);
+    const CentersInFilter<T>& pack(const FilterKernels<T>& filter, const Centers<T>& given);
     // Whether sums are small beside the points.
     bool may_have_sums() const;
     void regroup(); // centers that move much together; voids all bounds
