@@ -55,7 +55,7 @@ struct OnAxes {
             const std::size_t row = listed[r < count ? r : count - 1];
             row_values[r] = values + row * stride;
             row_facts[r] = facts + row;
-            row_lowest[r] = lowest + row;
+            row_lowest[r] = lowest + (r < count ? r : count - 1);
         }
         tile<rows>(centers, panel, row_values, row_facts, row_lowest);
     }
@@ -68,9 +68,10 @@ struct OnAxes {
         for (; at + half < count; at += most_rows)
             run_rows<most_rows>(centers, panel, listed + at,
                                 count - at < most_rows ? count - at : most_rows, values, stride,
-                                facts, lowest);
+                                facts, lowest + at);
         if (at < count)
-            run_rows<half>(centers, panel, listed + at, count - at, values, stride, facts, lowest);
+            run_rows<half>(centers, panel, listed + at, count - at, values, stride, facts,
+                           lowest + at);
     }
 
     static void project(const T* panels, std::size_t num_panels, std::size_t dimensions,

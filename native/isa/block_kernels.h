@@ -100,6 +100,12 @@ struct AxesLevels {
     std::size_t count = 0;
     std::size_t ends[most] = {}; // ascending multiples of 16
     T rounding = 0;              // |computed B t - B t| is at most this times |t|
+    bool same_ends(const AxesLevels& other) const {
+        bool same = count == other.count;
+        for (std::size_t level = 0; same && level < count; ++level)
+            same = ends[level] == other.ends[level];
+        return same;
+    }
     T leak = 0; // |t|^2 - |B t|^2 is at least -leak |t|^2: B is not quite orthonormal
 };
 
@@ -115,7 +121,8 @@ struct AxesKernels {
     // values: OUT [last end]; facts: OUT one for each level, `stride` apart
     void (*quantize)(const T* coordinates, const AxesLevels<T>& levels, T norm,
                      std::uint8_t* values, AxesFacts<T>* facts, std::size_t stride);
-    // lowest: OUT, for the listed rows the lowest bound of the score of a center of the panel
+    // lowest: OUT [count], for each listed row the lowest bound of the score of a center of the
+    // panel
     void (*lowest)(const CentersOnAxes<T>& centers, std::size_t panel, const std::uint16_t* listed,
                    std::size_t count, const std::uint8_t* values, std::size_t stride,
                    const AxesFacts<T>* facts, T* lowest);

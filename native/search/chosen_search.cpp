@@ -43,11 +43,14 @@ Choice ChosenSearch<T>::choose(Search asked) {
     const bool known =
         memory_ && memory_->bounds<T>().fits(points_, centers_, kernels_.panel_width);
     if (choice.search != Search::byte_filter) return choice;
-    const bool with_axes = known ? memory_->bounds<T>().axes != nullptr : false;
-    if (known || sample_approves(shape))
-        return {axes_ || with_axes ? Search::axes_filter : Search::byte_filter, choice.with_bounds};
-    experience.bytes_disappointed = true;
-    return choose_search<T>(shape, kernels_, memory_, experience);
+    if (!known && !sample_approves(shape)) {
+        experience.bytes_disappointed = true;
+        return choose_search<T>(shape, kernels_, memory_, experience);
+    }
+    // The first centers may be rows, which are further away than the means that follow.
+    if (known && experience.calls == 1 && axes_may_pay(shape)) axes_ = try_axes_again();
+    const bool on_axes = axes_ || (known && memory_->bounds<T>().axes);
+    return {on_axes ? Search::axes_filter : Search::byte_filter, choice.with_bounds};
 }
 
 // A grid of cells where it takes less time than this; else null.
@@ -83,17 +86,44 @@ bool ChosenSearch<T>::sample_approves(const Shape& shape) {
     });
     if (!pays(search.counts())) return false;
     if (!axes_may_pay(shape)) return true;
-    constexpr std::size_t tried = 16; // rows of each block
+    axes_ = try_axes([&](std::size_t row, const T*) {
+        const std::size_t each = (points_.num_rows - rows) / samples;
+        return distances[row / each * rows + row % each];
+    });
+    return true;
+}
+
+// Tries leading axes on a few rows.
+// distance_of(row, values): no less than the squared distance to its nearest center
+template <class T>
+template <class Distance>
+std::unique_ptr<LeadingAxes<T>> ChosenSearch<T>::try_axes(const Distance& distance_of) const {
+    constexpr std::size_t samples = 8, tried = 16;
+    const std::size_t each =
+        (points_.num_rows - std::min<std::size_t>(64, points_.num_rows)) / samples;
     std::vector<TriedRow<T>> sample;
     std::vector<T> copies(samples * tried * points_.dimensions);
-    for (std::size_t at = 0; at < samples * std::min(tried, rows); ++at) {
-        const std::size_t block = at / std::min(tried, rows), i = at % std::min(tried, rows);
-        const std::size_t row = (points_.num_rows - rows) / samples * block + i;
-        sample.push_back({load_rows<T>(points_, row, 1, &copies[at * points_.dimensions]).rows,
-                          distances[block * rows + i]});
+    for (std::size_t at = 0; at < samples * tried; ++at) {
+        const std::size_t row = at / tried * each + at % tried;
+        const T* const values =
+            load_rows<T>(points_, row, 1, &copies[at * points_.dimensions]).rows;
+        sample.push_back({values, distance_of(row, values)});
     }
-    axes_ = axes_that_pay(*kernels_.byte_filter, centers_, points_.dimensions, sample);
-    return true;
+    return axes_that_pay(*kernels_.byte_filter, centers_, points_.dimensions, sample);
+}
+
+// With centers that have become means; null where there is nothing better than there was.
+template <class T>
+std::unique_ptr<LeadingAxes<T>> ChosenSearch<T>::try_axes_again() const {
+    const PointBounds<T>& bounds = memory_->bounds<T>();
+    auto found = try_axes([&](std::size_t row, const T* values) {
+        const auto own = static_cast<std::size_t>(bounds.cluster_index[row]);
+        const double distance = kernels_.squared_distance(
+            values, centers_.values + own * points_.dimensions, points_.dimensions);
+        return centers_.penalties ? distance + centers_.penalties[own] : distance;
+    });
+    return found && bounds.axes && found->levels.same_ends(bounds.axes->levels) ? nullptr
+                                                                                : std::move(found);
 }
 
 template <class T>
@@ -108,6 +138,15 @@ void ChosenSearch<T>::learn(const SearchCounts& counts) {
     Experience& experience = memory_->experience;
     ++experience.calls;
     if (!choice_.with_bounds) return;
+    if (choice_.search == Search::axes_filter) {
+        const auto whole = static_cast<double>(points_.dimensions + work_aside);
+        const double pairs = static_cast<double>(
+            counts.rows * groups_of(kernels_.panel_width, centers_.num_centers));
+        experience.axes_share =
+            (static_cast<double>(counts.looked) / whole + static_cast<double>(counts.panels)) /
+            pairs;
+        experience.axes_loss += std::max(experience.axes_share - tight_, 0.0);
+    }
     const bool alone =
         choice_.search != Search::float_filter && points_.dimensions >= kernels_.bytes_pay.alone;
     if (!alone && experience.regroupings >= 2) {
@@ -132,13 +171,30 @@ PointBounds<T>& ChosenSearch<T>::bounds() {
         return bounds;
     }
     bounds.follow(centers_);
+    follow_axes(bounds);
     Experience& experience = memory_->experience;
-    const Outlook expected = outlook(points_, centers_, bounds);
+    const Outlook expected = outlook(points_, centers_, bounds, false);
     same_points_ = same && expected.looked_at < most_looked_at;
-    const bool useless = expected.in_question > most_in_question(experience);
+    const bool useless = !bounds.axes && expected.in_question > most_in_question(experience);
     experience.regroupings = useless ? experience.regroupings + 1 : 0;
-    if (useless && !bounds.axes) bounds.regroup();
+    if (useless) bounds.regroup();
     return bounds;
+}
+
+// Looks along axes leave loose bounds, which the next iteration finds in question again. What tight
+// ones would have saved is added up, and when it would have paid for a search in full, there is
+// one: whatever comes, that is at most twice what knowing it before would have taken.
+template <class T>
+void ChosenSearch<T>::follow_axes(PointBounds<T>& bounds) {
+    Experience& experience = memory_->experience;
+    if (axes_) {
+        bounds.take_axes(std::move(axes_));
+        experience.axes_loss = 0;
+    } else if (bounds.axes && experience.axes_loss > 1 - experience.axes_share) {
+        bounds.drop_axes();
+        choice_.search = Search::byte_filter;
+    }
+    tight_ = bounds.axes ? outlook(points_, centers_, bounds, true).in_question : 1;
 }
 
 template class ChosenSearch<float>;

@@ -63,7 +63,10 @@ class ChosenSearch {
     Choice choose(Search asked);
     std::unique_ptr<const GridOfCenters<T>> make_grid(double nanoseconds) const;
     bool sample_approves(const Shape& shape);
-    void find_axes(const std::vector<double>& distances, std::size_t rows);
+    template <class Distance>
+    std::unique_ptr<LeadingAxes<T>> try_axes(const Distance& distance_of) const;
+    std::unique_ptr<LeadingAxes<T>> try_axes_again() const;
+    void follow_axes(PointBounds<T>& bounds);
     bool pays(const SearchCounts& counts) const;
 
     const BlockKernels<T>& kernels_;
@@ -75,7 +78,8 @@ class ChosenSearch {
     bool same_points_ = false;
     std::unique_ptr<const GridOfCenters<T>> grid_;
     std::unique_ptr<LeadingAxes<T>> axes_; // for bounds that start; null: none
-    const Choice choice_;
+    Choice choice_;
+    double tight_ = 1; // share of the pairs that tight bounds would leave in question
 };
 
 } // namespace centroids

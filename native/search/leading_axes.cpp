@@ -27,16 +27,15 @@ double dot(const double* a, const double* b, std::size_t count) {
 
 // Makes the rows orthonormal, one after the other (Gram and Schmidt). What is left of nothing is
 // zero.
-void orthonormalise(std::vector<double>& rows, std::size_t count, std::size_t length, int passes) {
+void orthonormalise(std::vector<double>& rows, std::size_t count, std::size_t length) {
     for (std::size_t i = 0; i < count; ++i) {
         double* const row = rows.data() + i * length;
         const double before = std::sqrt(dot(row, row, length));
-        for (int pass = 0; pass < passes; ++pass)
-            for (std::size_t other = 0; other < i; ++other) {
-                const double* const axis = rows.data() + other * length;
-                const double along = dot(row, axis, length);
-                for (std::size_t j = 0; j < length; ++j) row[j] -= along * axis[j];
-            }
+        for (std::size_t other = 0; other < i; ++other) {
+            const double* const axis = rows.data() + other * length;
+            const double along = dot(row, axis, length);
+            for (std::size_t j = 0; j < length; ++j) row[j] -= along * axis[j];
+        }
         const double size = std::sqrt(dot(row, row, length));
         const bool usable = size > before * 1e-6 && std::isfinite(size);
         for (std::size_t j = 0; j < length; ++j) row[j] = usable ? row[j] / size : 0.0;
@@ -59,7 +58,8 @@ LeadingAxes<T>::LeadingAxes(const FilterKernels<T>& filter, const Centers<T>& ce
     std::vector<double> axes(num_axes_ * dimensions);
     find(centers, shift, axes);
     lay_out(axes, panels);
-    measure(panels);
+    measure();
+    find_order(centers, shift);
 }
 
 template <class T>
@@ -85,13 +85,12 @@ void LeadingAxes<T>::find(const Centers<T>& centers, const T* shift,
     std::uint64_t state = 1; // any start will do
     for (double& value : axes) {
         state = state * 6364136223846793005u + 1442695040888963407u;
-        value = static_cast<double>(static_cast<std::int64_t>(state) >> 40);
+        value = std::ldexp(static_cast<double>(static_cast<std::int64_t>(state)), -63);
     }
-    constexpr int steps = 3;
+    constexpr int steps = 2;
     AlignedVector<T> laid_out, along(padded * stride()), packed(num_panels * padded * width_),
         next(tall * stride());
     for (int step = 0; step < steps; ++step) {
-        orthonormalise(axes, num_axes_, d, 1);
         lay_out(axes, laid_out);
         const double seconds = seconds_for(static_cast<double>(padded * d * stride()));
         parallel_for(padded / together, seconds, [&](std::size_t part) {
@@ -112,8 +111,8 @@ void LeadingAxes<T>::find(const Centers<T>& centers, const T* shift,
         for (std::size_t axis = 0; axis < num_axes_; ++axis)
             for (std::size_t j = 0; j < d; ++j)
                 axes[axis * d + j] = static_cast<double>(next[j * stride() + axis]);
+        orthonormalise(axes, num_axes_, d);
     }
-    orthonormalise(axes, num_axes_, d, 2);
 }
 
 template <class T>
@@ -128,13 +127,13 @@ void LeadingAxes<T>::lay_out(const std::vector<double>& axes, AlignedVector<T>& 
 // How far the rounded axes are from orthonormal: the eigenvalues of B B' are within the largest
 // sum of a row of 1, or near 0 (Gershgorin). And what a computed coordinate may be off by.
 template <class T>
-void LeadingAxes<T>::measure(const AlignedVector<T>& rounded) {
+void LeadingAxes<T>::measure() {
     const std::size_t d = dimensions_;
     std::vector<double> axes(num_axes_ * d), off(num_axes_, 0.0);
     for (std::size_t axis = 0; axis < num_axes_; ++axis)
         for (std::size_t j = 0; j < d; ++j)
             axes[axis * d + j] =
-                static_cast<double>(rounded[(axis / width_ * d + j) * width_ + axis % width_]);
+                static_cast<double>(panels[(axis / width_ * d + j) * width_ + axis % width_]);
     for (std::size_t a = 0; a < num_axes_; ++a)
         for (std::size_t b = 0; b <= a; ++b) {
             const double product = dot(axes.data() + a * d, axes.data() + b * d, d);
@@ -152,6 +151,25 @@ void LeadingAxes<T>::measure(const AlignedVector<T>& rounded) {
         static_cast<T>(1.1 * each / (1 - 2 * each) * std::sqrt(static_cast<double>(num_axes_)));
 }
 
+// The order of center_groups.h, by the coordinates in the first panel of axes.
+template <class T>
+void LeadingAxes<T>::find_order(const Centers<T>& centers, const T* shift) {
+    const std::size_t k = centers.num_centers, padded = round_up(k, together);
+    AlignedVector<T> coordinates(padded * width_);
+    parallel_for(padded / together, seconds_for(static_cast<double>(k * dimensions_ * width_)),
+                 [&](std::size_t part) {
+                     AlignedVector<T> shifted(together * dimensions_, T(0));
+                     const std::size_t first = part * together;
+                     for (std::size_t i = first; i < std::min(first + together, k); ++i)
+                         shift_row(centers.values + i * dimensions_, shift, dimensions_,
+                                   shifted.data() + (i - first) * dimensions_);
+                     filter_.axes->project(panels.data(), 1, dimensions_, shifted.data(),
+                                           dimensions_, together,
+                                           coordinates.data() + first * width_, width_);
+                 });
+    order = CenterOrder<T>({coordinates.data(), k, nullptr}, width_, width_).order;
+}
+
 template <class T>
 AxesOfCenters<T>::AxesOfCenters(const FilterKernels<T>& filter, const LeadingAxes<T>& axes,
                                 const Centers<T>& centers, std::size_t dimensions,
@@ -162,6 +180,7 @@ AxesOfCenters<T>::AxesOfCenters(const FilterKernels<T>& filter, const LeadingAxe
     const std::size_t padded = num_panels * width_;
     panel_stride_ = axes.levels.ends[axes.levels.count - 1] * width_;
     bytes_.assign(num_panels * panel_stride_, 0);
+    norms_.assign(padded, std::numeric_limits<T>::infinity());
     scales_.assign(padded, T(0));
     for (std::size_t level = 0; level < facts_.size(); ++level) {
         Level& own = facts_[level];
@@ -171,7 +190,7 @@ AxesOfCenters<T>::AxesOfCenters(const FilterKernels<T>& filter, const LeadingAxe
         own.tails.assign(padded, T(0));
         levels.push_back({.centers = {.dimensions = axes.levels.ends[level],
                                       .panels = bytes_.data(),
-                                      .norms = nullptr,
+                                      .norms = norms_.data(),
                                       .starts = own.starts.data(),
                                       .scales = scales_.data(),
                                       .losses = own.losses.data(),
@@ -182,8 +201,7 @@ AxesOfCenters<T>::AxesOfCenters(const FilterKernels<T>& filter, const LeadingAxe
 }
 
 template <class T>
-void AxesOfCenters<T>::pack(const Centers<T>& centers, const unsigned char* still, const T* norms) {
-    for (CentersOnAxes<T>& level : levels) level.centers.norms = norms;
+void AxesOfCenters<T>::pack(const Centers<T>& centers, const unsigned char* still) {
     const std::size_t num_panels = groups_of(width_, centers.num_centers);
     const double work = static_cast<double>(centers.num_centers * dimensions_ * axes_.stride());
     parallel_for(num_panels, seconds_for(2 * work), [&](std::size_t panel) {
@@ -210,6 +228,8 @@ void AxesOfCenters<T>::pack(const Centers<T>& centers, const unsigned char* stil
                 square += exact * exact;
                 shifted[count * dimensions_ + j] = static_cast<T>(exact);
             }
+            norms_[place] =
+                static_cast<T>(centers.penalties ? square + centers.penalties[c] : square);
             squares[count] = square;
             places[count++] = place;
             if (count == 8) flush();
@@ -256,36 +276,9 @@ void AxesOfCenters<T>::pack_center(std::size_t place, const T* coordinates, doub
     }
 }
 
-template <class T>
-std::vector<std::int32_t> order_on_axes(const FilterKernels<T>& filter, const LeadingAxes<T>& axes,
-                                        const Centers<T>& centers, std::size_t dimensions,
-                                        const T* shift, std::size_t group_size) {
-    const std::size_t k = centers.num_centers, padded = round_up(k, together);
-    const std::size_t stride = axes.stride();
-    AlignedVector<T> coordinates(padded * stride);
-    parallel_for(padded / together, seconds_for(static_cast<double>(k * dimensions * stride)),
-                 [&](std::size_t part) {
-                     AlignedVector<T> shifted(together * dimensions, T(0));
-                     const std::size_t first = part * together;
-                     for (std::size_t i = first; i < std::min(first + together, k); ++i)
-                         shift_row(centers.values + i * dimensions, shift, dimensions,
-                                   shifted.data() + (i - first) * dimensions);
-                     filter.axes->project(axes.panels.data(), axes.num_panels, dimensions,
-                                          shifted.data(), dimensions, together,
-                                          coordinates.data() + first * stride, stride);
-                 });
-    return CenterOrder<T>({coordinates.data(), k, nullptr}, stride, group_size).order;
-}
-
 template class LeadingAxes<float>;
 template class LeadingAxes<double>;
 template class AxesOfCenters<float>;
 template class AxesOfCenters<double>;
-template std::vector<std::int32_t> order_on_axes(const FilterKernels<float>&,
-                                                 const LeadingAxes<float>&, const Centers<float>&,
-                                                 std::size_t, const float*, std::size_t);
-template std::vector<std::int32_t> order_on_axes(const FilterKernels<double>&,
-                                                 const LeadingAxes<double>&, const Centers<double>&,
-                                                 std::size_t, const double*, std::size_t);
 
 } // namespace centroids

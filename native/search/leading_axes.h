@@ -35,6 +35,8 @@ class LeadingAxes {
     AxesLevels<T> levels;
     std::size_t num_panels;  // of axes
     AlignedVector<T> panels; // [num_panels][dimensions][width]
+    // [num_centers], an order of the centers in which those of a panel are near one another
+    std::vector<std::int32_t> order;
 
     std::size_t stride() const { return num_panels * width_; } // of coordinates
     bool is_for(const FilterKernels<T>& filter) const { return &filter == &filter_; }
@@ -42,7 +44,8 @@ class LeadingAxes {
   private:
     void find(const Centers<T>& centers, const T* shift, std::vector<double>& axes) const;
     void lay_out(const std::vector<double>& axes, AlignedVector<T>& panels) const;
-    void measure(const AlignedVector<T>& panels);
+    void measure();
+    void find_order(const Centers<T>& centers, const T* shift);
 
     const FilterKernels<T>& filter_;
     const std::size_t width_, dimensions_;
@@ -61,8 +64,7 @@ class AxesOfCenters {
     AxesOfCenters& operator=(const AxesOfCenters&) = delete;
 
     // still: IN [num_centers], those that are packed as they are; or null
-    // norms: IN [padded], |c - shift|^2, penalties included, infinite in the padding
-    void pack(const Centers<T>& centers, const unsigned char* still, const T* norms);
+    void pack(const Centers<T>& centers, const unsigned char* still);
 
     std::vector<CentersOnAxes<T>> levels;
 
@@ -77,18 +79,12 @@ class AxesOfCenters {
     const T* const shift_;
     std::size_t panel_stride_ = 0;
     AlignedVector<std::int8_t> bytes_;
-    AlignedVector<T> scales_;
+    AlignedVector<T> norms_, scales_;
     struct Level {
         AlignedVector<std::int32_t> starts;
         AlignedVector<T> losses, sizes, tails;
     };
     std::vector<Level> facts_;
 };
-
-// The order of center_groups.h, found along the leading axes.
-template <class T>
-std::vector<std::int32_t> order_on_axes(const FilterKernels<T>& filter, const LeadingAxes<T>& axes,
-                                        const Centers<T>& centers, std::size_t dimensions,
-                                        const T* shift, std::size_t group_size);
 
 } // namespace centroids

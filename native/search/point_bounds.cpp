@@ -59,8 +59,7 @@ void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
     num_groups = groups_of(group_size, num_centers);
     row_groups = round_up(num_groups, 4);
     if (axes) {
-        order = order_on_axes(*kernels.byte_filter, *axes, given, dimensions,
-                              mean_of_centers<T>(given, dimensions).data(), panel_width);
+        order = axes->order;
     } else if (remember) {
         order = CenterOrder<T>(given, dimensions, group_size).order;
     } else {
@@ -126,7 +125,7 @@ const CentersInFilter<T>& PointBounds<T>::pack(const FilterKernels<T>& filter,
     if (!know)
         on_axes = std::make_unique<AxesOfCenters<T>>(filter, *axes, given, dimensions, order.data(),
                                                      packed->shift.data());
-    on_axes->pack(given, know ? still.data() : nullptr, packed->view.norms);
+    on_axes->pack(given, know ? still.data() : nullptr);
     return *packed;
 }
 
@@ -141,6 +140,25 @@ void PointBounds<T>::regroup() {
     std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
         return last_move[static_cast<std::size_t>(a)] < last_move[static_cast<std::size_t>(b)];
     });
+    void_bounds();
+}
+
+template <class T>
+void PointBounds<T>::take_axes(std::unique_ptr<LeadingAxes<T>> leading) {
+    axes = std::move(leading);
+    order = axes->order;
+    void_bounds();
+}
+
+template <class T>
+void PointBounds<T>::drop_axes() {
+    axes.reset();
+    on_axes.reset();
+}
+
+// After a change of the order.
+template <class T>
+void PointBounds<T>::void_bounds() {
     order_groups();
     packed.reset();
     on_axes.reset();
@@ -195,13 +213,19 @@ void PointBounds<T>::follow(const Centers<T>& given) {
 }
 
 template <class T>
-Outlook outlook(const DenseRows& points, const Centers<T>& centers, const PointBounds<T>& bounds) {
+Outlook outlook(const DenseRows& points, const Centers<T>& centers, const PointBounds<T>& bounds,
+                bool controls) {
     const BlockKernels<T>& kernels = current_kernels<T>();
     constexpr std::size_t sample = 512;
-    const std::size_t stride = groups_of(sample, points.num_rows);
+    const std::size_t stride = controls ? 1 : groups_of(sample, points.num_rows);
     std::vector<T> scratch(points.dimensions);
     std::size_t rows = 0, in_question = 0, looked_at = 0;
-    for (std::size_t row = 0; row < points.num_rows; row += stride, ++rows) {
+    for (std::size_t row = 0; row < points.num_rows && rows < sample; row += stride) {
+        if (controls && !bounds.is_control(row)) {
+            row += PointBounds<T>::block_rows(points.dimensions) - 1;
+            continue;
+        }
+        ++rows;
         const auto own = static_cast<std::size_t>(bounds.cluster_index[row]);
         double distance = bounds.distances[row];
         if (!bounds.still[own]) {
@@ -236,8 +260,9 @@ void PointBounds<T>::lower_bound(std::size_t row, std::size_t group, double squa
     own = std::min(own, code.encode(static_cast<float>(coded)));
 }
 
-template Outlook outlook(const DenseRows&, const Centers<float>&, const PointBounds<float>&);
-template Outlook outlook(const DenseRows&, const Centers<double>&, const PointBounds<double>&);
+template Outlook outlook(const DenseRows&, const Centers<float>&, const PointBounds<float>&, bool);
+template Outlook outlook(const DenseRows&, const Centers<double>&, const PointBounds<double>&,
+                         bool);
 template struct PointBounds<float>;
 template struct PointBounds<double>;
 

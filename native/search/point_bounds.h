@@ -9,6 +9,7 @@
 #include "search/lower_bounds.h"
 #include "sums/exact_sums.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -69,6 +70,15 @@ struct PointBounds {
     // Whether sums are small beside the points.
     bool may_have_sums() const;
     void regroup(); // centers that move much together; voids all bounds
+    // The order and the panels of the axes from now on; voids all bounds.
+    void take_axes(std::unique_ptr<LeadingAxes<T>> leading);
+    void drop_axes();
+    // Where rows are looked at along leading axes alone, bounds stay loose. A few blocks are looked
+    // at in full, and show what bounds would be worth.
+    bool is_control(std::size_t row) const {
+        const std::size_t block = block_rows(dimensions);
+        return row / block % std::max<std::size_t>(8, num_rows / block / 4) == 0;
+    }
     // Whether a row's distance is that of the last assignment, if the row is.
     bool keeps_distance(std::size_t row) const {
         return still[static_cast<std::size_t>(cluster_index[row])] != 0;
@@ -87,16 +97,18 @@ struct PointBounds {
 
   private:
     void order_groups();
+    void void_bounds();
     void take_centers(const Centers<T>& given);
     bool same_unit(const Centers<T>& given, std::size_t center) const;
 };
 
-// What an assignment has to do, from a sample of its rows.
+// What an assignment has to do, from a sample of its rows, or of the control blocks alone.
 struct Outlook {
     double in_question; // share of all pairs of a row and a group
     double looked_at;   // share of the rows
 };
 template <class T>
-Outlook outlook(const DenseRows& points, const Centers<T>& centers, const PointBounds<T>& bounds);
+Outlook outlook(const DenseRows& points, const Centers<T>& centers, const PointBounds<T>& bounds,
+                bool controls);
 
 } // namespace centroids

@@ -1,7 +1,6 @@
 #include "search/try_axes.h"
 
 #include "runtime/thread_pool.h"
-#include "search/filter_centers.h"
 #include "search/pack_centers.h"
 #include "search/work_plan.h"
 
@@ -81,7 +80,8 @@ void try_rows(const FilterKernels<T>& filter, const LeadingAxes<T>& axes,
 template <class T>
 AxesLevels<T> best_levels(const LeadingAxes<T>& axes, const Trial<T>& trial, std::size_t dimensions,
                           std::size_t num_centers) {
-    constexpr double epilogue = 40; // and tiles that are not full:
+    constexpr auto epilogue = static_cast<double>(work_aside);
+    // Tiles that are not full:
     constexpr double scattered = 1.3;
     const double whole = static_cast<double>(dimensions) + epilogue;
     double least = 0.8 * whole;
@@ -124,11 +124,8 @@ std::unique_ptr<LeadingAxes<T>> axes_that_pay(const FilterKernels<T>& filter,
     const AlignedVector<T> shift = mean_of_centers<T>(centers, dimensions);
     auto axes = std::make_unique<LeadingAxes<T>>(filter, centers, dimensions, shift.data(), wanted);
     const std::size_t num_panels = groups_of(filter.width, centers.num_centers);
-    const std::vector<std::int32_t> order =
-        order_on_axes(filter, *axes, centers, dimensions, shift.data(), filter.width);
-    const CentersInFilter<T> packed(filter, centers, dimensions, order.data(), shift);
-    AxesOfCenters<T> on_axes(filter, *axes, centers, dimensions, order.data(), shift.data());
-    on_axes.pack(centers, nullptr, packed.view.norms);
+    AxesOfCenters<T> on_axes(filter, *axes, centers, dimensions, axes->order.data(), shift.data());
+    on_axes.pack(centers, nullptr);
     Trial<T> trial{std::vector<std::atomic<std::size_t>>(wanted.count), rows.size() * num_panels};
     constexpr std::size_t together = AxesKernels<T>::most_rows;
     parallel_for(groups_of(together, rows.size()),
