@@ -50,7 +50,7 @@ class Assignment {
             PointBounds<T>& bounds = chosen_.bounds();
             if (chosen_.choice().with_bounds) remembered_ = &bounds;
             search_.emplace(points_, centers_, order_,
-                            chosen_.choice().search == Search::byte_filter, bounds,
+                            chosen_.choice().search != Search::float_filter, bounds,
                             chosen_.same_points());
         } else if (!grid_)
             packed_ = std::make_unique<const CentersInPanels<T>>(
