@@ -112,10 +112,10 @@ def test_blocks_without_a_recipe_are_named_as_lost(nodes: Nodes, points: NDArray
     import ray.data
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    @ray.remote(max_retries=0)
-    def block(part: Any) -> Any:
+    def frame_of(part: Any) -> Any:
         return pandas.DataFrame(part, columns=NAMES)
 
+    block: Any = ray.remote(max_retries=0)(frame_of)
     refs = [
         block.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node.node_id, soft=False)
