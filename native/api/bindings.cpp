@@ -380,7 +380,8 @@ void bind_enums(nb::module_& m) {
         .value("lanes", Search::lanes)
         .value("grid", Search::grid)
         .value("float_filter", Search::float_filter)
-        .value("byte_filter", Search::byte_filter);
+        .value("byte_filter", Search::byte_filter)
+        .value("axes_filter", Search::axes_filter);
 }
 
 } // namespace

@@ -7,8 +7,6 @@ alone takes milliseconds.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from centroids.python_build import check_build_of_python
-
 if TYPE_CHECKING:  # the same names for type checkers and editors
     from centroids import export, inputs
     from centroids.estimator import (
@@ -150,8 +148,6 @@ _HOMES = {
     "set_num_threads": "kernels",
     "write_report": "report",
 }
-
-check_build_of_python()
 
 if not TYPE_CHECKING:  # to a type checker, every name would be there
 

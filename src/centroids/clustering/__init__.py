@@ -37,7 +37,12 @@ from centroids.clustering._update import (
     mini_batch_update,
     multi_step_update,
 )
-from centroids.clustering.points import join_columns, locate_bad_points
+from centroids.clustering.points import (
+    check_finite,
+    join_columns,
+    locate_bad_points,
+    sum_columns_of_batches,
+)
 from centroids.kernels import l2_normalize
 from centroids.kernels.preparation import (
     Preparation,
@@ -58,6 +63,7 @@ __all__ = [
     "all_distances",
     "assign",
     "check_dense",
+    "check_finite",
     "choose_best_centers",
     "choose_initial_centers",
     "choose_initial_centers_anywhere",
@@ -85,6 +91,7 @@ __all__ = [
     "relocate_empty_clusters",
     "restart_watchers",
     "rows_with_weight",
+    "sum_columns_of_batches",
     "total_weight",
     "weights_of_shards",
 ]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from centroids import kernels
 from centroids.clustering._distinct_rows import Keys, KeysOfPoints
 from centroids.clustering._draws import WeightTotals, total_weights
-from centroids.clustering._keyed_permutation import keyed_uniform
 from centroids.kernels import (
     NonFiniteError,
     Points,
@@ -20,6 +19,7 @@ from centroids.kernels import (
     num_rows,
     result_dtype,
 )
+from centroids.keyed_permutation import keyed_uniform
 from centroids.rows import WeightedPoints, is_sparse, split_weights
 
 # Row of all, column, value, and the type that distances overflow: as in NonFiniteError.

@@ -35,7 +35,7 @@ class KMeans(BaseKMeans):
         max_iter: The most iterations of a fit.
         tol: A fit ends when the squared shift of all centers in an iteration is at most `tol`
             times the mean of the variances of the columns; or when no label changes.
-        verbose: Print each iteration.
+        verbose: Print each iteration. Terminals and notebooks then also show the time left.
         random_state: An int, a RandomState, or None for NumPy's global one.
         copy_x: No effect: X is never changed.
         algorithm: "lloyd" or "elkan"; no effect on results.
