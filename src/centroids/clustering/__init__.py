@@ -20,6 +20,7 @@ from centroids.clustering._reassignment import (
     reassign_low_count_centers,
     rows_with_weight,
 )
+from centroids.clustering._rejection import kmeans_rejection, kmeans_rejection_rows
 from centroids.clustering._relocation import relocate_empty_clusters
 from centroids.clustering._restarts import PulledBatches, choose_best_centers, restart_watchers
 from centroids.clustering._sharded import (
@@ -78,6 +79,8 @@ __all__ = [
     "kmeans_parallel",
     "kmeans_plus_plus",
     "kmeans_plus_plus_rows",
+    "kmeans_rejection",
+    "kmeans_rejection_rows",
     "l2_normalize",
     "lloyd_iterations",
     "locate_bad_points",

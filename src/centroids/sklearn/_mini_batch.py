@@ -39,8 +39,9 @@ class MiniBatchKMeans(BaseKMeans):
 
     Args:
         n_clusters: k.
-        init: "k-means++" (greedy, as there), "random" (different rows), the centers [k, d], or a
-            function `f(X, n_clusters, random_state=...)` that returns them.
+        init: "k-means++" (greedy, as there), "kmeans_rejection" (k-means++ with one candidate for
+            each center, in far less time for thousands of clusters), "random" (different rows), the
+            centers [k, d], or a function `f(X, n_clusters, random_state=...)` that returns them.
         max_iter: The most passes over the points, counted in rows that were drawn.
         batch_size: Rows in a batch.
         verbose: Print each batch. Terminals and notebooks then also show the time left.
