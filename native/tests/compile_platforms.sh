@@ -34,7 +34,7 @@ objects_for() { # target: each line is what `compile` takes
     ;;
   *)
     echo "$1 native/isa/neon.cpp"
-    echo "$1 native/isa/neondot.cpp -march=armv8.2-a+dotprod"
+    echo "$1 native/isa/neondot.cpp -mcpu=generic+dotprod"
     ;;
   esac
 }
