@@ -237,6 +237,8 @@ class KMeansClustering(Estimator):
     def predict_cluster_index(self, input_fn: InputFunction) -> Predictions:
         """Finds the index of the closest cluster center to each input point.
 
+        `numpy.asarray` of the result is much faster than a list: it makes no object of each index.
+
         Args:
             input_fn: Input points; see `predict`.
 
@@ -250,6 +252,8 @@ class KMeansClustering(Estimator):
 
     def transform(self, input_fn: InputFunction) -> Predictions:
         """Transforms each input point to its distances to all cluster centers.
+
+        `numpy.asarray` of the result gives all of them at once, [n, num_clusters].
 
         Distances are squared Euclidean distances (scikit-learn's `transform` takes the root), or
         cosine distances.
@@ -390,9 +394,16 @@ class KMeansClustering(Estimator):
         # By whole batches: a dict for every point would take ten times as long as the search.
         batches = self.predict(input_fn, predict_keys=[key], yield_single_examples=False)
 
-        def rows() -> Generator[Any]:
+        def arrays() -> Generator[NDArray[Any]]:
             with contextlib.closing(batches):
                 for batch in batches:
-                    yield from batch[key]
+                    yield batch[key]
 
-        return Predictions(rows(), lambda: batches.collection[key])
+        whole = arrays()
+
+        def rows() -> Generator[Any]:
+            with contextlib.closing(whole):
+                for array in whole:
+                    yield from array
+
+        return Predictions(rows(), lambda: batches.collection[key], whole)
