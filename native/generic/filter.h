@@ -146,17 +146,21 @@ struct ByteProducts {
 };
 
 template <class V, class Products, int most_rows, int vectors>
+struct OnAxes; // filter_axes.h
+
+template <class V, class Products, int most_rows, int vectors>
 struct Filter {
     using T = typename V::T;
+    using Axes = OnAxes<V, Products, most_rows, vectors>;
     using Register = typename V::Register;
     using Value = typename Products::Value;
     static constexpr std::size_t width = Products::width;
 
     template <int rows>
     static __attribute__((noinline)) void
-    tile(const FilterCenters<T>& all_centers, std::size_t panel, std::size_t first_panel,
-         const FilterRows<T>& all_rows, const Value* const (&values)[rows],
-         const std::size_t (&at_row)[rows], T* rest, const FilterOutcome<T>& out) {
+    tile(const FilterCenters<T>& all_centers, std::size_t panel, const FilterRows<T>& all_rows,
+         const Value* const (&values)[rows], const std::size_t (&at_row)[rows], T* rest,
+         const FilterOutcome<T>& out) {
         // Copies: as far as the compiler knows, a store to `rest` could change the originals.
         const FilterCenters<T> centers = all_centers;
         const FilterRows<T> block = all_rows;
@@ -174,7 +178,7 @@ struct Filter {
             if (V::bits(V::less(V::broadcast(threshold), lowest)) == (1u << V::lanes) - 1u)
                 V::store(row_rest, V::minimum(V::load(row_rest), lowest));
             else
-                split(bounds, threshold, (panel - first_panel) * width, at_row[r], row_rest, out);
+                split(bounds, threshold, (panel - out.origin) * width, at_row[r], row_rest, out);
         }
     }
 
@@ -229,7 +233,7 @@ struct Filter {
         alignas(64) T rest[static_cast<std::size_t>(rows) * V::lanes];
         for (T& value : rest) value = T(__builtin_inf());
         for (std::size_t panel = first_panel; panel < last_panel; ++panel)
-            tile<rows>(centers, panel, first_panel, block, values, at_row, rest, out);
+            tile<rows>(centers, panel, block, values, at_row, rest, out);
         if (!out.rest) return;
         for (std::size_t r = 0; r < count; ++r)
             out.rest[at_row[r]] = V::reduce_minimum(V::load(rest + r * V::lanes));
@@ -271,6 +275,7 @@ struct Filter {
                  .panel_stride = &Products::panel_stride,
                  .prepare = &prepare},
                 &run,
-                &store_bounds};
+                &store_bounds,
+                Axes::kernels_or_null()};
     }
 };
