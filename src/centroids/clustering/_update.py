@@ -6,7 +6,7 @@ All arithmetic is in float64; the result is rounded once to the type of the cent
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +111,8 @@ def mini_batch_updates(
     >>> after.centers.ravel().tolist(), after.counts.tolist(), losses
     ([2.0, 10.0], [4, 1], [18.0, 0.0])
     """
-    centers, counts, losses = mini_batch_steps(batches, state.centers, state.counts)
+    before = cast("NDArray[np.int64]", state.counts)
+    centers, counts, losses = mini_batch_steps(batches, state.centers, before)
     return ClusterState(centers, counts, centers, 0), losses
 
 

@@ -25,8 +25,6 @@ from centroids.inputs.batch import Position
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading
 
 _BLOCK_BYTES = 1 << 20
-# What the system reads on its own, often 128 KiB, is too little to keep a disk at work.
-_AHEAD_BYTES = 16 << 20
 _MAX_HEADER_BYTES = 12 + 10_000  # more is refused by NumPy, whose parser is slow and deep
 
 
@@ -102,7 +100,6 @@ class NpySource(WindowedSource):
             if self._reading.shuffle:
                 yield self._gather(blocks.find(start, stop), stop - start), {"offset": stop}
             else:
-                self._array.expect(stop)
                 yield self._read(start, stop), {"offset": stop}
 
     def _read(self, start: int, stop: int) -> NDArray[Any]:
@@ -169,7 +166,6 @@ class NpyFile:
         start = io.BytesIO(self._file.read(_MAX_HEADER_BYTES))
         self.shape, self._by_column, self.dtype = read_npy_header(str(file), start)
         self._offset = start.tell()
-        self._expected = -1  # up to where the system was asked to read on
         self.row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
         self._check_size(self._file.seek(0, os.SEEK_END))
 
@@ -192,22 +188,6 @@ class NpyFile:
         rows = self.empty(stop - start)
         self.read_into(rows, start)
         return rows
-
-    def expect(self, start: int) -> None:
-        """Has the system read on from a row while others are computed with, where it can."""
-        if (
-            self._by_column
-            or not hasattr(os, "posix_fadvise")
-            or not isinstance(self._file, io.FileIO)
-        ):
-            return
-        place = self._offset + start * self.row_bytes
-        left = self._expected - place
-        if _AHEAD_BYTES // 2 <= left <= _AHEAD_BYTES:
-            return
-        begin = self._expected if 0 <= left < _AHEAD_BYTES else place
-        self._expected = place + _AHEAD_BYTES
-        os.posix_fadvise(self._file.fileno(), begin, self._expected - begin, os.POSIX_FADV_WILLNEED)
 
     def read_into(self, rows: NDArray[Any], start: int) -> None:
         """Reads rows from `start` on.
