@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
@@ -77,6 +78,24 @@ class Predictions(Generator[Any]):
     def close(self) -> None:
         """Ends the reading of the input."""
         self._generator.close()
+
+
+def rows_of_batches(batches: Predictions, key: str) -> Predictions:
+    """The rows of one of the predictions that are yielded by whole batches."""
+
+    def arrays() -> Generator[NDArray[Any]]:
+        with contextlib.closing(batches):
+            for batch in batches:
+                yield batch[key]
+
+    whole = arrays()
+
+    def rows() -> Generator[Any]:
+        with contextlib.closing(whole):
+            for array in whole:
+                yield from array
+
+    return Predictions(rows(), lambda: batches.collection[key], whole)
 
 
 def lazy_predictions(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, get_args
 
 import numpy as np
@@ -20,7 +19,7 @@ from centroids.clustering import InitialCenters, InitialMethod
 from centroids.estimator import Checkpoint, Estimator, ModeKeys, RunConfig, WarmStartSettings
 from centroids.estimator.estimator import InputFunction
 from centroids.estimator.other_names import explain_other_names
-from centroids.estimator.predictions import Predictions
+from centroids.estimator.predictions import Predictions, rows_of_batches
 from centroids.estimator.session_setup import check_restored
 from centroids.export.columns import Columns
 from centroids.inputs.missing import MissingValues
@@ -394,17 +393,4 @@ class KMeansClustering(Estimator):
     def _predict_one(self, input_fn: InputFunction, key: str) -> Predictions:
         # By whole batches: a dict for every point would take ten times as long as the search.
         batches = self.predict(input_fn, predict_keys=[key], yield_single_examples=False)
-
-        def arrays() -> Generator[NDArray[Any]]:
-            with contextlib.closing(batches):
-                for batch in batches:
-                    yield batch[key]
-
-        whole = arrays()
-
-        def rows() -> Generator[Any]:
-            with contextlib.closing(whole):
-                for array in whole:
-                    yield from array
-
-        return Predictions(rows(), lambda: batches.collection[key], whole)
+        return rows_of_batches(batches, key)
