@@ -361,6 +361,9 @@ struct BlockKernels {
                        double* sums);
     bool (*round_wide_sums)(const std::int64_t* low, const std::int64_t* high, const double* powers,
                             std::size_t count, double* sums);
+    // moved: OUT [dimensions], a center after a mini-batch; see move_center.h
+    void (*move_center)(const T* center, const double* sums, double count, double total,
+                        std::size_t dimensions, T* moved);
 
     // Which rows hold a value that is neither 0 nor between the bounds of its column.
     // least, most: IN [dimensions], bits of floats without a sign; of short rows repeated for
