@@ -166,6 +166,13 @@ struct CandidateKernels : FilterLayout<T> {
     void (*run)(const FilterCenters<T>& candidates, std::size_t panel, const void* rows,
                 std::size_t stride, const RowFacts<T>* facts, const T* thresholds,
                 std::size_t count, std::uint16_t* masks);
+
+    // The other way round: points are in panels and candidates are rows. masks: OUT
+    // [last_panel - first_panel][count], a bit for each point of the panel
+    void (*run_panels)(const FilterCenters<T>& points, std::size_t first_panel,
+                       std::size_t last_panel, const void* candidates, std::size_t stride,
+                       const RowFacts<T>* facts, const T* thresholds, std::size_t count,
+                       std::uint16_t* masks);
 };
 
 // The box of a node of the grid is cut into this many at once: 16 x 1, 4 x 4 or 2 x 2 x 2.
