@@ -29,7 +29,7 @@ def threads() -> Iterator[None]:
 
 
 def nested(n: int, d: int, seed: int, decay: float = 0.6) -> NDArray[np.float32]:
-    """Groups within groups, whose spread falls from axis to axis; turned so that no column is one."""
+    """Groups within groups, whose spread falls from axis to axis, turned at random."""
     random = np.random.default_rng(seed)
     spread = np.arange(1, d + 1) ** -decay
     wide, narrow = random.normal(size=(7, d)), 0.6 * random.normal(size=(60, d))
@@ -69,6 +69,8 @@ def spoil(points: NDArray[np.float32], kind: str) -> NDArray[np.float32]:
         points *= np.float32(1e-30)
     elif kind == "huge":
         points *= np.float32(1e15)
+    elif kind == "at the end of the range":
+        points *= np.float32(10) ** random.integers(-30, 30, points.shape[1])
     elif kind == "in few dimensions":
         points[:, 5:] = 0
     return points.astype(np.float32)
@@ -77,6 +79,7 @@ def spoil(points: NDArray[np.float32], kind: str) -> NDArray[np.float32]:
 KINDS = [
     "plain", "far groups", "duplicates", "one huge column", "zeros", "integers",
     "one center far away", "tiny", "huge", "in few dimensions",
+    "at the end of the range",
 ]  # fmt: skip
 
 
