@@ -67,14 +67,14 @@ template <class T>
 bool ChosenSearch<T>::sample_approves(const Shape& shape) {
     passing_.start(points_, centers_, kernels_, false, nullptr);
     BoundedSearch<T> search(points_, centers_, order_, true, passing_, false);
-    const std::size_t rows = std::min<std::size_t>(64, points_.num_rows);
+    const std::size_t samples = std::clamp<std::size_t>(num_threads(), 8, 32);
+    const std::size_t rows = std::min<std::size_t>(512 / samples, points_.num_rows);
     struct Sample {
         typename BoundedSearch<T>::Scratch scratch;
         typename LazyBlock<T>::Scratch copies;
         std::vector<std::int32_t> nearest;
     };
     PerThread<Sample> all;
-    constexpr std::size_t samples = 8;
     std::vector<double> distances(samples * rows);
     const std::size_t work = samples * rows * points_.dimensions * centers_.num_centers;
     parallel_for(samples, seconds_for(static_cast<double>(work)), [&](std::size_t at) {
@@ -86,21 +86,20 @@ bool ChosenSearch<T>::sample_approves(const Shape& shape) {
     });
     if (!pays(search.counts())) return false;
     if (!axes_may_pay(shape)) return true;
-    axes_ = try_axes([&](std::size_t row, const T*) {
+    axes_ = try_axes(samples, rows, [&](std::size_t row, const T*) {
         const std::size_t each = (points_.num_rows - rows) / samples;
         return distances[row / each * rows + row % each];
     });
     return true;
 }
 
-// Tries leading axes on a few rows.
+// Tries leading axes on the first 128 / samples rows of so many blocks of so many rows.
 // distance_of(row, values): no less than the squared distance to its nearest center
 template <class T>
 template <class Distance>
-std::unique_ptr<LeadingAxes<T>> ChosenSearch<T>::try_axes(const Distance& distance_of) const {
-    constexpr std::size_t samples = 8, tried = 16;
-    const std::size_t each =
-        (points_.num_rows - std::min<std::size_t>(64, points_.num_rows)) / samples;
+std::unique_ptr<LeadingAxes<T>> ChosenSearch<T>::try_axes(std::size_t samples, std::size_t rows,
+                                                          const Distance& distance_of) const {
+    const std::size_t tried = 128 / samples, each = (points_.num_rows - rows) / samples;
     std::vector<TriedRow<T>> sample;
     std::vector<T> copies(samples * tried * points_.dimensions);
     for (std::size_t at = 0; at < samples * tried; ++at) {
@@ -116,7 +115,8 @@ std::unique_ptr<LeadingAxes<T>> ChosenSearch<T>::try_axes(const Distance& distan
 template <class T>
 std::unique_ptr<LeadingAxes<T>> ChosenSearch<T>::try_axes_again() const {
     const PointBounds<T>& bounds = memory_->bounds<T>();
-    auto found = try_axes([&](std::size_t row, const T* values) {
+    const std::size_t rows = std::min<std::size_t>(64, points_.num_rows);
+    auto found = try_axes(8, rows, [&](std::size_t row, const T* values) {
         const auto own = static_cast<std::size_t>(bounds.cluster_index[row]);
         const double distance = kernels_.squared_distance(
             values, centers_.values + own * points_.dimensions, points_.dimensions);

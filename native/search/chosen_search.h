@@ -64,7 +64,8 @@ class ChosenSearch {
     std::unique_ptr<const GridOfCenters<T>> make_grid(double nanoseconds) const;
     bool sample_approves(const Shape& shape);
     template <class Distance>
-    std::unique_ptr<LeadingAxes<T>> try_axes(const Distance& distance_of) const;
+    std::unique_ptr<LeadingAxes<T>> try_axes(std::size_t samples, std::size_t rows,
+                                             const Distance& distance_of) const;
     std::unique_ptr<LeadingAxes<T>> try_axes_again() const;
     void follow_axes(PointBounds<T>& bounds);
     bool pays(const SearchCounts& counts) const;

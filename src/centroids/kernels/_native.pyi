@@ -78,6 +78,14 @@ def distances_to(
     labels: NDArray[np.int32],
     distances: NDArray[np.float64],
 ) -> None: ...
+def accept_draws(
+    drawn: NDArray[Any],
+    normalize: bool,
+    distances: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    most: int,
+    kept: NDArray[np.int64],
+) -> int: ...
 def assign(
     points: NDArray[Any],
     type: ElementType,
