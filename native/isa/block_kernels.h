@@ -111,9 +111,9 @@ struct AxesLevels {
 
 template <class T>
 struct AxesKernels {
-    static constexpr std::size_t most_rows = 16; // of rows that may be read though not asked for
+    static constexpr std::size_t most_rows = 16; // so many there are, asked for or not
 
-    // coordinates: OUT [count rounded up][stride], of rows [count][row_stride] along axes
+    // coordinates: OUT [count, or most_rows][stride], of rows [count][row_stride] along axes
     // panels: IN [num_panels][dimensions][width]
     void (*project)(const T* panels, std::size_t num_panels, std::size_t dimensions, const T* rows,
                     std::size_t row_stride, std::size_t count, T* coordinates, std::size_t stride);
