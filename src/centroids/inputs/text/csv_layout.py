@@ -1,4 +1,7 @@
-"""What a text file of numbers looks like: delimiter, header and columns."""
+"""What a text file of numbers looks like: delimiter, header and columns.
+
+Over 400 lines: what the first lines mean is decided together.
+"""
 
 from __future__ import annotations
 
