@@ -18,6 +18,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.tasks import SHAPES
 from centroids import kernels
@@ -56,6 +57,31 @@ def makespan(tasks: list[float], threads: int) -> float:
     return max(free)
 
 
+def measure(
+    points: NDArray[Any], centers: NDArray[Any], sizes: list[int], search: Any
+) -> dict[tuple[int, int], list[float]]:
+    """Seconds of assignments, by the number of their rows and of their centers."""
+    random = np.random.default_rng(1)
+    num_clusters = len(centers)
+    took: dict[tuple[int, int], list[float]] = {}
+
+    def assign(rows: int, wanted: int = num_clusters) -> None:
+        first = int(random.integers(0, len(points) - rows + 1))
+        start = time.thread_time()
+        kernels.assign(points[first : first + rows], centers[:wanted], labels=False, search=search)
+        took.setdefault((rows, wanted), []).append(time.thread_time() - start)
+
+    ends = time.monotonic() + SECONDS
+    while time.monotonic() < ends or len(took[8, 8]) < 4:
+        # In turns: whatever else runs on the machine meets all of them.
+        for rows in sizes:
+            assign(8)  # in between, as what is taken off the others must be as precise
+            if rows <= SMALL or len(took.get((rows, num_clusters), [])) < 6:
+                assign(rows)
+        assign(8, 8)
+    return took
+
+
 def simulate(num_rows: int, dimensions: int, num_clusters: int) -> list[float]:
     """The efficiency with each of `THREADS`: the time of one over theirs times their number."""
     random = np.random.default_rng(0)
@@ -68,23 +94,8 @@ def simulate(num_rows: int, dimensions: int, num_clusters: int) -> list[float]:
     most = max(map(max, chunks.values()))
     points = random.normal(size=(most + 10_000, dimensions)).astype(np.float32)
     centers = points[:num_clusters].copy()
-    took: dict[tuple[int, int], list[float]] = {}
-
-    def assign(rows: int, wanted: int = num_clusters) -> None:
-        first = int(random.integers(0, len(points) - rows + 1))
-        start = time.thread_time()
-        kernels.assign(points[first : first + rows], centers[:wanted], labels=False, search=search)
-        took.setdefault((rows, wanted), []).append(time.thread_time() - start)
-
     sizes = sorted({size for cut in chunks.values() for size in cut} | {LOOK, 256})
-    ends = time.monotonic() + SECONDS
-    while time.monotonic() < ends or len(took[8, 8]) < 4:
-        # In turns: whatever else runs on the machine meets all of them.
-        for rows in sizes:
-            assign(8)  # in between, as what is taken off the others must be as precise
-            if rows <= SMALL or len(took.get((rows, num_clusters), [])) < 6:
-                assign(rows)
-        assign(8, 8)
+    took = measure(points, centers, sizes, search)
     alone, serial = (median(took[8, wanted]) for wanted in (num_clusters, 8))  # packing: by panels
     cost = {rows: max(median(took[rows, num_clusters]) - alone, 0.0) for rows in sizes}
     look = max(cost[LOOK] / LOOK, cost[256] / 256)  # of one row

@@ -105,6 +105,8 @@ def lloyd(
     for _ in range(iterations):
         result = kernels.assign(points, centers, update=True, memory=memory, search=search)
         results.append(result)
+        assert result.counts is not None
+        assert result.sums is not None
         some = result.counts > 0
         centers[some] = (result.sums[some] / result.counts[some, None]).astype(points.dtype)
     return results

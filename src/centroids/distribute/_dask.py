@@ -1,4 +1,7 @@
-"""Dask: arrays and data frames whose partitions live on the workers of a client."""
+"""Dask: arrays and data frames whose partitions live on the workers of a client.
+
+Over 400 lines: workers, actors and partitions know each other.
+"""
 
 from __future__ import annotations
 

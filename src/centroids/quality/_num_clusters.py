@@ -33,6 +33,20 @@ _STABLE = 0.8
 _AS_GOOD = 0.01
 
 
+def _fits(
+    measured: _Measured, numbers: Sequence[int], progress: bool | Callable[[int], None]
+) -> dict[int, tuple[NDArray[Any], float, float, float]]:
+    shown = Activity("clustering a sample", len(numbers), "numbers of clusters")
+    found = {}
+    with shown if progress is True else contextlib.nullcontext():
+        for done, number in enumerate(numbers):
+            shown.update(done, f"clustering a sample into {number:,} clusters")
+            if callable(progress):
+                progress(number)
+            found[number] = measured.fit(number)
+    return found
+
+
 def choose_num_clusters(
     points: Any,
     num_clusters: Iterable[int] = range(2, 21),
@@ -112,14 +126,7 @@ def choose_num_clusters(
     sampled = sample.shape[0]
     _check_enough(numbers, sampled, _num_counting(every.points, own))
     measured = _Measured(sample, cosine, seed)
-    fits: dict[int, tuple[NDArray[Any], float, float, float]] = {}
-    shown = Activity("clustering a sample", len(numbers), "numbers of clusters")
-    with shown if progress is True else contextlib.nullcontext():
-        for done, number in enumerate(numbers):
-            shown.update(done, f"clustering a sample into {number:,} clusters")
-            if callable(progress):
-                progress(number)
-            fits[number] = measured.fit(number)
+    fits = _fits(measured, numbers, progress)
     centers = {number: fit[0] for number, fit in fits.items()}
     found = _over_all(every, centers, cosine, measured.mean, shows=progress is True)
     candidates = tuple(
