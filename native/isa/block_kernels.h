@@ -69,10 +69,11 @@ struct FilterRows {
 
 template <class T>
 struct FilterOutcome {
-    T* rest;                      // OUT [rows + 1], lowest bound of the other centers; or null
-    std::int32_t* num_candidates; // IN OUT [rows + 1]
+    T* rest; // OUT [groups][rest_stride], lowest bound of the other centers of so many panels
+    std::size_t group_panels, rest_stride; // the latter at least the rows
+    std::int32_t* num_candidates;          // IN OUT [rows + 1]
     // capacity: at least the centers of the panels, and 16 that may be written but mean nothing
-    std::int32_t* candidates; // OUT [rows + 1][capacity], places from the first panel on
+    std::int32_t* candidates; // OUT [rows + 1][capacity], places from the group's first panel on
     T* bounds;                // OUT [rows + 1][capacity], their bounds
     std::size_t capacity;
 };

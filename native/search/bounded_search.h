@@ -113,10 +113,11 @@ class BoundedSearch {
                                                     bool fresh) const;
     void search_groups(Blocked& at, bool fresh);
     void sort_by_lowest_group(Scratch& scratch) const;
-    void store_bounds(std::size_t group, std::span<const std::uint16_t> rows, const Blocked& at);
+    void store_bounds(std::size_t group, std::span<const std::uint16_t> rows, const T* rest,
+                      const Blocked& at);
     bool prepare(const T* row, std::size_t i, Scratch& scratch) const;
-    std::size_t run_group(std::size_t group, std::span<const std::uint16_t> rows,
-                          const Blocked& at) const;
+    std::size_t run_groups(std::size_t first, std::size_t last, std::span<const std::uint16_t> rows,
+                           T* rest, const Blocked& at) const;
     void set_threshold(std::size_t i, double distance, Scratch& scratch) const;
     std::size_t resolve(Blocked& at, std::size_t i, std::size_t group);
     double compare(Blocked& at, std::size_t i, std::size_t group, std::int32_t center);
@@ -130,7 +131,7 @@ class BoundedSearch {
     const ExactOrder<T>& order_;
     PointBounds<T>& bounds_;
     const bool remember_, same_points_; // the latter: whatever is known of a block holds
-    const std::size_t num_panels_, panels_per_group_;
+    const std::size_t num_panels_, panels_per_group_, groups_together_;
     const CentersInFilter<T>& packed_;
     const double score_error_, square_error_; // relative rounding bounds of scores and of |t|^2
     std::atomic<std::size_t> rows_{0}, questioned_{0}, panels_{0}, compared_{0}, fresh_{0},
