@@ -89,8 +89,9 @@ void ChosenSearch<T>::learn(const SearchCounts& counts) {
     Experience& experience = memory_->experience;
     ++experience.calls;
     if (!choice_.with_bounds) return;
+    const Shape shape{points_.num_rows, points_.dimensions, centers_.num_centers};
     const bool alone =
-        choice_.search == Search::byte_filter && points_.dimensions >= kernels_.bytes_pay.alone;
+        choice_.search == Search::byte_filter && bytes_pay_alone(shape, kernels_.bytes_pay);
     if (!alone && experience.regroupings >= 2) {
         experience.plain_until = experience.calls + calls_after_failure;
         experience.regroupings = 0;
