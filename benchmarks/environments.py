@@ -29,6 +29,19 @@ class Environment:
 ENVIRONMENTS = {
     # 2.16 dropped Estimators; 2.15 needs numpy below 2.
     "tensorflow": Environment(("tensorflow-cpu==2.15.1",), newest_python=11),
+    "superkmeans": Environment(("superkmeans==0.2.0", "numpy==2.4.6"), newest_python=13),
+    "sparsekmeans": Environment(
+        (
+            "sparsekmeans==0.3.1",
+            "python-graphblas==2025.2.0",
+            "suitesparse-graphblas==9.4.5.0",
+            "numpy==2.4.6",
+            "scipy==1.17.1",
+        ),
+        newest_python=13,
+    ),
+    # There are no wheels: pip compiles it, which takes a C++ compiler.
+    "geokmeans": Environment(("geokmeans==0.1.2", "numpy==2.4.6"), newest_python=13),
 }
 
 

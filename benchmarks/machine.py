@@ -14,6 +14,16 @@ THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
 )
 
+SWITCHES = {
+    "avx2": {
+        "FAISS_OPT_LEVEL": "avx2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "OPENBLAS_CORETYPE": "Haswell",
+    }
+}
+"""How libraries are held to an instruction set, as `CENTROIDS_ISA` holds ours."""
+
 
 def pin(threads: int) -> None:
     """Keeps this process and its children on so many CPUs, of different cores if possible."""
@@ -25,9 +35,13 @@ def pin(threads: int) -> None:
     os.sched_setaffinity(0, cpus[:threads])
 
 
-def thread_environment(threads: int) -> dict[str, str]:
-    """Environment variables that give every library so many threads."""
-    return dict.fromkeys(THREAD_VARIABLES, str(threads))
+def environment(threads: int) -> dict[str, str]:
+    """Environment variables that give every library so many threads.
+
+    Where `CENTROIDS_ISA` forbids us what the processor has, others have to do without it, too.
+    """
+    switches = SWITCHES.get(os.environ.get("CENTROIDS_ISA", ""), {})
+    return {**dict.fromkeys(THREAD_VARIABLES, str(threads)), **switches}
 
 
 def memory_bytes() -> int | None:
@@ -46,6 +60,7 @@ def describe(threads: int) -> dict[str, Any]:
     return {
         "cpu": _cpu_model(),
         "instruction_set": kernels.instruction_set(),
+        "held": bool(os.environ.get("CENTROIDS_ISA")),
         "threads": threads,
         "memory_gib": memory and round(memory / 2**30),
         "system": platform.system(),
@@ -63,9 +78,15 @@ def _core(cpu: int) -> str:
 
 
 def _cpu_model() -> str:
+    """The name, with the numbers that tell generations apart where the name does not."""
     info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    if not info.exists():
+        return platform.processor() or platform.machine()
+    pairs = (line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
+    found: dict[str, str] = {}
+    for key, value in pairs:
+        found.setdefault(key.strip(), value.strip())
+    if "model name" not in found:
+        return platform.processor() or platform.machine()
+    numbers = [f"{key} {found[key]}" for key in ("cpu family", "model") if key in found]
+    return found["model name"] + (f" ({', '.join(numbers)})" if numbers else "")

@@ -43,10 +43,17 @@ OVERVIEW_ROWS = (
     "defaults/photo-273280x3-k16",
     "restarts/noise-100000x16-k20",
     "mini-batch-fit/glove-400000x50-k256",
+    "iteration/words-300000x256-k1000",
+    "iteration/words-300000x256-k16384",
+    "iteration/nested-120000x1536-k1000",
+    "iteration/nested-120000x768-k16384",
+    "index/words-300000x256-k4096",
 )
 README_ROWS = (
     "iteration/noise-500000x100-k500",
     "fit/noise-500000x100-k500",
+    "iteration/words-300000x256-k16384",
+    "iteration/nested-120000x1536-k1000",
     "mini-batch/glove-400000x50-k256-batch1024",
     "prediction/noise-1000000x128-k1000",
     "defaults/photo-273280x3-k16",
@@ -96,9 +103,12 @@ def overview(every: dict[str, Results]) -> str:
         "\n".join(
             [
                 "# Benchmarks\n",
-                "`make bench` writes this page. `python -m benchmarks --help` shows how to run "
-                "parts of it. The table shows how many times faster than the best peer we are, "
-                "with our time and the peer's, by the instruction set of the processor:\n",
+                "`make bench` writes this page. `python -m benchmarks --seconds 280` measures for "
+                "so many seconds and goes on when it is called again; `python -m benchmarks "
+                "--help` shows how to run parts of it, and `--list` how long they take. A row with "
+                "§ is older than others of its column. The table shows how many times faster than "
+                "the best peer we are, with our time and the peer's, by the instruction set of the "
+                "processor:\n",
                 overview_table(every, OVERVIEW_ROWS),
                 "These pages have every task and every peer. They say how each was measured, what "
                 "the marks mean, and what is lost:\n",
@@ -117,9 +127,12 @@ def overview_table(every: dict[str, Results], names: Sequence[str]) -> str:
     ]
     for name in names:
         rows = [results.rows.get(name) for results in every.values()]
-        fields = [_times_faster(row) for row in rows]
+        fields = [
+            _times_faster(row) + (" §" if row and row.run != results.newest_run else "")
+            for row, results in zip(rows, every.values(), strict=True)
+        ]
         label = next((_label(row) for row in rows if row), None)
-        if label is not None and any(field != NOTHING for field in fields):
+        if label is not None and any(field.strip(" §") != NOTHING for field in fields):
             lines.append(f"| {label} | {' | '.join(fields)} |")
     return "\n".join(lines) + "\n"
 

@@ -14,6 +14,11 @@ COLORS = {
     "elkan": "#d98032",
     "intelex": "#5b8ff9",
     "faiss": "#5ad8a6",
+    "superkmeans": "#e8684a",
+    "superkmeans-hierarchical": "#f5b3a3",
+    "sparsekmeans": "#6dc8ec",
+    "sparsekmeans-elkan": "#b6e3f5",
+    "geokmeans": "#9a8f7a",
     "tensorflow": "#b08bd9",
     "tensorflow-numpy": "#d5bfee",
 }
@@ -29,6 +34,7 @@ TITLES = {
     Kind.DEFAULTS: "A call of fit",
     Kind.RESTARTS: "A call of fit, ten restarts",
     Kind.MINI_BATCH_FIT: "A call of fit, mini-batches",
+    Kind.INDEX: "Centers and labels for an index",
 }
 # One column, as wide as a phone: text has the size there that it is given here.
 BAR_INCHES, LABEL_BARS = 0.13, 2.5

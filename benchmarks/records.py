@@ -37,6 +37,8 @@ class Cell:
         memory: Peak bytes above the data; the median of the runs.
         inertia: Of the final centers, measured by `centroids.kernels.assign`.
         different_labels: For predictions: how many labels are not ours.
+        wrong_labels: For calls: the share of the labels that are not of the nearest center.
+        wall: The seconds that one child takes: import, data and warm-up included.
         versions: Of the peer.
         note: Why there is no time.
     """
@@ -48,6 +50,8 @@ class Cell:
     memory: int | None = None
     inertia: float | None = None
     different_labels: int | None = None
+    wrong_labels: float | None = None
+    wall: float | None = None
     versions: dict[str, str] = field(default_factory=dict)
     note: str = ""
 
@@ -78,6 +82,8 @@ class Row:
         batch_size: See `Task`.
         date: Of the last measurement.
         cells: By peer.
+        machine: What it was measured on.
+        commit: What was measured; None: this is not known.
     """
 
     task: str
@@ -91,16 +97,39 @@ class Row:
     batch_size: int
     date: str
     cells: dict[str, Cell]
+    machine: dict[str, Any] = field(default_factory=dict)
+    commit: str | None = None
+
+    def same_run(self, other: Row) -> bool:
+        """Whether both are known to be of one machine and one commit."""
+        return self.commit is not None and self.run == other.run
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """What is the same for all that may be compared."""
+        return {"machine": self.machine, "commit": self.commit}
 
 
 @dataclass
 class Results:
-    """All rows, by task, and the machine they were measured on."""
+    """All rows, by task, and the machine that the last of them were measured on."""
 
     machine: dict[str, Any] = field(default_factory=dict)
     iterations: dict[str, int] = field(default_factory=dict)
     """To convergence, by data set."""
     rows: dict[str, Row] = field(default_factory=dict)
+    commit: str | None = None
+    """What new rows are of."""
+
+    @property
+    def newest_run(self) -> dict[str, Any] | None:
+        """That of the row which was measured last."""
+        return max(self.rows.values(), key=lambda row: row.date).run if self.rows else None
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """As that of new rows."""
+        return {"machine": self.machine, "commit": self.commit}
 
     @classmethod
     def read(cls, path: Path) -> Results:
@@ -108,7 +137,7 @@ class Results:
         if not path.exists():
             return cls()
         values = json.loads(path.read_text())
-        rows = [_row(row) for row in values["rows"]]
+        rows = [_row({"machine": values["machine"], **row}) for row in values["rows"]]
         return cls(values["machine"], values["iterations"], {row.task: row for row in rows})
 
     def write(self, path: Path) -> None:

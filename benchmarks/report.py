@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from benchmarks import compare
+from benchmarks.exactness import SAMPLE
 from benchmarks.peers.registry import OURS, PEERS
 from benchmarks.records import Cell, Results, Row, Status
-from benchmarks.tasks import MAX_ITERATIONS, RELATIVE_TOLERANCE, Kind
+from benchmarks.tasks import INDEX_ITERATIONS, MAX_ITERATIONS, RELATIVE_TOLERANCE, Kind
 
 NOTHING = "-"
 
@@ -14,7 +19,8 @@ SECTIONS: dict[Kind, tuple[str, str]] = {
         "One full-batch iteration",
         "Seconds per iteration of Lloyd's algorithm: the time of a longer fit less that of a "
         "shorter one, divided by the iterations between them. Set-up cancels out. The iterations "
-        "are the third and later ones (the second and third for k = 16,384), the same for all.",
+        "are the third and later ones (the second and later ones for embeddings and for "
+        "k = 16,384), the same for all.",
     ),
     Kind.FIT: (
         "A whole fit",
@@ -35,7 +41,8 @@ SECTIONS: dict[Kind, tuple[str, str]] = {
     ),
     Kind.SPARSE: (
         "An iteration over sparse points",
-        "TF-IDF of the 3- to 5-grams of texts of eight words, in compressed sparse rows.",
+        "TF-IDF of the 3- to 5-grams of texts of eight words, in compressed sparse rows. "
+        "sparsekmeans computes in float64, from the same centers in place of its k-means++.",
     ),
     Kind.PLUS_PLUS: (
         "k-means++",
@@ -84,6 +91,16 @@ SECTIONS: dict[Kind, tuple[str, str]] = {
         "`centroids.sklearn.MiniBatchKMeans(k).fit(points)` beside scikit-learn's, with all "
         "defaults, labels included.",
     ),
+    Kind.INDEX: (
+        "Centers and labels for an index",
+        f"What an index of vectors begins with: {INDEX_ITERATIONS} iterations from random points, "
+        "and the nearest center of each point. Ours is "
+        f'`centroids.sklearn.KMeans(k, init="random", n_init=1, max_iter={INDEX_ITERATIONS}, '
+        "tol=0)`; faiss and SuperKMeans look at all points, too. SuperKMeans, hierarchical, is "
+        "what its users take for its speed: it clusters groups of points apart, on 30% of the "
+        "points. Its labels, as those of flat SuperKMeans, are found by a search among all "
+        "centers. In parentheses: how much more inertia than with ours the centers leave.",
+    ),
 }
 TASK_NAMES = {
     Kind.ITERATION: "iteration",
@@ -98,6 +115,7 @@ TASK_NAMES = {
     Kind.DEFAULTS: "call of fit",
     Kind.RESTARTS: "call of fit, ten restarts",
     Kind.MINI_BATCH_FIT: "call of fit, mini-batches",
+    Kind.INDEX: "for an index",
 }
 
 
@@ -132,7 +150,9 @@ def format_cell(row: Row, peer: str) -> str:
     marks += "†" if compare.disagrees(row, peer) else ""
     marks += "‡" if compare.stopped_early(row, peer) else ""
     marks += "§" if cell.date != row.date else ""
-    return format_seconds(cell.median) + (f" {marks}" if marks else "")
+    loss = compare.inertia_difference(row, peer) if row.kind == Kind.INDEX else None
+    lost = f" ({loss:+.1%})" if loss is not None and peer != OURS else ""
+    return format_seconds(cell.median) + lost + (f" {marks}" if marks else "")
 
 
 def page(name: str, results: Results) -> str:
@@ -149,7 +169,7 @@ def page(name: str, results: Results) -> str:
     for kind, (title, text) in SECTIONS.items():
         of_kind = [row for row in rows if row.kind == kind]
         if of_kind:
-            parts += [f"## {title}\n", text + "\n", _table(kind, of_kind), _notes(of_kind)]
+            parts += [f"## {title}\n", text + "\n", _table(kind, of_kind, results), _notes(of_kind)]
     parts += [_memory([row for row in rows if row.kind == Kind.FIT]), _failures(rows)]
     return "\n".join(part for part in parts if part).rstrip() + "\n"
 
@@ -193,11 +213,17 @@ def _summary(rows: list[Row]) -> str:
 
 
 def describe_machine(results: Results) -> str:
-    """What the results were measured on, in words."""
-    machine = results.machine
+    """What the last results were measured on, in words."""
+    newest = results.newest_run
+    return describe((newest and newest["machine"]) or results.machine)
+
+
+def describe(machine: Mapping[str, Any]) -> str:
+    """A machine in words."""
+    held = f" held to {machine.get('instruction_set')}" if machine.get("held") else ""
     return (
-        f"{machine.get('cpu')}, {machine.get('threads')} threads, {machine.get('memory_gib')} GiB, "
-        f"{machine.get('system')}, Python {machine.get('python')}"
+        f"{machine.get('cpu')}{held}, {machine.get('threads')} threads, "
+        f"{machine.get('memory_gib')} GiB, {machine.get('system')}, Python {machine.get('python')}"
     )
 
 
@@ -226,30 +252,54 @@ def _method(results: Results) -> str:
 - Each measurement is a process of its own, warmed up on a part of the points. Within a task peers
   take turns: round 1 of all, round 2 of all, and so on. The median of {repeats} counts.
 - Unstructured points lie around groups in [0, 500]^d with a standard deviation of 250, well
-  separated ones with 20. Initial centers are points drawn at random.
+  separated ones with 20. Embeddings of words are those that WordLlama gives GloVe's words. Points
+  with a power-law spectrum lie on the unit sphere, in groups within groups; the variance of the
+  i-th direction falls as 1 / i. Initial centers are points drawn at random.
+- SuperKMeans and geokmeans take no initial centers: they draw points themselves, and so end
+  elsewhere. geokmeans has one thread; it is measured where it is not far behind, and if it used up
+  its iterations its version 0.1.2 returns zeros, so that its inertia is not known.
+- The labels of calls of fit are compared with those that float64 finds for the same centers, for
+  {SAMPLE:,} points.
 - The final centers of all are compared by their inertia, computed by `centroids.kernels.assign`.
   After one iteration they agree to 1e-6 or better; on unstructured points each further iteration
   amplifies what the rounding of float32 made different, in either direction.
-- \\* A run took longer than `--slow-seconds` (60, and 6 to 20 for some rows, to save time): run
+- \\* A run took longer than `--slow-seconds` (10; 6 to 60 in older rows): run
   only once. "over ... s": by its first iterations it would have taken longer, and was not run. "-":
   not run, as it was far behind in other rows. † The final inertia differs from ours by more than
   1e-5 of it. ‡ It stopped before the iterations it was given, as no label changed any more; the
   time is divided by the passes over the points that were made (of the longer fit, set-up included,
-  if it made no more than the shorter one). § Of another run than the rest of its row.
+  if it made no more than the shorter one). § Measured apart from the rest of its
+  row, or, with a date: an older row than others; the list of runs says what it is of.
 
-The machine: {describe_machine(results)};
-centroids used its {machine.get("instruction_set")} kernels. Measured {when} with {listed}.
+Measured {when} with {listed}.
+
+{_runs(results)}
 """
 
 
-def _table(kind: Kind, rows: list[Row]) -> str:
+def _runs(results: Results) -> str:
+    """The machines and commits that rows are of, the newest first."""
+    rows = sorted(results.rows.values(), key=lambda row: row.date, reverse=True)
+    runs = {json.dumps(row.run, sort_keys=True): row.run for row in rows}
+    lines = []
+    for run in runs.values():
+        dates = [row.date[:10] for row in rows if row.run == run]
+        when = " to ".join(dict.fromkeys((dates[-1], dates[0])))
+        rows_of = "1 row" if len(dates) == 1 else f"{len(dates)} rows"
+        commit = f"commit {run['commit']}" if run["commit"] else "commit not recorded"
+        lines.append(f"- {rows_of}, {when}, {commit}: {describe(run['machine'])}")
+    return "\n".join(lines)
+
+
+def _table(kind: Kind, rows: list[Row], results: Results) -> str:
     peers = [name for name in PEERS if any(name in row.cells for row in rows)]
     iterations = kind == Kind.FIT
     head = ["points x dimensions, clusters", *(["iterations"] if iterations else [])]
     head += [peer_name(peer) for peer in peers] + ["ratio to the best peer", "target"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for row in rows:
-        fields = [_row_label(row), *([str(row.iterations)] if iterations else [])]
+        older = "" if row.run == results.newest_run else f" § {row.date[:10]}"
+        fields = [_row_label(row) + older, *([str(row.iterations)] if iterations else [])]
         fields += [format_cell(row, peer) for peer in peers]
         best = compare.best_peer(row)
         value = compare.ratio(row, best) if best else None
@@ -283,6 +333,9 @@ def _notes(rows: list[Row]) -> str:
             if row.kind in compare.DRAWN and peer != OURS and cell.inertia is not None:
                 difference = compare.inertia_difference(row, peer)
                 found.append(f"inertia of the centers of {peer_name(peer)} {difference:+.1%}")
+            if cell.wrong_labels:
+                share = f"{cell.wrong_labels:.1%} of {SAMPLE:,} labels"
+                found.append(f"{share} of {peer_name(peer)} are not of the nearest center")
             if cell.different_labels:
                 found.append(f"{cell.different_labels:,} labels of {peer_name(peer)} are not ours")
         if found:

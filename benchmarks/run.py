@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import os
 import shutil
 import statistics
 import subprocess
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ import centroids
 from benchmarks import data, machine
 from benchmarks.child import Job, Outcome
 from benchmarks.environments import NoEnvironmentError, python_of
-from benchmarks.peers import OURS, PeerInfo, peers_for
+from benchmarks.exactness import share_of_wrong_labels
+from benchmarks.peers import OURS, PEERS, PeerInfo, peers_for
+from benchmarks.pieces import Piece, Runs, Unfinished
 from benchmarks.records import Cell, Results, Row, Status
 from benchmarks.tasks import MAX_ITERATIONS, RELATIVE_TOLERANCE, Kind, Task
 from centroids import kernels
@@ -29,6 +32,8 @@ from centroids import kernels
 ROOT = Path(__file__).resolve().parent.parent
 MEMORY_SHARE = 0.6
 """Of the machine's memory: what a peer may be known to need."""
+IMPORTS_SECONDS = 3.0
+"""Of a child, where it is not known how long it took as a whole."""
 KILL_FACTOR, KILL_SECONDS = 2.0, 120.0
 """A child is ended after so many times `give_up_seconds`, and this (for imports and loading)."""
 
@@ -49,40 +54,38 @@ class Options:
 
     repeats: int = 5
     threads: int = 2
-    slow_seconds: float = 60.0
+    slow_seconds: float = 10.0
     give_up_seconds: float = 300.0
     peers: tuple[str, ...] = ()
     cache: Path = ROOT / "build" / "benchmark-data"
     environments: Path = ROOT / "build" / "benchmark-environments"
 
 
-@dataclass
-class _Runs:
-    """The runs of one cell, so far."""
-
-    info: PeerInfo
-    outcomes: list[Outcome] = field(default_factory=list)
-    result: NDArray[Any] | None = None
-    status: Status = Status.MEASURED
-    note: str = ""
-
-    @property
-    def finished(self) -> bool:
-        return self.status != Status.MEASURED
-
-
 class ChildError(RuntimeError):
     """The child ended without an outcome."""
 
 
-def measure(task: Task, options: Options, results: Results) -> Row:
+def measure(
+    task: Task,
+    options: Options,
+    results: Results,
+    unfinished: Unfinished | None = None,
+    piece: Piece | None = None,
+) -> Row:
     """Measures one task with all its peers.
 
     Args:
         task: What to measure.
         options: How.
-        results: Has the iterations to convergence that are known; new ones are added.
+        results: Has the iterations to convergence that are known; new ones are added. What it has
+            of the task says how long a run takes.
+        unfinished: Has the runs that were made before; new ones are added, and written.
+        piece: The time that there is.
+
+    Raises:
+        OutOfTimeError: If the piece ends before the task.
     """
+    piece = piece or Piece()
     files = data.prepare(task.data, options.cache)
     iterations = 0
     if task.kind == Kind.FIT:
@@ -90,30 +93,75 @@ def measure(task: Task, options: Options, results: Results) -> Row:
         if task.data.name not in known:
             known[task.data.name] = _iterations_to_convergence(files)
         iterations = known[task.data.name]
-    infos = [p for p in peers_for(task.kind) if not options.peers or p.name in options.peers]
-    runs = {info.name: _Runs(info) for info in infos}
+    runs = unfinished[task.name] if unfinished else {}
+    cell = _CellOf(task, files, iterations, options, piece, data.load(files.points))
     for round_number in range(options.repeats):
-        for run in runs.values():
-            if not run.finished:
-                _run_once(task, files, iterations, options, run, first=round_number == 0)
+        for info in peers_of(task, options):
+            run = runs.setdefault(info.name, Runs())
+            if run.finished or len(run.outcomes) > round_number:
+                continue
+            cell.run_once(info, run, _expected(results.rows.get(task.name), info.name, run))
+            if unfinished:
+                unfinished.write()
         line = "  ".join(f"{name} {_short(run)}" for name, run in runs.items())
         print(f"  {round_number + 1}/{options.repeats}: {line}", flush=True)
         if all(run.finished for run in runs.values()):
             break
-    points, date = data.load(files.points), _now()
+    date = _now()
     return Row(
         task=task.name,
         kind=task.kind,
         data=task.data.name,
         label=task.data.label,
-        data_bytes=data.num_bytes(points),
+        data_bytes=data.num_bytes(cell.points),
         few=task.few,
         extra=task.extra,
         iterations=iterations,
         batch_size=task.batch_size,
         date=date,
-        cells=_cells(task, points, files, runs, date),
+        cells={name: _cell(runs[name], date) for name in PEERS if name in runs},
+        machine=results.machine,
+        commit=results.commit,
     )
+
+
+def peers_of(task: Task, options: Options) -> list[PeerInfo]:
+    """Those who are measured; a peer that is far behind in small tasks is spared large ones."""
+    work = task.data.n * task.data.d * task.data.k
+    return [
+        info
+        for info in peers_for(task.kind)
+        if work <= info.most_work and (not options.peers or info.name in options.peers)
+    ]
+
+
+def prepare(tasks: list[Task], options: Options) -> None:
+    """Makes the data and the environments, which takes time that is none of a measurement's."""
+    for task in tasks:
+        print(task.data.name, flush=True)
+        data.prepare(task.data, options.cache)
+        for info in peers_of(task, options):
+            try:
+                python_of(info.environment, options.environments)
+            except NoEnvironmentError as error:
+                print(f"{info.name}: {error}", flush=True)
+
+
+def seconds_of(row: Row, options: Options) -> float:
+    """How long the cells of a row take, by the last time."""
+    total = 0.0
+    for cell in row.cells.values():
+        once = cell.wall or IMPORTS_SECONDS + sum(cell.seconds[:1]) * (2 * row.few + row.extra or 1)
+        total += once * (1 if cell.status != Status.MEASURED else options.repeats)
+    return total
+
+
+def _expected(row: Row | None, peer: str, run: Runs) -> float:
+    """The seconds that a child will take, as far as is known."""
+    if run.walls:
+        return run.walls[-1]
+    cell = row.cells.get(peer) if row else None
+    return (cell.wall if cell else None) or 0.0
 
 
 def _iterations_to_convergence(files: data.Files) -> int:
@@ -131,60 +179,92 @@ def _iterations_to_convergence(files: data.Files) -> int:
     return steps
 
 
-def _run_once(
-    task: Task, files: data.Files, iterations: int, options: Options, run: _Runs, *, first: bool
-) -> None:
-    """One child; its outcome and what follows from it go into `run`."""
-    memory = machine.memory_bytes()
-    needed = run.info.working_bytes(task.data.n, task.data.k)
-    if memory is not None and needed > MEMORY_SHARE * memory:
-        run.status, run.note = Status.TOO_LARGE, f"needs {needed / 2**30:.0f} GiB"
-        return
-    try:
-        python = python_of(run.info.environment, options.environments)
-        with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:
-            job = Job(
-                peer=run.info.name,
-                kind=task.kind,
-                points=str(files.points),
-                centers=str(files.centers),
-                output=str(Path(scratch) / "result.npy"),
-                few=task.few,
-                extra=task.extra,
-                iterations=iterations,
-                batch_size=task.batch_size,
-                give_up_seconds=options.give_up_seconds,
-                probe=first and run.info.name != OURS,
-            )
-            outcome = _run_child(python, job, Path(scratch), run.info.threads or options.threads)
-            if first and outcome.seconds is not None:
-                run.result = np.load(job.output)
-    except NoEnvironmentError as error:
-        run.status, run.note = Status.UNAVAILABLE, str(error)
-    except subprocess.TimeoutExpired:
-        run.status, run.note = Status.OVER, f"over {options.give_up_seconds:.0f} s"
-    except ChildError as error:
-        run.status, run.note = Status.FAILED, str(error)
-    else:
-        if outcome.seconds is None:
-            run.status, run.note = Status.OVER, f"over {options.give_up_seconds:.0f} s"
+@dataclass(frozen=True)
+class _CellOf:
+    """How the cells of a task are measured."""
+
+    task: Task
+    files: data.Files
+    iterations: int
+    options: Options
+    piece: Piece
+    points: Any
+
+    def run_once(self, info: PeerInfo, run: Runs, expected: float) -> None:
+        """One child; its outcome and what follows from it go into `run`."""
+        memory = machine.memory_bytes()
+        needed = info.working_bytes(self.task.data.n, self.task.data.k)
+        if memory is not None and needed > MEMORY_SHARE * memory:
+            run.status, run.note = Status.TOO_LARGE, f"needs {needed / 2**30:.0f} GiB"
             return
-        run.outcomes.append(outcome)
-        if outcome.wall > options.slow_seconds and options.repeats > 1:
-            run.status = Status.ONCE
+        try:
+            python = python_of(info.environment, self.options.environments)
+            with (
+                tempfile.TemporaryDirectory(prefix="benchmark-") as scratch,
+                self.piece.measurement(expected) as timeout,
+            ):
+                job = self._job(info, Path(scratch), first=not run.outcomes)
+                begin = time.monotonic()
+                threads = info.threads or self.options.threads
+                outcome = _run_child(python, job, Path(scratch), threads, timeout)
+                run.walls.append(time.monotonic() - begin)
+                if not run.outcomes and outcome.seconds is not None:
+                    self._judge(dict(np.load(job.output)), run)
+        except NoEnvironmentError as error:
+            run.status, run.note = Status.UNAVAILABLE, str(error)
+        except subprocess.TimeoutExpired as error:
+            run.status, run.note = Status.OVER, f"over {error.timeout:.0f} s"
+        except ChildError as error:
+            run.status, run.note = Status.FAILED, str(error)
+        else:
+            if outcome.seconds is None:
+                run.status, run.note = Status.OVER, f"over {self.options.give_up_seconds:.0f} s"
+                return
+            run.outcomes.append(outcome)
+            if outcome.wall > self.options.slow_seconds and self.options.repeats > 1:
+                run.status = Status.ONCE
+
+    def _job(self, info: PeerInfo, scratch: Path, *, first: bool) -> Job:
+        return Job(
+            peer=info.name,
+            kind=self.task.kind,
+            points=str(self.files.points),
+            centers=str(self.files.centers),
+            output=str(scratch / "result.npz"),
+            few=self.task.few,
+            extra=self.task.extra,
+            iterations=self.iterations,
+            batch_size=self.task.batch_size,
+            give_up_seconds=self.options.give_up_seconds,
+            probe=first and info.name != OURS,
+        )
+
+    def _judge(self, arrays: dict[str, NDArray[Any]], run: Runs) -> None:
+        """What the centers and labels are worth."""
+        centers, labels = arrays.get("centers"), arrays.get("labels")
+        if centers is not None:
+            single = np.ascontiguousarray(centers, np.float32)
+            run.inertia = float(kernels.assign(self.points, single).inertia)
+        if labels is not None and centers is not None:
+            run.wrong_labels = share_of_wrong_labels(self.points, centers, labels)
+        elif labels is not None:
+            ours = kernels.assign(self.points, data.load(self.files.centers)).cluster_index
+            run.different_labels = int(np.count_nonzero(labels != ours))
 
 
-def _run_child(python: str, job: Job, scratch: Path, threads: int) -> Outcome:
+def _run_child(
+    python: str, job: Job, scratch: Path, threads: int, timeout: float | None
+) -> Outcome:
     job_file = scratch / "job.json"
     job_file.write_text(json.dumps(asdict(job)))
     done = subprocess.run(
         [python, "-m", "benchmarks.child", str(job_file)],
-        env={**os.environ, **machine.thread_environment(threads), "TMPDIR": str(scratch)},
+        env={**os.environ, **machine.environment(threads), "TMPDIR": str(scratch)},
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
-        timeout=KILL_FACTOR * job.give_up_seconds + KILL_SECONDS,
+        timeout=min(KILL_FACTOR * job.give_up_seconds + KILL_SECONDS, timeout or math.inf),
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
@@ -194,38 +274,25 @@ def _run_child(python: str, job: Job, scratch: Path, threads: int) -> Outcome:
     return Outcome(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def _cells(
-    task: Task, points: Any, files: data.Files, runs: dict[str, _Runs], date: str
-) -> dict[str, Cell]:
-    predicts = task.kind in (Kind.PREDICTION, Kind.PREDICTION_LIST)
-    labels = None
-    if predicts:
-        labels = kernels.assign(points, data.load(files.centers)).cluster_index
-    cells = {}
-    for name, run in runs.items():
-        inertia, different = None, None
-        if run.result is not None and labels is not None:
-            different = int(np.count_nonzero(run.result != labels))
-        elif run.result is not None:
-            centers = np.ascontiguousarray(run.result, np.float32)
-            inertia = float(kernels.assign(points, centers).inertia)
-        memory = [outcome.memory for outcome in run.outcomes if outcome.memory is not None]
-        last = run.outcomes[-1] if run.outcomes else None
-        cells[name] = Cell(
-            status=run.status,
-            date=date,
-            seconds=[o.seconds for o in run.outcomes if o.seconds is not None],
-            iterations=last.iterations if last else None,
-            memory=int(statistics.median(memory)) if memory else None,
-            inertia=inertia,
-            different_labels=different,
-            versions=last.versions if last else {},
-            note=run.note,
-        )
-    return cells
+def _cell(run: Runs, date: str) -> Cell:
+    memory = [outcome.memory for outcome in run.outcomes if outcome.memory is not None]
+    last = run.outcomes[-1] if run.outcomes else None
+    return Cell(
+        status=run.status,
+        date=date,
+        seconds=[o.seconds for o in run.outcomes if o.seconds is not None],
+        iterations=last.iterations if last else None,
+        memory=int(statistics.median(memory)) if memory else None,
+        inertia=run.inertia,
+        different_labels=run.different_labels,
+        wrong_labels=run.wrong_labels,
+        wall=statistics.median(run.walls) if run.walls else None,
+        versions=last.versions if last else {},
+        note=run.note,
+    )
 
 
-def _short(run: _Runs) -> str:
+def _short(run: Runs) -> str:
     if run.note:
         return f"({run.note})"
     seconds = run.outcomes[-1].seconds

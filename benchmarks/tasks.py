@@ -28,10 +28,13 @@ class Kind(StrEnum):
     DEFAULTS = "defaults"
     RESTARTS = "restarts"
     MINI_BATCH_FIT = "mini-batch-fit"
+    INDEX = "index"
 
 
-CALLS = frozenset({Kind.DEFAULTS, Kind.RESTARTS, Kind.MINI_BATCH_FIT})
+CALLS = frozenset({Kind.DEFAULTS, Kind.RESTARTS, Kind.MINI_BATCH_FIT, Kind.INDEX})
 """One call of `fit`, from points to labels, with whatever initial centers it draws."""
+INDEX_ITERATIONS = 10
+"""Of all that are not hierarchical: the default of SuperKMeans."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,9 @@ STRUCTURES = ("noise", "blobs")
 GLOVE = (400_000, 50)
 PHOTO = (427 * 640, 3)
 NOTEBOOK = (300, 4, 3)
+WORDS, FEWER_WORDS = (300_000, 256), (150_000, 256)
+NESTED = ((120_000, 768), (120_000, 1_536))
+MANY = (1_000, 4_096, 16_384, 65_536)
 
 
 def _extra(data: DataSet) -> int:
@@ -160,7 +166,29 @@ def _calls() -> list[Task]:
     return tasks
 
 
-TASKS: tuple[Task, ...] = (*_full_batch(), *_others(), *_calls())
+def _embeddings() -> list[Task]:
+    """Points as searches for vectors have them, and as many clusters as their indexes."""
+    tasks = []
+    for k in MANY:
+        data = DataSet("words", *(WORDS if k < MANY[-1] else FEWER_WORDS), k)
+        extra = {1_000: 6, 4_096: 3}.get(k, 1)
+        targets: tuple[Target, ...] = ()
+        if k == 16_384:
+            targets = (Target(1 / 8, "faiss"), Target(1 / 2, "superkmeans"))
+        tasks.append(Task(Kind.ITERATION, data, few=1, extra=extra, targets=targets))
+    for shape, most in zip(NESTED, (16_384, 4_096), strict=True):
+        for k in (k for k in MANY if k <= most):
+            data = DataSet("nested", *shape, k)
+            extra = 6 if k == 1_000 else 2 if k == 4_096 else 1
+            tasks.append(Task(Kind.ITERATION, data, few=1, extra=extra))
+    for shape, k in ((WORDS, 1_000), (WORDS, 4_096), (FEWER_WORDS, 16_384)):
+        tasks.append(Task(Kind.INDEX, DataSet("words", *shape, k)))
+    tasks += [Task(Kind.INDEX, DataSet("nested", *shape, 1_000)) for shape in NESTED]
+    tasks.append(Task(Kind.PREDICTION, DataSet("words", *WORDS, 4_096)))
+    return tasks
+
+
+TASKS: tuple[Task, ...] = (*_full_batch(), *_others(), *_calls(), *_embeddings())
 
 
 def select(patterns: list[str]) -> list[Task]:

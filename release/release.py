@@ -8,10 +8,14 @@ are committed before. Nothing is published here: the tag is pushed by hand, and 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+
+from audit import UNKNOWN
 
 ROOT = Path(__file__).parents[1]
 _VERSION = re.compile(r"\d+\.\d+\.\d+((a|b|rc)\d+)?")
@@ -23,12 +27,13 @@ def git(*arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def faults(root: Path, version: str) -> list[str]:
+def faults(root: Path, version: str, address: str = "") -> list[str]:
     """What stands against a release, in words.
 
     Args:
         root: The folder of the project.
         version: The version to release.
+        address: Where the sources can be read; empty if nobody but us can.
     """
     if not _VERSION.fullmatch(version):
         return [f"VERSION must be like 1.2.3 or 1.2.3rc1, got {version!r}"]
@@ -40,6 +45,9 @@ def faults(root: Path, version: str) -> list[str]:
     heading = re.search(r"^## (.*)$", log, re.MULTILINE)
     if heading is None or not re.fullmatch(rf"{re.escape(version)}, \d{{4}}-\d\d-\d\d", heading[1]):
         found.append(f"the first heading of CHANGELOG.md must be '## {version}, YEAR-MONTH-DAY'")
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    if address and address not in project.get("urls", {}).values():
+        found.append(f'pyproject.toml must have under [project.urls]: Source = "{address}"')
     return found
 
 
@@ -48,20 +56,25 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit("say which version: make release VERSION=1.2.3")
     version = sys.argv[1]
-    found = faults(ROOT, version)
+    found = faults(ROOT, version, os.environ.get("CENTROIDS_REPOSITORY", ""))
     if not found and git("status", "--porcelain"):
         found.append("there are changes that are not committed")
     if not found and git("tag", "--list", f"v{version}"):
         found.append(f"the tag v{version} exists already")
     if found:
         sys.exit("\n".join(found))
+    audited = subprocess.run([sys.executable, ROOT / "release/audit.py"], check=False).returncode
+    if audited not in (0, UNKNOWN):
+        sys.exit("what has known weaknesses is not released")
     for script in ("wheels.py", "try_wheels.py", "sbom.py"):
         subprocess.run([sys.executable, ROOT / "release" / script], check=True)
     git("tag", "--annotate", f"v{version}", "--message", f"centroids {version}")
     (sdist,) = (ROOT / "dist").glob("*.tar.gz")
     digest = hashlib.sha256(sdist.read_bytes()).hexdigest()
+    not_audited = "  make audit, where the index says which weaknesses are known: here it did not\n"
     print(
         f"\nv{version} is tagged, and dist/ holds what was built and tried. Now:\n"
+        f"{not_audited if audited else ''}"
         f"  git push origin main v{version}     # the workflow builds, tries and publishes\n"
         f"  make docs-version VERSION={version} && git push origin gh-pages\n"
         f"  release/conda/recipe.yaml: version {version}, sha256 {digest}\n"

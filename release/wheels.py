@@ -3,12 +3,14 @@
 The compiler is zig's, which links against the glibc that is asked for and holds its own libc++: no
 container is needed, and one machine builds for all architectures. Each wheel must be one for
 manylinux_2_17, below 5 MB, and free of wide instructions outside the levels that are chosen at run
-time (`baseline.py`).
+time (`baseline.py`). What was built of the same sources is taken as it is, so that a run that was
+interrupted goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import subprocess
@@ -26,6 +28,8 @@ GLIBC = "2.17"
 MOST_BYTES = 5_000_000
 # 3.11 has a wheel of its own; what the first of the others builds serves all of them (abi3).
 PYTHONS = (("3.11",), ("3.12", "3.13", "3.14"))
+# Each has a wheel of its own, and is built for where it is there.
+FREE_THREADED = ("3.13t", "3.14t")
 
 
 def run(*command: str | Path, **environment: str) -> None:
@@ -35,16 +39,41 @@ def run(*command: str | Path, **environment: str) -> None:
         sys.exit(f"{' '.join(map(str, command))} failed")
 
 
-def find_python(versions: tuple[str, ...]) -> str:
-    """The first interpreter of one of these versions that is there and runs."""
-    for version in versions:
-        path = shutil.which(f"python{version}")
-        check = "import sys, sysconfig; print(sysconfig.get_path('include'))"
-        if path is not None:
-            done = subprocess.run([path, "-c", check], capture_output=True, text=True, check=False)
-            if done.returncode == 0 and Path(done.stdout.strip(), "Python.h").exists():
-                return path
-    sys.exit(f"wheels need one of {', '.join(versions)} of Python on the PATH, with its headers")
+def interpreters(version: str) -> list[str]:
+    """All interpreters of a version: those on the PATH, then those that pyenv and uv keep."""
+    kept = (Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions").glob("*/bin")
+    uv = Path.home() / ".local/share/uv/python"
+    managed = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or uv).glob("*/bin")
+    folders = [*os.get_exec_path(), *map(str, sorted(kept)), *map(str, sorted(managed))]
+    paths = (shutil.which(f"python{version}", path=folder) for folder in folders)
+    return [path for path in dict.fromkeys(paths) if path is not None]
+
+
+def find_python(version: str) -> str | None:
+    """The first interpreter of a version that runs, and can build."""
+    # pyenv's own programs are on the PATH for versions, too, that it is not set to: they fail.
+    check = "import ensurepip, sysconfig; print(sysconfig.get_path('include'))"
+    for path in interpreters(version):
+        done = subprocess.run([path, "-c", check], capture_output=True, text=True, check=False)
+        if done.returncode == 0 and Path(done.stdout.strip(), "Python.h").exists():
+            return path
+    return None
+
+
+def find_pythons() -> list[tuple[str, str]]:
+    """The interpreters that wheels are built with, and their versions."""
+    found = []
+    for versions in (*PYTHONS, *zip(FREE_THREADED, strict=True)):
+        paths = ((find_python(version), version) for version in versions)
+        first = next(((path, version) for path, version in paths if path is not None), None)
+        if first is not None:
+            found.append(first)
+        elif versions in PYTHONS:
+            names = ", ".join(versions)
+            sys.exit(f"wheels need one of these versions of Python, with its headers: {names}")
+        else:
+            print(f"no wheel for Python {versions[0]}, which is not here with its headers")
+    return found
 
 
 def make_environment(python: str, version: str) -> Path:
@@ -79,7 +108,9 @@ def write_tools(zig: Path, architecture: str) -> dict[str, str]:
     folder = WORK / f"zig-{architecture}"
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("c++", "ar", "ranlib"):
-        target = f"-target {architecture}-linux-gnu.{GLIBC} " if name == "c++" else ""
+        # Python's headers define again what those of the system define.
+        quiet = "-Wno-macro-redefined "
+        target = f"-target {architecture}-linux-gnu.{GLIBC} {quiet}" if name == "c++" else ""
         script = folder / name
         script.write_text(f'#!/bin/sh\nexec {zig}/python -m ziglang {name} {target}"$@"\n')
         script.chmod(0o755)
@@ -94,16 +125,28 @@ def write_tools(zig: Path, architecture: str) -> dict[str, str]:
 
 
 def build_wheel(tools: Path, zig: Path, version: str, architecture: str, source: Path) -> Path:
-    """Builds a wheel, for this processor or another."""
-    raw, build_dir = (WORK / f"{name}-{version}-{architecture}" for name in ("raw", "build"))
+    """Builds a wheel, for this processor or another, unless there is one of the same sources."""
+    name = f"{version}-{architecture}"
+    place, build_dir = WORK / f"wheel-{name}", WORK / f"build-{name}"
+    mark, sources = place / "sources", digest(source)
+    if mark.exists() and mark.read_text() == sources:
+        return place
     # The files of an sdist have the date of the commit: objects of another one may look newer.
     # What is the same zig takes from its own cache, which goes by contents.
-    for folder in (raw, build_dir):
+    for folder in (place, build_dir):
         shutil.rmtree(folder, ignore_errors=True)
     settings = [f"cmake.define.{k}={v}" for k, v in write_tools(zig, architecture).items()]
     settings.append(f"build-dir={build_dir}")
     options = [option for setting in settings for option in ("--config-setting", setting)]
-    build = (tools / "python", "-m", "build", "--no-isolation", "--wheel", "--outdir", raw)
+    build = (
+        tools / "python",
+        "-m",
+        "build",
+        "--no-isolation",
+        "--wheel",
+        "--outdir",
+        place / "raw",
+    )
     run(
         *build,
         *options,
@@ -113,23 +156,34 @@ def build_wheel(tools: Path, zig: Path, version: str, architecture: str, source:
         SETUPTOOLS_EXT_SUFFIX=f".cpython-{version.replace('.', '')}-{architecture}-linux-gnu.so",
     )
     check_baseline(build_dir, architecture)
-    (wheel,) = raw.glob("*.whl")
-    return wheel
+    (wheel,) = (place / "raw").glob("*.whl")
+    repair(tools, wheel, architecture, place)
+    mark.write_text(sources)
+    return place
 
 
-def repair(tools: Path, wheel: Path, architecture: str, dist: Path) -> None:
-    """Names the wheel after the glibc that it needs, which must be as old as we promise."""
+def digest(source: Path) -> str:
+    """A digest of what a wheel is made of: the sources, and what builds."""
+    whole = hashlib.sha256(REQUIREMENTS.read_bytes() + Path(__file__).read_bytes())
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            whole.update(f"{path.relative_to(source)}\0{path.stat().st_size}\0".encode())
+            whole.update(path.read_bytes())
+    return whole.hexdigest()
+
+
+def repair(tools: Path, wheel: Path, architecture: str, place: Path) -> None:
+    """Names a wheel after the glibc that it needs, which must be as old as we promise."""
     # auditwheel finds out the platform, as it takes the names of its own processor only.
     promised = f"manylinux_{GLIBC.replace('.', '_')}_{architecture}"
-    command = (tools / "auditwheel", "repair", "--plat", "auto", "--wheel-dir", dist)
+    command = (tools / "auditwheel", "repair", "--plat", "auto", "--wheel-dir", place)
     run(*command, wheel, PATH=f"{tools}{os.pathsep}{os.environ['PATH']}")
-    made = [*dist.glob(f"{wheel.name.partition('-linux')[0]}-*{promised}.whl")]
+    made = [*place.glob(f"*{promised}.whl")]
     if not made:
         sys.exit(f"{wheel.name} needs a newer glibc than {GLIBC}")
     for path in made:
         if path.stat().st_size > MOST_BYTES:
             sys.exit(f"{path.name} has {path.stat().st_size} bytes, more than {MOST_BYTES}")
-        print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
 
 
 def main() -> None:
@@ -140,8 +194,7 @@ def main() -> None:
     dist = ROOT / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     dist.mkdir(parents=True)
-    pythons = [(find_python(versions), versions[0]) for versions in PYTHONS]
-    environments = [(make_environment(*python), python[1]) for python in pythons]
+    environments = [(make_environment(*python), python[1]) for python in find_pythons()]
     sdist = build_sdist(environments[0][0], dist)
     source = WORK / "source"
     shutil.rmtree(source, ignore_errors=True)
@@ -151,8 +204,10 @@ def main() -> None:
     for architecture in asked:
         for tools, version in environments:
             # One zig for all: it keeps what it has compiled for another Python.
-            wheel = build_wheel(tools, environments[0][0], version, architecture, unpacked)
-            repair(tools, wheel, architecture, dist)
+            place = build_wheel(tools, environments[0][0], version, architecture, unpacked)
+            for wheel in place.glob("*.whl"):
+                shutil.copy(wheel, dist)
+                print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +18,12 @@ class Fitted:
     """What a fit left.
 
     Attributes:
-        centers: [k, d], after the last update.
+        centers: [k, d], after the last update; None if the library does not say.
         iterations: How many updates were really made.
         last_pass: Whether points were assigned once more after the last update.
     """
 
-    centers: NDArray[Any]
+    centers: NDArray[Any] | None
     iterations: int
     last_pass: bool = False
 
@@ -38,6 +39,14 @@ class Chosen:
 
     centers: NDArray[Any]
     seconds: float
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a call left: the centers [k, d], and of each point the label."""
+
+    centers: NDArray[Any]
+    labels: NDArray[Any]
 
 
 class Peer:
@@ -70,14 +79,15 @@ class Peer:
         """
         raise NotImplementedError
 
-    def call(self, points: Any, k: int, kind: Kind) -> NDArray[Any]:
-        """One call of what a user calls, with its defaults; the centers. Labels are made, too.
+    def call(self, points: Any, k: int, kind: Kind) -> Called:
+        """One call of what a user calls, from points to labels.
 
         Args:
             points: [n, d], float32.
             k: The number of clusters.
             kind: DEFAULTS: one fit from centers by k-means++. RESTARTS: the best of ten fits from
-                random rows. MINI_BATCH_FIT: a fit of mini-batches.
+                random rows. MINI_BATCH_FIT: a fit of mini-batches. INDEX: `INDEX_ITERATIONS` from
+                random rows. All else as the library does it by default.
         """
         raise NotImplementedError
 
@@ -111,6 +121,7 @@ class PeerInfo:
         environment: The name of an environment of its own, or None for the harness's.
         threads: How many it may use; None: as many as all.
         working_bytes: Known demand for memory for (n, k), to leave out what cannot fit.
+        most_work: Not measured where n x d x k is more: it is far behind in smaller tasks.
     """
 
     name: str
@@ -120,3 +131,4 @@ class PeerInfo:
     environment: str | None = None
     threads: int | None = None
     working_bytes: Callable[[int, int], int] = lambda n, k: 0
+    most_work: float = math.inf

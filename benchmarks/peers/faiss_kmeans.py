@@ -9,8 +9,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.peers.base import Fitted, Peer
-from benchmarks.tasks import Kind
+from benchmarks.peers.base import Called, Fitted, Peer
+from benchmarks.tasks import INDEX_ITERATIONS, Kind
 
 
 class Faiss(Peer):
@@ -30,18 +30,20 @@ class Faiss(Peer):
         model.train(points, init_centroids=centers)
         return Fitted(np.asarray(model.centroids), iterations)
 
-    def call(self, points: Any, k: int, kind: Kind) -> NDArray[Any]:
+    def call(self, points: Any, k: int, kind: Kind) -> Called:
         """It has neither k-means++ by default nor a stop rule: 25 iterations from random rows."""
+        more: dict[str, int] = {"niter": INDEX_ITERATIONS} if kind == Kind.INDEX else {}
         model = faiss.Kmeans(
             points.shape[1],
             k,
             nredo=10 if kind == Kind.RESTARTS else 1,
             max_points_per_centroid=len(points),
             min_points_per_centroid=1,
+            **more,
         )
         model.train(points)
-        model.index.search(points, 1)
-        return np.asarray(model.centroids)
+        labels = model.index.search(points, 1)[1][:, 0]
+        return Called(np.asarray(model.centroids), np.asarray(labels))
 
     def predictor(
         self, points: Any, centers: NDArray[np.float32], as_list: bool

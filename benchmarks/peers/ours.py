@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import centroids
-from benchmarks.peers.base import Chosen, Fitted, Peer
+from benchmarks.peers.base import Called, Chosen, Fitted, Peer
+from benchmarks.peers.estimators import call_scikit_learn
 from benchmarks.tasks import Kind
 from centroids import clustering, kernels
 
@@ -42,13 +43,10 @@ class Centroids(Peer):
         model.train(input_fn, steps=steps)
         return Fitted(model.cluster_centers(), steps)
 
-    def call(self, points: Any, k: int, kind: Kind) -> NDArray[Any]:
+    def call(self, points: Any, k: int, kind: Kind) -> Called:
         from centroids.sklearn import KMeans, MiniBatchKMeans
 
-        init = "random" if kind == Kind.RESTARTS else "k-means++"
-        if kind == Kind.MINI_BATCH_FIT:
-            return np.asarray(MiniBatchKMeans(k, random_state=0).fit(points).cluster_centers_)
-        return np.asarray(KMeans(k, init=init, random_state=0).fit(points).cluster_centers_)
+        return call_scikit_learn(KMeans, MiniBatchKMeans, points, k, kind)
 
     def choose(self, points: Any, k: int, candidates: int) -> Chosen:
         """Training of one step with k-means++, less the same from centers that are given."""

@@ -11,7 +11,8 @@ import sklearn
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans, MiniBatchKMeans, kmeans_plusplus
 
-from benchmarks.peers.base import Chosen, Fitted, Peer
+from benchmarks.peers.base import Called, Chosen, Fitted, Peer
+from benchmarks.peers.estimators import call_scikit_learn
 from benchmarks.tasks import Kind
 
 
@@ -55,10 +56,8 @@ class Lloyd(Peer):
             model.partial_fit(points[start : start + batch_size])
         return Fitted(np.asarray(model.cluster_centers_), steps)
 
-    def call(self, points: Any, k: int, kind: Kind) -> NDArray[Any]:
-        model: Any = self.mini_batches if kind == Kind.MINI_BATCH_FIT else self.full_batches
-        init = "random" if kind == Kind.RESTARTS else "k-means++"
-        return np.asarray(model(k, init=init, random_state=0).fit(points).cluster_centers_)
+    def call(self, points: Any, k: int, kind: Kind) -> Called:
+        return call_scikit_learn(self.full_batches, self.mini_batches, points, k, kind)
 
     def choose(self, points: Any, k: int, candidates: int) -> Chosen:
         start = time.perf_counter()

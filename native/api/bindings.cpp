@@ -259,6 +259,16 @@ void bind_seeding(nb::module_& m, const char* name) {
         },
         "points"_a, "type"_a, "normalize"_a, "vectors"_a.noconvert(), "labels"_a.noconvert(),
         "distances"_a.noconvert());
+    m.def(
+        "accept_draws",
+        [](const In<T>& drawn, bool normalize, const In<double>& distances,
+           const In<double>& shares, std::size_t most, Out<std::int64_t> kept) {
+            const KernelCall call;
+            return accept_draws<T>(drawn.data(), drawn.shape(0), drawn.shape(1), normalize,
+                                   distances.data(), shares.data(), most, kept.data());
+        },
+        "drawn"_a.noconvert(), "normalize"_a, "distances"_a.noconvert(), "shares"_a.noconvert(),
+        "most"_a, "kept"_a.noconvert());
 }
 
 template <class T>
@@ -370,7 +380,8 @@ void bind_enums(nb::module_& m) {
         .value("lanes", Search::lanes)
         .value("grid", Search::grid)
         .value("float_filter", Search::float_filter)
-        .value("byte_filter", Search::byte_filter);
+        .value("byte_filter", Search::byte_filter)
+        .value("axes_filter", Search::axes_filter);
 }
 
 } // namespace

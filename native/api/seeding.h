@@ -48,4 +48,14 @@ template <class T>
 void distances_to(const DenseRows& points, const T* vectors, std::size_t num_vectors,
                   const std::int32_t* labels, double* distances);
 
+// Goes through rows that were drawn by their distances to the centers so far, and keeps a row as a
+// center if its share of that distance is below the one it has now: to the rows kept before it,
+// too. drawn: IN [count][dimensions], normalised first if asked; shares: IN [count], from 0 to
+// below 1 most: how many to keep at most; kept: OUT [count], places of rows, ascending. Returns how
+// many.
+template <class T>
+std::size_t accept_draws(const T* drawn, std::size_t count, std::size_t dimensions, bool normalize,
+                         const double* distances, const double* shares, std::size_t most,
+                         std::int64_t* kept);
+
 } // namespace centroids

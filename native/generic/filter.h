@@ -146,8 +146,12 @@ struct ByteProducts {
 };
 
 template <class V, class Products, int most_rows, int vectors>
+struct OnAxes; // filter_axes.h
+
+template <class V, class Products, int most_rows, int vectors>
 struct Filter {
     using T = typename V::T;
+    using Axes = OnAxes<V, Products, most_rows, vectors>;
     using Register = typename V::Register;
     using Value = typename Products::Value;
     static constexpr std::size_t width = Products::width;
@@ -159,9 +163,9 @@ struct Filter {
 
     template <int rows>
     static inline __attribute__((always_inline)) void
-    tile(const FilterCenters<T>& centers, std::size_t panel, std::size_t first_panel,
-         const FilterRows<T>& block, const Value* const (&values)[rows],
-         const std::size_t (&at_row)[rows], T* rest, const FilterOutcome<T>& out) {
+    tile(const FilterCenters<T>& centers, std::size_t panel, const FilterRows<T>& block,
+         const Value* const (&values)[rows], const std::size_t (&at_row)[rows], T* rest,
+         const FilterOutcome<T>& out) {
         typename Products::Sums sums[rows][vectors];
         Products::template multiply<rows>(centers, panel, values, sums);
         CENTROIDS_UNROLL
@@ -176,7 +180,7 @@ struct Filter {
             if (V::bits(V::less(V::broadcast(threshold), lowest)) == (1u << V::lanes) - 1u)
                 V::store(row_rest, V::minimum(V::load(row_rest), lowest));
             else
-                split(bounds, threshold, (panel - first_panel) * width, at_row[r], row_rest, out);
+                split(bounds, threshold, (panel - out.origin) * width, at_row[r], row_rest, out);
         }
     }
 
@@ -235,12 +239,11 @@ struct Filter {
         alignas(64) T rest[static_cast<std::size_t>(rows) * V::lanes];
         T* group_rest = out.rest;
         for (std::size_t panel = first_panel; panel < last_panel; group_rest += out.rest_stride) {
-            const std::size_t first = panel;
             const std::size_t last =
-                last_panel - first < out.group_panels ? last_panel : first + out.group_panels;
+                last_panel - panel < out.group_panels ? last_panel : panel + out.group_panels;
             for (T& value : rest) value = T(__builtin_inf());
             for (; panel < last; ++panel)
-                tile<rows>(centers, panel, first, block, values, at_row, rest, out);
+                tile<rows>(centers, panel, block, values, at_row, rest, out);
             for (std::size_t r = 0; r < count; ++r)
                 group_rest[at_row[r]] = V::reduce_minimum(V::load(rest + r * V::lanes));
         }
@@ -282,6 +285,7 @@ struct Filter {
                  .panel_stride = &Products::panel_stride,
                  .prepare = &prepare},
                 &run,
-                &store_bounds};
+                &store_bounds,
+                Axes::kernels_or_null()};
     }
 };

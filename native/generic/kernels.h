@@ -43,6 +43,7 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 #include "generic/quantize_rows.h"
 
 #include "generic/filter.h"
+#include "generic/filter_axes.h"
 #include "generic/filter_boxes.h"
 
 #include "generic/candidate_bounds.h"

@@ -73,9 +73,60 @@ struct FilterOutcome {
     std::size_t group_panels, rest_stride; // the latter at least the rows
     std::int32_t* num_candidates;          // IN OUT [rows + 1]
     // capacity: at least the centers of the panels, and 16 that may be written but mean nothing
-    std::int32_t* candidates; // OUT [rows + 1][capacity], places from the group's first panel on
+    std::int32_t* candidates; // OUT [rows + 1][capacity], places from panel `origin` on
     T* bounds;                // OUT [rows + 1][capacity], their bounds
     std::size_t capacity;
+    std::size_t origin;
+};
+
+// A row t, or a center w, on the leading axes only, as far as a level goes: coordinates y = B t
+// with rows of B that are orthonormal but for rounding. What lies beyond is known by its length.
+template <class T>
+struct AxesFacts {
+    // y ~ scale q; upper bounds of |B t|, of |B t - scale q|, and of t beyond the axes
+    T scale, norm, error, tail;
+};
+
+template <class T>
+struct CentersOnAxes {
+    FilterCenters<T> centers; // `dimensions` axes; norms are those of whole centers
+    std::size_t panel_stride; // of bytes: panels may have more axes than the level
+    const T* tails;           // [num_panels * width], -2 |w beyond the axes|, rounded down
+};
+
+// Where the axes of a level end, and what the coordinates are known by.
+template <class T>
+struct AxesLevels {
+    static constexpr std::size_t most = 8;
+    std::size_t count = 0;
+    std::size_t ends[most] = {}; // ascending multiples of 16
+    T rounding = 0;              // |computed B t - B t| is at most this times |t|
+    bool same_ends(const AxesLevels& other) const {
+        bool same = count == other.count;
+        for (std::size_t level = 0; same && level < count; ++level)
+            same = ends[level] == other.ends[level];
+        return same;
+    }
+    T leak = 0; // |t|^2 - |B t|^2 is at least -leak |t|^2: B is not quite orthonormal
+};
+
+template <class T>
+struct AxesKernels {
+    static constexpr std::size_t most_rows = 16; // of rows that may be read though not asked for
+
+    // coordinates: OUT [count rounded up][stride], of rows [count][row_stride] along axes
+    // panels: IN [num_panels][dimensions][width]
+    void (*project)(const T* panels, std::size_t num_panels, std::size_t dimensions, const T* rows,
+                    std::size_t row_stride, std::size_t count, T* coordinates, std::size_t stride);
+    // Coordinates of one row to bytes. norm: an upper bound of its length
+    // values: OUT [last end]; facts: OUT one for each level, `stride` apart
+    void (*quantize)(const T* coordinates, const AxesLevels<T>& levels, T norm,
+                     std::uint8_t* values, AxesFacts<T>* facts, std::size_t stride);
+    // lowest: OUT [count], for each listed row the lowest bound of the score of a center of the
+    // panel
+    void (*lowest)(const CentersOnAxes<T>& centers, std::size_t panel, const std::uint16_t* listed,
+                   std::size_t count, const std::uint8_t* values, std::size_t stride,
+                   const AxesFacts<T>* facts, T* lowest);
 };
 
 // How rows and centers are laid out for products in floats or in bytes.
@@ -104,6 +155,8 @@ struct FilterKernels : FilterLayout<T> {
     void (*store_bounds)(const std::uint16_t* listed, std::size_t count, const T* rest,
                          const T* offsets, float drift, std::uint32_t offset, std::uint16_t* lower,
                          std::size_t stride);
+
+    const AxesKernels<T>* axes; // null: not for these products
 };
 
 // For a panel of candidates in k-means++.

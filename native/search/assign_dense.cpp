@@ -50,7 +50,7 @@ class Assignment {
             PointBounds<T>& bounds = chosen_.bounds();
             if (chosen_.choice().with_bounds) remembered_ = &bounds;
             search_.emplace(points_, centers_, order_,
-                            chosen_.choice().search == Search::byte_filter, bounds,
+                            chosen_.choice().search != Search::float_filter, bounds,
                             chosen_.same_points());
         } else if (!grid_)
             packed_ = std::make_unique<const CentersInPanels<T>>(
@@ -74,9 +74,11 @@ class Assignment {
             own_cluster_index_.resize(points_.num_rows);
             cluster_index_ = own_cluster_index_.data();
         }
-        // Bounds are kept for whole blocks.
-        const Chunks chunks =
-            cut_rows(points_.num_rows, chosen_.choice().with_bounds ? block_rows_ : 8);
+        // Bounds are kept for whole blocks, and so many points fill the lanes.
+        const std::size_t grain = chosen_.choice().with_bounds ? block_rows_
+                                  : lanes_ || grid_            ? 64
+                                                               : 8;
+        const ShrinkingChunks chunks = cut_rows(points_.num_rows, grain);
         PerThread<Worker> workers;
         parallel_for(chunks.count(), seconds(), [&](std::size_t chunk) {
             Worker& worker = workers.mine([&] {
@@ -188,9 +190,11 @@ class Assignment {
             for (std::size_t c = 0; c < centers_.num_centers; ++c) update_.counts[c] = count(c);
         if (!update_.sums || !in_threads_) return;
         if (workers.all().empty() || !workers.all()[0].second->adder->lend()) update_.sums->make();
-        constexpr std::size_t together = 4;
+        const std::size_t num_workers = workers.all().size();
+        const std::size_t together =
+            std::clamp<std::size_t>(centers_.num_centers / (8 * num_workers + 1), 1, 4);
         const double additions =
-            static_cast<double>(workers.all().size() * centers_.num_centers * points_.dimensions);
+            static_cast<double>(num_workers * centers_.num_centers * points_.dimensions);
         parallel_for(
             groups_of(together, centers_.num_centers), additions * 1e-9, [&](std::size_t task) {
                 const std::size_t end = std::min((task + 1) * together, centers_.num_centers);

@@ -1,6 +1,7 @@
 #include "search/bounded_search.h"
 
 #include "runtime/dispatch.h"
+#include "search/choose_search.h"
 #include "search/pack_centers.h"
 #include "search/zero_rows.h"
 
@@ -17,6 +18,7 @@ std::size_t groups_at_once(std::size_t group_bytes) {
     constexpr std::size_t half_of_cache = std::size_t(16) << 10;
     return std::max<std::size_t>(half_of_cache / group_bytes, 1);
 }
+constexpr std::size_t rows_together = 8; // that are brought to the leading axes
 
 } // namespace
 
@@ -31,9 +33,11 @@ BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& cente
       panels_per_group_(bounds.group_size / kernels_.panel_width),
       groups_together_(groups_at_once(filter_.panel_stride(points.dimensions) *
                                       filter_.value_bytes * panels_per_group_)),
-      packed_(bounds.pack(filter_, centers)),
+      packed_(bounds.pack(filter_, centers)), axes_(bounds.on_axes.get()),
       // In bytes products are exact, and the handful of roundings after them is all there is.
-      score_error_(in_bytes ? 1e-6 : score_error_unit<T>(points.dimensions + 2)),
+      score_error_(in_bytes
+                       ? 1e-6 + (axes_ ? 1e-6 + static_cast<double>(bounds.axes->levels.leak) : 0.0)
+                       : score_error_unit<T>(points.dimensions + 2)),
       square_error_(score_error_unit<T>(points.dimensions + 4)) {}
 
 template <class T>
@@ -45,6 +49,8 @@ struct BoundedSearch<T>::Blocked {
     const FilterRows<T> prepared;
     const FilterOutcome<T> outcome;
     Scratch& scratch;
+    const bool on_axes;     // looks along these first
+    std::size_t looked = 0; // as SearchCounts has it
     const T* row(std::size_t i) const { return block.row(i); }
 };
 
@@ -55,9 +61,10 @@ void BoundedSearch<T>::search(LazyBlock<T>& block, std::int32_t* cluster_index, 
     Blocked at = make_room(block, cluster_index, distances, scratch);
     if (!recognised.fresh) recall(at);
     list_rows(at, recognised.fresh, more && !same_points_);
-    if (recognised.fresh) guess(at);
+    if (recognised.fresh) at.on_axes ? guess_on_axes(at) : guess(at);
     search_groups(at, recognised.fresh);
     rows_ += at.count;
+    looked_ += at.looked;
     questioned_ += scratch.listed.size();
     read_ += block.num_seen();
     if (!remember_) return;
@@ -124,6 +131,19 @@ BoundedSearch<T>::make_room(LazyBlock<T>& block, std::int32_t* cluster_index, do
     const std::size_t stride = filter_.row_stride(dimensions);
     const std::size_t capacity = bounds_.group_size + 16;
     scratch.make_room(rows, stride * filter_.value_bytes, dimensions, capacity);
+    if (axes_) {
+        const AxesLevels<T>& levels = bounds_.axes->levels;
+        scratch.shifted.resize(AxesKernels<T>::most_rows * round_up(dimensions, 16));
+        scratch.coordinates.resize(AxesKernels<T>::most_rows * bounds_.axes->stride());
+        scratch.axes_values.resize(rows * levels.ends[levels.count - 1]);
+        scratch.axes_facts.resize(rows * levels.count);
+        scratch.axes_lowest.resize(rows);
+        scratch.panel_rest.resize(rows);
+        scratch.own_thresholds.resize(rows);
+        scratch.own_rest.resize(rows);
+        scratch.left.resize(rows);
+        scratch.left_rows.resize(rows);
+    }
     return {.block = block,
             .first = block.first(),
             .count = block.count(),
@@ -134,14 +154,16 @@ BoundedSearch<T>::make_room(LazyBlock<T>& block, std::int32_t* cluster_index, do
                          .facts = scratch.facts.data(),
                          .thresholds = scratch.thresholds.data(),
                          .spare_row = rows - 1},
-            .outcome = {.rest = nullptr,
+            .outcome = {.rest = scratch.rest.data(),
                         .group_panels = panels_per_group_,
                         .rest_stride = rows - 1,
                         .num_candidates = scratch.num_candidates.data(),
                         .candidates = scratch.candidates.data(),
                         .bounds = scratch.bounds.data(),
-                        .capacity = capacity},
-            .scratch = scratch};
+                        .capacity = capacity,
+                        .origin = 0},
+            .scratch = scratch,
+            .on_axes = axes_ && !(remember_ && bounds_.is_control(block.first()))};
 }
 
 // Lists the rows that bounds leave in question, as the filter wants them. What the filter is not
@@ -162,13 +184,33 @@ void BoundedSearch<T>::list_rows(Blocked& at, bool fresh, bool more) {
         if (more) at.block.fetch(at.count + i);
         if (!apart) scratch.groups[i] = fresh ? 1 : open_groups(i);
         if (scratch.groups[i] == 0) continue;
-        if (prepare(at.row(i), i, scratch)) {
+        if (prepare(at, at.row(i), i)) {
             scratch.listed.push_back(static_cast<std::uint16_t>(i));
             if (!fresh) set_threshold(i, at.distances[i], scratch);
+            if (at.on_axes && scratch.listed.size() % rows_together == 0)
+                take_coordinates(scratch, rows_together);
         } else {
             search_plainly(at, i);
         }
     }
+    if (at.on_axes) take_coordinates(scratch, scratch.listed.size() % rows_together);
+}
+
+// Brings the last of the listed rows, which `prepare` left shifted, to the leading axes.
+template <class T>
+void BoundedSearch<T>::take_coordinates(Scratch& scratch, std::size_t last) const {
+    if (last == 0) return;
+    const LeadingAxes<T>& axes = *bounds_.axes;
+    const std::size_t rows = scratch.facts.size(), width = axes.levels.ends[axes.levels.count - 1];
+    filter_.axes->project(axes.panels.data(), axes.num_panels, points_.dimensions,
+                          scratch.shifted.data(), round_up(points_.dimensions, 16), last,
+                          scratch.coordinates.data(), axes.stride());
+    const std::uint16_t* const listed = scratch.listed.data() + scratch.listed.size() - last;
+    for (std::size_t at = 0; at < last; ++at)
+        filter_.axes->quantize(scratch.coordinates.data() + at * axes.stride(), axes.levels,
+                               scratch.facts[listed[at]].norm,
+                               scratch.axes_values.data() + listed[at] * width,
+                               scratch.axes_facts.data() + listed[at], rows);
 }
 
 template <class T>
@@ -179,8 +221,9 @@ BoundedSearch<T>::rows_in_question(const Blocked& at, std::size_t group, bool fr
     std::size_t num = 0; // without branches: nobody could predict them
     for (const std::uint16_t i : scratch.listed) {
         scratch.in_group[num] = i;
-        num += fresh ? !(scratch.group_rest[group * rows + i] > scratch.thresholds[i])
-                     : scratch.groups[i] >> group & 1;
+        num += !fresh       ? scratch.groups[i] >> group & 1
+               : at.on_axes ? 1
+                            : !(scratch.group_rest[group * rows + i] > scratch.thresholds[i]);
     }
     return {scratch.in_group.data(), num};
 }
@@ -191,7 +234,8 @@ void BoundedSearch<T>::search_groups(Blocked& at, bool fresh) {
     for (std::size_t group = 0; group < bounds_.num_groups && !at.scratch.listed.empty(); ++group) {
         const std::span<const std::uint16_t> run = rows_in_question(at, group, fresh);
         if (run.empty()) continue;
-        panels += run_groups(group, group + 1, run, at.scratch.rest.data(), at);
+        panels += at.on_axes ? run_group_on_axes(group, run, at, fresh)
+                             : run_groups(group, group + 1, run, at.scratch.rest.data(), at);
         if (remember_) store_bounds(group, run, at.scratch.rest.data(), at);
         for (const std::uint16_t i : run)
             if (at.scratch.num_candidates[i] > 0) compared += resolve(at, i, group);
@@ -210,9 +254,90 @@ std::size_t BoundedSearch<T>::run_groups(std::size_t first, std::size_t last,
     const std::size_t last_panel = std::min(last * panels_per_group_, num_panels_);
     FilterOutcome<T> outcome = at.outcome;
     outcome.rest = rest;
+    outcome.origin = first_panel;
     filter_.run(packed_.view, first_panel, last_panel, rows.data(), rows.size(), at.prepared,
                 outcome);
     return rows.size() * (last_panel - first_panel);
+}
+
+template <class T>
+void BoundedSearch<T>::look_along_axes(std::size_t level, std::size_t panel,
+                                       std::span<const std::uint16_t> rows, Blocked& at,
+                                       T* lowest) const {
+    const AxesLevels<T>& levels = bounds_.axes->levels;
+    at.looked += rows.size() * (levels.ends[level] + work_aside);
+    const Scratch& scratch = at.scratch;
+    filter_.axes->lowest(axes_->levels[level], panel, rows.data(), rows.size(),
+                         scratch.axes_values.data(), levels.ends[levels.count - 1],
+                         scratch.axes_facts.data() + level * scratch.facts.size(), lowest);
+}
+
+// As run_groups, for the rows that the looks along the leading axes leave of each panel.
+template <class T>
+std::size_t BoundedSearch<T>::run_group_on_axes(std::size_t group,
+                                                std::span<const std::uint16_t> rows, Blocked& at,
+                                                bool fresh) const {
+    Scratch& scratch = at.scratch;
+    const std::size_t first = group * panels_per_group_;
+    const std::size_t last = std::min(first + panels_per_group_, num_panels_);
+    FilterOutcome<T> outcome = at.outcome;
+    outcome.origin = first;
+    outcome.rest = scratch.panel_rest.data();
+    constexpr T infinite = std::numeric_limits<T>::infinity();
+    const std::size_t count = rows.size();
+    T* const thresholds = scratch.own_thresholds.data(); // side by side, as `rows` has them
+    T* const rest = scratch.own_rest.data();
+    for (std::size_t n = 0; n < count; ++n) {
+        thresholds[n] = scratch.thresholds[rows[n]];
+        rest[n] = infinite;
+    }
+    std::size_t panels = 0;
+    for (std::size_t panel = first; panel < last; ++panel) {
+        T* const lowest = fresh ? scratch.panel_lowest.data() + panel * scratch.facts.size()
+                                : scratch.axes_lowest.data();
+        if (!fresh) look_along_axes(0, panel, rows, at, lowest);
+        std::size_t num = 0; // without branches: nobody could predict them
+        for (std::size_t n = 0; n < count; ++n) {
+            const T other = lowest[n] > thresholds[n] ? lowest[n] : infinite;
+            rest[n] = other < rest[n] ? other : rest[n];
+        }
+        for (std::size_t n = 0; n < count; ++n) {
+            scratch.left[num] = static_cast<std::uint16_t>(n);
+            num += lowest[n] > thresholds[n] ? 0 : 1;
+        }
+        for (std::size_t m = 0; m < num; ++m) scratch.left_rows[m] = rows[scratch.left[m]];
+        for (std::size_t level = 1; level < axes_->levels.size() && num > 0; ++level)
+            num = look_again(level, panel, num, at);
+        if (num == 0) continue;
+        filter_.run(packed_.view, panel, panel + 1, scratch.left_rows.data(), num, at.prepared,
+                    outcome);
+        for (std::size_t m = 0; m < num; ++m) {
+            T& own = rest[scratch.left[m]];
+            own = std::min(own, scratch.panel_rest[scratch.left_rows[m]]);
+        }
+        panels += num;
+    }
+    for (std::size_t n = 0; n < count; ++n) scratch.rest[rows[n]] = rest[n];
+    return panels;
+}
+
+// Looks at the rows that are left, along more axes. Returns how many are left then.
+template <class T>
+std::size_t BoundedSearch<T>::look_again(std::size_t level, std::size_t panel, std::size_t count,
+                                         Blocked& at) const {
+    Scratch& scratch = at.scratch;
+    T* const lowest = scratch.axes_lowest.data();
+    look_along_axes(level, panel, {scratch.left_rows.data(), count}, at, lowest);
+    std::size_t num = 0;
+    for (std::size_t m = 0; m < count; ++m) {
+        const std::uint16_t n = scratch.left[m];
+        const bool open = !(lowest[m] > scratch.own_thresholds[n]);
+        if (!open) scratch.own_rest[n] = std::min(scratch.own_rest[n], lowest[m]);
+        scratch.left[num] = n;
+        scratch.left_rows[num] = scratch.left_rows[m];
+        num += open;
+    }
+    return num;
 }
 
 // Remembers the lowest bounds that a run left of a group, for the same rows.
@@ -228,9 +353,9 @@ void BoundedSearch<T>::store_bounds(std::size_t group, std::span<const std::uint
 // The listed rows by their lowest group: in_group[group_starts[g]] to in_group[group_starts[g +
 // 1]].
 template <class T>
-void BoundedSearch<T>::sort_by_lowest_group(Scratch& scratch) const {
+void BoundedSearch<T>::sort_by_lowest(Scratch& scratch, std::size_t num_groups) const {
     auto& starts = scratch.group_starts;
-    starts.assign(bounds_.num_groups + 2, 0);
+    starts.assign(num_groups + 2, 0);
     for (const std::uint16_t i : scratch.listed)
         ++starts[static_cast<std::size_t>(scratch.lowest_group[i]) + 2];
     for (std::size_t group = 2; group < starts.size(); ++group) starts[group] += starts[group - 1];
@@ -266,7 +391,7 @@ void BoundedSearch<T>::guess(Blocked& at) {
         }
     }
     for (const std::uint16_t i : scratch.listed) scratch.thresholds[i] = scratch.lowest[i];
-    sort_by_lowest_group(scratch);
+    sort_by_lowest(scratch, bounds_.num_groups);
     for (std::size_t group = 0; group < bounds_.num_groups; ++group) {
         const std::span<const std::uint16_t> run(
             scratch.in_group.data() + scratch.group_starts[group],
@@ -287,15 +412,69 @@ void BoundedSearch<T>::guess(Blocked& at) {
     compared_ += scratch.listed.size();
 }
 
+// The same along the leading axes, with a look at all of the panel that is lowest there.
+template <class T>
+void BoundedSearch<T>::guess_on_axes(Blocked& at) {
+    constexpr T none = std::numeric_limits<T>::infinity();
+    Scratch& scratch = at.scratch;
+    const std::size_t rows = at.prepared.spare_row + 1, count = scratch.listed.size();
+    scratch.panel_lowest.resize(rows * num_panels_);
+    scratch.lowest.assign(rows, none);
+    scratch.lowest_group.assign(rows, 0);
+    scratch.left_groups.assign(rows, 0);
+    T* const lowest = scratch.lowest.data(); // as `listed` has them
+    std::int32_t* const lowest_panel = scratch.left_groups.data();
+    for (std::size_t panel = 0; panel < num_panels_; ++panel) {
+        T* const own = scratch.panel_lowest.data() + panel * rows;
+        look_along_axes(0, panel, scratch.listed, at, own);
+        for (std::size_t n = 0; n < count; ++n) {
+            lowest_panel[n] =
+                own[n] < lowest[n] ? static_cast<std::int32_t>(panel) : lowest_panel[n];
+            lowest[n] = own[n] < lowest[n] ? own[n] : lowest[n];
+        }
+    }
+    for (std::size_t n = 0; n < count; ++n)
+        scratch.lowest_group[scratch.listed[n]] = lowest_panel[n];
+    for (const std::uint16_t i : scratch.listed) scratch.thresholds[i] = none;
+    sort_by_lowest(scratch, num_panels_);
+    FilterOutcome<T> outcome = at.outcome;
+    for (std::size_t panel = 0; panel < num_panels_; ++panel) {
+        const std::span<const std::uint16_t> run(
+            scratch.in_group.data() + scratch.group_starts[panel],
+            scratch.group_starts[panel + 1] - scratch.group_starts[panel]);
+        if (run.empty()) continue;
+        outcome.origin = panel;
+        filter_.run(packed_.view, panel, panel + 1, run.data(), run.size(), at.prepared, outcome);
+        for (const std::uint16_t i : run) {
+            const T* const candidate_bounds = scratch.bounds.data() + i * outcome.capacity;
+            const auto best = static_cast<std::size_t>(
+                std::min_element(candidate_bounds, candidate_bounds + scratch.num_candidates[i]) -
+                candidate_bounds);
+            const std::size_t place =
+                panel * filter_.width +
+                static_cast<std::size_t>(scratch.candidates[i * outcome.capacity + best]);
+            scratch.num_candidates[i] = 0;
+            at.cluster_index[i] = bounds_.order[std::min(place, bounds_.num_centers - 1)];
+            at.distances[i] = exact_distance(at.row(i), at.cluster_index[i]);
+            set_threshold(i, at.distances[i], scratch);
+        }
+    }
+    panels_ += scratch.listed.size();
+    compared_ += scratch.listed.size();
+}
+
 // Brings a row into the form of the filter. Returns false for one that the filter is not for:
 // values near overflow or not finite, and under cosine a vector of zeros.
 template <class T>
-bool BoundedSearch<T>::prepare(const T* row, std::size_t i, Scratch& scratch) const {
+bool BoundedSearch<T>::prepare(const Blocked& at, const T* row, std::size_t i) const {
+    Scratch& scratch = at.scratch;
     const std::size_t dimensions = points_.dimensions;
     if (points_.normalize && is_zero(row, dimensions)) return false;
     RowFacts<T>& facts = scratch.facts[i];
+    const std::size_t place = at.on_axes ? scratch.listed.size() % rows_together : 0;
     filter_.prepare(
-        row, dimensions, packed_.shift.data(), scratch.shifted.data(),
+        row, dimensions, packed_.shift.data(),
+        scratch.shifted.data() + place * round_up(dimensions, 16),
         scratch.values.data() + i * filter_.row_stride(dimensions) * filter_.value_bytes, &facts);
     const double norm = static_cast<double>(facts.norm), largest = packed_.max_norm;
     constexpr double most = std::numeric_limits<T>::max() / T(1e3);

@@ -38,6 +38,7 @@ struct SearchCounts {
     std::size_t rows = 0;       // that were searched
     std::size_t questioned = 0; // of these, not settled by bounds alone
     std::size_t panels = 0;     // of centers that a row was run against
+    std::size_t looked = 0;     // along leading axes: pairs of a row and a panel, times their work
     std::size_t compared = 0;   // candidates that were compared exactly
     std::size_t fresh = 0;      // rows that nothing was known of
     std::size_t read = 0;       // rows that were looked at
@@ -56,6 +57,15 @@ class BoundedSearch {
         std::vector<RowFacts<T>> facts;
         std::vector<std::uint64_t> groups;
         std::vector<std::uint16_t> listed, in_group;
+        // Along the leading axes; without them nothing. What is left of a panel: places in the list
+        // of its rows, and these.
+        std::vector<std::uint16_t> left, left_rows;
+        std::vector<std::int32_t> left_groups;
+        AlignedVector<unsigned char> axes_values;
+        AlignedVector<T> coordinates;
+        std::vector<AxesFacts<T>> axes_facts;                             // [levels][rows]
+        std::vector<T> axes_lowest, panel_rest, own_thresholds, own_rest; // [rows]
+        std::vector<T> panel_lowest; // [panels][rows], of fresh rows
         std::vector<std::int32_t> candidates, num_candidates;
         typename ExactOrder<T>::Scratch exact;
         std::vector<MovedRow> moved; // of all blocks; without those that nothing was known of
@@ -91,7 +101,7 @@ class BoundedSearch {
                 Scratch& scratch, bool more);
 
     SearchCounts counts() const {
-        return {rows_.load(),     questioned_.load(), panels_.load(),
+        return {rows_.load(),     questioned_.load(), panels_.load(), looked_.load(),
                 compared_.load(), fresh_.load(),      read_.load()};
     }
 
@@ -108,16 +118,24 @@ class BoundedSearch {
     Blocked make_room(LazyBlock<T>& block, std::int32_t* cluster_index, double* distances,
                       Scratch& scratch) const;
     void list_rows(Blocked& at, bool fresh, bool more);
+    void take_coordinates(Scratch& scratch, std::size_t last) const;
     void guess(Blocked& at);
+    void guess_on_axes(Blocked& at);
     std::span<const std::uint16_t> rows_in_question(const Blocked& at, std::size_t group,
                                                     bool fresh) const;
     void search_groups(Blocked& at, bool fresh);
-    void sort_by_lowest_group(Scratch& scratch) const;
+    void sort_by_lowest(Scratch& scratch, std::size_t num_groups) const;
     void store_bounds(std::size_t group, std::span<const std::uint16_t> rows, const T* rest,
                       const Blocked& at);
-    bool prepare(const T* row, std::size_t i, Scratch& scratch) const;
+    bool prepare(const Blocked& at, const T* row, std::size_t i) const;
     std::size_t run_groups(std::size_t first, std::size_t last, std::span<const std::uint16_t> rows,
                            T* rest, const Blocked& at) const;
+    std::size_t run_group_on_axes(std::size_t group, std::span<const std::uint16_t> rows,
+                                  Blocked& at, bool fresh) const;
+    std::size_t look_again(std::size_t level, std::size_t panel, std::size_t count,
+                           Blocked& at) const;
+    void look_along_axes(std::size_t level, std::size_t panel, std::span<const std::uint16_t> rows,
+                         Blocked& at, T* lowest) const;
     void set_threshold(std::size_t i, double distance, Scratch& scratch) const;
     std::size_t resolve(Blocked& at, std::size_t i, std::size_t group);
     double compare(Blocked& at, std::size_t i, std::size_t group, std::int32_t center);
@@ -133,9 +151,10 @@ class BoundedSearch {
     const bool remember_, same_points_; // the latter: whatever is known of a block holds
     const std::size_t num_panels_, panels_per_group_, groups_together_;
     const CentersInFilter<T>& packed_;
+    const AxesOfCenters<T>* const axes_;      // null: all is looked at in full
     const double score_error_, square_error_; // relative rounding bounds of scores and of |t|^2
-    std::atomic<std::size_t> rows_{0}, questioned_{0}, panels_{0}, compared_{0}, fresh_{0},
-        read_{0};
+    std::atomic<std::size_t> rows_{0}, questioned_{0}, panels_{0}, looked_{0}, compared_{0},
+        fresh_{0}, read_{0};
 };
 
 } // namespace centroids

@@ -52,7 +52,7 @@ inline bool bytes_pay(const Shape& shape, const BytesPay& from, bool with_bounds
     return (with_bounds ? shape.dimensions >= from.with_bounds : bytes_pay_alone(shape, from)) &&
            shape.dimensions <= 32768 && shape.num_centers >= least &&
            shape.dimensions * shape.num_centers >= 64 * least &&
-           shape.num_rows >= 4 * shape.num_centers && shape.num_rows >= 4096;
+           4 * shape.num_rows >= shape.num_centers && shape.num_rows >= 4096;
 }
 
 // Bounds between iterations: they cost an exact distance, a fingerprint and a look at the bounds
@@ -69,6 +69,9 @@ struct Experience {
     bool bytes_disappointed = false; // too many candidates: their errors are too large
     bool filter_disappointed = false;
     std::size_t regroupings = 0; // in a row: the bounds excluded little each time
+    // Work of calls that looked along leading axes first, as shares of looking at all in full: of
+    // the last one, and what tight bounds would have saved so far.
+    double axes_share = 1, axes_loss = 0;
 };
 
 // repeated: the points come again, and `experience` is of them
@@ -99,6 +102,9 @@ constexpr double most_compared = 1.0 / 48;
 inline double most_in_question(const Experience& experience) {
     return experience.regroupings > 0 ? 0.85 : 0.45;
 }
+
+// A look at a pair of a row and a panel takes as long as the products of so many dimensions more.
+constexpr std::size_t work_aside = 40;
 
 // Memory is faster in order: where more than this of the rows are looked at, all are, and promise
 // or not they are recognised on the way.

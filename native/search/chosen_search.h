@@ -48,7 +48,8 @@ class ChosenSearch {
     const Choice& choice() const { return choice_; }
     const GridOfCenters<T>* grid() const { return grid_.get(); } // null: not chosen
     bool filters() const {
-        return choice_.search == Search::float_filter || choice_.search == Search::byte_filter;
+        return choice_.search == Search::float_filter || choice_.search == Search::byte_filter ||
+               choice_.search == Search::axes_filter;
     }
     // For a search that filters: of earlier calls, brought up to date, or such that say nothing.
     PointBounds<T>& bounds();
@@ -61,7 +62,12 @@ class ChosenSearch {
   private:
     Choice choose(Search asked);
     std::unique_ptr<const GridOfCenters<T>> make_grid(double nanoseconds) const;
-    bool sample_approves();
+    bool sample_approves(const Shape& shape);
+    template <class Distance>
+    std::unique_ptr<LeadingAxes<T>> try_axes(std::size_t samples, std::size_t rows,
+                                             const Distance& distance_of) const;
+    std::unique_ptr<LeadingAxes<T>> try_axes_again() const;
+    void follow_axes(PointBounds<T>& bounds);
     bool pays(const SearchCounts& counts) const;
 
     const BlockKernels<T>& kernels_;
@@ -72,7 +78,9 @@ class ChosenSearch {
     PointBounds<T> passing_; // in place of a memory
     bool same_points_ = false;
     std::unique_ptr<const GridOfCenters<T>> grid_;
-    const Choice choice_;
+    std::unique_ptr<LeadingAxes<T>> axes_; // for bounds that start; null: none
+    Choice choice_;
+    double tight_ = 1; // share of the pairs that tight bounds would leave in question
 };
 
 } // namespace centroids

@@ -85,7 +85,7 @@ std::int64_t all_distances(const DenseRows& points, const Centers<T>& centers, T
     const DifferencePanels<T> panels(current_kernels<T>(), centers.values, centers.num_centers,
                                      points.dimensions);
     const ExactOrder<T> order(points, centers);
-    const Chunks chunks = cut_rows(points.num_rows);
+    const ShrinkingChunks chunks = cut_rows(points.num_rows);
     FirstBadRow bad_row;
     parallel_for(chunks.count(), pass_seconds(points, centers.num_centers), [&](std::size_t chunk) {
         for_each_block<T>(points, chunks.begin(chunk), chunks.end(chunk),
@@ -107,7 +107,7 @@ std::int64_t all_distances(const DenseRows& points, const Centers<T>& centers, T
 
 bool find_nonfinite(const DenseRows& points, std::int64_t* row, std::int64_t* column) {
     FirstBadRow bad_row;
-    const Chunks chunks = cut_rows(points.num_rows);
+    const ShrinkingChunks chunks = cut_rows(points.num_rows);
     const auto first_bad_column = [&](const double* values) {
         return std::find_if(values, values + points.dimensions,
                             [](double value) { return !std::isfinite(value); }) -

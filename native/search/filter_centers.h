@@ -58,11 +58,14 @@ class CentersInFilter {
     void pack(const Centers<T>& centers, const unsigned char* still) {
         const double seconds =
             static_cast<double>(centers.num_centers) * static_cast<double>(dimensions_) * 2e-9;
-        parallel_for(groups_of(width_, centers.num_centers), seconds, [&](std::size_t panel) {
+        // Parts of a panel that share no line of the cache; else whole panels.
+        const std::size_t together = width_ % 16 == 0 ? 16 : width_;
+        parallel_for(groups_of(together, centers.num_centers), seconds, [&](std::size_t part) {
             std::vector<double> shifted(dimensions_);
-            const std::size_t end = std::min((panel + 1) * width_, centers.num_centers);
-            for (std::size_t place = panel * width_; place < end; ++place) {
+            const std::size_t end = std::min((part + 1) * together, centers.num_centers);
+            for (std::size_t place = part * together; place < end; ++place) {
                 if (still && still[order_[place]]) continue;
+                const std::size_t panel = place / width_;
                 pack_norm(centers, place, shifted);
                 if (!bytes_.empty())
                     pack_bytes(place, shifted, bytes_.data() + panel * panel_stride_);

@@ -10,6 +10,7 @@
 #include <bit>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 namespace centroids {
 namespace {
@@ -40,9 +41,13 @@ std::size_t groups_for(std::size_t num_rows, std::size_t row_bytes, std::size_t 
 
 template <class T>
 void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
-                           std::size_t panel_width, bool remember) {
+                           const BlockKernels<T>& kernels, bool remember,
+                           std::unique_ptr<LeadingAxes<T>> leading) {
     has_sums = false;
     packed.reset();
+    on_axes.reset();
+    axes = std::move(leading);
+    const std::size_t panel_width = kernels.panel_width;
     num_rows = points.num_rows;
     dimensions = points.dimensions;
     num_centers = given.num_centers;
@@ -53,12 +58,15 @@ void PointBounds<T>::start(const DenseRows& points, const Centers<T>& given,
     group_size = groups_of(groups, num_panels) * panel_width;
     num_groups = groups_of(group_size, num_centers);
     row_groups = round_up(num_groups, 4);
-    if (!remember) {
+    if (axes) {
+        order = axes->order;
+    } else if (remember) {
+        order = CenterOrder<T>(given, dimensions, group_size).order;
+    } else {
         order.resize(num_centers);
         std::iota(order.begin(), order.end(), 0);
-        return;
     }
-    order = CenterOrder<T>(given, dimensions, group_size).order;
+    if (!remember) return;
     order_groups();
     last_move.assign(num_centers, 0.0);
     lower.assign(num_rows * row_groups, BoundCode::highest);
@@ -99,15 +107,25 @@ void PointBounds<T>::order_groups() {
 }
 
 template <class T>
-const CentersInFilter<T>& PointBounds<T>::pack(const FilterLayout<T>& filter,
+const CentersInFilter<T>& PointBounds<T>::pack(const FilterKernels<T>& filter,
                                                const Centers<T>& given) {
     const auto num_still = static_cast<std::size_t>(std::count(still.begin(), still.end(), 1));
     // Bytes tell less of centers that are far from the mean.
-    if (packed && packed->is_for(filter) && 2 * num_still > num_centers)
+    const bool stays = packed && packed->is_for(filter) && 2 * num_still > num_centers;
+    if (stays)
         packed->pack(given, still.data());
     else
         packed = std::make_unique<CentersInFilter<T>>(filter, given, dimensions, order.data(),
                                                       mean_of_centers<T>(given, dimensions));
+    if (!axes || !axes->is_for(filter)) {
+        on_axes.reset();
+        return *packed;
+    }
+    const bool know = stays && on_axes;
+    if (!know)
+        on_axes = std::make_unique<AxesOfCenters<T>>(filter, *axes, given, dimensions, order.data(),
+                                                     packed->shift.data());
+    on_axes->pack(given, know ? still.data() : nullptr);
     return *packed;
 }
 
@@ -122,8 +140,28 @@ void PointBounds<T>::regroup() {
     std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
         return last_move[static_cast<std::size_t>(a)] < last_move[static_cast<std::size_t>(b)];
     });
+    void_bounds();
+}
+
+template <class T>
+void PointBounds<T>::take_axes(std::unique_ptr<LeadingAxes<T>> leading) {
+    axes = std::move(leading);
+    order = axes->order;
+    void_bounds();
+}
+
+template <class T>
+void PointBounds<T>::drop_axes() {
+    axes.reset();
+    on_axes.reset();
+}
+
+// After a change of the order.
+template <class T>
+void PointBounds<T>::void_bounds() {
     order_groups();
     packed.reset();
+    on_axes.reset();
     std::fill(lower.begin(), lower.end(), std::uint16_t(0));
     for (std::size_t row = 0; row < num_rows; ++row)
         for (std::size_t group = num_groups; group < row_groups; ++group)
@@ -175,13 +213,19 @@ void PointBounds<T>::follow(const Centers<T>& given) {
 }
 
 template <class T>
-Outlook outlook(const DenseRows& points, const Centers<T>& centers, const PointBounds<T>& bounds) {
+Outlook outlook(const DenseRows& points, const Centers<T>& centers, const PointBounds<T>& bounds,
+                bool controls) {
     const BlockKernels<T>& kernels = current_kernels<T>();
     constexpr std::size_t sample = 512;
-    const std::size_t stride = groups_of(sample, points.num_rows);
+    const std::size_t stride = controls ? 1 : groups_of(sample, points.num_rows);
     std::vector<T> scratch(points.dimensions);
     std::size_t rows = 0, in_question = 0, looked_at = 0;
-    for (std::size_t row = 0; row < points.num_rows; row += stride, ++rows) {
+    for (std::size_t row = 0; row < points.num_rows && rows < sample; row += stride) {
+        if (controls && !bounds.is_control(row)) {
+            row += PointBounds<T>::block_rows(points.dimensions) - 1;
+            continue;
+        }
+        ++rows;
         const auto own = static_cast<std::size_t>(bounds.cluster_index[row]);
         double distance = bounds.distances[row];
         if (!bounds.still[own]) {
@@ -216,8 +260,9 @@ void PointBounds<T>::lower_bound(std::size_t row, std::size_t group, double squa
     own = std::min(own, code.encode(static_cast<float>(coded)));
 }
 
-template Outlook outlook(const DenseRows&, const Centers<float>&, const PointBounds<float>&);
-template Outlook outlook(const DenseRows&, const Centers<double>&, const PointBounds<double>&);
+template Outlook outlook(const DenseRows&, const Centers<float>&, const PointBounds<float>&, bool);
+template Outlook outlook(const DenseRows&, const Centers<double>&, const PointBounds<double>&,
+                         bool);
 template struct PointBounds<float>;
 template struct PointBounds<double>;
 

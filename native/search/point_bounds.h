@@ -5,9 +5,11 @@
 #include "isa/block_kernels.h"
 #include "api/kmeans.h"
 #include "search/filter_centers.h"
+#include "search/leading_axes.h"
 #include "search/lower_bounds.h"
 #include "sums/exact_sums.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -44,6 +46,8 @@ struct PointBounds {
     std::uint64_t moved_groups = ~std::uint64_t(0); // a bit for every group that has others
     BoundCode code;
     std::unique_ptr<CentersInFilter<T>> packed; // of the last assignment, in `order`; or null
+    std::unique_ptr<LeadingAxes<T>> axes;       // null: a first look along them does not pay
+    std::unique_ptr<AxesOfCenters<T>> on_axes;  // as `packed`
     ExactSums sums;                             // of the points by `cluster_index`, where has_sums
     bool has_sums = false;
     std::uint64_t weights = 0; // fingerprint of those in `sums`, 0: rows have none
@@ -57,14 +61,24 @@ struct PointBounds {
                group_size % panel_width == 0;
     }
     // For the first assignment, with an order of the centers alone where `remember` is not set.
-    void start(const DenseRows& points, const Centers<T>& given, std::size_t panel_width,
-               bool remember);
+    // leading: or null
+    void start(const DenseRows& points, const Centers<T>& given, const BlockKernels<T>& kernels,
+               bool remember, std::unique_ptr<LeadingAxes<T>> leading);
     void follow(const Centers<T>& given); // adds what the centers have moved to the drift
     // The centers for the filter; those that are still need not be packed again.
-    const CentersInFilter<T>& pack(const FilterLayout<T>& filter, const Centers<T>& given);
+    const CentersInFilter<T>& pack(const FilterKernels<T>& filter, const Centers<T>& given);
     // Whether sums are small beside the points.
     bool may_have_sums() const;
     void regroup(); // centers that move much together; voids all bounds
+    // The order and the panels of the axes from now on; voids all bounds.
+    void take_axes(std::unique_ptr<LeadingAxes<T>> leading);
+    void drop_axes();
+    // Where rows are looked at along leading axes alone, bounds stay loose. A few blocks are looked
+    // at in full, and show what bounds would be worth.
+    bool is_control(std::size_t row) const {
+        const std::size_t block = block_rows(dimensions);
+        return row / block % std::max<std::size_t>(8, num_rows / block / 4) == 0;
+    }
     // Whether a row's distance is that of the last assignment, if the row is.
     bool keeps_distance(std::size_t row) const {
         return still[static_cast<std::size_t>(cluster_index[row])] != 0;
@@ -83,16 +97,18 @@ struct PointBounds {
 
   private:
     void order_groups();
+    void void_bounds();
     void take_centers(const Centers<T>& given);
     bool same_unit(const Centers<T>& given, std::size_t center) const;
 };
 
-// What an assignment has to do, from a sample of its rows.
+// What an assignment has to do, from a sample of its rows, or of the control blocks alone.
 struct Outlook {
     double in_question; // share of all pairs of a row and a group
     double looked_at;   // share of the rows
 };
 template <class T>
-Outlook outlook(const DenseRows& points, const Centers<T>& centers, const PointBounds<T>& bounds);
+Outlook outlook(const DenseRows& points, const Centers<T>& centers, const PointBounds<T>& bounds,
+                bool controls);
 
 } // namespace centroids

@@ -113,7 +113,7 @@ std::int64_t assign_sparse(const SparseRows& points, const Centers<T>& centers,
     const BlockKernels<T>& kernels = current_kernels<T>();
     const TransposedCenters<T> transposed(centers, dimensions, kernels.panel_width);
     const SparseOrder<T> order(points, centers, transposed.norms, transposed.max_norm);
-    const Chunks chunks = cut_rows(points.num_rows);
+    const ShrinkingChunks chunks = cut_rows(points.num_rows);
     struct Worker {
         explicit Worker(std::size_t num_centers) : counts(num_centers, 0) {}
         SparseScratch<T> scratch;
@@ -176,7 +176,7 @@ std::int64_t all_distances_sparse(const SparseRows& points, const Centers<T>& ce
     const TransposedCenters<double> transposed({wide.data(), k, centers.penalties, nullptr},
                                                points.dimensions, kernels.panel_width);
     const SparseOrder<T> order(points, centers, transposed.norms, transposed.max_norm);
-    const Chunks chunks = cut_rows(points.num_rows);
+    const ShrinkingChunks chunks = cut_rows(points.num_rows);
     FirstBadRow bad_row;
     parallel_for(chunks.count(), pass_seconds(points, k), [&](std::size_t chunk) {
         SparseRow<T> row;

@@ -35,7 +35,7 @@ ExactSums add_weights(const double* weights, std::size_t num_rows,
     ExactSums sums(num_clusters, 1, window.units());
     sums.make();
     SharedSums shared(sums);
-    const Chunks chunks = cut_rows(num_rows);
+    const ShrinkingChunks chunks = cut_rows(num_rows);
     PerThread<RowAdder<double>> adders;
     parallel_for(chunks.count(), static_cast<double>(num_rows) * 3e-9, [&](std::size_t chunk) {
         const std::size_t first = chunks.begin(chunk), rows = chunks.end(chunk) - first;
@@ -204,7 +204,7 @@ void WeightedSums<T>::add_in_passing(const std::int32_t* cluster_index, ExactSum
         weight_sums->make();
         shared_weights.emplace(*weight_sums);
     }
-    const Chunks chunks = cut_rows(points_.num_rows, block_rows_);
+    const ShrinkingChunks chunks = cut_rows(points_.num_rows, block_rows_);
     const double work = static_cast<double>(points_.num_rows * (points_.dimensions + 2));
     PerThread<Worker> workers;
     parallel_for(chunks.count(), seconds_for(16 * work), [&](std::size_t chunk) {

@@ -19,6 +19,7 @@
 
 namespace centroids {
 
+// Chunks of one size.
 struct Chunks {
     std::size_t num_rows;
     std::size_t rows; // in each chunk but the last
@@ -27,14 +28,35 @@ struct Chunks {
     std::size_t end(std::size_t chunk) const { return std::min(num_rows, (chunk + 1) * rows); }
 };
 
-// A few for each thread, so that none waits long for the last; more where they stay large.
-// grain: chunks begin at its multiples
-inline Chunks cut_rows(std::size_t num_rows, std::size_t grain = 8) {
-    constexpr std::size_t large = 256;
-    const auto threads = static_cast<std::size_t>(num_threads());
-    const std::size_t each = std::clamp<std::size_t>(num_rows / (threads * large), 4, 16);
-    const std::size_t wanted = groups_of(threads * each, num_rows);
-    return {num_rows, std::max(round_up(wanted, grain), grain)};
+// Large chunks first, small ones last, so that no thread waits long for another one's last chunk:
+// each round deals out half of the rows that are left (Hummel, Schonberg and Flynn, Factoring,
+// CACM 1992).
+class ShrinkingChunks {
+  public:
+    // grain: chunks begin at its multiples
+    ShrinkingChunks(std::size_t num_rows, std::size_t threads, std::size_t grain) {
+        constexpr std::size_t usual = 256, small = 32; // of smaller chunks a row takes longer
+        const std::size_t share = num_rows / threads;
+        // Rows of one stretch may take longer than others: it must not be one thread's.
+        const std::size_t most = std::max(share / 8, usual);
+        const std::size_t least = std::max(std::min(share / 4, small), share / 64);
+        for (std::size_t end = 0; end < num_rows;) {
+            const std::size_t half = groups_of(2 * threads, num_rows - end);
+            const std::size_t rows = round_up(std::clamp(half, least, most), grain);
+            for (std::size_t thread = 0; thread < threads && end < num_rows; ++thread)
+                ends_.push_back(end = std::min(end + std::max(rows, grain), num_rows));
+        }
+    }
+    std::size_t count() const { return ends_.size() - 1; }
+    std::size_t begin(std::size_t chunk) const { return ends_[chunk]; }
+    std::size_t end(std::size_t chunk) const { return ends_[chunk + 1]; }
+
+  private:
+    std::vector<std::size_t> ends_{0};
+};
+
+inline ShrinkingChunks cut_rows(std::size_t num_rows, std::size_t grain = 8) {
+    return {num_rows, static_cast<std::size_t>(num_threads()), grain};
 }
 
 // A rough time for work of so many multiply-adds, only to decide whether to wake threads.

@@ -53,7 +53,7 @@ struct Worker {
 std::int64_t add_columns(const DenseRows& points, const double* weights, ColumnSums& sums) {
     const std::size_t d = points.dimensions;
     const std::size_t block_rows = std::max<std::size_t>(block_values / d, 1);
-    const Chunks chunks = cut_rows(points.num_rows, block_rows);
+    const ShrinkingChunks chunks = cut_rows(points.num_rows, block_rows);
     PerThread<Worker> workers;
     FirstBadRow bad_row;
     const double seconds = static_cast<double>(points.num_rows * d) * seconds_each;

@@ -7,8 +7,6 @@ alone takes milliseconds.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from centroids.python_build import check_build_of_python
-
 if TYPE_CHECKING:  # the same names for type checkers and editors
     from centroids import export, inputs
     from centroids.estimator import (
@@ -53,6 +51,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors
         COSINE_DISTANCE,
         KMEANS_PARALLEL_INIT,
         KMEANS_PLUS_PLUS_INIT,
+        KMEANS_REJECTION_INIT,
         RANDOM_INIT,
         SQUARED_EUCLIDEAN_DISTANCE,
         KMeansClustering,
@@ -66,6 +65,7 @@ __all__ = [
     "COSINE_DISTANCE",
     "KMEANS_PARALLEL_INIT",
     "KMEANS_PLUS_PLUS_INIT",
+    "KMEANS_REJECTION_INIT",
     "RANDOM_INIT",
     "SQUARED_EUCLIDEAN_DISTANCE",
     "CSVLoggerHook",
@@ -136,6 +136,7 @@ _HOMES = {
     "COSINE_DISTANCE": "kmeans",
     "KMEANS_PARALLEL_INIT": "kmeans",
     "KMEANS_PLUS_PLUS_INIT": "kmeans",
+    "KMEANS_REJECTION_INIT": "kmeans",
     "KMeansClustering": "kmeans",
     "RANDOM_INIT": "kmeans",
     "SQUARED_EUCLIDEAN_DISTANCE": "kmeans",
@@ -147,8 +148,6 @@ _HOMES = {
     "set_num_threads": "kernels",
     "write_report": "report",
 }
-
-check_build_of_python()
 
 if not TYPE_CHECKING:  # to a type checker, every name would be there
 

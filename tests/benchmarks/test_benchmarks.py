@@ -92,10 +92,51 @@ def test_cells_are_marked() -> None:
     assert report.format_seconds(2.5e-5) == "25.0 µs"
 
 
-def test_merging_keeps_the_cells_that_were_not_measured() -> None:
-    old = make_row({OURS: make_cell(1), "faiss": make_cell(2)})
-    new = make_row({OURS: make_cell(3)})
+def test_merging_keeps_the_cells_of_the_same_machine_and_commit_that_were_not_measured() -> None:
+    run = {"commit": "abc", "machine": {"cpu": "some"}}
+    old = dataclasses.replace(make_row({OURS: make_cell(1), "faiss": make_cell(2)}), **run)
+    new = dataclasses.replace(make_row({OURS: make_cell(3)}), **run)
     assert merged(old, new).cells == {OURS: make_cell(3), "faiss": make_cell(2)}
+    for other in ({"commit": "def"}, {"machine": {"cpu": "other"}}, {"commit": None}):
+        assert merged(dataclasses.replace(old, **other), new) == new
+    assert merged(dataclasses.replace(old, commit=None), dataclasses.replace(new, commit=None)) == (
+        dataclasses.replace(new, commit=None)
+    )
+
+
+def test_the_loss_of_a_quick_method_stands_next_to_its_time() -> None:
+    cells = {
+        OURS: make_cell(1),
+        "superkmeans-hierarchical": make_cell(0.5, wrong_labels=0.125),
+    }
+    cells["superkmeans-hierarchical"] = dataclasses.replace(
+        cells["superkmeans-hierarchical"], inertia=110.0
+    )
+    task = "index/words-300000x256-k4096"
+    text = report.page("avx2", Results({}, {}, {task: make_row(cells, task)}))
+    assert "| 1.00 s | 500 ms (+10.0%) |" in text
+    assert (
+        "12.5% of 1,000 labels of SuperKMeans, hierarchical are not of the nearest center" in text
+    )
+
+
+def test_rows_of_older_runs_say_so() -> None:
+    new = make_row({OURS: make_cell(1), "faiss": make_cell(4)})
+    old = dataclasses.replace(
+        make_row({OURS: make_cell(1), "faiss": make_cell(4)}, "iteration/photo-273280x3-k16"),
+        date="2019-05-06T00:00:00+00:00",
+        machine={"cpu": "that of last year"},
+        commit="abc",
+    )
+    results = Results({}, {}, {row.task: row for row in (new, old)})
+    text = report.page("avx2", results)
+    assert "| a label § 2019-05-06 |" in text and "| a label |" in text
+    assert "- 1 row, 2019-05-06, commit abc: that of last year, " in text
+    table = overview.overview_table(
+        {"avx2": dataclasses.replace(results, rows={**results.rows})},
+        [new.task, old.task],
+    )
+    assert table.count(" § |") == 1
 
 
 def test_the_readme_table_goes_between_its_markers() -> None:

@@ -156,3 +156,14 @@ def test_a_heading_above_names_is_hinted_at(folder: Path) -> None:
     options = ["--points", "points.npy", "--words", "words.csv"]
     told = run(folder, "inspect", "model", *options, code=2)
     assert "take out the first one, if it is a heading" in told.stderr and told.stdout == ""
+
+
+def test_the_column_of_ids_is_shown_and_names_take_one_line(tmp_path: Path) -> None:
+    text = 'who,"income\nper head",age\nx,1,2\ny,3,4\nz,9,9\n'
+    (tmp_path / "t.csv").write_text(text)
+    run(tmp_path, "train", "t.csv", "model", "-k", "2", "--id-column", "who")
+    shown = run(tmp_path, "inspect", "model").stdout
+    assert "\ncolumns: income per head,age\nids: who\n" in shown
+    assert "income per head" in shown.split("center", 1)[1].splitlines()[0]
+    told = run(tmp_path, "inspect", "model", "--json").stdout
+    assert '"id_column": "who"' in told

@@ -44,7 +44,7 @@ KEYS = {
     "sum_of_distances",
     "choose-k": "num_clusters reason candidates knee num_points num_sampled total_weight",
     "inspect": "model_dir num_clusters dimensions dtype distance_metric global_step mode columns "
-    "weight_column centers cluster_sizes",
+    "weight_column id_column centers cluster_sizes",
     "report": "output num_points",
     "verify": "good files",
     "export": "output format global_step use_with",

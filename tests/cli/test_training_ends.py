@@ -51,13 +51,24 @@ def test_the_first_centers_are_spread_by_default(folder: Path, name: str, mode: 
 
 
 @pytest.mark.parametrize("mode", ["--full-batch", "--mini-batch"])
+def test_the_first_centers_may_be_drawn_by_rejection(folder: Path, mode: str) -> None:
+    options = ["-k", "5", "--initial-clusters", "kmeans_rejection", mode]
+    run(folder, "train", "points.npy", "model", *options)
+    best = sum_of_squares(POINTS, np.array([p.mean(axis=0) for p in np.split(POINTS, 5)]))
+    assert sum_of_squares(POINTS, centers_of(folder)) < 1.1 * best
+    options += ["--kmeans-plus-plus-num-retries", "2"]
+    told = run(folder, "train", "points.npy", "other", *options, code=2)
+    assert "but that is kmeans_rejection: leave one out" in told.stderr
+
+
+@pytest.mark.parametrize("mode", ["--full-batch", "--mini-batch"])
 def test_the_first_centers_may_be_drawn_many_at_once(folder: Path, mode: str) -> None:
     best = sum_of_squares(POINTS, np.array([p.mean(axis=0) for p in np.split(POINTS, 5)]))
     options = ["-k", "5", "--initial-clusters", "kmeans_parallel", mode]
     run(folder, "train", "points.npy", "model", *options, "--kmeans-plus-plus-num-retries", "2")
     assert sum_of_squares(POINTS, centers_of(folder)) < 1.1 * best
     told = run(folder, "train", "points.npy", "other", "-k", "5", "--initial-clusters", "k", code=2)
-    assert "must be random, kmeans_plus_plus, kmeans_parallel, or a file" in told.stderr
+    assert "must be random, kmeans_plus_plus, kmeans_parallel, kmeans_rejection, or" in told.stderr
 
 
 def test_mini_batches_may_be_smaller_than_the_number_of_clusters(folder: Path) -> None:
@@ -69,7 +80,9 @@ def test_mini_batches_may_be_smaller_than_the_number_of_clusters(folder: Path) -
     np.testing.assert_array_equal(centers_of(folder, "npy"), centers_of(folder, "csv"))
 
 
-@pytest.mark.parametrize("method", ["kmeans_plus_plus", "kmeans_parallel", "random"])
+@pytest.mark.parametrize(
+    "method", ["kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection", "random"]
+)
 @pytest.mark.parametrize("mode", ["--full-batch", "--mini-batch"])
 def test_more_clusters_than_points_are_refused_with_the_true_numbers(
     folder: Path, mode: str, method: str

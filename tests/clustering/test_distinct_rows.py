@@ -57,7 +57,9 @@ def test_random_takes_different_rows_as_far_as_there_are_any(
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-@pytest.mark.parametrize("method", ["random", "kmeans_plus_plus", "kmeans_parallel"])
+@pytest.mark.parametrize(
+    "method", ["random", "kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection"]
+)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_one_row_in_a_thousand_is_another(dtype: str, method: Any, sparse: bool) -> None:
     points = np.zeros((20_000, 2), np.float64)
@@ -75,7 +77,7 @@ def test_one_row_in_a_thousand_is_another(dtype: str, method: Any, sparse: bool)
     wide=st.booleans(),
     sparse=st.booleans(),
     seed=st.integers(0, 99),
-    method=st.sampled_from(["random", "kmeans_plus_plus", "kmeans_parallel"]),
+    method=st.sampled_from(["random", "kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection"]),
 )
 def test_for_cosine_rows_of_one_direction_are_equal(
     k: int, wide: bool, sparse: bool, seed: int, method: Any

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from centroids import kernels
-from centroids.clustering import choose_initial_centers, kmeans_parallel, kmeans_plus_plus
+from centroids.clustering import (
+    InitialMethod,
+    choose_initial_centers,
+    kmeans_parallel,
+    kmeans_plus_plus,
+    kmeans_rejection,
+)
 from centroids.clustering._plus_plus import draw_targets
 from centroids.kernels import RowWeights
 from tests.plain_seeding import in_units
@@ -33,7 +41,13 @@ def chi_square(counts: NDArray[Any], probabilities: NDArray[np.float64]) -> floa
     return float((statistic - freedom) / np.sqrt(2 * freedom))
 
 
-def test_plus_plus_draws_pairs_and_triples_with_their_probabilities() -> None:
+PLAIN_PLUS_PLUS = functools.partial(kmeans_plus_plus, num_retries=0)
+
+
+@pytest.mark.parametrize("choose", [PLAIN_PLUS_PLUS, kmeans_rejection])
+def test_pairs_and_triples_are_drawn_with_the_probabilities_of_plus_plus(
+    choose: Callable[..., NDArray[Any]],
+) -> None:
     points = np.array([[0.0], [1.0], [3.0], [3.0], [7.0]])
     n = len(points)
     squares = (points - points.T) ** 2
@@ -48,7 +62,7 @@ def test_plus_plus_draws_pairs_and_triples_with_their_probabilities() -> None:
         merged[tuple(places[list(triple)])] += expected[triple]
     for seed in range(4000):
         random = np.random.default_rng(seed)
-        chosen = kmeans_plus_plus(points, 3, random, num_retries=0)[:, 0]
+        chosen = choose(points, 3, random)[:, 0]
         counts[tuple(np.searchsorted([0, 1, 3, 7], chosen))] += 1
     assert chi_square(counts, merged) < 6
 
@@ -115,7 +129,7 @@ def test_totals_are_exact_and_targets_fall_on_their_rows(
 def test_a_tiny_weight_is_drawn_once_the_large_ones_are_centers() -> None:
     points = np.array([[0.0], [1e-150], [3e-150], [1e150], [1.0]])
     for seed in range(20):
-        for choose in (kmeans_plus_plus, kmeans_parallel):
+        for choose in (kmeans_plus_plus, kmeans_parallel, kmeans_rejection):
             centers = choose(points, 5, np.random.default_rng(seed))
             assert sorted(centers[:, 0].tolist()) == sorted(points[:, 0].tolist())
 
@@ -145,17 +159,12 @@ def test_parallel_is_as_good_as_plus_plus(k: int, cosine: bool) -> None:
     assert losses[kmeans_parallel] < 1.3 * losses[kmeans_plus_plus]
 
 
-METHODS: list[Literal["kmeans_plus_plus", "kmeans_parallel"]] = [
-    "kmeans_plus_plus",
-    "kmeans_parallel",
-]
+METHODS: list[InitialMethod] = ["kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection"]
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("cosine", [False, True])
-def test_centers_are_different_rows(
-    method: Literal["kmeans_plus_plus", "kmeans_parallel"], cosine: bool
-) -> None:
+def test_centers_are_different_rows(method: InitialMethod, cosine: bool) -> None:
     points = np.random.default_rng(0).normal(size=(70, 3)).astype(np.float32)
     for k in (1, 2, 69, 70):
         centers = choose_initial_centers([points], k, method, cosine=cosine)

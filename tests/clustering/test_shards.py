@@ -23,8 +23,8 @@ from centroids.clustering._seeding_shard import SeedingShard
 from centroids.clustering._shards import LocalShards
 from centroids.rows import split_weights
 
-Method = Literal["random", "kmeans_plus_plus", "kmeans_parallel"]
-METHODS: list[Method] = ["random", "kmeans_plus_plus", "kmeans_parallel"]
+Method = Literal["random", "kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection"]
+METHODS: list[Method] = ["random", "kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection"]
 
 
 class RemoteShards:

@@ -32,7 +32,7 @@ from centroids.clustering import (
 )
 from tests.clustering.test_shards import METHODS, RemoteShards, clustered, cut
 
-AS_REPEATED: list[InitialMethod] = ["random", "kmeans_plus_plus"]
+AS_REPEATED: list[InitialMethod] = ["random", "kmeans_plus_plus", "kmeans_rejection"]
 
 
 def choose(

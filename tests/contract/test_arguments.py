@@ -79,6 +79,7 @@ def test_class_members() -> None:
     assert KMeansClustering.COSINE_DISTANCE == "cosine"
     assert KMeansClustering.KMEANS_PLUS_PLUS_INIT == "kmeans_plus_plus"
     assert KMeansClustering.KMEANS_PARALLEL_INIT == "kmeans_parallel"
+    assert KMeansClustering.KMEANS_REJECTION_INIT == "kmeans_rejection"
     assert KMeansClustering.RANDOM_INIT == "random"
     assert KMeansClustering.SCORE == "score"
     assert KMeansClustering.SQUARED_EUCLIDEAN_DISTANCE == "squared_euclidean"
@@ -109,7 +110,7 @@ def test_properties(tmp_path: Path) -> None:
         ({"distance_metric": None}, "distance_metric must be one of"),
         (
             {"initial_clusters": "k-means||"},
-            r"'random', 'kmeans_plus_plus', 'kmeans_parallel'; got 'k-means\|\|'",
+            r"'kmeans_parallel', 'kmeans_rejection'; got 'k-means\|\|'",
         ),
         ({"initial_clusters": None}, "initial_clusters must be"),
         ({"initial_clusters": np.zeros(3)}, r"shape \[k, d\]; got ndarray of shape \(3,\)"),

@@ -65,7 +65,9 @@ def test_one_empty_cluster(mode: str, caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("method", ["random", "kmeans_plus_plus", "kmeans_parallel"])
+@pytest.mark.parametrize(
+    "method", ["random", "kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection"]
+)
 def test_a_run_without_empty_clusters_says_nothing(
     mode: str, method: str, caplog: pytest.LogCaptureFixture
 ) -> None:

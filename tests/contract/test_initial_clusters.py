@@ -242,7 +242,9 @@ SOURCES: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("method", ["random", "kmeans_plus_plus", "kmeans_parallel"])
+@pytest.mark.parametrize(
+    "method", ["random", "kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection"]
+)
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("num_clusters", [301, 1000, 5000])
 def test_more_clusters_than_points_is_refused_with_the_true_numbers(

@@ -142,7 +142,9 @@ def test_equal_runs_give_equal_bits_for_any_number_of_threads(
     assert all(bits == seen[0] for bits in seen)
 
 
-@pytest.mark.parametrize("method", ["random", "kmeans_plus_plus", "kmeans_parallel", "callable"])
+@pytest.mark.parametrize(
+    "method", ["random", "kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection", "callable"]
+)
 def test_every_initialisation(case: Case, method: str, input_fn: InputFn) -> None:
     chosen: list[int] = []
 

@@ -21,6 +21,7 @@ def test_the_constants_have_the_values_of_tensorflow() -> None:
     assert centroids.RANDOM_INIT == KMeansClustering.RANDOM_INIT == "random"
     assert centroids.KMEANS_PLUS_PLUS_INIT == "kmeans_plus_plus"
     assert centroids.KMEANS_PARALLEL_INIT == "kmeans_parallel"
+    assert centroids.KMEANS_REJECTION_INIT == "kmeans_rejection"
     assert KMeansClustering.CLUSTER_CENTERS_VAR_NAME == "clusters"
 
 

@@ -263,6 +263,39 @@ def test_inputs_that_cannot_be_fitted(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("given", [{"steps": 3}, {"max_steps": 3}])
+def test_an_endless_generator_is_fitted_to_the_batches_of_the_call(
+    given: dict[str, int], tmp_path: Path
+) -> None:
+    parts = np.split(POINTS, 5)
+    model = make(tmp_path, missing="mean").train(lambda: itertools.cycle(parts), **given)
+    seen = np.concatenate(parts[:3])
+    np.testing.assert_allclose(
+        model.get_variable_value("column_means"), np.nanmean(seen, axis=0), rtol=1e-12
+    )
+    short = make(tmp_path, "short", missing="mean").train(lambda: iter(parts[:2]), **given)
+    np.testing.assert_allclose(
+        short.get_variable_value("column_means"),
+        np.nanmean(np.concatenate(parts[:2]), axis=0),
+        rtol=1e-12,
+    )
+
+
+def test_an_iterator_that_may_have_no_end_is_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from centroids.estimator import _training
+
+    monkeypatch.setattr(_training, "_MANY_BATCHES", 3)
+    with caplog.at_level(logging.WARNING, "centroids.estimator"):
+        make(tmp_path, missing="mean").train(lambda: iter(np.split(POINTS, 5)))
+    assert "has taken 3 batches; if the input has no end" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "centroids.estimator"):
+        make(tmp_path, "source", missing="mean").train(source())
+    assert "has no end" not in caplog.text
+
+
 def test_sparse_rows_with_missing_values_can_be_dropped(tmp_path: Path) -> None:
     sparse = scipy.sparse.csr_array(POINTS)
     arguments: dict[str, Any] = {"missing": "drop", "use_mini_batch": False}

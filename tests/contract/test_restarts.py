@@ -135,7 +135,9 @@ def test_of_equal_choices_the_first_one_wins(mode: str) -> None:
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
 @pytest.mark.parametrize("metric", ["squared_euclidean", "cosine"])
-@pytest.mark.parametrize("method", ["random", "kmeans_plus_plus", "kmeans_parallel"])
+@pytest.mark.parametrize(
+    "method", ["random", "kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection"]
+)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.usefixtures("other_threads")
 def test_restarts_are_never_worse_and_depend_on_the_seed_alone(

@@ -143,7 +143,9 @@ def test_resuming_with_another_engine(points: NDArray[Any], client: Any, tmp_pat
     assert_equal(fit(array(points, (200, 700, 100)), 6), train(points, steps=6))
 
 
-@pytest.mark.parametrize("method", ["random", "kmeans_plus_plus", "kmeans_parallel"])
+@pytest.mark.parametrize(
+    "method", ["random", "kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection"]
+)
 @pytest.mark.parametrize("metric", ["squared_euclidean", "cosine"])
 @pytest.mark.parametrize("use_mini_batch", [True, False])
 def test_initial_centers(
@@ -166,7 +168,9 @@ def test_initial_centers(
     assert_equal(fit(points), fit(array(points, split)))
 
 
-@pytest.mark.parametrize("method", ["random", "kmeans_plus_plus", "kmeans_parallel"])
+@pytest.mark.parametrize(
+    "method", ["random", "kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection"]
+)
 @pytest.mark.parametrize("use_mini_batch", [True, False])
 def test_too_few_points_are_told_in_the_same_words(
     client: Any, points: NDArray[Any], method: Any, use_mini_batch: bool

@@ -38,7 +38,9 @@ def spread_out(frame: Any) -> Any:
     return ray.data.from_pandas([frame[:300], frame[300:310], frame[310:]])
 
 
-@pytest.mark.parametrize("initial", ["random", "kmeans_plus_plus", "kmeans_parallel"])
+@pytest.mark.parametrize(
+    "initial", ["random", "kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection"]
+)
 def test_train_evaluate_and_predict(frame: Any, initial: Any) -> None:
     spread = spread_out(frame)
     alone = make(initial_clusters=initial).train(lambda: frame, steps=3)

@@ -38,7 +38,9 @@ def assert_equal(one: KMeansClustering, other: KMeansClustering) -> None:
         )
 
 
-@pytest.mark.parametrize("initial", ["random", "kmeans_plus_plus", "kmeans_parallel"])
+@pytest.mark.parametrize(
+    "initial", ["random", "kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection"]
+)
 @pytest.mark.parametrize("where", ["cluster", "here"])
 def test_full_batches(frame: Any, initial: str, where: str, request: Any) -> None:
     if where == "cluster":

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from centroids import KMeansClustering
+from centroids import KMeansClustering, inputs
 from centroids.inputs import limit_epochs, numpy_input_fn, open_stream
 
 pandas = pytest.importorskip("pandas")
@@ -136,6 +136,41 @@ def test_a_missing_number_of_a_nullable_type_is_nan(name: str) -> None:
     with open_stream(lambda: iter([MISSING[name]()])) as batches:
         features = next(batches).features
     assert np.isnan(features[:, 0]).tolist() == [False, True, False][: len(features)]
+
+
+@pytest.mark.parametrize("in_dict", [False, True])
+@pytest.mark.parametrize("source", ["table", "batch", "file", "stream"])
+def test_numbers_that_arrow_encodes_by_a_dictionary_are_read(
+    source: str, in_dict: bool, tmp_path: Path
+) -> None:
+    numbers = [1.5, 2.5, 1.5, None]
+    table = arrow.table({"a": arrow.array(numbers).dictionary_encode(), "b": [1, 2, 3, 4]})
+    expected = np.array([[1.5, 1], [2.5, 2], [1.5, 3], [np.nan, 4]])
+    if in_dict:
+        parts = {"a": table["a"], "b": table["b"]}
+        if source in ("batch", "stream"):
+            parts = {name: part.combine_chunks() for name, part in parts.items()}
+        with open_stream(lambda: iter([parts])) as batches:
+            found = np.column_stack([*next(batches).features.values()])
+    elif source in ("table", "batch"):
+        value = table if source == "table" else table.to_batches()[0]
+        with open_stream(lambda: iter([value])) as batches:
+            found = next(batches).features
+    else:
+        ipc = pytest.importorskip("pyarrow.ipc")
+        write = ipc.new_file if source == "file" else ipc.new_stream
+        with write(tmp_path / "t.arrow", table.schema) as writer:
+            writer.write_table(table)
+        (found,) = inputs.table_input_fn(tmp_path / "t.arrow")()
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_what_pandas_calls_a_category_is_a_name_in_every_input() -> None:
+    frame = pandas.DataFrame({"kind": pandas.Categorical([5, 7]), "b": [1, 2]})
+    with pytest.raises(TypeError, match=r"\['kind'\] must hold numbers.*columns=\['b'\]"):
+        inputs.table_input_fn(frame)
+    (found,) = inputs.table_input_fn(frame, columns=["b"])()
+    assert found.tolist() == [[1], [2]]
 
 
 TEXT = ["x", "y", "x"]

@@ -193,3 +193,31 @@ def test_equal_names_of_tables_are_refused() -> None:
             centroids.inputs.numpy_input_fn(table, shuffle=False)
     with pytest.raises(ValueError, match=r"x has 2 columns called 'x'"):
         centroids.inputs.pandas_input_fn(tables[0], shuffle=False)
+
+
+@pytest.mark.parametrize("header", [None, True])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_name_in_quotation_marks_may_have_line_breaks(
+    newline: str, header: bool | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "t.csv").write_text(
+        f'"a","income{newline}per ""head""{newline}in euros",c{newline}1,2,3{newline}4,x,6',
+        newline="",
+    )
+    file = tmp_path / "t.csv"
+    with pytest.raises(
+        ValueError, match=r"t.csv, line 5, column 'income\\nper \"head\"\\nin euros'"
+    ):
+        read(file, header=header)
+    assert read(file, header=header, columns=["a", "c"]) == [[1, 3], [4, 6]]
+    assert read(file, header=header, columns=[2, 0]) == [[3, 1], [6, 4]]
+    assert not caplog.text
+    table = centroids.inputs.table_input_fn(file, columns=["c"])
+    assert table().column_names == ["c"]
+
+
+@pytest.mark.parametrize("text", ['1,"2\n3,4\n5",6\n', 'a,"b\n1,2\n', '"a\n1,2\n3","b\n'])
+def test_a_quotation_mark_that_stays_open_is_refused_where_it_is(text: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(ValueError, match="line 1: a quotation mark is not closed"):
+        read(tmp_path / "t.csv")

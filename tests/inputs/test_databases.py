@@ -64,3 +64,10 @@ def test_a_table_of_postgres(tmp_path: Path) -> None:
             table_input_fn(f"{address}#absent")
     finally:
         server.cleanup()
+
+
+def test_duckdb_draws_no_bar_among_what_we_print() -> None:
+    pytest.importorskip("duckdb")
+    shown = "SELECT current_setting('enable_progress_bar')::INT AS bar"
+    (found,) = table_input_fn(shown)()
+    assert found.tolist() == [[0]]

@@ -87,7 +87,7 @@ def check_means(
     mode=st.sampled_from(modes.MODES),
     metric=st.sampled_from(["squared_euclidean", "cosine"]),
     sparse=st.booleans(),
-    init=st.sampled_from(["random", "kmeans_plus_plus", "kmeans_parallel"]),
+    init=st.sampled_from(["random", "kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection"]),
     num_clusters=st.integers(1, 12),
 )
 @example(np.full((3, 2), 1.7e308), "full", "squared_euclidean", False, "random", 1)
@@ -108,7 +108,7 @@ def test_no_number_is_ever_nan(
     mode=st.sampled_from(modes.MODES),
     metric=st.sampled_from(["squared_euclidean", "cosine"]),
     sparse=st.booleans(),
-    init=st.sampled_from(["random", "kmeans_plus_plus", "kmeans_parallel"]),
+    init=st.sampled_from(["random", "kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection"]),
     num_clusters=st.integers(1, 12),
 )
 def test_no_number_is_ever_nan_in_many_examples(

@@ -32,7 +32,7 @@ def test_import_loads_nothing_that_takes_time() -> None:
     loaded = modules_after("import centroids")
     assert not loaded & {*OPTIONAL, *HEAVY, "numpy"}
     ours = {name for name in loaded if name.startswith("centroids")}
-    assert ours == {"centroids", "centroids.python_build"}
+    assert ours == {"centroids"}
 
 
 def test_what_is_imported_loads_neither_optional_nor_heavy_packages() -> None:
@@ -49,7 +49,7 @@ def test_help_waits_for_no_command() -> None:
     parts = {"answer", "app", "command", "config", "errors", "log"}
     parts |= {"options", "options_of_points", "text_options"}
     cli = {"centroids.cli", *(f"centroids.cli.{part}" for part in parts)}
-    alone = {"errors", "platform", "platform._posix", "progress", "python_build", "viewers"}
+    alone = {"errors", "platform", "platform._posix", "progress", "viewers"}
     assert ours == {*cli, *(f"centroids.{name}" for name in alone)}
 
 

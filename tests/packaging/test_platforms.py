@@ -18,7 +18,7 @@ LACKING += "geteuid O_NOFOLLOW O_NONBLOCK O_CLOEXEC O_DIRECTORY getpgrp mkfifo s
 # An open file is neither renamed nor removed there, and a folder is not opened.
 AS_WINDOWS = f"""
 import os, sys
-import numpy, scipy.sparse, safetensors.numpy, google.protobuf.message, typer, rich.console
+import numpy, scipy.sparse, google.protobuf.message, typer, rich.console
 import concurrent.futures, multiprocessing, subprocess, tempfile, uuid
 
 for name in "fcntl resource termios tty pwd grp".split():

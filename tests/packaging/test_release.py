@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
+import os
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -17,12 +21,13 @@ WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
+@pytest.fixture(autouse=True)
+def release_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "release"))  # its scripts import each other
+
+
 def script(name: str) -> Any:
-    specification = importlib.util.spec_from_file_location(name, ROOT / "release" / f"{name}.py")
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return importlib.import_module(name)
 
 
 def workflow(path: Path) -> Any:
@@ -80,6 +85,8 @@ def test_the_version_stands_in_one_place() -> None:
 def test_a_release_is_refused_until_all_names_it(tmp_path: Path) -> None:
     release = script("release")
     (tmp_path / "src/centroids").mkdir(parents=True)
+    project = tmp_path / "pyproject.toml"
+    project.write_text("[project]\n")
     init, log = tmp_path / "src/centroids/__init__.py", tmp_path / "CHANGELOG.md"
     init.write_text('\n__version__ = "1.2.2"\n')
     log.write_text("# Changelog\n\n## 1.2.3, unreleased\n")
@@ -89,6 +96,99 @@ def test_a_release_is_refused_until_all_names_it(tmp_path: Path) -> None:
     init.write_text('\n__version__ = "1.2.3"\n')
     log.write_text("# Changelog\n\n## 1.2.3, 2026-11-28\n")
     assert release.faults(tmp_path, "1.2.3") == []
+    address = "https://example.org/us/centroids"
+    (first,) = release.faults(tmp_path, "1.2.3", address)
+    assert f'[project.urls]: Source = "{address}"' in first
+    project.write_text(f'[project.urls]\nSource = "{address}"\n')
+    assert release.faults(tmp_path, "1.2.3", address) == []
+
+
+@pytest.mark.skipif(not shutil.which("make") or not shutil.which("git"), reason="needs make, git")
+@pytest.mark.parametrize(
+    ("remote", "address"),
+    [
+        ("https://example.org/us/centroids", "https://example.org/us/centroids"),
+        ("https://me:secret@example.org/us/centroids.git", "https://example.org/us/centroids"),
+        ("git@example.org:us/centroids.git", "https://example.org/us/centroids"),
+        ("ssh://git@example.org/us/centroids.git", "https://example.org/us/centroids"),
+        ("/srv/centroids.git", ""),
+        ("", ""),
+    ],
+)
+def test_pages_link_to_where_the_clone_comes_from(
+    tmp_path: Path, remote: str, address: str
+) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    if remote:
+        subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", remote], check=True)
+    show = "--eval=show: ; @echo $(CENTROIDS_REPOSITORY) $(CENTROIDS_EDIT)"
+    command = ["make", "--silent", "--file", ROOT / "Makefile", show, "show"]
+    environment = {name: os.environ[name] for name in os.environ if "CENTROIDS" not in name}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ([address, f"{address}/edit/main/docs/"] if address else [])
+
+
+def test_interpreters_are_found_on_the_path_and_where_pyenv_and_uv_keep_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheels = script("wheels")
+    include = tmp_path / "include"
+    include.mkdir()
+    (include / "Python.h").touch()
+
+    def put(folder: str, says: str, ends: int) -> str:
+        path = tmp_path / folder / "python3.12"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"#!/bin/sh\necho {says}\nexit {ends}\n")
+        path.chmod(0o755)
+        return str(path)
+
+    shim = put("shims", "not set to it", 127)
+    bare = put("usr/bin", str(tmp_path / "none"), 0)  # without headers
+    kept = put("pyenv/versions/3.12.1/bin", str(include), 0)
+    of_uv = put("uv/cpython-3.12/bin", str(include), 0)
+    monkeypatch.setenv("PATH", os.pathsep.join(str(Path(path).parent) for path in (shim, bare)))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
+    monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "uv"))
+    assert wheels.interpreters("3.12") == [shim, bare, kept, of_uv]
+    assert wheels.find_python("3.12") == kept
+    assert wheels.find_python("3.14") is None
+
+
+def test_a_wheel_is_for_the_versions_that_its_name_says() -> None:
+    versions_for = script("try_wheels").versions_for
+    for tags, versions in [
+        ("cp311-cp311", ("3.11",)),
+        ("cp312-abi3", ("3.12", "3.13", "3.14")),
+        ("cp313-cp313t", ("3.13t",)),
+    ]:
+        assert versions_for(Path(f"centroids-0.1.0-{tags}-manylinux_2_17_x86_64.whl")) == versions
+
+
+def test_an_audit_without_an_answer_is_no_good_news() -> None:
+    audit = script("audit")
+    sound = {"name": "a", "version": "1", "vulns": []}
+    weak = {"name": "b", "version": "2", "vulns": [{"id": "PYSEC-1"}]}
+    skipped = {"name": "c", "skip_reason": "not found"}
+    assert audit.verdict([sound]) == (0, "1 packages without a known weakness")
+    code, text = audit.verdict([sound, skipped])
+    assert code == audit.UNKNOWN and "1 of 2 packages were not audited" in text and "c" in text
+    assert audit.verdict([sound, skipped, weak]) == (audit.KNOWN, "known weaknesses:\nb 2: PYSEC-1")
+
+
+@pytest.mark.parametrize(
+    "command", ["jactionlint", "zizmor --offline --quiet .github", "hadolint Dockerfile"]
+)
+def test_workflows_and_the_image_are_sound(command: str) -> None:
+    name, *arguments = command.split()
+    program = shutil.which(name, path=str(Path(sys.executable).parent))
+    if program is None:
+        pytest.skip(f"{name} is not installed")
+    done = subprocess.run([program, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"$(BIN)/{command}" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 def test_requirements_of_a_release_have_hashes() -> None:

@@ -14,7 +14,7 @@ from centroids.sklearn import KMeans, MiniBatchKMeans, kmeans_plusplus
 
 pytestmark = pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 
-METHODS = pytest.mark.parametrize("init", ["k-means++", "random"])
+METHODS = pytest.mark.parametrize("init", ["k-means++", "kmeans_rejection", "random"])
 
 
 def points(seed: int, n: int = 60) -> tuple[Any, Any]:

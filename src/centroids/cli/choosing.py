@@ -12,7 +12,6 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from centroids import kernels
 from centroids.cli.answer import answer
 from centroids.cli.errors import without_log_of
 from centroids.cli.numbers import show_number
@@ -22,11 +21,10 @@ from centroids.cli.sampling import draw_sample, weighted_sample
 from centroids.cli.settings import Settings
 from centroids.cli.text_options import GivenText
 from centroids.cli.training_plan import choose_column, choose_weights
-from centroids.clustering import Preparation, check_dense, fit_preparation
+from centroids.clustering import Preparation, fit_preparation, sum_columns_of_batches
 from centroids.files import atomic_file
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.missing import MissingValues, treatment_of
-from centroids.progress import Activity
 from centroids.quality import NumClusters, choose_num_clusters
 from centroids.rows import split_weights
 
@@ -74,19 +72,15 @@ def choose_k(
         every = [(points, own)] if fits else map(split_weights, file.batches(bad_rows))
         preparation = _fit(every, file, standardize=standardize)
         points = preparation.prepare(as_matrix(np.asarray(points)))
-    with Activity("clustering a sample", len(numbers), "numbers of clusters") as shown:
-        found = choose_num_clusters(
-            points,
-            numbers,
-            weights=own,
-            cosine=cosine,
-            seed=seed,
-            sample_rows=_SAMPLE_ROWS,
-            batches=None if fits else lambda: _pairs(file, bad_rows, preparation),
-            progress=lambda number: shown.update(
-                numbers.index(number), f"clustering a sample into {number:,} clusters"
-            ),
-        )
+    found = choose_num_clusters(
+        points,
+        numbers,
+        weights=own,
+        cosine=cosine,
+        seed=seed,
+        sample_rows=_SAMPLE_ROWS,
+        batches=None if fits else lambda: _pairs(file, bad_rows, preparation),
+    )
     if plot is not None:
         _write_plot(found, plot)
     answer(found.to_dict())
@@ -100,13 +94,11 @@ def _fit(
     standardize: bool,
 ) -> Preparation:
     """The preparation that a model would have which is trained on these points."""
-    total: kernels.ColumnSums | None = None
     # Rows that are left out are reported when they are read for the measures.
     with without_log_of("centroids.inputs.bad_rows"):
-        for points, weights in batches:
-            check_dense(points)
-            sums = kernels.sum_columns(as_matrix(np.asarray(points)), weights)
-            total = sums if total is None else total + sums
+        total = sum_columns_of_batches(
+            (number, as_matrix(points), weights) for number, (points, weights) in enumerate(batches)
+        )
     assert total is not None
     return fit_preparation(
         total, standardize=standardize, fills=file.missing == "keep", names=file.column_names()

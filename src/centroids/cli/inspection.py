@@ -178,6 +178,7 @@ def _show_state(console: Console, model_dir: Path, checkpoint: Checkpoint, kept:
             "mode": {None: None, False: "full-batch", True: "mini-batch"}[kept.use_mini_batch],
             "columns": kept.columns,
             "weight_column": kept.weight_column,
+            "id_column": kept.id_column,
         }
     )
     console.print(str(model_dir), style="bold")
@@ -189,8 +190,10 @@ def _show_state(console: Console, model_dir: Path, checkpoint: Checkpoint, kept:
     )
     if kept.columns is not None:
         more = len(kept.columns) - _MAX_COLUMNS
-        shown = describe_columns(kept.columns[:_MAX_COLUMNS])
+        shown = describe_columns([*map(_in_one_line, kept.columns[:_MAX_COLUMNS])])
         console.print(f"columns: {shown}{f' and {more:,} more' if more > 0 else ''}")
+    if kept.id_column is not None:
+        console.print(f"ids: {kept.id_column}")
     if kept.weight_column is not None:
         console.print(f"weights: {kept.weight_column}")
     if preparation := describe_preparation(checkpoint):
@@ -210,11 +213,16 @@ def _show_centers(console: Console, checkpoint: Checkpoint, kept: Settings) -> N
     table = Table(box=None, pad_edge=False)
     table.add_column("center", justify="right")
     for column in columns:
-        table.add_column(str(column), justify="right")
+        table.add_column(_in_one_line(column), justify="right")
     for cluster, center in enumerate(centers):
         table.add_row(str(cluster), *map(show_number, center.tolist()))
     console.print(table)
     console.print()
+
+
+def _in_one_line(column: str | int) -> str:
+    """The name of a column, which may have line breaks."""
+    return " ".join(str(column).split())
 
 
 def _count(number: int, what: str) -> str:

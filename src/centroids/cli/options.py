@@ -155,10 +155,10 @@ InitialClusters = Annotated[
     str | None,
     typer.Option(
         help="The first centers of a new model. kmeans_plus_plus spreads them over the points "
-        "(for mini-batches: over a random sample of the file); kmeans_parallel does so in less "
-        "time for thousands of clusters; random takes random points. Or give a .npy, .csv or "
-        ".parquet file with one center per row. Default: kmeans_plus_plus.",
-        metavar="kmeans_plus_plus|kmeans_parallel|random|FILE",
+        "(for mini-batches: over a random sample of the file); kmeans_rejection and "
+        "kmeans_parallel do so in less time for thousands of clusters; random takes random points. "
+        "Or give a .npy, .csv or .parquet file with one center per row. Default: kmeans_plus_plus.",
+        metavar="kmeans_plus_plus|kmeans_rejection|kmeans_parallel|random|FILE",
     ),
 ]
 FullBatch = Annotated[

@@ -109,7 +109,7 @@ class TrainingPlan:
                 "--num-restarts is for centers that are chosen, but those of --initial-clusters "
                 f"{self.initial_clusters} are the same each time: leave one out"
             )
-        by_method = self.initial_clusters in (None, *INITIAL_METHODS[1:])
+        by_method = self.initial_clusters in (None, "kmeans_plus_plus", "kmeans_parallel")
         if self.kmeans_plus_plus_num_retries is not None and not by_method:
             raise ValueError(
                 "--kmeans-plus-plus-num-retries is for --initial-clusters kmeans_plus_plus and "

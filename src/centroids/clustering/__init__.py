@@ -20,6 +20,7 @@ from centroids.clustering._reassignment import (
     reassign_low_count_centers,
     rows_with_weight,
 )
+from centroids.clustering._rejection import kmeans_rejection, kmeans_rejection_rows
 from centroids.clustering._relocation import relocate_empty_clusters
 from centroids.clustering._restarts import PulledBatches, choose_best_centers, restart_watchers
 from centroids.clustering._sharded import (
@@ -36,7 +37,12 @@ from centroids.clustering._update import (
     mini_batch_update,
     multi_step_update,
 )
-from centroids.clustering.points import join_columns, locate_bad_points
+from centroids.clustering.points import (
+    check_finite,
+    join_columns,
+    locate_bad_points,
+    sum_columns_of_batches,
+)
 from centroids.kernels import l2_normalize
 from centroids.kernels.preparation import (
     Preparation,
@@ -57,6 +63,7 @@ __all__ = [
     "all_distances",
     "assign",
     "check_dense",
+    "check_finite",
     "choose_best_centers",
     "choose_initial_centers",
     "choose_initial_centers_anywhere",
@@ -72,6 +79,8 @@ __all__ = [
     "kmeans_parallel",
     "kmeans_plus_plus",
     "kmeans_plus_plus_rows",
+    "kmeans_rejection",
+    "kmeans_rejection_rows",
     "l2_normalize",
     "lloyd_iterations",
     "locate_bad_points",
@@ -82,6 +91,7 @@ __all__ = [
     "relocate_empty_clusters",
     "restart_watchers",
     "rows_with_weight",
+    "sum_columns_of_batches",
     "total_weight",
     "weights_of_shards",
 ]

@@ -7,6 +7,8 @@ order, and a target, the exact share of a random multiple of 2^-53, falls on one
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -172,11 +174,11 @@ def share_out(
     """
     within: dict[int, list[int]] = {}
     places: dict[int, list[int]] = {}
+    parts = sorted(totals)
+    ends = list(itertools.accumulate(totals[part] for part in parts))
     for place, target in enumerate(targets):
-        for part in sorted(totals):
-            if target < totals[part]:
-                break
-            target -= totals[part]
-        within.setdefault(part, []).append(target)
+        at = bisect.bisect_right(ends, target)
+        part = parts[at]
+        within.setdefault(part, []).append(target - ends[at] + totals[part])
         places.setdefault(part, []).append(place)
     return within, places

@@ -21,6 +21,7 @@ from centroids.clustering._point_count import (
     Weighable,
     num_points_of,
 )
+from centroids.clustering._rejection import rejection_rows
 from centroids.clustering._shards import (
     KeysOfShards,
     LocalShards,
@@ -44,7 +45,19 @@ from centroids.rows import WeightedPoints, is_sparse, split_weights
 # known, or the batches that it holds for training take this much memory.
 _MOST_HELD_BYTES = 64 << 20
 
-InitialMethod: TypeAlias = Literal["random", "kmeans_plus_plus", "kmeans_parallel"]
+InitialMethod: TypeAlias = Literal[
+    "random", "kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection"
+]
+_CHOOSE_ROWS = {
+    "kmeans_plus_plus": plus_plus_rows,
+    "kmeans_parallel": parallel_rows,
+    "kmeans_rejection": rejection_rows,
+}
+_WORDS = {
+    "kmeans_plus_plus": "k-means++",
+    "kmeans_parallel": "k-means||",
+    "kmeans_rejection": "k-means++",
+}
 InitialCenters: TypeAlias = InitialMethod | Callable[[Any, int], Any]
 
 
@@ -84,10 +97,10 @@ def choose_initial_centers(
             for a callable. Points with weights are drawn by these, and those of weight 0 never.
         num_clusters: How many centers to choose.
         method: "random": rows drawn without replacement; a batch smaller than what remains is
-            taken whole. Of equal rows only one is taken while there are others. "kmeans_plus_plus"
-            and "kmeans_parallel": all from the first batch. A callable `f(points, k)`: it is shown
-            one batch after the other, without weights, with the number of centers that remain, and
-            returns from 0 to k rows.
+            taken whole. Of equal rows only one is taken while there are others. "kmeans_plus_plus",
+            "kmeans_parallel" and "kmeans_rejection": all from the first batch. A callable
+            `f(points, k)`: it is shown one batch after the other, without weights, with the number
+            of centers that remain, and returns from 0 to k rows.
         seed: Of the random generator; or a generator, which is drawn from.
         cosine: The distance is cosine: chosen centers are L2-normalised.
         num_retries: See `kmeans_plus_plus`.
@@ -143,7 +156,7 @@ def choose_initial_centers_of_shards(
     Args:
         shards: The points.
         num_clusters: How many centers to choose.
-        method: "random", "kmeans_plus_plus" or "kmeans_parallel".
+        method: "random", "kmeans_plus_plus", "kmeans_parallel" or "kmeans_rejection".
         seed: Of the random generator; or a generator, which is drawn from.
         cosine: The distance is cosine, as the shards must know: chosen centers are L2-normalised.
         num_retries: See `kmeans_plus_plus`.
@@ -179,8 +192,9 @@ def _choose_of_shards(
         return _repeat(
             given_centers(rows_of(shards, rows), shards.dtype, cosine=cosine), num_clusters
         )
-    choose = plus_plus_rows if method == "kmeans_plus_plus" else parallel_rows
-    rows = choose(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
+    rows = _CHOOSE_ROWS[method](
+        shards, num_clusters, random, cosine=cosine, num_retries=num_retries
+    )
     return different_rows(shards, rows, num_clusters, random, cosine=cosine)
 
 
@@ -296,7 +310,7 @@ def _batch_too_small(
     more_batches: Iterator[Weighable],
 ) -> TooFewPointsError:
     """The error for a first batch of `in_batch` points, which is counted already."""
-    name = "k-means++" if method == "kmeans_plus_plus" else "k-means||"
+    name = _WORDS[method]
     for points in more_batches:
         count.add(points)
         if count.is_constant:

@@ -96,7 +96,7 @@ def kmeans_plus_plus_rows(
     if rows.size == num_clusters and not cosine:
         return rows  # at a distance from each other: they differ
     shards = LocalShards([check_weighted(points, own)], cosine=cosine)
-    return _different_rows(shards, rows, num_clusters, random, cosine=cosine)
+    return which_different_rows(shards, rows, num_clusters, random, cosine=cosine)
 
 
 def kmeans_parallel(
@@ -163,7 +163,7 @@ def plus_plus_rows(
     if num_clusters == 1:
         return np.array(chosen)
     steps: list[Taken] = [(np.array(chosen), 0)]
-    totals = _start(shards, steps[0])
+    totals = start_seeding(shards, steps[0])
     place = None
     while len(chosen) < num_clusters and (total := sum(totals.values())):
         targets = draw_targets(total, count, random)
@@ -197,7 +197,7 @@ def parallel_rows(
     key = random.integers(1 << 63, size=1).tolist()
     steps: list[Taken] = [(rows, None)]
     candidates = [rows_of(shards, rows)]
-    totals = _start(shards, steps[0])
+    totals = start_seeding(shards, steps[0])
     turn = 0
     while (turn < _ROUNDS or len(rows) < num_clusters) and (total := sum(totals.values())):
         turn += 1
@@ -231,12 +231,12 @@ def different_rows(
     cosine: bool,
 ) -> NDArray[Any]:
     """[num_clusters, d]: the rows chosen, with others in place of equal ones where possible."""
-    rows = _different_rows(shards, chosen, num_clusters, random, cosine=cosine)
+    rows = which_different_rows(shards, chosen, num_clusters, random, cosine=cosine)
     vectors = rows_of(shards, rows)
     return _unit_vectors(vectors) if cosine else vectors
 
 
-def _different_rows(
+def which_different_rows(
     shards: Shards,
     chosen: NDArray[np.intp],
     num_clusters: int,
@@ -244,6 +244,7 @@ def _different_rows(
     *,
     cosine: bool,
 ) -> NDArray[np.intp]:
+    """As `different_rows`: which rows they are."""
     different, keys = DistinctRows(cosine=cosine), KeysOfShards(shards, cosine=cosine)
     rows = different.keep_new(keys, chosen)
     if rows.size < num_clusters:
@@ -257,7 +258,8 @@ def _unit_vectors(vectors: NDArray[Any]) -> NDArray[Any]:
     return l2_normalize(vectors).astype(vectors.dtype)
 
 
-def _start(shards: Shards, step: Taken) -> dict[int, int]:
+def start_seeding(shards: Shards, step: Taken) -> dict[int, int]:
+    """Starts with the first centers. Returns the totals of the parts' weights."""
     answers = shards.ask("start", (rows_of(shards, step[0]), step[1]))
     raise_first_bad([bad for bad, _ in answers])
     totals: dict[int, int] = {}

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.clustering._keyed_permutation import KeyedPermutation
 from centroids.clustering._relocation import rows_by_number
 from centroids.clustering._sharded import AnyPoints, weights_of_shards
 from centroids.clustering._state import ClusterState
 from centroids.distribute import ShardedPoints
 from centroids.kernels import in_usual_float_mode, l2_normalize
+from centroids.keyed_permutation import KeyedPermutation
 from centroids.rows import dense
 
 _ROWS_FOR_EACH_CLUSTER = 10  # from one reassignment to the next

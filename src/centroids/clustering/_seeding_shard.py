@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from centroids import kernels
 from centroids.clustering._distinct_rows import Keys, KeysOfPoints
 from centroids.clustering._draws import WeightTotals, total_weights
-from centroids.clustering._keyed_permutation import keyed_uniform
 from centroids.kernels import (
     NonFiniteError,
     Points,
@@ -20,6 +19,7 @@ from centroids.kernels import (
     num_rows,
     result_dtype,
 )
+from centroids.keyed_permutation import keyed_uniform
 from centroids.rows import WeightedPoints, is_sparse, split_weights
 
 # Row of all, column, value, and the type that distances overflow: as in NonFiniteError.
@@ -153,6 +153,23 @@ class SeedingShard:
         rows = [part.first + part.shares.find(targets[part.first]) for part in drawn]
         return [(own, part.rows(own)) for part, own in zip(drawn, rows, strict=True)]
 
+    def draw(
+        self, steps: int, targets: Mapping[int, Sequence[int]]
+    ) -> dict[int, tuple[NDArray[np.int64], NDArray[Any], NDArray[np.float64]]] | None:
+        """As `find`, where steps make all vectors centers.
+
+        Returns:
+            By the first row of a part the rows, their vectors and their squared distances.
+        """
+        found = self.find(steps, None, targets)
+        if found is None:
+            return None
+        drawn = [part for part in self._parts if part.first in targets]
+        return {
+            part.first: (rows, vectors, part.distances(rows))
+            for part, (rows, vectors) in zip(drawn, found, strict=True)
+        }
+
     def propose(self, steps: int, candidates: NDArray[Any]) -> dict[int, list[int]] | None:
         """What each candidate would take off the weights of each part, exactly."""
         if self._steps != steps:
@@ -224,6 +241,9 @@ class _Part:
         chosen = self.points[rows - self.first]
         dense = chosen.toarray() if is_sparse(chosen) else np.asarray(chosen)
         return dense.astype(result_dtype(self.points))
+
+    def distances(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        return self._closest[rows - self.first]
 
     def start(self, step: Step) -> None:
         vectors, place = step

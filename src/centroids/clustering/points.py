@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from centroids.distribute import is_sharded
 from centroids.errors import BadRowError, WidthError
 from centroids.kernels import (
+    ColumnSums,
     NonFiniteError,
     Points,
     check_points,
     find_nonfinite,
     in_usual_float_mode,
     num_rows,
+    sum_columns,
 )
+from centroids.kernels.preparation import check_dense, pass_watchers
 from centroids.rows import is_sparse
 
 
@@ -86,6 +90,34 @@ def check_finite(points: Points, batch: int) -> None:
     error = find_nonfinite(points)
     if error is not None:
         raise _describe(batch, error)
+
+
+def sum_columns_of_batches(
+    batches: Iterable[tuple[int, Points, NDArray[Any] | None]],
+) -> ColumnSums | None:
+    """Adds up the columns of the points of a whole pass, for `fit_preparation`.
+
+    Args:
+        batches: The number of each batch, its points, and their weights or None.
+
+    Returns:
+        The sums; None where there is no batch.
+
+    Raises:
+        TypeError: If points are sparse.
+        BadRowError: If a value is infinite; it names the batch.
+    """
+    total: ColumnSums | None = None
+    rows = 0
+    for number, points, weights in batches:
+        check_dense(points)
+        with locate_bad_points(number):
+            sums = sum_columns(points, weights)
+        total = sums if total is None else total + sums
+        rows += num_rows(points)
+        for watcher in pass_watchers:
+            watcher(rows)
+    return total
 
 
 def _describe(batch: int, error: NonFiniteError) -> BadRowError:

@@ -113,7 +113,7 @@ class ShardedPoints:
 
     def __getitem__(self, rows: Any) -> ShardedPoints:
         """Some of the rows, by a slice, numbers or a mask. They stay on the workers."""
-        chosen: NDArray[Any] = np.arange(self.shape[0])[rows]
+        chosen = _numbers(rows, self.shape[0])
         return ShardedPoints(self.workers, chosen if self._rows is None else self._rows[chosen])
 
     def gather(self) -> kernels.Points:
@@ -157,10 +157,22 @@ class ShardedPoints:
 
     def _wants_of_rows(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, Want]]:
         of = np.searchsorted(self._starts, rows, side="right") - 1
-        for number in np.unique(of).tolist():
-            positions = np.flatnonzero(of == number)
-            local = rows[positions] - self._starts[number]
-            yield number, Want(number, positions, local)
+        order = np.argsort(of, kind="stable")
+        numbers, begins = np.unique(of[order], return_index=True)
+        for number, positions in zip(numbers.tolist(), np.split(order, begins[1:]), strict=True):
+            yield number, Want(number, positions, rows[positions] - self._starts[number])
+
+
+def _numbers(rows: Any, count: int) -> NDArray[np.int64]:
+    """The numbers that an index stands for, without memory for all."""
+    if isinstance(rows, slice):
+        return np.arange(*rows.indices(count))
+    chosen = np.asarray(rows)
+    if chosen.dtype.kind not in "iu" or chosen.ndim != 1:
+        return np.asarray(np.arange(count)[rows])
+    if chosen.size and not -count <= chosen.min() <= chosen.max() < count:
+        raise IndexError(f"rows must be from {-count} to {count - 1}, got {rows}")
+    return np.where(chosen < 0, chosen + count, chosen).astype(np.int64)
 
 
 def _first_with_rows(workers: Workers) -> on_worker.PartitionInfo:

@@ -140,8 +140,9 @@ class EstimatorSpec:
             and the variables that come from the other checkpoint, and writes `batch.variables`.
             None: `initialize` is called, and the variables are put in place afterwards.
         first_pass: Called in TRAIN before `initialize`, if there is no checkpoint, with the batches
-            of one pass over the input, which is opened once more for that. What it returns are
-            initial values of variables. An input without a pass is refused: one that returns a
+            of one pass over the input, which is opened once more for that; of an iterator that
+            knows no epochs, at most as many as the call makes steps. What it returns are initial
+            values of variables. An input without a pass is refused: one that returns a
             batch at a time.
 
     Raises:

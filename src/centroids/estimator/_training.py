@@ -38,6 +38,10 @@ logger = logging.getLogger(__name__)
 WarmStart = tuple[WarmStartSettings, Checkpoint]
 
 
+# After them the log tells of an input that may have no end.
+_MANY_BATCHES = 10_000
+
+
 @dataclass(frozen=True)
 class Training:
     """One call of train, with its arguments checked and its model folder locked.
@@ -55,6 +59,7 @@ class Training:
             checkpoint that they name.
         weights: The column that holds the weights of the rows, or None.
         missing: What becomes of rows with missing values.
+        most_steps: How many steps the caller asks for; None: as many as there are.
     """
 
     model_fn: ModelFunction
@@ -68,6 +73,7 @@ class Training:
     warm_start: WarmStart | None = None
     weights: WeightColumn | None = None
     missing: Treatment = "raise"
+    most_steps: int | None = None
 
     def run(self, position: Position | None) -> Any:
         """Trains from a position of the input to the end of the call.
@@ -168,7 +174,7 @@ class Training:
                 )
             once.wait_by(self.signals.while_waiting)
             try:
-                variables = first_pass(_first_epoch(once, current))
+                variables = first_pass(_first_epoch(once, current, self.most_steps))
             except BadRowError as error:
                 raise error.at_origin(current[0].origin) from None
         return spec._replace(variables={**spec.variables, **variables})
@@ -204,12 +210,25 @@ class Training:
         return session
 
 
-def _first_epoch(batches: BatchStream, current: deque[Batch]) -> Iterator[Batch]:
-    """The batches of the first pass over an input; a source says where that ends."""
+def _first_epoch(batches: BatchStream, current: deque[Batch], most: int | None) -> Iterator[Batch]:
+    """The batches of the first pass over an input.
+
+    A source says where that ends. Another iterator may have no end: of it these are the batches
+    that the call trains on.
+    """
     first = batches.peek()
+    knows_epochs = first is not None and first.epoch is not None
     for index, batch in enumerate(batches):
         if first is not None and batch.epoch != first.epoch:
             return
+        if not knows_epochs and index == most:
+            return
+        if not knows_epochs and most is None and index == _MANY_BATCHES:
+            logger.warning(
+                "The pass over the input before the first step has taken %s batches; if the input "
+                "has no end, neither has this pass: pass steps= or max_steps= to train",
+                f"{_MANY_BATCHES:,}",
+            )
         batch.index = index
         current.append(batch)
         yield batch

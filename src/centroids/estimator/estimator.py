@@ -216,6 +216,7 @@ class Estimator(ModelFolder):
                     None if restored is not None else self._load_warm_start(),
                     self._weights(ModeKeys.TRAIN),
                     self._treatment(ModeKeys.TRAIN),
+                    max_steps if steps is None else steps,
                 )
                 loss = training.run(position_to_resume(restored, restart_input))
             logger.info("Loss for final step: %s.", loss)

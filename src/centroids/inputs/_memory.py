@@ -11,6 +11,7 @@ import numpy as np
 from centroids import distribute
 from centroids.checks import check_bool, check_integer
 from centroids.inputs._epochs import BatchPlace, EpochSource
+from centroids.inputs._shuffled_order import MOST_KEPT, shuffled_order
 from centroids.inputs._sparse import check_sparse
 from centroids.inputs.arguments import check_num_epochs
 from centroids.inputs.bad_rows import BadRows, check_bad_rows
@@ -42,7 +43,8 @@ def numpy_input_fn(
     """Makes an input function that feeds data in memory in batches.
 
     With `shuffle`, epoch e goes through all rows in the order of a permutation that depends on
-    (seed, e) only. (TensorFlow shuffles within a queue of `queue_capacity` rows.)
+    (seed, e) and the number of rows only, for arrays and collections alike. (TensorFlow shuffles
+    within a queue of `queue_capacity` rows.)
 
     Args:
         x: [n, ...] array, memory map, sparse matrix, table or tensor, or a dict of these. It must
@@ -156,6 +158,8 @@ class ArraySource(EpochSource):
         identity = {"shape": _shape_of(features), "dtype": _dtype_of(features), "shuffle": shuffle}
         if shuffle:
             identity["shuffle_seed"] = seed
+            if self._num_rows > MOST_KEPT:
+                identity["order"] = "keyed"
         super().__init__(kind, "x", num_epochs, identity, drop_bad_rows)
 
     @property
@@ -168,19 +172,29 @@ class ArraySource(EpochSource):
     def _table_columns(self) -> Sequence[TableColumn] | None:
         return self._columns
 
+    def restore(self, position: Position) -> None:
+        """See `EpochSource`; a position of an earlier version goes on in the order of then."""
+        earlier = isinstance(position, Mapping) and "order" not in position
+        if earlier and "order" in self._identity:
+            super().restore({**position, "order": self._identity["order"]})
+            del self._identity["order"]
+        else:
+            super().restore(position)
+
     def _limits(self) -> Mapping[str, int]:
         return {"offset": self._num_rows}
 
     def _read_epoch(self, epoch: int, place: Position) -> Generator[tuple[Any, Position]]:
         order = None
         if self._shuffle:
-            order = np.random.default_rng([self._seed, epoch]).permutation(self._num_rows)
+            keyed = "order" in self._identity
+            order = shuffled_order(self._num_rows, self._seed, epoch, keyed)
         for start in range(place.get("offset", 0), self._num_rows, self._batch_size):
             stop = min(start + self._batch_size, self._num_rows)
             if stop - start == self._num_rows and order is None:
                 batch = (self._features, self._labels)
             else:
-                self._order = None if order is None else order[start:stop]
+                self._order = None if order is None else order(start, stop)
                 rows = slice(start, stop) if self._order is None else self._order
                 batch = (_take(self._features, rows), _take(self._labels, rows))
             yield batch if self._labels is not None else batch[0], {"offset": stop}

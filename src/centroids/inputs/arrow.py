@@ -54,6 +54,13 @@ def matrix_of_table(table: Any, name: str, first_row: int = 0) -> NDArray[Any]:
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
+def array_of_column(column: Any, name: str) -> NDArray[Any]:
+    """An Arrow array in chunks: [n], or [n, d] of lists; of no numbers, as NumPy takes it."""
+    if not holds_numbers(column.type):
+        return np.asarray(column)
+    return _matrix_of_column(column, name, 0) if _is_list(column.type) else _numbers_of(column)
+
+
 def columns_of_table(table: Any) -> list[TableColumn]:
     """What the columns of an Arrow table become in the matrix of it, by its first row."""
     columns = []
@@ -95,8 +102,8 @@ def check_column_type(kind: Any, name: str, others: Sequence[str] | None) -> Non
 
 def holds_numbers(kind: Any) -> bool:
     """Whether a type is numbers or lists of numbers."""
-    element = kind.value_type if _is_list(kind) else kind
     types = import_arrow("pyarrow.types")
+    element = kind.value_type if _is_list(kind) or types.is_dictionary(kind) else kind
     return bool(
         types.is_integer(element)
         or types.is_floating(element)
@@ -129,6 +136,8 @@ def _matrix_of_column(column: Any, name: str, row: int) -> NDArray[Any]:
 
 
 def _numbers_of(column: Any) -> NDArray[Any]:
+    if import_arrow("pyarrow.types").is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     if column.null_count and import_arrow("pyarrow.types").is_boolean(column.type):
         column = column.cast("uint8")  # Arrow would make objects of booleans and missing ones
     if import_arrow("pyarrow.types").is_decimal(column.type):

@@ -21,7 +21,12 @@ from centroids.inputs._frames import (
     describe,
 )
 from centroids.inputs._sparse import csr_of_coordinates, csr_of_scipy, csr_of_torch
-from centroids.inputs.arrow import columns_of_table, matrix_of_table, table_of_stream
+from centroids.inputs.arrow import (
+    array_of_column,
+    columns_of_table,
+    matrix_of_table,
+    table_of_stream,
+)
 from centroids.inputs.batch import TableColumn
 from centroids.kernels.float_mode import in_usual_float_mode
 from centroids.rows import Rows, is_sparse_type
@@ -364,7 +369,8 @@ def _array_of_dlpack(value: Any, name: str) -> NDArray[Any]:
 
 def _rows_of_stream(value: Any, name: str) -> Rows:
     table = table_of_stream(value)
-    return matrix_of_table(table, name) if hasattr(table, "column_names") else np.asarray(table)
+    is_table = hasattr(table, "column_names")
+    return matrix_of_table(table, name) if is_table else array_of_column(table, name)
 
 
 def _array_of_list(value: Any, name: str) -> NDArray[Any]:

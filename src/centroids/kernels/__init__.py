@@ -21,7 +21,7 @@ from centroids.kernels._partial import (
     PartialAssignment,
     rounded_sums,
 )
-from centroids.kernels._seeding import Seeding, nearest_vectors
+from centroids.kernels._seeding import Seeding, accept_draws, nearest_vectors
 from centroids.kernels._to_assigned import distances_to_assigned
 from centroids.kernels._weights import add_weights, check_products, check_weights
 from centroids.kernels.dense_or_sparse import Points, check_points, num_rows, result_dtype
@@ -46,6 +46,7 @@ __all__ = [
     "Points",
     "RowWeights",
     "Seeding",
+    "accept_draws",
     "add_weights",
     "all_distances",
     "assign",

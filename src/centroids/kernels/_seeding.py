@@ -133,6 +133,39 @@ class Seeding:
 
 
 @in_usual_float_mode
+def accept_draws(
+    drawn: NDArray[Any],
+    distances: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    most: int,
+    *,
+    cosine: bool = False,
+) -> NDArray[np.int64]:
+    """Which of the rows drawn by their distances before become centers, one after the other.
+
+    A row is kept if its share of the distance before is below the distance that it has now: to the
+    centers before, and to the rows kept before it.
+
+    Args:
+        drawn: [m, d] float32 or float64, in the order in which they were drawn.
+        distances: [m], their squared distances to the nearest of the centers before.
+        shares: [m], random numbers from 0 up to 1.
+        most: How many to keep at most.
+        cosine: Distances are those of L2-normalised vectors.
+
+    Returns:
+        Places among those drawn, ascending.
+
+    >>> drawn = np.array([[3.0], [3.5], [-4.0]])
+    >>> accept_draws(drawn, np.array([9.0, 12.25, 16.0]), np.array([0.9, 0.1, 0.9]), 3).tolist()
+    [0, 2]
+    """
+    kept = np.empty(len(drawn), np.int64)
+    count = _native.accept_draws(drawn, cosine, distances, shares, most, kept)
+    return kept[:count]
+
+
+@in_usual_float_mode
 def nearest_vectors(
     points: Points, vectors: NDArray[Any], *, cosine: bool = False
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:

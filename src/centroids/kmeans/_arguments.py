@@ -112,8 +112,8 @@ def check_initial_clusters(value: object) -> InitialCenters | NDArray[Any]:
     if callable(value):
         return cast("InitialCenters", value)
     allowed = (
-        "initial_clusters must be 'random', 'kmeans_plus_plus', 'kmeans_parallel', a callable, or "
-        "an array of numbers of shape [k, d]"
+        f"initial_clusters must be {', '.join(map(repr, INITIAL_METHODS))}, a callable, or an "
+        "array of numbers of shape [k, d]"
     )
     try:
         # A copy: later changes of the caller's array are not ours.

@@ -81,11 +81,11 @@ class KMeansClustering(Estimator):
         model_dir: The folder that checkpoints and summaries are written to and read from. If its
             only checkpoints are TensorFlow's, the model continues from them. None makes a temporary
             folder.
-        initial_clusters: `RANDOM_INIT`, `KMEANS_PLUS_PLUS_INIT`, `KMEANS_PARALLEL_INIT` (k-means||,
-            which takes less time than k-means++ for thousands of clusters), initial centers [k, d]
-            (an array, a sparse matrix, a table, a tensor or nested lists), or a callable
-            `f(inputs, k)` that returns from 0 to k centers, likewise, and is invoked on successive
-            batches until all are chosen.
+        initial_clusters: `RANDOM_INIT`, `KMEANS_PLUS_PLUS_INIT`, `KMEANS_REJECTION_INIT` (k-means++
+            with one candidate for each center, in far less time for thousands of clusters),
+            `KMEANS_PARALLEL_INIT` (k-means||), initial centers [k, d] (an array, a sparse matrix, a
+            table, a tensor or nested lists), or a callable `f(inputs, k)` that returns from 0 to k
+            centers, likewise, and is invoked on successive batches until all are chosen.
         distance_metric: `SQUARED_EUCLIDEAN_DISTANCE` or `COSINE_DISTANCE`.
         random_seed: Seed for choosing the initial centers, any integer. None chooses different ones
             in each run.
@@ -93,7 +93,7 @@ class KMeansClustering(Estimator):
         mini_batch_steps_per_iteration: See above. Used only with `use_mini_batch=True`.
         kmeans_plus_plus_num_retries: Extra candidates drawn for each center of k-means++, also
             where k-means|| uses it to choose among its candidates. If negative, 2 + log(k)
-            candidates in all.
+            candidates in all. No other method has any.
         relative_tolerance: Stop when the loss changes by less than this, relative to 1 + loss,
             which depends on the units of the data. May stop mini-batches too early, as their losses
             vary from batch to batch. A full-batch step that changes nothing ends training with any
@@ -156,6 +156,7 @@ class KMeansClustering(Estimator):
     RANDOM_INIT: ClassVar[InitialMethod] = model.RANDOM_INIT
     KMEANS_PLUS_PLUS_INIT: ClassVar[InitialMethod] = model.KMEANS_PLUS_PLUS_INIT
     KMEANS_PARALLEL_INIT: ClassVar[InitialMethod] = model.KMEANS_PARALLEL_INIT
+    KMEANS_REJECTION_INIT: ClassVar[InitialMethod] = model.KMEANS_REJECTION_INIT
     SCORE: ClassVar[str] = model.SCORE
     CLUSTER_INDEX: ClassVar[str] = model.CLUSTER_INDEX
     CLUSTERS: ClassVar[str] = variables.CLUSTERS

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from centroids import clustering, kernels
-from centroids.clustering import Preparation, locate_bad_points
+from centroids.clustering import Preparation
 from centroids.distribute import is_sharded
 from centroids.estimator import Batch
 from centroids.inputs.bad_rows import find_good_rows, with_zeros
@@ -89,19 +89,17 @@ def fitted(model: KMeansModel, batches: Iterable[Batch]) -> dict[str, NDArray[An
     Raises:
         ValueError: If a column has no value.
     """
-    total: kernels.ColumnSums | None = None
     names: tuple[str, ...] | None = None
-    rows = 0
-    for batch in batches:
-        points = batch.get(points_of)
-        _check_here(points)
-        names = names or batch.names
-        with locate_bad_points(batch.index):
-            sums = kernels.sum_columns(points, batch.weights)
-        total = sums if total is None else total + sums
-        rows += kernels.num_rows(points)
-        for watcher in clustering.pass_watchers:
-            watcher(rows)
+
+    def parts() -> Iterator[tuple[int, kernels.Points, NDArray[np.float64] | None]]:
+        nonlocal names
+        for batch in batches:
+            points = batch.get(points_of)
+            _check_here(points)
+            names = names or batch.names
+            yield batch.index, points, batch.weights
+
+    total = clustering.sum_columns_of_batches(parts())
     if total is None:
         return {}
     preparation = clustering.fit_preparation(

@@ -70,6 +70,7 @@ COSINE_DISTANCE: Final = "cosine"
 RANDOM_INIT: Final = "random"
 KMEANS_PLUS_PLUS_INIT: Final = "kmeans_plus_plus"
 KMEANS_PARALLEL_INIT: Final = "kmeans_parallel"
+KMEANS_REJECTION_INIT: Final = "kmeans_rejection"
 INITIAL_METHODS: Final[tuple[InitialMethod, ...]] = get_args(InitialMethod)
 SCORE = "score"
 TOTAL_WEIGHT = "total_weight"

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from centroids import clustering, kernels
-from centroids.checks import check_integer
-from centroids.inputs.convert import convert_features
+from centroids.checks import check_bool, check_choice, check_integer
+from centroids.inputs.missing import MissingValues
+from centroids.progress import Activity
 from centroids.quality import _measures as measures
+from centroids.quality._points import PreparedPoints
 from centroids.quality._results import Candidate, NumClusters
 from centroids.rows import is_sparse, split_weights, with_weights
 
@@ -36,10 +39,12 @@ def choose_num_clusters(
     *,
     weights: ArrayLike | None = None,
     cosine: bool = False,
+    missing: MissingValues = "raise",
+    standardize: bool = False,
     seed: int = 0,
     sample_rows: int = _MOST_SAMPLE_ROWS,
     batches: Callable[[], Iterable[Any]] | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] | bool | None = True,
 ) -> NumClusters:
     """Measures clusterings into several numbers of clusters, and recommends one of the numbers.
 
@@ -65,17 +70,23 @@ def choose_num_clusters(
         num_clusters: The numbers to try, each at least 2.
         weights: [n], how much each point counts, finite and not negative; None: 1.
         cosine: Use the cosine distance.
+        missing: What becomes of missing values, which are NaN, as in KMeansClustering: "raise",
+            "drop" leaves out their rows, "mean" takes the mean of the column.
+        standardize: Subtract from each column its mean and divide by its standard deviation.
         seed: Of the sample, the initial centers and the halves: equal seeds, equal results.
         sample_rows: How many rows to cluster at most.
         batches: Makes an iterable over all points in batches, for those that are not in memory. It
-            is called once. With weights it makes pairs of points and their weights.
-        progress: Called with each number before its clusterings.
+            is called once, or twice with `standardize` or missing="mean", whose means are those of
+            all points. With weights it makes pairs of points and their weights.
+        progress: True shows a bar on a terminal or in a notebook after two seconds; False or None
+            shows nothing; a function is called with each number before its clusterings.
 
     Raises:
         TypeError: If points or weights are not real numbers, or a number of clusters is not an
             integer.
         ValueError: If a number is below 2, there are not more points (of a weight above 0) than the
-            highest number, a point is NaN or infinite, or a weight is negative or not finite.
+            highest number, a point is infinite, or NaN with missing="raise", a column has no value,
+            or a weight is negative or not finite.
 
     >>> random = np.random.default_rng(0)
     >>> places = np.array([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]])
@@ -87,24 +98,30 @@ def choose_num_clusters(
     3 clusters: they have the highest silhouette (0.79), and are stable (1.00)...
     """
     numbers = _checked_numbers(num_clusters)
-    every = _matrix(points)
-    bad = kernels.find_nonfinite(every)
-    if bad is not None:
-        raise bad
     check_integer("sample_rows", sample_rows, lowest=2)
-    own = None if weights is None else kernels.check_weights(weights, kernels.num_rows(every))
-    sample = _sampled(with_weights(every, own), sample_rows, np.random.default_rng([seed, 0]))
-    sampled, count = sample.shape[0], _num_counting(every, own)
-    _check_enough(numbers, sampled, count)
+    every = PreparedPoints(
+        points,
+        weights,
+        batches,
+        missing=check_choice("missing", missing, get_args(MissingValues)),
+        standardize=check_bool("standardize", standardize),
+    )
+    own = every.weights
+    random = np.random.default_rng([seed, 0])
+    sample = _sampled(with_weights(every.points, own), sample_rows, random)
+    sampled = sample.shape[0]
+    _check_enough(numbers, sampled, _num_counting(every.points, own))
     measured = _Measured(sample, cosine, seed)
     fits: dict[int, tuple[NDArray[Any], float, float, float]] = {}
-    for number in numbers:
-        if progress is not None:
-            progress(number)
-        fits[number] = measured.fit(number)
+    shown = Activity("clustering a sample", len(numbers), "numbers of clusters")
+    with shown if progress is True else contextlib.nullcontext():
+        for done, number in enumerate(numbers):
+            shown.update(done, f"clustering a sample into {number:,} clusters")
+            if callable(progress):
+                progress(number)
+            fits[number] = measured.fit(number)
     centers = {number: fit[0] for number, fit in fits.items()}
-    given = [every if own is None else (every, own)] if batches is None else batches()
-    found = _over_all(given, own is not None, centers, cosine, measured.mean)
+    found = _over_all(every, centers, cosine, measured.mean, shows=progress is True)
     candidates = tuple(
         Candidate(
             number,
@@ -211,11 +228,12 @@ class _OverAll:
 
 
 def _over_all(
-    batches: Iterable[Any],
-    weighted: bool,
+    points: PreparedPoints,
     centers: dict[int, NDArray[Any]],
     cosine: bool,
     shift: NDArray[np.float64],
+    *,
+    shows: bool,
 ) -> _OverAll:
     """One pass over all points, for all numbers of clusters.
 
@@ -225,13 +243,15 @@ def _over_all(
     tried = {**centers, 1: (kernels.l2_normalize(shift[None]) if cosine else shift[None])}
     sums: dict[int, kernels.PartialAssignment] = {}
     num_points = 0
-    for batch in batches:
-        rows, weights = batch if weighted else (batch, None)
-        points = _matrix(rows)
-        num_points += kernels.num_rows(points)
-        for number, of_number in tried.items():
-            part = kernels.assign_partial(points, of_number, cosine=cosine, weights=weights)
-            sums[number] = sums[number] + part if number in sums else part
+    shown = Activity("measuring all points", unit="rows")
+    with shown if shows else contextlib.nullcontext():
+        for index, (rows, weights) in enumerate(points.batches()):
+            with clustering.locate_bad_points(index):
+                for number, of_number in tried.items():
+                    part = kernels.assign_partial(rows, of_number, cosine=cosine, weights=weights)
+                    sums[number] = sums[number] + part if number in sums else part
+            num_points += kernels.num_rows(rows)
+            shown.update(num_points)
     found = {number: part.finish() for number, part in sums.items()}
     within = {}
     for number, assigned in found.items():
@@ -255,13 +275,6 @@ def _sums_and_counts(assigned: kernels.Assignment) -> tuple[NDArray[np.float64],
     assert assigned.sums is not None
     assert assigned.counts is not None
     return assigned.sums, assigned.counts
-
-
-def _matrix(points: Any) -> kernels.Points:
-    features = convert_features(points)
-    if isinstance(features, dict):
-        raise TypeError("points must be one array, got a dict of several")
-    return kernels.check_points(features)
 
 
 def _cluster(sample: Any, number: int, cosine: bool, seeds: Sequence[int]) -> NDArray[Any]:
@@ -331,11 +344,14 @@ def _recommend(candidates: Sequence[Candidate], place: int | None) -> tuple[int,
         if best.silhouette == highest
         else ("their silhouette is among the highest")
     )
-    stable = "are stable" if best.stability >= _STABLE else "are not very stable"
+    if math.isnan(best.stability):
+        stable = "there are too few points to tell how stable they are"
+    else:
+        stable = "are stable" if best.stability >= _STABLE else "are not very stable"
+        stable += f" ({best.stability:.2f})"
     bend = "; the inertia bends there, too" if best.num_clusters == place else ""
     return best.num_clusters, (
-        f"{best.num_clusters} clusters: {first} ({best.silhouette:.2f}), and {stable} "
-        f"({best.stability:.2f}){bend}."
+        f"{best.num_clusters} clusters: {first} ({best.silhouette:.2f}), and {stable}{bend}."
     )
 
 

@@ -19,7 +19,7 @@ class Candidate:
         davies_bouldin: Mean overlap with the most similar cluster; the lower the better.
         calinski_harabasz: Variance between clusters over variance within; the higher the better.
         stability: How far clusterings of two halves of the points agree on the points: 1 where
-            they always do, 0 as by chance.
+            they always do, 0 as by chance. NaN where a half has fewer points than clusters.
     """
 
     num_clusters: int
@@ -53,7 +53,7 @@ class NumClusters:
     total_weight: float | None = None
 
     def __str__(self) -> str:
-        """A table and the recommendation."""
+        """A table and the recommendation; "-" stands for a measure that is not defined."""
         heads = ("clusters", "inertia", "silhouette", "Davies-Bouldin", "Calinski-H.", "stability")
         rows = [heads]
         for found in self.candidates:
@@ -62,10 +62,10 @@ class NumClusters:
                 (
                     f"{marks} {found.num_clusters}",
                     f"{found.inertia:.6g}",
-                    f"{found.silhouette:.3f}",
-                    f"{found.davies_bouldin:.3f}",
-                    f"{found.calinski_harabasz:.5g}",
-                    f"{found.stability:.3f}",
+                    _shown(found.silhouette, ".3f"),
+                    _shown(found.davies_bouldin, ".3f"),
+                    _shown(found.calinski_harabasz, ".5g"),
+                    _shown(found.stability, ".3f"),
                 )
             )
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -116,3 +116,7 @@ class NumClusters:
             axes.xaxis.get_major_locator().set_params(integer=True)
         figure.suptitle(f"Recommended: {self.num_clusters} clusters")
         return figure
+
+
+def _shown(measure: float, how: str) -> str:
+    return "-" if math.isnan(measure) else format(measure, how)

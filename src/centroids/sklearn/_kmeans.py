@@ -27,14 +27,15 @@ class KMeans(BaseKMeans):
 
     Args:
         n_clusters: k.
-        init: "k-means++" (greedy, as there), "random" (different rows), the centers [k, d], or a
-            function `f(X, n_clusters, random_state=...)` that returns them.
+        init: "k-means++" (greedy, as there), "kmeans_rejection" (k-means++ with one candidate for
+            each center, in far less time for thousands of clusters), "random" (different rows), the
+            centers [k, d], or a function `f(X, n_clusters, random_state=...)` that returns them.
         n_init: How many fits the best is taken of, by inertia. "auto": 10 for "random" and for a
             function, else 1.
         max_iter: The most iterations of a fit.
         tol: A fit ends when the squared shift of all centers in an iteration is at most `tol`
             times the mean of the variances of the columns; or when no label changes.
-        verbose: Print each iteration.
+        verbose: Print each iteration. Terminals and notebooks then also show the time left.
         random_state: An int, a RandomState, or None for NumPy's global one.
         copy_x: No effect: X is never changed.
         algorithm: "lloyd" or "elkan"; no effect on results.

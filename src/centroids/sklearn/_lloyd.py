@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from centroids.clustering import lloyd_iterations
 from centroids.kernels import AssignmentMemory, Points, assign, in_usual_float_mode, num_rows
+from centroids.progress import Activity
 
 
 @dataclass(frozen=True)
@@ -49,32 +51,33 @@ def lloyd(
         cosine: Whether the distance is cosine.
         most_iterations: At least 1.
         tolerance: Of the sum of the squared distances that the centers move in an iteration.
-        verbose: Print what happens, as scikit-learn does.
+        verbose: Print what happens, as scikit-learn does, and show how far the fit has come.
     """
     memory = AssignmentMemory()
     before: NDArray[np.int32] | None = None
     iterations = lloyd_iterations(
         points, centers, memory=memory, cosine=cosine, labels=True, weights=weights, relocate=True
     )
-    for iteration, (found, moved) in enumerate(itertools.islice(iterations, most_iterations)):
-        if verbose:
-            print(f"Iteration {iteration}, inertia {found.inertia}.")
-        if before is not None and np.array_equal(found.cluster_index, before):
+    shown = Activity("fitting k-means", most_iterations, "iterations")
+    with shown if verbose else contextlib.nullcontext():
+        for iteration, (found, moved) in enumerate(itertools.islice(iterations, most_iterations)):
+            shown.update(iteration, values={"inertia": float(found.inertia)})
             if verbose:
-                print(f"Converged at iteration {iteration}: strict convergence.")
-            if np.array_equal(moved, centers):
-                return Fit(centers, found.cluster_index, found.inertia, iteration + 1)
-            centers = moved
-            break
-        shift, centers = squared_shift(centers, moved), moved
-        if shift <= tolerance:
-            if verbose:
-                print(
-                    f"Converged at iteration {iteration}: center shift {shift} within tolerance "
-                    f"{tolerance}."
-                )
-            break
-        before = found.cluster_index
+                print(f"Iteration {iteration}, inertia {found.inertia}.")
+            if before is not None and np.array_equal(found.cluster_index, before):
+                if verbose:
+                    print(f"Converged at iteration {iteration}: strict convergence.")
+                if np.array_equal(moved, centers):
+                    return Fit(centers, found.cluster_index, found.inertia, iteration + 1)
+                centers = moved
+                break
+            shift, centers = squared_shift(centers, moved), moved
+            if shift <= tolerance:
+                if verbose:
+                    within = f"within tolerance {tolerance}"
+                    print(f"Converged at iteration {iteration}: center shift {shift} {within}.")
+                break
+            before = found.cluster_index
     found = assign(points, centers, cosine=cosine, weights=weights, memory=memory)
     return Fit(centers, found.cluster_index, found.inertia, iteration + 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -20,6 +21,7 @@ from centroids.clustering import (
     rows_with_weight,
 )
 from centroids.kernels import Points, assign, num_rows
+from centroids.progress import Activity
 from centroids.sklearn._base import BaseKMeans, Metric, Weights
 from centroids.sklearn._drawing import Population
 from centroids.sklearn._inputs import check_points_of, check_weights
@@ -37,11 +39,12 @@ class MiniBatchKMeans(BaseKMeans):
 
     Args:
         n_clusters: k.
-        init: "k-means++" (greedy, as there), "random" (different rows), the centers [k, d], or a
-            function `f(X, n_clusters, random_state=...)` that returns them.
+        init: "k-means++" (greedy, as there), "kmeans_rejection" (k-means++ with one candidate for
+            each center, in far less time for thousands of clusters), "random" (different rows), the
+            centers [k, d], or a function `f(X, n_clusters, random_state=...)` that returns them.
         max_iter: The most passes over the points, counted in rows that were drawn.
         batch_size: Rows in a batch.
-        verbose: Print each batch.
+        verbose: Print each batch. Terminals and notebooks then also show the time left.
         compute_labels: Whether to find `labels_` and the exact `inertia_` at the end.
         random_state: An int, a RandomState, or None for NumPy's global one.
         tol: A fit ends when the squared shift of all centers in a step is at most `tol` times the
@@ -140,18 +143,22 @@ class MiniBatchKMeans(BaseKMeans):
         population = Population(points, weights, self._init_size, random)
         self._batch_size = min(self._batch_size, population.size)
         self._begin(self._choose_best_centers(population))
+        most_steps = max(int(self.max_iter) * population.size // self._batch_size, 1)
         progress = Progress(
             self._batch_size,
             population.size,
-            max(int(self.max_iter) * population.size // self._batch_size, 1),
+            most_steps,
             tolerance=self._tol,
             most_fruitless=self.max_no_improvement,
             verbose=bool(self.verbose),
         )
-        while not progress.ended:
-            before = self.cluster_centers_
-            inertia = self._step(population.draw(self._batch_size), None, random)
-            progress.add(inertia, squared_shift(before, self.cluster_centers_))
+        shown = Activity("fitting mini-batches", most_steps)
+        with shown if self.verbose else contextlib.nullcontext():
+            while not progress.ended:
+                before = self.cluster_centers_
+                inertia = self._step(population.draw(self._batch_size), None, random)
+                progress.add(inertia, squared_shift(before, self.cluster_centers_))
+                shown.update(self.n_steps_, values={"inertia of a row": progress.smoothed})
         self.n_iter_ = math.ceil(self.n_steps_ * self._batch_size / population.size)
         self._finish(points, weights)
         if not self.compute_labels:

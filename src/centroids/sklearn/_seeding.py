@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
@@ -10,7 +12,12 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
 
-from centroids.clustering import distinct_rows, given_centers, kmeans_plus_plus_rows
+from centroids.clustering import (
+    distinct_rows,
+    given_centers,
+    kmeans_plus_plus_rows,
+    kmeans_rejection_rows,
+)
 from centroids.kernels import Points, num_rows
 from centroids.rows import dense
 from centroids.sklearn._inputs import check_initial_centers, check_points_of, check_weights
@@ -45,13 +52,12 @@ class Drawing:
         if method == "random":
             shares = None if self._weights is None else self._weights / self._weights.sum()
             return self._rows[random.choice(size, num_clusters, replace=False, p=shares)]
-        chosen = kmeans_plus_plus_rows(
-            self._points,
-            num_clusters,
-            np.random.Generator(random._bit_generator),
-            cosine=self._cosine,
-            num_retries=retries,
-            weights=self._weights,
+        choose: Callable[..., NDArray[np.intp]] = kmeans_rejection_rows
+        if method == "k-means++":
+            choose = functools.partial(kmeans_plus_plus_rows, num_retries=retries)
+        generator = np.random.Generator(random._bit_generator)
+        chosen = choose(
+            self._points, num_clusters, generator, cosine=self._cosine, weights=self._weights
         )
         return self._rows[chosen]
 

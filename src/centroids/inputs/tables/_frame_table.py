@@ -17,12 +17,22 @@ class FrameTable(Table):
     """A data frame of pandas or polars, or an Arrow table."""
 
     def __init__(self, frame: Any) -> None:
-        self._table = table_of_stream(frame)
+        self._table = _with_categories_as_text(table_of_stream(frame), frame)
         name = f"the {type(frame).__module__.partition('.')[0]} {type(frame).__name__}"
         super().__init__(name, self._table.schema, self._table.num_rows)
 
     def _read(self, columns: list[str], first_row: int) -> Iterator[Any]:
         yield from self._table.select(columns).slice(first_row).to_batches()
+
+
+def _with_categories_as_text(table: Any, frame: Any) -> Any:
+    """A table whose columns that pandas calls categories are names, even those of numbers."""
+    dtypes = getattr(frame, "dtypes", ())
+    for number, dtype in enumerate(dtypes):
+        if getattr(dtype, "name", None) == "category":
+            field = table.schema.field(number)
+            table = table.set_column(number, field.name, table.column(number).cast("string"))
+    return table
 
 
 class DatasetTable(Table):

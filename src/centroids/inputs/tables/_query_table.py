@@ -16,6 +16,10 @@ from centroids.packages import import_package
 
 _BATCH_ROWS = 1 << 15
 _LOOKED_AT = 100_000  # rows: to look at all of them takes longer than to read them
+# It would be written to standard output, among labels.
+_NO_BAR = "SET enable_progress_bar = false"
+# Of what DuckDB keeps of the files that it has read: without a limit, most of the memory.
+_SMALL = "SET memory_limit = '128MB'"
 _NEEDS_NETWORK = "extension"
 
 
@@ -50,7 +54,7 @@ class QueryTable(Table):
         ):
             for scheme in schemes_in(self._query):
                 connection.register_filesystem(_file_system(scheme))
-            for statement in self._setup:
+            for statement in (_NO_BAR, *self._setup):
                 connection.execute(statement)
             relation = connection.sql(self._query)
             if relation is None:
@@ -134,7 +138,7 @@ def table_of_duckdb(file: Path, part: str | None) -> QueryTable:
         found = [name for batch in names.batches() for name in batch.column(0).to_pylist()]
         part = only_part(file, "tables", found)
     name = ".".join(map(quoted, ["source", *part.split(".")]))
-    return QueryTable(f"{file}#{part}", f"FROM {name}", [attach], file)
+    return QueryTable(f"{file}#{part}", f"FROM {name}", [_SMALL, attach], file)
 
 
 def only_part(file: object, kind: str, names: Sequence[str]) -> str:

@@ -102,7 +102,7 @@ class FirstLines:
         comment: The last comment before them; empty if there is none.
         comments: The numbers of all lines that are such comments.
         delimiter: What the file itself says separates fields; None if it says nothing.
-        lines: The text of each, and its number of bytes.
+        lines: The text of each; the first one has line breaks in it if a name of a column has.
         next_byte: Where the second of them begins.
         next_line: Its number.
     """
@@ -288,8 +288,9 @@ def read_first_lines(file: Path, text: TextFormat) -> FirstLines:
         check_is_text(file, handle)
     number, place, comment, delimiter = 0, 0, "", None
     comments: list[int] = []
-    first, second = (0, 1), (0, 1)
+    first = (0, 1)
     lines: list[str] = []
+    nexts: list[tuple[int, int]] = []  # where the line after each begins, and its number
     with open_bytes(file, text.encoding) as handle:
         while line := read_line(handle, file, number + 1):
             number, begin, place = number + 1, place, place + len(line)
@@ -303,14 +304,35 @@ def read_first_lines(file: Path, text: TextFormat) -> FirstLines:
                 comments.append(number)
             elif content.strip():
                 if not lines:
-                    first, second = (begin, number), (place, number + 1)
+                    first = (begin, number)
                 lines.append(content)
+                nexts.append((place, number + 1))
                 if len(lines) == _LOOKED_AT or (len(lines) > 1 and place > _LOOKED_AT_BYTES):
                     break
     if not lines:
         raise ValueError(f"{file} has no rows")
     comment = comment.lstrip("#").strip()
-    return FirstLines(file, text, *first, comment, comments, delimiter, lines, *second)
+    count = _lines_of_names(lines, text, delimiter)
+    lines = ["\n".join(lines[:count]), *lines[count:]]
+    return FirstLines(file, text, *first, comment, comments, delimiter, lines, *nexts[count - 1])
+
+
+def _lines_of_names(lines: list[str], text: TextFormat, told: str | None) -> int:
+    r"""How many lines the names of the columns take: one in quotation marks may have several.
+
+    >>> _lines_of_names(['"age","income', 'per year"', "31,1200"], TextFormat(), None)
+    2
+    """
+    if text.header is False:
+        return 1
+    closed = (n for n in range(1, len(lines) + 1) if "\n".join(lines[:n]).count('"') % 2 == 0)
+    count = next(closed, 1)
+    names = "\n".join(lines[:count])
+    delimiter = text.delimiter or told or _find_delimiter(names, text)
+    fields = None if delimiter is None else _split_or_none(names, delimiter)
+    if fields is None or (text.header is None and any(map(text.is_number, fields))):
+        return 1
+    return count
 
 
 def _find_header(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from centroids.clustering._keyed_permutation import KeyedPermutation, keyed_uniform
+from centroids.keyed_permutation import KeyedPermutation, keyed_uniform
 
 
 @given(n=st.integers(1, 3000), key=st.lists(st.integers(0, 1 << 80), min_size=1, max_size=3))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.kernels import in_usual_float_mode
+from centroids.kernels.float_mode import in_usual_float_mode
 
 _ROUNDS = 6
 _GOLDEN = 0x9E3779B97F4A7C15
