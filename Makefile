@@ -77,7 +77,7 @@ neon: $(VENV)/.dev ## Run the native tests of the NEON kernels, cross-compiled a
 audit: $(VENV)/.audit ## Look for known weaknesses in what builds a release and what the tests install
 	$(BIN)/python release/audit.py
 
-wheels: $(VENV)/bin/python ## Build an sdist and wheels for Linux on x86-64 and Arm into dist/ (a quarter of an hour)
+wheels: $(VENV)/bin/python ## Build an sdist and wheels for Linux on x86-64 and Arm into dist/ (a quarter of an hour; what is the same is kept)
 	$(BIN)/python release/wheels.py $(ARCHITECTURES)
 
 try-wheels: $(VENV)/bin/python ## Try the wheels in dist/ in empty environments; ARCHITECTURES="x86_64 aarch64" emulates, too
@@ -91,7 +91,7 @@ release-requirements: $(VENV)/bin/python ## Pin what builds a release anew, with
 	cd release && ../$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
 	  --no-header requirements.in --output-file requirements.txt
 
-platforms: $(VENV)/bin/python ## Compile the native code for Linux, macOS and Windows, without warnings (minutes)
+platforms: $(VENV)/bin/python ## Compile the native code for Linux, macOS and Windows, without warnings (ten minutes of two cores)
 	$(INSTALL) --require-hashes -r release/requirements.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash native/tests/compile_platforms.sh
 

@@ -123,6 +123,7 @@ def ours_on_ray(points: Points, initial: Points, iterations: int) -> float:
     spread = ray.data.from_numpy(np.array_split(points, 4))
     engine = distribute.Ray(num_workers=2, cpus_per_worker=1)
     kept = distribute.shard(spread, convert_features, engine)
+    time.sleep(10)  # Ray starts processes ahead, which would take the processors meanwhile
     found = slope(lambda steps: train(spread, initial, steps, engine), iterations)
     del kept
     return found

@@ -17,7 +17,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
   list(APPEND CENTROIDS_LEVELS neon neondot)
   set(CENTROIDS_FLAGS_neon "")
-  set(CENTROIDS_FLAGS_neondot -march=armv8.2-a+dotprod)
+  # With -march zig takes no version of the architecture.
+  set(CENTROIDS_FLAGS_neondot -mcpu=generic+dotprod)
 endif()
 
 function(centroids_add_levels target)

@@ -23,6 +23,10 @@ _WIDE = {
 }
 
 
+# What a build must have a level for: a compiler that does not know the flags leaves one out.
+_LEVELS = {"x86_64": {"avx2", "avxvnni", "avx512", "avx512vnni"}, "aarch64": {"neondot"}}
+
+
 def disassembler(architecture: str) -> str:
     """The program that reads objects of an architecture."""
     for name in (f"{architecture}-linux-gnu-objdump".replace("_", "-"), "llvm-objdump", "objdump"):
@@ -34,6 +38,12 @@ def disassembler(architecture: str) -> str:
 def is_level(path: Path) -> bool:
     """Whether an object is compiled for newer processors only."""
     return path.parent.name == "isa" and not path.name.startswith(("scalar.", "neon."))
+
+
+def missing_levels(objects: Iterable[Path], architecture: str) -> list[str]:
+    """The levels of an architecture that a build has left out."""
+    built = {path.name.partition(".")[0] for path in objects if is_level(path)}
+    return sorted(_LEVELS[architecture] - built)
 
 
 def wide_instructions(path: Path, architecture: str) -> list[str]:
@@ -70,8 +80,9 @@ def faults(objects: Iterable[Path], architecture: str) -> list[str]:
 def check_baseline(build: Path, architecture: str) -> None:
     """Ends the program if the objects of a build hold what old processors do not have."""
     objects = [*build.rglob("*.cpp.o")]
-    if not any(is_level(path) for path in objects) and architecture == "x86_64":
-        sys.exit(f"{build} holds no objects of levels")
+    missing = missing_levels(objects, architecture)
+    if missing:
+        sys.exit(f"{build} holds no objects of these levels: {', '.join(missing)}")
     found = faults(objects, architecture)
     if found:
         sys.exit("\n".join(found))

@@ -7,6 +7,7 @@
 #include "runtime/float_mode.h"
 #include "api/crc32c.h"
 #include "api/kmeans.h"
+#include "api/mini_batch.h"
 #include "api/row_weights.h"
 #include "api/seeding.h"
 #include "runtime/thread_pool.h"
@@ -316,6 +317,34 @@ void bind_dense(nb::module_& m) {
         "units"_a.none(), "distances"_a.noconvert());
 }
 
+using BatchAndType = std::pair<AnyArray, ElementType>;
+
+template <class T>
+void bind_mini_batch(nb::module_& m) {
+    m.def(
+        "move_centers",
+        [](const In<T>& centers, const In<double>& sums, const In<double>& counts,
+           const In<double>& totals, Out<T> moved) {
+            const KernelCall call;
+            move_centers<T>(centers.data(), sums.data(), counts.data(), totals.data(),
+                            centers.shape(0), centers.shape(1), moved.data());
+        },
+        "centers"_a.noconvert(), "sums"_a.noconvert(), "counts"_a.noconvert(),
+        "totals"_a.noconvert(), "moved"_a.noconvert());
+    m.def(
+        "mini_batch_steps",
+        [](const std::vector<BatchAndType>& batches, Out<T> centers, Out<std::int64_t> counts,
+           Out<double> losses) {
+            std::vector<DenseRows> rows;
+            for (const auto& [points, type] : batches)
+                rows.push_back(dense_rows(points, type, false));
+            const KernelCall call;
+            return mini_batch_steps<T>(rows, centers.data(), counts.data(), centers.shape(0),
+                                       losses.data());
+        },
+        "batches"_a, "centers"_a.noconvert(), "counts"_a.noconvert(), "losses"_a.noconvert());
+}
+
 template <class T>
 void bind_sparse(nb::module_& m) {
     m.def(
@@ -393,6 +422,8 @@ NB_MODULE(_native, m) {
     bind_exact_sums(m);
     bind_dense<float>(m);
     bind_dense<double>(m);
+    bind_mini_batch<float>(m);
+    bind_mini_batch<double>(m);
     bind_sparse<float>(m);
     bind_sparse<double>(m);
     bind_row_weights(m);

@@ -1,4 +1,6 @@
 // Which of a few candidates may be nearer to a row than its nearest center so far: one bit each.
+// Rows of points meet a panel of candidates, or candidates meet panels of points: the bound is the
+// same, and the second way no lane is idle where candidates are few.
 //
 // The products of the filter in one panel, and an epilogue of one comparison and one store for each
 // row. Rows are read in order and candidates stay in the first-level cache, so that from about 64
@@ -43,6 +45,38 @@ struct CandidateBounds {
                     masks + i);
     }
 
+    template <int rows>
+    static void run_few(const FilterCenters<T>& points, std::size_t first_panel,
+                        std::size_t last_panel, const Value* candidates, std::size_t stride,
+                        const RowFacts<T>* facts, const T* thresholds, std::size_t count,
+                        std::uint16_t* masks) {
+        for (std::size_t panel = first_panel; panel < last_panel; ++panel, masks += count)
+            tile<rows>(points, panel, candidates, stride, facts, thresholds, masks);
+    }
+
+    static void run_panels(const FilterCenters<T>& points, std::size_t first_panel,
+                           std::size_t last_panel, const void* candidates, std::size_t stride,
+                           const RowFacts<T>* facts, const T* thresholds, std::size_t count,
+                           std::uint16_t* masks) {
+        const Value* const values = static_cast<const Value*>(candidates);
+        // Few panels at a time stay in the first-level cache for the next candidates.
+        constexpr std::size_t few = 8;
+        for (std::size_t panel = first_panel; panel < last_panel;
+             panel += few, masks += few * count) {
+            const std::size_t end = panel + few < last_panel ? panel + few : last_panel;
+            std::size_t at = 0;
+            for (; at + 4 <= count; at += 4)
+                run_few<4>(points, panel, end, values + at * stride, stride, facts + at,
+                           thresholds + at, count, masks + at);
+            const auto run_rest = count - at == 3   ? &run_few<3>
+                                  : count - at == 2 ? &run_few<2>
+                                                    : &run_few<1>;
+            if (at < count)
+                run_rest(points, panel, end, values + at * stride, stride, facts + at,
+                         thresholds + at, count, masks + at);
+        }
+    }
+
     static void prepare(const T* row, std::size_t dimensions, const T* shift, T* scratch,
                         void* values, RowFacts<T>* facts) {
         Products::prepare(row, dimensions, shift, scratch, static_cast<Value*>(values), facts);
@@ -55,6 +89,7 @@ struct CandidateBounds {
                  .row_stride = &Products::row_stride,
                  .panel_stride = &Products::panel_stride,
                  .prepare = &prepare},
-                &run};
+                &run,
+                &run_panels};
     }
 };

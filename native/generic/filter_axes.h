@@ -79,7 +79,10 @@ struct OnAxes {
                         std::size_t stride) {
         using Part = Tile<V, most_rows, vectors>;
         alignas(64) const T zeros[width] = {};
-        for (std::size_t first = 0; first < count; first += most_rows)
+        for (std::size_t begin = 0; begin < count; begin += most_rows) {
+            // The last tile goes over rows of the one before it.
+            const std::size_t first =
+                begin + most_rows <= count || count < most_rows ? begin : count - most_rows;
             for (std::size_t panel = 0; panel < num_panels; ++panel) {
                 Register sums[most_rows][vectors];
                 Part::template run<true>(
@@ -94,6 +97,7 @@ struct OnAxes {
                                  sums[r][v]);
                 }
             }
+        }
     }
 
     static void quantize(const T* coordinates, const AxesLevels<T>& levels, T norm,

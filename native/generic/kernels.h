@@ -30,6 +30,7 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 #include "generic/assign_panels.h"
 #include "generic/distances.h"
 #include "generic/finish_sums.h"
+#include "generic/move_center.h"
 #include "generic/row_sums.h"
 #include "generic/pack_center.h"
 
@@ -84,6 +85,7 @@ make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr,
             .join_limbs = &join_limbs,
             .round_sums = &round_sums,
             .round_wide_sums = &round_wide_sums,
+            .move_center = &move_center<T>,
             .rows_outside = &rows_outside<T>,
             .largest_bits = &largest_bits<T>,
             .fingerprint = &fingerprint<T>,

@@ -112,9 +112,9 @@ struct AxesLevels {
 
 template <class T>
 struct AxesKernels {
-    static constexpr std::size_t most_rows = 16; // of rows that may be read though not asked for
+    static constexpr std::size_t most_rows = 16; // so many there are, asked for or not
 
-    // coordinates: OUT [count rounded up][stride], of rows [count][row_stride] along axes
+    // coordinates: OUT [count, or most_rows][stride], of rows [count][row_stride] along axes
     // panels: IN [num_panels][dimensions][width]
     void (*project)(const T* panels, std::size_t num_panels, std::size_t dimensions, const T* rows,
                     std::size_t row_stride, std::size_t count, T* coordinates, std::size_t stride);
@@ -167,6 +167,13 @@ struct CandidateKernels : FilterLayout<T> {
     void (*run)(const FilterCenters<T>& candidates, std::size_t panel, const void* rows,
                 std::size_t stride, const RowFacts<T>* facts, const T* thresholds,
                 std::size_t count, std::uint16_t* masks);
+
+    // The other way round: points are in panels and candidates are rows. masks: OUT
+    // [last_panel - first_panel][count], a bit for each point of the panel
+    void (*run_panels)(const FilterCenters<T>& points, std::size_t first_panel,
+                       std::size_t last_panel, const void* candidates, std::size_t stride,
+                       const RowFacts<T>* facts, const T* thresholds, std::size_t count,
+                       std::uint16_t* masks);
 };
 
 // The box of a node of the grid is cut into this many at once: 16 x 1, 4 x 4 or 2 x 2 x 2.
@@ -355,6 +362,9 @@ struct BlockKernels {
                        double* sums);
     bool (*round_wide_sums)(const std::int64_t* low, const std::int64_t* high, const double* powers,
                             std::size_t count, double* sums);
+    // moved: OUT [dimensions], a center after a mini-batch; see move_center.h
+    void (*move_center)(const T* center, const double* sums, double count, double total,
+                        std::size_t dimensions, T* moved);
 
     // Which rows hold a value that is neither 0 nor between the bounds of its column.
     // least, most: IN [dimensions], bits of floats without a sign; of short rows repeated for

@@ -191,7 +191,8 @@ void ChosenSearch<T>::follow_axes(PointBounds<T>& bounds) {
     if (axes_) {
         bounds.take_axes(std::move(axes_));
         experience.axes_loss = 0;
-    } else if (bounds.axes && experience.axes_loss > 1 - experience.axes_share) {
+    } else if (bounds.axes && choice_.search == Search::axes_filter &&
+               experience.axes_loss > 1 - experience.axes_share) {
         bounds.drop_axes();
         choice_.search = Search::byte_filter;
     }

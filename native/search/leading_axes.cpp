@@ -167,6 +167,9 @@ void LeadingAxes<T>::find_order(const Centers<T>& centers, const T* shift) {
                                            dimensions_, together,
                                            coordinates.data() + first * width_, width_);
                  });
+    // Centers at the end of the range: no filter is for these, but their order has to be one.
+    for (T& value : coordinates)
+        if (!std::isfinite(value)) value = T(0);
     order = CenterOrder<T>({coordinates.data(), k, nullptr}, width_, width_).order;
 }
 

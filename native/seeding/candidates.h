@@ -31,39 +31,19 @@ struct Rounding {
     const double by_square, by_center, underflow;
 };
 
-// Their vectors, and what the bound needs of them.
+// Their vectors.
 template <class T>
 class Candidates {
   public:
     const std::size_t count;
 
-    Candidates(const DenseRows& vectors, const FilterLayout<float>& layout,
-               const AlignedVector<float>& shift, const Rounding& rounding)
-        : count(vectors.num_rows), values_(load(vectors)),
-          shifted_(shift_all(vectors.dimensions, shift)), order_(in_order(count)),
-          packed_(layout, {shifted_.data(), count, nullptr}, vectors.dimensions, order_.data(),
-                  AlignedVector<float>(vectors.dimensions, 0.0f)),
-          norms_(round_up(count, layout.width)), losses_(norms_.size()) {
-        // What rounding may cost each candidate goes where its own terms are.
-        view = packed_.view;
-        for (std::size_t c = 0; c < norms_.size(); ++c) {
-            const double norm = static_cast<double>(view.norms[c]);
-            norms_[c] = c < count ? static_cast<float>(norm - rounding.by_center * norm)
-                                  : std::numeric_limits<float>::infinity();
-            if (layout.value_bytes == 1)
-                losses_[c] = c < count
-                                 ? static_cast<float>(static_cast<double>(view.losses[c]) -
-                                                      3 * rounding.by_center * std::sqrt(norm))
-                                 : 0.0f;
-        }
-        view.norms = norms_.data();
-        if (layout.value_bytes == 1) view.losses = losses_.data();
-        longest = packed_.max_norm;
-        zero.resize(count);
+    explicit Candidates(const DenseRows& vectors)
+        : count(vectors.num_rows), values_(load(vectors)), zero(count) {
         for (std::size_t c = 0; c < count; ++c)
             zero[c] = is_zero(row(c, vectors.dimensions), vectors.dimensions);
     }
 
+    const T* values() const { return values_.data(); }
     const T* row(std::size_t c, std::size_t dimensions) const {
         return values_.data() + c * dimensions;
     }
@@ -76,12 +56,43 @@ class Candidates {
         return values;
     }
 
-    std::vector<float> shift_all(std::size_t dimensions, const AlignedVector<float>& shift) const {
-        std::vector<float> shifted(values_.size());
+    const std::vector<T> values_;
+
+  public:
+    std::vector<bool> zero; // [count]
+};
+
+// What the bound in floats needs of them.
+template <class T>
+class CandidatePanels {
+  public:
+    CandidatePanels(const Candidates<T>& candidates, std::size_t dimensions,
+                    const FilterLayout<float>& layout, const AlignedVector<float>& shift,
+                    const Rounding& rounding)
+        : shifted_(shift_all(candidates, dimensions, shift)), order_(in_order(candidates.count)),
+          packed_(layout, {shifted_.data(), candidates.count, nullptr}, dimensions, order_.data(),
+                  AlignedVector<float>(dimensions, 0.0f)),
+          norms_(round_up(candidates.count, layout.width)) {
+        // What rounding may cost each candidate goes where its own terms are.
+        view = packed_.view;
+        for (std::size_t c = 0; c < norms_.size(); ++c) {
+            const double norm = static_cast<double>(view.norms[c]);
+            norms_[c] = c < candidates.count ? static_cast<float>(norm - rounding.by_center * norm)
+                                             : std::numeric_limits<float>::infinity();
+        }
+        view.norms = norms_.data();
+        longest = packed_.max_norm;
+    }
+
+  private:
+    static std::vector<float> shift_all(const Candidates<T>& candidates, std::size_t dimensions,
+                                        const AlignedVector<float>& shift) {
+        std::vector<float> shifted(candidates.count * dimensions);
         for (std::size_t at = 0; at < shifted.size(); ++at)
-            shifted[at] = static_cast<float>(std::clamp(
-                static_cast<double>(values_[at]) - static_cast<double>(shift[at % dimensions]),
-                -1e30, 1e30)); // beyond `longest`
+            shifted[at] =
+                static_cast<float>(std::clamp(static_cast<double>(candidates.values()[at]) -
+                                                  static_cast<double>(shift[at % dimensions]),
+                                              -1e30, 1e30)); // beyond `longest`
         return shifted;
     }
 
@@ -91,16 +102,14 @@ class Candidates {
         return order;
     }
 
-    const std::vector<T> values_;
     const std::vector<float> shifted_;
     const std::vector<std::int32_t> order_;
     const CentersInFilter<float> packed_;
-    AlignedVector<float> norms_, losses_;
+    AlignedVector<float> norms_;
 
   public:
     FilterCenters<float> view;
-    double longest;         // the largest |c - shift|
-    std::vector<bool> zero; // [count]
+    double longest; // the largest |c - shift|
 };
 
 } // namespace centroids

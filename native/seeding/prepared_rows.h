@@ -22,7 +22,7 @@ struct PreparedRows {
     };
 
     explicit PreparedRows(const DenseRows& rows)
-        : points(rows), kernels(current_kernels<T>()), layout(choose_kernels(rows.dimensions)),
+        : points(rows), kernels(current_kernels<T>()), layout(choose_kernels(rows)),
           few_columns(rows.dimensions <= 3), in_bytes(!few_columns && layout.value_bytes == 1),
           rounding(rows.dimensions, in_bytes), chunks(whole_blocks(rows.num_rows)),
           // Prepared floats of a block should stay in the second-level cache.
@@ -31,16 +31,6 @@ struct PreparedRows {
           shift(mean_of_sample()),
           stride(in_bytes ? round_up(rows.dimensions, 16) : layout.row_stride(rows.dimensions)) {
         if (few_columns) keep_columns();
-        if (!in_bytes) return;
-        values.resize(points.num_rows * stride);
-        facts.resize(points.num_rows);
-        parallel_for(chunks.count(), pass_seconds(4), [&](std::size_t chunk) {
-            Scratch scratch;
-            for_blocks(chunk, [&](std::size_t first, std::size_t count) {
-                prepare(first, count, scratch, values.data() + first * stride,
-                        facts.data() + first);
-            });
-        });
     }
 
     // A few chunks for each thread, of whole blocks of weights: no two threads add up the same one.
@@ -52,10 +42,12 @@ struct PreparedRows {
                 std::max(round_up(wanted, RowWeights::block_rows), RowWeights::block_rows)};
     }
 
-    static const CandidateKernels<float>& choose_kernels(std::size_t dimensions) {
-        // Longer rows could overflow int32 sums; below four dimensions bytes are mostly padding.
+    static const CandidateKernels<float>& choose_kernels(const DenseRows& rows) {
+        // Longer rows could overflow int32 sums; below four dimensions bytes are mostly padding;
+        // places are of 32 bits.
         const BlockKernels<float>& narrow = current_kernels<float>();
-        return narrow.byte_candidates && dimensions >= 4 && dimensions <= 32768
+        return narrow.byte_candidates && rows.dimensions >= 4 && rows.dimensions <= 32768 &&
+                       rows.num_rows < std::size_t(1) << 31
                    ? *narrow.byte_candidates
                    : narrow.candidates;
     }
@@ -111,25 +103,24 @@ struct PreparedRows {
     // out: OUT [count][stride], in bytes or floats; out_facts: OUT [count]
     void prepare(std::size_t first, std::size_t count, Scratch& scratch, void* out,
                  RowFacts<float>* out_facts) const {
-        const std::size_t d = points.dimensions;
         const Block<T> block = load_block(first, count, scratch.rows);
+        for (std::size_t i = 0; i < count; ++i)
+            prepare_row(block.rows + static_cast<std::ptrdiff_t>(i) * block.stride, scratch,
+                        static_cast<char*>(out) + i * stride * layout.value_bytes, out_facts + i);
+    }
+
+    // The same for any vector. out: OUT [stride]
+    void prepare_row(const T* row, Scratch& scratch, void* out, RowFacts<float>* out_facts) const {
+        const std::size_t d = points.dimensions;
         scratch.shifted.resize(d + 16);
-        scratch.narrowed.assign(sizeof(T) == 4 ? 0 : 2 * d, 0.0f); // a row, and no shift
-        for (std::size_t i = 0; i < count; ++i) {
-            const T* const row = block.rows + static_cast<std::ptrdiff_t>(i) * block.stride;
-            const float *narrow_row, *narrow_shift = shift.data();
-            if constexpr (sizeof(T) == 4) {
-                narrow_row = row;
-            } else {
-                for (std::size_t j = 0; j < d; ++j)
-                    scratch.narrowed[j] =
-                        static_cast<float>(row[j] - static_cast<double>(shift[j]));
-                narrow_row = scratch.narrowed.data();
-                narrow_shift = narrow_row + d;
-            }
-            layout.prepare(narrow_row, d, narrow_shift, scratch.shifted.data(),
-                           static_cast<char*>(out) + i * stride * layout.value_bytes,
-                           out_facts + i);
+        if constexpr (sizeof(T) == 4) {
+            layout.prepare(row, d, shift.data(), scratch.shifted.data(), out, out_facts);
+        } else {
+            scratch.narrowed.assign(2 * d, 0.0f); // the row, and no shift
+            for (std::size_t j = 0; j < d; ++j)
+                scratch.narrowed[j] = static_cast<float>(row[j] - static_cast<double>(shift[j]));
+            layout.prepare(scratch.narrowed.data(), d, scratch.narrowed.data() + d,
+                           scratch.shifted.data(), out, out_facts);
         }
     }
 
@@ -153,9 +144,8 @@ struct PreparedRows {
         return static_cast<float>(std::min(exact + std::fabs(exact) * 1.2e-7, 1e38));
     }
 
-    // The facts of one row, prepared anew in floats.
+    // The facts of one row, prepared anew.
     RowFacts<float> facts_of(std::size_t row, Scratch& scratch) const {
-        if (in_bytes) return facts[row];
         scratch.values.resize(stride);
         scratch.facts.resize(1);
         prepare(row, 1, scratch, scratch.values.data(), scratch.facts.data());
@@ -172,9 +162,6 @@ struct PreparedRows {
     const AlignedVector<float> shift;
     const std::size_t stride; // of prepared rows, in values
     AlignedVector<T> columns; // [dimensions][num_rows], only where they are few
-    // Only in bytes: all rows, prepared once.
-    AlignedVector<std::uint8_t> values;
-    std::vector<RowFacts<float>> facts;
 };
 
 } // namespace centroids

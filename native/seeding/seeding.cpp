@@ -4,7 +4,8 @@
 // a thousand. A lower bound of the distance finds them: in bytes where the instruction set has
 // products of bytes, else in float32. Only they are compared exactly, and what each candidate would
 // take off the sum is added up on the way; then the winner's points are updated. Reading the
-// prepared points is the limit: in bytes that is a quarter of float32 data.
+// prepared points is the limit: in bytes that is a quarter of float32 data, and whole groups of
+// points are left out (point_panels.h).
 //
 // In up to three columns the exact distance costs less than a bound: there it is computed at once,
 // from columns that are kept apart.
@@ -17,6 +18,7 @@
 // 2021.
 #include "api/seeding.h"
 
+#include "seeding/point_panels.h"
 #include "seeding/prepared_rows.h"
 
 #include <optional>
@@ -47,7 +49,9 @@ struct Seeding<T>::Content : PreparedRows<T> {
         Base::layout, Base::stride, Base::columns, Base::most_rows;
 
     explicit Content(const DenseRows& rows)
-        : Base(rows), thresholds(few_columns ? 0 : rows.num_rows) {}
+        : Base(rows), thresholds(few_columns || in_bytes ? 0 : rows.num_rows) {
+        if (in_bytes) panels.emplace(*this);
+    }
 
     struct Scratch : Base::Scratch {
         std::vector<T> row;
@@ -72,13 +76,20 @@ struct Seeding<T>::Content : PreparedRows<T> {
     // The same in up to three columns.
     void search_columns(std::size_t chunk, const RowWeights& weights);
 
+    // The same in bytes.
+    void search_panels(std::size_t chunk, const RowWeights& weights);
+
+    std::size_t num_chunks() const { return panels ? panels->chunks().count() : chunks.count(); }
+    // The row that a chunk's are counted from.
+    std::size_t base(std::size_t chunk) const { return panels ? 0 : chunks.begin(chunk); }
+
     // Compares a row with one candidate.
     void compare(std::size_t chunk, std::size_t index, const T* row, std::size_t c,
                  const RowWeights& weights, Found* of_chunk) const {
         const double distance =
             Base::distance(row, candidates->row(c, points.dimensions), candidates->zero[c]);
         if (!(distance < weights.distance(index))) return;
-        of_chunk[c].rows.push_back(static_cast<std::uint32_t>(index - chunks.begin(chunk)));
+        of_chunk[c].rows.push_back(static_cast<std::uint32_t>(index - base(chunk)));
         weights.add_difference(of_chunk[c].reduction, index, distance);
     }
 
@@ -86,40 +97,40 @@ struct Seeding<T>::Content : PreparedRows<T> {
     // masks: OUT [panels][most_rows] in `scratch`
     void find(std::size_t first, std::size_t count, std::size_t num_panels, Scratch& scratch) const;
 
-    void update_chunk(std::size_t chunk, std::size_t candidate, RowWeights& weights);
+    // Rows, ascending and counted from `base`, go to a candidate.
+    void update(const std::uint32_t* rows, std::size_t count, std::size_t base,
+                std::size_t candidate, RowWeights& weights);
+    // The same for the rows that all chunks of panels found.
+    void update_panels(std::size_t candidate, RowWeights& weights);
 
-    std::vector<float> thresholds; // [num_rows]
+    std::vector<float> thresholds;        // [num_rows], only for floats
+    std::optional<PointPanels<T>> panels; // only for bytes
+    std::vector<T> centers;               // [num_centers][dimensions], only for bytes
     std::optional<Candidates<T>> candidates;
-    std::vector<Found> found; // [chunks][num_candidates]
+    std::optional<CandidatePanels<T>> candidate_panels; // only for floats
+    std::vector<Found> found;                           // [chunks][num_candidates]
 };
 
 template <class T>
 void Seeding<T>::Content::find(std::size_t first, std::size_t count, std::size_t num_panels,
                                Scratch& scratch) const {
     scratch.masks.resize(num_panels * most_rows);
-    if (!(candidates->longest < Rounding::longest)) {
+    if (!(candidate_panels->longest < Rounding::longest)) {
         std::fill(scratch.masks.begin(), scratch.masks.end(), std::uint16_t(0xffff));
         return;
     }
-    const void* prepared = Base::values.data() + (in_bytes ? first * stride : 0);
-    const RowFacts<float>* row_facts = Base::facts.data() + (in_bytes ? first : 0);
-    const float* limits = thresholds.data() + first;
-    if (!in_bytes) {
-        scratch.values.resize(count * stride);
-        scratch.facts.resize(count);
-        Base::prepare(first, count, scratch, scratch.values.data(), scratch.facts.data());
-        prepared = scratch.values.data();
-        row_facts = scratch.facts.data();
-        scratch.thresholds.resize(count);
-        const float factor = static_cast<float>(3.01 * rounding.by_center * candidates->longest);
-        for (std::size_t i = 0; i < count; ++i) {
-            const float limit = limits[i] + factor * row_facts[i].norm;
-            scratch.thresholds[i] = limit + std::fabs(limit) * 2.4e-7f;
-        }
-        limits = scratch.thresholds.data();
+    scratch.values.resize(count * stride);
+    scratch.facts.resize(count);
+    Base::prepare(first, count, scratch, scratch.values.data(), scratch.facts.data());
+    scratch.thresholds.resize(count);
+    const float factor = static_cast<float>(3.01 * rounding.by_center * candidate_panels->longest);
+    for (std::size_t i = 0; i < count; ++i) {
+        const float limit = thresholds[first + i] + factor * scratch.facts[i].norm;
+        scratch.thresholds[i] = limit + std::fabs(limit) * 2.4e-7f;
     }
     for (std::size_t panel = 0; panel < num_panels; ++panel)
-        layout.run(candidates->view, panel, prepared, stride, row_facts, limits, count,
+        layout.run(candidate_panels->view, panel, scratch.values.data(), stride,
+                   scratch.facts.data(), scratch.thresholds.data(), count,
                    scratch.masks.data() + panel * most_rows);
 }
 
@@ -176,34 +187,77 @@ void Seeding<T>::Content::search_columns(std::size_t chunk, const RowWeights& we
 }
 
 template <class T>
-void Seeding<T>::Content::update_chunk(std::size_t chunk, std::size_t candidate,
-                                       RowWeights& weights) {
+void Seeding<T>::Content::search_panels(std::size_t chunk, const RowWeights& weights) {
+    static thread_local std::vector<T> scratch;
+    scratch.resize(points.dimensions);
+    Found* const of_chunk = found.data() + chunk * candidates->count;
+    const Chunks groups = panels->chunks();
+    panels->search(groups.begin(chunk), groups.end(chunk), [&](std::size_t row, std::size_t c) {
+        compare(chunk, row, load_rows<T>(points, row, 1, scratch.data()).rows, c, weights,
+                of_chunk);
+    });
+}
+
+template <class T>
+void Seeding<T>::Content::update(const std::uint32_t* rows, std::size_t count, std::size_t base,
+                                 std::size_t candidate, RowWeights& weights) {
+    if (count == 0) return;
     Scratch scratch;
     scratch.row.resize(points.dimensions);
     const T* const center = candidates->row(candidate, points.dimensions);
-    std::size_t touched = chunks.begin(chunk) / RowWeights::block_rows;
-    for (const std::uint32_t at : found[chunk * candidates->count + candidate].rows) {
-        const std::size_t row = chunks.begin(chunk) + at;
+    std::size_t touched = (base + rows[0]) / RowWeights::block_rows;
+    for (std::size_t at = 0; at < count; ++at) {
+        const std::size_t row = base + rows[at];
         const T* const own = load_rows<T>(points, row, 1, scratch.row.data()).rows;
         const double distance = Base::distance(own, center, candidates->zero[candidate]);
         if (row / RowWeights::block_rows != touched) weights.settle(touched);
         touched = row / RowWeights::block_rows;
         weights.set(row, distance);
-        if (!few_columns) thresholds[row] = Base::threshold(Base::facts_of(row, scratch), distance);
+        if (panels)
+            panels->set_distance(rows[at], distance);
+        else if (!few_columns)
+            thresholds[row] = Base::threshold(Base::facts_of(row, scratch), distance);
     }
     weights.settle(touched);
+}
+
+template <class T>
+void Seeding<T>::Content::update_panels(std::size_t candidate, RowWeights& weights) {
+    Improved all;
+    for (std::size_t at = candidate; at < found.size(); at += candidates->count)
+        all.insert(all.end(), found[at].rows.begin(), found[at].rows.end());
+    if (!panels->in_order()) std::sort(all.begin(), all.end());
+    panels->set_center(all.data(), all.size());
+    // Parts that no two of add to the same block of weights.
+    std::vector<std::size_t> ends{0};
+    const std::size_t each = all.size() / (4 * static_cast<std::size_t>(num_threads())) + 256;
+    while (ends.back() < all.size()) {
+        std::size_t end = std::min(ends.back() + each, all.size());
+        while (end < all.size() &&
+               all[end] / RowWeights::block_rows == all[end - 1] / RowWeights::block_rows)
+            ++end;
+        ends.push_back(end);
+    }
+    const double seconds =
+        seconds_for(static_cast<double>(all.size() * (4 * points.dimensions + 400)));
+    parallel_for(ends.size() - 1, seconds, [&](std::size_t part) {
+        update(all.data() + ends[part], ends[part + 1] - ends[part], 0, candidate, weights);
+    });
+    for (const std::uint32_t row : all) panels->renew_group_of(row, weights.distances());
+    const T* const center = candidates->row(candidate, points.dimensions);
+    centers.insert(centers.end(), center, center + points.dimensions);
+    panels->add_center(centers.data(), candidates->values(), candidates->count,
+                       weights.distances());
 }
 
 template <class T>
 void Seeding<T>::Content::start_block(std::size_t first, std::size_t count, const T* center,
                                       bool center_is_zero, Scratch& scratch, double* distances,
                                       FirstBadRow& bad_row) {
-    const RowFacts<float>* row_facts = Base::facts.data() + (in_bytes ? first : 0);
     if (!in_bytes && !few_columns) {
         scratch.values.resize(count * stride);
         scratch.facts.resize(count);
         Base::prepare(first, count, scratch, scratch.values.data(), scratch.facts.data());
-        row_facts = scratch.facts.data();
     }
     const Block<T> block = Base::load_block(first, count, scratch.rows);
     for (std::size_t i = 0; i < count; ++i) {
@@ -215,9 +269,9 @@ void Seeding<T>::Content::start_block(std::size_t first, std::size_t count, cons
         // from among such.
         const bool zero = points.normalize && is_zero(row, points.dimensions);
         distances[first + i] = zero || !finite ? 0.0 : distance;
-        if (!few_columns)
+        if (!in_bytes && !few_columns)
             thresholds[first + i] = zero ? -std::numeric_limits<float>::infinity()
-                                         : Base::threshold(row_facts[i], distance);
+                                         : Base::threshold(scratch.facts[i], distance);
     }
 }
 
@@ -244,6 +298,10 @@ std::int64_t Seeding<T>::start(const T* center, RowWeights& weights) {
         });
     });
     weights.add_up();
+    if (all.panels) {
+        all.centers.assign(chosen, chosen + d);
+        all.panels->start(weights.distances());
+    }
     return bad_row.get();
 }
 
@@ -251,22 +309,28 @@ template <class T>
 void Seeding<T>::propose(const T* candidates, std::size_t count, const RowWeights& weights,
                          WeightTotal* reductions) {
     Content& all = *content_;
-    all.candidates.emplace(vectors_like(all.points, candidates, count), all.layout, all.shift,
-                           all.rounding);
-    all.found.resize(all.chunks.count() * count);
+    all.candidates.emplace(vectors_like(all.points, candidates, count));
+    if (all.panels)
+        all.panels->set_candidates(all.candidates->values(), count);
+    else if (!all.few_columns)
+        all.candidate_panels.emplace(*all.candidates, all.points.dimensions, all.layout, all.shift,
+                                     all.rounding);
+    all.found.resize(all.num_chunks() * count);
     for (auto& found : all.found) {
         // The lists of the first centers hold every row: what they took is given back.
         if (found.rows.capacity() > 4 * found.rows.size() + 1024) Improved().swap(found.rows);
         found.rows.clear();
         found.reduction = WeightTotal();
     }
-    parallel_for(all.chunks.count(), all.pass_seconds(all.in_bytes ? 4 : count),
-                 [&](std::size_t chunk) {
-                     if (all.few_columns)
-                         all.search_columns(chunk, weights);
-                     else
-                         all.search(chunk, weights);
-                 });
+    const double seconds = all.panels ? all.panels->seconds() : all.pass_seconds(count);
+    parallel_for(all.num_chunks(), seconds, [&](std::size_t chunk) {
+        if (all.panels)
+            all.search_panels(chunk, weights);
+        else if (all.few_columns)
+            all.search_columns(chunk, weights);
+        else
+            all.search(chunk, weights);
+    });
     std::fill_n(reductions, count, WeightTotal());
     for (std::size_t at = 0; at < all.found.size(); ++at) {
         all.found[at].reduction.settle();
@@ -278,13 +342,19 @@ void Seeding<T>::propose(const T* candidates, std::size_t count, const RowWeight
 template <class T>
 void Seeding<T>::take(std::size_t candidate, RowWeights& weights) {
     Content& all = *content_;
+    if (all.panels) {
+        all.update_panels(candidate, weights);
+        return;
+    }
     std::size_t num_improved = 0;
     for (std::size_t chunk = 0; chunk < all.chunks.count(); ++chunk)
         num_improved += all.found[chunk * all.candidates->count + candidate].rows.size();
     const double seconds =
         seconds_for(static_cast<double>(num_improved * (4 * all.points.dimensions + 100)));
-    parallel_for(all.chunks.count(), seconds,
-                 [&](std::size_t chunk) { all.update_chunk(chunk, candidate, weights); });
+    parallel_for(all.chunks.count(), seconds, [&](std::size_t chunk) {
+        const Improved& rows = all.found[chunk * all.candidates->count + candidate].rows;
+        all.update(rows.data(), rows.size(), all.chunks.begin(chunk), candidate, weights);
+    });
 }
 
 template <class T>

@@ -9,7 +9,7 @@ command -v python >/dev/null || python=python3
 export python
 compile() { # target, file, flags
   "$python" -m ziglang c++ -target "$1" -std=c++20 -O1 -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion \
-    -Werror -ffp-contract=off -Inative -c -o /dev/null "${@:3}" "$2" || {
+    -Werror -ffp-contract=off -Inative -c -o "build/platforms/$1-${2//\//-}.o" "${@:3}" "$2" || {
     echo "$2 does not compile for $1" >&2
     return 255 # xargs stops
   }
@@ -34,10 +34,11 @@ objects_for() { # target: each line is what `compile` takes
     ;;
   *)
     echo "$1 native/isa/neon.cpp"
-    echo "$1 native/isa/neondot.cpp -march=armv8.2-a+dotprod"
+    echo "$1 native/isa/neondot.cpp -mcpu=generic+dotprod"
     ;;
   esac
 }
+mkdir -p build/platforms
 targets=(x86_64-linux-gnu.2.17 aarch64-linux-gnu.2.17 x86_64-linux-musl aarch64-linux-musl
   x86_64-macos aarch64-macos x86_64-windows-gnu aarch64-windows-gnu)
 for target in ${TARGETS:-"${targets[@]}"}; do

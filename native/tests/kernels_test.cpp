@@ -247,7 +247,7 @@ void test_sparse(const std::string& level, std::size_t n, std::size_t d, std::si
 // arrays is touched.
 template <class T>
 void test_changing_points(Search search) {
-    Problem<T> problem(2000, 20, 50);
+    Problem<T> problem(2000, search == Search::axes_filter ? 40 : 20, 50);
     std::atomic<bool> done{false};
     std::thread writer([&] {
         std::mt19937 random(1);
@@ -296,6 +296,7 @@ void test_level(const std::string& level) {
             for (const std::size_t k : {1, 2, 15, 16, 17, 48, 49, 97}) {
                 test_dense<T>(level, n, d, k, Search::float_filter);
                 test_dense<T>(level, n, d, k, Search::byte_filter);
+                test_dense<T>(level, n, d, k, Search::axes_filter);
                 test_memory<T>(level, n, d, k);
                 test_weights<T>(level, n, d, k);
                 test_dense<T>(level, n, d, k, Search::panels);
@@ -303,12 +304,13 @@ void test_level(const std::string& level) {
                 test_dense<T>(level, n, d, k, Search::grid);
                 test_sparse<T>(level, n, d, k);
             }
-    for (const Search search :
-         {Search::panels, Search::lanes, Search::float_filter, Search::byte_filter})
+    for (const Search search : {Search::panels, Search::lanes, Search::float_filter,
+                                Search::byte_filter, Search::axes_filter})
         test_changing_points<T>(search);
     test_dense<T>(level, 6000, 9, 12, Search::automatic);
     for (const std::size_t d : {1, 2, 3}) test_dense<T>(level, 9000, d, 60, Search::grid);
     test_dense<T>(level, 600, 60, 2500, Search::automatic); // grouped by cluster
+    for (const std::size_t d : {31, 64, 90}) test_dense<T>(level, 300, d, 130, Search::axes_filter);
 }
 
 } // namespace

@@ -237,7 +237,8 @@ def test_settings_are_kept(folder: Path) -> None:
     assert run(folder, "inspect", "model", "--points", "t.csv").stdout
     run(folder, "export", "model", "c.csv")
     model = KMeansClustering(4, str(folder / "model"), missing="mean", standardize=True)
-    np.testing.assert_array_equal(pandas.read_csv(folder / "c.csv"), model.cluster_centers())
+    exported = np.loadtxt(folder / "c.csv", delimiter=",", skiprows=1)
+    np.testing.assert_array_equal(exported, model.cluster_centers())
 
 
 @pytest.mark.parametrize("missing", ["drop", "mean"])

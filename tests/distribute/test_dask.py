@@ -117,7 +117,18 @@ def test_points_are_loaded_once_and_do_not_move(
 
 
 def test_without_a_client_the_collection_is_computed_once(points: NDArray[Any]) -> None:
-    assert_equal(train(array(points, (300, 700)), steps=3), train(points, steps=3))
+    import dask
+    import dask.array as da
+
+    loaded: list[int] = []
+
+    def load(number: int) -> NDArray[Any]:
+        loaded.append(number)
+        return points[number * 250 : number * 250 + 250]
+
+    blocks = [da.from_delayed(dask.delayed(load)(i), (250, 4), np.float32) for i in range(4)]
+    assert_equal(train(da.concatenate(blocks), steps=3), train(points, steps=3))
+    assert sorted(loaded) == [0, 1, 2, 3]
 
 
 def test_mini_batches(client: Any, points: NDArray[Any], split: tuple[int, ...]) -> None:

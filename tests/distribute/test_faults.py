@@ -151,6 +151,24 @@ def test_the_current_client_is_closed_between_two_steps(cluster: Any, points: ND
         kmeans.train(lambda: spread, steps=3, hooks=[Close()])
 
 
+def test_a_collection_that_is_another_one_in_each_step_goes_on_here_with_a_warning(
+    cluster: Any, points: NDArray[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    import distributed
+
+    class Close(centroids.SessionRunHook):
+        def after_run(self, run_context: Any, run_values: Any) -> None:
+            client.close()
+
+    client = distributed.Client(cluster)
+    kmeans = centroids.KMeansClustering(2, initial_clusters=points[:2], use_mini_batch=False)
+    splits = iter([(500, 500), (400, 600), (999, 1)])
+    kmeans.train(lambda: array(points, next(splits)), steps=3, hooks=[Close()])
+    assert caplog.text.count("The dask client is closed: from now on, this process") >= 1
+    alone = centroids.KMeansClustering(2, initial_clusters=points[:2], use_mini_batch=False)
+    assert_equal(alone.train(lambda: points, steps=3), kmeans)
+
+
 def test_what_is_not_a_collection_is_named(points: NDArray[Any]) -> None:
     import dask
     import dask.dataframe

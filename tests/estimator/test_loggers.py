@@ -81,6 +81,8 @@ def test_the_last_step_is_written_however_often_others_are(tmp_path: Path) -> No
     assert [int(row["step"]) for row in read_rows(path)] == [3, 6, 7]
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of what the package is made of
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("store", ["sqlite:///{}/runs.db"])
 def test_mlflow_keeps_runs_in_a_file(tmp_path: Path, store: str, fails: bool) -> None:
@@ -103,6 +105,8 @@ def test_mlflow_keeps_runs_in_a_file(tmp_path: Path, store: str, fails: bool) ->
     assert [metric.value for metric in history] == pytest.approx(expected_losses(3))
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_wandb_keeps_runs_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("wandb")
     monkeypatch.delenv("WANDB_MODE", raising=False)

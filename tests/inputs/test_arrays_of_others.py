@@ -13,7 +13,16 @@ from centroids.inputs import limit_epochs, numpy_input_fn, open_stream
 pandas = pytest.importorskip("pandas")
 polars = pytest.importorskip("polars")
 arrow = pytest.importorskip("pyarrow")
-torch = pytest.importorskip("torch")
+
+
+class _Torch:
+    """The package, if it is there: only cases of its own need it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(pytest.importorskip("torch"), name)
+
+
+torch: Any = _Torch()
 
 # Numbers that every type below holds.
 ROWS = np.array([[1, 0], [3, 2], [2, 7], [6, 3]])
@@ -52,8 +61,8 @@ class OnlyArrowStream:
         return table.__arrow_c_stream__(requested_schema)
 
 
-def torch_rows(dtype: Any = torch.float32, **more: Any) -> Any:
-    return torch.tensor(ROWS.tolist(), dtype=dtype, **more)
+def torch_rows(dtype: Any = None, **more: Any) -> Any:
+    return torch.tensor(ROWS.tolist(), dtype=dtype or torch.float32, **more)
 
 
 def columns(**types: Any) -> Any:

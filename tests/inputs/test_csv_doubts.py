@@ -95,3 +95,14 @@ def test_a_title_above_the_table_is_told(tmp_path: Path) -> None:
         list(csv_input_fn(file)())
     rows = np.concatenate(list(csv_input_fn(file, skip_lines=2)()))
     assert rows.tolist() == [[1, 2, 3], [4, 5, 7]]
+
+
+@pytest.mark.parametrize(("period", "told"), [(12, False), (24, False), (366, False), (5000, True)])
+def test_a_cycle_is_not_an_id(
+    period: int, told: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "t.csv"
+    rows = (f"{row % period + 1},{row % 7}.5\n" for row in range(600))
+    file.write_text("hour,load\n" + "".join(rows))
+    csv_input_fn(file)
+    assert ("column 'hour' counts up by 1" in caplog.text) is told

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from centroids.inputs import table_input_fn
+from tests.cli.run_here import run_here as run
 from tests.inputs import table_files as files
 from tests.inputs.table_files import POINTS
 from tests.inputs.test_tables import check
@@ -82,8 +83,21 @@ def test_what_a_server_does_not_have_is_named(address: str) -> None:
         table_input_fn(f"{address}/nothing.csv")
     with pytest.raises(OSError, match=r"http://127.0.0.1:1/t.csv cannot be read: Client"):
         table_input_fn("http://127.0.0.1:1/t.csv")
+    with pytest.raises(ValueError, match=r'the query "FROM .*" fails: \S*Client') as found:
+        table_input_fn("FROM 'http://127.0.0.1:1/t.parquet'")
+    assert "Traceback" not in str(found.value) and "\n" not in str(found.value)
     with pytest.raises(ValueError, match=r"odd://t.csv is not an address that fsspec knows"):
         table_input_fn("odd://t.csv")
+
+
+@pytest.mark.parametrize(
+    "source", ["http://127.0.0.1:1/t.csv", "FROM 'http://127.0.0.1:1/t.parquet'"]
+)
+def test_a_command_ends_as_for_a_file_that_is_not_there(source: str, tmp_path: Path) -> None:
+    told = run(tmp_path, "train", source, "model", code=2).stderr.splitlines()
+    assert "Client" in told[-1] and "127.0.0.1" in told[-1]
+    assert not list(tmp_path.iterdir())
+    assert [line for line in told if "progress" not in line and "memory" not in line] == told[-1:]
 
 
 @pytest.fixture
@@ -109,3 +123,32 @@ def test_files_and_folders_of_a_bucket(bucket: str) -> None:
         check(table_input_fn(f"{bucket}/{name}", 5))
     with pytest.raises(FileNotFoundError, match="nothing"):
         table_input_fn(f"{bucket}/nothing.parquet")
+
+
+@pytest.fixture
+def google_bucket(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # which asks for TLS
+    system: Any = pytest.importorskip("gcsfs").GCSFileSystem
+    emulator = pytest.importorskip("gcp_storage_emulator.server")
+    server = emulator.create_server("127.0.0.1", 0, in_memory=True, default_bucket="points")
+    server.start()
+    port = server._api._httpd.socket.getsockname()[1]
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+    system.clear_instance_cache()
+    opened = system(token="anon", endpoint_url=f"http://127.0.0.1:{port}")
+    for file in folder.rglob("*.*"):
+        with opened.open(f"points/{file.relative_to(folder)}", "wb") as handle:
+            handle.write(file.read_bytes())
+    system.clear_instance_cache()
+    yield "gs://points"
+    server.stop()
+    system.clear_instance_cache()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the packages that play the server
+def test_files_and_folders_of_a_bucket_of_google(google_bucket: str) -> None:
+    for name in ("t.csv", "t.parquet", "parts", "parts/*.parquet"):
+        check(table_input_fn(f"{google_bucket}/{name}", 5))
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        table_input_fn(f"{google_bucket}/nothing.parquet")

@@ -39,6 +39,8 @@ FILES: dict[str, tuple[Write, str]] = {
     "feather.feather": (files.feather, "pyarrow"),
     "stream.arrows": (files.arrow_stream, "pyarrow"),
     "excel.xlsx": (files.excel, "fastexcel"),
+    "excel.xls": (files.committed, "fastexcel"),
+    "opendocument.ods": (files.committed, "fastexcel"),
     "sqlite.db": (files.sqlite, "adbc_driver_sqlite"),
     "duckdb.duckdb": (files.duckdb_file, "duckdb"),
     "columns.npz": (files.npz_compressed, "pyarrow"),

@@ -16,7 +16,7 @@ from centroids import kernels
 from tests import oracle
 
 LEVELS = kernels.supported_instruction_sets()
-SEARCHES = ["panels", "lanes", "grid", "float_filter", "byte_filter"]
+SEARCHES = ["panels", "lanes", "grid", "float_filter", "byte_filter", "axes_filter"]
 # Around every tile, panel and lane width of every level; 0, 1 and one past.
 SHAPES = [
     (1, 1, 1),

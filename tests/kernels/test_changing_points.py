@@ -45,7 +45,8 @@ print("done")
 DENSE = """
 values = [np.nan, np.inf, 1e30, 0, 1]
 for search, d, k in [
-    ("float_filter", 20, 50), ("byte_filter", 40, 50), ("grid", 2, 50), ("panels", 20, 50)
+    ("float_filter", 20, 50), ("byte_filter", 40, 50), ("axes_filter", 40, 50), ("grid", 2, 50),
+    ("panels", 20, 50)
 ]:
     for dtype in ("f4", "f8"):
         points = random.normal(size=(6000, d)).astype(dtype)

@@ -21,8 +21,8 @@ from centroids.clustering import full_batch_update, initial_state
 from centroids.kernels import _native
 from tests.kernels.test_assign import make
 
-Filter = Literal["float_filter", "byte_filter"]
-FILTERS: list[Filter] = ["float_filter", "byte_filter"]
+Filter = Literal["float_filter", "byte_filter", "axes_filter"]
+FILTERS: list[Filter] = ["float_filter", "byte_filter", "axes_filter"]
 # Around the blocks of 128 and 256 rows, the panels of 48 and fewer, and the groups of 4 bytes.
 SHAPES = [
     (1, 1, 1),

@@ -17,7 +17,15 @@ from centroids import kernels
 from tests.fuzz.damage import SLOW
 
 LEVELS = kernels.supported_instruction_sets()
-SEARCHES: list[Any] = ["automatic", "panels", "lanes", "grid", "float_filter", "byte_filter"]
+SEARCHES: list[Any] = [
+    "automatic",
+    "panels",
+    "lanes",
+    "grid",
+    "float_filter",
+    "byte_filter",
+    "axes_filter",
+]
 
 
 def scaled_problem(random: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:

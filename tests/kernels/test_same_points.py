@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from centroids import kernels
 from tests.kernels.test_moved_rows import groups
 
-Filter = Literal["float_filter", "byte_filter"]
-FILTERS: list[Filter] = ["float_filter", "byte_filter"]
+Filter = Literal["float_filter", "byte_filter", "axes_filter"]
+FILTERS: list[Filter] = ["float_filter", "byte_filter", "axes_filter"]
 
 
 @pytest.fixture(params=kernels.supported_instruction_sets())

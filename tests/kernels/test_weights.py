@@ -245,7 +245,7 @@ def test_parts_with_and_without_weights_do_not_add_up() -> None:
     assert (without + without).inertia == 4 * kernels.assign_partial(points, points[:1]).inertia
 
 
-@pytest.mark.parametrize("search", ["automatic", "float_filter", "byte_filter"])
+@pytest.mark.parametrize("search", ["automatic", "float_filter", "byte_filter", "axes_filter"])
 @pytest.mark.parametrize("cosine", [False, True])
 def test_a_memory_sees_that_weights_are_others(search: Any, cosine: bool) -> None:
     random = np.random.default_rng(0)

@@ -19,7 +19,7 @@ LACKING += "geteuid O_NOFOLLOW O_NONBLOCK O_CLOEXEC O_DIRECTORY getpgrp mkfifo s
 AS_WINDOWS = f"""
 import os, sys
 import numpy, scipy.sparse, google.protobuf.message, typer, rich.console
-import concurrent.futures, multiprocessing, subprocess, tempfile, uuid
+import asyncio, concurrent.futures, multiprocessing, subprocess, tempfile, uuid
 
 for name in "fcntl resource termios tty pwd grp".split():
     sys.modules[name] = None

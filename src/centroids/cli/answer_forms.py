@@ -94,8 +94,10 @@ class NumbersAlone:
     def text(self, answers: Answers) -> str:
         """Lines of numbers; those of a row without a label are empty."""
         values, file = self.array(answers), io.StringIO()
-        integers = values.dtype.kind in "iu"
-        np.savetxt(file, values, delimiter=",", fmt="%d" if integers else "%.9g")
+        # All digits, so that the text holds the same number.
+        is_single = values.dtype == np.float32
+        how = "%d" if values.dtype.kind in "iu" else "%.9g" if is_single else "%.17g"
+        np.savetxt(file, values, delimiter=",", fmt=how)
         text = file.getvalue()
         if not answers.num_empty:
             return text

@@ -167,8 +167,13 @@ def _advise(error: Exception, points: Path, can_drop: bool) -> str | None:
 
 def _is_wrong_path(error: Exception) -> bool:
     """Whether a path leads nowhere, or where nothing may be read or written."""
+    if isinstance(error, BrokenPipeError):
+        return False
     kinds = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
-    return isinstance(error, kinds) or (isinstance(error, OSError) and error.errno in _UNFIT_PATHS)
+    # A server that cannot be reached is an address that leads nowhere.
+    return isinstance(error, (*kinds, ConnectionError)) or (
+        isinstance(error, OSError) and error.errno in _UNFIT_PATHS
+    )
 
 
 def _sentence(error: Exception) -> str:

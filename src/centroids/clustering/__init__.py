@@ -35,6 +35,7 @@ from centroids.clustering._state import ClusterState, initial_state
 from centroids.clustering._update import (
     full_batch_update,
     mini_batch_update,
+    mini_batch_updates,
     multi_step_update,
 )
 from centroids.clustering.points import (
@@ -85,6 +86,7 @@ __all__ = [
     "lloyd_iterations",
     "locate_bad_points",
     "mini_batch_update",
+    "mini_batch_updates",
     "multi_step_update",
     "pass_watchers",
     "reassign_low_count_centers",

@@ -62,7 +62,7 @@ def kmeans_rejection(
     [0.0, 9.0, 9.0, 18.0]
     """
     shards = LocalShards([check_weighted(points, weights)], cosine=cosine)
-    rows = rejection_rows(shards, num_clusters, random, cosine=cosine)
+    rows = rejection_rows(shards, num_clusters, random, cosine=cosine, num_retries=0)
     return different_rows(shards, rows, num_clusters, random, cosine=cosine)
 
 
@@ -76,7 +76,7 @@ def kmeans_rejection_rows(
 ) -> NDArray[np.intp]:
     """As `kmeans_rejection`: which rows they are, [num_clusters]."""
     shards = LocalShards([check_weighted(points, weights)], cosine=cosine)
-    rows = rejection_rows(shards, num_clusters, random, cosine=cosine)
+    rows = rejection_rows(shards, num_clusters, random, cosine=cosine, num_retries=0)
     return which_different_rows(shards, rows, num_clusters, random, cosine=cosine)
 
 
@@ -86,7 +86,7 @@ def rejection_rows(
     random: np.random.Generator,
     *,
     cosine: bool,
-    num_retries: int = 0,
+    num_retries: int,
 ) -> NDArray[np.intp]:
     """The rows that are chosen; fewer than k where all points coincide with one of them.
 

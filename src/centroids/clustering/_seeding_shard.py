@@ -243,7 +243,7 @@ class _Part:
         return dense.astype(result_dtype(self.points))
 
     def distances(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-        return self._closest[rows - self.first]
+        return np.asarray(self._closest[rows - self.first])
 
     def start(self, step: Step) -> None:
         vectors, place = step

@@ -5,13 +5,21 @@ All arithmetic is in float64; the result is rounded once to the type of the cent
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from centroids.clustering._state import ClusterState
-from centroids.kernels import Assignment, Counts, in_usual_float_mode, l2_normalize
+from centroids.kernels import (
+    Assignment,
+    Counts,
+    in_usual_float_mode,
+    l2_normalize,
+    mini_batch_steps,
+    move_centers,
+)
 
 
 @in_usual_float_mode
@@ -83,6 +91,31 @@ def mini_batch_update(state: ClusterState, assignment: Assignment) -> ClusterSta
     return ClusterState(centers, counts, centers, 0)
 
 
+def mini_batch_updates(
+    state: ClusterState, batches: Sequence[NDArray[Any]]
+) -> tuple[ClusterState, list[float]]:
+    """Assigns batches one after the other and updates the centers by each, in one call.
+
+    Args:
+        state: The state before the first of them; its counts are int64.
+        batches: Dense points, as `kernels.mini_batch_steps` takes them.
+
+    Returns:
+        The state after those that were done, with the bits of `mini_batch_update` after each, and
+        the inertia of each of them before its update. It stops before a batch that `kernels.assign`
+        or `mini_batch_update` would refuse.
+
+    >>> from centroids.clustering._state import initial_state
+    >>> state = initial_state(np.array([[0.0], [10.0]]))
+    >>> after, losses = mini_batch_updates(state, [np.array([[3.0], [3.0]]), np.array([[2.0]])])
+    >>> after.centers.ravel().tolist(), after.counts.tolist(), losses
+    ([2.0, 10.0], [4, 1], [18.0, 0.0])
+    """
+    before = cast("NDArray[np.int64]", state.counts)
+    centers, counts, losses = mini_batch_steps(batches, state.centers, before)
+    return ClusterState(centers, counts, centers, 0), losses
+
+
 @in_usual_float_mode
 def multi_step_update(
     state: ClusterState, assignment: Assignment, steps_per_iteration: int, *, cosine: bool = False
@@ -126,10 +159,7 @@ def _move_towards(
 ) -> tuple[NDArray[Any], Counts]:
     sums, new_counts = _sums_and_counts(assignment)
     total: Counts = counts + new_counts
-    wide = centers.astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        step = (sums - new_counts[:, None] * wide) / np.where(total > 0, total, 1)[:, None]
-    moved = (wide + step).astype(centers.dtype)
+    moved = move_centers(centers, sums, new_counts, total)
     _check_finite(moved)
     return moved, total
 

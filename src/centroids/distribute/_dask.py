@@ -44,12 +44,22 @@ class Dask:
         return id(self.client or _current_client()), tokenize(collection)
 
     def check_not_left(self, collection: Any, known: Sequence[Workers]) -> None:
-        """Refuses to begin elsewhere with a collection whose client was closed in mid-run."""
-        if self.client is None and _current_client() is None:
-            token = self.key_of(collection)[1]
-            for workers in known:
-                if isinstance(workers, DaskWorkers) and workers.token == token:
-                    workers.check_open()
+        """Refuses to begin elsewhere with a collection whose client was closed in mid-run.
+
+        One that each step makes anew may be another one by its token: that is worth a warning.
+        """
+        if self.client is not None or _current_client() is not None:
+            return
+        token = self.key_of(collection)[1]
+        left = [workers for workers in known if isinstance(workers, DaskWorkers)]
+        for workers in left:
+            if workers.token == token:
+                workers.check_open()
+        if any(workers.is_closed for workers in left):
+            logger.warning(
+                "The dask client is closed: from now on, this process computes the collection and "
+                "clusters it. If that is too much for it, stop, make a client, and train again."
+            )
 
     def map_lazily(
         self,
@@ -187,7 +197,8 @@ class DaskWorkers(Workers):
                     DaskShard,
                     mine,
                     [made[number] for number in mine],
-                    slots,
+                    # A worker that is a thread of this process has no threads of its own.
+                    0 if address.startswith("inproc") else slots,
                     actor=True,
                     pure=False,
                     workers=[address],
@@ -283,9 +294,14 @@ class DaskWorkers(Workers):
             clock.check(f"the scheduler {self._client.scheduler.address} has no worker: none came")
             time.sleep(_POLL_SECONDS / 4)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the client was closed."""
+        return self._client.status in ("closing", "closed")
+
     def check_open(self) -> None:
         """Raises RuntimeError if the client was closed."""
-        if self._client.status in ("closing", "closed"):
+        if self.is_closed:
             raise RuntimeError(
                 "the dask client is closed; make a new one, and train again: training continues "
                 "from the last checkpoint"

@@ -93,13 +93,7 @@ class RayWorkers(Workers):
                     f"worker {shard} has not finished its part of a step (is there a node for it, "
                     "with free CPUs? see `ray status`; Ray(timeout=...) allows more time)"
                 )
-            except ray.exceptions.ObjectLostError as error:
-                raise RuntimeError(
-                    "blocks were lost with their node, and Ray cannot make them again "
-                    "(what ray.put or ray.data.from_numpy stored has no recipe): read them on the "
-                    "workers, as ray.data.read_parquet does"
-                ) from error
-            except ray.exceptions.RayActorError as error:
+            except (ray.exceptions.ObjectLostError, ray.exceptions.RayActorError) as error:
                 raise ShardLost(f"{shard} ({error})") from error
 
     def restore(self, lost: Sequence[Any]) -> None:
@@ -133,7 +127,7 @@ class RayWorkers(Workers):
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=True)
         actor = ray.remote(RayShard).options(max_task_retries=-1, **options)
         blocks = [self._blocks[number] for number in numbers]
-        return actor.remote(self._convert, cpus, list(numbers), *blocks)
+        return actor.remote(self._convert, cpus, list(numbers), blocks)
 
 
 class RayShard:
@@ -144,24 +138,38 @@ class RayShard:
         convert: Callable[[Any], Any],
         cpus: int | None,
         numbers: Sequence[int],
-        *blocks: Any,
+        blocks: Sequence[Any],
     ) -> None:
+        # References: what an actor is made of must be there when Ray makes it again.
         self._arguments = (convert, cpus, numbers, blocks)
         self._shard: Shard | None = None
 
     def run(self, call: bytes, more: bytes) -> bytes:
         """See Shard."""
+        import ray
+
         if self._shard is None:
             convert, cpus, numbers, blocks = self._arguments
             try:
                 points = [
                     load(_columns_of(block), number, convert)
-                    for number, block in zip(numbers, blocks, strict=True)
+                    for number, block in zip(numbers, ray.get(list(blocks)), strict=True)
                 ]
+            except ray.exceptions.ObjectLostError as error:
+                return pickle.dumps(Raised(_lost(error)))
             except Exception as error:
                 return pickle.dumps(Raised(error))
             self._shard = Shard(numbers, points, cpus or _cpus_of_node())
         return self._shard.run(call, more)
+
+
+def _lost(error: Exception) -> RuntimeError:
+    return RuntimeError(
+        "blocks were lost with their node, and Ray cannot make them again (what ray.put or "
+        "ray.data.from_numpy stored has no recipe): read them on the workers, as "
+        "ray.data.read_parquet does, and training continues from its last checkpoint "
+        f"({type(error).__name__})"
+    )
 
 
 def _columns_of(block: Any) -> Any:

@@ -14,7 +14,9 @@ from centroids.estimator.hooks._protocol import (
     SessionRunContext,
     SessionRunHook,
     SessionRunValues,
+    quiet_steps_of,
 )
+from centroids.estimator.hooks._timer import ANY_NUMBER
 from centroids.inputs.errors import OutOfRangeError, ReadingInterrupted
 
 
@@ -39,6 +41,9 @@ class MonitoredSession:
         self._before = [(i, h.before_run) for i, h in enumerate(hooks) if _has(h, "before_run")]
         self._after = [(i, h.after_run) for i, h in enumerate(hooks) if _has(h, "after_run")]
         self._known: dict[int, tuple[SessionRunArgs, Fetches]] = {}
+        called = [hooks[i] for i in sorted({i for i, _ in self._before + self._after})]
+        self._quiet = [quiet_steps_of(hook) for hook in called]
+        self._skip = [hook.skip_steps for hook in called if hasattr(hook, "skip_steps")]
 
     def __enter__(self) -> MonitoredSession:
         try:
@@ -61,7 +66,7 @@ class MonitoredSession:
         return self._coordinator.should_stop()
 
     def run(self, args: SessionRunArgs, fetches: Fetches) -> Any:
-        """Runs one step with all hooks.
+        """Runs one step with all hooks; before it those that nobody is to see, if there are any.
 
         Args:
             args: What the caller fetches, for the hooks to see.
@@ -73,6 +78,7 @@ class MonitoredSession:
         Raises:
             StopIteration: At the end of the input, before `after_run`.
         """
+        self._make_quiet_steps()
         context = SessionRunContext(args, self.session)
         plans = [fetches]
         wanted: dict[int, Fetches] = {}
@@ -87,6 +93,19 @@ class MonitoredSession:
             read = wanted.get(position)
             after_run(context, _NOTHING if read is None else SessionRunValues(read.read()))
         return results
+
+    def _make_quiet_steps(self) -> None:
+        session = self.session
+        if not session.makes_quiet_steps:
+            return
+        most = ANY_NUMBER
+        for quiet_steps in self._quiet:
+            most = 0 if quiet_steps is None else min(most, quiet_steps(session))
+            if most <= 0:
+                return
+        done = session.make_quiet_steps(most)
+        for skip_steps in self._skip:
+            skip_steps(done)
 
     def _resolve(self, position: int, asked: SessionRunArgs) -> Fetches:
         known = self._known.get(position)

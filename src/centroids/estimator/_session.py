@@ -32,6 +32,9 @@ from centroids.inputs.batch import Batch
 from centroids.inputs.stream import BatchStream
 from centroids.rows import num_rows
 
+# Enough to make light of what a step costs beside its computation; few enough for a signal to wait.
+_MOST_QUIET_STEPS = 16
+
 
 class Session:
     """Variables and the functions of a spec, run batch by batch.
@@ -204,6 +207,40 @@ class Session:
             self._column_names = given.names or self._column_names
             self.variables["global_step"] = np.array(self.global_step + 1, np.int64)
             self._at_end = False
+
+    @property
+    def makes_quiet_steps(self) -> bool:
+        """Whether `make_quiet_steps` may do something."""
+        return self._train_op is not None and self.spec.train_many is not None
+
+    def make_quiet_steps(self, most: int) -> int:
+        """Makes some steps at once, where that is quicker; everything is as after so many `step`.
+
+        Args:
+            most: How many at most. None of them is the last one that the input has batches for.
+
+        Returns:
+            How many.
+        """
+        train_many = self.spec.train_many
+        assert train_many is not None
+        given = self._batches.take_ready(min(most, _MOST_QUIET_STEPS))
+        if not given:
+            return 0
+        numbered = enumerate(given, self._num_batches)
+        batches = [batch.for_step(i, self.variables, self.random) for i, batch in numbered]
+        done = train_many(batches)
+        self._batches.put_back(given[done:])
+        for batch in given[:done]:
+            self._num_batches += 1
+            self.num_examples += num_rows(batch.features)
+            self.num_dropped_rows += batch.num_dropped_rows
+            self.input_position = UNKNOWN_POSITION if batch.position is None else batch.position
+            self._column_names = batch.names or self._column_names
+        if done:
+            self.variables["global_step"] = np.array(self.global_step + done, np.int64)
+            self._at_end = False
+        return done
 
     def _evaluate(self, batch: Batch, plans: Sequence[Fetches]) -> None:
         for plan in plans:

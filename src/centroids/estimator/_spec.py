@@ -144,6 +144,10 @@ class EstimatorSpec:
             knows no epochs, at most as many as the call makes steps. What it returns are initial
             values of variables. An input without a pass is refused: one that returns a
             batch at a time.
+        train_many: Does what `train_op` does for the first of some batches, one after the other, as
+            if each had had its step, and returns for how many of them. It is asked where no hook
+            has to see these steps. What it cannot do, batches that something is wrong with and
+            losses that are not a number it leaves to `train_op`. None: each batch has its step.
 
     Raises:
         ValueError: If something that the mode requires is missing, or a name is used twice.
@@ -178,6 +182,7 @@ class EstimatorSpec:
     weights: Sequence[str] | None = None
     initialize_warm: Callable[[Batch, Mapping[str, NDArray[Any]]], None] | None = None
     first_pass: Callable[[Iterator[Batch]], Mapping[str, NDArray[Any]]] | None = None
+    train_many: Callable[[Sequence[Batch]], int] | None = None
 
     def _replace(self, **changes: Any) -> Self:
         # A spec of r1.4 is a named tuple: functions that wrap another model function use this.
@@ -224,6 +229,7 @@ class EstimatorSpec:
             "initialize_warm": self.initialize_warm,
             "check_variables": self.check_variables,
             "first_pass": self.first_pass,
+            "train_many": self.train_many,
         }
         if not isinstance(self.predictions, Mapping):
             functions["predictions"] = self.predictions

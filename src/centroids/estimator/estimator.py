@@ -157,9 +157,9 @@ class Estimator(ModelFolder):
         ends with the same bits as an uninterrupted run. If the input had come to its end, it starts
         over.
 
-        Ctrl-C and SIGTERM end training after the current step and its checkpoint; a second one
-        at once. No signal is lost, whatever else fails. One process at a time can train into a
-        model_dir.
+        Ctrl-C and SIGTERM end training after the current step (of small batches: after up to 16
+        that are made together) and its checkpoint; a second one at once. No signal is lost,
+        whatever else fails. One process at a time can train into a model_dir.
 
         Args:
             input_fn: Gives the input; called with any of mode, params and config that it takes.

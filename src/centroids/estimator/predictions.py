@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
@@ -22,10 +24,31 @@ class Predictions(Generator[Any]):
     Args:
         generator: What it yields.
         collection: Makes the collection.
+        batches: The same predictions by whole batches, of which `generator` yields the rows; None:
+            there are none.
     """
 
-    def __init__(self, generator: Generator[Any], collection: Callable[[], Any]) -> None:
-        self._generator, self._collection = generator, collection
+    def __init__(
+        self,
+        generator: Generator[Any],
+        collection: Callable[[], Any],
+        batches: Iterator[NDArray[Any]] | None = None,
+    ) -> None:
+        self._generator, self._collection, self._batches = generator, collection, batches
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """All predictions that have not been taken yet, for `numpy.asarray`.
+
+        Where they are rows of arrays, whole batches are joined, and nothing is made of each row.
+        """
+        del copy  # it is always a new one
+        begun = inspect.getgeneratorstate(self._generator) != inspect.GEN_CREATED
+        if begun or self._batches is None:
+            return np.array(list(self._generator), dtype)
+        parts = list(self._batches)
+        self.close()
+        joined = parts[0] if len(parts) == 1 else np.concatenate(parts or [np.empty(0)])
+        return np.asarray(joined, dtype)
 
     @property
     def collection(self) -> Any:
@@ -55,6 +78,24 @@ class Predictions(Generator[Any]):
     def close(self) -> None:
         """Ends the reading of the input."""
         self._generator.close()
+
+
+def rows_of_batches(batches: Predictions, key: str) -> Predictions:
+    """The rows of one of the predictions that are yielded by whole batches."""
+
+    def arrays() -> Generator[NDArray[Any]]:
+        with contextlib.closing(batches):
+            for batch in batches:
+                yield batch[key]
+
+    whole = arrays()
+
+    def rows() -> Generator[Any]:
+        with contextlib.closing(whole):
+            for array in whole:
+                yield from array
+
+    return Predictions(rows(), lambda: batches.collection[key], whole)
 
 
 def lazy_predictions(

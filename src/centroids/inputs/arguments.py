@@ -44,4 +44,6 @@ def _check_remote(file: Path) -> Path:
         reason = error.__cause__ if isinstance(error, FileNotFoundError) else error
         if isinstance(error, FileNotFoundError) and not isinstance(reason, OSError):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file)) from error
-        raise OSError(f"{file} cannot be read: {type(reason).__name__}: {reason}") from error
+        raise ConnectionError(
+            f"{file} cannot be read: {type(reason).__name__}: {reason}"
+        ) from error

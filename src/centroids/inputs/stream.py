@@ -6,7 +6,7 @@ import collections
 import logging
 import operator
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -28,6 +28,8 @@ _SLOW_SECONDS = 0.001
 # One slow read may be the set-up of a source whose other reads are cheap.
 _SLOW_READS_IN_A_ROW = 2
 _INTERRUPTED_SECONDS = 1.0
+# Beside the computation of a batch that is larger everything else is nothing.
+_SMALL_BYTES = 1 << 20
 
 
 def open_stream(
@@ -106,6 +108,8 @@ class BatchStream:
         self._watch: RepeatWatch | None = None
         self._wait: Callable[[Callable[[], Batch]], Batch] = operator.call
         self._interrupted = False
+        self._failure: Exception | None = None  # of a batch that nobody has asked for yet
+        self._stays = False
         self._ahead: ReadAhead[Batch] | None = None
         self._reads_until_ahead = _SLOW_READS_IN_A_ROW if read_ahead else -1
 
@@ -120,6 +124,7 @@ class BatchStream:
             Exception: What the source raised, unchanged; the stream has then ended.
         """
         batch = self._looked_at.popleft() if self._looked_at else self._wait(self._take)
+        self._stays = _is_small(batch)
         if self._watch is not None:
             self._watch.see(batch.features, batch.weights)
         return batch
@@ -141,6 +146,32 @@ class BatchStream:
                     return
             yield self._looked_at[index]
             index += 1
+
+    def take_ready(self, most: int) -> list[Batch]:
+        """Takes small batches that are there at once, where taking them early disturbs nobody.
+
+        Args:
+            most: How many at most. One more stays in its place.
+
+        Returns:
+            The batches; none of a source that may change them, is slow, or is called for each.
+        """
+        waiting = self._looked_at
+        while len(waiting) <= most and self._ahead is None and not self.calls_again:
+            if not (_is_small(waiting[-1]) if waiting else self._stays):
+                break
+            try:
+                waiting.append(self._wait(self._take))
+            except (StopIteration, ReadingInterrupted):
+                break  # raised again for who asks for this one
+            except Exception as error:
+                self._failure = error
+                break
+        return [waiting.popleft() for _ in range(min(most, len(waiting) - 1))]
+
+    def put_back(self, batches: Sequence[Batch]) -> None:
+        """Puts batches that were taken last to where they were."""
+        self._looked_at.extendleft(reversed(batches))
 
     def locate(self, error: BadRowError) -> ValueError:
         """The error about a row of a batch that was looked at ahead, with where it came from."""
@@ -197,6 +228,9 @@ class BatchStream:
             self.close()  # an interrupt may have cut the first one short
 
     def _take(self) -> Batch:
+        if self._failure is not None:
+            error, self._failure = self._failure, None
+            raise error
         try:
             return self._read() if self._ahead is None else next(self._ahead)
         except ReadingInterrupted:
@@ -226,6 +260,14 @@ class BatchStream:
             self._ahead.start()
         except RuntimeError:  # no room for another thread: it is read here
             self._ahead, self._reads_until_ahead = None, -1
+
+
+def _is_small(batch: Batch) -> bool:
+    """Whether a batch is one of few bytes, which its source does not change."""
+    features = batch.features
+    parts = features.values() if isinstance(features, dict) else [features]
+    sizes = [getattr(part, "nbytes", _SMALL_BYTES + 1) for part in parts]
+    return not batch.may_change and sum(sizes) <= _SMALL_BYTES
 
 
 def check_finite_rows(batch: Batch, index: int, is_good: IsGood = np.isfinite) -> None:

@@ -13,6 +13,7 @@ from centroids.kernels._machine import (
     set_num_threads,
     supported_instruction_sets,
 )
+from centroids.kernels._mini_batch import mini_batch_steps, move_centers
 from centroids.kernels._nonfinite import NonFiniteError, find_nonfinite
 from centroids.kernels._partial import (
     Assignment,
@@ -61,6 +62,8 @@ __all__ = [
     "in_usual_float_mode",
     "instruction_set",
     "l2_normalize",
+    "mini_batch_steps",
+    "move_centers",
     "nearest_vectors",
     "num_rows",
     "num_threads",

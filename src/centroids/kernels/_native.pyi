@@ -114,6 +114,19 @@ def all_distances(
     units: NDArray[np.float64] | None,
     distances: NDArray[Any],
 ) -> int: ...
+def move_centers(
+    centers: NDArray[Any],
+    sums: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    moved: NDArray[Any],
+) -> None: ...
+def mini_batch_steps(
+    batches: list[tuple[NDArray[Any], ElementType]],
+    centers: NDArray[Any],
+    counts: NDArray[np.int64],
+    losses: NDArray[np.float64],
+) -> int: ...
 def assign_sparse(
     values: NDArray[Any],
     columns: NDArray[Any],

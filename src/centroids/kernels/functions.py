@@ -35,7 +35,9 @@ from centroids.kernels.normalization import l2_normalize
 AssignmentMemory = _native.AssignmentMemory
 """What an assignment remembers for the next one with the same points: bounds, labels and sums."""
 
-Search = Literal["automatic", "panels", "lanes", "grid", "float_filter", "byte_filter", "axes_filter"]
+Search = Literal[
+    "automatic", "panels", "lanes", "grid", "float_filter", "byte_filter", "axes_filter"
+]
 
 _SEARCHES = _native.Search.__members__
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +16,19 @@ from centroids.distribute import is_sharded
 from centroids.estimator import Batch
 from centroids.kmeans._points import PointsOfBatches, points_of
 from centroids.kmeans._updates import Updates
-from centroids.kmeans.variables import CLUSTERS, NO_CLUSTER, PREVIOUS_LOSS, variables_of
+from centroids.kmeans.variables import (
+    CLUSTERS,
+    NO_CLUSTER,
+    PREVIOUS_LOSS,
+    state_of,
+    variables_of,
+)
 
 if TYPE_CHECKING:
     from centroids.kmeans.model import KMeansModel
+
+# Multiply-adds of a batch: a few milliseconds, so that a signal does not wait long for many.
+_SMALL_WORK = 1 << 26
 
 
 class BatchFunctions:
@@ -105,6 +115,46 @@ class BatchFunctions:
         _, after = batch.get(self.updates.states)
         batch.variables.update(variables_of(after))
         batch.variables[PREVIOUS_LOSS] = np.array(loss, np.float64)
+
+    @property
+    def updates_many(self) -> bool:
+        """Whether `update_many` may do something."""
+        return self.updates.are_plain and not self._model.cosine
+
+    def update_many(self, batches: Sequence[Batch]) -> int:
+        """As `update` for each of the first batches, one after the other; returns how many.
+
+        It takes small batches of dense points without weights that are computed in the type of the
+        centers, up to the first that something is wrong with.
+        """
+        variables = batches[0].variables
+        state = state_of(variables)
+        if state.counts.dtype != np.int64:
+            return 0
+        points = []
+        for batch in batches:
+            found = self._small_points(batch, state.centers)
+            if found is None:
+                break
+            points.append(found)
+        if not points:
+            return 0
+        after, losses = clustering.mini_batch_updates(state, points)
+        if losses:
+            variables.update(variables_of(after))
+            variables[PREVIOUS_LOSS] = np.array(losses[-1], np.float64)
+        return len(losses)
+
+    def _small_points(self, batch: Batch, centers: NDArray[Any]) -> NDArray[Any] | None:
+        try:
+            points = batch.get(self._points.points)
+        except (TypeError, ValueError):
+            return None  # its own step says why
+        if batch.weights is not None or not isinstance(points, np.ndarray):
+            return None
+        if points.shape[1] != centers.shape[1] or kernels.result_dtype(points) != centers.dtype:
+            return None
+        return points if points.size * len(centers) <= _SMALL_WORK else None
 
     def _points_and_centers(self, batch: Batch) -> tuple[kernels.Points, NDArray[Any]]:
         centers = batch.variables[CLUSTERS]

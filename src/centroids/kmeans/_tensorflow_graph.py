@@ -75,7 +75,7 @@ def _read(path: str, counter: str, modified: int, size: int) -> GraphSettings | 
     meta_graph = new_message("MetaGraphDef")
     try:
         meta_graph.ParseFromString(read_regular(path, size, follow_links=True))
-    except DecodeError as error:
+    except (DecodeError, UnicodeDecodeError) as error:  # the latter from protobuf without C
         raise DamagedCheckpointError(
             f"{path} is not a whole graph of TensorFlow ({error}); move it elsewhere to take the "
             "metric and the mode from the arguments instead"

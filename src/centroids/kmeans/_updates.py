@@ -55,6 +55,13 @@ class Updates:
         return {REASSIGNED_CLUSTERS: self._count_reassigned} if self._reassigns else {}
 
     @property
+    def are_plain(self) -> bool:
+        """Whether each mini-batch moves the centers that it was assigned to, and nothing else."""
+        model = self._model
+        each = model.use_mini_batch and model.mini_batch_steps_per_iteration == 1
+        return each and model.empty_clusters == "keep" and not self._reassigns
+
+    @property
     def _reassigns(self) -> bool:
         return self._model.reassignment_ratio > 0
 

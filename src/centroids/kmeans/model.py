@@ -198,6 +198,7 @@ class KMeansModel:
             tags=TAGS,
             # Each step passes over all points, and there are few.
             scalars_of_every_step=not self.use_mini_batch,
+            train_many=run.update_many if training and run.updates_many else None,
         )
 
     @property

@@ -20,7 +20,7 @@ from centroids.estimator.hooks._protocol import (
     SessionRunHook,
     SessionRunValues,
 )
-from centroids.estimator.hooks._timer import SecondOrStepTimer
+from centroids.estimator.hooks._timer import ANY_NUMBER, SecondOrStepTimer
 from centroids.files import absolute
 from centroids.progress import THREAD_NAME
 
@@ -62,6 +62,10 @@ class StopAtStepHook(SessionRunHook):
             self._last_step = session.global_step + (self._num_steps or 0)
         if session.global_step >= self._last_step:
             coord.request_stop()
+
+    def quiet_steps(self, session: Session) -> int:
+        """All but the last step; see `quiet_steps_of`."""
+        return self._last_step - session.global_step - 1
 
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Requests the stop when the last step is done."""
@@ -141,6 +145,14 @@ class LoggingTensorHook(SessionRunHook):
         self._due = self._timer is not None and self._timer.should_trigger_for_step(self._count)
         return self._args if self._due else None
 
+    def quiet_steps(self, session: Session) -> int:
+        """Those before one is due; see `quiet_steps_of`."""
+        return ANY_NUMBER if self._timer is None else self._timer.quiet_steps(self._count - 1)
+
+    def skip_steps(self, count: int) -> None:
+        """Counts steps that it was not called around."""
+        self._count += count
+
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Logs what was fetched."""
         if self._due:
@@ -202,6 +214,10 @@ class StepCounterHook(SessionRunHook):
         if self._writer is None and self._output_dir:
             self._writer = event_writer(self._output_dir, session, coord)
 
+    def quiet_steps(self, session: Session) -> int:
+        """Those before one is due; see `quiet_steps_of`."""
+        return self._timer.quiet_steps(session.global_step)
+
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Logs the rate when it is due."""
         step = run_context.session.global_step
@@ -241,6 +257,10 @@ class NanTensorHook(SessionRunHook):
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs | None:
         """Fetches the loss."""
         return self._args
+
+    def quiet_steps(self, session: Session) -> int:
+        """Any number, if it watches the loss, which is a number then; see `quiet_steps_of`."""
+        return ANY_NUMBER if self._args.fetches == "loss" else 0
 
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Checks the loss.

@@ -17,7 +17,7 @@ from centroids.estimator.hooks._protocol import (
     SessionRunHook,
     SessionRunValues,
 )
-from centroids.estimator.hooks._timer import SecondOrStepTimer
+from centroids.estimator.hooks._timer import ANY_NUMBER, SecondOrStepTimer
 from centroids.files import absolute, replace_file
 from centroids.inputs.collections import watch_shards
 from centroids.progress import REFRESH_SECONDS, Activity
@@ -89,6 +89,14 @@ class ProgressBarHook(SessionRunHook):
         assert self._activity is not None
         self._due = self._activity.is_watched and time.monotonic() >= self._next_time
         return self._args if self._due else None
+
+    def quiet_steps(self, session: Session) -> int:
+        """Any number, as they take less time than it has between two displays."""
+        return ANY_NUMBER
+
+    def skip_steps(self, count: int) -> None:
+        """Counts steps that it was not called around."""
+        self._count += count
 
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Counts the step, and hands the value to the display when it is due."""

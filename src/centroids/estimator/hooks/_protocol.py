@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 from centroids.estimator.hooks._event_files import EventWriter
 
@@ -188,6 +188,25 @@ class SessionRunHook:
 
         The end of the input (OutOfRangeError, StopIteration) does not count as one.
         """
+
+
+QuietSteps: TypeAlias = Callable[["Session"], int]
+
+
+def quiet_steps_of(hook: SessionRunHook) -> QuietSteps | None:
+    """How many coming steps a hook need not be called around, asked between steps; None: none.
+
+    Our own hooks say so by a method `quiet_steps`, and count them in `skip_steps`. It is not
+    inherited: a class that overrides another method wants to see each step. What a hook says holds
+    for steps whose loss is a number, and that are not the last of the call.
+    """
+    if not _STEP_METHODS.isdisjoint(vars(hook)) or "quiet_steps" not in vars(type(hook)):
+        return None
+    quiet_steps: QuietSteps = getattr(hook, "quiet_steps")  # noqa: B009
+    return quiet_steps
+
+
+_STEP_METHODS = frozenset({"before_run", "after_run"})
 
 
 def check_hooks(hooks: Any, argument: str = "hooks") -> list[SessionRunHook]:

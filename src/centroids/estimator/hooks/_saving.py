@@ -171,6 +171,10 @@ class CheckpointSaverHook(SessionRunHook):
             self._spare.append(second)
         self._timer.update_last_triggered_step(session.global_step)
 
+    def quiet_steps(self, session: Session) -> int:
+        """Those before one is due; see `quiet_steps_of`."""
+        return self._timer.quiet_steps(session.global_step)
+
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Saves when it is due."""
         session = run_context.session

@@ -104,6 +104,10 @@ class SummarySaverHook(SessionRunHook):
         self._due = self._timer.should_trigger_for_step(run_context.session.global_step + 1)
         return self._args if self._due else self._args_between
 
+    def quiet_steps(self, session: Session) -> int:
+        """Those before one is due; see `quiet_steps_of`."""
+        return 0 if self._every_step else self._timer.quiet_steps(session.global_step)
+
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Writes what was fetched."""
         step = run_context.session.global_step

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
+
+ANY_NUMBER = 1 << 62
+"""Of quiet steps: whoever says so does not mind."""
+
+# Steps that are made together take less time than this.
+_SOON_SECONDS = 0.2
 
 
 class SecondOrStepTimer:
@@ -49,6 +56,20 @@ class SecondOrStepTimer:
         if self._every_steps is not None:
             return step >= self._last_step + self._every_steps
         return time.monotonic() >= self._last_time + (self._every_secs or 0.0)
+
+    def quiet_steps(self, step: int) -> int:
+        """How many steps after `step` may go by before one can be due.
+
+        >>> timer = SecondOrStepTimer(every_steps=10)
+        >>> timer.quiet_steps(1), timer.update_last_triggered_step(1), timer.quiet_steps(3)
+        (0, (None, None), 7)
+        """
+        if self._last_step is None or self._last_time is None:
+            return 0
+        if self._every_steps is not None:
+            return max(math.ceil(self._last_step + self._every_steps) - step - 1, 0)
+        left = self._last_time + (self._every_secs or 0.0) - time.monotonic()
+        return ANY_NUMBER if left > _SOON_SECONDS else 0
 
     def update_last_triggered_step(self, step: int) -> tuple[float | None, int | None]:
         """Notes that `step` triggered.

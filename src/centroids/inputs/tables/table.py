@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -103,8 +104,14 @@ def one_line(error: object) -> str:
 
     >>> one_line("Binder Error: no such column\n\nLINE 1: SELECT a")
     'Binder Error: no such column: LINE 1: SELECT a'
+    >>> one_line('Traceback (most recent call last):\n  File "a.py", line 1, in f\n\nE: no')
+    'E: no'
     """
-    lines = (line.strip() for line in str(error).splitlines())
+    text = str(error)
+    begin, traceback, frames = text.partition("Traceback (most recent call last):\n")
+    if traceback:  # of a Python function that a library has called
+        text = begin + re.sub(r"^  .*\n?", "", frames, flags=re.MULTILINE)
+    lines = (line.strip() for line in text.splitlines())
     return ": ".join(line.rstrip(":") for line in lines if line.strip(" ^"))
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from centroids.errors import Argument
+from centroids.inputs.text._csv_fields import split_fields
 from centroids.inputs.text._csv_header import counts_up
-from centroids.inputs.text.csv_layout import Layout
+from centroids.inputs.text._text_bytes import open_bytes
+from centroids.inputs.text.csv_layout import Layout, decode_line
 
 _FEWEST_ROWS_OF_AN_ID, _FEWEST_GROUPED = 5, 2
+_LONGEST_CYCLE = 400  # rows: a year of days is a cycle, too
 _GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(?:\.\d{3})")
 _BELOW_THOUSAND = re.compile(r"[-+]?\d{1,3}")
 
@@ -47,10 +52,13 @@ def _tell_broken_names(file: Path, names: Sequence[str]) -> None:
 
 
 def _tell_ids(file: Path, layout: Layout, columns: Iterable[int]) -> None:
-    rows = layout.sample
+    rows: Sequence[Sequence[str]] = layout.sample
     if len(rows) < _FEWEST_ROWS_OF_AN_ID:
         return
-    for column in columns:
+    counting = [column for column in columns if counts_up(column, rows)]
+    if counting:  # a few rows may be the beginning of a cycle, such as hours or days
+        rows = _first_rows(file, layout)
+    for column in counting:
         if counts_up(column, rows):
             logger.warning(
                 "%s: column %s counts up by 1 in each row; if it is an id, choose other columns "
@@ -59,6 +67,19 @@ def _tell_ids(file: Path, layout: Layout, columns: Iterable[int]) -> None:
                 layout.describe(column),
                 Argument("columns", []),
             )
+
+
+def _first_rows(file: Path, layout: Layout) -> list[list[str]]:
+    """As many rows as a cycle may have; malformed ones are left out."""
+    rows = []
+    with open_bytes(file, layout.text.encoding) as handle:
+        handle.seek(layout.first_byte)
+        for line in itertools.islice(handle, _LONGEST_CYCLE):
+            with contextlib.suppress(ValueError):
+                fields = split_fields(decode_line(line), layout.delimiter)
+                if len(fields) == layout.num_fields:
+                    rows.append(fields)
+    return rows
 
 
 def _tell_thousands(file: Path, layout: Layout, columns: Iterable[int]) -> None:
