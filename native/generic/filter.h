@@ -156,23 +156,25 @@ struct Filter {
     using Value = typename Products::Value;
     static constexpr std::size_t width = Products::width;
 
+    // By value into `split`: the registers are written to memory only where it is called.
+    struct Bounds {
+        Register of[vectors];
+    };
+
     template <int rows>
-    static __attribute__((noinline)) void
-    tile(const FilterCenters<T>& all_centers, std::size_t panel, const FilterRows<T>& all_rows,
+    static inline __attribute__((always_inline)) void
+    tile(const FilterCenters<T>& centers, std::size_t panel, const FilterRows<T>& block,
          const Value* const (&values)[rows], const std::size_t (&at_row)[rows], T* rest,
          const FilterOutcome<T>& out) {
-        // Copies: as far as the compiler knows, a store to `rest` could change the originals.
-        const FilterCenters<T> centers = all_centers;
-        const FilterRows<T> block = all_rows;
         typename Products::Sums sums[rows][vectors];
         Products::template multiply<rows>(centers, panel, values, sums);
         CENTROIDS_UNROLL
         for (int r = 0; r < rows; ++r) {
-            Register bounds[vectors];
-            Products::bound(centers, panel, block.facts[at_row[r]], sums[r], bounds);
-            Register lowest = bounds[0];
+            Bounds bounds;
+            Products::bound(centers, panel, block.facts[at_row[r]], sums[r], bounds.of);
+            Register lowest = bounds.of[0];
             CENTROIDS_UNROLL
-            for (int v = 1; v < vectors; ++v) lowest = V::minimum(lowest, bounds[v]);
+            for (int v = 1; v < vectors; ++v) lowest = V::minimum(lowest, bounds.of[v]);
             const T threshold = block.thresholds[at_row[r]];
             T* const row_rest = rest + static_cast<std::size_t>(r) * V::lanes;
             if (V::bits(V::less(V::broadcast(threshold), lowest)) == (1u << V::lanes) - 1u)
@@ -183,8 +185,8 @@ struct Filter {
     }
 
     // Candidates to their list, the others to the running minimum.
-    static __attribute__((noinline)) void split(const Register (&bounds)[vectors], T threshold,
-                                                std::size_t place, std::size_t row, T* rest,
+    static __attribute__((noinline)) void split(const Bounds bounds, T threshold, std::size_t place,
+                                                std::size_t row, T* rest,
                                                 const FilterOutcome<T>& out) {
         const Register infinity = V::broadcast(T(__builtin_inf()));
         std::int32_t count = out.num_candidates[row];
@@ -192,18 +194,18 @@ struct Filter {
         T* const candidate_bounds = out.bounds + row * out.capacity;
         Register others = V::load(rest);
         for (int v = 0; v < vectors; ++v) {
-            const auto above = V::less(V::broadcast(threshold), bounds[v]);
-            others = V::minimum(others, V::select(above, bounds[v], infinity));
+            const auto above = V::less(V::broadcast(threshold), bounds.of[v]);
+            others = V::minimum(others, V::select(above, bounds.of[v], infinity));
             unsigned below = ~V::bits(above) & ((1u << V::lanes) - 1u);
             const std::int32_t first =
                 static_cast<std::int32_t>(place) + v * static_cast<std::int32_t>(V::lanes);
-            if constexpr (requires { V::store_chosen(candidate_bounds, bounds[v], below); }) {
-                V::store_chosen(candidate_bounds + count, bounds[v], below);
+            if constexpr (requires { V::store_chosen(candidate_bounds, bounds.of[v], below); }) {
+                V::store_chosen(candidate_bounds + count, bounds.of[v], below);
                 V::store_chosen_lanes(candidates + count, first, below);
                 count += __builtin_popcount(below);
             } else if (below != 0) {
                 T values[V::lanes];
-                V::store(values, bounds[v]);
+                V::store(values, bounds.of[v]);
                 for (; below != 0; below &= below - 1) {
                     const int lane = __builtin_ctz(below);
                     candidates[count] = first + lane;
@@ -216,9 +218,13 @@ struct Filter {
     }
 
     template <int rows>
-    static void run_rows(const FilterCenters<T>& centers, std::size_t first_panel,
-                         std::size_t last_panel, const std::uint16_t* listed, std::size_t count,
-                         const FilterRows<T>& block, const FilterOutcome<T>& out) {
+    static __attribute__((noinline)) void
+    run_rows(const FilterCenters<T>& all_centers, std::size_t first_panel, std::size_t last_panel,
+             const std::uint16_t* listed, std::size_t count, const FilterRows<T>& all_rows,
+             const FilterOutcome<T>& out) {
+        // Copies: as far as the compiler knows, a store to `rest` could change the originals.
+        const FilterCenters<T> centers = all_centers;
+        const FilterRows<T> block = all_rows;
         const Value* values[rows];
         std::size_t at_row[rows];
         for (std::size_t r = 0; r < static_cast<std::size_t>(rows); ++r) {
@@ -231,12 +237,16 @@ struct Filter {
             block.facts[block.spare_row] = block.facts[at_row[count - 1]];
         }
         alignas(64) T rest[static_cast<std::size_t>(rows) * V::lanes];
-        for (T& value : rest) value = T(__builtin_inf());
-        for (std::size_t panel = first_panel; panel < last_panel; ++panel)
-            tile<rows>(centers, panel, block, values, at_row, rest, out);
-        if (!out.rest) return;
-        for (std::size_t r = 0; r < count; ++r)
-            out.rest[at_row[r]] = V::reduce_minimum(V::load(rest + r * V::lanes));
+        T* group_rest = out.rest;
+        for (std::size_t panel = first_panel; panel < last_panel; group_rest += out.rest_stride) {
+            const std::size_t last =
+                last_panel - panel < out.group_panels ? last_panel : panel + out.group_panels;
+            for (T& value : rest) value = T(__builtin_inf());
+            for (; panel < last; ++panel)
+                tile<rows>(centers, panel, block, values, at_row, rest, out);
+            for (std::size_t r = 0; r < count; ++r)
+                group_rest[at_row[r]] = V::reduce_minimum(V::load(rest + r * V::lanes));
+        }
     }
 
     static void run(const FilterCenters<T>& centers, std::size_t first_panel,

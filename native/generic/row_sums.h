@@ -213,6 +213,24 @@ short_row_sums(const T* row, const T* center, const FixedSums& sums, std::size_t
     return total.values[0] + total.values[1];
 }
 
+// Two rows of two values: what short_row_sums gives, but the distances take one addition and one
+// store.
+template <class T, int limbs>
+static inline __attribute__((always_inline)) void
+update_two_rows(const T* rows, std::ptrdiff_t stride, const std::int32_t* cluster_index,
+                const T* centers, const FixedSums& sums, double* distances) {
+    Two<double> squares[2];
+    CENTROIDS_UNROLL
+    for (int i = 0; i < 2; ++i) {
+        const std::size_t at = 2 * static_cast<std::size_t>(cluster_index[i]);
+        if constexpr (limbs > 0) ++sums.num_rows[cluster_index[i]];
+        add_two<T, limbs, 0, 2>(rows + i * stride, centers + at, sums, at, 2, squares[i]);
+    }
+    const Two<double> total = {__builtin_shufflevector(squares[0].values, squares[1].values, 0, 2) +
+                               __builtin_shufflevector(squares[0].values, squares[1].values, 1, 3)};
+    __builtin_memcpy(distances, &total, sizeof total);
+}
+
 // A row length known to the compiler (`fixed`, 0: not known) removes the loops where they cost
 // most.
 template <class T, int limbs, std::size_t fixed>
@@ -226,7 +244,12 @@ static void update_rows_of(const T* rows, std::ptrdiff_t stride, std::size_t cou
         __builtin_memcpy(anchors, own.anchors, limbs * fixed * sizeof(double));
         own.anchors = anchors;
     }
-    for (std::size_t i = 0; i < count; ++i) {
+    std::size_t i = 0;
+    if constexpr (fixed == 2)
+        for (; i + 2 <= count; i += 2)
+            update_two_rows<T, limbs>(rows + static_cast<std::ptrdiff_t>(i) * stride, stride,
+                                      cluster_index + i, centers, own, distances + i);
+    for (; i < count; ++i) {
         const std::size_t at = static_cast<std::size_t>(cluster_index[i]) * length;
         const T* const row = rows + static_cast<std::ptrdiff_t>(i) * stride;
         if constexpr (limbs > 0) ++own.num_rows[cluster_index[i]];

@@ -21,8 +21,30 @@ struct Sizes {
         __builtin_memcpy(&size, values, sizeof size);
         __builtin_memcpy(&low, least, sizeof low);
         __builtin_memcpy(&high, most, sizeof high);
-        size &= static_cast<Word>(~highest);
+        judge(size, low, high, outside);
+    }
+    // bits: of values
+    template <class Some>
+    static inline __attribute__((always_inline)) void judge(const Some& bits, const Some& low,
+                                                            const Some& high, Some& outside) {
+        const Some size = bits & static_cast<Word>(~highest);
         outside |= (high - size) | ((size - low) & (0 - size));
+    }
+
+    // Of rows that fill a register: one register of bounds is for all.
+    static inline __attribute__((always_inline)) void
+    look_at_repeated(const T* values, std::size_t count, const Word* least, const Word* most,
+                     Words& outside, Word& rest) {
+        Words low, high;
+        __builtin_memcpy(&low, least, sizeof low);
+        __builtin_memcpy(&high, most, sizeof high);
+        std::size_t i = 0;
+        for (; i + lanes <= count; i += lanes) {
+            Words size;
+            __builtin_memcpy(&size, values + i, sizeof size);
+            judge(size, low, high, outside);
+        }
+        for (; i < count; ++i) look(values + i, least + i % lanes, most + i % lanes, rest);
     }
 
     static bool any(const Words& outside, Word rest) {
@@ -54,10 +76,13 @@ static bool rows_outside(const T* rows, std::ptrdiff_t stride, std::size_t count
     const std::size_t step = together ? rows_of_bounds(dimensions) : 1;
     typename Sizes<T>::Words all = {};
     BitsOf<T> rest = 0;
-    for (std::size_t i = 0; i < count; i += step)
-        Sizes<T>::look_at_all(rows + static_cast<std::ptrdiff_t>(i) * stride,
-                              (count - i < step ? count - i : step) * dimensions, least, most, all,
-                              rest);
+    if (together && Sizes<T>::lanes % dimensions == 0)
+        Sizes<T>::look_at_repeated(rows, count * dimensions, least, most, all, rest);
+    else
+        for (std::size_t i = 0; i < count; i += step)
+            Sizes<T>::look_at_all(rows + static_cast<std::ptrdiff_t>(i) * stride,
+                                  (count - i < step ? count - i : step) * dimensions, least, most,
+                                  all, rest);
     if (!Sizes<T>::any(all, rest)) return false;
     for (std::size_t i = 0; i < count; ++i) {
         typename Sizes<T>::Words own = {};

@@ -70,8 +70,9 @@ struct FilterRows {
 
 template <class T>
 struct FilterOutcome {
-    T* rest;                      // OUT [rows + 1], lowest bound of the other centers; or null
-    std::int32_t* num_candidates; // IN OUT [rows + 1]
+    T* rest; // OUT [groups][rest_stride], lowest bound of the other centers of so many panels
+    std::size_t group_panels, rest_stride; // the latter at least the rows
+    std::int32_t* num_candidates;          // IN OUT [rows + 1]
     // capacity: at least the centers of the panels, and 16 that may be written but mean nothing
     std::int32_t* candidates; // OUT [rows + 1][capacity], places from panel `origin` on
     T* bounds;                // OUT [rows + 1][capacity], their bounds
@@ -198,8 +199,8 @@ struct CenterGrid {
     double closer;             // relative: a gap that float64 distances can be trusted in
 };
 
-// From how many dimensions on products of bytes beat a plain pass: by themselves, and where bounds
-// leave little to search. Measured.
+// From how many dimensions on products of bytes beat a plain pass: by themselves (with more than
+// 256 centers earlier, see choose_search.h), and where bounds leave little to search. Measured.
 struct BytesPay {
     std::size_t alone, with_bounds;
 };

@@ -13,6 +13,11 @@
 namespace centroids {
 namespace {
 
+// Groups whose panels stay in the first-level cache, of whatever processor, while rows run past.
+std::size_t groups_at_once(std::size_t group_bytes) {
+    constexpr std::size_t half_of_cache = std::size_t(16) << 10;
+    return std::max<std::size_t>(half_of_cache / group_bytes, 1);
+}
 constexpr std::size_t rows_together = 8; // that are brought to the leading axes
 
 } // namespace
@@ -26,6 +31,8 @@ BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& cente
       remember_(!bounds.lower.empty()), same_points_(same_points),
       num_panels_(groups_of(kernels_.panel_width, centers.num_centers)),
       panels_per_group_(bounds.group_size / kernels_.panel_width),
+      groups_together_(groups_at_once(filter_.panel_stride(points.dimensions) *
+                                      filter_.value_bytes * panels_per_group_)),
       packed_(bounds.pack(filter_, centers)), axes_(bounds.on_axes.get()),
       // In bytes products are exact, and the handful of roundings after them is all there is.
       score_error_(in_bytes
@@ -148,6 +155,8 @@ BoundedSearch<T>::make_room(LazyBlock<T>& block, std::int32_t* cluster_index, do
                          .thresholds = scratch.thresholds.data(),
                          .spare_row = rows - 1},
             .outcome = {.rest = scratch.rest.data(),
+                        .group_panels = panels_per_group_,
+                        .rest_stride = rows - 1,
                         .num_candidates = scratch.num_candidates.data(),
                         .candidates = scratch.candidates.data(),
                         .bounds = scratch.bounds.data(),
@@ -225,8 +234,9 @@ void BoundedSearch<T>::search_groups(Blocked& at, bool fresh) {
     for (std::size_t group = 0; group < bounds_.num_groups && !at.scratch.listed.empty(); ++group) {
         const std::span<const std::uint16_t> run = rows_in_question(at, group, fresh);
         if (run.empty()) continue;
-        panels += at.on_axes ? run_group_on_axes(group, run, at, fresh) : run_group(group, run, at);
-        if (remember_) store_bounds(group, run, at);
+        panels += at.on_axes ? run_group_on_axes(group, run, at, fresh)
+                             : run_groups(group, group + 1, run, at.scratch.rest.data(), at);
+        if (remember_) store_bounds(group, run, at.scratch.rest.data(), at);
         for (const std::uint16_t i : run)
             if (at.scratch.num_candidates[i] > 0) compared += resolve(at, i, group);
     }
@@ -234,16 +244,20 @@ void BoundedSearch<T>::search_groups(Blocked& at, bool fresh) {
     compared_ += compared;
 }
 
-// Runs rows against a group's panels. Returns how many pairs that were.
+// Runs rows against the panels of the groups [first, last). Returns how many pairs that were.
+// rest: OUT, the lowest bounds of each group, for the rows
 template <class T>
-std::size_t BoundedSearch<T>::run_group(std::size_t group, std::span<const std::uint16_t> rows,
-                                        const Blocked& at) const {
-    const std::size_t first = group * panels_per_group_;
-    const std::size_t last = std::min(first + panels_per_group_, num_panels_);
+std::size_t BoundedSearch<T>::run_groups(std::size_t first, std::size_t last,
+                                         std::span<const std::uint16_t> rows, T* rest,
+                                         const Blocked& at) const {
+    const std::size_t first_panel = first * panels_per_group_;
+    const std::size_t last_panel = std::min(last * panels_per_group_, num_panels_);
     FilterOutcome<T> outcome = at.outcome;
-    outcome.origin = first;
-    filter_.run(packed_.view, first, last, rows.data(), rows.size(), at.prepared, outcome);
-    return rows.size() * (last - first);
+    outcome.rest = rest;
+    outcome.origin = first_panel;
+    filter_.run(packed_.view, first_panel, last_panel, rows.data(), rows.size(), at.prepared,
+                outcome);
+    return rows.size() * (last_panel - first_panel);
 }
 
 template <class T>
@@ -258,7 +272,7 @@ void BoundedSearch<T>::look_along_axes(std::size_t level, std::size_t panel,
                          scratch.axes_facts.data() + level * scratch.facts.size(), lowest);
 }
 
-// As run_group, for the rows that the looks along the leading axes leave of each panel.
+// As run_groups, for the rows that the looks along the leading axes leave of each panel.
 template <class T>
 std::size_t BoundedSearch<T>::run_group_on_axes(std::size_t group,
                                                 std::span<const std::uint16_t> rows, Blocked& at,
@@ -326,12 +340,12 @@ std::size_t BoundedSearch<T>::look_again(std::size_t level, std::size_t panel, s
     return num;
 }
 
-// Remembers the lowest bounds that the last run left, for the same rows.
+// Remembers the lowest bounds that a run left of a group, for the same rows.
 template <class T>
 void BoundedSearch<T>::store_bounds(std::size_t group, std::span<const std::uint16_t> rows,
-                                    const Blocked& at) {
-    filter_.store_bounds(rows.data(), rows.size(), at.scratch.rest.data(),
-                         at.scratch.offsets.data(), bounds_.drift_up[group], bounds_.code.offset,
+                                    const T* rest, const Blocked& at) {
+    filter_.store_bounds(rows.data(), rows.size(), rest, at.scratch.offsets.data(),
+                         bounds_.drift_up[group], bounds_.code.offset,
                          bounds_.lower.data() + at.first * bounds_.row_groups + group,
                          bounds_.row_groups);
 }
@@ -362,14 +376,14 @@ void BoundedSearch<T>::guess(Blocked& at) {
     std::fill_n(scratch.thresholds.begin(), rows, -none); // no candidates yet
     std::size_t panels = 0;
     for (std::size_t group = 0; group < bounds_.num_groups; ++group) {
-        panels += run_group(group, scratch.listed, at);
-        if (remember_) store_bounds(group, scratch.listed, at);
+        T* const rest = scratch.group_rest.data() + group * rows;
+        if (group % groups_together_ == 0)
+            panels += run_groups(group, std::min(group + groups_together_, bounds_.num_groups),
+                                 scratch.listed, rest, at);
+        if (remember_) store_bounds(group, scratch.listed, rest, at);
         // Without branches, and of all rows: what is not listed has no meaning.
-        const T* const rest = scratch.rest.data();
         T* const lowest = scratch.lowest.data();
         std::int32_t* const lowest_group = scratch.lowest_group.data();
-        std::copy_n(rest, rows,
-                    scratch.group_rest.begin() + static_cast<std::ptrdiff_t>(group * rows));
         for (std::size_t i = 0; i < rows; ++i) {
             lowest_group[i] =
                 rest[i] < lowest[i] ? static_cast<std::int32_t>(group) : lowest_group[i];
@@ -383,7 +397,7 @@ void BoundedSearch<T>::guess(Blocked& at) {
             scratch.in_group.data() + scratch.group_starts[group],
             scratch.group_starts[group + 1] - scratch.group_starts[group]);
         if (run.empty()) continue;
-        panels += run_group(group, run, at);
+        panels += run_groups(group, group + 1, run, scratch.rest.data(), at);
         for (const std::uint16_t i : run) {
             const auto place =
                 group * bounds_.group_size +

@@ -125,10 +125,11 @@ class BoundedSearch {
                                                     bool fresh) const;
     void search_groups(Blocked& at, bool fresh);
     void sort_by_lowest(Scratch& scratch, std::size_t num_groups) const;
-    void store_bounds(std::size_t group, std::span<const std::uint16_t> rows, const Blocked& at);
+    void store_bounds(std::size_t group, std::span<const std::uint16_t> rows, const T* rest,
+                      const Blocked& at);
     bool prepare(const Blocked& at, const T* row, std::size_t i) const;
-    std::size_t run_group(std::size_t group, std::span<const std::uint16_t> rows,
-                          const Blocked& at) const;
+    std::size_t run_groups(std::size_t first, std::size_t last, std::span<const std::uint16_t> rows,
+                           T* rest, const Blocked& at) const;
     std::size_t run_group_on_axes(std::size_t group, std::span<const std::uint16_t> rows,
                                   Blocked& at, bool fresh) const;
     std::size_t look_again(std::size_t level, std::size_t panel, std::size_t count,
@@ -148,7 +149,7 @@ class BoundedSearch {
     const ExactOrder<T>& order_;
     PointBounds<T>& bounds_;
     const bool remember_, same_points_; // the latter: whatever is known of a block holds
-    const std::size_t num_panels_, panels_per_group_;
+    const std::size_t num_panels_, panels_per_group_, groups_together_;
     const CentersInFilter<T>& packed_;
     const AxesOfCenters<T>* const axes_;      // null: all is looked at in full
     const double score_error_, square_error_; // relative rounding bounds of scores and of |t|^2

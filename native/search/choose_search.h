@@ -21,12 +21,13 @@ struct Shape {
 
 // Points in lanes: up to 16 dimensions the panels' epilogue and its reduction across lanes cost
 // more. Up to 80 a group of points in lanes fits the first-level cache, and the kernel is within a
-// sixth of the panels' speed: it wins where padding fills an eighth of the panels, or all centers
-// fit one.
+// sixth of the panels' speed: it wins where padding fills an eighth of the panels (of many centers
+// more than that), or all centers fit one.
 inline bool lanes_pay(const Shape& shape, std::size_t panel_width) {
     const std::size_t k = shape.num_centers;
     const std::size_t padded = round_up(k, panel_width);
-    const bool wasteful = padded == panel_width || 8 * (padded - k) >= k;
+    const std::size_t waste = 8 * (padded - k);
+    const bool wasteful = padded == panel_width || waste > k || (waste == k && k <= 128);
     return shape.dimensions <= 16 || (wasteful && shape.dimensions <= 80);
 }
 
@@ -37,12 +38,18 @@ inline double nanoseconds_in_lanes(const Shape& shape, std::size_t value_bytes) 
     return static_cast<double>(shape.num_rows * value_bytes / 4) * each;
 }
 
+// Whether products of bytes pay for what they are: of many centers in fewer dimensions, too.
+inline bool bytes_pay_alone(const Shape& shape, const BytesPay& from) {
+    return shape.dimensions >= from.alone ||
+           (shape.dimensions >= 32 && shape.dimensions * shape.num_centers >= 256 * from.alone);
+}
+
 // Products of bytes, where their epilogue and the preparation of rows are small beside them; with
 // bounds that is earlier, as most panels are excluded. Sums of longer products could overflow an
 // int32.
 inline bool bytes_pay(const Shape& shape, const BytesPay& from, bool with_bounds) {
     const std::size_t least = with_bounds ? 128 : 256;
-    return shape.dimensions >= (with_bounds ? from.with_bounds : from.alone) &&
+    return (with_bounds ? shape.dimensions >= from.with_bounds : bytes_pay_alone(shape, from)) &&
            shape.dimensions <= 32768 && shape.num_centers >= least &&
            shape.dimensions * shape.num_centers >= 64 * least &&
            4 * shape.num_rows >= shape.num_centers && shape.num_rows >= 4096;
@@ -78,7 +85,7 @@ Choice choose_search(const Shape& shape, const BlockKernels<T>& kernels, bool re
     if (kernels.byte_filter && !experience.bytes_disappointed) {
         const BytesPay& from = kernels.bytes_pay;
         const bool bounds = repeated && bounds_pay(shape, 256 * from.with_bounds) &&
-                            (settled || shape.dimensions >= from.alone);
+                            (settled || bytes_pay_alone(shape, from));
         if (bytes_pay(shape, from, bounds)) return {Search::byte_filter, bounds};
     }
     if (repeated && bounds_pay(shape, 16384) && settled) return {Search::float_filter, true};

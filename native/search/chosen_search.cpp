@@ -147,8 +147,9 @@ void ChosenSearch<T>::learn(const SearchCounts& counts) {
             pairs;
         experience.axes_loss += std::max(experience.axes_share - tight_, 0.0);
     }
+    const Shape shape{points_.num_rows, points_.dimensions, centers_.num_centers};
     const bool alone =
-        choice_.search != Search::float_filter && points_.dimensions >= kernels_.bytes_pay.alone;
+        choice_.search != Search::float_filter && bytes_pay_alone(shape, kernels_.bytes_pay);
     if (!alone && experience.regroupings >= 2) {
         experience.plain_until = experience.calls + calls_after_failure;
         experience.regroupings = 0;
