@@ -34,7 +34,7 @@ _AS_GOOD = 0.01
 
 
 def _fits(
-    measured: _Measured, numbers: Sequence[int], progress: bool | Callable[[int], None]
+    measured: _Measured, numbers: Sequence[int], progress: Callable[[int], None] | bool | None
 ) -> dict[int, tuple[NDArray[Any], float, float, float]]:
     shown = Activity("clustering a sample", len(numbers), "numbers of clusters")
     found = {}
