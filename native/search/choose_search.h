@@ -69,6 +69,7 @@ struct Experience {
     bool bytes_disappointed = false; // too many candidates: their errors are too large
     bool filter_disappointed = false;
     std::size_t regroupings = 0; // in a row: the bounds excluded little each time
+    bool axes_flat = false;      // no axes lead: they need not be tried again
     // Work of calls that looked along leading axes first, as shares of looking at all in full: of
     // the last one, and what tight bounds would have saved so far.
     double axes_share = 1, axes_loss = 0;
