@@ -17,8 +17,12 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
   list(APPEND CENTROIDS_LEVELS neon neondot)
   set(CENTROIDS_FLAGS_neon "")
-  # With -march zig takes no version of the architecture.
-  set(CENTROIDS_FLAGS_neondot -mcpu=generic+dotprod)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # The intrinsics of GCC 12 want the version of the architecture, too, which zig does not take.
+    set(CENTROIDS_FLAGS_neondot -march=armv8.2-a+dotprod)
+  else()
+    set(CENTROIDS_FLAGS_neondot -mcpu=generic+dotprod)
+  endif()
 endif()
 
 function(centroids_add_levels target)

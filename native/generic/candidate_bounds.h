@@ -86,6 +86,7 @@ struct CandidateBounds {
         return {{.width = Products::width,
                  .value_bytes = sizeof(Value),
                  .largest_byte = Products::largest_byte,
+                 .middle_byte = Products::middle_byte,
                  .row_stride = &Products::row_stride,
                  .panel_stride = &Products::panel_stride,
                  .prepare = &prepare},

@@ -23,7 +23,7 @@ struct FloatProducts {
         return (groups_of(line, dimensions) | 1) * line;
     }
     static std::size_t panel_stride(std::size_t dimensions) { return dimensions * width; }
-    static constexpr std::int32_t largest_byte = 0;
+    static constexpr std::int32_t largest_byte = 0, middle_byte = 0;
 
     template <int rows>
     static inline __attribute__((always_inline)) void
@@ -82,6 +82,7 @@ struct ByteProducts {
     static constexpr std::size_t width = static_cast<std::size_t>(vectors) * V::lanes;
     static constexpr std::size_t step = 4 * static_cast<std::size_t>(V::chain);
     static constexpr std::int32_t largest_byte = V::largest_byte;
+    static constexpr std::int32_t middle_byte = V::middle_byte;
 
     static std::size_t padded(std::size_t dimensions) { return round_up(dimensions, step); }
     static std::size_t row_stride(std::size_t dimensions) { return round_up(dimensions, 64); }
@@ -281,6 +282,7 @@ struct Filter {
         return {{.width = width,
                  .value_bytes = sizeof(Value),
                  .largest_byte = Products::largest_byte,
+                 .middle_byte = Products::middle_byte,
                  .row_stride = &Products::row_stride,
                  .panel_stride = &Products::panel_stride,
                  .prepare = &prepare},

@@ -135,7 +135,7 @@ struct Steps : AvxSteps<4> {
 template <std::int32_t largest>
 struct ByteRegisters : Float32 {
     using Sums = __m256i;
-    static constexpr std::int32_t largest_byte = largest;
+    static constexpr std::int32_t largest_byte = largest, middle_byte = largest + 1;
 
     static Sums load_sums(const std::int32_t* p) {
         return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));

@@ -124,7 +124,7 @@ struct Steps : AvxSteps<8> {
 template <std::int32_t largest>
 struct ByteRegisters : Float32 {
     using Sums = __m512i;
-    static constexpr std::int32_t largest_byte = largest;
+    static constexpr std::int32_t largest_byte = largest, middle_byte = largest + 1;
 
     static Sums load_sums(const std::int32_t* p) { return _mm512_loadu_si512(p); }
     static Sums load_bytes(const std::int8_t* p) { return _mm512_loadu_si512(p); }

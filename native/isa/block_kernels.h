@@ -46,7 +46,7 @@ struct FilterCenters {
                         // bytes: [num_panels][dimensions / 4][width][4], q'
     const T* norms;     // [num_panels * width], |w|^2, +inf in the padding
     // Only for bytes, [num_panels * width] each:
-    const std::int32_t* starts; // -(largest_byte + 1) sum q'
+    const std::int32_t* starts; // -middle_byte sum q'
     const T* scales;            // -2 s'
     const T* losses;            // -2 |w - s' q'|, rounded down
     const T* sizes;             // -2 |s' q'|, rounded down
@@ -135,8 +135,8 @@ template <class T>
 struct FilterLayout {
     std::size_t width;       // centers in a panel
     std::size_t value_bytes; // 1: bytes
-    // Of bytes: rows are q + largest_byte + 1 and centers q', q and q' of at most this size.
-    std::int32_t largest_byte;
+    // Of bytes: rows are q + middle_byte and centers q', q and q' of at most largest_byte in size.
+    std::int32_t largest_byte, middle_byte;
     std::size_t (*row_stride)(std::size_t dimensions);
     std::size_t (*panel_stride)(std::size_t dimensions);
 

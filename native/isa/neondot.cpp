@@ -17,7 +17,7 @@ namespace neondot {
 struct Bytes : Float32 {
     using Sums = int32x4_t;
     static constexpr int chain = 1;
-    static constexpr std::int32_t largest_byte = 127;
+    static constexpr std::int32_t largest_byte = 127, middle_byte = 0;
 
     // Rows are signed here, so that there is no offset to take off.
     static Sums load_sums(const std::int32_t*) { return vdupq_n_s32(0); }

@@ -25,7 +25,7 @@ class CentersInFilter {
                     std::size_t dimensions, const std::int32_t* order, AlignedVector<T> moved_by)
         : filter_(filter), width_(filter.width), dimensions_(dimensions),
           panel_stride_(filter.panel_stride(dimensions)), largest_byte_(filter.largest_byte),
-          order_(order), shift(std::move(moved_by)) {
+          middle_byte_(filter.middle_byte), order_(order), shift(std::move(moved_by)) {
         const std::size_t num_panels = groups_of(width_, centers.num_centers);
         const std::size_t padded = num_panels * width_;
         norms_.assign(padded, std::numeric_limits<T>::infinity());
@@ -79,7 +79,7 @@ class CentersInFilter {
   private:
     const FilterLayout<T>& filter_;
     const std::size_t width_, dimensions_, panel_stride_;
-    const std::int32_t largest_byte_;
+    const std::int32_t largest_byte_, middle_byte_;
     const std::int32_t* const order_;
     AlignedVector<std::int8_t> bytes_;
     AlignedVector<std::int32_t> starts_;
@@ -130,7 +130,7 @@ class CentersInFilter {
             lane[j / 4 * 4 * width_ + j % 4] = static_cast<std::int8_t>(byte);
         }
         constexpr double up = 1 + 1e-6;
-        starts_[place] = -(largest_byte_ + 1) * sum;
+        starts_[place] = -middle_byte_ * sum;
         scales_[place] = static_cast<T>(inverse > 0 ? -2 * scale : 0.0);
         losses_[place] = static_cast<T>(-2 * up * std::sqrt(lost));
         sizes_[place] = static_cast<T>(-2 * up * scale * std::sqrt(size));

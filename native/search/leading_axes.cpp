@@ -261,7 +261,7 @@ void AxesOfCenters<T>::pack_center(std::size_t place, const T* coordinates, doub
         const double inside = std::max(std::sqrt(length) - unsure, 0.0);
         const double beyond = norm * norm * (1 + static_cast<double>(ends.leak)) - inside * inside;
         Level& own = facts_[level];
-        own.starts[place] = -(filter_.largest_byte + 1) * sum;
+        own.starts[place] = -filter_.middle_byte * sum;
         own.losses[place] = static_cast<T>(-2 * up * (std::sqrt(lost) + unsure));
         own.sizes[place] = static_cast<T>(-2 * up * scale * std::sqrt(size));
         own.tails[place] = static_cast<T>(-2 * up * std::sqrt(std::max(beyond, 0.0)));

@@ -23,12 +23,12 @@ class BytePanels {
 
     // bytes, facts: IN, of a row as the layout prepares it
     void put(std::size_t place, const std::uint8_t* bytes, const RowFacts<float>& facts) {
-        const std::int32_t middle = layout_.largest_byte + 1;
+        const std::int32_t middle = layout_.middle_byte;
         std::int8_t* const lane = values_.data() + place / width_ * stride_ + 4 * (place % width_);
         std::int32_t sum = 0, squares = 0;
         for (std::size_t j = 0; j < dimensions_; ++j) {
-            const std::int32_t value = bytes[j] - middle;
-            lane[j / 4 * 4 * width_ + j % 4] = static_cast<std::int8_t>(value);
+            const auto value = static_cast<std::int8_t>(bytes[j] - middle);
+            lane[j / 4 * 4 * width_ + j % 4] = value;
             sum += value;
             squares += value * value;
         }

@@ -1,15 +1,25 @@
 #!/usr/bin/env bash
 # Compiles the native code for every system that it is written for, with zig's compiler, which comes
 # with the headers of all of them; a warning is an error. Nothing is linked or run. What has been
-# compiled once zig takes from its cache.
+# compiled once zig takes from its cache. The binding to Python is compiled with this Python's
+# headers where they fit: Windows has others.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=python
 command -v python >/dev/null || python=python3
-export python
+nanobind=$("$python" -m nanobind --include_dir)
+export python nanobind
+mkdir -p build/platforms
+# Debian's pyconfig.h looks for the one of the system that it is compiled for.
+"$python" - <<'COPY'
+import shutil, sysconfig
+shutil.copytree(sysconfig.get_path("include"), "build/platforms/python", dirs_exist_ok=True)
+shutil.copy(sysconfig.get_config_h_filename(), "build/platforms/python/pyconfig.h")
+COPY
 compile() { # target, file, flags
   "$python" -m ziglang c++ -target "$1" -std=c++20 -O1 -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion \
-    -Werror -ffp-contract=off -Inative -c -o "build/platforms/$1-${2//\//-}.o" "${@:3}" "$2" || {
+    -Werror -ffp-contract=off -Inative -isystem "$nanobind" -isystem build/platforms/python \
+    -c -o "build/platforms/$1-${2//\//-}.o" "${@:3}" "$2" || {
     echo "$2 does not compile for $1" >&2
     return 255 # xargs stops
   }
@@ -37,8 +47,10 @@ objects_for() { # target: each line is what `compile` takes
     echo "$1 native/isa/neondot.cpp -mcpu=generic+dotprod"
     ;;
   esac
+  if [ "$system" != windows ]; then
+    echo "$1 native/api/bindings.cpp -include cstdio"
+  fi
 }
-mkdir -p build/platforms
 targets=(x86_64-linux-gnu.2.17 aarch64-linux-gnu.2.17 x86_64-linux-musl aarch64-linux-musl
   x86_64-macos aarch64-macos x86_64-windows-gnu aarch64-windows-gnu)
 for target in ${TARGETS:-"${targets[@]}"}; do
