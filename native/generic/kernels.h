@@ -96,5 +96,6 @@ make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr,
             .byte_filter = byte_filter,
             .byte_candidates = byte_candidates,
             .bytes_pay = bytes_pay,
+            .lanes_pay = sizes.lanes_pay,
             .sparse_products = &sparse_products<V>};
 }

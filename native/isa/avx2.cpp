@@ -34,8 +34,9 @@ static constexpr CandidateKernels<float> byte_candidates =
 static constexpr BlockKernels<float> float32 =
     make_kernels<Float32, {.rows = 4, .vectors = 3, .lane_vectors = 2}>(
         &byte_filter, &byte_candidates, {.alone = 96, .with_bounds = 48});
-static constexpr BlockKernels<double> float64 =
-    make_kernels<Float64, {.rows = 6, .vectors = 2, .lane_vectors = 2}>();
+static constexpr BlockKernels<double> float64 = make_kernels<
+    Float64,
+    {.rows = 6, .vectors = 2, .lane_vectors = 2, .lanes_pay = {.always = 4, .padded = 4}}>();
 
 } // namespace avx2
 

@@ -25,11 +25,11 @@ static constexpr FilterKernels<float> byte_filter =
     Filter<Bytes, ByteProducts<Bytes, 3>, 8, 3>::kernels();
 static constexpr CandidateKernels<float> byte_candidates =
     CandidateBounds<Bytes, ByteProducts<Bytes, 1>, 16>::kernels();
+static constexpr TileSizes sizes = {
+    .rows = 8, .vectors = 3, .lane_vectors = 4, .lanes_pay = {.always = 64, .padded = 128}};
 static constexpr BlockKernels<float> float32 =
-    make_kernels<Float32, {.rows = 8, .vectors = 3, .lane_vectors = 4}>(
-        &byte_filter, &byte_candidates, {.alone = 32, .with_bounds = 32});
-static constexpr BlockKernels<double> float64 =
-    make_kernels<Float64, {.rows = 8, .vectors = 3, .lane_vectors = 4}>();
+    make_kernels<Float32, sizes>(&byte_filter, &byte_candidates, {.alone = 32, .with_bounds = 32});
+static constexpr BlockKernels<double> float64 = make_kernels<Float64, sizes>();
 
 } // namespace avx512vnni
 

@@ -266,10 +266,17 @@ struct Weighed {
     bool finite;   // all products are
 };
 
+// Up to how many dimensions points in lanes are no slower than panels: of any number of centers,
+// and where padding fills an eighth of the panels. Measured.
+struct LanesPay {
+    std::size_t always, padded;
+};
+
 // What a level chooses for its registers.
 struct TileSizes {
     int rows, vectors; // of a tile: points, and registers of centers
     int lane_vectors;  // registers of points in the points-in-lanes kernel
+    LanesPay lanes_pay = {.always = 16, .padded = 80};
 };
 
 template <class T>
@@ -400,6 +407,7 @@ struct BlockKernels {
     const FilterKernels<T>* byte_filter;
     const CandidateKernels<T>* byte_candidates;
     BytesPay bytes_pay;
+    LanesPay lanes_pay;
 
     // scores: OUT [padded], sum over the row's non-zeros of value * transposed[column][:]
     // transposed: IN [dimensions][padded], padded a multiple of panel_width

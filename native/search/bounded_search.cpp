@@ -1,3 +1,5 @@
+// Over 400 lines: the steps of one search, in full and along leading axes, which share the block
+// and the outcome that the filter writes for it; the compiler has them all at hand.
 #include "search/bounded_search.h"
 
 #include "runtime/dispatch.h"

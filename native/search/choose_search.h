@@ -19,16 +19,16 @@ struct Shape {
     std::size_t num_rows, dimensions, num_centers;
 };
 
-// Points in lanes: up to 16 dimensions the panels' epilogue and its reduction across lanes cost
-// more. Up to 80 a group of points in lanes fits the first-level cache, and the kernel is within a
-// sixth of the panels' speed: it wins where padding fills an eighth of the panels (of many centers
-// more than that), or all centers fit one.
-inline bool lanes_pay(const Shape& shape, std::size_t panel_width) {
+// Points in lanes: in few dimensions the panels' epilogue and its reduction across lanes cost more.
+// As long as a group of points in lanes fits the first-level cache, the kernel wins where padding
+// fills an eighth of the panels, or all centers fit one.
+template <class T>
+bool lanes_pay(const Shape& shape, const BlockKernels<T>& kernels) {
     const std::size_t k = shape.num_centers;
-    const std::size_t padded = round_up(k, panel_width);
-    const std::size_t waste = 8 * (padded - k);
-    const bool wasteful = padded == panel_width || waste > k || (waste == k && k <= 128);
-    return shape.dimensions <= 16 || (wasteful && shape.dimensions <= 80);
+    const std::size_t padded = round_up(k, kernels.panel_width);
+    const bool wasteful = padded == kernels.panel_width || 8 * (padded - k) >= k;
+    const LanesPay& most = kernels.lanes_pay;
+    return shape.dimensions <= (wasteful ? most.padded : most.always);
 }
 
 // What a pass of points in lanes is expected to take: a grid of cells must be built for less.
@@ -51,7 +51,7 @@ inline bool bytes_pay(const Shape& shape, const BytesPay& from, bool with_bounds
     const std::size_t least = with_bounds ? 128 : 256;
     return (with_bounds ? shape.dimensions >= from.with_bounds : bytes_pay_alone(shape, from)) &&
            shape.dimensions <= 32768 && shape.num_centers >= least &&
-           shape.dimensions * shape.num_centers >= 64 * least &&
+           shape.dimensions * shape.num_centers >= (with_bounds ? 64 : 96) * least &&
            4 * shape.num_rows >= shape.num_centers && shape.num_rows >= 4096;
 }
 
@@ -69,6 +69,7 @@ struct Experience {
     bool bytes_disappointed = false; // too many candidates: their errors are too large
     bool filter_disappointed = false;
     std::size_t regroupings = 0; // in a row: the bounds excluded little each time
+    bool axes_flat = false;      // no axes lead: they need not be tried again
     // Work of calls that looked along leading axes first, as shares of looking at all in full: of
     // the last one, and what tight bounds would have saved so far.
     double axes_share = 1, axes_loss = 0;
@@ -78,8 +79,7 @@ struct Experience {
 template <class T>
 Choice choose_search(const Shape& shape, const BlockKernels<T>& kernels, bool repeated,
                      const Experience& experience) {
-    const Choice plain{lanes_pay(shape, kernels.panel_width) ? Search::lanes : Search::panels,
-                       false};
+    const Choice plain{lanes_pay(shape, kernels) ? Search::lanes : Search::panels, false};
     if (experience.filter_disappointed) return plain;
     const bool settled = experience.calls >= experience.plain_until;
     if (kernels.byte_filter && !experience.bytes_disappointed) {

@@ -48,7 +48,8 @@ Choice ChosenSearch<T>::choose(Search asked) {
         return choose_search<T>(shape, kernels_, memory_, experience);
     }
     // The first centers may be rows, which are further away than the means that follow.
-    if (known && experience.calls == 1 && axes_may_pay(shape)) axes_ = try_axes_again();
+    if (known && experience.calls == 1 && !experience.axes_flat && axes_may_pay(shape))
+        axes_ = try_axes_again();
     const bool on_axes = axes_ || (known && memory_->bounds<T>().axes);
     return {on_axes ? Search::axes_filter : Search::byte_filter, choice.with_bounds};
 }
@@ -108,7 +109,10 @@ std::unique_ptr<LeadingAxes<T>> ChosenSearch<T>::try_axes(std::size_t samples, s
             load_rows<T>(points_, row, 1, &copies[at * points_.dimensions]).rows;
         sample.push_back({values, distance_of(row, values)});
     }
-    return axes_that_pay(*kernels_.byte_filter, centers_, points_.dimensions, sample);
+    bool flat;
+    auto found = axes_that_pay(*kernels_.byte_filter, centers_, points_.dimensions, sample, &flat);
+    if (memory_) memory_->experience.axes_flat = flat;
+    return found;
 }
 
 // With centers that have become means; null where there is nothing better than there was.

@@ -14,29 +14,18 @@ namespace {
 
 constexpr std::size_t together = AxesKernels<float>::most_rows;
 
-double dot(const double* a, const double* b, std::size_t count) {
-    double sums[8] = {};
-    std::size_t j = 0;
-    for (; j + 8 <= count; j += 8)
-        for (std::size_t lane = 0; lane < 8; ++lane) sums[lane] += a[j + lane] * b[j + lane];
-    for (; j < count; ++j) sums[0] += a[j] * b[j];
-    double sum = 0;
-    for (const double part : sums) sum += part;
-    return sum;
-}
-
 // Makes the rows orthonormal, one after the other (Gram and Schmidt). What is left of nothing is
 // zero.
 void orthonormalise(std::vector<double>& rows, std::size_t count, std::size_t length) {
     for (std::size_t i = 0; i < count; ++i) {
         double* const row = rows.data() + i * length;
-        const double before = std::sqrt(dot(row, row, length));
+        const double before = std::sqrt(dot_product(row, row, length));
         for (std::size_t other = 0; other < i; ++other) {
             const double* const axis = rows.data() + other * length;
-            const double along = dot(row, axis, length);
+            const double along = dot_product(row, axis, length);
             for (std::size_t j = 0; j < length; ++j) row[j] -= along * axis[j];
         }
-        const double size = std::sqrt(dot(row, row, length));
+        const double size = std::sqrt(dot_product(row, row, length));
         const bool usable = size > before * 1e-6 && std::isfinite(size);
         for (std::size_t j = 0; j < length; ++j) row[j] = usable ? row[j] / size : 0.0;
     }
@@ -136,7 +125,7 @@ void LeadingAxes<T>::measure() {
                 static_cast<double>(panels[(axis / width_ * d + j) * width_ + axis % width_]);
     for (std::size_t a = 0; a < num_axes_; ++a)
         for (std::size_t b = 0; b <= a; ++b) {
-            const double product = dot(axes.data() + a * d, axes.data() + b * d, d);
+            const double product = dot_product(axes.data() + a * d, axes.data() + b * d, d);
             if (a == b && product == 0) continue; // an axis that is left out
             off[a] += std::fabs(product - (a == b ? 1.0 : 0.0));
             if (a != b) off[b] += std::fabs(product);

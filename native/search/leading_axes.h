@@ -22,6 +22,17 @@
 
 namespace centroids {
 
+inline double dot_product(const double* a, const double* b, std::size_t count) {
+    double sums[8] = {};
+    std::size_t j = 0;
+    for (; j + 8 <= count; j += 8)
+        for (std::size_t lane = 0; lane < 8; ++lane) sums[lane] += a[j + lane] * b[j + lane];
+    for (; j < count; ++j) sums[0] += a[j] * b[j];
+    double sum = 0;
+    for (const double part : sums) sum += part;
+    return sum;
+}
+
 template <class T>
 class LeadingAxes {
   public:

@@ -24,10 +24,11 @@ inline bool axes_may_pay(const Shape& shape) {
 }
 
 // Null where they do not pay.
+// flat: OUT, whether that showed at once and will not change: the data have no leading axes
 template <class T>
 std::unique_ptr<LeadingAxes<T>> axes_that_pay(const FilterKernels<T>& filter,
                                               const Centers<T>& centers, std::size_t dimensions,
-                                              const std::vector<TriedRow<T>>& rows);
+                                              const std::vector<TriedRow<T>>& rows, bool* flat);
 
 // Two levels, without a trial; null where there are too few dimensions.
 template <class T>

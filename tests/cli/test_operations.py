@@ -377,8 +377,8 @@ def test_validation_ends_training(folder: Path) -> None:
     [
         (["--validation", "absent.npy"], "absent.npy: No such file or directory"),
         (["--validation", "wide.npy"], "--validation: the points of wide.npy have 3 columns"),
-        (["--patience", "3"], "--patience is for --validation FILE"),
-        (["--validate-every", "3"], "--validate-every is for --validation FILE"),
+        (["--patience", "3"], "--patience is for --validation POINTS"),
+        (["--validate-every", "3"], "--validate-every is for --validation POINTS"),
         (["--validation", "points.npy", "--patience", "0"], "--patience must be at least 1"),
     ],
 )
@@ -446,3 +446,58 @@ def test_an_interrupted_run_goes_on_whatever_the_file_says(
     monkeypatch.setenv(*words[0].split("=", 1))
     assert "Continuing the model in model (2 steps" in run(folder, *words[2:]).stdout
     assert as_json(folder, "inspect", "model")["global_step"] == 6
+
+
+def test_a_query_is_a_validation_set(folder: Path) -> None:
+    pytest.importorskip("duckdb")
+    others = np.random.default_rng(9).normal(size=(200, 2))
+    np.savetxt(folder / "others.csv", others, delimiter=",", header="a,b", comments="")
+    options = ["-k", "20", "--patience", "2", "--validation"]
+    by_file = as_json(folder, "train", "points.npy", "m", *options, "others.csv")
+    query = "SELECT a, b FROM 'others.csv'"
+    by_query = as_json(folder, "train", "points.npy", "m2", *options, query)
+    assert by_query["validation"] == by_file["validation"]
+    config = f'[train]\nvalidation = "{query}"\n'
+    (folder / "c.toml").write_text(config)
+    by_config = as_json(folder, "train", "points.npy", "m3", *options[:4], "--config", "c.toml")
+    assert by_config["validation"] == by_file["validation"]
+
+
+@pytest.mark.parametrize("bad", ["nan", "inf", "x", ""])
+def test_a_bad_row_of_the_validation_set_is_found_before_there_is_a_model(
+    folder: Path, bad: str
+) -> None:
+    rows = "1,2\n" * 300
+    (folder / "bad.csv").write_text(f"a,b\n{rows}1,{bad}\n{rows}")
+    (folder / "empty.csv").write_text("a,b\n1,\n,2\n3,\n")
+    (folder / "good.csv").write_text("a,b\n1,2\n3,4\n5,7\n")
+    before = set(folder.iterdir())
+    options = ["-k", "3", "--mini-batch", "--validation"]
+    told = run(folder, "train", "points.npy", "new", *options, "bad.csv", code=2).stderr
+    assert told.startswith("centroids: ") and "bad.csv, line 302, column 'b'" in told, told
+    assert len(told.splitlines()) == 1 and "--bad-rows drop" in told
+    assert ("--missing mean" in told) == (bad in ("nan", "")), told
+    told = run(
+        folder, "train", "good.csv", "new", *options, "empty.csv", "--missing", "drop", code=2
+    ).stderr
+    assert told.splitlines()[-1] == (
+        "centroids: all 3 rows of the input have missing values, of which the first is "
+        "empty.csv, line 2, column 'b'"
+    )
+    assert set(folder.iterdir()) == before
+    run(folder, "train", "points.npy", "new", *options, "bad.csv", "--bad-rows", "drop")
+
+
+@pytest.mark.parametrize(
+    ("first", "options"),
+    [("1,", ["--missing", "mean"]), ("1,", ["--missing", "drop"]), ("1,x", ["--bad-rows", "drop"])],
+)
+@pytest.mark.parametrize("more", [["--validation", "b.csv"], ["--initial-clusters", "c.csv"]])
+def test_the_first_row_may_be_one_that_is_left_out_or_filled(
+    folder: Path, first: str, options: list[str], more: list[str]
+) -> None:
+    for name in ("a.csv", "b.csv"):
+        (folder / name).write_text(f"a,b\n{first}\n" + "1,2\n3,5\n" * 3)
+    (folder / "c.csv").write_text("a,b\n1,2\n3,5\n")
+    found = as_json(folder, "train", "a.csv", "m", "-k", "2", *options, *more)
+    assert found["steps"] > 0

@@ -22,17 +22,43 @@ def without_vnni(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("dimensions", "num_centers", "kernel"),
-    [(64, 512, "byte_filter"), (32, 512, "panels"), (17, 256, "panels"), (96, 256, "byte_filter")],
+    [
+        (64, 512, "byte_filter"),
+        (96, 256, "byte_filter"),
+        (32, 512, {"avx2": "panels", "avx512": "lanes"}),
+        (17, 256, {"avx2": "panels", "avx512": "lanes"}),
+        (100, 125, {"avx2": "panels", "avx512": "lanes"}),
+        (129, 125, "panels"),
+        (80, 100, "lanes"),
+        (16, 144, "lanes"),
+    ],
 )
 def test_the_kernel_follows_the_work_of_a_row(
     without_vnni: str,
     dimensions: int,
     num_centers: int,
-    kernel: str,
+    kernel: str | dict[str, str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     random = np.random.default_rng(1)
     points = random.normal(size=(4_096, dimensions)).astype(np.float32)
     with caplog.at_level(logging.DEBUG, logger="centroids.kernels"):
         kernels.assign(points, points[:num_centers])
+    expected = kernel if isinstance(kernel, str) else kernel[without_vnni]
+    assert f"by {expected}" in caplog.text
+
+
+@pytest.mark.parametrize(("level", "kernel"), [("avx2", "panels"), ("avx512", "lanes")])
+def test_lanes_of_float64_are_for_wide_registers(
+    level: str, kernel: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    if level not in kernels.supported_instruction_sets():
+        pytest.skip(f"no {level} here")
+    points = np.random.default_rng(1).normal(size=(4_096, 12))
+    kernels.set_instruction_set(level)
+    try:
+        with caplog.at_level(logging.DEBUG, logger="centroids.kernels"):
+            kernels.assign(points, points[:20])
+    finally:
+        kernels.set_instruction_set("")
     assert f"by {kernel}" in caplog.text

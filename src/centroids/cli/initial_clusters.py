@@ -15,6 +15,7 @@ from centroids.cli.sampling import choose_from_sample
 from centroids.cli.settings import Settings, shuffling_seed
 from centroids.cli.training_plan import TrainingPlan
 from centroids.errors import MissingColumnError, Worded
+from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.file import is_points_file
 from centroids.inputs.tables.opening import KINDS
 from centroids.kmeans.model import INITIAL_METHODS
@@ -30,7 +31,7 @@ def initial_clusters_of(
     """
     given = plan.initial_clusters or KMeansClustering.KMEANS_PLUS_PLUS_INIT
     if given not in INITIAL_METHODS:
-        centers = read_centers(Path(given), points)
+        centers = read_centers(Path(given), points, plan.bad_rows)
         if plan.num_clusters not in (None, len(centers)):
             raise ValueError(
                 f"--num-clusters is {plan.num_clusters:,}, but {given} holds {len(centers):,} "
@@ -61,7 +62,7 @@ def initial_clusters_of(
     )
 
 
-def read_centers(path: Path, points: PointsFile) -> NDArray[Any]:
+def read_centers(path: Path, points: PointsFile, bad_rows: BadRows = "raise") -> NDArray[Any]:
     """Initial centers: the columns of a file that are named as those of the points, else all.
 
     Raises:
@@ -80,7 +81,7 @@ def read_centers(path: Path, points: PointsFile) -> NDArray[Any]:
         # What it advises is for points: to leave rows out, or to take other columns.
         reason = error.problem.say(option) if isinstance(error, Worded) else error
         raise ValueError(f"--initial-clusters needs rows of finite numbers: {reason}") from error
-    here, there = centers.shape[1], points.width()
+    here, there = centers.shape[1], points.width(bad_rows)
     if there not in (None, here):
         raise ValueError(
             f"{path} has centers of {here} column{'' if here == 1 else 's'}, but the points of "

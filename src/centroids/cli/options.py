@@ -243,9 +243,11 @@ RelativeTolerance = Annotated[
 Validation = Annotated[
     Path | None,
     typer.Option(
-        help="A file of points that are not trained on. The model is evaluated on them now and "
-        "then, and training stops when their mean distance no longer falls.",
-        metavar="FILE",
+        help="Points that are not trained on: a file, a folder, an address or a query, as POINTS. "
+        "The model is evaluated on them now and then, and training stops when their mean distance "
+        "no longer falls.",
+        metavar="POINTS",
+        parser=parse_source,
     ),
 ]
 Patience = Annotated[

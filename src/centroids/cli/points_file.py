@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,7 @@ class PointsFile:
 
     def _batches(
         self, input_fn: Callable[[], Any], weights: list[NDArray[np.float64]]
-    ) -> Iterator[NDArray[Any]]:
+    ) -> Generator[NDArray[Any]]:
         column = None if self.weight_column is None else WeightColumn(self.weight_column)
         source = input_fn()
         with open_stream(lambda: source, weights=column, missing=self.missing) as stream:
@@ -174,10 +175,11 @@ class PointsFile:
         # It may be larger than the memory. If somebody cuts it off meanwhile, the process dies.
         return np.asarray(np.load(self.path, mmap_mode="r"))
 
-    def width(self) -> int | None:
-        """The columns of a point; None if there are no points."""
-        first = next(iter(self.open(1)()), None)
-        return None if first is None else int(as_matrix(first).shape[1]) - self.weighted
+    def width(self, bad_rows: BadRows = "raise") -> int | None:
+        """The columns of a point; None if there are no points. Reads up to the first good row."""
+        with contextlib.closing(self._batches(self.open(1, bad_rows=bad_rows), [])) as batches:
+            first = next((batch for batch in batches if batch.shape[0]), None)
+        return None if first is None else int(as_matrix(first).shape[1])
 
     @property
     def weight_column(self) -> str | None:

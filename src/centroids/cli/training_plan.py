@@ -96,7 +96,7 @@ class TrainingPlan:
         for name in ("patience", "validate_every"):
             if getattr(self, name) is not None and self.validation is None:
                 raise ValueError(
-                    f"{option(Argument(name))} is for --validation FILE: give both, or none"
+                    f"{option(Argument(name))} is for --validation POINTS: give both, or none"
                 )
         tolerance = self.relative_tolerance
         if tolerance is not None and not 0 <= tolerance < math.inf:

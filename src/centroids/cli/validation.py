@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
 
 from centroids import KMeansClustering, ValidationHook
+from centroids.cli.errors import suggesting_options
 from centroids.cli.inference import batch_size
 from centroids.cli.numbers import show_number
 from centroids.cli.points import find_points
@@ -22,7 +24,9 @@ _METRIC = "mean_distance"
 def open_validation(
     plan: TrainingPlan, settings: Settings, points: PointsFile
 ) -> Callable[[KMeansClustering], ValidationHook] | None:
-    """What makes the hook for a model; None without --validation. The file is looked at now.
+    """What makes the hook for a model; None without --validation.
+
+    All rows are read now, as a bad one must be refused before there is a model.
 
     Args:
         plan: What was asked for.
@@ -30,7 +34,7 @@ def open_validation(
         points: The points that are trained on.
 
     Raises:
-        ValueError: If the file has no rows, or they are not as wide as the points.
+        ValueError: If there are no rows, they are not as wide as the points, or one is bad.
         OSError: If it cannot be read.
     """
     if plan.validation is None:
@@ -43,9 +47,9 @@ def open_validation(
         settings,
         weight_column=settings.weight_column,
     )
-    here, there = file.width(), points.width()
-    if here is None:
-        raise ValueError(f"--validation: {plan.validation} has no rows")
+    file = dataclasses.replace(file, missing=points.missing)
+    here = _read_through(file, plan)
+    there = points.width(plan.bad_rows)
     if there not in (None, here):
         raise ValueError(
             f"--validation: the points of {plan.validation} have {here} columns, but those of "
@@ -63,6 +67,20 @@ def open_validation(
         )
 
     return make
+
+
+def _read_through(file: PointsFile, plan: TrainingPlan) -> int:
+    """The columns of the points, all of which can be read."""
+    can_drop, prepares = plan.bad_rows == "raise", plan.missing is None
+    width = None
+    with suggesting_options(file.path, can_drop=can_drop, prepares=prepares):
+        for batch in file.batches(plan.bad_rows):
+            if batch.shape[0]:
+                width = batch.shape[1]
+    if width is None:
+        left_out = " left" if file.missing == "drop" or plan.bad_rows == "drop" else ""
+        raise ValueError(f"--validation: {file.path} has no rows{left_out}")
+    return width
 
 
 def describe_validation(hook: ValidationHook) -> str:

@@ -13,6 +13,7 @@ from centroids.estimator.hooks._basic import (
     StopAtStepHook,
 )
 from centroids.estimator.hooks._hparams import HParamsHook, hparams
+from centroids.estimator.hooks._loggers import ScalarLogger
 from centroids.estimator.hooks._protocol import SessionRunHook
 from centroids.estimator.hooks._saving import (
     CheckpointSaverHook,
@@ -21,7 +22,7 @@ from centroids.estimator.hooks._saving import (
 from centroids.estimator.hooks._summaries import SummarySaverHook
 from centroids.estimator.hooks._validation import ValidationHook
 
-_STOPPING = (StopAtStepHook, ValidationHook)
+_BEFORE_SAVING = (StopAtStepHook, ValidationHook, ScalarLogger)
 
 
 def may_stop(hook: SessionRunHook) -> bool:
@@ -49,7 +50,8 @@ def training_hooks(
     It is the order of r1.4 except for what comes before checkpoints are saved: the check for NaN,
     because a model that has diverged must not become the newest checkpoint; the model's chief
     hooks, and those that stop at a step or by validation, as the checkpoint of the last step must
-    say that it is the last.
+    say that it is the last; loggers, as a run that is killed right after a save goes on behind it
+    and would lack the row of that step.
 
     Args:
         spec: The model, with its own hooks.
@@ -64,8 +66,8 @@ def training_hooks(
     """
     given = [*spec.training_chief_hooks, *hooks, *spec.training_hooks]
     saver = next((hook for hook in given if isinstance(hook, CheckpointSaverHook)), None)
-    stopping = [hook for hook in hooks if isinstance(hook, _STOPPING)]
-    created: list[SessionRunHook] = [NanTensorHook(), *spec.training_chief_hooks, *stopping]
+    first = [hook for hook in hooks if isinstance(hook, _BEFORE_SAVING)]
+    created: list[SessionRunHook] = [NanTensorHook(), *spec.training_chief_hooks, *first]
     steps, seconds = config.save_checkpoints_steps, config.save_checkpoints_secs
     assert config.model_dir is not None
     if saver is None and (steps or seconds):
@@ -90,7 +92,7 @@ def training_hooks(
         )
         if hparams(params):
             created.append(HParamsHook(config.model_dir, params))
-    created.extend(hook for hook in hooks if not isinstance(hook, _STOPPING))
+    created.extend(hook for hook in hooks if not isinstance(hook, _BEFORE_SAVING))
     if config.log_step_count_steps is not None:
         names = {"loss": "loss", "step": "global_step"}
         created.append(LoggingTensorHook(names, config.log_step_count_steps))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from centroids.estimator._session import Session
 
 
-class _ScalarLogger(SessionRunHook):
+class ScalarLogger(SessionRunHook):
     """Hands the scalars of steps to `_write`, and tells `_close` how the run has ended.
 
     Args:
@@ -86,7 +86,7 @@ class _ScalarLogger(SessionRunHook):
     def _close(self, ended: bool) -> None: ...
 
 
-class CSVLoggerHook(_ScalarLogger):
+class CSVLoggerHook(ScalarLogger):
     """Writes the scalars of training into a CSV file, a row for each step.
 
     A file that is there is continued. After a crash, the steps since the last checkpoint are
@@ -169,7 +169,7 @@ class CSVLoggerHook(_ScalarLogger):
             file.close()
 
 
-class WandbLoggerHook(_ScalarLogger):
+class WandbLoggerHook(ScalarLogger):
     """Writes the scalars of training into a run of Weights & Biases.
 
     Without a network: the run is kept in a folder, from which `wandb sync` sends it. With
@@ -223,7 +223,7 @@ class WandbLoggerHook(_ScalarLogger):
             run.finish(exit_code=0 if ended else 1)
 
 
-class MLflowLoggerHook(_ScalarLogger):
+class MLflowLoggerHook(ScalarLogger):
     """Writes the scalars of training into a run of MLflow.
 
     Without a network, if the tracking URI is a file: `sqlite:///mlflow.db` for example. Each call
