@@ -116,15 +116,6 @@ def bucket(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.stop()
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # of the packages that play the server
-def test_files_and_folders_of_a_bucket(bucket: str) -> None:
-    for name in ("t.csv", "t.parquet", "parts", "parts/*.parquet"):
-        check(table_input_fn(f"{bucket}/{name}", 5))
-    with pytest.raises(FileNotFoundError, match="nothing"):
-        table_input_fn(f"{bucket}/nothing.parquet")
-
-
 @pytest.fixture
 def google_bucket(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # which asks for TLS
@@ -147,8 +138,10 @@ def google_bucket(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the packages that play the server
-def test_files_and_folders_of_a_bucket_of_google(google_bucket: str) -> None:
+@pytest.mark.parametrize("of", ["bucket", "google_bucket"])
+def test_files_and_folders_of_a_bucket(of: str, request: pytest.FixtureRequest) -> None:
+    bucket = request.getfixturevalue(of)
     for name in ("t.csv", "t.parquet", "parts", "parts/*.parquet"):
-        check(table_input_fn(f"{google_bucket}/{name}", 5))
+        check(table_input_fn(f"{bucket}/{name}", 5))
     with pytest.raises(FileNotFoundError, match="nothing"):
-        table_input_fn(f"{google_bucket}/nothing.parquet")
+        table_input_fn(f"{bucket}/nothing.parquet")

@@ -43,12 +43,6 @@ def level(request: pytest.FixtureRequest) -> Iterator[str]:
     kernels.set_instruction_set("")
 
 
-@pytest.fixture
-def threads() -> Iterator[None]:
-    yield
-    kernels.set_num_threads(0)
-
-
 def make(
     n: int, d: int, k: int, dtype: Any = np.float32, offset: float = 0, seed: int = 0
 ) -> tuple[NDArray[Any], NDArray[Any]]:

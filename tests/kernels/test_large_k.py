@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,19 +12,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from centroids import kernels
-
-
-@pytest.fixture(params=kernels.supported_instruction_sets())
-def level(request: pytest.FixtureRequest) -> Iterator[str]:
-    kernels.set_instruction_set(request.param)
-    yield request.param
-    kernels.set_instruction_set("")
-
-
-@pytest.fixture
-def threads() -> Iterator[None]:
-    yield
-    kernels.set_num_threads(0)
 
 
 def nested(n: int, d: int, seed: int, decay: float = 0.6) -> NDArray[np.float32]:

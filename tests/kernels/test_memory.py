@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -34,19 +34,6 @@ SHAPES = [
     (513, 65, 150),
     (700, 129, 20),
 ]
-
-
-@pytest.fixture(params=kernels.supported_instruction_sets())
-def level(request: pytest.FixtureRequest) -> Iterator[str]:
-    kernels.set_instruction_set(request.param)
-    yield request.param
-    kernels.set_instruction_set("")
-
-
-@pytest.fixture
-def threads() -> Iterator[None]:
-    yield
-    kernels.set_num_threads(0)
 
 
 def assert_same(a: kernels.Assignment, b: kernels.Assignment) -> None:

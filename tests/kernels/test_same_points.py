@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -21,13 +20,6 @@ from tests.kernels.test_moved_rows import groups
 
 Filter = Literal["float_filter", "byte_filter", "axes_filter"]
 FILTERS: list[Filter] = ["float_filter", "byte_filter", "axes_filter"]
-
-
-@pytest.fixture(params=kernels.supported_instruction_sets())
-def level(request: pytest.FixtureRequest) -> Iterator[str]:
-    kernels.set_instruction_set(request.param)
-    yield request.param
-    kernels.set_instruction_set("")
 
 
 def assert_same(a: kernels.Assignment, b: kernels.Assignment) -> None:

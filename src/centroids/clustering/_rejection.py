@@ -61,8 +61,7 @@ def kmeans_rejection(
     >>> sorted(kmeans_rejection(corners, 4, np.random.default_rng(0)).sum(axis=1).tolist())
     [0.0, 9.0, 9.0, 18.0]
     """
-    shards = LocalShards([check_weighted(points, weights)], cosine=cosine)
-    rows = rejection_rows(shards, num_clusters, random, cosine=cosine, num_retries=0)
+    shards, rows = _rows_here(points, num_clusters, random, cosine, weights)
     return different_rows(shards, rows, num_clusters, random, cosine=cosine)
 
 
@@ -75,9 +74,19 @@ def kmeans_rejection_rows(
     weights: ArrayLike | None = None,
 ) -> NDArray[np.intp]:
     """As `kmeans_rejection`: which rows they are, [num_clusters]."""
-    shards = LocalShards([check_weighted(points, weights)], cosine=cosine)
-    rows = rejection_rows(shards, num_clusters, random, cosine=cosine, num_retries=0)
+    shards, rows = _rows_here(points, num_clusters, random, cosine, weights)
     return which_different_rows(shards, rows, num_clusters, random, cosine=cosine)
+
+
+def _rows_here(
+    points: Points,
+    num_clusters: int,
+    random: np.random.Generator,
+    cosine: bool,
+    weights: ArrayLike | None,
+) -> tuple[LocalShards, NDArray[np.intp]]:
+    shards = LocalShards([check_weighted(points, weights)], cosine=cosine)
+    return shards, rejection_rows(shards, num_clusters, random, cosine=cosine, num_retries=0)
 
 
 def rejection_rows(

@@ -194,17 +194,23 @@ class Session:
         batch = self._batch = given.for_step(self._num_batches, self.variables, self.random)
         if not self._with_labels:
             batch.labels = None
-        self._num_batches += 1
-        self.num_examples += num_rows(given.features)
-        self.num_dropped_rows += given.num_dropped_rows
+        self._count(given)
         try:
             self._evaluate(batch, plans)
         except BadRowError as error:
             raise error.at_origin(given.origin) from None
+        self._end_step(given)
+
+    def _count(self, batch: Batch) -> None:
+        self._num_batches += 1
+        self.num_examples += num_rows(batch.features)
+        self.num_dropped_rows += batch.num_dropped_rows
+
+    def _end_step(self, batch: Batch) -> None:
         unknown = None if self._batches.calls_again else UNKNOWN_POSITION
-        self.input_position = unknown if given.position is None else given.position
+        self.input_position = unknown if batch.position is None else batch.position
         if self._train_op is not None:
-            self._column_names = given.names or self._column_names
+            self._column_names = batch.names or self._column_names
             self.variables["global_step"] = np.array(self.global_step + 1, np.int64)
             self._at_end = False
 
@@ -232,14 +238,8 @@ class Session:
         done = train_many(batches)
         self._batches.put_back(given[done:])
         for batch in given[:done]:
-            self._num_batches += 1
-            self.num_examples += num_rows(batch.features)
-            self.num_dropped_rows += batch.num_dropped_rows
-            self.input_position = UNKNOWN_POSITION if batch.position is None else batch.position
-            self._column_names = batch.names or self._column_names
-        if done:
-            self.variables["global_step"] = np.array(self.global_step + done, np.int64)
-            self._at_end = False
+            self._count(batch)
+            self._end_step(batch)
         return done
 
     def _evaluate(self, batch: Batch, plans: Sequence[Fetches]) -> None:
