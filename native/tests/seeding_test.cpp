@@ -74,9 +74,26 @@ struct Prepared {
     }
 };
 
+// Bits depend on neither the other candidates nor the other panels of a call.
+void test_calls_of_their_own(const CandidateKernels<float>& layout,
+                             const FilterCenters<float>& points, const Prepared& candidates,
+                             const std::vector<float>& thresholds, std::size_t panels,
+                             const std::vector<std::uint16_t>& masks, const std::string& level) {
+    const std::size_t count = thresholds.size();
+    for (const std::size_t first : {std::size_t(0), panels / 3, panels - 1})
+        for (std::size_t c = 0; c < count; ++c) {
+            std::vector<std::uint16_t> own(panels - first);
+            layout.run_panels(points, first, panels,
+                              candidates.bytes.data() + c * candidates.stride, candidates.stride,
+                              &candidates.facts[c], &thresholds[c], 1, own.data());
+            for (std::size_t panel = first; panel < panels; ++panel)
+                expect(own[panel - first] == masks[panel * count + c], "a call of its own", level,
+                       panels, points.dimensions, count);
+        }
+}
+
 // run_panels: no bit is missing of a candidate within a point's limit, most are missing of those
-// far beyond it, empty places have none, and bits depend on neither the other candidates nor the
-// other panels of the call.
+// far beyond it, and empty places have none.
 void test_run_panels(const CandidateKernels<float>& layout, const std::string& level, std::size_t n,
                      std::size_t d, std::size_t count, double scale) {
     const std::vector<float> points = grouped<float>(n, d, scale, 1);
@@ -128,15 +145,7 @@ void test_run_panels(const CandidateKernels<float>& layout, const std::string& l
         }
     // Of squares at the end of float32's range nothing is left to tell them by.
     if (scale > 1e-20) expect(2 * excluded >= far, "far candidates", level, n, d, count);
-    for (const std::size_t first : {std::size_t(0), panels / 3, panels - 1})
-        for (std::size_t c = 0; c < count; ++c) {
-            std::vector<std::uint16_t> own(panels - first);
-            layout.run_panels(all.view(), first, panels, others.bytes.data() + c * others.stride,
-                              others.stride, &others.facts[c], &thresholds[c], 1, own.data());
-            for (std::size_t panel = first; panel < panels; ++panel)
-                expect(own[panel - first] == masks[panel * count + c], "a call of its own", level,
-                       n, d, count);
-        }
+    test_calls_of_their_own(layout, all.view(), others, thresholds, panels, masks, level);
 }
 
 void test_all_panels(const std::string& level) {

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 import centroids
 from centroids import viewers
 from centroids.distribute import Dask, Part, shard
+from centroids.inputs import numpy_input_fn
 from centroids.inputs.convert import convert_features
 from tests.distribute.test_dask import array, assert_equal, train
 
@@ -70,6 +71,18 @@ def test_a_worker_killed_in_mid_iteration_changes_no_bit(
     spread = array(points, (250, 250, 250, 250))
     kmeans.train(lambda: spread, steps=40, hooks=[Kill(client, step)])
     assert_equal(alone, kmeans)
+
+
+def test_a_worker_killed_among_mini_batches_changes_no_bit(
+    client: Any, points: NDArray[Any]
+) -> None:
+    def fit(x: Any, *hooks: Any) -> centroids.KMeansClustering:
+        kmeans = centroids.KMeansClustering(7, initial_clusters="kmeans_plus_plus", random_seed=2)
+        input_fn = numpy_input_fn(x, batch_size=90, num_epochs=None, shuffle=True)
+        return kmeans.train(input_fn, steps=30, hooks=hooks)
+
+    spread = array(points, (250, 0, 500, 250))
+    assert_equal(fit(points), fit(spread, Kill(client, 3)))
 
 
 def test_scattered_data_cannot_be_made_again(client: Any, points: NDArray[Any]) -> None:
