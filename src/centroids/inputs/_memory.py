@@ -27,7 +27,7 @@ from centroids.inputs.convert import (
     with_table,
 )
 from centroids.inputs.weights import WeightColumn
-from centroids.rows import is_sparse_type, num_rows
+from centroids.rows import gather_rows, is_sparse_type, num_rows
 
 
 def numpy_input_fn(
@@ -291,7 +291,7 @@ def _take(columns: Any, rows: Any) -> Any:
         return None
     if isinstance(columns, dict):
         return {key: _take(column, rows) for key, column in columns.items()}
-    return columns[rows]
+    return columns[rows] if isinstance(rows, slice) else gather_rows(columns, rows)
 
 
 def _check_sparse_parts(name: str, columns: Any) -> None:
