@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from centroids.cli import config
 from centroids.cli.answer import answering_in_json
 from centroids.cli.log import log
+from centroids.cli.stopping import exit_code_of_stop, say_stopped
 from centroids.progress import Activity
 
 # What click takes for the truth in a variable.
@@ -92,6 +93,18 @@ def _common_options() -> list[Any]:
     only = typer.Typer(add_completion=False)
     only.command()(_common)
     return [param for param in typer.main.get_command(only).params if param.name != "help"]
+
+
+class PlainGroup(TyperGroup):
+    """All commands: they end alike."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs a command; Ctrl-C and SIGTERM end it in one line."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say_stopped()
+            raise typer.Exit(exit_code_of_stop()) from None
 
 
 class PlainCommand(TyperCommand):
