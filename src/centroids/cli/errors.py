@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from centroids.cli.config import places_named_in
 from centroids.cli.log import log
 from centroids.errors import (
     Argument,
@@ -46,7 +47,8 @@ def end_with(error: Exception) -> NoReturn:
     if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
         sys.stderr.close()
     else:
-        log.write_error(_sentence(error), code)
+        told = _sentence(error)
+        log.write_error(f"{told}{places_named_in(told)}", code)
     sys.exit(code)
 
 

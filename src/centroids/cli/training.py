@@ -243,7 +243,7 @@ class _Run:
 
 def _with_the_stronger_end(plan: TrainingPlan) -> TrainingPlan:
     """With --steps or --max-steps of the command line alone, where a file has the other one."""
-    weaker = {"steps", "max_steps"} & config.elsewhere
+    weaker = {"steps", "max_steps"} & config.elsewhere.keys()
     if plan.steps is None or plan.max_steps is None or len(weaker) != 1:
         return plan
     if "steps" in weaker:
