@@ -114,7 +114,7 @@ for name in {sorted(names)}:
 # Each layer with those that it may know besides itself; see HACKING.md.
 BASE = {"checks", "crc32c", "errors", "files", "keyed_permutation", "platform", "progress"}
 BASE |= {"protobuf", "rows"}
-BASE |= {"packages", "tensorflow_protos", "tensorflow_types"}
+BASE |= {"packages", "tensorflow_protos", "tensorflow_types", "text_table"}
 EVERYWHERE = {"centroids.kernels.float_mode"}  # what everyone's arithmetic needs
 LAYERS = {
     "kernels": BASE,
