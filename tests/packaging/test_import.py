@@ -46,7 +46,7 @@ def test_help_waits_for_no_command() -> None:
     loaded = modules_after(f"{help_page}\nwith contextlib.suppress(SystemExit): main()")
     assert not loaded & {*OPTIONAL, "numpy", "scipy", "google.protobuf", "safetensors"}
     ours = {name for name in loaded if name.startswith("centroids.")}
-    parts = {"answer", "app", "command", "config", "errors", "log"}
+    parts = {"answer", "app", "command", "config", "errors", "log", "stopping", "usage"}
     parts |= {"options", "options_of_points", "text_options"}
     cli = {"centroids.cli", *(f"centroids.cli.{part}" for part in parts)}
     alone = {"errors", "platform", "platform._posix", "progress", "viewers"}
