@@ -34,6 +34,14 @@ HOOK = Path(__file__).parents[2] / "docs" / "breaking_code.py"
             '<div class="language-pycon"><pre><code>x --y\n</code></pre></div>',
             "<code>x --y\n</code>",
         ),
+        (
+            f'<div class="language-text highlight"><pre><code>{"&lt;" * 46}\n</code></pre></div>',
+            'class="language-text highlight"',
+        ),
+        (
+            f'<div class="language-text highlight"><pre><code>1\n{"x" * 47}</code></pre></div>',
+            'class="language-text wide highlight"',
+        ),
     ],
 )
 def test_where_code_breaks(html: str, shown: str) -> None:
