@@ -114,8 +114,9 @@ for name in {sorted(names)}:
 # Each layer with those that it may know besides itself; see HACKING.md.
 BASE = {"checks", "crc32c", "errors", "files", "keyed_permutation", "platform", "progress"}
 BASE |= {"protobuf", "rows"}
-BASE |= {"packages", "tensorflow_protos", "tensorflow_types"}
-EVERYWHERE = {"centroids.kernels.float_mode"}  # what everyone's arithmetic needs
+BASE |= {"packages", "tensorflow_protos", "tensorflow_types", "text_table"}
+# What everyone's arithmetic needs, and what makes a matrix of columns.
+EVERYWHERE = {"centroids.kernels.float_mode", "centroids.kernels.side_by_side"}
 LAYERS = {
     "kernels": BASE,
     "distribute": BASE | {"kernels"},
