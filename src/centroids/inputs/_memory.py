@@ -50,8 +50,8 @@ def numpy_input_fn(
 
     Args:
         x: [n, ...] array, memory map, sparse matrix, table or tensor, or a dict of these. It must
-            not change while batches are read: training looks at a full batch that comes again only
-            as far as something may have happened to a point.
+            not change while batches are read: when a full batch comes again, training examines only
+            those points whose labels may have changed.
         y: [n, ...] labels, or a dict of these; None for batches of features alone.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
         num_epochs: How often to go through the data; None: forever.
