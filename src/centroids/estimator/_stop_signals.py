@@ -112,6 +112,11 @@ class StopSignals:
                 self.cut_short = True
                 raise ReadingInterrupted
             return read()
+        except BaseException as error:
+            # Other libraries may have put an exception of their own in the place of ours.
+            if self.cut_short and not isinstance(error, ReadingInterrupted):
+                raise ReadingInterrupted from error
+            raise
         finally:
             self._waiting = False
 
@@ -187,8 +192,8 @@ class StopSignals:
         nested = isinstance(getattr(self._of_received(), "__self__", None), StopSignals)
         if error is None and self.cut_short and self.received is not None and not nested:
             raise TrainingInterruptedError(
-                f"the training was ended by {self.received.name} before its end; train again to go "
-                "on from its last checkpoint"
+                f"training was interrupted by {self.received.name}; call train again to continue "
+                "from its last checkpoint"
             )
 
     def _of_received(self) -> Any:
