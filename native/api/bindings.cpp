@@ -6,6 +6,7 @@
 #include "runtime/dispatch.h"
 #include "runtime/float_mode.h"
 #include "api/crc32c.h"
+#include "api/join_columns.h"
 #include "api/kmeans.h"
 #include "api/mini_batch.h"
 #include "api/row_weights.h"
@@ -345,6 +346,20 @@ void bind_mini_batch(nb::module_& m) {
         "batches"_a, "centers"_a.noconvert(), "counts"_a.noconvert(), "losses"_a.noconvert());
 }
 
+// Elements of any type, by their size.
+template <class T>
+void bind_join_columns(nb::module_& m) {
+    m.def(
+        "join_columns",
+        [](Out<T> rows, const std::vector<In<T>>& columns) {
+            std::vector<const T*> starts;
+            for (const In<T>& column : columns) starts.push_back(column.data());
+            const KernelCall call;
+            join_columns(starts.data(), starts.size(), rows.shape(0), rows.data());
+        },
+        "rows"_a.noconvert(), "columns"_a.noconvert());
+}
+
 template <class T>
 void bind_sparse(nb::module_& m) {
     m.def(
@@ -424,6 +439,9 @@ NB_MODULE(_native, m) {
     bind_dense<double>(m);
     bind_mini_batch<float>(m);
     bind_mini_batch<double>(m);
+    bind_join_columns<std::uint16_t>(m);
+    bind_join_columns<std::uint32_t>(m);
+    bind_join_columns<std::uint64_t>(m);
     bind_sparse<float>(m);
     bind_sparse<double>(m);
     bind_row_weights(m);

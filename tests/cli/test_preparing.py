@@ -11,19 +11,11 @@ import pytest
 
 from centroids.cli import choosing
 from tests.cli.run_here import run_here as run
+from tests.points_with_blanks import BLANK, POINTS, ROWS, WEIGHTS
 
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("pyarrow")
 preprocessing = pytest.importorskip("sklearn.preprocessing")
-
-ROWS = 240
-RANDOM = np.random.default_rng(3)
-PLACES = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0]])
-# The second column has clusters, too, but its unit hides those of the first one.
-WHOLE = (PLACES[np.arange(ROWS) % 3] + RANDOM.normal(size=(ROWS, 2)) / 2) * [1, 1000]
-BLANK = RANDOM.random(ROWS) < 0.1
-POINTS = np.where(BLANK[:, None] & np.array([True, False]), np.nan, WHOLE)
-WEIGHTS = RANDOM.integers(1, 4, ROWS).astype(float)
 
 
 @pytest.fixture

@@ -115,7 +115,8 @@ for name in {sorted(names)}:
 BASE = {"checks", "crc32c", "errors", "files", "keyed_permutation", "platform", "progress"}
 BASE |= {"protobuf", "rows"}
 BASE |= {"packages", "tensorflow_protos", "tensorflow_types", "text_table"}
-EVERYWHERE = {"centroids.kernels.float_mode"}  # what everyone's arithmetic needs
+# What everyone's arithmetic needs, and what makes a matrix of columns.
+EVERYWHERE = {"centroids.kernels.float_mode", "centroids.kernels.side_by_side"}
 LAYERS = {
     "kernels": BASE,
     "distribute": BASE | {"kernels"},

@@ -13,14 +13,7 @@ import pytest
 import centroids
 from centroids.viewers import TerminalViewer
 from tests.cli.run_here import run_here as run
-
-ROWS = 240
-RANDOM = np.random.default_rng(3)
-PLACES = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0]])
-WHOLE = (PLACES[np.arange(ROWS) % 3] + RANDOM.normal(size=(ROWS, 2)) / 2) * [1, 1000]
-BLANK = RANDOM.random(ROWS) < 0.1
-POINTS = np.where(BLANK[:, None] & np.array([True, False]), np.nan, WHOLE)
-WEIGHTS = RANDOM.integers(1, 4, ROWS).astype(float)
+from tests.points_with_blanks import BLANK, POINTS, WEIGHTS, WHOLE
 
 
 def by_hand(missing: str, *, standardize: bool, weights: Any) -> tuple[Any, Any]:

@@ -34,6 +34,7 @@ from centroids.clustering._sharded import (
 from centroids.clustering._state import ClusterState, initial_state
 from centroids.clustering._update import (
     full_batch_update,
+    is_small_step,
     mini_batch_update,
     mini_batch_updates,
     multi_step_update,
@@ -76,6 +77,7 @@ __all__ = [
     "given_centers",
     "initial_state",
     "is_reassignment_due",
+    "is_small_step",
     "join_columns",
     "kmeans_parallel",
     "kmeans_plus_plus",

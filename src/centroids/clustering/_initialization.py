@@ -8,13 +8,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.clustering._chosen_rows import RowChoice, check_weighted, different_rows
 from centroids.clustering._distinct_rows import DistinctRows, KeysOfPoints
-from centroids.clustering._plus_plus import (
-    check_weighted,
-    different_rows,
-    parallel_rows,
-    plus_plus_rows,
-)
+from centroids.clustering._plus_plus import parallel_rows, plus_plus_rows
 from centroids.clustering._point_count import (
     MOST_FRUITLESS_ROWS,
     PointCount,
@@ -48,7 +44,7 @@ _MOST_HELD_BYTES = 64 << 20
 InitialMethod: TypeAlias = Literal[
     "random", "kmeans_plus_plus", "kmeans_parallel", "kmeans_rejection"
 ]
-_CHOOSE_ROWS = {
+_CHOOSE_ROWS: dict[str, RowChoice] = {
     "kmeans_plus_plus": plus_plus_rows,
     "kmeans_parallel": parallel_rows,
     "kmeans_rejection": rejection_rows,

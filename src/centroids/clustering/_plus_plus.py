@@ -23,21 +23,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from centroids import kernels
-from centroids.clustering._distinct_rows import DistinctRows
+from centroids.clustering._chosen_rows import (
+    centers_here,
+    check_weighted,
+    which_different_rows,
+)
 from centroids.clustering._draws import EqualDraws, WeightedDraws, draw_targets, share_out
 from centroids.clustering._shards import (
-    KeysOfShards,
     LocalShards,
     Shards,
     Taken,
     ask_after,
     draws_of,
-    raise_first_bad,
     rows_of,
+    start_seeding,
 )
-from centroids.kernels import Points, in_usual_float_mode, l2_normalize, num_rows
+from centroids.kernels import Points, in_usual_float_mode, num_rows
 from centroids.kernels.row_weights import UNIT_EXPONENT
-from centroids.rows import WeightedPoints, dense
+from centroids.rows import dense
 
 _ROUNDS = 5  # of k-means||
 _OVERSAMPLING = 2  # candidates drawn in a round, in multiples of the clusters
@@ -76,9 +79,15 @@ def kmeans_plus_plus(
     >>> sorted(kmeans_plus_plus(corners, 4, np.random.default_rng(0)).sum(axis=1).tolist())
     [0.0, 9.0, 9.0, 18.0]
     """
-    shards = LocalShards([check_weighted(points, weights)], cosine=cosine)
-    rows = plus_plus_rows(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
-    return different_rows(shards, rows, num_clusters, random, cosine=cosine)
+    return centers_here(
+        plus_plus_rows,
+        points,
+        num_clusters,
+        random,
+        cosine=cosine,
+        num_retries=num_retries,
+        weights=weights,
+    )
 
 
 def kmeans_plus_plus_rows(
@@ -132,16 +141,15 @@ def kmeans_parallel(
     >>> sorted(kmeans_parallel(corners, 4, np.random.default_rng(0)).sum(axis=1).tolist())
     [0.0, 9.0, 9.0, 18.0]
     """
-    shards = LocalShards([check_weighted(points, weights)], cosine=cosine)
-    rows = parallel_rows(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
-    return different_rows(shards, rows, num_clusters, random, cosine=cosine)
-
-
-def check_weighted(points: Points, weights: ArrayLike | None) -> Points | WeightedPoints:
-    """Points with their weights, if they have any."""
-    if weights is None:
-        return points
-    return WeightedPoints(points, kernels.check_weights(weights, kernels.num_rows(points)))
+    return centers_here(
+        parallel_rows,
+        points,
+        num_clusters,
+        random,
+        cosine=cosine,
+        num_retries=num_retries,
+        weights=weights,
+    )
 
 
 def plus_plus_rows(
@@ -220,52 +228,6 @@ def parallel_rows(
         np.concatenate(candidates), weights, num_clusters, random, cosine, num_retries
     )
     return np.asarray(rows[places])
-
-
-def different_rows(
-    shards: Shards,
-    chosen: NDArray[np.intp],
-    num_clusters: int,
-    random: np.random.Generator,
-    *,
-    cosine: bool,
-) -> NDArray[Any]:
-    """[num_clusters, d]: the rows chosen, with others in place of equal ones where possible."""
-    rows = which_different_rows(shards, chosen, num_clusters, random, cosine=cosine)
-    vectors = rows_of(shards, rows)
-    return _unit_vectors(vectors) if cosine else vectors
-
-
-def which_different_rows(
-    shards: Shards,
-    chosen: NDArray[np.intp],
-    num_clusters: int,
-    random: np.random.Generator,
-    *,
-    cosine: bool,
-) -> NDArray[np.intp]:
-    """As `different_rows`: which rows they are."""
-    different, keys = DistinctRows(cosine=cosine), KeysOfShards(shards, cosine=cosine)
-    rows = different.keep_new(keys, chosen)
-    if rows.size < num_clusters:
-        rows = np.concatenate([rows, different.take(keys, num_clusters - rows.size, random)])
-    rows = rows if rows.size else chosen
-    return rows[np.arange(num_clusters) % rows.size]
-
-
-@in_usual_float_mode
-def _unit_vectors(vectors: NDArray[Any]) -> NDArray[Any]:
-    return l2_normalize(vectors).astype(vectors.dtype)
-
-
-def start_seeding(shards: Shards, step: Taken) -> dict[int, int]:
-    """Starts with the first centers. Returns the totals of the parts' weights."""
-    answers = shards.ask("start", (rows_of(shards, step[0]), step[1]))
-    raise_first_bad([bad for bad, _ in answers])
-    totals: dict[int, int] = {}
-    for _, of_shard in answers:
-        totals |= of_shard
-    return totals
 
 
 def _find(

@@ -14,14 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from centroids.clustering._draws import draw_targets, share_out
-from centroids.clustering._plus_plus import (
+from centroids.clustering._chosen_rows import (
+    centers_here,
     check_weighted,
-    different_rows,
-    start_seeding,
     which_different_rows,
 )
-from centroids.clustering._shards import LocalShards, Shards, Taken, ask_after, draws_of
+from centroids.clustering._draws import draw_targets, share_out
+from centroids.clustering._shards import (
+    LocalShards,
+    Shards,
+    Taken,
+    ask_after,
+    draws_of,
+    start_seeding,
+)
 from centroids.kernels import Points, accept_draws
 
 # Draws of a round. While there are few centers, distances fall fast: more draws would be in vain.
@@ -61,8 +67,9 @@ def kmeans_rejection(
     >>> sorted(kmeans_rejection(corners, 4, np.random.default_rng(0)).sum(axis=1).tolist())
     [0.0, 9.0, 9.0, 18.0]
     """
-    shards, rows = _rows_here(points, num_clusters, random, cosine, weights)
-    return different_rows(shards, rows, num_clusters, random, cosine=cosine)
+    return centers_here(
+        rejection_rows, points, num_clusters, random, cosine=cosine, weights=weights
+    )
 
 
 def kmeans_rejection_rows(
@@ -74,19 +81,9 @@ def kmeans_rejection_rows(
     weights: ArrayLike | None = None,
 ) -> NDArray[np.intp]:
     """As `kmeans_rejection`: which rows they are, [num_clusters]."""
-    shards, rows = _rows_here(points, num_clusters, random, cosine, weights)
-    return which_different_rows(shards, rows, num_clusters, random, cosine=cosine)
-
-
-def _rows_here(
-    points: Points,
-    num_clusters: int,
-    random: np.random.Generator,
-    cosine: bool,
-    weights: ArrayLike | None,
-) -> tuple[LocalShards, NDArray[np.intp]]:
     shards = LocalShards([check_weighted(points, weights)], cosine=cosine)
-    return shards, rejection_rows(shards, num_clusters, random, cosine=cosine, num_retries=0)
+    rows = rejection_rows(shards, num_clusters, random, cosine=cosine, num_retries=0)
+    return which_different_rows(shards, rows, num_clusters, random, cosine=cosine)
 
 
 def rejection_rows(

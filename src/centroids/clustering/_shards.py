@@ -147,6 +147,16 @@ def draws_of(shards: Shards) -> Draws:
     return WeightedDraws(sum(known.values(), WeightTotals(0, 0, True)), find, positive)
 
 
+def start_seeding(shards: Shards, step: Taken) -> dict[int, int]:
+    """Starts with the first centers. Returns the totals of the parts' weights."""
+    answers = shards.ask("start", (rows_of(shards, step[0]), step[1]))
+    raise_first_bad([bad for bad, _ in answers])
+    totals: dict[int, int] = {}
+    for _, of_shard in answers:
+        totals |= of_shard
+    return totals
+
+
 class KeysOfShards:
     """The hashes of rows that shards hold; see `DistinctRows`."""
 

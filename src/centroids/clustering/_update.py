@@ -19,7 +19,11 @@ from centroids.kernels import (
     l2_normalize,
     mini_batch_steps,
     move_centers,
+    result_dtype,
 )
+
+# Multiply-adds of a batch: a few milliseconds, so that a signal does not wait long for many.
+_SMALL_WORK = 1 << 26
 
 
 @in_usual_float_mode
@@ -114,6 +118,21 @@ def mini_batch_updates(
     before = cast("NDArray[np.int64]", state.counts)
     centers, counts, losses = mini_batch_steps(batches, state.centers, before)
     return ClusterState(centers, counts, centers, 0), losses
+
+
+def is_small_step(points: Any, centers: NDArray[Any]) -> bool:
+    """Whether `mini_batch_updates` takes a batch, and a signal need not wait long for many such.
+
+    Args:
+        points: [n, d], as `kernels.check_points` returns them.
+        centers: [k, d'].
+    """
+    return (
+        isinstance(points, np.ndarray)
+        and points.shape[1] == centers.shape[1]
+        and result_dtype(points) == centers.dtype
+        and points.size * len(centers) <= _SMALL_WORK
+    )
 
 
 @in_usual_float_mode

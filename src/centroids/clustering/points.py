@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from centroids.distribute import is_sharded
@@ -23,6 +22,7 @@ from centroids.kernels import (
     sum_columns,
 )
 from centroids.kernels.preparation import check_dense, pass_watchers
+from centroids.kernels.side_by_side import side_by_side
 from centroids.rows import is_sparse
 
 
@@ -60,7 +60,7 @@ def join_columns(features: Points | Mapping[str, Points]) -> Points:
 def _side_by_side(parts: list[Points]) -> Points:
     dense = [part for part in parts if not is_sparse(part)]
     if len(dense) == len(parts):
-        return np.concatenate(dense, axis=1)
+        return side_by_side(dense)
     import scipy.sparse
 
     blocks: Any = [scipy.sparse.csr_array(part) for part in parts]

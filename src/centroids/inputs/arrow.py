@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from centroids.errors import Argument, Message, WordedTypeError
 from centroids.inputs.batch import TableColumn
+from centroids.kernels.side_by_side import side_by_side
 from centroids.packages import import_package
 
 
@@ -51,7 +52,7 @@ def matrix_of_table(table: Any, name: str, first_row: int = 0) -> NDArray[Any]:
         _matrix_of_column(table.column(index), f"{name}[{label!r}]", first_row)
         for index, label in enumerate(table.column_names)
     ]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    return side_by_side(parts)
 
 
 def array_of_column(column: Any, name: str) -> NDArray[Any]:

@@ -17,6 +17,7 @@ from centroids.inputs._epochs import BatchPlace, EpochSource
 from centroids.inputs.arguments import check_num_epochs
 from centroids.inputs.bad_rows import check_bad_rows
 from centroids.inputs.batch import Position
+from centroids.rows import gather_rows
 
 Windows: TypeAlias = Generator[tuple[NDArray[Any], Position]]
 
@@ -154,7 +155,8 @@ class WindowedSource(EpochSource):
                     stop = min(first + self._reading.batch_size, count)
                     self._order = order[first:stop]
                     within = {**start, "rows_of_window": stop}
-                    yield rows[order[first:stop]], after if stop == count else within
+                    batch = gather_rows(rows, order[first:stop])
+                    yield batch, after if stop == count else within
                 start, done = after, 0
                 del rows  # the next window is read into memory that this one held
 

@@ -121,6 +121,7 @@ def move_centers(
     totals: NDArray[np.float64],
     moved: NDArray[Any],
 ) -> None: ...
+def join_columns(rows: NDArray[Any], columns: list[NDArray[Any]]) -> None: ...
 def mini_batch_steps(
     batches: list[tuple[NDArray[Any], ElementType]],
     centers: NDArray[Any],

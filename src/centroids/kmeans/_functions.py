@@ -27,9 +27,6 @@ from centroids.kmeans.variables import (
 if TYPE_CHECKING:
     from centroids.kmeans.model import KMeansModel
 
-# Multiply-adds of a batch: a few milliseconds, so that a signal does not wait long for many.
-_SMALL_WORK = 1 << 26
-
 
 class BatchFunctions:
     """The functions of a batch that an EstimatorSpec is made of; each runs only when fetched."""
@@ -150,11 +147,9 @@ class BatchFunctions:
             points = batch.get(self._points.points)
         except (TypeError, ValueError):
             return None  # its own step says why
-        if batch.weights is not None or not isinstance(points, np.ndarray):
+        if batch.weights is not None or not clustering.is_small_step(points, centers):
             return None
-        if points.shape[1] != centers.shape[1] or kernels.result_dtype(points) != centers.dtype:
-            return None
-        return points if points.size * len(centers) <= _SMALL_WORK else None
+        return np.asarray(points)
 
     def _points_and_centers(self, batch: Batch) -> tuple[kernels.Points, NDArray[Any]]:
         centers = batch.variables[CLUSTERS]

@@ -24,7 +24,7 @@ from centroids.kernels import (
     in_usual_float_mode,
     num_rows,
 )
-from centroids.sklearn._inputs import check_points_of, check_weights
+from centroids.sklearn._inputs import check_points_of, check_weights, computed_of
 from centroids.sklearn._lloyd import mean_variance
 from centroids.sklearn._seeding import Drawing, initial_centers
 from centroids.sklearn._warning import warn
@@ -90,8 +90,9 @@ class BaseKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
             ValueError: If X is not n finite rows of as many columns as in the fit.
         """
         check_is_fitted(self)
-        points = check_points_of(self, X, reset=False)
-        return assign(points, self.cluster_centers_, cosine=self._cosine).cluster_index
+        centers, cosine = self.cluster_centers_, self._cosine
+        found = computed_of(self, X, lambda points: assign(points, centers, cosine=cosine))
+        return found.cluster_index
 
     def transform(self, X: Any) -> NDArray[Any]:
         """The distance of every row to every center: Euclidean, or cosine.
@@ -108,9 +109,11 @@ class BaseKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
             ValueError: If X is not n finite rows of as many columns as in the fit.
         """
         check_is_fitted(self)
-        points = check_points_of(self, X, reset=False)
-        distances = all_distances(points, self.cluster_centers_, cosine=self._cosine)
-        return distances if self._cosine else _roots(distances)
+        centers, cosine = self.cluster_centers_, self._cosine
+        distances = computed_of(
+            self, X, lambda points: all_distances(points, centers, cosine=cosine)
+        )
+        return distances if cosine else _roots(distances)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """The negative of the sum of the distances to the nearest centers: higher is better.

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from centroids.clustering import distinct_rows
 from centroids.kernels import Points, in_usual_float_mode, num_rows
+from centroids.rows import gather_rows
 
 Weights = NDArray[np.float64] | None
 
@@ -26,7 +27,8 @@ class Population:
         random: What is drawn from.
 
     Attributes:
-        size: The number of rows, or of different ones.
+        points: The rows, or the different ones.
+        size: How many these are.
         random: See above.
     """
 
@@ -40,24 +42,24 @@ class Population:
         if init_size >= num_rows(points):
             rows, weights = distinct_rows(points, weights)
             points = points[rows]
-        self._points, self._weights, self._init_size = points, weights, init_size
+        self.points, self._weights, self._init_size = points, weights, init_size
         self.size, self.random = num_rows(points), random
         self._ends = None if weights is None else _ends(weights)
 
     def for_centers(self) -> tuple[Points, Weights]:
         """Rows to choose initial centers from, with their weights."""
         if self._init_size >= self.size:
-            return self._points, self._weights
+            return self.points, self._weights
         return self.draw(self._init_size), None
 
-    def draw(self, count: int) -> Points:
+    def draw(self, count: int) -> Any:
         """Rows drawn with replacement, by their weights."""
         shares = self.random.random_sample(count)
         if self._ends is None:
             rows = (shares * self.size).astype(np.intp)
         else:
             rows = self._ends.searchsorted(shares, side="right")
-        return self._points[rows]
+        return gather_rows(self.points, rows)
 
 
 @in_usual_float_mode

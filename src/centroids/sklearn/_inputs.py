@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from numbers import Number
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +13,10 @@ from sklearn.utils import check_array, validation
 
 from centroids.distribute import is_collection
 from centroids.inputs.convert import convert_features, with_table
-from centroids.kernels import Points, check_points, find_nonfinite
+from centroids.kernels import NonFiniteError, Points, check_points, find_nonfinite
 from centroids.rows import is_sparse
+
+T = TypeVar("T")
 
 # What the kernels read in place; anything else becomes the first.
 _DENSE = [np.dtype(kind) for kind in ["d", "f", "e", "b", "B", "h", "H", "i", "I", "q", "Q"]]
@@ -38,7 +42,8 @@ def check_points_of(
         ValueError: If the shape is wrong, a value is not finite, or columns differ from those of
             the fit.
     """
-    if estimator is not None and _is_beyond_doubt(estimator, X, reset, order):
+    usual = estimator is not None and _is_usual(estimator, X, reset, order)
+    if usual and find_nonfinite(X) is None:
         estimator.n_features_in_ = X.shape[1]
         return np.asarray(X)
     table = with_table(X) if _is_foreign(X) else None
@@ -59,16 +64,32 @@ def check_points_of(
     return check_points(checked)
 
 
-def _is_beyond_doubt(estimator: Any, X: Any, reset: bool, order: str | None) -> bool:
-    """Whether scikit-learn's checks would let X through as it is: they take longer than a fit may.
+def computed_of(estimator: Any, X: Any, compute: Callable[[Points], T]) -> T:
+    """What is computed of the points of a call that does not fit; see `check_points_of`.
 
-    What is not is for them to convert, or to complain about.
+    Args:
+        estimator: What was fitted.
+        X: [n, d].
+        compute: Refuses points that are not finite by a NonFiniteError: to look for them before
+            would take another pass over the points.
+    """
+    if _is_usual(estimator, X, False, None):
+        # Where it is refused, scikit-learn's checks have their own words for it.
+        with contextlib.suppress(NonFiniteError):
+            return compute(np.asarray(X))
+    return compute(check_points_of(estimator, X, reset=False))
+
+
+def _is_usual(estimator: Any, X: Any, reset: bool, order: str | None) -> bool:
+    """Whether scikit-learn's checks would let X, if it is finite, through as it is.
+
+    They take longer than a fit may. What is not is for them to convert, or to complain about.
     """
     if type(X) is not np.ndarray or X.ndim != 2 or not X.size or X.dtype not in _DENSE:
         return False
     if hasattr(estimator, "feature_names_in_") or (order and not X.flags.c_contiguous):
         return False
-    return (reset or X.shape[1] == estimator.n_features_in_) and find_nonfinite(X) is None
+    return reset or X.shape[1] == estimator.n_features_in_
 
 
 def _is_foreign(X: Any) -> bool:

@@ -16,7 +16,9 @@ from sklearn.utils._param_validation import Interval
 from centroids.clustering import (
     ClusterState,
     is_reassignment_due,
+    is_small_step,
     mini_batch_update,
+    mini_batch_updates,
     reassign_low_count_centers,
     rows_with_weight,
 )
@@ -29,6 +31,8 @@ from centroids.sklearn._lloyd import squared_shift
 from centroids.sklearn._progress import Progress
 from centroids.sklearn._seeding import Drawing
 from centroids.sklearn._warning import warn
+
+_MOST_AT_ONCE = 16  # steps: a signal waits for all of them
 
 
 class MiniBatchKMeans(BaseKMeans):
@@ -154,10 +158,13 @@ class MiniBatchKMeans(BaseKMeans):
         )
         shown = Activity("fitting mini-batches", most_steps)
         with shown if self.verbose else contextlib.nullcontext():
+            at_once = self._most_at_once(population)
             while not progress.ended:
-                before = self.cluster_centers_
-                inertia = self._step(population.draw(self._batch_size), None, random)
-                progress.add(inertia, squared_shift(before, self.cluster_centers_))
+                most = min(at_once, most_steps - self.n_steps_)
+                if not self._quiet_steps(population, progress, most):
+                    before = self.cluster_centers_
+                    inertia = self._step(population.draw(self._batch_size), None, random)
+                    progress.add(inertia, squared_shift(before, self.cluster_centers_))
                 shown.update(self.n_steps_, values={"inertia of a row": progress.smoothed})
         self.n_iter_ = math.ceil(self.n_steps_ * self._batch_size / population.size)
         self._finish(points, weights)
@@ -243,8 +250,7 @@ class MiniBatchKMeans(BaseKMeans):
         before = ClusterState(centers, self.counts_, centers, 0)
         after = mini_batch_update(before, found)
         if is_reassignment_due(before, rows_with_weight(points, weights).size, self.n_steps_):
-            key = random.randint(1 << 31, size=2).tolist()
-            ratio = self.reassignment_ratio
+            key, ratio = _draw_key(random), self.reassignment_ratio
             after = reassign_low_count_centers(
                 after, points, ratio, key=key, cosine=cosine, weights=weights
             )
@@ -252,7 +258,54 @@ class MiniBatchKMeans(BaseKMeans):
         self.n_steps_ += 1
         return found.inertia
 
+    def _most_at_once(self, population: Population) -> int:
+        """How many steps may be made in one call: 1 where somebody looks at each."""
+        batch = population.points[: self._batch_size]
+        watched = self.verbose or self._tol > 0 or self._cosine
+        return 1 if watched or not is_small_step(batch, self.cluster_centers_) else _MOST_AT_ONCE
+
+    def _quiet_steps(self, population: Population, progress: Progress, most: int) -> bool:
+        """Makes several steps in one call; everything is as after so many single ones.
+
+        Returns:
+            Whether it made any: not where a center might be reassigned.
+        """
+        counts, random = self.counts_, population.random
+        highest = counts.max() + most * self._batch_size  # that a count can become
+        if most < 2 or counts.min() < max(self.reassignment_ratio * highest, 1):
+            return False
+        before = ClusterState(self.cluster_centers_, counts, self.cluster_centers_, 0)
+        drawn_before = random.get_state()
+        after, losses = mini_batch_updates(before, self._draw(population, before, most))
+        done = 0
+        while done < len(losses) and not progress.ended:
+            progress.add(losses[done], math.inf)
+            done += 1
+        if done < most:  # the fit ends there, or the next step has something to say
+            random.set_state(drawn_before)
+            after, _ = mini_batch_updates(before, self._draw(population, before, done))
+        self.cluster_centers_, self.counts_ = after.centers, after.counts
+        self.n_steps_ += done
+        return done > 0
+
+    def _draw(
+        self, population: Population, state: ClusterState, num_steps: int
+    ) -> list[NDArray[Any]]:
+        """The batches of the next steps, none of which reassigns a center."""
+        batches = []
+        for step in range(self.n_steps_, self.n_steps_ + num_steps):
+            batches.append(population.draw(self._batch_size))
+            if is_reassignment_due(state, self._batch_size, step):
+                _draw_key(population.random)  # as it does before it looks which are to move
+        return batches
+
     def _finish(self, points: Points, weights: Weights) -> None:
         if self.compute_labels:
             found = self._nearest(points, weights, labels=True)
             self.labels_, self.inertia_ = found.cluster_index, found.inertia
+
+
+def _draw_key(random: np.random.RandomState) -> list[int]:
+    """What rows are drawn by that centers are moved to."""
+    key: list[int] = random.randint(1 << 31, size=2).tolist()
+    return key
