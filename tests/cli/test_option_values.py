@@ -201,6 +201,29 @@ def test_short_names_and_switches_are_named_as_they_were_written(
 
 
 @pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["train", "points.csv", "", "-k", "2"], "MODEL_DIR"),
+        (["train", "", "new", "-k", "2"], "POINTS"),
+        (["predict", "model", "points.csv", "-o", ""], "-o"),
+        (["report", "model", "points.csv", "--output="], "--output"),
+        (["train", "points.csv", "new", "-k", "2", "--validation", ""], "--validation"),
+        (["export", "model", ""], "OUTPUT"),
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(folder: Path, words: list[str], name: str) -> None:
+    # As a shell gives it for a variable that is not set.
+    assert line_of(folder, *words) == f"{name} is empty; . is the current folder"
+
+
+def test_advice_about_a_column_of_words_does_not_lose_all_rows(folder: Path) -> None:
+    words = folder / "words.csv"
+    words.write_text("name,a\n" + "".join(f"n{row},{row % 4}\n" for row in range(9)))
+    told = line_of(folder, "train", "words.csv", "new", "-k", "2")
+    assert "'n0' is not a number" in told and "--id-column" in told and "--bad-rows" not in told
+
+
+@pytest.mark.parametrize(
     ("name", "meant"),
     [
         ("CENTROIDS_TRIAN_NUM_CLUSTERS", "CENTROIDS_TRAIN_NUM_CLUSTERS"),

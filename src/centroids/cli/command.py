@@ -187,6 +187,7 @@ class PlainCommand(TyperCommand):
             raise ValueError(usage.wrong_value(place, allowed, value)) from error
         if rest:
             raise ValueError(f"{rest[0]!r} is one too many: {usage.usage_of(ctx)}")
+        self._check_paths(ctx, given, words)
         return rest
 
     def invoke(self, ctx: Any) -> Any:
@@ -221,6 +222,17 @@ class PlainCommand(TyperCommand):
             Activity(f"centroids {ctx.info_name}"),
         ):
             return super().invoke(ctx)
+
+    def _check_paths(self, ctx: Any, given: Mapping[str, Any], words: list[str]) -> None:
+        """Raises a ValueError for an empty path, which would stand for the current folder."""
+        for param in self.params:
+            read = self._read.get(param.name)
+            is_empty = given.get(param.name) == "" or (read is not None and read.text == "")
+            if is_empty and isinstance(ctx.params.get(param.name), Path):
+                place = self._place_of(ctx, param)
+                is_option = param.param_type_name == "option"
+                name = usage.as_written(param, words) if is_option else param.metavar
+                raise ValueError(f"{place[0] if place else name} is empty; . is the current folder")
 
     def _first_look(self, ctx: Any, args: list[str]) -> dict[str, Any]:
         """The options of the command line, before they are checked; mistakes are found later."""

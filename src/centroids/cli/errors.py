@@ -153,7 +153,9 @@ def _advise(error: Exception, points: Path, can_drop: bool) -> str | None:
     if isinstance(error, BadRowError) and error.place is None and error.batch == 0:
         # A file that is read at once, or mapped, is one batch: its rows are those of the batch.
         error = error.at(f"{points}, {error.in_batch()}")
-    if not (can_drop and error.can_be_dropped):
+    # Of a column of text there would be no line left.
+    is_text = isinstance(error, BadLineError) and error.is_text
+    if not (can_drop and error.can_be_dropped) or is_text:
         return error.say(option)
     them = "them" if isinstance(error, BadRowError) else "such lines"
     return f"{error.say(option)}, or leave {them} out with --bad-rows drop"

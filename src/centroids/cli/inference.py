@@ -67,7 +67,10 @@ def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoi
         ValueError: If there is none.
     """
     if checkpoint_path is not None:
-        return read_checkpoint(checkpoint_path)
+        try:
+            return read_checkpoint(checkpoint_path)
+        except ValueError as error:
+            raise ValueError(f"--checkpoint {checkpoint_path}: {error}") from error
     check_is_folder(model_dir)
     checkpoint = find_checkpoint(model_dir)
     if checkpoint is None:

@@ -161,7 +161,7 @@ def write_predictions(prediction: Prediction, output: Path, *, resume: bool) -> 
     """
     ending = output.suffix.lower()
     if ending not in _ENDINGS:
-        raise ValueError(f"the output must be a .npy, .csv or .parquet file or -, got {output}")
+        raise ValueError(f"--output must be a .npy, .csv or .parquet file or -, got {output}")
     check_destination(output)
     if ending == ".parquet":
         return _write_parquet(prediction, output, resume=resume)
