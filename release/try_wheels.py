@@ -27,7 +27,7 @@ from pathlib import Path
 from wheels import PYTHONS, ROOT, WORK, find_python, run
 
 TESTS = ("pytest", "pytest-timeout")
-EXTRAS = "plot"  # what examples in docstrings need
+EXTRAS = "plot,sklearn"  # what examples in docstrings need
 # The release of Debian that has each Python, for other architectures.
 DEBIAN = {"3.11": "bookworm", "3.13": "trixie"}
 DEBIAN_NAMES = {"aarch64": "arm64", "x86_64": "amd64"}
@@ -85,7 +85,7 @@ def new_environment(wheel: Path, python: str, place: Path) -> Tried:
 def with_extras(wheel: Path) -> str:
     """The wheel with the extras that the README installs."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    asked = re.search(r"^pip install 'centroids(\[.*?\])?'", text, re.MULTILINE)
+    asked = re.search(r"^pip install '?centroids(\[.*?\])?", text, re.MULTILINE)
     return f"{wheel}{(asked and asked[1]) or ''}"
 
 

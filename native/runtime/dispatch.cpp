@@ -50,7 +50,17 @@ const InstructionSet& find_level(const std::string& name) {
                 "' is not supported by this processor; supported: " + join(supported_levels()));
     }
     throw std::invalid_argument("unknown instruction set '" + name +
-                                "'; this build has: " + join(compiled_levels()));
+                                "'; supported: " + join(supported_levels()));
+}
+
+const InstructionSet& chosen_in_environment() {
+    const char* forced = std::getenv("CENTROIDS_ISA");
+    try {
+        return find_level(forced ? forced : "");
+    } catch (const std::invalid_argument& error) {
+        throw std::invalid_argument(std::string("the environment variable CENTROIDS_ISA: ") +
+                                    error.what());
+    }
 }
 
 } // namespace
@@ -71,8 +81,7 @@ std::vector<std::string> supported_levels() {
 const InstructionSet& current_level() {
     const InstructionSet* level = current.load();
     if (!level) {
-        const char* forced = std::getenv("CENTROIDS_ISA");
-        level = &find_level(forced ? forced : "");
+        level = &chosen_in_environment();
         current.store(level);
     }
     return *level;

@@ -24,6 +24,6 @@ if [ "$(uname -m)" != aarch64 ]; then
 fi
 cmake -S . -B build/neon "${compiler[@]}" -DCENTROIDS_WERROR=ON -DCMAKE_BUILD_TYPE=Release >/dev/null
 cmake --build build/neon --parallel 2
-for test in centroids_native_tests centroids_thread_pool_test; do
+for test in centroids_native_tests centroids_seeding_test centroids_thread_pool_test; do
   "${emulator[@]}" "build/neon/$test"
 done

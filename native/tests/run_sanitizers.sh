@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the native tests: the kernels at every level under AddressSanitizer and UBSan, and the thread
-# pool under ThreadSanitizer.
+# Runs the native tests: the kernels and k-means++ at every level under AddressSanitizer and UBSan,
+# and the thread pool under ThreadSanitizer.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # Older ThreadSanitizers do not start where the kernel randomizes many bits of addresses.
@@ -14,4 +14,5 @@ build() { # folder, sanitizers, target
   "${without_randomized_addresses[@]}" "$1/$3"
 }
 build build/sanitize address,undefined centroids_native_tests
+build build/sanitize address,undefined centroids_seeding_test
 build build/sanitize-threads thread centroids_thread_pool_test

@@ -69,13 +69,16 @@ class TerminalViewer:
         from rich.text import Text
 
         line = Text(f"{moment.what} ", no_wrap=True, overflow="ellipsis")
-        if moment.total:
+        numbers = moment.describe(with_peak=False)
+        # Where there is little room, numbers say more than the bar.
+        room = min(_BAR_WIDTH, self._console.width - len(line) - len(numbers) - 1)
+        if moment.total and room > 0:
             mark = "-" if self._console.options.ascii_only else "\N{BOX DRAWINGS HEAVY HORIZONTAL}"
-            full = min(_BAR_WIDTH * moment.done // moment.total, _BAR_WIDTH)
+            full = min(room * moment.done // moment.total, room)
             line.append(mark * full, "bar.complete")
-            line.append(mark * (_BAR_WIDTH - full), "bar.back")
+            line.append(mark * (room - full), "bar.back")
             line.append(" ")
-        return line.append(moment.describe(with_peak=False))
+        return line.append(numbers)
 
 
 class NotebookViewer:

@@ -219,7 +219,7 @@ class Trial:
             if rows < before and options:
                 raise CrashFailure(f"{before} rows were saved, now {rows}:\n{outcome.output}")
             told = "Continue with: centroids predict" in outcome.output
-            if outcome.code == 130 and before < rows < _ROWS and not told:
+            if outcome.code in (130, 143) and before < rows < _ROWS and not told:
                 raise CrashFailure(f"it does not say how to go on:\n{outcome.output}")
             span *= 1.0 if rows > before else 1.2
         else:
@@ -231,7 +231,7 @@ class Trial:
 
     def _check(self, outcome: Outcome, number: signal.Signals) -> int:
         """What holds after each kill; returns how many rows are saved."""
-        codes = {-number, 128 + number} if number == signal.SIGINT else {-number}
+        codes = {-number} if number == signal.SIGKILL else {-number, 128 + number}
         if outcome.code not in codes:
             raise CrashFailure(f"exit code {outcome.code}:\n{outcome.output}")
         output = self._place / self.job.output

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import centroids
 from centroids.distribute import Dask, ParquetFolder
+from centroids.inputs import numpy_input_fn
 from tests.distribute.test_dask import array, assert_equal, train
 
 pytest.importorskip("dask.array")
@@ -68,6 +69,24 @@ def test_workers_join_and_leave(own: Any, points: NDArray[Any]) -> None:
 
     actions = {2: lambda: scale(3), 5: lambda: scale(1), 8: lambda: scale(2)}
     assert_equal(train(points, steps=12), fit(array(points, (250,) * 4), own, actions))
+
+
+@pytest.mark.parametrize("mini_batches", [False, True])
+def test_resuming_on_another_number_of_workers(
+    own: Any, points: NDArray[Any], tmp_path: Path, mini_batches: bool
+) -> None:
+    def go_on(x: Any, steps: int, folder: Path) -> centroids.KMeansClustering:
+        kmeans = centroids.KMeansClustering(
+            7, folder, initial_clusters="kmeans_rejection", use_mini_batch=mini_batches
+        )
+        batches = numpy_input_fn(x, batch_size=150, num_epochs=None, shuffle=True)
+        return kmeans.train(batches if mini_batches else lambda: x, max_steps=steps)
+
+    for workers, steps, split in ((2, 2, (1000,)), (1, 5, (1, 0, 999)), (3, 9, (400, 200, 400))):
+        own.cluster.scale(workers)
+        wait_for(own, workers)
+        found = go_on(array(points, split), steps, tmp_path / "many")
+    assert_equal(go_on(points, 9, tmp_path / "alone"), found)
 
 
 def test_a_worker_is_retired(own: Any, points: NDArray[Any]) -> None:

@@ -233,6 +233,60 @@ def test_a_parquet_folder_is_streamed_by_the_workers(
         train(centroids.distribute.ParquetFolder(tmp_path / "none"))
 
 
+@pytest.mark.parametrize("where", ["cluster", "here"])
+def test_predictions_for_a_parquet_folder(
+    points: NDArray[Any], tmp_path: Any, where: str, request: pytest.FixtureRequest
+) -> None:
+    """Data frames and series of dask, row by row those of the files."""
+    import dask.dataframe
+    import pandas
+
+    if where == "cluster":
+        request.getfixturevalue("client")
+    frame = pandas.DataFrame(points, columns=list("dbca"))
+    for number, part in enumerate((frame[:300], frame[300:301], frame[301:])):
+        part.to_parquet(tmp_path / f"{number}.parquet", row_group_size=200)
+    folder = centroids.distribute.ParquetFolder(tmp_path)
+    kmeans = train(frame)
+    index = kmeans.predict_cluster_index(lambda: folder).collection
+    assert isinstance(index, dask.dataframe.Series)
+    once = lambda: centroids.inputs.limit_epochs(frame)  # noqa: E731
+    expected = np.array(list(kmeans.predict_cluster_index(once)), np.int32)
+    pandas.testing.assert_series_equal(
+        index.compute(), pandas.Series(expected, name="cluster_index")
+    )
+    distances = kmeans.transform(lambda: folder).collection.compute()
+    np.testing.assert_array_equal(distances.to_numpy(), list(kmeans.transform(once)))
+    frame.loc[500, "c"] = np.nan
+    frame[301:].to_parquet(tmp_path / "2.parquet", row_group_size=200)
+    message = r"got nan in partition 3, row 199 \(row 500 of all\), column 2 \('c'\)"
+    with pytest.raises(ValueError, match=message):
+        kmeans.predict_cluster_index(lambda: folder).collection.compute()
+
+
+def test_a_collection_of_predictions_loads_nothing_until_it_is_computed(
+    points: NDArray[Any], tmp_path: Any
+) -> None:
+    import dask
+    import dask.array as da
+    import dask.dataframe
+
+    def load(number: int) -> NDArray[Any]:
+        (tmp_path / str(number)).touch()
+        return points[number * 500 : number * 500 + 500]
+
+    kmeans = train(points)
+    blocks = [da.from_delayed(dask.delayed(load)(i), (500, 4), np.float32) for i in range(2)]
+    whole = da.concatenate(blocks)
+    frame = dask.dataframe.from_dask_array(whole, columns=list("abcd"))
+    for spread, kind in ((whole, da.Array), (frame, dask.dataframe.DataFrame)):
+        both = kmeans.predict(lambda spread=spread: spread).collection
+        assert isinstance(both["all_distances"], kind)
+        assert not list(tmp_path.iterdir())
+    assert len(both["cluster_index"].compute()) == 1000
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_sparse_partitions(client: Any) -> None:
     import dask
     import dask.array as da
@@ -246,8 +300,17 @@ def test_sparse_partitions(client: Any) -> None:
     spread = da.concatenate(blocks)
     initial = rows[:7].toarray()
     for metric in ("squared_euclidean", "cosine"):
-        alone = train(rows, initial_clusters=initial, distance_metric=metric)
-        assert_equal(alone, train(spread, initial_clusters=initial, distance_metric=metric))
+        for start in (initial, "kmeans_plus_plus", "kmeans_rejection"):
+            alone, many = (
+                train(x, initial_clusters=start, distance_metric=metric) for x in (rows, spread)
+            )
+            assert_equal(alone, many)
+        assert many.score(lambda: spread) == alone.score(lambda: rows)
+        once = lambda: centroids.inputs.limit_epochs(rows)  # noqa: E731
+        index = many.predict_cluster_index(lambda: spread).collection
+        np.testing.assert_array_equal(index.compute(), list(alone.predict_cluster_index(once)))
+        distances = many.transform(lambda: spread).collection
+        np.testing.assert_array_equal(distances.compute(), list(alone.transform(once)))
 
 
 def test_a_dict_of_collections_is_refused(client: Any, points: NDArray[Any]) -> None:

@@ -11,6 +11,7 @@ import shutil
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,13 +49,18 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
-def test_the_first_example_of_the_readme_prints_what_it_says(
+def test_the_first_examples_of_the_readme_print_what_they_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # it writes the file of the next block
-    printed = io.StringIO()
+    printed, after = io.StringIO(), io.StringIO()
+    names: dict[str, Any] = {}
+    first, second, *_ = blocks("README.md", "python")
     with contextlib.redirect_stdout(printed):
-        exec(blocks("README.md", "python")[0], {})
+        exec(first, names)
+    with contextlib.redirect_stdout(after):
+        exec(second, names)
+    assert after.getvalue().strip() == second.rpartition("# ")[2].strip()
     says = re.search(r"prints (`.*?`)\. ", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert says is not None
     assert printed.getvalue().splitlines() == re.findall(r"`(.*?)`", says[1])

@@ -227,6 +227,51 @@ def test_what_it_waits_for_survives_a_kill(tmp_path: Path, ahead: int) -> None:
     np.testing.assert_array_equal(again.cluster_centers(), whole.cluster_centers())
 
 
+TORN = """
+import os, signal, sys
+from pathlib import Path
+from centroids.estimator.hooks import _event_files
+from tests.estimator.test_loggers import *
+
+write = _event_files.EventWriter._write
+def die(self, event):
+    if "eval_" not in self.directory or event.step < int(sys.argv[2]):
+        return write(self, event)
+    if sys.argv[3] == "after":  # of the whole record, and before its checkpoint
+        write(self, event)
+    else:
+        record = _event_files.as_record(event.SerializeToString())
+        self._file.write(record[: len(record) // 2])
+        self._file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+_event_files.EventWriter._write = die
+kmeans = make_kmeans(Path(sys.argv[1]))
+kmeans.train(lambda: POINTS, hooks=[validation(kmeans)], steps=40)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+@pytest.mark.parametrize("step", [2, 3, 5])
+@pytest.mark.parametrize("instant", ["within", "after"])
+def test_a_kill_while_it_writes_loses_and_doubles_no_value(
+    tmp_path: Path, step: int, instant: str
+) -> None:
+    whole = make_kmeans(tmp_path / "whole")
+    whole.train(lambda: POINTS, hooks=[validation(whole)], steps=40)
+    folder = tmp_path / "killed"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", TORN, str(folder), str(step), instant]
+    done = subprocess.run(command, env=environment, check=False, cwd=Path(__file__).parents[2])
+    assert done.returncode == -signal.SIGKILL
+    again = make_kmeans(folder)
+    again.train(lambda: POINTS, hooks=[validation(again)], max_steps=40)
+    curves = [
+        curve(accumulate(path / "eval_validation"), "loss/mean_distance")
+        for path in (tmp_path / "whole", folder)
+    ]
+    assert curves[0] == curves[1] and len(curves[0]) > 5
+
+
 def test_a_call_that_has_ended_leaves_nothing_behind(tmp_path: Path) -> None:
     kmeans = make_kmeans(tmp_path)
     hook = validation(kmeans)

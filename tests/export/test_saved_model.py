@@ -313,7 +313,7 @@ def test_a_folder_that_cannot_be_written(model: centroids.KMeansClustering, base
     base.mkdir(mode=0o500)
     with pytest.raises(PermissionError, match="exports"):
         model.export_savedmodel(base, RAW)
-    assert not any(base.iterdir())
+    assert not base.exists()
 
 
 @pytest.mark.parametrize("failing_call", range(7))
@@ -336,7 +336,7 @@ def test_nothing_stays_when_the_disk_fails(
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(OSError, match="Input/output error"):
         model.export_savedmodel(base, RAW, {"this.py": __file__})
-    assert not any(base.iterdir())
+    assert not base.exists()
     model.export_savedmodel(base, RAW, {"this.py": __file__})
 
 

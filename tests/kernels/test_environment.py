@@ -98,4 +98,7 @@ def test_an_unknown_instruction_set_is_an_error_not_a_crash() -> None:
         "try: kernels.instruction_set()\n"
         "except ValueError as error: print(error)"
     )
-    assert "unknown instruction set 'sse9'" in run_python(code, CENTROIDS_ISA="sse9")
+    assert run_python(code, CENTROIDS_ISA="sse9") == (
+        "the environment variable CENTROIDS_ISA: unknown instruction set 'sse9'; supported: "
+        f"{', '.join(kernels.supported_instruction_sets())}"
+    )

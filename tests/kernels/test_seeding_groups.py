@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from centroids import kernels
 from centroids.clustering import kmeans_plus_plus_rows
+from tests.plain_seeding import PlainSeeding, exact_sum
 
 LEVELS = kernels.supported_instruction_sets()
 
@@ -49,3 +50,41 @@ def test_rows_are_those_of_a_level_without_groups(dtype: Any, kind: str, cosine:
     assert "scalar" in LEVELS
     for found in rows.values():
         assert found == rows["scalar", 1]
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+@pytest.mark.parametrize("kind", ["plain", "copies", "outlier", "tiny"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounds_with_groups_agree_with_the_plain_version(
+    dtype: Any, kind: str, cosine: bool
+) -> None:
+    """Distances and reductions around the round in which places are dealt out, and long after."""
+    points = grouped(8_400, 9, kind).astype(dtype)
+    rounds = np.random.default_rng(4).integers(len(points), size=(290, 2))
+    plain = PlainSeeding(points, cosine=cosine)
+    plain.start(0)
+    expected: dict[int, tuple[list[int], NDArray[np.float64], int]] = {}
+    for turn, rows in enumerate(rounds):
+        looked_at = turn % 9 == 5 or 252 <= turn <= 260
+        reductions = plain.propose(rows) if looked_at else []
+        closest = np.minimum(plain.closest, plain._distances(rows[turn % 2]))
+        plain.closest = closest
+        if looked_at:
+            expected[turn] = reductions, closest, exact_sum(closest)
+    try:
+        for at, name in enumerate(LEVELS):
+            kernels.set_instruction_set(name)
+            kernels.set_num_threads((1, 3, 2)[at % 3])
+            seeding = kernels.Seeding(points, cosine=cosine)
+            seeding.start(points[0])
+            for turn, rows in enumerate(rounds):
+                found = seeding.propose(points[rows])
+                seeding.take(turn % 2)
+                if turn in expected:
+                    reductions, closest, total = expected[turn]
+                    assert found == reductions, (name, turn)
+                    np.testing.assert_array_equal(seeding.closest, closest)
+                    assert seeding.weights.total == total
+    finally:
+        kernels.set_instruction_set("")
+        kernels.set_num_threads(0)

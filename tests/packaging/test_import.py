@@ -46,7 +46,7 @@ def test_help_waits_for_no_command() -> None:
     loaded = modules_after(f"{help_page}\nwith contextlib.suppress(SystemExit): main()")
     assert not loaded & {*OPTIONAL, "numpy", "scipy", "google.protobuf", "safetensors"}
     ours = {name for name in loaded if name.startswith("centroids.")}
-    parts = {"answer", "app", "command", "config", "errors", "log"}
+    parts = {"answer", "app", "command", "config", "errors", "log", "stopping", "usage"}
     parts |= {"options", "options_of_points", "text_options"}
     cli = {"centroids.cli", *(f"centroids.cli.{part}" for part in parts)}
     alone = {"errors", "platform", "platform._posix", "progress", "viewers"}
@@ -114,7 +114,7 @@ for name in {sorted(names)}:
 # Each layer with those that it may know besides itself; see HACKING.md.
 BASE = {"checks", "crc32c", "errors", "files", "keyed_permutation", "platform", "progress"}
 BASE |= {"protobuf", "rows"}
-BASE |= {"packages", "tensorflow_protos", "tensorflow_types"}
+BASE |= {"packages", "tensorflow_protos", "tensorflow_types", "text_table"}
 # What everyone's arithmetic needs, and what makes a matrix of columns.
 EVERYWHERE = {"centroids.kernels.float_mode", "centroids.kernels.side_by_side"}
 LAYERS = {

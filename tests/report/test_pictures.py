@@ -177,6 +177,71 @@ def test_members_come_with_columns_of_their_own(tmp_path: Path, name: str) -> No
     assert "has no column 'town'" in told and len(told.splitlines()) == 1
 
 
+def test_members_come_with_the_pictures_that_they_name(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    pytest.importorskip("pyarrow")
+    (tmp_path / "data" / "photos").mkdir(parents=True)
+    photos = tmp_path / "data" / "photos"
+    image.fromarray(np.full((300, 600, 3), (200, 30, 30), np.uint8)).save(photos / "red.jpg")
+    image.fromarray(np.zeros((20, 10, 4), np.uint8)).save(photos / "clear.PNG")
+    (photos / "text.png").write_text("not a picture")
+    (tmp_path / "data" / "p.csv").write_text(
+        "a,b,photo\n0,0,photos/red.jpg\n0,2,photos/clear.PNG\n10,1,photos/text.png\n"
+        "10,3,photos/<none>.jpg\n10,8,https://host/x.jpg\n12,4,\n"
+    )
+    np.save(tmp_path / "c.npy", np.array([[0.0, 1], [10, 4]]))
+    run_here(
+        tmp_path, "train", "data/p.csv", "m", "--columns", "a,b", "--initial-clusters", "c.npy",
+        "-q", "--steps", "3", "--full-batch",
+    )  # fmt: skip
+    command = ["report", "m", "data/p.csv", "--show", "photo", "--no-umap"]
+    told = run_here(tmp_path, *command).stderr
+    assert told == (
+        "centroids: 2 of 4 pictures are not shown, of which the first is "
+        f"{Path('data/photos/<none>.jpg')}: not there\n"
+    )
+    page = Page(tmp_path / "report.html")
+    members = {
+        row[1]
+        for caption, rows in page.tables.items()
+        if caption.startswith("The nearest")
+        for row in rows[1:]
+    }
+    assert members == {
+        *(
+            " photos/red.jpg",
+            " photos/clear.PNG",
+            "photos/text.png (not a picture that can be read)",
+        ),
+        *("photos/<none>.jpg (not there)", "https://host/x.jpg", ""),
+    }
+    found = re.findall(r'<img class="thumbnail" src="data:image/(\w+);base64,([^"]+)"', page.html)
+    assert {kind for kind, _ in found} == {"jpeg", "png"} and len(found) == 4
+    pictures = {
+        kind: image.open(io.BytesIO(base64.b64decode(data, validate=True))) for kind, data in found
+    }
+    assert pictures["jpeg"].size == (96, 48) and pictures["png"].size == (10, 20)
+    red = np.array(pictures["jpeg"]).reshape(-1, 3).mean(axis=0)
+    np.testing.assert_allclose(red, (200, 30, 30), atol=4)
+    assert pictures["png"].getextrema()[3] == (0, 0)
+
+
+def test_pictures_that_members_name_stay_below_the_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = pytest.importorskip("PIL.Image")
+    from centroids.cli import thumbnails
+
+    monkeypatch.setattr(thumbnails, "_MOST_BYTES", 3000)
+    noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    names = [f"{number}.jpg" for number in range(3)]
+    for name in names:
+        image.fromarray(noise).save(tmp_path / name)
+    found = thumbnails.thumbnails_of(names, tmp_path)
+    assert [text.startswith("data:") for text in found.values()] == [True, False, False]
+    assert found["2.jpg"] == "no room left on this page"
+
+
 def test_only_files_with_names_have_more_columns(tmp_path: Path) -> None:
     train(tmp_path)
     np.save(tmp_path / "p.npy", np.ones((3, 2)))

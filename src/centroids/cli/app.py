@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from centroids import __version__
-from centroids.cli.command import PlainCommand, run
+from centroids.cli.command import PlainCommand, PlainGroup, run
 from centroids.cli.errors import end_with, silenced, suggesting_options
 from centroids.cli.log import log
 from centroids.cli.options import (
@@ -77,11 +77,13 @@ from centroids.cli.options_of_points import (
     StandardizePoints,
     WeightColumnOfPoints,
 )
+from centroids.cli.stopping import terminable
 from centroids.cli.text_options import GivenText, with_text_format
 
 _DEBUG = "--debug"
 
 app = typer.Typer(
+    cls=PlainGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # its tables cut long option names off
@@ -732,7 +734,7 @@ def main() -> None:
     if debug:  # wherever it stands, also behind the command
         sys.argv = [word for word in sys.argv if word != _DEBUG]
     try:
-        with log.attached():
+        with log.attached(), terminable():
             sys.exit(run(app))
     except Exception as error:
         if debug:

@@ -27,6 +27,7 @@ from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.missing import MissingValues, treatment_of
 from centroids.quality import NumClusters, choose_num_clusters
 from centroids.rows import split_weights
+from centroids.text_table import terminal_width
 
 _SAMPLE_ROWS = 1 << 14
 _PLOTS = (".png", ".svg", ".pdf")
@@ -152,7 +153,9 @@ def _describe(found: NumClusters, path: Path) -> str:
     )
     weight = found.total_weight
     told = "" if weight is None else f", their weight {show_number(weight)}"
-    return f"{path}: {found.num_points:,} points{told}{sampled}\n\n{found}"
+    return (
+        f"{path}: {found.num_points:,} points{told}{sampled}\n\n{found.in_lines(terminal_width())}"
+    )
 
 
 def _write_plot(found: NumClusters, path: Path) -> None:

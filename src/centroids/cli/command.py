@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,11 +12,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
-from centroids.cli import config
+from centroids.cli import config, usage
 from centroids.cli.answer import answering_in_json
 from centroids.cli.log import log
+from centroids.cli.stopping import exit_code_of_stop, say_stopped
+from centroids.cli.usage import did_you_mean
 from centroids.progress import Activity
 
 # What click takes for the truth in a variable.
@@ -94,6 +97,30 @@ def _common_options() -> list[Any]:
     return [param for param in typer.main.get_command(only).params if param.name != "help"]
 
 
+class PlainGroup(TyperGroup):
+    """All commands: they end alike."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs a command; Ctrl-C and SIGTERM end it in one line."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say_stopped()
+            raise typer.Exit(exit_code_of_stop()) from None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Finds a command by its name.
+
+        Raises:
+            ValueError: If there is none of that name.
+        """
+        if not ctx.resilient_parsing and args[0] not in self.commands:
+            names = sorted(self.commands)
+            hint = did_you_mean(args[0], names) or f"; there are {', '.join(names)}"
+            raise ValueError(f"{args[0]!r} is not a command{hint}")
+        return super().resolve_command(ctx, args)
+
+
 class PlainCommand(TyperCommand):
     """A command with the common options, and a usage line that has arguments as its help does."""
 
@@ -103,6 +130,16 @@ class PlainCommand(TyperCommand):
         self.params = [*self.params, *self._common]
         for param in self.params:
             vars(param)["show_envvar"] = False  # they follow a rule, and would fill the page
+
+    def hint(self, name: str) -> Any:
+        """The annotation of a parameter, which says what its option takes."""
+        assert self.callback is not None
+        hints = {
+            key: each.annotation
+            for function in (_common, self.callback)
+            for key, each in inspect.signature(function, eval_str=True).parameters.items()
+        }
+        return hints[name]
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The words of the usage line, of which typer puts some in braces."""
@@ -122,34 +159,42 @@ class PlainCommand(TyperCommand):
         Raises:
             ValueError: If the environment or a file has one that is not allowed.
         """
-        self._file: Path | None = None
-        if not ctx.resilient_parsing:
-            given = self._first_look(ctx, list(args))
-            self._choose_format(ctx, given)  # of errors, of which the next may be one
-            config.check_environment(str(ctx.info_name), self.params)
-            named = self._early(ctx, given, "config")
-            self._file = Path(named) if named else None
-            if self._file is not None:
-                commands = ctx.parent.command.commands
-                ctx.default_map = config.read_config(self._file, str(ctx.info_name), commands)
-                self._choose_format(ctx, given)
-        try:
+        config.elsewhere.clear()
+        if ctx.resilient_parsing:
             return super().parse_args(ctx, args)
-        except typer.BadParameter as error:
-            place = self._place_of(ctx, getattr(error, "param", None))
-            if place is None:
-                raise
-            raise ValueError(f"{place}: {error.message}") from error
+        words, given = list(args), self._first_look(ctx, list(args))
+        self._choose_format(ctx, given)  # of errors, of which the next may be one
+        commands = ctx.parent.command.commands
+        config.check_environment(str(ctx.info_name), commands)
+        self._read = {}
+        named = self._early(ctx, given, "config")
+        if named:
+            self._read = config.read_config(Path(named), str(ctx.info_name), commands)
+            ctx.default_map = {name: value.text for name, value in self._read.items()}
+            self._choose_format(ctx, given)
+        ctx.allow_extra_args = True  # they are told below
+        try:
+            rest = super().parse_args(ctx, args)
+        except wrong_usage() as error:
+            param = getattr(error, "param", None)
+            if param is None or type(error).__name__ == "MissingParameter":
+                raise ValueError(usage.sentence(error, ctx)) from error
+            place, value = self._place_of(ctx, param) or (
+                usage.as_written(param, words),
+                given.get(param.name),
+            )
+            allowed = usage.allowed_values(self, param)
+            raise ValueError(usage.wrong_value(place, allowed, value)) from error
+        if rest:
+            raise ValueError(f"{rest[0]!r} is one too many: {usage.usage_of(ctx)}")
+        return rest
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command with what the common options say."""
-        sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
-        config.elsewhere.clear()
-        config.elsewhere.update(
-            name
-            for name, source in sources.items()
-            if getattr(source, "name", None) in ("ENVIRONMENT", "DEFAULT_MAP")
-        )
+        for param in self.params:
+            if (place := self._place_of(ctx, param)) is not None:
+                names = (*param.opts, *param.secondary_opts)
+                config.elsewhere[str(param.name)] = config.Place(*place, names)
         given = {param.name: ctx.params.pop(param.name) for param in self._common}
         in_json = given["json"]
         if given["log_format"] is None:
@@ -199,18 +244,17 @@ class PlainCommand(TyperCommand):
         is_json = self._early(ctx, given, "json").lower() in _YES
         log.in_json = form == LogFormat.JSON or (is_json and form != LogFormat.TEXT)
 
-    def _place_of(self, ctx: Any, param: Any) -> str | None:
-        """Where a wrong value came from; None: the command line."""
-        source = None if param is None else ctx.get_parameter_source(param.name)
-        kind = getattr(source, "name", None)
+    def _place_of(self, ctx: Any, param: Any) -> tuple[str, object] | None:
+        """Where the value of an option came from, and the value; None: the command line."""
+        kind = getattr(ctx.get_parameter_source(param.name), "name", None)
         if kind == "DEFAULT_MAP":
-            name = max(param.opts, key=len).removeprefix("--")
-            return f"{self._file}: {name} = {ctx.default_map[param.name]!r}"
+            read = self._read[param.name]
+            return read.place, read.value
         if kind == "ENVIRONMENT":
             own = f"{ctx.auto_envvar_prefix}_{param.name.upper()}"
             names = param.envvar if isinstance(param.envvar, list) else [own]
             name = next(each for each in names if os.environ.get(each))
-            return f"{name}={os.environ[name]!r}"
+            return name, os.environ[name]
         return None
 
 
@@ -231,12 +275,6 @@ def _threads(count: int | None) -> Iterator[None]:
         set_num_threads(0)
 
 
-def _sentence(error: Exception) -> str:
-    """A wrong command line in one sentence."""
-    format_message = getattr(error, "format_message", None)
-    return str(format_message() if format_message is not None else error)
-
-
 def wrong_usage() -> Any:
     """The class of what click raises; not that of one version: typer brings its own, or not."""
     return typer.BadParameter.__bases__[0].__bases__[0]
@@ -252,10 +290,11 @@ def run(app: typer.Typer) -> int:
     try:
         code = app(standalone_mode=False)
     except wrong_usage() as error:
-        if log.in_json and not type(error).__name__.startswith("NoArgs"):
-            log.write_error(_sentence(error), error.exit_code)
-        else:
+        ctx = getattr(error, "ctx", None)
+        if type(error).__name__.startswith("NoArgs") or ctx is None:
             error.show()
+        else:
+            log.write_error(usage.sentence(error, ctx), error.exit_code)
         return int(error.exit_code)
     except typer.Abort:
         sys.stderr.write("Aborted!\n")

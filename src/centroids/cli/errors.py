@@ -17,8 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-import typer
-
+from centroids.cli.config import places_named_in
 from centroids.cli.log import log
 from centroids.errors import (
     Argument,
@@ -34,7 +33,6 @@ from centroids.errors import (
 _MISTAKE = 2  # a wrong argument, a path that cannot be, a library that is missing, or bad data
 _FAILURE = 1  # a disk that is full or fails, or anything unforeseen
 _UNFIT_PATHS = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.EMLINK, errno.EINVAL)
-EXIT_OF_INTERRUPT = 130  # of Ctrl-C
 
 # Arguments of the library that have another name here.
 _RENAMED = {"export_dir_base": "OUTPUT", "model_dir": "MODEL_DIR", "num_epochs": "--epochs"}
@@ -49,7 +47,8 @@ def end_with(error: Exception) -> NoReturn:
     if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
         sys.stderr.close()
     else:
-        log.write_error(_sentence(error), code)
+        told = _sentence(error)
+        log.write_error(f"{told}{places_named_in(told)}", code)
     sys.exit(code)
 
 
@@ -108,8 +107,6 @@ def suggesting_options(
 ) -> Iterator[None]:
     """Around what reads points: errors suggest options, where the library suggests arguments.
 
-    Ctrl-C ends the command with one word and the exit code that shells know.
-
     Args:
         points: The file that is read.
         can_drop: Whether the command has --bad-rows drop, and it is not given yet.
@@ -118,9 +115,6 @@ def suggesting_options(
     """
     try:
         yield
-    except KeyboardInterrupt:
-        typer.echo("Stopped.", err=True)
-        raise typer.Exit(EXIT_OF_INTERRUPT) from None
     except (TypeError, ValueError) as error:
         told = _advise(error, points, can_drop)
         if has_ids and isinstance(error, (BadLineError, WordedTypeError)) and _is_text(error):

@@ -32,6 +32,7 @@ from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.missing import treatment_of
 from centroids.inputs.tables.opening import is_text_file
 from centroids.kmeans.variables import CLUSTERS, COUNTS, UPDATE_IN_STEPS, centers_in_units
+from centroids.text_table import text_table
 
 _BAR_WIDTH = 40
 _NUM_BARS = 10
@@ -210,13 +211,10 @@ def _show_centers(console: Console, checkpoint: Checkpoint, kept: Settings) -> N
     columns = kept.columns if kept.columns is not None else checkpoint.column_names
     if columns is None or len(columns) != centers.shape[1]:
         columns = tuple(range(centers.shape[1]))
-    table = Table(box=None, pad_edge=False)
-    table.add_column("center", justify="right")
-    for column in columns:
-        table.add_column(_in_one_line(column), justify="right")
+    rows = [["center", *map(_in_one_line, columns)]]
     for cluster, center in enumerate(centers):
-        table.add_row(str(cluster), *map(show_number, center.tolist()))
-    console.print(table)
+        rows.append([str(cluster), *map(show_number, center.tolist())])
+    console.print(text_table(rows, console.width))
     console.print()
 
 
@@ -232,7 +230,7 @@ def _count(number: int, what: str) -> str:
 def _show_variables(console: Console, checkpoint: Checkpoint) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("variable", "type", "shape"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     answer(
         {
             "variables": {
@@ -270,15 +268,22 @@ def _show_sizes(console: Console, sizes: NDArray[Any], what: str) -> None:
     )
     if len(sizes) <= _FEW_CLUSTERS:
         for cluster, size in enumerate(sizes):
-            bar = "█" * round(_BAR_WIDTH * size / max(sizes.max(), 1))
-            console.print(f"{f'cluster {cluster}':>12}  {_size(size):>12}  {bar}".rstrip())
+            head = f"{f'cluster {cluster}':>12}  {_size(size):>12}  "
+            bar = "█" * round(_room(console, head) * size / max(sizes.max(), 1))
+            console.print(f"{head}{bar}".rstrip())
         console.print()
         return
     counts, edges = np.histogram(sizes, bins=min(_NUM_BARS, max(len(np.unique(sizes)), 1)))
     for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True):
-        bar = "█" * round(_BAR_WIDTH * count / counts.max())
-        console.print(f"{low:>12,.0f} to {high:>10,.0f}  {bar} {count:,}")
+        head = f"{low:>12,.0f} to {high:>10,.0f}  "
+        bar = "█" * round(_room(console, f"{head} {count:,}") * count / counts.max())
+        console.print(f"{head}{bar} {count:,}")
     console.print()
+
+
+def _room(console: Console, beside: str) -> int:
+    """How long a bar may be beside a text."""
+    return max(min(_BAR_WIDTH, console.width - len(beside)), 0)
 
 
 def _size(size: Any) -> str:
@@ -301,7 +306,7 @@ def _show_examples(
     table = Table(box=None, pad_edge=False)
     table.add_column("cluster", justify="right")
     table.add_column("size", justify="right")
-    table.add_column("nearest to its center")
+    table.add_column("nearest to its center", overflow="fold")
     for cluster in chosen:
         shown = [names[int(row)] for row in found.nearest[cluster] if row >= 0]
         table.add_row(str(cluster), f"{found.sizes[cluster]:,}", "  ".join(shown))

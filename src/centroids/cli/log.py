@@ -56,6 +56,13 @@ class Log(logging.Handler):
         else:
             say_text(f"centroids: {message}")
 
+    def write_note(self, message: str) -> None:
+        """Writes a line about how a command goes on or ends."""
+        if self.in_json:
+            write_json({"level": "info", "message": message})
+        else:
+            say_text(message)
+
     @contextlib.contextmanager
     def attached(self) -> Iterator[None]:
         """For a command line: shows what the library warns of."""

@@ -349,7 +349,8 @@ WordsColumn = Annotated[
 Show = Annotated[
     str | None,
     typer.Option(
-        help="More columns of POINTS to show for members, text or not. Needs the extra arrow.",
+        help="More columns of POINTS to show for members, text or not. If one names files of "
+        "pictures, members come with small ones. Needs the extra arrow.",
         metavar="A,B",
     ),
 ]

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from centroids import KMeansClustering, SessionRunHook, __version__
 from centroids.cli.answer_forms import Answers, Form, NamedColumns
 from centroids.cli.answered_rows import AnsweredRows
-from centroids.cli.errors import EXIT_OF_INTERRUPT
 from centroids.cli.input_file import files_of, num_bytes_of
+from centroids.cli.stopping import exit_code_of_stop
 from centroids.cli.unfinished import (
     DamagedJournalError,
     OtherWorkError,
@@ -157,7 +157,7 @@ def write_predictions(prediction: Prediction, output: Path, *, resume: bool) -> 
         ValueError: If the name ends in something else, or what is there belongs to another
             prediction.
         OSError: If the file cannot be written, or another process writes it.
-        typer.Exit: After Ctrl-C.
+        typer.Exit: After Ctrl-C or SIGTERM.
     """
     ending = output.suffix.lower()
     if ending not in _ENDINGS:
@@ -178,7 +178,7 @@ def write_predictions(prediction: Prediction, output: Path, *, resume: bool) -> 
             raise
         except KeyboardInterrupt:
             writer.keep()
-            raise typer.Exit(EXIT_OF_INTERRUPT) from None
+            raise typer.Exit(exit_code_of_stop()) from None
         except (TypeError, ValueError):  # the points, which must change
             if begun is None:
                 file.discard()
@@ -206,7 +206,7 @@ def _write_parquet(prediction: Prediction, output: Path, *, resume: bool) -> Wri
                 written.empty += answers.num_empty
     except KeyboardInterrupt:
         typer.echo("Stopped; nothing was written.", err=True)
-        raise typer.Exit(EXIT_OF_INTERRUPT) from None
+        raise typer.Exit(exit_code_of_stop()) from None
     return written
 
 

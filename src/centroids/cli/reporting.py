@@ -28,6 +28,7 @@ from centroids.cli.sampling import draw_sample, weighted_sample
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.survey import Read, labelled_batches
 from centroids.cli.text_options import GivenText
+from centroids.cli.thumbnails import thumbnails_of
 from centroids.cli.training_plan import choose_weights
 from centroids.cli.words import Words
 from centroids.estimator import Checkpoint
@@ -133,9 +134,24 @@ def report(request: Request) -> None:
         umap=has_umap() if request.umap is None else request.umap,
         preparation=preparation,
     )
+    found = _with_thumbnails(found, request.points)
     with Activity("drawing the page"):
         write_page(found, request.output)
     answer({"output": str(request.output), "num_points": tally.num_points})
+
+
+def _with_thumbnails(found: Findings, points: Path) -> Findings:
+    """With the pictures that members name, if the page has tables of members."""
+    if found.picture_shape is not None:
+        return found
+    rows = {
+        int(row)
+        for members in (found.tally.nearest, found.tally.farthest)
+        for row in members.numbers[found.detailed()].ravel()
+    }
+    texts = {text for row in rows for text in found.details.get(row, ())}
+    folder = points.parent if isinstance(points, Path) else Path()
+    return dataclasses.replace(found, thumbnails=thumbnails_of(texts, folder))
 
 
 def _check_counts(request: Request, num_points: int, num_rows: int, words: Words | None) -> None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from centroids import KMeansClustering, ProgressBarHook, ValidationHook
 from centroids.cli import config
 from centroids.cli.answer import answer
-from centroids.cli.errors import EXIT_OF_INTERRUPT, without_log_of
+from centroids.cli.errors import without_log_of
 from centroids.cli.fresh import moved_aside, newest_aside
 from centroids.cli.inference import find_checkpoint, model_of
 from centroids.cli.initial_clusters import initial_clusters_of
@@ -37,6 +37,7 @@ from centroids.cli.settings import (
     shuffling_seed,
     what_was_said,
 )
+from centroids.cli.stopping import exit_code_of_stop
 from centroids.cli.training_hooks import Beginning, SettingsSaver
 from centroids.cli.training_plan import (
     EPOCHS,
@@ -165,10 +166,7 @@ class _Run:
                 )
         except KeyboardInterrupt:
             _tell_how_to_resume(plan, settings)
-            raise typer.Exit(EXIT_OF_INTERRUPT) from None
-        except SystemExit:
-            _tell_how_to_resume(plan, settings)
-            raise
+            raise typer.Exit(exit_code_of_stop()) from None
         seconds = time.perf_counter() - start
         answer(self._describe_for_programs(outcome, seconds))
         kind = "mini-batch" if settings.use_mini_batch else "full-batch"
@@ -245,7 +243,7 @@ class _Run:
 
 def _with_the_stronger_end(plan: TrainingPlan) -> TrainingPlan:
     """With --steps or --max-steps of the command line alone, where a file has the other one."""
-    weaker = {"steps", "max_steps"} & config.elsewhere
+    weaker = {"steps", "max_steps"} & config.elsewhere.keys()
     if plan.steps is None or plan.max_steps is None or len(weaker) != 1:
         return plan
     if "steps" in weaker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from centroids.estimator import (
 )
 from centroids.estimator.session_setup import check_restored
 from centroids.kmeans.variables import CLUSTERS
+from centroids.text_table import terminal_width
 
 
 def verify(model_dir: Path) -> bool:
@@ -57,13 +59,28 @@ def verify(model_dir: Path) -> bool:
     verdicts = [*verify_model_dir(str(model_dir), check), *_verify_settings(model_dir)]
     if not verdicts:
         raise ValueError(f"{model_dir} holds no model: there is nothing to verify")
-    width = max(len(verdict.name) for verdict in verdicts)
-    for verdict in verdicts:
-        typer.echo(f"{verdict.condition:<8}  {verdict.name:<{width}}  {verdict.detail}")
+    _show(verdicts, terminal_width())
     bad = [verdict for verdict in verdicts if not verdict.is_good]
     answer({"good": not bad, "files": [_describe(verdict) for verdict in verdicts]})
     typer.echo(_summary(verdicts, bad))
     return not bad
+
+
+def _show(verdicts: list[Verdict], width: int | None) -> None:
+    """A line for each file, or two where lines are too short."""
+    longest = max(len(verdict.name) for verdict in verdicts)
+    lines = [
+        f"{verdict.condition:<8}  {verdict.name:<{longest}}  {verdict.detail}".rstrip()
+        for verdict in verdicts
+    ]
+    if width is not None and max(map(len, lines)) > width:
+        lines = [f"{verdict.condition:<8}  {verdict.name}" for verdict in verdicts]
+        details = (textwrap.wrap(verdict.detail, max(width - 10, 10)) for verdict in verdicts)
+        lines = [
+            "\n".join([line, *(f"{'':10}{part}" for part in parts)])
+            for line, parts in zip(lines, details, strict=True)
+        ]
+    typer.echo("\n".join(lines))
 
 
 def _describe(verdict: Verdict) -> dict[str, object]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from centroids.distribute._dask_calls import Calls, DaskShard
-from centroids.distribute._parquet import ParquetFolder, RowGroup
+from centroids.distribute._parquet import ParquetFolder, RowGroup, frame_of
 from centroids.distribute._shard import Place, columns_without, load
 from centroids.distribute._workers import Clock, LocalWorkers, ShardLost, Workers
 
@@ -71,7 +71,9 @@ class Dask:
         name: str,
         skipped: str | None,
     ) -> Any:
-        """A dask array of a dask array, a series or a data frame of a data frame or a series."""
+        """A dask array of a dask array, a series or a data frame of anything else."""
+        if isinstance(collection, ParquetFolder):
+            return collection.map_lazily(function, name, skipped)
         if not hasattr(collection, "chunks"):
             names = columns_without(skipped, _names_of(collection))
             meta = _frame_of(collection._meta, function, name, names)
@@ -337,15 +339,11 @@ def _frame_of(
     partition_info: Any = None,
 ) -> Any:
     """What a function gives for a partition of a data frame or series, with its index."""
-    import pandas
-
     number = (partition_info or {}).get("number")
     # One without rows has no types that mean anything.
     rows = block if len(block) else block.astype(np.float64)
     values = function(rows, Place(number, 0 if number == 0 else None, names))
-    if values.ndim == 1:
-        return pandas.Series(values, block.index, name=name)
-    return pandas.DataFrame(values, block.index)
+    return frame_of(values, block.index, name)
 
 
 def _current_client() -> Any:

@@ -8,8 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from centroids import kernels
-from centroids.distribute._shard import PartitionInfo, checked, info_of
+from centroids.distribute._shard import PartitionInfo, Place, checked, columns_without, info_of
 from centroids.rows import WeightedPoints
 
 
@@ -61,6 +64,21 @@ class ParquetFolder:
 
         return tuple(self.columns or pq.read_schema(self.files()[0]).names)
 
+    def map_lazily(
+        self, function: Callable[[Any, Place], NDArray[Any]], name: str, skipped: str | None
+    ) -> Any:
+        """A series or data frame of dask, indexed by the numbers of the rows; see `Dask`."""
+        import dask.dataframe
+
+        groups = self.row_groups(lambda rows: rows)
+        firsts = np.cumsum([0, *(group.num_rows() for group in groups)]).tolist()
+        numbers = range(len(groups))
+        names = columns_without(skipped, self.names())
+        predict = _Predict(function, name, names)
+        return dask.dataframe.from_map(
+            predict, groups, numbers, firsts[:-1], meta=predict(groups[0], None, 0)
+        )
+
 
 @dataclass(frozen=True)
 class RowGroup:
@@ -73,16 +91,20 @@ class RowGroup:
 
     def __call__(self) -> kernels.Points | WeightedPoints:
         """The points."""
-        return checked(self.convert(self._read(self.number)))
+        return checked(self.convert(self.read(self.number)))
 
     def info(self) -> PartitionInfo:
         """What is known about it without reading it."""
+        return replace(info_of(checked(self.convert(self.read(None)))), rows=self.num_rows())
+
+    def num_rows(self) -> int:
+        """How many rows it has."""
         import pyarrow.parquet as pq
 
-        rows = pq.read_metadata(self.file).row_group(self.number).num_rows
-        return replace(info_of(checked(self.convert(self._read(None)))), rows=rows)
+        return int(pq.read_metadata(self.file).row_group(self.number).num_rows)
 
-    def _read(self, number: int | None) -> Any:
+    def read(self, number: int | None) -> Any:
+        """A row group of the file, as a table; None: one without rows."""
         import pyarrow.parquet as pq
 
         with pq.ParquetFile(self.file) as file:
@@ -90,3 +112,28 @@ class RowGroup:
             if number is None:
                 return file.schema_arrow.empty_table().select(columns)
             return file.read_row_group(number, columns=columns).select(columns)
+
+
+def frame_of(values: NDArray[Any], index: Any, name: str) -> Any:
+    """A series of pandas of values [m], a data frame of values [m, k]."""
+    import pandas
+
+    if values.ndim == 1:
+        return pandas.Series(values, index, name=name)
+    return pandas.DataFrame(values, index)
+
+
+@dataclass(frozen=True)
+class _Predict:
+    """What a function gives for the rows of a row group; its number None: for none of them."""
+
+    function: Callable[[Any, Place], NDArray[Any]]
+    name: str
+    names: Sequence[str] | None
+
+    def __call__(self, group: RowGroup, number: int | None, first: int) -> Any:
+        import pandas
+
+        rows = group.read(None if number is None else group.number)
+        values = self.function(rows, Place(number, first, self.names))
+        return frame_of(values, pandas.RangeIndex(first, first + len(values)), self.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from centroids.distribute._shard import Place, Raised, Shard, columns_without, load
 from centroids.distribute._workers import Clock, ShardLost, Workers
+from centroids.rows import is_sparse_type
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +59,22 @@ class Ray:
 
     def start(self, collection: Any, convert: Callable[[Any], Any]) -> Workers:
         """Puts the blocks of a dataset into shards; see Dask."""
+        self._wait_for_a_cpu(collection)
         return RayWorkers(self, collection.materialize(), convert)
+
+    def _wait_for_a_cpu(self, collection: Any) -> None:
+        """Without a free one Ray would wait for ever, as for CPUs that workers of ours reserve."""
+        import ray
+
+        if type(collection).__name__ == "MaterializedDataset":
+            return
+        clock = Clock(self.timeout)
+        while ray.available_resources().get("CPU", 0) < 1:
+            clock.check(
+                "Ray has no free CPU to read a Dataset with: none became free (workers keep those "
+                "that they reserve, see cpus_per_worker, while their points are in use)"
+            )
+            time.sleep(_POLL_SECONDS / 4)
 
 
 class RayWorkers(Workers):
@@ -182,6 +199,12 @@ def _columns_of(block: Any) -> Any:
 
 def _rows_of(columns: dict[str, NDArray[Any]]) -> Any:
     """The array of a single column, or a table of several, which are vectors or matrices."""
+    for name, values in columns.items():
+        if values.dtype == object and len(values) and is_sparse_type(type(values[0])):
+            raise TypeError(
+                f"the column {name!r} holds sparse matrices, which Ray keeps as objects, row by "
+                "row: make a dask array whose partitions are scipy's compressed sparse rows"
+            )
     if len(columns) == 1:
         return next(iter(columns.values()))
     import pyarrow as pa

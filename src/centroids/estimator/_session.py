@@ -102,6 +102,9 @@ class Session:
         self._num_batches = 0
         self._batch: Batch | None = None
         self._train_op = spec.train_op if spec.mode == ModeKeys.TRAIN else None
+        # An input function that is called for each step must not be called early.
+        many = self._train_op is not None and spec.train_many is not None
+        self._makes_quiet_steps = many and not batches.calls_again
         self._with_labels = spec.mode != ModeKeys.PREDICT
         self._functions = _named_functions(spec)
 
@@ -217,7 +220,7 @@ class Session:
     @property
     def makes_quiet_steps(self) -> bool:
         """Whether `make_quiet_steps` may do something."""
-        return self._train_op is not None and self.spec.train_many is not None
+        return self._makes_quiet_steps
 
     def make_quiet_steps(self, most: int) -> int:
         """Makes some steps at once, where that is quicker; everything is as after so many `step`.

@@ -112,6 +112,11 @@ class StopSignals:
                 self.cut_short = True
                 raise ReadingInterrupted
             return read()
+        except BaseException as error:
+            # Other libraries may have put an exception of their own in the place of ours.
+            if self.cut_short and not isinstance(error, ReadingInterrupted):
+                raise ReadingInterrupted from error
+            raise
         finally:
             self._waiting = False
 

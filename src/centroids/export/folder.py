@@ -93,7 +93,8 @@ def write_export_folder(base: str, files: Mapping[str, bytes], copies: Mapping[s
         The path of the new folder.
 
     Raises:
-        OSError: If something cannot be read or written. Then nothing stays in the base folder.
+        OSError: If something cannot be read or written. Then nothing stays in the base folder, nor
+            the folder itself if it is new.
     """
     final = None
     with _temporary_folder(base) as temporary:
@@ -123,21 +124,38 @@ def write_export_folder(base: str, files: Mapping[str, bytes], copies: Mapping[s
 @contextlib.contextmanager
 def _temporary_folder(base: str) -> Iterator[str]:
     """A new folder in `base`, known as in use until it has its own name."""
+    with _made(base):
+        while True:
+            temporary = os.path.join(base, f"temp-{secrets.token_hex(16)}")
+            try:
+                os.mkdir(temporary)
+            except OSError as error:
+                raise _cannot_write(base, error) from error
+            with contextlib.ExitStack() as stack:
+                if stack.enter_context(holding(temporary)):
+                    yield temporary
+                    return
+
+
+@contextlib.contextmanager
+def _made(base: str) -> Iterator[None]:
+    """Makes a folder and those above it; they go again, if the block raises and they are empty."""
+    new, place = [], base.rstrip(os.sep)
+    while place and not os.path.lexists(place):
+        new.append(place)
+        place = os.path.dirname(place)
     try:
-        make_folders(base)
-        _remove_abandoned(base)
-    except OSError as error:
-        raise _cannot_write(base, error) from error
-    while True:
-        temporary = os.path.join(base, f"temp-{secrets.token_hex(16)}")
         try:
-            os.mkdir(temporary)
+            make_folders(base)
+            _remove_abandoned(base)
         except OSError as error:
             raise _cannot_write(base, error) from error
-        with contextlib.ExitStack() as stack:
-            if stack.enter_context(holding(temporary)):
-                yield temporary
-                return
+        yield
+    except BaseException:
+        for folder in new:
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+        raise
 
 
 def _cannot_write(base: str, error: OSError) -> OSError:

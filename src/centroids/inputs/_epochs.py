@@ -62,6 +62,7 @@ class EpochSource(abc.ABC):
         weight_column: The column that holds the weights of the rows; None: there is none. Who
             reads the batches sets it.
         keeps_missing: Whether NaN is a missing value, which makes no row a bad one; set likewise.
+        where: The engine that takes a collection; None: the current one. Set likewise.
 
     Args:
         kind: The name of the kind of source.
@@ -70,6 +71,10 @@ class EpochSource(abc.ABC):
         identity: What must be equal for a saved position to mean the same place.
         drop_bad_rows: Whether rows with NaN or infinity are left out.
     """
+
+    weight_column: WeightColumn | None = None
+    keeps_missing: bool = False
+    where: Any = None
 
     def __init__(
         self,
@@ -83,8 +88,6 @@ class EpochSource(abc.ABC):
         self._name = name
         self._num_epochs = num_epochs
         self._drop_bad_rows = drop_bad_rows
-        self.weight_column: WeightColumn | None = None
-        self.keeps_missing = False
         self._last_split: tuple[Any, Split] | None = None
         self._restored: tuple[int, Position] | None = None
         self._place: tuple[int, Position] = (0, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from centroids.inputs.convert import (
     table_columns,
     with_table,
 )
+from centroids.inputs.weights import WeightColumn
 from centroids.rows import gather_rows, is_sparse_type, num_rows
 
 
@@ -65,7 +67,7 @@ def numpy_input_fn(
         A function that returns a new source at each call.
 
     Raises:
-        TypeError: If `x` holds no numbers.
+        TypeError: If `x` holds no numbers, or is a collection whose bad rows are to be dropped.
         ValueError: If `shuffle` is not given, numbers of rows differ, or an argument has a value
             that is not allowed.
 
@@ -78,10 +80,16 @@ def numpy_input_fn(
     check_integer("queue_capacity", queue_capacity, 1)
     check_integer("num_threads", num_threads, 1)
     x = with_table(x)
-    features, labels, columns = convert_features(x, "x"), convert_labels(y, "y"), table_columns(x)
-    _check_sparse_parts("x", features)
+    labels, columns = convert_labels(y, "y"), table_columns(x)
     _check_sparse_parts("y", labels)
-    _check_equal_rows(features, labels)
+    source: Callable[..., ArraySource]
+    if distribute.is_collection(type(x)):
+        source = functools.partial(CollectionSource, "numpy", _Collection(x, bad_rows))
+    else:
+        features = convert_features(x, "x")
+        _check_sparse_parts("x", features)
+        _check_equal_rows(features, labels)
+        source = functools.partial(ArraySource, "numpy", features)
     batch_size = check_integer("batch_size", batch_size, 1)
     num_epochs = check_num_epochs(num_epochs)
     shuffled = check_bool("shuffle", shuffle)
@@ -89,16 +97,7 @@ def numpy_input_fn(
     drop = check_bad_rows(bad_rows)
     # No lambda: what can be pickled can be given to another process.
     return functools.partial(
-        _source_of(x),
-        "numpy",
-        features,
-        labels,
-        batch_size,
-        num_epochs,
-        shuffled,
-        seed,
-        drop,
-        columns=columns,
+        source, labels, batch_size, num_epochs, shuffled, seed, drop, columns=columns
     )
 
 
@@ -114,7 +113,7 @@ def limit_epochs(x: Any, num_epochs: int | None = 1, *, bad_rows: BadRows = "rai
         bad_rows: "drop" leaves out rows with NaN or infinity; see `numpy_input_fn`.
 
     Raises:
-        TypeError: If `x` holds no numbers.
+        TypeError: If `x` holds no numbers, or is a collection whose bad rows are to be dropped.
         ValueError: If `num_epochs` is not positive, or `bad_rows` is neither value.
 
     >>> [batch.tolist() for batch in limit_epochs([1, 2, 3], num_epochs=2)]
@@ -122,18 +121,20 @@ def limit_epochs(x: Any, num_epochs: int | None = 1, *, bad_rows: BadRows = "rai
     """
     epochs, drop = check_num_epochs(num_epochs), check_bad_rows(bad_rows)
     x = with_table(x)
+    arguments: dict[str, Any] = {
+        "num_epochs": epochs,
+        "shuffle": False,
+        "seed": 0,
+        "drop_bad_rows": drop,
+        "columns": table_columns(x),
+    }
+    collection = x[0] if isinstance(x, tuple) and x else x
+    if distribute.is_collection(type(collection)):
+        whole = {"batch_size": sys.maxsize, **arguments}
+        return CollectionSource("limit_epochs", _Collection(collection, bad_rows), None, **whole)
     features, labels = convert_batch(x)
-    return _source_of(x)(
-        "limit_epochs",
-        features,
-        labels,
-        batch_size=max(num_rows(features), 1),
-        num_epochs=epochs,
-        shuffle=False,
-        seed=0,
-        drop_bad_rows=drop,
-        columns=table_columns(x),
-    )
+    whole = {"batch_size": max(num_rows(features), 1), **arguments}
+    return ArraySource("limit_epochs", features, labels, **whole)
 
 
 class ArraySource(EpochSource):
@@ -217,25 +218,68 @@ class ArraySource(EpochSource):
         return f"row {_row_of(at, row)}: {reason}"
 
 
-class CollectionSource(ArraySource):
-    """Batches of the rows of a collection, which is put into shards with its weights, if any."""
+class _Collection:
+    """A collection that is put into shards when somebody reads it; they stay there as long as it.
 
-    def __init__(self, collection: Any, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    Args:
+        collection: What `distribute.is_collection` knows.
+        bad_rows: See `numpy_input_fn`.
+
+    Raises:
+        TypeError: If bad rows are to be left out: they stay on workers.
+    """
+
+    def __init__(self, collection: Any, bad_rows: BadRows) -> None:
+        if bad_rows == "drop":
+            raise TypeError(
+                "bad_rows='drop' is not for collections, whose rows stay on workers: leave such "
+                "rows out there, as with dropna()"
+            )
         self._collection = collection
+
+    def shards(self, where: Any, weights: WeightColumn | None) -> Any:
+        """Its points, on the workers of an engine; None: of the current one."""
+        if weights is None:
+            self._kept = distribute.shard(self._collection, convert_features, where)
+        else:
+            self._kept = in_weighted_shards(self._collection, where, weights)
+        return self._kept
+
+
+class CollectionSource(ArraySource):
+    """Batches of the rows of a collection, which is put into shards by the engine of its reader."""
+
+    def __init__(
+        self, kind: str, collection: _Collection, labels: Any, *arguments: Any, **named: Any
+    ) -> None:
+        self._collection, self._is_open = collection, False
+        self._arguments = kind, labels, arguments, named
 
     def batches(self) -> Generator[Batch]:
         """See `EpochSource`."""
-        if self.weight_column is not None:
-            self._features = in_weighted_shards(self._collection, None, self.weight_column)
+        self._open()
         return super().batches()
 
+    def position(self) -> Position:
+        """See `EpochSource`."""
+        if not self._is_open:
+            self._open()
+        return super().position()
 
-def _source_of(x: Any) -> Callable[..., ArraySource]:
-    collection = x[0] if isinstance(x, tuple) and x else x
-    if distribute.is_collection(type(collection)):
-        return functools.partial(CollectionSource, collection)
-    return ArraySource
+    def restore(self, position: Position) -> None:
+        """See `EpochSource`."""
+        self._open()
+        super().restore(position)
+
+    def _open(self) -> None:
+        features = self._collection.shards(self.where, self.weight_column)
+        if self._is_open:
+            self._features = features
+            return
+        kind, labels, arguments, named = self._arguments
+        _check_equal_rows(features, labels)
+        super().__init__(kind, features, labels, *arguments, **named)
+        self._is_open = True
 
 
 def _row_of(at: BatchPlace, row: int) -> int:

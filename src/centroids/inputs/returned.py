@@ -103,9 +103,9 @@ def read_batches(
     rows = leaving_out_missing(begins=position is None) if missing == "drop" else None
     convert = functools.partial(_convert, where=where, weights=weights, leaving_out=rows)
     if isinstance(returned, tuple) and len(returned) == 2 and _is_stream(returned[0]):
-        _tell_source(returned[0], weights, missing)
+        _tell_source(returned[0], where, weights, missing)
         return convert(_read_pair(*returned, position), calls_again=False), False, returned
-    _tell_source(returned, weights, missing)
+    _tell_source(returned, where, weights, missing)
     _restore(returned, position)
     if _is_stream(returned):
         return convert(_read_points(returned), calls_again=False), False, returned
@@ -117,10 +117,11 @@ def no_batches() -> Batches:
     yield from ()
 
 
-def _tell_source(stream: Any, weights: WeightColumn | None, missing: Treatment) -> None:
+def _tell_source(stream: Any, where: Any, weights: WeightColumn | None, missing: Treatment) -> None:
     """A source of ours takes the weights out itself: a bad one is a bad row, which it may drop."""
     if isinstance(stream, EpochSource):
         stream.weight_column, stream.keeps_missing = weights, missing != "raise"
+        stream.where = where
 
 
 def _convert(

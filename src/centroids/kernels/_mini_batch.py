@@ -17,11 +17,12 @@ from centroids.kernels.float_mode import in_usual_float_mode
 _log = logging.getLogger("centroids.kernels.functions")
 
 
-@in_usual_float_mode
 def move_centers(
     centers: NDArray[Any], sums: NDArray[np.float64], counts: Counts, totals: Counts
 ) -> NDArray[Any]:
     """Where each center x goes: x + (s - m x) / n, in float64 and rounded once to its own type.
+
+    It computes in the floating-point mode of the caller, who has set the usual one.
 
     Args:
         centers: [k, d] float32 or float64.

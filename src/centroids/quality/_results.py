@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from centroids.text_table import text_table
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ class NumClusters:
 
     def __str__(self) -> str:
         """A table and the recommendation; "-" stands for a measure that is not defined."""
+        return self.in_lines()
+
+    def in_lines(self, width: int | None = None) -> str:
+        """The same for lines of so many characters; None: of any number."""
         heads = ("clusters", "inertia", "silhouette", "Davies-Bouldin", "Calinski-H.", "stability")
         rows = [heads]
         for found in self.candidates:
@@ -68,12 +75,8 @@ class NumClusters:
                     _shown(found.stability, ".3f"),
                 )
             )
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-            for row in rows
-        ]
-        return "\n".join([*lines, "", self.reason])
+        reason = self.reason if width is None else textwrap.fill(self.reason, width)
+        return f"{text_table(rows, width)}\n\n{reason}"
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, for JSON; a measure that is not defined is None."""

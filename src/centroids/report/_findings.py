@@ -65,6 +65,8 @@ class Findings:
         names: Names of points by their numbers; other points are called "row 7".
         details: More columns of points, by their numbers, as far as they are shown.
         detail_columns: The names of those columns.
+        thumbnails: By values of those columns that name pictures: the address of an image, with its
+            data, or why there is none.
         weights: [m], how much each point of the sample counts, above 0; None: 1.
         picture_shape: The height, the width and, for colors, 3, if points are pictures.
         umap: Whether UMAP draws another map.
@@ -82,6 +84,7 @@ class Findings:
     names: Mapping[int, str] = field(default_factory=dict)
     details: Mapping[int, Sequence[str]] = field(default_factory=dict)
     detail_columns: Sequence[str] = ()
+    thumbnails: Mapping[str, str] = field(default_factory=dict)
     weights: NDArray[np.float64] | None = None
     picture_shape: tuple[int, ...] | None = None
     umap: bool = False

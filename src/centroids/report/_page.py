@@ -229,7 +229,7 @@ def _members(
             rows.append(
                 [
                     _name(found, int(row)),
-                    *map(shown, found.details.get(int(row), ())),
+                    *(_detail(found, text) for text in found.details.get(int(row), ())),
                     number(members.distances[cluster, place]),
                     *map(number, values.tolist()),
                 ]
@@ -238,6 +238,16 @@ def _members(
     heads += [shown(found.columns[place]) for place in columns]
     some = " (the columns of the profile)" if len(columns) < len(found.columns) else ""
     return table(f"{caption}{some}", heads, rows, words=1 + len(found.detail_columns))
+
+
+def _detail(found: Findings, text: str) -> str:
+    """A value of another column: what it says, and the picture that it names."""
+    seen = found.thumbnails.get(text)
+    if seen is None:
+        return shown(text)
+    if not seen.startswith("data:"):
+        return f"{shown(text)} ({seen})"
+    return f'<img class="thumbnail" src="{seen}" alt=""> {shown(text)}'
 
 
 def _name(found: Findings, row: int) -> str:

@@ -57,6 +57,7 @@ svg .name{text-anchor:middle;font-weight:700;fill:var(--back)}
 h4{font-size:.92rem;margin:.8rem 0 .3rem;font-weight:400;color:var(--soft)}
 .pictures{display:flex;flex-wrap:wrap;gap:.8rem;list-style:none;margin:0;padding:0}
 .pictures figure{margin:0;max-width:7rem;font-size:.85rem}
+.thumbnail{display:block;max-width:6rem;max-height:6rem}
 .pictures img{display:block;width:6rem;height:6rem;object-fit:contain;image-rendering:pixelated}
 details{border:1px solid var(--line);border-radius:.5rem;margin:.5rem 0;padding:0 .9rem}
 summary{cursor:pointer;padding:.6rem 0;font-weight:600}

@@ -63,11 +63,19 @@ class QueryTable(Table):
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """Replaces errors of DuckDB by ones in one line that name the query."""
+        """Replaces errors of DuckDB by ones in one line that name the query.
+
+        Raises:
+            KeyboardInterrupt: If a signal ended the query, whose exception DuckDB keeps to itself.
+        """
         duckdb = import_package("duckdb", f"reading {self.name}", "centroids[tables]")
         try:
             with super().errors():
                 yield
+        except (RuntimeError, duckdb.InterruptException) as error:
+            if "interrupted" not in str(error).lower():
+                raise
+            raise KeyboardInterrupt from error
         except duckdb.Error as error:
             raise ValueError(f"{self.name} fails: {one_line(error)}{_advice(error)}") from error
 
