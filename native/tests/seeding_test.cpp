@@ -84,8 +84,7 @@ void test_run_panels(const CandidateKernels<float>& layout, const std::string& l
     for (std::size_t c = 0; c < count; c += 2)
         std::copy_n(points.begin() + static_cast<std::ptrdiff_t>(c * 5 % n * d), d,
                     candidates.begin() + static_cast<std::ptrdiff_t>(c * d));
-    std::vector<float> shift(d);
-    for (std::size_t j = 0; j < d; ++j) shift[j] = points[j];
+    const std::vector<float> shift(points.data(), points.data() + d);
     const Rounding rounding(d, true);
     const Prepared rows(layout, points, d, shift), others(layout, candidates, d, shift);
     const std::size_t width = layout.width, places = n + 3, panels = groups_of(width, places);

@@ -114,7 +114,7 @@ def read_at_most(file: BinaryIO, most_bytes: int) -> bytes:
         if len(data) <= most_bytes:
             return data
     raise OSError(
-        errno.EFBIG, f"should have {most_bytes} bytes at most, and has {size}", str(file.name)
+        errno.EFBIG, f"should have at most {most_bytes} bytes, but has {size}", str(file.name)
     )
 
 

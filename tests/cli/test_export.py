@@ -164,7 +164,7 @@ def test_centers_become_a_table_or_an_array(
 
 def test_a_name_twice_is_not_parquet(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
-    with pytest.raises(ValueError, match=r"needs different names of columns, got \['a', 'a'\]"):
+    with pytest.raises(ValueError, match=r"file need different names, got \['a', 'a'\]"):
         write_parquet(tmp_path / "c.parquet", np.eye(2), ["a", "a"])
     with pytest.raises(ValueError, match="must name the 2 columns of the points, got 1 names"):
         write_csv(tmp_path / "c.csv", np.eye(2), ["a"])

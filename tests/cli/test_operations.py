@@ -484,7 +484,7 @@ def test_a_bad_row_of_the_validation_set_is_found_before_there_is_a_model(
         folder, "train", "good.csv", "new", *options, "empty.csv", "--missing", "drop", code=2
     ).stderr
     assert told.splitlines()[-1] == (
-        "centroids: all 3 rows of the input have missing values, of which the first is "
+        "centroids: all 3 rows of the input have missing values; the first one is "
         "empty.csv, line 2, column 'b'"
     )
     assert set(folder.iterdir()) == before

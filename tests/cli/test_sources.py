@@ -82,7 +82,7 @@ def write_text(name: str, text: str) -> Callable[[], None]:
     ("source", "message", "prepare"),
     [
         ("absent.csv", "absent.csv: No such file", None),
-        ("absent/*.csv", "absent/*.csv is a pattern that no file has", None),
+        ("absent/*.csv", "absent/*.csv is a pattern that matches no file", None),
         ("SELECT x FROM 't.parquet'", "the query \"SELECT x FROM 't.parquet'\" fails: Bind", None),
         ("SELECT FROM FROM", "fails: Parser Error", None),
         ("FROM 'absent.parquet'", 'No files found that match the pattern "absent.parquet"', None),

@@ -280,11 +280,11 @@ def test_why_clusters_are_empty_has_two_reasons_after_a_move(folder: Path) -> No
     np.save(folder / "centers.npy", centers)
     options = ["--initial-clusters", "centers.npy", "--steps", "1"]
     new = run(folder, "train", "points.npy", "model", *options).stdout
-    assert "2 of 5 clusters are empty. Fewer clusters may do, or another --seed with --fr" in new
+    assert "2 of 5 clusters are empty. Fewer clusters may help, or another --seed with --fr" in new
     again = run(folder, "train", "points.npy", "model", "--steps", "1").stdout
     assert (
         "2 of 5 clusters are empty. If the model was trained on other points before, --fresh "
-        "starts over; else fewer clusters may do, or another --seed with --fresh. "
+        "starts over; else fewer clusters may help, or another --seed with --fresh. "
         "--empty-clusters relocate moves them to points.\n"
     ) in again
     moved = ["--empty-clusters", "relocate"]

@@ -171,7 +171,7 @@ def test_given_centers_are_copied() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"a": [1.0], "b": [2.0]}, "the centers must not be a dict: it says no order of columns"),
+        ({"a": [1.0], "b": [2.0]}, "the centers must not be a dict: its columns have no order"),
         (object(), "the centers must be an array, a sparse matrix, a table, a tensor"),
         ([["1", "2"]], "the centers must hold numbers, got elements of type <U1 such as"),
         (3.0, r"the centers must have the shape \[n, d\] or \[n\], got the single value 3.0"),

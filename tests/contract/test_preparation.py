@@ -207,7 +207,7 @@ def test_what_was_dropped_is_in_the_log(tmp_path: Path, caplog: pytest.LogCaptur
     with caplog.at_level(logging.WARNING, "centroids.inputs"):
         model.train(numpy_input_fn(POINTS, batch_size=300, shuffle=False))
     row, column = np.argwhere(np.isnan(POINTS))[0]
-    assert f"of which the first is x, row {row}, column {column}" in caplog.text
+    assert f"the first one is x, row {row}, column {column}" in caplog.text
     assert f"Dropped {(~WHOLE).sum()} of 300 rows of the input" in caplog.text
     nothing = make(tmp_path, "nothing", missing="drop")
     with pytest.raises(ValueError, match="all 5 rows of the input have missing values"):

@@ -172,7 +172,7 @@ def test_the_type_of_the_weights_is_not_that_of_the_points(kind: str, tmp_path: 
 
 def test_the_order_of_columns_is_that_without_the_weights(tmp_path: Path) -> None:
     kmeans = make(tmp_path).train(batches(frame(), 1))
-    with pytest.raises(ValueError, match="column 0 is 'a', and was 'b'"):
+    with pytest.raises(ValueError, match="column 0 is 'a', but was 'b'"):
         kmeans.evaluate(batches(frame()[["n", "a", "b", "c"]], 1))
 
 
@@ -216,7 +216,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "missing": ({"x": POINTS}, "weight_column is 'n', but the batch has the columns 'x'"),
     "no names": (POINTS, "weight_column is 'n', but the batch has no names"),
     "alone": ({"n": TIMES}, "the batch has no other column"),
-    "two": (weighted(POINTS[:, :2]), "one number a row, got 2 columns"),
+    "two": (weighted(POINTS[:, :2]), "one number per row, got 2 columns"),
     "short": (weighted(TIMES[:9]), "have 9 rows, the other columns have 60"),
     "complex": (weighted(TIMES + 1j), "must be real numbers"),
     "text": (weighted(np.array(["1"] * 60)), r"features\['n'\] must hold numbers"),

@@ -183,7 +183,7 @@ def test_a_forked_child_that_goes_on_writes_nothing(tmp_path: Path, at_each_step
     try:
         estimator.train(batches, hooks=[During(fork_and_look)])
     except ModelDirLostError as error:
-        code = 5 if f"that of process {parent}, which forked this one" in str(error) else 6
+        code = 5 if f"it belongs to process {parent}, which forked this one" in str(error) else 6
     finally:
         if os.getpid() != parent:
             os._exit(code)
@@ -226,7 +226,7 @@ def test_a_run_that_lost_its_folder_leaves_it_to_the_second(tmp_path: Path) -> N
         holders.append(subprocess.Popen(command, stdout=subprocess.PIPE, env=environment))
         assert holders[0].stdout.readline() == b"training\n"
 
-    with pytest.raises(ModelDirLostError, match="gone or another one"):
+    with pytest.raises(ModelDirLostError, match="gone or is no longer the same file"):
         Estimator(model_fn, folder).train(batches, hooks=[During(hand_over)])
     with holders[0] as holder:
         try:

@@ -181,7 +181,7 @@ def test_without_max_steps_it_goes_on_for_ever_and_says_so(
 def test_no_step_or_no_checkpoint_is_an_error(tmp_path: Path) -> None:
     once = EvalSpec(numpy_fn())
     trained = model(tmp_path / "trained").train(numpy_fn())
-    with pytest.raises(RuntimeError, match="no new checkpoint after the training"):
+    with pytest.raises(RuntimeError, match="no new checkpoint after training"):
         train_and_evaluate(trained, TrainSpec(lambda: iter([]), max_steps=20), once)
     never = model(tmp_path / "never", save_checkpoints_steps=None, save_checkpoints_secs=None)
     with pytest.raises(RuntimeError, match="the RunConfig saves no checkpoints"):
@@ -238,7 +238,7 @@ BAD = [
     (lambda: EvalSpec(numpy_fn(), exporters="x"), TypeError, "`exporters` must be an Exporter"),
     (lambda: EvalSpec(numpy_fn(), exporters=3), TypeError, "`exporters` must be an Exporter"),
     (lambda: EvalSpec(numpy_fn(), exporters=Nameless()), ValueError, r"not empty, got \[''\]"),
-    (lambda: EvalSpec(numpy_fn(), exporters=[Noting(), Noting()]), ValueError, "of their own"),
+    (lambda: EvalSpec(numpy_fn(), exporters=[Noting(), Noting()]), ValueError, "different names"),
     (lambda: LatestExporter("a", receive, exports_to_keep=0), ValueError, "exports_to_keep must"),
     (lambda: FinalExporter("a", None), ValueError, "serving_input_receiver_fn must be defined"),
     (lambda: train_and_evaluate(3, TrainSpec(len), EvalSpec(len)), TypeError, "estimator must"),

@@ -154,11 +154,11 @@ def test_alternatives_lead_to_the_same_features_or_have_their_own() -> None:
 def test_columns_and_alternatives_that_cannot_be() -> None:
     x = placeholder("f4", [None, 2], "x")
     for names, error, message in [
-        (["a", "a"], ValueError, "cannot tell inputs of the names 'a' and 'a' apart"),
-        (["a b", "c", "a_b"], ValueError, "of the names 'a b' and 'a_b' apart"),
-        (["3", "arg_3"], ValueError, "of the names '3' and 'arg_3' apart"),
-        (["a", ""], ValueError, "an input of the name ''"),
-        (["petal", "class"], ValueError, "an input of the name 'class'"),
+        (["a", "a"], ValueError, "cannot tell apart inputs named 'a' and 'a'"),
+        (["a b", "c", "a_b"], ValueError, "inputs named 'a b' and 'a_b'"),
+        (["3", "arg_3"], ValueError, "inputs named '3' and 'arg_3'"),
+        (["a", ""], ValueError, "an input named ''"),
+        (["petal", "class"], ValueError, "an input named 'class'"),
         ([], ValueError, "at least one"),
         ("ab", TypeError, "columns must be a list of names, got 'ab'"),
         (["a", 1], TypeError, "got 1 in it"),

@@ -131,13 +131,13 @@ def _without_identity(position: dict[str, Any] | None) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("kind", "place"),
     [
-        ("numpy", "x, of which the first is row 3: column 1 is nan"),
-        ("dict", "x, of which the first is row 3: column 0 of 'b' is nan"),
-        ("sparse", "x, of which the first is row 3: column 1 is nan"),
-        ("npy", "rows.npy, of which the first is row 3: column 1 is nan"),
-        ("csv", r"rows.csv, of which the first is line 5, column 'a': 'x' is not a number;"),
-        ("parquet", "rows.parquet, of which the first is row 3: column 1 is nan"),
-        ("tfrecord", "of which the first is .*rows.tfrecord, record 3: column 1 is nan"),
+        ("numpy", "x; the first one is row 3: column 1 is nan"),
+        ("dict", "x; the first one is row 3: column 0 of 'b' is nan"),
+        ("sparse", "x; the first one is row 3: column 1 is nan"),
+        ("npy", "rows.npy; the first one is row 3: column 1 is nan"),
+        ("csv", r"rows.csv; the first one is line 5, column 'a': 'x' is not a number;"),
+        ("parquet", "rows.parquet; the first one is row 3: column 1 is nan"),
+        ("tfrecord", "the first one is .*rows.tfrecord, record 3: column 1 is nan"),
     ],
 )
 def test_log_tells_the_first_and_the_number(
@@ -180,7 +180,7 @@ def test_log_finds_the_place_in_a_shuffled_input(
     place = f"line {bad_row + 2}" if kind == "csv" else f"row {bad_row}"
     if kind == "tfrecord":
         place = f"{tmp_path}/rows.tfrecord, record {bad_row}: column {bad_row % 2} is"
-    assert f"the first is {place}" in caplog.records[0].getMessage()
+    assert f"the first one is {place}" in caplog.records[0].getMessage()
 
 
 def test_log_of_an_input_that_is_left_early(caplog: pytest.LogCaptureFixture) -> None:
@@ -221,7 +221,7 @@ def test_nothing_but_bad_rows_is_an_error_not_a_hang(
         shuffle=False,
         bad_rows="drop",
     )
-    with pytest.raises(ValueError, match=r"all 10 rows of .* are bad, of which the first is"):
+    with pytest.raises(ValueError, match=r"all 10 rows of .* are bad; the first one is"):
         list(input_fn())
 
 

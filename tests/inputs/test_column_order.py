@@ -36,7 +36,7 @@ def test_columns_in_another_order_are_refused(table: Any, tmp_path: Path) -> Non
         lambda: iter([in_order_of_names(FRAME)()]),
         pandas_input_fn(FRAME, shuffle=False),
     ):
-        message = r"in another order: column 0 is 'a', and was 'b'. .*columns 'b', 'a', 'c'"
+        message = r"in another order: column 0 is 'a', but was 'b'. .*columns 'b', 'a', 'c'"
         with pytest.raises(ValueError, match=message):
             kmeans.score(input_fn)
         with pytest.raises(ValueError, match=message):
@@ -75,7 +75,7 @@ def test_files_with_names_are_compared_too(ending: str, tmp_path: Path) -> None:
     write(FRAME[["c", "a", "b"]], tmp_path / f"tuesday{ending}", index=False)
     kmeans = centroids.KMeansClustering(3, initial_clusters=FRAME.to_numpy(), use_mini_batch=False)
     kmeans.train(file_input_fn(tmp_path / f"monday{ending}"), steps=1)
-    with pytest.raises(ValueError, match="in another order: column 0 is 'c', and was 'b'"):
+    with pytest.raises(ValueError, match="in another order: column 0 is 'c', but was 'b'"):
         kmeans.score(file_input_fn(tmp_path / f"tuesday{ending}"))
     chosen = file_input_fn(tmp_path / f"tuesday{ending}", columns=["b", "a", "c"])
     assert kmeans.score(chosen) == 0

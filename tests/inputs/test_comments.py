@@ -42,9 +42,9 @@ def test_of_one_column_too(tmp_path: Path) -> None:
     [
         ("# x,y\n1,2\n3,4\n", None),
         ("#x,y\n1,2\n3,4\n", None),
-        ("# by hand\n1,2\n3,4\n", "line 1 begins with # and is passed over as a comment; if it is"),
+        ("# by hand\n1,2\n3,4\n", "line 1 begins with # and is skipped as a comment; if it is"),
         ("#5,6\n1,2\n3,4\n", "line 1 begins with #"),
-        ("# by hand\n#\nx,y\n1,2\n3,4\n", "lines 1 to 2 begin with # and are passed over as"),
+        ("# by hand\n#\nx,y\n1,2\n3,4\n", "lines 1 to 2 begin with # and are skipped as"),
         ("# by hand\n# x,y\n1,2\n3,4\n", "line 1 begins with #"),
         ("#\n\n# one\nx,y\n1,2\n3,4\n", "lines 1, 3 begin with #"),
         ("########\n1,2\n3,4\n", "line 1 begins"),
@@ -76,7 +76,7 @@ def test_an_index_that_pandas_read_as_a_column_is_told(
     frame = pandas.DataFrame({"Unnamed: 0": [3, 1], "x": [5.0, 6.0]})
     (batch,) = pandas_input_fn(frame, shuffle=False)()
     assert set(batch) == {"Unnamed: 0", "x"}  # as in r1.4
-    assert "x has a column 'Unnamed: 0', which pandas reads where a CSV file" in caplog.text
+    assert "x has a column 'Unnamed: 0', a name that pandas gives to the index" in caplog.text
     frame.to_parquet(tmp_path / "a.parquet", index=False)
     caplog.clear()
     (rows,) = parquet_input_fn(tmp_path / "a.parquet")()

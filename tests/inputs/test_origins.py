@@ -180,7 +180,7 @@ def test_ranges_and_other_writers_have_no_index(tmp_path: Path, caplog: Any) -> 
     assert not caplog.records
     only = pandas.DataFrame({"x": [1.0, 2.0]}).set_index("x")
     only.to_parquet(file)
-    with pytest.raises(ValueError, match=r"a.parquet has no columns but its index, 'x'; to"):
+    with pytest.raises(ValueError, match=r"a.parquet has no columns other than its index, 'x'; to"):
         parquet_input_fn(file)
     pq.write_table(pa.Table.from_arrays([pa.array([1.0])] * 2, ["x", "x"]), file)
     for columns in (None, ["x"]):

@@ -332,7 +332,7 @@ def test_a_csv_file_may_grow_while_it_is_read_in_order(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("1,2\n3,4\n5,7\n", r"before byte 12 had the checksum \d+, now it has \d+"),
-        ("1,2\n3,4\n", r"has the byte 12; of .*log.csv it must be an integer of 0 to 8"),
+        ("1,2\n3,4\n", r"has the byte 12; for .*log.csv it must be an integer from 0 to 8"),
         ("1,2\n3,4\n5,66\n", r"before byte 12 had the checksum"),
         ("9,9\n" * 50, r"before byte 12 had the checksum"),
     ],

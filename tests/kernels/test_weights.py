@@ -239,7 +239,7 @@ def test_parts_with_and_without_weights_do_not_add_up() -> None:
     points = np.arange(6.0).reshape(3, 2)
     plain = kernels.assign_partial(points, points[:1])
     weighted = kernels.assign_partial(points, points[:1], weights=np.ones(3))
-    with pytest.raises(ValueError, match="with and without weights do not add up"):
+    with pytest.raises(ValueError, match="with and without weights cannot be added"):
         plain + weighted
     without = kernels.assign_partial(points, points[:1], update=False, weights=[2, 2, 2])
     assert (without + without).inertia == 4 * kernels.assign_partial(points, points[:1]).inertia

@@ -286,7 +286,7 @@ def deserialize(data: bytes, path: str) -> Checkpoint:
         variables = dict(arrays)
         same_as = metadata.get("same_as", {})
         if max(Counter(same_as.values()).values(), default=0) > _MOST_REPEATS:
-            raise ValueError(f"an array of it stands for more than {_MOST_REPEATS} others")
+            raise ValueError(f"one of its arrays stands for more than {_MOST_REPEATS} others")
         for name, other in same_as.items():
             variables[name] = np.array(arrays[other])
         checkpoint = Checkpoint(
@@ -307,7 +307,7 @@ def deserialize(data: bytes, path: str) -> Checkpoint:
         raise DamagedCheckpointError(f"{path} is not a whole checkpoint: {error!r}") from error
     if not whole:
         raise DamagedCheckpointError(
-            f"{path} differs from the checksums that it carries: it is torn or was altered"
+            f"{path} differs from the checksums that it carries: it is incomplete or was altered"
         )
     return checkpoint
 

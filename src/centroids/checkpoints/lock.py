@@ -91,7 +91,7 @@ class ModelDirLock:
         """
         if os.getpid() != self._process:
             raise self._lost(
-                f"it is that of process {self._process}, which forked this one in the middle of it"
+                f"it belongs to process {self._process}, which forked this one during the run"
             )
 
     def check(self) -> None:
@@ -105,8 +105,8 @@ class ModelDirLock:
             return
         if self._file is None or self._file.closed or self._key != _key_of(self._path):
             raise self._lost(
-                f"its {LOCK_FILE} is gone or another one (was the folder removed, renamed or "
-                "replaced?)"
+                f"its {LOCK_FILE} is gone or is no longer the same file (was the folder removed, "
+                "renamed or replaced?)"
             )
         try:
             platform.try_to_lock(self._file.fileno())  # some servers forget locks
@@ -219,8 +219,8 @@ def _open(path: str, flags: int) -> int:
 def _not_ours(path: str, kind: str) -> OSError:
     return OSError(
         errno.EINVAL,
-        f"the file that locks model_dir is {kind}, so that training would write to what is not its "
-        "own; look at what it is, move it away, or choose another model_dir",
+        f"the file that locks model_dir is {kind}, so training would write to a file that is not "
+        "its own; find out what it is, move it away, or choose another model_dir",
         path,
     )
 

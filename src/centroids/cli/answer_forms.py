@@ -158,8 +158,8 @@ class NamedColumns:
         taken = [name for name in beside if self.schema.names.count(name) > 1]
         if taken:
             raise ValueError(
-                f"{table.name} has a column {taken[0]!r}, which is the name of one that is to be "
-                "written: rename it, or write the ids alone with --id-column"
+                f"{table.name} has a column {taken[0]!r}, but a column of that name is to be "
+                "written: rename it, or write only the ids with --id-column"
             )
 
     def describe(self) -> str:

@@ -222,9 +222,9 @@ def predict(
     distances to all centers instead, squared under the squared Euclidean metric.
 
     With --id-column, --append, --distance or --second-best, and into a .parquet file, it writes a
-    table, whose column of labels is called cluster. A row with a missing or infinite value has an
-    empty label (-1 in a .npy file), and the last line says how many there are, unless the model
-    was trained with --missing mean.
+    table, whose column of labels is called cluster. A row with a missing or infinite value gets an
+    empty label (-1 in a .npy file), and the last line says how many there are. If the model was
+    trained with --missing mean, rows with missing values get labels, too.
 
     If Ctrl-C, a kill or a full disk stops it, run the same command with --resume to continue.
 
@@ -310,9 +310,9 @@ def score(
 ) -> None:
     """Print the sum of the distances of points to their nearest centers.
 
-    One number, for scripts: squared distances under the squared Euclidean metric, so lower is
-    better. With weights each distance counts by the weight of its point. The command evaluate says
-    more.
+    Prints one number, for scripts. Distances are squared under the squared Euclidean metric. Lower
+    is better. With weights each distance counts by the weight of its point. The command evaluate
+    prints more.
 
     
     Example:
@@ -349,10 +349,11 @@ def transform(
 ) -> None:
     """Write the distances of each point to all centers.
 
-    The same as `centroids predict --distances`: a row of distances for each point, in the order of
-    the file, squared under the squared Euclidean metric. With --id-column or --append, and into a
-    .parquet file, they are columns with names: distance_0, distance_1 and so on. A row with a
-    missing or infinite value has empty distances, unless the model was trained with --missing mean.
+    Does the same as `centroids predict --distances`: it writes a row of distances for each point,
+    in the order of the file, squared under the squared Euclidean metric. With --id-column or
+    --append, and in a .parquet file, they are columns with names: distance_0, distance_1 and so on.
+    A row with a missing or infinite value gets empty distances. If the model was trained with
+    --missing mean, rows with missing values get distances, too.
 
     
     Examples:
@@ -412,7 +413,7 @@ def choose_k(
 ) -> None:
     """Find out how many clusters points have.
 
-    Clusters a random sample into each number of clusters and prints what that comes to: the
+    Clusters a random sample into each number of clusters and prints how good the result is: the
     inertia of all points (it always falls; look for the knee), the silhouette (higher is better),
     the Davies-Bouldin index (lower is better), the Calinski-Harabasz index (higher is better), and
     the stability: how far clusterings of two halves of the sample agree (1 is best). It recommends
@@ -473,7 +474,7 @@ def inspect(
     ] = None,
     words_column: WordsColumn = None,
     clusters: Annotated[int, typer.Option(min=1, help="How many clusters to show.")] = 12,
-    nearest: Annotated[int, typer.Option(min=1, help="How many points to show of each.")] = 8,
+    nearest: Annotated[int, typer.Option(min=1, help="How many points to show for each.")] = 8,
     columns: Columns = None,
     bad_rows: BadRowsOption = BadRowsChoice.RAISE,
     variables: Annotated[
@@ -539,9 +540,9 @@ def report(
 ) -> None:
     """Write a page about a model and its points, to look at in a browser.
 
-    One HTML file that needs no network: the sizes of the clusters, a map of a sample, the
-    silhouettes, the loss of training, and for the 24 largest clusters the columns in which they
-    differ most and their nearest and farthest points. An existing file is replaced.
+    The page is one HTML file that needs no network. It shows the sizes of the clusters, a map of a
+    sample, the silhouettes, the loss of training, and for the 24 largest clusters the columns in
+    which they differ most and their nearest and farthest points. An existing file is replaced.
 
     
     Examples:
@@ -593,7 +594,8 @@ def quantize(
     dither: Annotated[
         bool,
         typer.Option(
-            "--dither/--no-dither", help="Mix missing colors from neighboring pixels: up to 256."
+            "--dither/--no-dither",
+            help="Mix missing colors from neighboring pixels. For up to 256.",
         ),
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed for the initial colors.")] = 0,
@@ -662,8 +664,8 @@ def export(
 
     savedmodel and onnx are programs that find the nearest clusters as `centroids predict` does:
     savedmodel for TensorFlow Serving, onnx for onnxruntime and other runtimes. npz, npy, csv,
-    parquet and faiss hold the centers alone. The names of the columns that the model was trained
-    with are written along with them. An existing file is replaced.
+    parquet and faiss hold only the centers. The names of the columns that the model was trained
+    with are written, too. An existing file is replaced.
 
     
     Examples:

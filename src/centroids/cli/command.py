@@ -38,8 +38,8 @@ def _common(
         typer.Option(
             help="A TOML file with values for options: those of this command below [its name], "
             "those of all commands at the top. Options also come from environment variables such "
-            "as CENTROIDS_TRAIN_BATCH_SIZE. The command line goes before the environment, and that "
-            "before the file.",
+            "as CENTROIDS_TRAIN_BATCH_SIZE. The command line wins over the environment, and the "
+            "environment over the file.",
             metavar="FILE",
             envvar="CENTROIDS_CONFIG",
             is_eager=True,
@@ -64,8 +64,8 @@ def _common(
     log_every: Annotated[
         float,
         typer.Option(
-            help="Without a terminal, and in JSON: the seconds between two lines that tell how far "
-            "the work has come.",
+            help="The seconds between two lines of progress, where there is no terminal or the "
+            "lines are JSON.",
             metavar="SECONDS",
             envvar="CENTROIDS_LOG_EVERY",
         ),
@@ -83,7 +83,7 @@ def _common(
         int | None,
         typer.Option(
             help="How many threads compute; the results are the same, to the bit. Default: "
-            "CENTROIDS_NUM_THREADS, else one for each CPU there is to use.",
+            "CENTROIDS_NUM_THREADS, else one for each CPU that it may use.",
             metavar="N",
         ),
     ] = None,

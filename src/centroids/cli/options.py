@@ -116,9 +116,9 @@ Standardize = Annotated[
     bool | None,
     typer.Option(
         "--standardize/--no-standardize",
-        help="Subtract from each column its mean, and divide by its standard deviation, as a part "
-        "of the model: columns of other units then count alike. Default: as the model does, else "
-        "not.",
+        help="Subtract from each column its mean, and divide it by its standard deviation, so that "
+        "columns in different units count alike. This is part of the model. Default: as the model "
+        "was trained before, else no.",
     ),
 ]
 BadRowsOption = Annotated[
@@ -193,9 +193,9 @@ KmeansPlusPlusNumRetries = Annotated[
 NumRestarts = Annotated[
     int | None,
     typer.Option(
-        help="How often the first centers of a new model are chosen; the best choice goes on. Full "
-        "batches: 10 iterations follow each choice. Mini-batches: the best for a random sample of "
-        "the file. Default: 1."
+        help="How often to choose the first centers of a new model. Training goes on with the best "
+        "choice: for full batches after 10 iterations with each, for mini-batches by the loss on a "
+        "random sample of the file. Default: 1."
     ),
 ]
 EmptyClusters = Annotated[
@@ -243,9 +243,9 @@ RelativeTolerance = Annotated[
 Validation = Annotated[
     Path | None,
     typer.Option(
-        help="Points that are not trained on: a file, a folder, an address or a query, as POINTS. "
-        "The model is evaluated on them now and then, and training stops when their mean distance "
-        "no longer falls.",
+        help="Points that are not trained on: a file, a folder, an address or a query, as for "
+        "POINTS. The model is evaluated on them now and then, and training stops when their mean "
+        "distance no longer falls.",
         metavar="POINTS",
         parser=parse_source,
     ),
@@ -349,7 +349,7 @@ WordsColumn = Annotated[
 Show = Annotated[
     str | None,
     typer.Option(
-        help="More columns of POINTS to show for members, text or not. If one names files of "
+        help="More columns of POINTS to show for members, also of text. If one names files of "
         "pictures, members come with small ones. Needs the extra arrow.",
         metavar="A,B",
     ),
@@ -366,7 +366,7 @@ Umap = Annotated[
     bool | None,
     typer.Option(
         "--umap/--no-umap",
-        help="Also draw the map by UMAP, which takes some seconds. Default: if the package "
+        help="Also draw a map by UMAP, which takes some seconds. Default: draw it if the package "
         "umap-learn is installed.",
     ),
 ]

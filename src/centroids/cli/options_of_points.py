@@ -46,7 +46,7 @@ StandardizePoints = Annotated[
     bool,
     typer.Option(
         "--standardize/--no-standardize",
-        help="Subtract from each column its mean, and divide by its standard deviation, as train "
-        "--standardize does. The measures are then those of these points.",
+        help="Subtract from each column its mean, and divide it by its standard deviation, as "
+        "train --standardize does. The measures are then those of these points.",
     ),
 ]

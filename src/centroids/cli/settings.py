@@ -105,8 +105,8 @@ def read_settings(
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(
             f"{file} is damaged: {error}. The model itself is not in it. Move the file away to "
-            "continue, and give again what was not the default: --columns, --mini-batch, "
-            "--batch-size, --seed and the like"
+            "continue, and give the options again that were not the default: --columns, "
+            "--mini-batch, --batch-size, --seed and the like"
         ) from None
 
 

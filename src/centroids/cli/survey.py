@@ -139,7 +139,7 @@ def labelled_batches(
     input_fn = points.open(batch_size(model, distances=False), bad_rows=bad_rows)
     if is_svmlight_file(points.path):
         raise ValueError(
-            f"{points.path} has sparse points, of which members cannot be shown: train, evaluate "
+            f"{points.path} has sparse points, whose members cannot be shown: train, evaluate "
             "and predict take them"
         )
 

@@ -45,7 +45,8 @@ Delimiter = Annotated[
 Decimal = Annotated[
     str | None,
     typer.Option(
-        help="The decimal mark of a text file: . or , Default: as for the model, else the point.",
+        help="The decimal mark of a text file, a point or a comma. Default: as for the model, else "
+        "the point.",
         metavar="CHARACTER",
     ),
 ]
@@ -75,7 +76,7 @@ DType = Annotated[
 Encoding = Annotated[
     str | None,
     typer.Option(
-        help="How the characters of a text file are written, as cp1252. Default: as for the model, "
+        help="The encoding of a text file, such as cp1252. Default: as for the model, "
         "else UTF-8, or UTF-16 if the file begins with its mark.",
         metavar="NAME",
     ),

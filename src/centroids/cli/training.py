@@ -211,7 +211,7 @@ class _Run:
     def _remedy_for(self, outcome: Outcome) -> str:
         if not outcome.num_empty:
             return ""
-        fewer = f"ewer clusters may do, or another --seed with --fresh.{self._living()}"
+        fewer = f"ewer clusters may help, or another --seed with --fresh.{self._living()}"
         if self.trained is None:
             return f" F{fewer}"
         other = " If the model was trained on other points before, --fresh starts over"

@@ -150,7 +150,7 @@ class TrainingPlan:
         if use_mini_batch and self.empty_clusters == "relocate":
             raise ValueError(
                 "--empty-clusters relocate is for full batches, as a cluster that has no points in "
-                "one mini-batch need not be empty: for those there is --reassignment-ratio"
+                "one mini-batch need not be empty: use --reassignment-ratio instead"
             )
         if self.restart_input and not use_mini_batch:
             raise ValueError(

@@ -125,13 +125,13 @@ class EstimatorSpec:
         identity: Settings that a checkpoint must agree with, saved in it.
         check_variables: Called with the variables of a checkpoint before their names and shapes
             are compared to `variables`; may raise a ValueError that says more.
-        summaries: Functions that give further scalars for the event file, by name. They run
-            before the update of the steps that are written; only for the last step of a run do they
-            run after it, because nobody knows beforehand that it is the last. `batch.get` gives
-            what must be from before.
+        summaries: Functions that give further scalars for the event file, by name. They run before
+            the update of the steps that are written. Only for the last step of a run do they run
+            after it, because nobody knows beforehand that it is the last. `batch.get` gives values
+            from before the update.
         histograms: Functions that give arrays, whose histograms go to the event file likewise.
-        tags: What event files call summaries, histograms and metrics, where that is not their name.
-            TensorBoard makes groups of what stands before a slash.
+        tags: What event files call summaries, histograms and metrics, if that is not their name.
+            TensorBoard groups tags by what stands before a slash.
         scalars_of_every_step: Whether the event file of training has the loss and the summaries of
             every step, because a step takes long beside them.
         weights: The names of the variables that a warm start takes by default, those that hold what
@@ -140,14 +140,14 @@ class EstimatorSpec:
             and the variables that come from the other checkpoint, and writes `batch.variables`.
             None: `initialize` is called, and the variables are put in place afterwards.
         first_pass: Called in TRAIN before `initialize`, if there is no checkpoint, with the batches
-            of one pass over the input, which is opened once more for that; of an iterator that
-            knows no epochs, at most as many as the call makes steps. What it returns are initial
-            values of variables. An input without a pass is refused: one that returns a
-            batch at a time.
+            of one pass over the input, which is opened once more for that. An iterator that does
+            not know its epochs gives at most as many batches as the call makes steps. It returns
+            initial values of variables. An input that returns one batch at a time has no passes
+            and is refused.
         train_many: Does what `train_op` does for the first of some batches, one after the other, as
-            if each had had its step, and returns for how many of them. It is asked where no hook
-            has to see these steps. What it cannot do, batches that something is wrong with and
-            losses that are not a number it leaves to `train_op`. None: each batch has its step.
+            if each had had its step, and returns for how many of them. It is called if no hook has
+            to see these steps. It leaves to `train_op` what it cannot do, batches that something is
+            wrong with, and losses that are not a number. None: each batch has its step.
 
     Raises:
         ValueError: If something that the mode requires is missing, or a name is used twice.
@@ -254,7 +254,7 @@ class EstimatorSpec:
             if not isinstance(metric, Metric):
                 raise TypeError(
                     f"eval_metric_ops[{name!r}] must have the methods reset, update and result, "
-                    f"but {metric!r} has not"
+                    f"but {metric!r} does not"
                 )
 
     def _check_export_outputs(self) -> None:

@@ -192,8 +192,8 @@ class StopSignals:
         nested = isinstance(getattr(self._of_received(), "__self__", None), StopSignals)
         if error is None and self.cut_short and self.received is not None and not nested:
             raise TrainingInterruptedError(
-                f"the training was ended by {self.received.name} before its end; train again to go "
-                "on from its last checkpoint"
+                f"training was interrupted by {self.received.name}; call train again to continue "
+                "from its last checkpoint"
             )
 
     def _of_received(self) -> Any:

@@ -73,8 +73,8 @@ class Estimator(ModelFolder):
         config: Settings of the runs; None takes the defaults.
         params: Passed to `model_fn` and `input_fn` when they have such an argument.
         warm_start_from: What training begins with if model_dir has no checkpoint: a
-            WarmStartSettings, or the path of another model's folder or checkpoint, of which the
-            weights are taken.
+            WarmStartSettings, or the path of another model's folder or checkpoint, whose weights
+            are taken.
 
     Raises:
         ValueError: If `model_dir` and `config.model_dir` differ, or `model_fn` has arguments that
@@ -158,8 +158,8 @@ class Estimator(ModelFolder):
         over.
 
         Ctrl-C and SIGTERM end training after the current step (of small batches: after up to 16
-        that are made together) and its checkpoint; a second one at once. No signal is lost,
-        whatever else fails. One process at a time can train into a model_dir.
+        that are made together) and its checkpoint; a second signal acts at once. No signal is
+        lost, whatever else fails. One process at a time can train into a model_dir.
 
         Args:
             input_fn: Gives the input; called with any of mode, params and config that it takes.
@@ -169,15 +169,15 @@ class Estimator(ModelFolder):
                 is already reached, the call returns at once. An `input_fn` that returns an array
                 has no end: give it one of the two (the log says so after the first repetition).
             saving_listeners: Called before and after each checkpoint.
-            restart_input: Begin the input at its beginning, wherever the last run stopped. For
-                another input than that of the last run.
+            restart_input: Begin the input at its beginning, wherever the last run stopped. This is
+                for an input other than that of the last run.
 
         Returns:
             The estimator itself, for chaining.
 
         Raises:
             ValueError: If both `steps` and `max_steps` are given, or one is not an integer > 0; if
-                the checkpoint belongs to another model, or its position not of this input; if the
+                the checkpoint belongs to another model, or its position to another input; if the
                 input ends before the model is initialised; if there are saving_listeners but no
                 checkpoints are saved; if TF_CONFIG makes this process one of several tasks.
             TypeError: If hooks or listeners are of a wrong type.

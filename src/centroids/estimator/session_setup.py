@@ -77,9 +77,10 @@ def check_order(trained: tuple[str, ...] | None, given: tuple[str, ...] | None) 
     place = next(i for i, names in enumerate(zip(trained, given, strict=True)) if len({*names}) > 1)
     raise ValueError(
         f"the columns of the input are those that the model was trained with, in another order: "
-        f"column {place} is {given[place]!r}, and was {trained[place]!r}. A DataFrame keeps the "
-        "order of its columns, while a dict, and so pandas_input_fn, is joined in the order of its "
-        f"sorted names. Give the points as in training, with the columns {_shorten(trained)}"
+        f"column {place} is {given[place]!r}, but was {trained[place]!r}. A DataFrame keeps the "
+        "order of its columns, while the columns of a dict, as pandas_input_fn makes it, are "
+        "joined in the order of their sorted names. Give the points as in training, with the "
+        f"columns {_shorten(trained)}"
     )
 
 

@@ -154,7 +154,7 @@ def train_and_evaluate(
         checkpoint = None if latest is None else latest.path
         if checkpoint is None or checkpoint == evaluated:
             raise RuntimeError(
-                "There was no new checkpoint after the training: train_spec.input_fn gives no "
+                "There was no new checkpoint after training: train_spec.input_fn gives no "
                 "batch, or the RunConfig saves no checkpoints"
             )
         evaluated = checkpoint
@@ -291,7 +291,7 @@ def _check_exporters(exporters: Any) -> tuple[Exporter, ...]:
             )
         if not isinstance(exporter.name, str) or not exporter.name or exporter.name in names:
             raise ValueError(
-                "exporters must have names of their own that are not empty, got "
+                "exporters must have different names that are not empty, got "
                 f"{[each.name for each in checked]}"
             )
         names.append(exporter.name)

@@ -73,10 +73,9 @@ def check_argument_names(names: Sequence[str]) -> None:
         if not argument[:1].isalpha():
             argument = f"arg_{argument}"
         if not name or keyword.iskeyword(argument) or not argument.isidentifier():
-            raise ValueError(f"TensorFlow 2 cannot load a model with an input of the name {name!r}")
+            raise ValueError(f"TensorFlow 2 cannot load a model with an input named {name!r}")
         if argument in seen:
             raise ValueError(
-                f"TensorFlow 2 cannot tell inputs of the names {seen[argument]!r} and {name!r} "
-                "apart"
+                f"TensorFlow 2 cannot tell apart inputs named {seen[argument]!r} and {name!r}"
             )
         seen[argument] = name

@@ -82,7 +82,7 @@ def write_parquet(
     numbers = [str(number) for number in range(dimensions)]
     names = numbers if columns is None else check_columns(columns, dimensions)
     if len(set(names)) < dimensions:
-        raise ValueError(f"a Parquet file needs different names of columns, got {names}")
+        raise ValueError(f"the columns of a Parquet file need different names, got {names}")
     table = pa.table(dict(zip(names, np.ascontiguousarray(centers.T), strict=True)))
     data = io.BytesIO()
     pq.write_table(table, data)

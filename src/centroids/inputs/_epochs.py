@@ -229,14 +229,14 @@ class EpochSource(abc.ABC):
         needed = limits.keys() - {"rows_of_window"}
         if not place.keys() <= limits.keys() or place.keys() & needed not in (set(), needed):
             raise ValueError(
-                f"the saved position has {sorted(place)} within the epoch; of this input it has "
-                f"{sorted(limits)}"
+                f"the saved position has {sorted(place)} within the epoch, but for this input it "
+                f"must have {sorted(limits)}"
             )
         for key, value in place.items():
             if type(value) is not int or not 0 <= value <= limits[key]:
                 raise ValueError(
-                    f"the saved position has the {key} {value!r}; of {self._name} it must be an "
-                    f"integer of 0 to {limits[key]}"
+                    f"the saved position has the {key} {value!r}; for {self._name} it must be "
+                    f"an integer from 0 to {limits[key]}"
                 )
 
     def _origin(self, at: BatchPlace, row: int, column: int | None) -> str:

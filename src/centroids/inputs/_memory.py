@@ -50,8 +50,8 @@ def numpy_input_fn(
 
     Args:
         x: [n, ...] array, memory map, sparse matrix, table or tensor, or a dict of these. It must
-            not change while batches are read: training looks at a full batch that comes again only
-            as far as something may have happened to a point.
+            not change while batches are read: when a full batch comes again, training examines only
+            those points whose labels may have changed.
         y: [n, ...] labels, or a dict of these; None for batches of features alone.
         batch_size: The rows of a batch. The last one of an epoch may have fewer.
         num_epochs: How often to go through the data; None: forever.
@@ -80,7 +80,7 @@ def numpy_input_fn(
     check_integer("queue_capacity", queue_capacity, 1)
     check_integer("num_threads", num_threads, 1)
     x = with_table(x)
-    labels, columns = convert_labels(y, "y"), table_columns(x)
+    labels = convert_labels(y, "y")
     _check_sparse_parts("y", labels)
     source: Callable[..., ArraySource]
     if distribute.is_collection(type(x)):
@@ -94,7 +94,7 @@ def numpy_input_fn(
     num_epochs = check_num_epochs(num_epochs)
     shuffled = check_bool("shuffle", shuffle)
     seed = check_integer("seed", seed, 0)
-    drop = check_bad_rows(bad_rows)
+    drop, columns = check_bad_rows(bad_rows), table_columns(x)
     # No lambda: what can be pickled can be given to another process.
     return functools.partial(
         source, labels, batch_size, num_epochs, shuffled, seed, drop, columns=columns
@@ -121,20 +121,18 @@ def limit_epochs(x: Any, num_epochs: int | None = 1, *, bad_rows: BadRows = "rai
     """
     epochs, drop = check_num_epochs(num_epochs), check_bad_rows(bad_rows)
     x = with_table(x)
-    arguments: dict[str, Any] = {
-        "num_epochs": epochs,
-        "shuffle": False,
-        "seed": 0,
-        "drop_bad_rows": drop,
-        "columns": table_columns(x),
-    }
+    source: Callable[..., ArraySource]
     collection = x[0] if isinstance(x, tuple) and x else x
     if distribute.is_collection(type(collection)):
-        whole = {"batch_size": sys.maxsize, **arguments}
-        return CollectionSource("limit_epochs", _Collection(collection, bad_rows), None, **whole)
-    features, labels = convert_batch(x)
-    whole = {"batch_size": max(num_rows(features), 1), **arguments}
-    return ArraySource("limit_epochs", features, labels, **whole)
+        rows, labels = sys.maxsize, None
+        source = functools.partial(
+            CollectionSource, "limit_epochs", _Collection(collection, bad_rows)
+        )
+    else:
+        features, labels = convert_batch(x)
+        rows = max(num_rows(features), 1)
+        source = functools.partial(ArraySource, "limit_epochs", features)
+    return source(labels, rows, epochs, False, 0, drop, columns=table_columns(x))
 
 
 class ArraySource(EpochSource):

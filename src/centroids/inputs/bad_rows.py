@@ -145,7 +145,7 @@ class DroppedRows:
         if num_dropped and self._first is None:
             self._first = describe_first()
             logger.warning(
-                "Dropping the %s of %s, of which the first is %s",
+                "Dropping the %s of %s; the first one is %s",
                 self._what,
                 self._name,
                 self._first,
@@ -155,7 +155,7 @@ class DroppedRows:
         """Raises a ValueError if all rows of this epoch were dropped."""
         if self._num_rows and self._num_dropped == self._num_rows:
             raise WordedError(
-                f"all {self._num_rows:,} rows of {self._name} {self._why}, of which the first is ",
+                f"all {self._num_rows:,} rows of {self._name} {self._why}; the first one is ",
                 self._first or "",
             )
 

@@ -137,7 +137,7 @@ def table_input_fn(
 
 
 def file_input_fn(path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> Callable[[], Source]:
-    """As `table_input_fn`; the name that it had when it read files only."""
+    """The same as `table_input_fn`, under the name that it had when it read only files."""
     return table_input_fn(path, *args, **kwargs)
 
 

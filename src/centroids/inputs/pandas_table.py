@@ -72,8 +72,8 @@ def pandas_input_fn(
     check_different_names(names, "x")
     for name in itertools.takewhile(lambda each: isinstance(each, str) and is_unnamed(each), names):
         logger.warning(
-            "x has a column %r, which pandas reads where a CSV file has an index; it is taken as a "
-            "feature. If it is none, leave it out: x.drop(columns=[%r])",
+            "x has a column %r, a name that pandas gives to the index of a CSV file; it is used as "
+            "a feature. If it is an index, leave it out: x.drop(columns=[%r])",
             name,
             name,
         )

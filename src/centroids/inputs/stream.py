@@ -208,7 +208,7 @@ class BatchStream:
                 self._interrupted = True
                 raise
             if not ended:
-                logger.warning("The input does not answer: its thread is left behind.")
+                logger.warning("The input does not respond: its thread is left behind.")
                 self._batches = no_batches()  # that thread still uses the others
             self._ahead = None
         self._batches.close()

@@ -126,7 +126,7 @@ class WeightColumn:
     def _check_single(self, width: int) -> None:
         if width != 1:
             raise ValueError(
-                f"the weights in {self.name!r} must be one number a row, got {width} columns"
+                f"the weights in {self.name!r} must be one number per row, got {width} columns"
             )
 
     def _missing(self, names: Sequence[str]) -> str:

@@ -115,7 +115,7 @@ class PartialAssignment:
         if self.sums is not None and other.sums is not None:
             sums = self.sums + other.sums if sign > 0 else self.sums - other.sums
         elif self.sums is not other.sums:
-            raise ValueError("partial assignments with and without sums do not add up")
+            raise ValueError("partial assignments with and without sums cannot be added")
         counts: NDArray[np.int64] | ExactSums | None = None
         if isinstance(self.counts, np.ndarray) and isinstance(other.counts, np.ndarray):
             counts = self.counts + sign * other.counts
@@ -123,8 +123,8 @@ class PartialAssignment:
             counts = self.counts + other.counts if sign > 0 else self.counts - other.counts
         elif self.counts is not other.counts:
             raise ValueError(
-                "partial assignments with and without weights do not add up: weights of 1 count as "
-                "none does"
+                "partial assignments with and without weights cannot be added: give weights of 1 "
+                "to those without"
             )
         rows, inertia = self.num_rows, self.inertia
         return PartialAssignment(

@@ -119,8 +119,7 @@ def fit_preparation(
         column = int(np.argmax(np.isnan(means)))
         name = column if names is None or len(names) != len(means) else repr(names[column])
         raise ValueError(
-            f"column {name} has no value in any row that counts, so that it has no mean; leave it "
-            "out"
+            f"column {name} has no value in any row that counts, so it has no mean; leave it out"
         )
     scales = None
     if standardize:

@@ -90,9 +90,9 @@ class KMeansClustering(Estimator):
             in each run.
         use_mini_batch: See above.
         mini_batch_steps_per_iteration: See above. Used only with `use_mini_batch=True`.
-        kmeans_plus_plus_num_retries: Extra candidates drawn for each center of k-means++, also
-            where k-means|| uses it to choose among its candidates. If negative, 2 + log(k)
-            candidates in all. No other method has any.
+        kmeans_plus_plus_num_retries: Extra candidates that are drawn for each center of k-means++,
+            also when k-means|| uses it to choose among its candidates. If negative, there are
+            2 + log(k) candidates in all. It has no effect on other methods.
         relative_tolerance: Stop when the loss changes by less than this, relative to 1 + loss,
             which depends on the units of the data. May stop mini-batches too early, as their losses
             vary from batch to batch. A full-batch step that changes nothing ends training with any
@@ -105,29 +105,29 @@ class KMeansClustering(Estimator):
             has no checkpoint: its folder, a checkpoint of it (ours or TensorFlow's), or a
             WarmStartSettings. `initial_clusters` then has no effect.
         weight_column: The entry of a dict of features, or the column of a table, that holds how
-            much each row counts: a finite number of at least 0. A row of weight 2 counts as the
-            row twice, one of weight 0 as none. The other columns are the points. Training and
-            evaluation need it; predictions pass over it. None: all rows count as one.
-        num_restarts: How often initial centers are chosen; the best choice goes on. Of mini-batches
-            it is that with the lowest loss on the first batches. Of full batches, each choice is
-            followed by 10 iterations, which do not count as steps, and the best of these short runs
-            goes on. A callable is invoked anew for each choice; an array is an error. Of no effect
-            where `model_dir` has a checkpoint.
+            much each row counts: a finite number of at least 0. A row of weight 2 counts as two
+            rows, and a row of weight 0 does not count. The other columns are the points. Training
+            and evaluation need it; predictions ignore it. None: all rows count alike.
+        num_restarts: How often initial centers are chosen; training goes on with the best choice.
+            With mini-batches, that is the one with the lowest loss on the first batches. With full
+            batches, each choice is followed by 10 iterations, which do not count as steps, and the
+            best of these short runs goes on. A callable is called anew for each choice; an array is
+            an error. It has no effect if `model_dir` has a checkpoint.
         empty_clusters: What a full-batch step does with a cluster that has no points: "keep" leaves
             its center where it is, "relocate" moves it to the point that is farthest from the
             center of its own cluster.
         reassignment_ratio: For mini-batches: the center of a cluster that has had fewer points than
-            this share of what the largest one has had moves to a point of the batch, at random. 0
-            moves none; 0.01 is scikit-learn's default. Not with several
+            this share of what the largest one has had moves to a random point of the batch. 0 moves
+            none; 0.01 is scikit-learn's default. It cannot be used with several
             `mini_batch_steps_per_iteration`.
         missing: What to do with missing values, which are NaN: "raise" refuses them; "drop" leaves
             their rows out, and predicts the index -1 and distances of NaN for such rows; "mean"
             replaces them with the mean that the column had in training.
         standardize: Whether to subtract from each column the mean that it had in training, and to
             divide by its standard deviation. Distances are then in these units;
-            `cluster_centers()` and `initial_clusters` are in those of the points. Mini-batches are
-            preceded by a pass over the input for the means and deviations; so it must have an end,
-            and `input_fn` be able to open it twice.
+            `cluster_centers()` and `initial_clusters` are in those of the points. With
+            mini-batches, a pass over the input comes first, to find the means and deviations. So
+            the input must have an end, and `input_fn` must be able to open it twice.
 
     Raises:
         ValueError: If an argument has a value that is not allowed; the message says what is.
@@ -237,13 +237,14 @@ class KMeansClustering(Estimator):
     def predict_cluster_index(self, input_fn: InputFunction) -> Predictions:
         """Finds the index of the closest cluster center to each input point.
 
-        `numpy.asarray` of the result is much faster than a list: it makes no object of each index.
+        `numpy.asarray` of the result is much faster than a list, which has an object for each
+        index.
 
         Args:
             input_fn: Input points; see `predict`.
 
         Yields:
-            The index of the closest center for each point, the lowest one on ties.
+            The index of the closest center for each point; the lowest if several are equally close.
 
         Raises:
             ValueError: If the model has not been trained yet.

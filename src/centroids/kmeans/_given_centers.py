@@ -33,7 +33,7 @@ def centers_of(value: Any, name: str) -> NDArray[Any]:
     """
     rows = convert_features(value, name)
     if isinstance(rows, dict):
-        raise TypeError(f"{name} must not be a dict: it says no order of columns")
+        raise TypeError(f"{name} must not be a dict: its columns have no order")
     return _dense(rows)
 
 
@@ -81,6 +81,6 @@ def in_order_of(
         return centers
     raise ValueError(
         f"initial_clusters has the columns {', '.join(map(repr, names))}, but the points have "
-        f"{', '.join(map(repr, wanted))}; give them the same names, or an array whose columns are "
-        "in the order of the latter"
+        f"{', '.join(map(repr, wanted))}; give them the same names, or give an array with its "
+        "columns in that order"
     )

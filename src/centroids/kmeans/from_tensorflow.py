@@ -221,7 +221,7 @@ def _read_iteration(
         raise WordedError(
             Argument("mini_batch_steps_per_iteration"),
             f" {given}, but {source.path} was trained with several "
-            f"mini-batches per iteration and stands {remaining} before the end of one",
+            f"mini-batches per iteration and is {remaining} before the end of one",
             remedy="give the number that it was trained with",
         )
     if steps_per_iteration == 1:

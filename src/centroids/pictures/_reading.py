@@ -59,7 +59,7 @@ def read_picture(path: str | os.PathLike[str], *, at_least: int | None = None) -
             raise ValueError(f"{path} has too many pixels: {error}") from error
         except _AnimatedError as error:
             raise ValueError(
-                f"{path} has {error.frames:,} frames: take a picture that is not animated"
+                f"{path} has {error.frames:,} frames: use a picture that is not animated"
             ) from error
         except MemoryError:
             raise
@@ -79,7 +79,7 @@ def _in_colors(picture: Image.Image, path: Path) -> Image.Image:
     mode = picture.mode
     profile = picture.info.get("icc_profile") if mode in _IN_RGB else None
     if mode == "F":
-        raise ValueError(f"{path} has pixels of floating point: convert it to 8 or 16 bits first")
+        raise ValueError(f"{path} has floating-point pixels: convert it to 8 or 16 bits first")
     if mode.startswith("I"):
         levels = np.asarray(picture)
         if levels.min() < 0 or levels.max() > _MOST_16_BIT:

@@ -64,18 +64,18 @@ def choose_num_clusters(
 
     Each number is clustered to the end, three times from k-means++, on a random sample. The
     silhouette is exact for up to 3,000 rows of it; the inertia and the Calinski-Harabasz index
-    are those of all points. For the stability, halves of the sample are clustered, five times
-    two, and the labels that two halves give to the same points are compared (Lange, Roth, Braun
-    and Buhmann, Stability-based validation of clustering solutions, Neural Computation 16, 2004).
+    are those of all points. For the stability, two halves of the sample are clustered, five
+    times, and the labels that they give to the same points are compared (Lange, Roth, Braun and
+    Buhmann, Stability-based validation of clustering solutions, Neural Computation 16, 2004).
 
-    The recommendation is the number with the highest silhouette, and of several within 0.01 of it
+    The recommendation is the number with the highest silhouette; if several are within 0.01 of it,
     the most stable one (to two digits; then the one with the highest Calinski-Harabasz index).
-    Where no silhouette reaches 0.25, the points have no clear clusters; then it is the knee of the
+    If no silhouette reaches 0.25, the points have no clear clusters; then it is the knee of the
     inertia, and the reason says so.
 
     With weights every measure counts a point by its weight: as so many equal points in inertia,
     silhouette, Davies-Bouldin and Calinski-Harabasz index. The last one needs weights that are
-    numbers of points; where they add up to no more than the number of clusters it is NaN. For the
+    numbers of points; if they add up to no more than the number of clusters, it is NaN. For the
     stability a pair of points counts by the product of their weights. Samples and halves are drawn
     regardless of weights, and keep them.
 
@@ -341,7 +341,7 @@ def _recommend(candidates: Sequence[Candidate], place: int | None) -> tuple[int,
             else f"the highest silhouette is {highest:.2f}"
         )
         return number, (
-            f"{number} clusters, but take it with care: no number gives clear clusters ({known}); "
+            f"{number} clusters, but be careful with it: no number gives clear clusters ({known}); "
             f"it is {why}."
         )
     as_good = [found for found in candidates if found.silhouette >= highest - _AS_GOOD]

@@ -12,7 +12,7 @@ from centroids.text_table import text_table
 
 @dataclass(frozen=True)
 class Candidate:
-    """What one number of clusters came to.
+    """The measures of one number of clusters.
 
     Attributes:
         num_clusters: The number.
@@ -40,10 +40,10 @@ class NumClusters:
     Attributes:
         num_clusters: The number that it recommends.
         reason: Why, in one sentence.
-        candidates: What each number came to, in rising order.
+        candidates: The measures of each number, in rising order.
         knee: The number at which the curve of the inertia bends most; None if it does not bend.
         num_points: How many points there are.
-        num_sampled: How many of them the clusterings were made of.
+        num_sampled: How many of them were clustered.
         total_weight: The sum of their weights; None if each counts once.
     """
 

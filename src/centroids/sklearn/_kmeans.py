@@ -27,11 +27,12 @@ class KMeans(BaseKMeans):
 
     Args:
         n_clusters: k.
-        init: "k-means++" (greedy, as there), "kmeans_rejection" (k-means++ with one candidate for
-            each center, in far less time for thousands of clusters), "random" (different rows), the
-            centers [k, d], or a function `f(X, n_clusters, random_state=...)` that returns them.
-        n_init: How many fits the best is taken of, by inertia. "auto": 10 for "random" and for a
-            function, else 1.
+        init: "k-means++" (greedy, as in scikit-learn), "kmeans_rejection" (k-means++ with one
+            candidate for each center, in far less time for thousands of clusters), "random"
+            (different rows), the centers [k, d], or a function
+            `f(X, n_clusters, random_state=...)` that returns them.
+        n_init: How many fits are made, of which the one with the lowest inertia is kept. "auto": 10
+            for "random" and for a function, else 1.
         max_iter: The most iterations of a fit.
         tol: A fit ends when the squared shift of all centers in an iteration is at most `tol`
             times the mean of the variances of the columns; or when no label changes.
@@ -100,8 +101,8 @@ class KMeans(BaseKMeans):
         Args:
             X: [n, d], the points: an array, a table, a tensor or a sparse matrix.
             y: Ignored.
-            sample_weight: [n], the weights of the rows; None: 1. A weight of 2 is the row twice,
-                one of 0 its absence.
+            sample_weight: [n], the weights of the rows; None: 1. A row of weight 2 counts as two
+                rows, and a row of weight 0 does not count.
 
         Returns:
             The estimator.

@@ -43,24 +43,25 @@ class MiniBatchKMeans(BaseKMeans):
 
     Args:
         n_clusters: k.
-        init: "k-means++" (greedy, as there), "kmeans_rejection" (k-means++ with one candidate for
-            each center, in far less time for thousands of clusters), "random" (different rows), the
-            centers [k, d], or a function `f(X, n_clusters, random_state=...)` that returns them.
+        init: "k-means++" (greedy, as in scikit-learn), "kmeans_rejection" (k-means++ with one
+            candidate for each center, in far less time for thousands of clusters), "random"
+            (different rows), the centers [k, d], or a function
+            `f(X, n_clusters, random_state=...)` that returns them.
         max_iter: The most passes over the points, counted in rows that were drawn.
         batch_size: Rows in a batch.
         verbose: Print each batch. Terminals and notebooks then also show the time left.
         compute_labels: Whether to find `labels_` and the exact `inertia_` at the end.
         random_state: An int, a RandomState, or None for NumPy's global one.
         tol: A fit ends when the squared shift of all centers in a step is at most `tol` times the
-            mean of the variances of the columns; 0: it does not look at that.
+            mean of the variances of the columns; 0: this never ends it.
         max_no_improvement: A fit ends when the smoothed inertia of the batches has not come down
-            in so many of them; None: it does not look at that.
+            in so many of them; None: this never ends it.
         init_size: Rows that initial centers are chosen from; None: three batches, or
             3 * n_clusters where that is fewer than n_clusters.
-        n_init: How many choices of initial centers the best is taken of, by the inertia of as
-            many other rows. "auto": 3 for "random" and for a function, else 1.
-        reassignment_ratio: Centers that have seen fewer rows than this share of the one that has
-            seen most are moved to rows of the batch, now and then.
+        n_init: How many choices of initial centers are made; the best one, by the inertia of as
+            many other rows, is used. "auto": 3 for "random" and for a function, else 1.
+        reassignment_ratio: Now and then, centers that have seen fewer rows than this share of what
+            the center with most rows has seen are moved to rows of the batch.
         metric: "squared_euclidean" or "cosine".
 
     Attributes:

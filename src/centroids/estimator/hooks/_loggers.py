@@ -172,13 +172,13 @@ class CSVLoggerHook(ScalarLogger):
 class WandbLoggerHook(ScalarLogger):
     """Writes the scalars of training into a run of Weights & Biases.
 
-    Without a network: the run is kept in a folder, from which `wandb sync` sends it. With
+    It needs no network: the run is kept in a folder, from which `wandb sync` sends it. With
     `mode="online"`, or WANDB_MODE=online in the environment, it is sent at once. Each call of train
     is a run, whose steps continue those of the model; the parameters of the model are its
     configuration.
 
     Args:
-        run: A run that is open, which stays so; None: a new one, which is finished with the call.
+        run: An open run to write to, which stays open; None: a new run, which ends with the call.
         every_n_steps: Write each step whose number this divides, and the last one.
         scalars: The names of numbers; None: the loss and the summaries of the model.
         **settings: For `wandb.init`, such as `project` and `dir`.
@@ -226,14 +226,14 @@ class WandbLoggerHook(ScalarLogger):
 class MLflowLoggerHook(ScalarLogger):
     """Writes the scalars of training into a run of MLflow.
 
-    Without a network, if the tracking URI is a file: `sqlite:///mlflow.db` for example. Each call
+    It needs no network if the tracking URI is a file, such as `sqlite:///mlflow.db`. Each call
     of train is a run, whose steps continue those of the model; the parameters of the model are its
     parameters.
 
     Args:
         tracking_uri: Where the runs are kept; None: where MLflow keeps them by default.
         experiment_name: The experiment, which is made if it is not there.
-        run_id: A run that is continued, and left open; None: a new one, which ends with the call.
+        run_id: A run to continue, which stays open; None: a new run, which ends with the call.
         every_n_steps: Write each step whose number this divides, and the last one.
         scalars: The names of numbers; None: the loss and the summaries of the model.
 

@@ -115,7 +115,7 @@ class RecordFile:
         if length is None:
             raise ValueError(
                 f"{self._file}, record {number}: its length differs from its checksum; the file is "
-                "damaged there, or no TFRecord file"
+                "damaged there, or is not a TFRecord file"
             )
         if length > _MAX_RECORD_BYTES:
             raise ValueError(
@@ -127,7 +127,7 @@ class RecordFile:
     def _skip(self, count: int) -> None:
         if not isinstance(self._handle, gzip.GzipFile) and self._handle.seekable():
             if count > self._file.stat().st_size:
-                raise ValueError(f"{self._file} is cut off: byte {count} is behind its end")
+                raise ValueError(f"{self._file} is cut off: byte {count} is beyond its end")
             self._handle.seek(count)
             return
         while count > 0:

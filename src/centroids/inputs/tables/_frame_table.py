@@ -134,9 +134,9 @@ class _LazyTable(Table):
 def _table_of_loader(loader: Any) -> Table:
     if type(loader.sampler).__name__ != "SequentialSampler":
         raise ValueError(
-            "the DataLoader shuffles, and its order is another one in each pass, so that no "
-            "position in it means anything: make it with shuffle=False and say shuffle=True here, "
-            "or give it to train as an input function, lambda: loader"
+            "the DataLoader shuffles, so each pass has another order and a position means nothing: "
+            "make it with shuffle=False and say shuffle=True here, or give it to train as an input "
+            "function, lambda: loader"
         )
     return BatchesTable("the DataLoader", lambda: map(_features, loader), len(loader.dataset))
 

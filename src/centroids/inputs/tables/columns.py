@@ -94,7 +94,9 @@ def _all_but_index(table: Table, id_column: str | None) -> list[str]:
     take_it = Message("to take it, name it in ", Argument("columns", []))
     if len(index) == len(names):
         shown = ", ".join(map(repr, index))
-        raise WordedError(f"{table.name} has no columns but its index, {shown}", remedy=take_it)
+        raise WordedError(
+            f"{table.name} has no columns other than its index, {shown}", remedy=take_it
+        )
     logger.warning(
         "%s: %s, the index of a pandas table, is not taken; %s",
         table.name,

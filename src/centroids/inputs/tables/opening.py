@@ -117,7 +117,7 @@ def _open_many(location: Path, text: TextFormat) -> Table:
     files = find_files(location)
     endings = {file.suffix.lower() for file in files}
     if not files:
-        what = "an empty folder" if is_folder(location) else "a pattern that no file has"
+        what = "an empty folder" if is_folder(location) else "a pattern that matches no file"
         raise ValueError(f"{location} is {what}")
     if len(endings) > 1:
         folder = location if is_folder(location) else location.parent

@@ -129,7 +129,7 @@ def _common_schema(files: Sequence[Path], schemas: Sequence[Any]) -> Any:
     for file, schema in zip(files, schemas, strict=True):
         if different := set(first.names) ^ set(schema.names):
             raise ValueError(
-                f"{file} has not the same columns as {files[0]}: only one of them has "
+                f"{file} and {files[0]} have different columns: only one of them has "
                 f"{', '.join(map(repr, sorted(different)))}"
             )
     try:
@@ -148,7 +148,8 @@ def _partitions_of(
     for file, pairs in zip(files, found, strict=True):
         if pairs.keys() != found[0].keys():
             raise ValueError(
-                f"{file} is not partitioned as {files[0]}: {sorted(pairs)} and {sorted(found[0])}"
+                f"{file} and {files[0]} are partitioned differently: by {sorted(pairs)} and by "
+                f"{sorted(found[0])}"
             )
     partitions = []
     for name in found[0] if found else ():

@@ -92,8 +92,8 @@ def _tell_thousands(file: Path, layout: Layout, columns: Iterable[int]) -> None:
         others = [field for field in fields if not _GROUPED.fullmatch(field)]
         if len(grouped) >= _FEWEST_GROUPED and all(map(_BELOW_THOUSAND.fullmatch, others)):
             logger.warning(
-                "%s: column %s has numbers such as %s, of which the point is taken for a decimal "
-                "mark; if it groups digits, say %s %s",
+                "%s: column %s has numbers such as %s, whose point is taken for a decimal mark; "
+                "if it groups digits, say %s %s",
                 file,
                 layout.describe(column),
                 grouped[0],

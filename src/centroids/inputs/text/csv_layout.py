@@ -167,9 +167,9 @@ def detect_layout(start: FirstLines, columns: Sequence[str | int] | None = None)
         comments = comments[:-1]
     if comments:
         told = (
-            "is passed over as a comment; if it is a row"
+            "is skipped as a comment; if it is a row"
             if len(comments) == 1
-            else "are passed over as comments; if they are rows"
+            else "are skipped as comments; if they are rows"
         )
         said = f"{say_lines(comments)} with # and {told}, say "
         remarks.append(Message(said, Argument("header", False)))
