@@ -40,7 +40,7 @@ from centroids.clustering._shards import (
 )
 from centroids.kernels import Points, in_usual_float_mode, num_rows
 from centroids.kernels.row_weights import UNIT_EXPONENT
-from centroids.rows import dense
+from centroids.rows import dense, split_weights
 
 _ROUNDS = 5  # of k-means||
 _OVERSAMPLING = 2  # candidates drawn in a round, in multiples of the clusters
@@ -100,11 +100,10 @@ def kmeans_plus_plus_rows(
     weights: ArrayLike | None = None,
 ) -> NDArray[np.intp]:
     """As `kmeans_plus_plus`: which rows they are, [num_clusters]."""
-    own = None if weights is None else kernels.check_weights(weights, num_rows(points))
-    rows = np.array(_plus_plus_here(points, own, num_clusters, random, cosine, num_retries))
+    shards = LocalShards([check_weighted(points, weights)], cosine=cosine)
+    rows = plus_plus_rows(shards, num_clusters, random, cosine=cosine, num_retries=num_retries)
     if rows.size == num_clusters and not cosine:
         return rows  # at a distance from each other: they differ
-    shards = LocalShards([check_weighted(points, own)], cosine=cosine)
     return which_different_rows(shards, rows, num_clusters, random, cosine=cosine)
 
 
@@ -165,7 +164,9 @@ def plus_plus_rows(
     Raises:
         NonFiniteError: If a row has a NaN, an infinity or no finite distance.
     """
-    del cosine  # the shards know
+    if isinstance(shards, LocalShards) and len(shards.parts) == 1:  # nobody else to ask
+        points, weights = split_weights(shards.parts[0])
+        return np.array(_plus_plus_here(points, weights, num_clusters, random, cosine, num_retries))
     count = _num_candidates(num_clusters, num_retries)
     chosen = draws_of(shards).draw(1, random).tolist()
     if num_clusters == 1:

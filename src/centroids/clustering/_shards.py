@@ -65,6 +65,9 @@ class LocalShards:
         cosine: The distance is cosine.
         num_shards: Parts are dealt to the shards in turn.
 
+    Attributes:
+        parts: As they were given.
+
     >>> shards = LocalShards([np.zeros((2, 3)), np.ones((4, 3))], num_shards=2)
     >>> shards.num_rows, rows_of(shards, np.array([5, 0])).tolist()
     (6, [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
@@ -81,9 +84,10 @@ class LocalShards:
         firsts = np.cumsum([0, *map(num_rows, rows)]).tolist()
         self.num_rows, self.dimensions = firsts[-1], int(rows[0].shape[1])
         self.dtype, self.weighted = result_dtype(rows[0]), rows[0] is not points[0]
-        parts = list(zip(firsts, points, strict=False))
+        self.parts = list(points)
+        placed = list(zip(firsts, points, strict=False))
         self._shards = [
-            SeedingShard(parts[at::num_shards], cosine=cosine) for at in range(num_shards)
+            SeedingShard(placed[at::num_shards], cosine=cosine) for at in range(num_shards)
         ]
 
     def ask(self, method: str, *arguments: Any) -> list[Any]:

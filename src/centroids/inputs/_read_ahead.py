@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+from centroids.inputs.errors import ReadingInterrupted
+
 T = TypeVar("T")
+
+# How long to wait for an item where reading was interrupted.
+INTERRUPTED_SECONDS = 1.0
 
 # How often to look whether a silent thread is still there.
 _LOOK_SECONDS = 0.5
@@ -120,6 +125,37 @@ class ReadAhead(Generic[T]):
                     return _End(MemoryError("the thread that reads the input has died"))
                 if end is not None and time.monotonic() >= end:
                     raise TimeoutError from None
+
+
+def all_but_first_ahead(items: Generator[T], first: int) -> Generator[T]:
+    """The items, of which all but the first are read in a thread, while the others are worked on.
+
+    Args:
+        items: The iterator.
+        first: How many are read where they are asked for: few items need no thread.
+    """
+    ahead: ReadAhead[T] | None = None
+    timeout = None
+    try:
+        for _ in range(first):
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            yield item
+            del item
+        ahead = ReadAhead(items, depth=1)
+        try:
+            ahead.start()
+        except RuntimeError:  # no room for another thread: they are read here
+            ahead = None
+        yield from items if ahead is None else ahead
+    except (KeyboardInterrupt, ReadingInterrupted):  # the program is to end
+        timeout = INTERRUPTED_SECONDS
+        raise
+    finally:
+        if ahead is None or ahead.close(timeout):  # else it is still read by a thread
+            items.close()
 
 
 class _End:

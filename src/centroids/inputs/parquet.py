@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable, Generator, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.inputs._read_ahead import all_but_first_ahead
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.batch import Position
@@ -18,7 +20,8 @@ from centroids.inputs.tables.parquet_table import ParquetTable
 from centroids.inputs.tables.source import TableSource
 from centroids.inputs.windows import Reading, check_reading
 
-_PIECE_BYTES = 4 << 20
+_PIECE_BYTES = 6 << 20
+_PIECES_UNTIL_AHEAD = 2  # a file of fewer needs no thread, nor does who reads no more
 
 
 def parquet_input_fn(
@@ -105,16 +108,34 @@ class ParquetSource(TableSource):
 
     def _read_points(self, epoch: int, offset: int) -> Generator[NDArray[Any]]:
         """The rows of row groups, without the first ones, in arrays of a few MiB."""
-        skip, piece_rows = offset, max(_PIECE_BYTES // self._row_bytes, 1)
+        pieces = self._record_batches(epoch, offset)
+        if sum(self._group_rows) * self._row_bytes > _PIECES_UNTIL_AHEAD * _PIECE_BYTES:
+            # Arrow decodes a piece while the one before it becomes a matrix and is worked on.
+            pieces = all_but_first_ahead(pieces, _PIECES_UNTIL_AHEAD)
+        with contextlib.closing(pieces):
+            for first_row, batch in pieces:
+                points = self._matrix_of(batch, first_row)
+                del batch  # three at a time: one that is decoded, one that waits, and this one
+                yield points
+
+    def _record_batches(self, epoch: int, offset: int) -> Generator[tuple[int, Any]]:
+        """Record batches of the rows of an epoch from an offset on, each with its first row."""
+        skip = offset
         for group in self._order_of_groups(epoch):
             if skip >= self._group_rows[group]:
                 skip -= self._group_rows[group]
                 continue
             row = sum(self._group_rows[:group])
-            batches = self._table.read_group(group, self._columns, piece_rows)
-            for batch in batches:
-                matrix = self._matrix_of(batch, row)
-                row += len(matrix)
-                if skip < len(matrix):
-                    yield matrix[skip:]
-                skip = max(skip - len(matrix), 0)
+            batches = self._table.read_group(group, self._columns, self._piece_rows)
+            with contextlib.closing(batches):
+                for batch in batches:
+                    if skip < batch.num_rows:
+                        yield row + skip, batch.slice(skip)
+                    row += batch.num_rows
+                    skip = max(skip - batch.num_rows, 0)
+
+    @property
+    def _piece_rows(self) -> int:
+        """The rows of a piece: whole windows where they fit, so that few have to be joined."""
+        rows = max(_PIECE_BYTES // self._row_bytes, 1)
+        return max(round(rows / self._window_rows), 1) * min(rows, self._window_rows)

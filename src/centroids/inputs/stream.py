@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from centroids.errors import BadRowError
-from centroids.inputs._read_ahead import ReadAhead
+from centroids.inputs._read_ahead import INTERRUPTED_SECONDS, ReadAhead
 from centroids.inputs.bad_rows import IsGood, find_bad_value, find_good_rows
 from centroids.inputs.batch import Batch, Position
 from centroids.inputs.errors import ReadingInterrupted
@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 _SLOW_SECONDS = 0.001
 # One slow read may be the set-up of a source whose other reads are cheap.
 _SLOW_READS_IN_A_ROW = 2
-_INTERRUPTED_SECONDS = 1.0
 # Beside the computation of a batch that is larger everything else is nothing.
 _SMALL_BYTES = 1 << 20
 
@@ -202,7 +201,7 @@ class BatchStream:
         """
         self._reads_until_ahead = -1
         if self._ahead is not None:
-            timeout = _INTERRUPTED_SECONDS if self._interrupted else None
+            timeout = INTERRUPTED_SECONDS if self._interrupted else None
             try:
                 ended = self._ahead.close(timeout)
             except BaseException:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import re
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from centroids.inputs.arrow import import_arrow
 from centroids.inputs.tables.table import Table, skip_rows
 
-_BUFFER_BYTES = 64 << 10
+# Of a column, and of all columns that are read together.
+_LEAST_BUFFER_BYTES, _MOST_BUFFER_BYTES, _BUFFERS_BYTES = 64 << 10, 1 << 20, 16 << 20
 _BATCH_ROWS = 1 << 15
 _PARTITION = re.compile(r"([^/=]+)=([^/]*)")
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
@@ -53,7 +54,7 @@ class ParquetTable(Table):
             identity["files"] = len(self._files)
         super().__init__(name, schema, sum(self.group_rows), identity)
 
-    def read_group(self, group: int, columns: list[str], num_rows: int) -> Iterator[Any]:
+    def read_group(self, group: int, columns: list[str], num_rows: int) -> Generator[Any]:
         """The rows of a row group in record batches of at most so many rows."""
         arrow = import_arrow()
         count = 0
@@ -61,7 +62,7 @@ class ParquetTable(Table):
         fixed = {field.name: (field, values[number]) for field, values in self._partitions}
         stored = [name for name in columns if name not in fixed]
         schema = arrow.schema([self.schema.field(name) for name in columns])
-        with open_parquet(self._files[number]) as parquet:
+        with open_parquet(self._files[number], num_columns=len(stored)) as parquet:
             for batch in parquet.iter_batches(num_rows, row_groups=[part], columns=stored):
                 if not batch.num_rows:
                     continue
@@ -89,8 +90,15 @@ class ParquetTable(Table):
 
 
 @contextlib.contextmanager
-def open_parquet(file: Path) -> Iterator[Any]:
-    """A file opened by Arrow, whose errors are replaced by ones that name the file."""
+def open_parquet(file: Path, *, num_columns: int | None = None) -> Iterator[Any]:
+    """A file opened by Arrow, whose errors are replaced by ones that name the file.
+
+    Args:
+        file: The file.
+        num_columns: How many columns are read together: fewer have larger buffers. None: many.
+    """
+    share = _BUFFERS_BYTES // max(num_columns or _BUFFERS_BYTES, 1)
+    buffer_bytes = min(max(share, _LEAST_BUFFER_BYTES), _MOST_BUFFER_BYTES)
     arrow, parquet = import_arrow(), import_arrow("pyarrow.parquet")
     try:
         with contextlib.ExitStack() as stack:
@@ -99,7 +107,7 @@ def open_parquet(file: Path) -> Iterator[Any]:
             yield stack.enter_context(
                 parquet.ParquetFile(
                     file if is_local else stack.enter_context(file.open("rb")),
-                    buffer_size=_BUFFER_BYTES,
+                    buffer_size=buffer_bytes,
                     pre_buffer=False,
                     page_checksum_verification=True,  # where the writer has put checksums
                 )
