@@ -150,7 +150,7 @@ def test_mini_batches_per_iteration_must_be_those_of_the_model(given: int) -> No
     kmeans = KMeansClustering(4, model_dir=str(folder), mini_batch_steps_per_iteration=given)
     if given == 2:
         with pytest.raises(
-            ValueError, match=r"mini_batch_steps_per_iteration is 2, but .* stands 2"
+            ValueError, match=r"mini_batch_steps_per_iteration is 2, but .* and is 2 before"
         ):
             kmeans.cluster_centers()
     else:

@@ -197,7 +197,7 @@ def test_damaged_position(kind: str, tmp_path: Path) -> None:
     source = make_input_fn(kind, tmp_path, rows_of(10), shuffle=False)()
     next(iter(source))
     position = source.position()
-    with pytest.raises(ValueError, match=r"the offset -1; of .* an integer of 0 to \d+"):
+    with pytest.raises(ValueError, match=r"the offset -1; for .* an integer from 0 to \d+"):
         source.restore({**position, "offset": -1})
     with pytest.raises(ValueError, match=r"the epoch None; it must be at least 0"):
         source.restore({**position, "epoch": None})
