@@ -107,6 +107,26 @@ def test_mlflow_keeps_runs_in_a_file(tmp_path: Path, store: str, fails: bool) ->
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+def test_a_run_of_mlflow_that_is_continued_has_no_step_twice(tmp_path: Path) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    uri = f"sqlite:///{tmp_path}/runs.db"
+    client = mlflow.MlflowClient(uri)
+    run_id = client.create_run(client.create_experiment("words")).info.run_id
+    config = RunConfig(save_checkpoints_steps=4)
+    estimator = Estimator(model_fn, tmp_path / "m", config=config)
+    hooks = [centroids.MLflowLoggerHook(uri, run_id=run_id), Crash(6)]
+    with pytest.raises(RuntimeError, match="crash"):
+        estimator.train(lambda: batches(10), hooks=hooks)
+    done = int(estimator.get_variable_value("global_step"))
+    assert done < 6  # so that steps are repeated
+    estimator.train(lambda: batches(10)[done:], hooks=hooks[:1])
+    history = client.get_metric_history(run_id, "loss")
+    assert sorted(metric.step for metric in history) == [*range(1, 11)]
+    assert client.get_run(run_id).info.status == "RUNNING"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_wandb_keeps_runs_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("wandb")
     monkeypatch.delenv("WANDB_MODE", raising=False)

@@ -234,6 +234,7 @@ class MLflowLoggerHook(ScalarLogger):
         tracking_uri: Where the runs are kept; None: where MLflow keeps them by default.
         experiment_name: The experiment, which is made if it is not there.
         run_id: A run to continue, which stays open; None: a new run, which ends with the call.
+            Steps that are repeated after a failure are not written twice.
         every_n_steps: Write each step whose number this divides, and the last one.
         scalars: The names of numbers; None: the loss and the summaries of the model.
 
@@ -256,6 +257,7 @@ class MLflowLoggerHook(ScalarLogger):
         self._tracking_uri, self._experiment_name = tracking_uri, experiment_name
         self._given_run_id = run_id
         self._run_id: str | None = None
+        self._there: set[tuple[str, int, float]] = set()  # what the run has of earlier calls
 
     def _open(self, session: Session) -> None:
         self._client = _installed("mlflow").MlflowClient(self._tracking_uri)
@@ -270,10 +272,14 @@ class MLflowLoggerHook(ScalarLogger):
             self._run_id = self._client.create_run(experiment, run_name=name).info.run_id
         for key, value in hparams(session.params).items():
             self._client.log_param(self._run_id, key, value)
+        names = self._client.get_run(self._run_id).data.metrics
+        histories = {name: self._client.get_metric_history(self._run_id, name) for name in names}
+        self._there = {(name, m.step, m.value) for name, all_ in histories.items() for m in all_}
 
     def _write(self, values: Mapping[str, float], step: int) -> None:
         for name, value in values.items():
-            if math.isfinite(value):  # some of its stores take nothing else
+            # Some of its stores take nothing but finite values.
+            if math.isfinite(value) and (name, step, value) not in self._there:
                 self._client.log_metric(self._run_id, name, value, step=step)
 
     def _close(self, ended: bool) -> None:
