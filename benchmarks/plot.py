@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ TITLES = {
 }
 # One column, as wide as a phone: text has the size there that it is given here.
 BAR_INCHES, LABEL_BARS = 0.13, 2.5
-WIDTH, TITLE_INCHES, LEGEND_INCHES, FOOT_INCHES = 4.6, 0.5, 0.65, 0.45
+WIDTH, TITLE_INCHES, LEGEND_LINE_INCHES, FOOT_INCHES = 4.6, 0.5, 0.19, 0.45
 TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 Panel = list[tuple[Row, dict[str, float]]]
@@ -73,9 +74,11 @@ def write_plot(rows: list[Row], path: Path) -> None:
     if not values:
         return
     limits = (min(0.8, min(values) / 2), max(values) * 2)
-    total = sum(map(_inches, panels.values())) + LEGEND_INCHES + FOOT_INCHES
+    used = {name for panel in panels.values() for _, found in panel for name in found}
+    legend = LEGEND_LINE_INCHES * math.ceil(len(used) / 2)
+    total = sum(map(_inches, panels.values())) + legend + FOOT_INCHES
     figure = pyplot.figure(figsize=(WIDTH, total))
-    top = total - LEGEND_INCHES
+    top = total - legend
     for kind, panel in panels.items():
         bars = _inches(panel) - TITLE_INCHES
         bottom = top - TITLE_INCHES - bars
@@ -85,7 +88,6 @@ def write_plot(rows: list[Row], path: Path) -> None:
             0.02, (top - 0.7 * TITLE_INCHES) / total, TITLES[kind], fontsize=11, weight="bold"
         )
         top = bottom
-    used = {name for panel in panels.values() for _, found in panel for name in found}
     figure.legend(
         handles=[Patch(color=COLORS[n], label=PEERS[n].label) for n in COLORS if n in used],
         loc="upper center",
