@@ -74,6 +74,27 @@ def test_predictions_as_a_lazy_collection(points: NDArray[Any]) -> None:
     assert distances.shape == (10, 7)
 
 
+def test_rows_keep_their_order_whichever_block_is_ready_first(points: NDArray[Any]) -> None:
+    first = points[0].copy()
+
+    def slow_at_the_beginning(batch: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        if np.array_equal(batch["data"][0], first):
+            time.sleep(3)
+        return batch
+
+    spread = dataset(points, (200, 300, 500)).map_batches(slow_at_the_beginning, batch_size=None)
+    config = centroids.RunConfig(train_distribute=Ray(num_workers=1))
+    # Rows that are drawn have numbers, so these centers depend on the order.
+    drawn = {"initial_clusters": "random", "random_seed": 3}
+    assert_equal(train(points, 1, **drawn), train(spread, 1, config=config, **drawn))
+    kmeans = train(points)
+    index = kmeans.predict_cluster_index(lambda: spread).collection
+    found = [row["cluster_index"] for row in index.take_all()]
+    assert found == list(
+        kmeans.predict_cluster_index(lambda: centroids.inputs.limit_epochs(points))
+    )
+
+
 def test_tables_keep_the_names_of_their_columns(points: NDArray[Any]) -> None:
     import pandas
     import ray.data

@@ -53,14 +53,14 @@ class Ray:
         skipped: str | None,
     ) -> Any:
         """A Dataset with one column."""
-        return collection.map_batches(
+        return _in_order(collection).map_batches(
             _column_of, batch_format="numpy", fn_args=(function, name, skipped), batch_size=None
         )
 
     def start(self, collection: Any, convert: Callable[[Any], Any]) -> Workers:
         """Puts the blocks of a dataset into shards; see Dask."""
         self._wait_for_a_cpu(collection)
-        return RayWorkers(self, collection.materialize(), convert)
+        return RayWorkers(self, _in_order(collection).materialize(), convert)
 
     def _wait_for_a_cpu(self, collection: Any) -> None:
         """Without a free one Ray would wait for ever, as for CPUs that workers of ours reserve."""
@@ -75,6 +75,12 @@ class Ray:
                 "that they reserve, see cpus_per_worker, while their points are in use)"
             )
             time.sleep(_POLL_SECONDS / 4)
+
+
+def _in_order(dataset: Any) -> Any:
+    """The dataset, which gives its rows in their order: else those of quick tasks come first."""
+    dataset.context.execution_options.preserve_order = True
+    return dataset
 
 
 class RayWorkers(Workers):
