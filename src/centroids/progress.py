@@ -65,7 +65,8 @@ class Moment:
             parts.append(f"about {_clock(self.seconds_left)} left")
         if (resident := platform.resident_bytes()) is not None:
             peak = platform.peak_bytes() if with_peak else None
-            most = "" if peak is None else f" (at most {_size(peak)})"
+            # The system counts the two at different moments.
+            most = "" if peak is None else f" (at most {_size(max(peak, resident))})"
             parts.append(f"memory {_size(resident)}{most}")
         return ", ".join(parts)
 

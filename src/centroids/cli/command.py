@@ -233,6 +233,9 @@ class PlainCommand(TyperCommand):
                 is_option = param.param_type_name == "option"
                 name = usage.as_written(param, words) if is_option else param.metavar
                 raise ValueError(f"{place[0] if place else name} is empty; . is the current folder")
+            text = str(given.get(param.name) or "")
+            if param.name == "model_dir" and "://" in text:
+                raise ValueError(f"MODEL_DIR must be a folder of this machine, got {text}")
 
     def _first_look(self, ctx: Any, args: list[str]) -> dict[str, Any]:
         """The options of the command line, before they are checked; mistakes are found later."""

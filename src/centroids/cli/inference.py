@@ -18,6 +18,7 @@ from centroids.cli.answer_forms import Form, NamedColumns, NumbersAlone
 from centroids.cli.answered_rows import AnsweredRows, TableRows, answered, table_columns
 from centroids.cli.fresh import newest_aside
 from centroids.cli.numbers import show_number
+from centroids.cli.output_file import check_not_input
 from centroids.cli.points import find_points
 from centroids.cli.points_file import PointsFile
 from centroids.cli.predictions import (
@@ -215,6 +216,8 @@ class Request:
 def predict(request: Request) -> None:
     """Writes the nearest cluster of each point, or its distances to all centers."""
     request.check()
+    if str(request.output) != "-":
+        check_not_input(request.output, request.points)
     checkpoint = read_model(request.model_dir)
     model = model_of(checkpoint, request.model_dir)
     all_distances = request.distances or request.distance or request.second_best

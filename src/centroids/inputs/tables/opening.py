@@ -178,7 +178,9 @@ def parquet_of(location: Path) -> ParquetTable:
     if is_folder(location):
         return ParquetTable(str(location), find_files(location), location)
     if is_pattern(location):
-        return ParquetTable(str(location), find_files(location), Path(location.anchor))
+        if not (files := find_files(location)):
+            raise ValueError(f"{location} is a pattern that matches no file")
+        return ParquetTable(str(location), files, Path(location.anchor))
     return ParquetTable(str(location), [location])
 
 
