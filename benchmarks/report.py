@@ -239,12 +239,9 @@ def _method(results: Results) -> str:
                 versions.setdefault(name, set()).add(version)
     listed = ", ".join(f"{name} {' and '.join(sorted(v))}" for name, v in versions.items())
     when = " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "never"
-    # A row has been run as often as its cell that was run most; slow ones are marked.
-    runs = {
-        max((len(cell.seconds) for cell in row.cells.values()), default=0)
-        for row in results.rows.values()
-    } - {0, 1}
-    repeats = " or ".join(map(str, sorted(runs)))
+    cells = (row.cells.values() for row in results.rows.values())
+    runs = {max((len(cell.seconds) for cell in row), default=0) for row in cells} - {0, 1}
+    repeats = " or ".join(map(str, sorted(runs)))  # cells that were run once are marked
     return f"""## How it is measured
 
 - Every peer gets the same float32 points, the same initial centers, the same number of iterations

@@ -199,7 +199,15 @@ def test_a_query_that_is_running(
     pytest.importorskip("duckdb")
     hours = "SELECT sum(a.range) AS x FROM range(3000000) a, range(3000000) b GROUP BY a.range % 9"
     words = {"choose-k": ["choose-k", hours], "train": ["train", hours, "model", "-k", "3"]}
-    threading.Timer(0.5, lambda: os.kill(os.getpid(), number)).start()
+
+    def send() -> None:
+        while signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            time.sleep(0.05)  # nobody would catch it yet
+        time.sleep(0.5)
+        if signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+            os.kill(os.getpid(), number)
+
+    threading.Thread(target=send, daemon=True).start()
     done = run(tmp_path, *words[command], code=code)
     assert (done.stdout, done.stderr) == ("", f"{line}\n")
     assert not list(tmp_path.iterdir())

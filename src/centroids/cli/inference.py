@@ -278,9 +278,13 @@ def _form_and_input(
         beside = check_columns(table, table.schema.names)
     elif request.id_column is not None:
         beside = check_columns(table, [request.id_column])
-    # In .npy names must be numbers; of a whole table in Parquet the types are worth more.
-    if request.output.suffix not in ((".npy", ".parquet") if request.append else (".npy",)):
-        table = table.as_written([name for name in beside if name not in columns])
+    as_written = [name for name in beside if name not in columns]
+    if request.append and request.output.suffix == ".parquet":
+        # The types of a whole table are worth more than how it was written, but for ids.
+        ids = read_settings(request.model_dir, with_columns=False).id_column
+        as_written = [name for name in as_written if name == ids]
+    if request.output.suffix != ".npy":  # names must be numbers there
+        table = table.as_written(as_written)
     form = NamedColumns(
         table,
         beside,
