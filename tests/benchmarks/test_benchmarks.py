@@ -114,7 +114,7 @@ def test_the_loss_of_a_quick_method_stands_next_to_its_time() -> None:
     )
     task = "index/words-300000x256-k4096"
     text = report.page("avx2", Results({}, {}, {task: make_row(cells, task)}))
-    assert "| 1.00 s | 500 ms (+10.0%) |" in text
+    assert "| 1.00 s | 500 ms (+10%) |" in text
     assert (
         "12.5% of 1,000 labels of SuperKMeans, hierarchical are not of the nearest center" in text
     )
