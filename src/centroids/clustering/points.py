@@ -39,6 +39,7 @@ def join_columns(features: Points | Mapping[str, Points]) -> Points:
         TypeError: If elements are not real numbers.
         ValueError: If a shape is wrong, the dict is empty, or its numbers of rows differ.
 
+    >>> import numpy as np
     >>> join_columns({"b": np.array([1, 2]), "a": np.array([[3, 4], [5, 6]])}).tolist()
     [[3, 4, 1], [5, 6, 2]]
     """
