@@ -4,6 +4,7 @@
 #include "api/kmeans.h"
 #include "api/seeding.h"
 #include "runtime/thread_pool.h"
+#include "tests/expect.h"
 
 #include <atomic>
 #include <cmath>
@@ -16,15 +17,6 @@
 using namespace centroids;
 
 namespace {
-
-int failures = 0;
-
-void expect(bool condition, const char* what, const std::string& level, std::size_t n,
-            std::size_t d, std::size_t k) {
-    if (condition) return;
-    ++failures;
-    std::printf("FAILED %s at level %s, n=%zu d=%zu k=%zu\n", what, level.c_str(), n, d, k);
-}
 
 template <class T>
 struct Problem {

@@ -5,6 +5,7 @@
 #include "runtime/dispatch.h"
 #include "runtime/thread_pool.h"
 #include "seeding/byte_panels.h"
+#include "tests/expect.h"
 
 #include <array>
 #include <cmath>
@@ -16,15 +17,6 @@
 using namespace centroids;
 
 namespace {
-
-int failures = 0;
-
-void expect(bool condition, const char* what, const std::string& level, std::size_t n,
-            std::size_t d, std::size_t k) {
-    if (condition) return;
-    ++failures;
-    std::printf("FAILED %s at level %s, n=%zu d=%zu k=%zu\n", what, level.c_str(), n, d, k);
-}
 
 template <class T>
 DenseRows rows_of(const std::vector<T>& values, std::size_t d) {

@@ -14,6 +14,7 @@ import pytest
 
 from centroids.text_table import text_table
 from tests.cli.run_here import run_here as run
+from tests.pseudo_terminal import read_terminal
 
 NAMES = ("a", "monthly income", "age", "\u6536\u5165", "e", "f", "a longer name", "h")
 
@@ -73,16 +74,7 @@ def terminal(folder: Path, width: int, command: list[str]) -> str:
         [sys.executable, "-m", "centroids", *command], cwd=folder, env=environment, stdout=theirs
     )
     os.close(theirs)
-    written = b""
-    while True:
-        try:
-            part = os.read(ours, 1 << 16)
-        except OSError:  # the other side is closed
-            break
-        if not part:
-            break
-        written += part
-    os.close(ours)
+    written = read_terminal(ours)
     assert child.wait(timeout=60) == 0
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode()).replace("\r", "")
 

@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pytest
 
 from centroids.cli import app
 from tests.cli.run_here import run_here as run
+from tests.pseudo_terminal import read_terminal
 
 POINTS = np.random.default_rng(0).normal(size=(300, 2))
 
@@ -345,17 +345,7 @@ def test_a_terminal_has_a_line_that_is_drawn_over(folder: Path) -> None:
         command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=theirs, text=True
     )
     os.close(theirs)
-    shown = b""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        try:
-            part = os.read(ours, 1 << 16)
-        except OSError:  # the other side is closed
-            break
-        if not part:
-            break
-        shown += part
-    os.close(ours)
+    shown = read_terminal(ours)
     out, _ = child.communicate(timeout=60)
     text = shown.decode()
     assert "choosing initial centers" in text and "\x1b[2K" in text and "centroids: " not in text

@@ -8,15 +8,9 @@ import numpy as np
 import pytest
 
 from centroids.inputs import numpy_input_fn, open_stream
+from tests.unaligned import unaligned
 
 WIDE = np.arange(240.0).reshape(40, 6)
-
-
-def unaligned() -> Any:
-    memory = np.zeros(WIDE.nbytes + 1, np.uint8)
-    rows = memory[1:].view(np.float64).reshape(WIDE.shape)
-    rows[:] = WIDE
-    return rows
 
 
 @pytest.mark.parametrize(
@@ -30,7 +24,7 @@ def unaligned() -> Any:
         WIDE[:, 0].copy(),
         WIDE.astype(">f4"),
         np.broadcast_to(WIDE[3], (40, 6)),
-        unaligned(),
+        unaligned(WIDE),
     ],
 )
 def test_every_row_comes_once_beside_its_label(rows: Any) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from centroids.kernels.side_by_side import side_by_side
+from tests.unaligned import unaligned
 
 TYPES = ["f2", "f4", "f8", "i1", "u2", "i4", "i8", "?", ">f4", "c8"]
 
@@ -29,13 +30,6 @@ def test_no_bit_changes(offset: int) -> None:
     columns = [row.view(np.float32)[offset:, None] for row in bits]
     columns[1].flags.writeable = False
     np.testing.assert_array_equal(side_by_side(columns).view(np.uint32), bits.T[offset:])
-
-
-def unaligned(column: Any) -> Any:
-    memory = np.zeros(column.nbytes + 1, np.uint8)
-    moved = memory[1:].view(column.dtype).reshape(column.shape)
-    moved[:] = column
-    return moved
 
 
 @pytest.mark.parametrize(

@@ -224,7 +224,7 @@ class PlainCommand(TyperCommand):
             return super().invoke(ctx)
 
     def _check_paths(self, ctx: Any, given: Mapping[str, Any], words: list[str]) -> None:
-        """Raises a ValueError for an empty path, which would stand for the current folder."""
+        """Raises a ValueError for an empty path, or an address where a folder is needed."""
         for param in self.params:
             read = self._read.get(param.name)
             is_empty = given.get(param.name) == "" or (read is not None and read.text == "")

@@ -114,11 +114,8 @@ def _open_files(location: Path, part: str | None, text: TextFormat) -> Table:
 def _open_many(location: Path, text: TextFormat) -> Table:
     if is_zarr(location):
         return ZarrTable(location)
-    files = find_files(location)
+    files = _some_files(location)
     endings = {file.suffix.lower() for file in files}
-    if not files:
-        what = "an empty folder" if is_folder(location) else "a pattern that matches no file"
-        raise ValueError(f"{location} is {what}")
     if len(endings) > 1:
         folder = location if is_folder(location) else location.parent
         raise ValueError(
@@ -178,10 +175,15 @@ def parquet_of(location: Path) -> ParquetTable:
     if is_folder(location):
         return ParquetTable(str(location), find_files(location), location)
     if is_pattern(location):
-        if not (files := find_files(location)):
-            raise ValueError(f"{location} is a pattern that matches no file")
-        return ParquetTable(str(location), files, Path(location.anchor))
+        return ParquetTable(str(location), _some_files(location), Path(location.anchor))
     return ParquetTable(str(location), [location])
+
+
+def _some_files(location: Path) -> list[Path]:
+    if not (files := find_files(location)):
+        what = "an empty folder" if is_folder(location) else "a pattern that matches no file"
+        raise ValueError(f"{location} is {what}")
+    return files
 
 
 def find_files(location: Path) -> list[Path]:
