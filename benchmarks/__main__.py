@@ -19,8 +19,9 @@ from centroids import kernels
 
 HELP = """\
 Times centroids against its peers and writes benchmarks/results/NAME.json, where NAME is the
-instruction set of the processor (or CENTROIDS_ISA), and from all of them docs/benchmarks.md, the
-pages in docs/benchmarks/ and the table in README.md. Needs an idle machine.
+instruction set (or CENTROIDS_ISA) and the generation of the processor, such as avx2-zen-4, and from
+all of them docs/benchmarks.md, the pages in docs/benchmarks/ and the table in README.md. Needs an
+idle machine.
 
   python -m benchmarks --list                       what there is, and how long it takes
   python -m benchmarks --seconds 280                a piece; the same again goes on
@@ -157,7 +158,7 @@ def main() -> int:
         give_up_seconds=min(arguments.give_up_seconds, 0.6 * (arguments.seconds or math.inf)),
         peers=tuple(arguments.peers),
     )
-    results_file = folder / f"{kernels.instruction_set()}.json"
+    results_file = folder / f"{machine.results_name(kernels.instruction_set())}.json"
     results = Results.read(results_file)
     if arguments.list:
         show(tasks, results, options)

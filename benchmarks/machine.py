@@ -25,6 +25,47 @@ SWITCHES = {
 """How libraries are held to an instruction set, as `CENTROIDS_ISA` holds ours."""
 
 
+LEVELS = {
+    "scalar": "no vectors",
+    "avx2": "AVX2",
+    "avxvnni": "AVX-VNNI",
+    "avx512": "AVX-512",
+    "avx512vnni": "AVX-512 VNNI",
+    "neon": "NEON",
+    "neondot": "NEON, dot product",
+}
+"""The instruction sets, for people."""
+
+_GENERATIONS = (  # maker, family, models, name; the first that fits
+    ("AuthenticAMD", 23, range(0x30), "Zen"),
+    ("AuthenticAMD", 23, range(0x30, 0x100), "Zen 2"),
+    ("AuthenticAMD", 25, range(0x10, 0x20), "Zen 4"),
+    ("AuthenticAMD", 25, range(0x60, 0x80), "Zen 4"),
+    ("AuthenticAMD", 25, range(0xA0, 0xB0), "Zen 4"),
+    ("AuthenticAMD", 25, range(0x100), "Zen 3"),
+    ("AuthenticAMD", 26, range(0x50), "Zen 5"),
+    ("GenuineIntel", 6, (0x55,), "Skylake or Cascade Lake"),
+    ("GenuineIntel", 6, (0x6A, 0x6C), "Ice Lake"),
+    ("GenuineIntel", 6, (0x8F,), "Sapphire Rapids"),
+    ("GenuineIntel", 6, (0xCF,), "Emerald Rapids"),
+    ("GenuineIntel", 6, (0xAD,), "Granite Rapids"),
+)
+_INFO = Path("/proc/cpuinfo")
+
+
+def results_name(instruction_set: str) -> str:
+    """What results of this machine are kept under: an instruction set and a generation."""
+    return f"{instruction_set}-{_generation().lower().replace(' ', '-')}"
+
+
+def title(name: str) -> str:
+    """What `results_name` says, for people."""
+    level, _, generation = name.partition("-")
+    known = {found.lower().replace(" ", "-"): found for *_, found in _GENERATIONS}
+    words = [LEVELS.get(level, level), known.get(generation, generation)]
+    return ", ".join(filter(None, words))
+
+
 def pin(threads: int) -> None:
     """Keeps this process and its children on so many CPUs, of different cores if possible."""
     if not hasattr(os, "sched_setaffinity"):
@@ -77,16 +118,33 @@ def _core(cpu: int) -> str:
         return str(cpu)
 
 
+def _generation() -> str:
+    found = _cpu_info()
+    try:
+        family, model = int(found["cpu family"]), int(found["model"])
+    except (KeyError, ValueError):
+        return platform.machine()
+    for maker, of_family, models, name in _GENERATIONS:
+        if (maker, of_family) == (found.get("vendor_id"), family) and model in models:
+            return name
+    return f"family {family} model {model}"
+
+
 def _cpu_model() -> str:
     """The name, with the numbers that tell generations apart where the name does not."""
-    info = Path("/proc/cpuinfo")
-    if not info.exists():
-        return platform.processor() or platform.machine()
-    pairs = (line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
-    found: dict[str, str] = {}
-    for key, value in pairs:
-        found.setdefault(key.strip(), value.strip())
+    found = _cpu_info()
     if "model name" not in found:
         return platform.processor() or platform.machine()
     numbers = [f"{key} {found[key]}" for key in ("cpu family", "model") if key in found]
     return found["model name"] + (f" ({', '.join(numbers)})" if numbers else "")
+
+
+def _cpu_info() -> dict[str, str]:
+    """What Linux says of the first processor; empty elsewhere."""
+    if not _INFO.exists():
+        return {}
+    pairs = (line.split(":", 1) for line in _INFO.read_text().splitlines() if ":" in line)
+    found: dict[str, str] = {}
+    for key, value in pairs:
+        found.setdefault(key.strip(), value.strip())
+    return found

@@ -1,11 +1,11 @@
-"""Writes all pages: docs/benchmarks.md, those of instruction sets, the table of the README."""
+"""Writes all pages: docs/benchmarks.md, those of processors, the table of the README."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import compare
+from benchmarks import compare, machine
 from benchmarks.peers.registry import OURS
 from benchmarks.plot import write_plot
 from benchmarks.records import Results, Row
@@ -59,6 +59,8 @@ README_ROWS = (
     "defaults/photo-273280x3-k16",
     "mini-batch-fit/glove-400000x50-k256",
 )
+# Of an instruction set the newest processors; of AVX2 alone one that is held to it.
+README_COLUMNS = ("avx2-zen-4", "avx512vnni-zen-4", "avx512vnni-zen-5")
 # Ours is `centroids.kernels.assign` in these, `centroids.sklearn` in calls of fit, and the
 # Estimator in all others.
 KERNELS_ALONE = frozenset({Kind.PREDICTION})
@@ -68,7 +70,7 @@ def write_report(folder: Path, output: Path | None) -> None:
     """Writes all pages.
 
     Args:
-        folder: Has the results, a JSON file for each instruction set; that of benchmarks/cluster.py
+        folder: Has the results, a JSON file for each processor; that of benchmarks/cluster.py
             is another table.
         output: A folder for everything; None: the project's own places, README included.
     """
@@ -82,7 +84,8 @@ def write_report(folder: Path, output: Path | None) -> None:
     (docs / "benchmarks.md").write_text(overview(every))
     readme = ROOT / "README.md"
     if output is None:
-        readme.write_text(between_markers(readme.read_text(), overview_table(every, README_ROWS)))
+        columns = {name: every[name] for name in README_COLUMNS if name in every}
+        readme.write_text(between_markers(readme.read_text(), overview_table(columns, README_ROWS)))
 
 
 def between_markers(text: str, table: str) -> str:
@@ -96,7 +99,7 @@ def between_markers(text: str, table: str) -> str:
 def overview(every: dict[str, Results]) -> str:
     """The Markdown of docs/benchmarks.md."""
     pages = [
-        f"- [{name}](benchmarks/{name}.md): {describe_machine(results)}"
+        f"- [{machine.title(name)}](benchmarks/{name}.md): {describe_machine(results)}"
         for name, results in every.items()
     ]
     return (
@@ -107,8 +110,8 @@ def overview(every: dict[str, Results]) -> str:
                 "so many seconds and goes on when it is called again; `python -m benchmarks "
                 "--help` shows how to run parts of it, and `--list` how long they take. A row with "
                 "§ is older than others of its column. The table shows how many times faster than "
-                "the best peer we are, with our time and the peer's, by the instruction set of the "
-                "processor:\n",
+                "the best peer we are, with our time and the peer's, by the instruction set and "
+                "the generation of the processor:\n",
                 overview_table(every, OVERVIEW_ROWS),
                 "These pages have every task and every peer. They say how each was measured, what "
                 "the marks mean, and what is lost:\n",
@@ -120,9 +123,9 @@ def overview(every: dict[str, Results]) -> str:
 
 
 def overview_table(every: dict[str, Results], names: Sequence[str]) -> str:
-    """How many times faster than the best peer we are, a column for each instruction set."""
+    """How many times faster than the best peer we are, a column for each processor."""
     lines = [
-        f"| task | {' | '.join(every)} |",
+        f"| task | {' | '.join(map(machine.title, every))} |",
         "|---" * (1 + len(every)) + "|",
     ]
     for name in names:

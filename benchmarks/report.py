@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks import compare
+from benchmarks import compare, machine
 from benchmarks.exactness import SAMPLE
 from benchmarks.peers.registry import OURS, PEERS
 from benchmarks.records import Cell, Results, Row, Status
@@ -161,7 +161,7 @@ def page(name: str, results: Results) -> str:
     """The Markdown of an instruction set's page."""
     rows = list(results.rows.values())
     parts = [
-        f"# Benchmarks: {name}\n",
+        f"# Benchmarks: {machine.title(name)}\n",
         "Written by `make bench`; see `python -m benchmarks --help` for parts of it. Other "
         "processors: [Benchmarks](../benchmarks.md).\n",
         _summary(rows),
@@ -220,17 +220,16 @@ def describe_machine(results: Results) -> str:
     return describe((newest and newest["machine"]) or results.machine)
 
 
-def describe(machine: Mapping[str, Any]) -> str:
+def describe(of: Mapping[str, Any]) -> str:
     """A machine in words."""
-    held = f" held to {machine.get('instruction_set')}" if machine.get("held") else ""
+    held = f" held to {of.get('instruction_set')}" if of.get("held") else ""
     return (
-        f"{machine.get('cpu')}{held}, {machine.get('threads')} threads, "
-        f"{machine.get('memory_gib')} GiB, {machine.get('system')}, Python {machine.get('python')}"
+        f"{of.get('cpu')}{held}, {of.get('threads')} threads, "
+        f"{of.get('memory_gib')} GiB, {of.get('system')}, Python {of.get('python')}"
     )
 
 
 def _method(results: Results) -> str:
-    machine = results.machine
     versions: dict[str, set[str]] = {}
     dates = sorted(row.date[:10] for row in results.rows.values())
     for row in results.rows.values():
@@ -245,9 +244,9 @@ def _method(results: Results) -> str:
     return f"""## How it is measured
 
 - Every peer gets the same float32 points, the same initial centers, the same number of iterations
-  and the same {machine.get("threads")} threads (of a process that may use no more CPUs), with its
-  own best defaults. faiss is told not to subsample, as its default would do less work. TensorFlow
-  keeps the points in a variable, which is faster than the constant of its documentation.
+  and the same {results.machine.get("threads")} threads (of a process that may use no more CPUs),
+  with its own best defaults. faiss is told not to subsample, as its default would do less work.
+  TensorFlow keeps the points in a variable, which is faster than the constant of its documentation.
 - Ours is the whole of `KMeansClustering.train` through an input function: with exact labels,
   checkpoints and hooks; in the sections on one call of fit it is `centroids.sklearn`.
 - Each measurement is a process of its own, warmed up on a part of the points. Within a task peers
