@@ -33,7 +33,10 @@ static constexpr CandidateKernels<float> byte_candidates =
     CandidateBounds<Bytes, ByteProducts<Bytes, 1>, 8>::kernels();
 static constexpr BlockKernels<float> float32 =
     make_kernels<Float32, {.rows = 4, .vectors = 3, .lane_vectors = 2}>(
-        &byte_filter, &byte_candidates, {.alone = 96, .with_bounds = 48});
+        &byte_filter, &byte_candidates,
+        {.at_once = 96,
+         .with_bounds = {.dimensions = 48, .centers = 128, .aside = 0, .fixed = 12288},
+         .with_few = {.dimensions = 192, .centers = 4, .aside = 128, .fixed = 1024}});
 static constexpr BlockKernels<double> float64 = make_kernels<
     Float64,
     {.rows = 6, .vectors = 2, .lane_vectors = 2, .lanes_pay = {.always = 4, .padded = 4}}>();

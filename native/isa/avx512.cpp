@@ -28,10 +28,13 @@ static constexpr FilterKernels<float> byte_filter =
     Filter<Bytes, ByteProducts<Bytes, 3>, 6, 3>::kernels();
 static constexpr CandidateKernels<float> byte_candidates =
     CandidateBounds<Bytes, ByteProducts<Bytes, 1>, 8>::kernels();
-static constexpr TileSizes sizes = {
-    .rows = 8, .vectors = 3, .lane_vectors = 4, .lanes_pay = {.always = 64, .padded = 128}};
-static constexpr BlockKernels<float> float32 =
-    make_kernels<Float32, sizes>(&byte_filter, &byte_candidates, {.alone = 96, .with_bounds = 48});
+static constexpr TileSizes sizes = {.rows = 8,
+                                    .vectors = 3,
+                                    .lane_vectors = 4,
+                                    .lanes_pay = {.always = 64, .padded = 128, .half = 1024}};
+static constexpr BlockKernels<float> float32 = make_kernels<Float32, sizes>(
+    &byte_filter, &byte_candidates,
+    {.at_once = 96, .with_bounds = {.dimensions = 48, .centers = 128, .aside = 0, .fixed = 12288}});
 static constexpr BlockKernels<double> float64 = make_kernels<Float64, sizes>();
 
 } // namespace avx512

@@ -27,8 +27,8 @@ static constexpr FilterKernels<float> byte_filter =
 static constexpr CandidateKernels<float> byte_candidates =
     CandidateBounds<Bytes, ByteProducts<Bytes, 1>, 8>::kernels();
 static constexpr BlockKernels<float> float32 =
-    make_kernels<Float32, {.rows = 4, .vectors = 3, .lane_vectors = 2}>(
-        &byte_filter, &byte_candidates, {.alone = 32, .with_bounds = 32});
+    make_kernels<Float32, {.rows = 4, .vectors = 3, .lane_vectors = 2}>(&byte_filter,
+                                                                        &byte_candidates);
 static constexpr BlockKernels<double> float64 = make_kernels<
     Float64,
     {.rows = 6, .vectors = 2, .lane_vectors = 2, .lanes_pay = {.always = 4, .padded = 4}}>();

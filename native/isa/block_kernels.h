@@ -199,10 +199,25 @@ struct CenterGrid {
     double closer;             // relative: a gap that float64 distances can be trusted in
 };
 
-// From how many dimensions on products of bytes beat a plain pass: by themselves (with more than
-// 256 centers earlier, see choose_search.h), and where bounds leave little to search. Measured.
+// Shapes that a kernel pays for: so many dimensions and centers, and enough that each center saves,
+// `aside` dimensions being lost, for what a row takes besides. Measured.
+struct PaysFrom {
+    std::size_t dimensions, centers, aside, fixed, each = 0;
+
+    bool holds(std::size_t d, std::size_t k) const {
+        return d >= dimensions && k >= centers && k * d >= fixed + each * d + k * aside;
+    }
+};
+
+// Where products of bytes beat a plain pass.
 struct BytesPay {
-    std::size_t alone, with_bounds;
+    // From so many dimensions on bounds are used from the first call on (with more than 256 centers
+    // earlier, see choose_search.h).
+    std::size_t at_once = 32;
+    PaysFrom alone = {.dimensions = 32, .centers = 256, .aside = 0, .fixed = 24576};
+    // Where bounds leave little to search: of many centers, or of few in many dimensions.
+    PaysFrom with_bounds = {.dimensions = 32, .centers = 128, .aside = 0, .fixed = 8192};
+    PaysFrom with_few = {.dimensions = 192, .centers = 4, .aside = 128, .fixed = 4096};
 };
 
 // Random, and drawn anew in each process: see fingerprint.h.
@@ -267,9 +282,9 @@ struct Weighed {
 };
 
 // Up to how many dimensions points in lanes are no slower than panels: of any number of centers,
-// and where padding fills an eighth of the panels. Measured.
+// where padding fills an eighth of the panels, and where it fills half. Measured.
 struct LanesPay {
-    std::size_t always, padded;
+    std::size_t always, padded, half = padded;
 };
 
 // What a level chooses for its registers.

@@ -58,8 +58,8 @@ static constexpr FilterKernels<float> byte_filter =
 static constexpr CandidateKernels<float> byte_candidates =
     CandidateBounds<Bytes, ByteProducts<Bytes, 1>, 8>::kernels();
 static constexpr BlockKernels<float> float32 =
-    make_kernels<Float32, {.rows = 6, .vectors = 4, .lane_vectors = 4}>(
-        &byte_filter, &byte_candidates, {.alone = 32, .with_bounds = 32});
+    make_kernels<Float32, {.rows = 6, .vectors = 4, .lane_vectors = 4}>(&byte_filter,
+                                                                        &byte_candidates);
 static constexpr BlockKernels<double> float64 =
     make_kernels<Float64, {.rows = 6, .vectors = 4, .lane_vectors = 4}>();
 

@@ -2,11 +2,30 @@
 #include "isa/levels.h"
 #include "platform/platform.h"
 
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 
 namespace centroids {
+namespace {
+
+// The fastest of some rounds: whatever comes between makes others slower.
+[[maybe_unused]] double seconds_of(void (*loop)(int), int steps) {
+    double least = std::numeric_limits<double>::infinity();
+    for (int round = 0; round < 8; ++round) {
+        const auto start = std::chrono::steady_clock::now();
+        loop(steps);
+        const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+        least = std::min(least, taken.count());
+    }
+    return least;
+}
+
+} // namespace
 
 // The builtins check the operating system's saving of wide registers too.
 bool cpu_has_avx2() {
@@ -41,6 +60,20 @@ bool cpu_has_avx512() {
 bool cpu_has_avx512vnni() {
 #if defined(__x86_64__)
     return cpu_has_avx512() && __builtin_cpu_supports("avx512vnni");
+#else
+    return false;
+#endif
+}
+
+bool cpu_has_half_avx512vnni() {
+#ifdef CENTROIDS_HAVE_AVX512VNNI
+    static const bool half = [] {
+        if (!cpu_has_avx512vnni()) return false;
+        constexpr int steps = 1024;
+        const double cycle = seconds_of(avx512vnni_probe.chain, steps) / 3;
+        return seconds_of(avx512vnni_probe.ten, steps) / 10 > cycle * 3 / 4;
+    }();
+    return half;
 #else
     return false;
 #endif

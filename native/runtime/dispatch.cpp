@@ -12,6 +12,7 @@ namespace {
 // Best first. The macros come from cmake/isa.cmake, one for each source that it compiles.
 constexpr const InstructionSet* levels[] = {
 #ifdef CENTROIDS_HAVE_AVX512VNNI
+    &avx512vnni_half_level,
     &avx512vnni_level,
 #endif
 #ifdef CENTROIDS_HAVE_AVX512
@@ -34,6 +35,11 @@ constexpr const InstructionSet* levels[] = {
 
 std::atomic<const InstructionSet*> current{nullptr};
 
+// Of levels of one name, which differ in when a kernel pays, the name once.
+void add_name(std::vector<std::string>& names, const InstructionSet* level) {
+    if (names.empty() || names.back() != level->name) names.emplace_back(level->name);
+}
+
 std::string join(const std::vector<std::string>& names) {
     std::string text;
     for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
@@ -41,16 +47,16 @@ std::string join(const std::vector<std::string>& names) {
 }
 
 const InstructionSet& find_level(const std::string& name) {
+    bool known = false;
     for (const InstructionSet* level : levels) {
         if (!name.empty() && name != level->name) continue;
+        known = true;
         if (level->supported()) return *level;
-        if (!name.empty())
-            throw std::invalid_argument(
-                "instruction set '" + name +
-                "' is not supported by this processor; supported: " + join(supported_levels()));
     }
-    throw std::invalid_argument("unknown instruction set '" + name +
-                                "'; supported: " + join(supported_levels()));
+    throw std::invalid_argument(
+        (known ? "instruction set '" + name + "' is not supported by this processor"
+               : "unknown instruction set '" + name + "'") +
+        "; supported: " + join(supported_levels()));
 }
 
 const InstructionSet& chosen_in_environment() {
@@ -67,14 +73,14 @@ const InstructionSet& chosen_in_environment() {
 
 std::vector<std::string> compiled_levels() {
     std::vector<std::string> names;
-    for (const InstructionSet* level : levels) names.emplace_back(level->name);
+    for (const InstructionSet* level : levels) add_name(names, level);
     return names;
 }
 
 std::vector<std::string> supported_levels() {
     std::vector<std::string> names;
     for (const InstructionSet* level : levels)
-        if (level->supported()) names.emplace_back(level->name);
+        if (level->supported()) add_name(names, level);
     return names;
 }
 

@@ -28,7 +28,7 @@ bool lanes_pay(const Shape& shape, const BlockKernels<T>& kernels) {
     const std::size_t padded = round_up(k, kernels.panel_width);
     const bool wasteful = padded == kernels.panel_width || 8 * (padded - k) >= k;
     const LanesPay& most = kernels.lanes_pay;
-    return shape.dimensions <= (wasteful ? most.padded : most.always);
+    return shape.dimensions <= (padded >= 2 * k ? most.half : wasteful ? most.padded : most.always);
 }
 
 // What a pass of points in lanes is expected to take: a grid of cells must be built for less.
@@ -38,21 +38,21 @@ inline double nanoseconds_in_lanes(const Shape& shape, std::size_t value_bytes) 
     return static_cast<double>(shape.num_rows * value_bytes / 4) * each;
 }
 
-// Whether products of bytes pay for what they are: of many centers in fewer dimensions, too.
-inline bool bytes_pay_alone(const Shape& shape, const BytesPay& from) {
-    return shape.dimensions >= from.alone ||
-           (shape.dimensions >= 32 && shape.dimensions * shape.num_centers >= 256 * from.alone);
+// Whether products of bytes may have bounds from the first call on: of many centers in fewer
+// dimensions, too.
+inline bool bytes_pay_at_once(const Shape& shape, const BytesPay& from) {
+    return shape.dimensions >= from.at_once ||
+           (shape.dimensions >= 32 && shape.dimensions * shape.num_centers >= 256 * from.at_once);
 }
 
 // Products of bytes, where their epilogue and the preparation of rows are small beside them; with
 // bounds that is earlier, as most panels are excluded. Sums of longer products could overflow an
 // int32.
 inline bool bytes_pay(const Shape& shape, const BytesPay& from, bool with_bounds) {
-    const std::size_t least = with_bounds ? 128 : 256;
-    return (with_bounds ? shape.dimensions >= from.with_bounds : bytes_pay_alone(shape, from)) &&
-           shape.dimensions <= 32768 && shape.num_centers >= least &&
-           shape.dimensions * shape.num_centers >= (with_bounds ? 64 : 96) * least &&
-           4 * shape.num_rows >= shape.num_centers && shape.num_rows >= 4096;
+    const std::size_t d = shape.dimensions, k = shape.num_centers;
+    return (with_bounds ? from.with_bounds.holds(d, k) || from.with_few.holds(d, k)
+                        : from.alone.holds(d, k)) &&
+           d <= 32768 && 4 * shape.num_rows >= k && shape.num_rows >= 4096;
 }
 
 // Bounds between iterations: they cost an exact distance, a fingerprint and a look at the bounds
@@ -84,17 +84,18 @@ Choice choose_search(const Shape& shape, const BlockKernels<T>& kernels, bool re
     const bool settled = experience.calls >= experience.plain_until;
     if (kernels.byte_filter && !experience.bytes_disappointed) {
         const BytesPay& from = kernels.bytes_pay;
-        const bool bounds = repeated && bounds_pay(shape, 256 * from.with_bounds) &&
-                            (settled || bytes_pay_alone(shape, from));
-        if (bytes_pay(shape, from, bounds)) return {Search::byte_filter, bounds};
+        const bool bounds =
+            repeated && shape.dimensions > 16 && (settled || bytes_pay_at_once(shape, from));
+        if (bounds && bytes_pay(shape, from, true)) return {Search::byte_filter, true};
+        if (bytes_pay(shape, from, false)) return {Search::byte_filter, false};
     }
     if (repeated && bounds_pay(shape, 16384) && settled) return {Search::float_filter, true};
     return plain;
 }
 
 // An exact comparison takes as long as a dozen centers in a plain search: when more than this of
-// all pairs are compared, the filter does not pay.
-constexpr double most_compared = 1.0 / 48;
+// all pairs are compared, besides one or two of each row, the filter does not pay.
+constexpr double most_compared = 1.0 / 48, few_compared = 2;
 
 // Where bounds would leave more than this of all pairs in question, searching all of them costs
 // little more, and gives bounds for groups that centers which move much have been taken out of.

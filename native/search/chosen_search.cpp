@@ -48,7 +48,7 @@ Choice ChosenSearch<T>::choose(Search asked) {
         return choose_search<T>(shape, kernels_, memory_, experience);
     }
     // The first centers may be rows, which are further away than the means that follow.
-    if (known && experience.calls == 1 && !experience.axes_flat && axes_may_pay(shape))
+    if (known && experience.calls == 1 && !experience.axes_flat && axes_may_pay(shape, true))
         axes_ = try_axes_again();
     const bool on_axes = axes_ || (known && memory_->bounds<T>().axes);
     return {on_axes ? Search::axes_filter : Search::byte_filter, choice.with_bounds};
@@ -86,7 +86,7 @@ bool ChosenSearch<T>::sample_approves(const Shape& shape) {
         search.search(block, own.nearest.data(), distances.data() + at * rows, own.scratch, false);
     });
     if (!pays(search.counts())) return false;
-    if (!axes_may_pay(shape)) return true;
+    if (!axes_may_pay(shape, memory_ != nullptr)) return true;
     axes_ = try_axes(samples, rows, [&](std::size_t row, const T*) {
         const std::size_t each = (points_.num_rows - rows) / samples;
         return distances[row / each * rows + row % each];
@@ -132,8 +132,9 @@ std::unique_ptr<LeadingAxes<T>> ChosenSearch<T>::try_axes_again() const {
 
 template <class T>
 bool ChosenSearch<T>::pays(const SearchCounts& counts) const {
+    const auto rows = static_cast<double>(counts.rows);
     return static_cast<double>(counts.compared) <=
-           most_compared * static_cast<double>(counts.rows * centers_.num_centers);
+           rows * (few_compared + most_compared * static_cast<double>(centers_.num_centers));
 }
 
 template <class T>
@@ -153,7 +154,7 @@ void ChosenSearch<T>::learn(const SearchCounts& counts) {
     }
     const Shape shape{points_.num_rows, points_.dimensions, centers_.num_centers};
     const bool alone =
-        choice_.search != Search::float_filter && bytes_pay_alone(shape, kernels_.bytes_pay);
+        choice_.search != Search::float_filter && bytes_pay_at_once(shape, kernels_.bytes_pay);
     if (!alone && experience.regroupings >= 2) {
         experience.plain_until = experience.calls + calls_after_failure;
         experience.regroupings = 0;

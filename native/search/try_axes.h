@@ -17,10 +17,12 @@ struct TriedRow {
     double distance; // squared, to its nearest center
 };
 
-// Where there is enough to gain from for what finding the axes takes.
-inline bool axes_may_pay(const Shape& shape) {
+// Where there is enough to gain from for what finding the axes takes, which is as long as a search
+// of some thousand rows: for points that do not come again, there must be many more.
+inline bool axes_may_pay(const Shape& shape, bool repeated) {
     return shape.dimensions >= 64 && shape.num_centers >= 1024 &&
-           shape.num_rows >= 4 * shape.dimensions;
+           shape.num_rows >= 4 * shape.dimensions &&
+           (repeated || shape.num_rows * shape.num_centers >= std::size_t(1) << 25);
 }
 
 // Null where they do not pay.

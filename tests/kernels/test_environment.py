@@ -92,6 +92,12 @@ def test_the_environment_forces_an_instruction_set() -> None:
         assert run_python(code, CENTROIDS_ISA=level) == level
 
 
+def test_an_instruction_set_is_named_once() -> None:
+    names = kernels.supported_instruction_sets()
+    assert len(set(names)) == len(names)
+    assert names[0] == kernels.instruction_set() or os.environ.get("CENTROIDS_ISA")
+
+
 def test_an_unknown_instruction_set_is_an_error_not_a_crash() -> None:
     code = (
         "from centroids import kernels\n"

@@ -127,10 +127,25 @@ def test_chosen_where_the_spread_is_gathered(k: int, caplog: pytest.LogCaptureFi
 
 
 def test_not_chosen_for_unstructured_points(caplog: pytest.LogCaptureFixture) -> None:
+    if "avx2" not in kernels.supported_instruction_sets():
+        pytest.skip("no filter in bytes")
     points = np.random.default_rng(7).normal(size=(4200, 128)).astype(np.float32)
     with caplog.at_level(logging.DEBUG, "centroids.kernels"):
-        kernels.assign(points, points[:1100], search="automatic")
+        kernels.assign(points, points[:1100], memory=kernels.AssignmentMemory())
+    assert "byte_filter" in caplog.text
     assert "axes_filter" not in caplog.text
+
+
+@pytest.mark.parametrize("num_points, expected", [(8192, "byte_filter"), (32768, "axes_filter")])
+def test_points_that_come_once_must_be_many(
+    num_points: int, expected: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    if "avx2" not in kernels.supported_instruction_sets():
+        pytest.skip("no filter in bytes")
+    points = nested(num_points, 128, seed=6)
+    with caplog.at_level(logging.DEBUG, "centroids.kernels"):
+        kernels.assign(points, points[:1024])
+    assert f"by {expected}" in caplog.text
 
 
 @pytest.mark.parametrize("k", [4095, 4096, 4097])

@@ -212,6 +212,23 @@ def test_one_memory_may_see_any_levels(threads: None) -> None:
         kernels.set_instruction_set("")
 
 
+@pytest.mark.parametrize("num_dimensions, bounded", [(768, True), (64, False)])
+def test_few_clusters_are_bounded_in_many_dimensions(
+    num_dimensions: int, bounded: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    if "avx2" not in kernels.supported_instruction_sets():
+        pytest.skip("no filter in bytes")
+    random = np.random.default_rng(5)
+    points = random.normal(size=(5000, num_dimensions)).astype(np.float32)
+    memory = kernels.AssignmentMemory()
+    with caplog.at_level(logging.DEBUG, "centroids.kernels"):
+        found = [kernels.assign(points, points[:8], update=True, memory=memory) for _ in range(3)]
+    assert ("with bounds" in caplog.text) == bounded
+    expected = kernels.assign(points, points[:8], update=True, search="panels")
+    for one in found:
+        assert_same(one, expected)
+
+
 def test_zero_vectors_and_zero_centers_under_cosine(level: str) -> None:
     points, centers = make(400, 20, 70)
     points[::7] = 0
