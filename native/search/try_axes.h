@@ -22,7 +22,7 @@ struct TriedRow {
 inline bool axes_may_pay(const Shape& shape, bool repeated) {
     return shape.dimensions >= 64 && shape.num_centers >= 1024 &&
            shape.num_rows >= 4 * shape.dimensions &&
-           (repeated || shape.num_rows * shape.num_centers >= std::size_t(1) << 25);
+           (repeated || shape.num_rows * shape.num_centers >= std::size_t(1) << 27);
 }
 
 // Null where they do not pay.

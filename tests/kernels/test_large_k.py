@@ -144,7 +144,7 @@ def test_points_that_come_once_must_be_many(
         pytest.skip("no filter in bytes")
     points = nested(num_points, 128, seed=6)
     with caplog.at_level(logging.DEBUG, "centroids.kernels"):
-        kernels.assign(points, points[:1024])
+        kernels.assign(points, points[:4096])
     assert f"by {expected}" in caplog.text
 
 
