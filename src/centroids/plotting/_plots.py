@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from centroids.kmeans import KMeansClustering
-from centroids.report import Findings, examine, read_loss_curve
+from centroids.report import Findings, Plane, examine, read_loss_curve
 
 _MOST_BARS = 200
 _MOST_COLUMNS = 20
@@ -110,14 +110,7 @@ def plot_map(
         raise ValueError(f"UMAP needs more points than {len(found.sample)}")
     colors = [_color(cluster) for cluster in plane.labels]
     ax.scatter(*plane.points.T, s=6, alpha=0.5, c=colors, linewidths=0)
-    centers = [_color(cluster) for cluster in plane.clusters]
-    ax.scatter(*plane.centers.T, s=140, c=centers, edgecolors="white", zorder=3)
-    labelled = set(found.detailed())
-    for cluster, place in zip(plane.clusters.tolist(), plane.centers, strict=True):
-        if cluster in labelled:
-            ax.annotate(
-                str(cluster), place, ha="center", va="center", color="white", fontsize=8, zorder=4
-            )
+    _draw_centers(ax, plane, set(found.detailed()))
     ax.set(title="Map of points and centers", xticks=[], yticks=[])
     if plane.shares is not None:
         first, second = plane.shares
@@ -151,15 +144,19 @@ def plot_silhouette(
     mean = scores.mean()
     if math.isnan(mean):
         raise ValueError("points are in fewer than two clusters: there is no silhouette")
-    start, ticks = 0, {}
-    for cluster in found.detailed():
-        band = scores.falling(cluster)
-        if len(band):
-            rows = np.arange(start, start + len(band))
-            ax.fill_betweenx(rows, 0, band, color=_color(cluster), step="mid", linewidth=0)
-            ticks[str(cluster)] = start + len(band) / 2
-            start += len(band) + max(len(scores.scores) // 100, 1)
-    ax.axvline(mean, color="black", linestyle="--", linewidth=1)
+    bands = {str(cluster): scores.falling(cluster) for cluster in found.detailed()}
+    bands = {cluster: band for cluster, band in bands.items() if len(band)}
+    # A small cluster has a thin band, and still room for its number.
+    least, gap = len(scores.scores) / (32 - len(bands)), max(len(scores.scores) / 100, 1)
+    start, ticks = 0.0, {}
+    for cluster, band in bands.items():
+        room = max(len(band), least)
+        rows = start + (room - len(band)) / 2 + np.arange(len(band))
+        ax.fill_betweenx(rows, 0, band, color=_color(int(cluster)), step="mid", linewidth=0)
+        ticks[cluster] = start + room / 2
+        start += room + gap
+    # In the color of the words, which also shows on a dark background.
+    ax.axvline(mean, color=ax.xaxis.label.get_color(), linestyle="--", linewidth=1)
     ax.set_yticks(list(ticks.values()), list(ticks))
     ax.invert_yaxis()
     ax.set(title=f"Silhouettes, {mean:.2f} on average", xlabel="silhouette", ylabel="cluster")
@@ -210,6 +207,21 @@ def plot_profiles(
     return ax
 
 
+def _draw_centers(ax: Any, plane: Plane, numbered: set[int]) -> None:
+    """Draws the centers: some as discs with their numbers, and the others, maybe many, as dots."""
+    from matplotlib.patheffects import withStroke
+
+    colors = [_color(cluster) for cluster in plane.clusters]
+    areas = [140 if cluster in numbered else 20 for cluster in plane.clusters.tolist()]
+    ax.scatter(*plane.centers.T, s=areas, c=colors, edgecolors="white", zorder=3)
+    for cluster, place, color in zip(plane.clusters.tolist(), plane.centers, colors, strict=True):
+        if cluster in numbered:
+            shown = ax.annotate(str(cluster), place, ha="center", va="center", fontsize=8, zorder=4)
+            shown.set_color(_legible_on(color))
+            # A number of three digits is wider than the disc.
+            shown.set_path_effects([withStroke(linewidth=3, foreground=color)])
+
+
 def _columns_that_differ(found: Findings) -> list[int]:
     """In the order of the points, those in which a cluster differs most."""
     profile = np.abs(found.tally.profile()[found.detailed()]).max(axis=0)
@@ -218,6 +230,17 @@ def _columns_that_differ(found: Findings) -> list[int]:
 
 def _color(cluster: int) -> str:
     return f"C{cluster % 10}"
+
+
+def _legible_on(color: str) -> str:
+    """Black or white, whichever has the higher contrast (W3C, WCAG 2.2, 2023) to a color."""
+    from matplotlib.colors import to_rgb
+
+    parts = np.array(to_rgb(color))
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ [0.2126, 0.7152, 0.0722])
+    # (1 + 0.05) / (luminance + 0.05) against (luminance + 0.05) / (0 + 0.05).
+    return "white" if (luminance + 0.05) ** 2 < 1.05 * 0.05 else "black"
 
 
 def _axes(ax: Any) -> Any:
