@@ -13,6 +13,7 @@ from centroids.kmeans import KMeansClustering
 from centroids.report import Findings, Plane, examine, read_loss_curve
 
 _MOST_BARS = 200
+_MOST_NUMBERS = 24
 _MOST_COLUMNS = 20
 
 
@@ -70,8 +71,9 @@ def plot_sizes(
     bars = ax.bar(range(len(order)), found.tally.sizes[order])
     for bar, cluster in zip(bars, order, strict=True):
         bar.set_color(_color(cluster))
-    if len(order) <= _MOST_COLUMNS:
-        ax.set_xticks(range(len(order)), [str(cluster) for cluster in order])
+    if len(order) <= _MOST_NUMBERS:
+        numbers = [str(cluster) for cluster in order]
+        ax.set_xticks(range(len(order)), numbers, fontsize=_font_size(len(order)))
     else:
         ax.set_xticks([])
     what = "weight" if found.tally.weighted else "points"
@@ -146,8 +148,7 @@ def plot_silhouette(
         raise ValueError("points are in fewer than two clusters: there is no silhouette")
     bands = {str(cluster): scores.falling(cluster) for cluster in found.detailed()}
     bands = {cluster: band for cluster, band in bands.items() if len(band)}
-    # A small cluster has a thin band, and still room for its number.
-    least, gap = len(scores.scores) / (32 - len(bands)), max(len(scores.scores) / 100, 1)
+    least, gap = _room_for_a_number(list(map(len, bands.values())))
     start, ticks = 0.0, {}
     for cluster, band in bands.items():
         room = max(len(band), least)
@@ -157,7 +158,7 @@ def plot_silhouette(
         start += room + gap
     # In the color of the words, which also shows on a dark background.
     ax.axvline(mean, color=ax.xaxis.label.get_color(), linestyle="--", linewidth=1)
-    ax.set_yticks(list(ticks.values()), list(ticks))
+    ax.set_yticks(list(ticks.values()), list(ticks), fontsize=_font_size(len(ticks)))
     ax.invert_yaxis()
     ax.set(title=f"Silhouettes, {mean:.2f} on average", xlabel="silhouette", ylabel="cluster")
     return ax
@@ -198,10 +199,12 @@ def plot_profiles(
     values = profile[clusters][:, order]
     most = float(np.abs(values).max()) or 1.0
     picture = ax.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
-    ax.set_yticks(range(len(clusters)), [str(cluster) for cluster in clusters])
+    numbers = [str(cluster) for cluster in clusters]
+    ax.set_yticks(range(len(clusters)), numbers, fontsize=_font_size(len(clusters)))
     # Dollars are those of columns, not those of formulas.
     names = [found.columns[column].replace("$", r"\$") for column in order]
-    ax.set_xticks(range(len(order)), names, rotation=45, ha="right")
+    size = _font_size(len(order))
+    ax.set_xticks(range(len(order)), names, rotation=45, ha="right", fontsize=size)
     ax.set(title="Profiles", ylabel="cluster")
     ax.figure.colorbar(picture, ax=ax, label="deviations from the mean of all")
     return ax
@@ -226,6 +229,23 @@ def _columns_that_differ(found: Findings) -> list[int]:
     """In the order of the points, those in which a cluster differs most."""
     profile = np.abs(found.tally.profile()[found.detailed()]).max(axis=0)
     return sorted(np.argsort(-profile, kind="stable")[:_MOST_COLUMNS].tolist())
+
+
+def _room_for_a_number(sizes: list[int]) -> tuple[float, float]:
+    """How high the thinnest band is, and what is between two: no less than 1/32 of all, and 1/100.
+
+    Args:
+        sizes: How many points each cluster has, at most 24 of them.
+    """
+    gap, least = sum(sizes) / 100, 0.0
+    for _ in range(30):  # what small clusters get makes all of it higher
+        least = sum(max(size, least) + gap for size in sizes) / 32
+    return least, gap
+
+
+def _font_size(count: int) -> str:
+    """That of labels, so that many have room."""
+    return "medium" if count <= 12 else "x-small"
 
 
 def _color(cluster: int) -> str:
