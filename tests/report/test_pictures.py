@@ -268,3 +268,15 @@ def test_only_files_with_names_have_more_columns(tmp_path: Path) -> None:
     np.save(tmp_path / "p.npy", np.ones((3, 2)))
     told = run_here(tmp_path, "report", "m", "p.npy", "--show", "a", code=2).stderr
     assert "--show is for files with named columns; p.npy has none" in told
+
+
+def test_columns_of_a_text_file_are_shown_as_they_stand_there(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    train(tmp_path)
+    lines = (tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()
+    head, *rows = lines
+    marked = [f"{head},id", *(f"{row},{place:03}" for place, row in enumerate(rows))]
+    (tmp_path / "q.csv").write_text("\n".join(marked) + "\n", encoding="utf-8")
+    run_here(tmp_path, "report", "m", "q.csv", "--show", "id", "--no-umap")
+    members = Page(tmp_path / "report.html").tables["The nearest to the center of cluster 0"]
+    assert {row[1] for row in members[1:]} <= {f"{place:03}" for place in range(len(rows))}
