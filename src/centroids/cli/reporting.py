@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
 from centroids.cli.answer import answer
@@ -137,6 +138,7 @@ def report(request: Request) -> None:
     found = _with_thumbnails(found, request.points)
     with Activity("drawing the page"):
         write_page(found, request.output)
+    typer.echo(f"Wrote {request.output}; open it in a browser")
     answer({"output": str(request.output), "num_points": tally.num_points})
 
 
