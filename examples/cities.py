@@ -56,7 +56,10 @@ def draw() -> None:
         mean = population[own] @ table[own, 3:] / population[own].sum()
         place = np.degrees([np.arctan2(mean[1], mean[0]), np.arctan2(mean[2], np.hypot(*mean[:2]))])
         axes.plot(*place, marker="+", color="black", markersize=11, markeredgewidth=2)
-    axes.set(xlim=(-180, 180), ylim=(-58, 75), xlabel="longitude", ylabel="latitude")
+    axes.set(xlim=(-180, 180), ylim=(-58, 75), xticks=range(-180, 181, 60))
+    axes.set_xlabel("longitude", fontsize=14)
+    axes.set_ylabel("latitude", fontsize=14)
+    axes.tick_params(labelsize=14)
     figure.savefig("cities.png", dpi=110)
 
 

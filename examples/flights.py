@@ -57,13 +57,17 @@ def draw() -> None:
             f"{means[row, column]:,.0f}",
             ha="center",
             va="center",
+            fontsize=14,
             color="white" if strong else "black",
         )
     units = ["min", "min", "min", "miles", "o'clock"]
-    heads = [f"{name} ({unit})" for name, unit in zip(COLUMNS, units, strict=True)]
-    axes.set_xticks(range(len(COLUMNS)), heads)
-    axes.set_yticks(range(len(order)), [f"{sizes[kind]:,} flights" for kind in order])
-    figure.colorbar(picture, ax=axes, label="deviations from the mean")
+    heads = [f"{name}\n({unit})" for name, unit in zip(COLUMNS, units, strict=True)]
+    axes.set_xticks(range(len(COLUMNS)), heads, fontsize=13)
+    axes.set_yticks(range(len(order)), [f"{sizes[kind]:,}" for kind in order], fontsize=13)
+    axes.set_ylabel("flights", fontsize=13)
+    colors = figure.colorbar(picture, ax=axes)
+    colors.set_label("deviations from the mean", fontsize=13)
+    colors.ax.tick_params(labelsize=13)
     figure.savefig("flights.png", dpi=110)
 
 

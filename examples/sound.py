@@ -59,18 +59,23 @@ def draw() -> None:
     shown = frequencies < 1600
     decibels = 20 * np.log10(loudness[shown] + 1)
     upper.pcolormesh(times, frequencies[shown], decibels, cmap="magma", rasterized=True)
-    upper.set(ylabel="frequency (Hz)")
+    upper.set_ylabel("frequency (Hz)", fontsize=15)
+    upper.tick_params(labelsize=15)
     ends = np.flatnonzero(np.diff(tones)) + 1
     for first, end in zip([0, *ends], [*ends, len(tones)], strict=True):
         if tones[first] == silence:
             continue
         pitch = means[tones[first]].argmax()
         span = times[first], times[end - 1] + times[1] - times[0]
-        lower.axvspan(*span, color=colormaps["twilight_shifted"](pitch / 12 * 0.8 + 0.1))
+        color = colormaps["twilight_shifted"](pitch / 12 * 0.8 + 0.1)
+        lower.axvspan(*span, color=color)
         if end - first > 10:
-            style = {"ha": "center", "va": "center", "color": "white", "weight": "bold"}
+            style = {"ha": "center", "va": "center", "weight": "bold", "size": 15}
+            style["color"] = "black" if sum(color[:3]) > 1.5 else "white"
             lower.text(sum(span) / 2, 0.5, PITCHES[pitch], **style)
-    lower.set(yticks=[], xlabel="seconds", xlim=(0, times[-1]))
+    lower.set(yticks=[], xlim=(0, times[-1]))
+    lower.set_xlabel("seconds", fontsize=15)
+    lower.tick_params(labelsize=15)
     figure.savefig("sound.png", dpi=90)
 
 

@@ -1,9 +1,9 @@
-"""Takes the pictures of docs/report.md of a report, in a browser: a desk in light, a phone in dark.
+"""Takes the pictures of docs/report.md, in a browser: a desk in light, a phone in dark.
 
-Run it in a folder with the report of docs/gallery/flights.md:
+Run it in a folder with the reports of docs/gallery/flights.md and docs/gallery/digits.md:
 
     pip install playwright
-    python docs/images/make_report_screenshots.py flights.html
+    python docs/images/make_report_screenshots.py flights.html digits.html
 
 It needs Chromium: that of the system, or the one that `playwright install chromium` brings.
 """
@@ -40,6 +40,10 @@ def main() -> None:
         for name in ("map", "clusters"):
             page.evaluate(f"document.getElementById('{name}').scrollIntoView()")
             page.screenshot(path=IMAGES / f"report-phone-{name}.png")
+        page = browser.new_page(viewport={"width": 960, "height": 640})
+        page.goto(Path(sys.argv[2]).resolve().as_uri())
+        page.evaluate("document.querySelectorAll('h3')[1].scrollIntoView()")
+        page.screenshot(path=IMAGES / "report-members.png")
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ class Moment:
         for name, value in self.values.items():
             parts.append(f"{name} {value if isinstance(value, str) else format(value, '.6g')}")
         parts.append(_clock(self.seconds))
-        if self.seconds_left is not None:
+        if self.seconds_left:  # and not once all of it is done
             parts.append(f"about {_clock(self.seconds_left)} left")
         if (resident := platform.resident_bytes()) is not None:
             peak = platform.peak_bytes() if with_peak else None

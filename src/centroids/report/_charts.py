@@ -13,7 +13,7 @@ from centroids.report._text import number
 WIDTH, HEIGHT, EDGE = 480, 360, 22
 _CURVE_HEIGHT, _LEFT, _BOTTOM = 220, 64, 34
 _MOST_CURVE_POINTS = 400
-_BANDS_HEIGHT, _MOST_BAND_POINTS = 320, 60
+_BANDS_HEIGHT, _LEAST_BAND_HEIGHT, _MOST_BAND_POINTS = 320, 15, 60
 NUM_COLORS = 10
 
 
@@ -65,7 +65,7 @@ def _center(cluster: int, at: NDArray[np.float64], labelled: set[int]) -> str:
         return f'<circle class="center {color}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
     return (
         f'<circle class="center {color}" cx="{x:.1f}" cy="{y:.1f}" r="11"/>'
-        f'<text class="name" x="{x:.1f}" y="{y + 4.5:.1f}">{cluster}</text>'
+        f'<text class="name {color}" x="{x:.1f}" y="{y + 4.5:.1f}">{cluster}</text>'
     )
 
 
@@ -76,7 +76,8 @@ def curve_of(losses: list[tuple[int, float]]) -> str:
         losses = [losses[place] for place in kept]
     steps, values = (np.array(row, float) for row in zip(*losses, strict=True))
     low, high = values.min(), values.max()
-    left = max([_LEFT, *(14 + 8 * len(number(value, 4)) for value in (low, high))])
+    # Digits are wider on a phone, where the style makes them larger.
+    left = max([_LEFT, *(14 + 10 * len(number(value, 4)) for value in (low, high))])
     x = left + (steps - steps[0]) / max(steps[-1] - steps[0], 1) * (WIDTH - left - 14)
     tall = _CURVE_HEIGHT - _BOTTOM - 14
     y = 14 + (high - values) / ((high - low) or 1) * tall
@@ -110,7 +111,6 @@ def silhouettes_of(scores: Mapping[int, NDArray[np.float64]], mean: float) -> st
     least = min(float(of_cluster.min()) for of_cluster in scores.values())
     low, gap, foot = min(np.floor(least * 5) / 5, 0.0), 4, 22
     tall = _BANDS_HEIGHT / count
-    height = int(_BANDS_HEIGHT + gap * len(scores) + foot)
 
     def across(score: float) -> float:
         return float(_LEFT + (score - low) / (1 - low) * (WIDTH - _LEFT - 14))
@@ -118,14 +118,19 @@ def silhouettes_of(scores: Mapping[int, NDArray[np.float64]], mean: float) -> st
     parts, top = [], float(gap)
     for cluster, of_cluster in scores.items():
         kept = np.linspace(0, len(of_cluster) - 1, min(len(of_cluster), _MOST_BAND_POINTS))
-        down = tall * len(of_cluster) / len(kept)
+        # A small cluster has a thin band, and still room for its number.
+        thick = tall * len(of_cluster)
+        room = max(thick, _LEAST_BAND_HEIGHT)
+        start = top + (room - thick) / 2
+        down = thick / len(kept)
         steps = "".join(f"H{across(of_cluster[int(place)]):.1f}v{down:.2f}" for place in kept)
         parts.append(
-            f'<path class="band c{cluster % NUM_COLORS}" d="M{across(0):.1f} {top:.1f}{steps}'
+            f'<path class="band c{cluster % NUM_COLORS}" d="M{across(0):.1f} {start:.1f}{steps}'
             f'H{across(0):.1f}z"/><text x="{_LEFT - 6}" '
-            f'y="{top + tall * len(of_cluster) / 2 + 4.5:.1f}" class="end">{cluster}</text>'
+            f'y="{top + room / 2 + 4.5:.1f}" class="end">{cluster}</text>'
         )
-        top += tall * len(of_cluster) + gap
+        top += room + gap
+    height = int(top) + foot
     parts.append(f'<path class="axis" d="M{across(0):.1f} 0V{top:.1f}"/>')
     parts.append(f'<path class="mean" d="M{across(mean):.1f} 0V{top:.1f}"/>')
     for score in dict.fromkeys([low, 0.0, 0.5, 1.0]):

@@ -36,9 +36,10 @@ a{color:var(--mark)}
 dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(8rem,1fr));gap:.6rem;margin:1rem 0}
 dl div{background:var(--tile);border-radius:.5rem;padding:.6rem .8rem}
 dt{color:var(--soft);font-size:.85rem}dd{margin:0;font-size:1.25rem}
-.box{overflow:auto;max-height:32rem;margin:.5rem 0}
+.box{overflow:auto;margin:.5rem 0}#sizes~.box,[aria-labelledby=loss] .box{max-height:32rem}
 table{border-collapse:collapse;min-width:60%;font-size:.92rem;overflow-wrap:normal}
-caption{text-align:left;font-size:.85rem;padding:.2rem 0}
+caption{text-align:left;font-size:.85rem;padding:.2rem 0;
+padding-right:max(0px,calc(100% - 100vw + 4.5rem))}
 th,td{padding:.25rem .7rem .25rem 0;border-bottom:1px solid var(--line);text-align:left;
 vertical-align:top}
 thead th{font-size:.85rem;color:var(--soft);font-weight:600}
@@ -48,7 +49,8 @@ tbody th{font-weight:600;white-space:nowrap}
 vertical-align:middle}
 figure{margin:.6rem 0;max-width:46rem}svg{display:block;width:100%;height:auto}
 svg text{font:13px system-ui,sans-serif;fill:var(--soft)}svg .end{text-anchor:end}
-svg .name{text-anchor:middle;font-weight:700;fill:var(--back)}
+svg .name{text-anchor:middle;font-weight:700;fill:var(--back);stroke:var(--c);stroke-width:5px;
+paint-order:stroke;stroke-linejoin:round}
 .dots{fill:none;stroke:var(--c);stroke-width:4;stroke-linecap:round;opacity:.5}
 .center{fill:var(--c);stroke:var(--back);stroke-width:2}
 .line{fill:none;stroke:var(--mark);stroke-width:2}.line-dots{--c:var(--mark);opacity:1}
@@ -63,7 +65,7 @@ details{border:1px solid var(--line);border-radius:.5rem;margin:.5rem 0;padding:
 summary{cursor:pointer;padding:.6rem 0;font-weight:600}
 summary .dot{display:inline-block;width:.8rem;height:.8rem;border-radius:50%;
 background:var(--c);margin:0 .2rem}
-@media(max-width:30rem){svg text{font-size:17px}}
-@media print{.box{max-height:none}}
+@media(max-width:30rem){svg text{font-size:17px}}@media(min-width:50rem){svg text{font-size:11px}}
+@media print{.box{max-height:none!important}}
 """
 )
