@@ -132,6 +132,7 @@ class TextColumnsError(WordedTypeError):
 
     Attributes:
         columns: Their names.
+        numbers: See the arguments.
         ids: Columns of numbers that look like ids, which the advice leaves out.
 
     Args:
@@ -152,7 +153,7 @@ columns=['age'] ('id' looks like an id)
         numbers: Sequence[str],
         ids: Sequence[str] = (),
     ) -> None:
-        self.columns, self.ids = list(types), list(ids)
+        self.columns, self.numbers, self.ids = list(types), list(numbers), list(ids)
         if len(types) == 1:
             [(name, kind)] = types.items()
             problem = f"{table}[{name!r}] must hold numbers or lists of numbers, got {kind}"

@@ -151,6 +151,8 @@ def _advise_ids(error: Exception) -> str | None:
         return f"name the rows with {option(Argument('id_column', error.ids[0]))}"
     if isinstance(error, BadLineError) and not error.is_text:
         return None
+    if isinstance(error, TextColumnsError) and not error.numbers:
+        return None
     several = len(error.columns) > 1 if isinstance(error, TextColumnsError) else not error.column
     return f"if {'one of them' if several else 'it'} names the rows, say so with --id-column"
 

@@ -69,7 +69,7 @@ class ProgressBarHook(SessionRunHook):
         """Starts the clock; initialisation counts as work."""
         self._next_time = time.monotonic()
         self._count = 0
-        self._due = False
+        self._due, self._knows_total = False, not callable(self._expected)
         self._activity = Activity(
             self._description,
             None if callable(self._expected) else self._expected,
@@ -112,6 +112,8 @@ class ProgressBarHook(SessionRunHook):
         self._count += 1
         done = run_context.session.num_examples if self._counts_rows else self._count
         if not self._due:
+            if not self._knows_total:
+                self._ask_total()
             self._activity.update(done)
             return
         self._ask_total()
@@ -123,6 +125,7 @@ class ProgressBarHook(SessionRunHook):
         """Takes in how much there is to do, where a function says so."""
         assert self._activity is not None
         if callable(self._expected) and (found := self._expected()) is not None:
+            self._knows_total = True
             self._activity.update(total=found[0], is_estimate=found[1])
 
     def _see_shards(self, done: int, of: int) -> None:

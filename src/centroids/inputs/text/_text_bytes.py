@@ -44,9 +44,11 @@ def open_bytes(file: Path, encoding: str | None) -> IO[bytes]:
 
 
 def bytes_taken(handle: IO[bytes]) -> int:
-    """How many bytes of its file what `open_bytes` opened has read so far."""
+    """About how many bytes of its file make up what was read of what `open_bytes` opened."""
     raw = getattr(handle, "raw", None)
-    return raw.taken[0] if isinstance(raw, _Forward) else handle.tell()
+    if not isinstance(raw, _Forward):
+        return handle.tell()
+    return raw.taken[0] * handle.tell() // max(raw.produced, 1)  # it may be far ahead
 
 
 def is_plain(file: Path, encoding: str | None) -> bool:
@@ -129,6 +131,11 @@ class _Forward(io.RawIOBase):
 
     def tell(self) -> int:
         return self._place
+
+    @property
+    def produced(self) -> int:
+        """How many bytes have been made so far."""
+        return self._start + len(self._held)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         if whence == io.SEEK_CUR:
