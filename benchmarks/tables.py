@@ -12,6 +12,7 @@ installed is left out.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -75,7 +76,8 @@ def _write_records(file: Path, points: Any) -> None:
 
 
 def _write_postgres(address: str, table: Any) -> None:
-    import adbc_driver_postgresql.dbapi as adbc
+
+    adbc = importlib.import_module("adbc_driver_postgresql.dbapi")
 
     with adbc.connect(address) as connection, connection.cursor() as cursor:
         cursor.adbc_ingest("t", table, mode="replace")
@@ -85,9 +87,10 @@ def _write_postgres(address: str, table: Any) -> None:
 @contextlib.contextmanager
 def postgres(folder: Path) -> Iterator[str]:
     """The address of a server whose data are in a folder; it runs meanwhile."""
-    import pgserver
 
-    server = pgserver.get_server(folder / "postgres", cleanup_mode="stop")
+    server = importlib.import_module("pgserver").get_server(
+        folder / "postgres", cleanup_mode="stop"
+    )
     try:
         yield server.get_uri()
     finally:
@@ -143,7 +146,6 @@ def readers(folder: Path, address: str | None) -> dict[str, Reader]:
 
 
 def _by_adbc(driver: str, address: str) -> Any:
-    import importlib
 
     adbc = importlib.import_module(f"adbc_driver_{driver}.dbapi")
     with adbc.connect(address) as connection, connection.cursor() as cursor:

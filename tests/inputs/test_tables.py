@@ -120,7 +120,7 @@ def of_torch() -> dict[str, Callable[[], Any]]:
         return data().TensorDataset(tensor(), tensor()[:, 0])
 
     def items() -> Any:
-        class Items(data().Dataset):  # type: ignore[misc]
+        class Items(data().Dataset):
             def __len__(self) -> int:
                 return NUM_ROWS
 
@@ -130,7 +130,7 @@ def of_torch() -> dict[str, Callable[[], Any]]:
         return Items()
 
     def iterable() -> Any:
-        class Stream(data().IterableDataset):  # type: ignore[misc]
+        class Stream(data().IterableDataset):
             def __iter__(self) -> Any:
                 return iter(tensor())
 
