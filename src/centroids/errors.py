@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import copyreg
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -74,6 +74,22 @@ class Message:
         return self.say(str)
 
 
+class IdAdvice(Message):
+    """Advice to name a column of ids, for commands that take one; in Python it is empty.
+
+    >>> advice = IdAdvice("name")
+    >>> str(advice), advice.say(lambda argument: f"--id-column {argument.value}")
+    ('', ', or say --id-column name')
+    """
+
+    def __init__(self, column: str | int) -> None:
+        super().__init__(", or say ", Argument("id_column", column))
+
+    def say(self, word: Word) -> str:
+        """The advice, with what `word` calls the argument."""
+        return "" if word is str else super().say(word)
+
+
 class Worded:
     """What each face words, mixed into one of Python's exception classes.
 
@@ -109,6 +125,56 @@ class WordedTypeError(Worded, TypeError):
 
 class NotAFolderError(Worded, NotADirectoryError):
     """What should be a folder is a file."""
+
+
+class TextColumnsError(WordedTypeError):
+    """Columns of a table do not hold numbers.
+
+    Attributes:
+        columns: Their names.
+        numbers: See the arguments.
+        ids: Columns of numbers that look like ids, which the advice leaves out.
+
+    Args:
+        table: What messages call the table.
+        types: The columns, each with its type.
+        numbers: The columns of numbers, to choose instead.
+        ids: See the attributes.
+
+    >>> print(TextColumnsError("t.parquet", {"name": "string"}, ["age"], ["id"]))
+    t.parquet['name'] must hold numbers or lists of numbers, got string; choose other columns with \
+columns=['age'] ('id' looks like an id)
+    """
+
+    def __init__(
+        self,
+        table: object,
+        types: Mapping[str, object],
+        numbers: Sequence[str],
+        ids: Sequence[str] = (),
+    ) -> None:
+        self.columns, self.numbers, self.ids = list(types), list(numbers), list(ids)
+        if len(types) == 1:
+            [(name, kind)] = types.items()
+            problem = f"{table}[{name!r}] must hold numbers or lists of numbers, got {kind}"
+        else:
+            told = [f"[{name!r}] ({kind})" for name, kind in list(types.items())[:_MOST_SHOWN]]
+            more = ["..."][: len(types) > _MOST_SHOWN]
+            problem = f"{table}{', '.join([*told, *more])} must hold numbers or lists of numbers"
+        advice = choose_columns_advice(numbers, ids) if numbers else "it has no columns of numbers"
+        super().__init__(problem, remedy=advice)
+
+
+def choose_columns_advice(numbers: Sequence[str | int], ids: Sequence[str | int] = ()) -> Message:
+    """Advice to choose other columns.
+
+    Args:
+        numbers: Those to choose; empty: they are not known.
+        ids: Those that look like ids, which are not among them.
+    """
+    looks = "looks like an id" if len(ids) == 1 else "look like ids"
+    told = f" ({list_names(ids)} {looks})" if ids else ""
+    return Message("choose other columns with ", Argument("columns", [*numbers]), told)
 
 
 class ArgumentError(WordedError):
@@ -208,11 +274,13 @@ class BadLineError(WordedError):
     Attributes:
         file: The file.
         line: The number of the line, from 1.
-        column: The column that is not a number, by its name, or else its number from 0; None: the
-            whole line.
+        column: The column that is not a number, by its name, or else its number from 0; None:
+            several columns, or the whole line.
         can_be_dropped: Whether it helps to leave such lines out, and loses no numbers.
+        has_digits: Whether a field has digits in it, which are lost where the line is left out.
         is_missing: Whether the column has no value there.
         is_text: Whether the column has no numbers at all.
+        ids: Columns that look like ids, which the advice leaves out.
         in_file: The message without the name of the file.
     """
 
@@ -225,12 +293,14 @@ class BadLineError(WordedError):
         *,
         column: str | None = None,
         can_be_dropped: bool = True,
+        has_digits: bool = False,
         is_missing: bool = False,
         is_text: bool = False,
+        ids: Sequence[str | int] = (),
     ) -> None:
         self.file, self.line, self.column = str(file), line, column
-        self.can_be_dropped = can_be_dropped
-        self.is_missing, self.is_text = is_missing, is_text
+        self.can_be_dropped, self.has_digits = can_be_dropped, has_digits
+        self.is_missing, self.is_text, self.ids = is_missing, is_text, list(ids)
         what = f"line {line}{problem}"
         self.in_file = Message(what, "; ", remedy) if remedy else Message(what)
         super().__init__(f"{file}, {what}", remedy=remedy)
@@ -245,13 +315,56 @@ class MissingColumnError(WordedError):
     """
 
     def __init__(
-        self, file: object, column: object, available: Sequence[str | int], hint: str = ""
+        self, file: object, column: object, available: Sequence[str | int], hint: Part = ""
     ) -> None:
         self.file, self.column = str(file), column
         super().__init__(
             f"{file} has no column {column!r}",
-            remedy=f"it has the columns {list_names(available)}{hint}",
+            remedy=Message(f"it has the columns {list_names(available)}", hint),
         )
+
+
+class EmptyColumnError(WordedError):
+    """Columns have no value in any row that counts, so that they have no mean.
+
+    Attributes:
+        columns: Their numbers.
+        num_columns: How many columns there are.
+        names: What all of them are called, by names or numbers; None: not known.
+
+    >>> print(EmptyColumnError([1], 3, ["a", "b", "c"]))
+    column 'b' has no value in any row that counts, so it has no mean; leave it out
+    >>> print(EmptyColumnError([1], 3).in_file("t.csv", ["a", "b", "c"]))
+    t.csv: column 'b' has no value in any row that counts, so it has no mean; choose other \
+columns with columns=['a', 'c']
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[int],
+        num_columns: int,
+        names: Sequence[str | int] | None = None,
+        file: object = None,
+    ) -> None:
+        self.columns, self.num_columns = list(columns), num_columns
+        self.names = None if names is None or len(names) != num_columns else list(names)
+        words: list[str | int] = [*(self.names or range(num_columns))]
+        others = [word for column, word in enumerate(words) if column not in self.columns]
+        several = len(self.columns) > 1
+        told = list_names([words[column] for column in self.columns])
+        super().__init__(
+            "" if file is None else f"{file}: ",
+            f"columns {told} have" if several else f"column {told} has",
+            " no value in any row that counts, so ",
+            "they have no means" if several else "it has no mean",
+            remedy=f"leave {'them' if several else 'it'} out"
+            if file is None
+            else Message("choose other columns with ", Argument("columns", others)),
+        )
+
+    def in_file(self, file: object, names: Sequence[str | int] | None) -> EmptyColumnError:
+        """The same error about the columns of a file, whose names may be known there alone."""
+        return EmptyColumnError(self.columns, self.num_columns, self.names or names, file)
 
 
 class WidthError(WordedError):

@@ -33,6 +33,7 @@ class Moment:
         values: What else there is to see, such as the loss, by name.
         seconds: How long it has lasted.
         seconds_left: How long it will last at most, at the rate so far; None if that is not known.
+        is_estimate: Whether `total` is an estimate.
     """
 
     what: str
@@ -42,6 +43,7 @@ class Moment:
     values: Mapping[str, float | str]
     seconds: float
     seconds_left: float | None
+    is_estimate: bool = False
 
     def describe(self, *, with_peak: bool = True) -> str:
         """How far it has come, and what it takes.
@@ -55,7 +57,8 @@ class Moment:
         """
         parts = []
         if self.total is not None:
-            parts.append(f"{self.done:,} of {self.total:,} {self.unit}")
+            about = f"about {_rounded(self.total):,}" if self.is_estimate else f"{self.total:,}"
+            parts.append(f"{self.done:,} of {about} {self.unit}")
         elif self.done:
             parts.append(f"{self.done:,} {self.unit}")
         for name, value in self.values.items():
@@ -77,6 +80,7 @@ class Moment:
             "done": self.done,
             "total": self.total,
             "unit": self.unit,
+            "total_is_estimate": self.is_estimate,
             **self.values,
             "seconds": round(self.seconds, 3),
             "seconds_left": None if self.seconds_left is None else round(self.seconds_left, 3),
@@ -131,7 +135,7 @@ class Activity:
         self._what, self._total, self._unit, self.stays = what, total, unit, stays
         self.after_seconds = after_seconds
         self._values: dict[str, float | str] = {}
-        self._done = 0
+        self._done, self._is_estimate = 0, False
         self.restart()
 
     def restart(self) -> None:
@@ -153,21 +157,42 @@ class Activity:
         what: str | None = None,
         total: int | None = None,
         values: Mapping[str, float | str] | None = None,
+        is_estimate: bool | None = None,
     ) -> None:
-        """Notes how far it has come; what is None stays as it is."""
+        """Notes how far it has come; what is None stays as it is.
+
+        Args:
+            done: How much is done.
+            what: What is being done.
+            total: How much there is to do.
+            values: What else there is to see.
+            is_estimate: Whether the total is an estimate.
+        """
         self._done = self._done if done is None else done
         self._what = self._what if what is None else what
         self._total = self._total if total is None else total
+        self._is_estimate = self._is_estimate if is_estimate is None else is_estimate
         self._values = self._values if values is None else dict(values)
         _watch.see()
 
     def moment(self) -> Moment:
         """How far it has come by now."""
         now, done, total = time.monotonic(), self._done, self._total
+        if total is not None and self._is_estimate:
+            total = max(total, done)
         left = None
         if done and total is not None:
             left = (now - self._counted_from) / done * max(total - done, 0)
-        return Moment(self._what, done, total, self._unit, self._values, now - self.started, left)
+        return Moment(
+            self._what,
+            done,
+            total,
+            self._unit,
+            self._values,
+            now - self.started,
+            left,
+            self._is_estimate,
+        )
 
     def start(self) -> None:
         """Begins."""
@@ -330,6 +355,15 @@ def paused() -> contextlib.AbstractContextManager[None]:
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def _rounded(count: int) -> int:
+    """An estimate without digits that nobody knows.
+
+    >>> _rounded(1_234_567), _rounded(12)
+    (1230000, 12)
+    """
+    return round(count, min(3 - len(str(count)), 0))
 
 
 def _size(num_bytes: int) -> str:

@@ -298,7 +298,11 @@ def test_initial_centers_come_from_a_file_and_columns_are_chosen(folder: Path) -
         (["train", "norows.npy", "model", "-k", "3"], 2, "centroids: norows.npy has no rows"),
         (["train", "norows.csv", "model", "-k", "3"], 2, "centroids: norows.csv has no rows"),
         (["train", "norows.parquet", "model", "-k", "3"], 2, "norows.parquet has no rows"),
-        (["train", "words.parquet", "model", "-k", "3"], 2, "other columns with --columns"),
+        (
+            ["train", "words.parquet", "model", "-k", "3"],
+            2,
+            "words.parquet['a'] must hold",
+        ),
         (["predict", "absent", "points.npy"], 2, "absent holds no trained model"),
         (["inspect", "absent"], 2, "absent holds no trained model"),
     ],

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import json
 import os
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from centroids import progress
 from centroids.cli.progress import count_rows
+from centroids.inputs.text.csv_file import CsvSource
 from centroids.progress import Activity, Moment
 from centroids.viewers import LineViewer, TerminalViewer
+from tests.cli.run_here import run_here
 
 
 class Terminal(io.StringIO):
@@ -165,3 +170,58 @@ def test_a_notebook_has_a_bar_below_its_cell(tmp_path: Path) -> None:
     assert '<progress aria-label="training" value="5" max="5">' in page
     assert "5 of 5 steps, loss " in page
     assert [part.output_type for part in second.outputs] == ["execute_result"]
+
+
+def moments(folder: Path, *arguments: str) -> list[dict[str, Any]]:
+    """What a command says of its progress, in lines of JSON."""
+    every = ("--log-format", "json", "--log-every", "0.000001")
+    lines = map(json.loads, run_here(folder, *arguments, *every).stderr.splitlines())
+    return [line for line in lines if line.get("event") == "progress"]
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each chunk of lines takes a while, so that all of it is seen."""
+    take = CsvSource._take_lines
+
+    def take_slowly(*arguments: Any) -> list[str]:
+        time.sleep(0.02)
+        return take(*arguments)
+
+    monkeypatch.setattr(CsvSource, "_take_lines", take_slowly)
+
+
+@pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_time_left_of_a_text_file_follows_from_its_bytes(packed: bool, tmp_path: Path) -> None:
+    text = "a,b\n" + "".join(f"{row:06},{row % 7}\n" for row in range(60_000))
+    name = "t.csv.gz" if packed else "t.csv"
+    (tmp_path / name).write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    (tmp_path / "few.csv").write_text("a,b\n1,2\n50000,3\n")
+    run_here(tmp_path, "train", "few.csv", "m", "-k", "2")
+    seen = [each for each in moments(tmp_path, "score", "m", name) if each["doing"] == "evaluating"]
+    totals = [each["total"] for each in seen if each["total_is_estimate"]]
+    assert totals and all(each["seconds_left"] is not None for each in seen if each["done"])
+    assert all(total == pytest.approx(60_000, rel=0.3 if packed else 0.01) for total in totals)
+    assert (seen[-1]["total"], seen[-1]["total_is_estimate"]) == (60_000, False)
+
+
+@pytest.mark.usefixtures("slow")
+def test_steps_are_known_once_the_rows_are(tmp_path: Path) -> None:
+    text = "a,b\n" + "".join(f"{row:05},{row % 7}\n" for row in range(20_000))
+    (tmp_path / "t.csv").write_text(text)
+    common = ("train", "t.csv", "m", "-k", "2", "--mini-batch", "--batch-size", "1000")
+    options = ("--epochs", "3", "--initial-clusters", "random")
+    seen = [each for each in moments(tmp_path, *common, *options) if each["doing"] == "training"]
+    assert (seen[-1]["total"], seen[-1]["total_is_estimate"]) == (60, False)
+    assert all(each["total"] == pytest.approx(60, rel=0.1) for each in seen if each["done"])
+
+
+def test_an_estimate_is_told_as_one() -> None:
+    with Activity("reading", unit="rows") as work:
+        work.update(1000, total=1_234_567, is_estimate=True)
+        assert work.moment().describe().startswith("1,000 of about 1,230,000 rows, ")
+        work.update(1_300_000)
+        assert work.moment().describe().startswith("1,300,000 of about 1,300,000 rows, ")
+        work.update(total=1_300_001, is_estimate=False)
+        assert work.moment().describe().startswith("1,300,000 of 1,300,001 rows, ")

@@ -29,7 +29,7 @@ def test_a_named_id_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     told = warnings(file, caplog, IDS)
     assert told == (
         f"{file}: column 'Kunde-ID' counts up by 1 in each row; if it is an id, choose other "
-        "columns with columns=[...]"
+        "columns with columns=['x']"
     )
     assert warnings(file, caplog, IDS, columns=["Kunde-ID", "x"]) == ""
     assert warnings(file, caplog, IDS.replace("10003", "10004")) == ""
@@ -67,9 +67,10 @@ def test_names_of_another_encoding_are_told(
     file.write_bytes("Alter;Einkommen (€)\n31;5\n45;6\n".encode("cp1252"))
     with caplog.at_level(logging.WARNING, "centroids"):
         csv_input_fn(file)
-    assert "is not in UTF-8; save the file as UTF-8" in caplog.text
-    with pytest.raises(ValueError, match="it is not in UTF-8: save it as UTF-8"):
+    assert "is not in UTF-8; say how the file is written, such as encoding='cp1252'" in caplog.text
+    with pytest.raises(ValueError, match="not in UTF-8: say how it is written, such as encoding="):
         csv_input_fn(file, columns=["Einkommen (€)"])
+    assert csv_input_fn(file, columns=["Einkommen (€)"], encoding="cp1252")
 
 
 def test_columns_of_numbers_are_listed(tmp_path: Path) -> None:

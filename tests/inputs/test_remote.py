@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import gzip
+import pickle
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +17,11 @@ import numpy as np
 import pytest
 
 from centroids.inputs import table_input_fn
+from centroids.inputs.tables import _local_copy
 from tests.cli.run_here import run_here as run
 from tests.inputs import table_files as files
 from tests.inputs.table_files import POINTS
-from tests.inputs.test_tables import check
+from tests.inputs.test_tables import FILES, check
 
 web: Any = pytest.importorskip("aiohttp.web")
 pytest.importorskip("upath")
@@ -33,6 +38,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files.feather(folder / "t.feather")
     files.npz_compressed(folder / "t.npz")
     np.save(folder / "t.npy", POINTS)
+    files.sqlite(folder / "t.db")
+    files.json_lines(folder / "t.jsonl")
+    with contextlib.suppress(ImportError):
+        files.duckdb_file(folder / "t.duckdb")
+    with contextlib.suppress(ImportError):
+        files.zarr_array(folder / "array.zarr")
+        files.zarr_group(folder / "group.zarr")
     return folder
 
 
@@ -110,7 +122,7 @@ def bucket(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setenv(name, "none")
     client = pytest.importorskip("boto3").client("s3", region_name="us-east-1")
     client.create_bucket(Bucket="points")
-    for file in folder.rglob("*.*"):
+    for file in filter(Path.is_file, folder.rglob("*")):
         client.upload_file(str(file), "points", str(file.relative_to(folder)))
     yield "s3://points"
     server.stop()
@@ -127,7 +139,7 @@ def google_bucket(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
     system.clear_instance_cache()
     opened = system(token="anon", endpoint_url=f"http://127.0.0.1:{port}")
-    for file in folder.rglob("*.*"):
+    for file in filter(Path.is_file, folder.rglob("*")):
         with opened.open(f"points/{file.relative_to(folder)}", "wb") as handle:
             handle.write(file.read_bytes())
     system.clear_instance_cache()
@@ -145,3 +157,88 @@ def test_files_and_folders_of_a_bucket(of: str, request: pytest.FixtureRequest) 
         check(table_input_fn(f"{bucket}/{name}", 5))
     with pytest.raises(FileNotFoundError, match="nothing"):
         table_input_fn(f"{bucket}/nothing.parquet")
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("t.jsonl", "duckdb"),
+        ("t.db", "adbc_driver_sqlite"),
+        ("t.db#points", "adbc_driver_sqlite"),
+        ("t.duckdb", "duckdb"),
+        ("t.duckdb#points", "duckdb"),
+        ("array.zarr", "zarr"),
+    ],
+)
+def test_other_files_of_a_web_server(name: str, package: str, address: str) -> None:
+    pytest.importorskip(package)
+    check(table_input_fn(f"{address}/{name}", 5))
+
+
+@pytest.fixture
+def in_memory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a file of any kind in what fsspec keeps in memory."""
+    fsspec = pytest.importorskip("fsspec")
+    write, package = FILES[request.param]
+    pytest.importorskip(package)
+    if request.param == "excel.xlsx":
+        pytest.importorskip("openpyxl")
+    write(tmp_path / request.param)
+    system = fsspec.filesystem("memory")
+    for file in [tmp_path / request.param, *(tmp_path / request.param).rglob("*")]:
+        if file.is_file():
+            system.pipe(f"/points/{file.relative_to(tmp_path)}", file.read_bytes())
+    yield f"memory://points/{request.param}"
+    system.rm("/points", recursive=True)
+
+
+@pytest.mark.parametrize("in_memory", FILES, indirect=True)
+def test_files_of_any_kind_elsewhere(in_memory: str) -> None:
+    check(table_input_fn(in_memory, 5))
+
+
+@pytest.mark.parametrize("name", ["sqlite.db", "duckdb.duckdb"])
+def test_a_copy_of_a_database_goes_with_its_input(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    write, package = FILES[name]
+    pytest.importorskip(package)
+    write(tmp_path / name)
+    system = fsspec.filesystem("memory")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    source = f"memory://copies/{name}"
+    system.pipe(f"/copies/{name}", (tmp_path / name).read_bytes())
+    input_fn = table_input_fn(source, 5)
+    again = pickle.loads(pickle.dumps(input_fn))
+    check(again)
+    with pytest.raises(ValueError, match=f"{name}#absent .*absent") as error:
+        table_input_fn(f"{source}#absent")
+    assert "temporary" not in str(error.value)
+    for number in range(2):  # two copies of other files take the place of what is kept
+        system.pipe(f"/copies/{number}.db", (tmp_path / name).read_bytes())
+        with contextlib.suppress(ValueError):  # DuckDB's file is none of SQLite
+            table_input_fn(f"memory://copies/{number}.db")
+    del input_fn, again, error
+    gc.collect()
+    assert len(list((tmp_path / "temporary").iterdir())) <= 2
+    _local_copy._copy_of.cache_clear()
+    gc.collect()
+    assert not list((tmp_path / "temporary").iterdir())
+    system.rm("/copies", recursive=True)
+
+
+def test_what_is_not_a_database_elsewhere_is_told_by_its_address(tmp_path: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    pytest.importorskip("adbc_driver_sqlite")
+    pytest.importorskip("duckdb")
+    system = fsspec.filesystem("memory")
+    for name in ("bad.db", "bad.duckdb"):
+        system.pipe(f"/bad/{name}", b"no database at all" * 100)
+        told = run(tmp_path, "train", f"memory://bad/{name}", "model", "-k", "2", code=2).stderr
+        assert told.count("\n") == 1 and f"memory://bad/{name}" in told, told
+        assert tempfile.gettempdir() not in told
+    told = run(tmp_path, "train", "memory://bad/no.db", "model", "-k", "2", code=2).stderr
+    assert "no.db: No such file" in told and told.count("\n") == 1
+    system.rm("/bad", recursive=True)

@@ -15,7 +15,10 @@ import numpy as np
 import pytest
 
 import centroids
+import centroids.inputs.file as file_module
 from centroids.inputs import open_stream, table_input_fn
+from centroids.inputs.tables import _excel, opening
+from centroids.inputs.tables.opening import find_files, open_table
 from tests.inputs import table_files as files
 from tests.inputs.table_files import NAMES, NUM_ROWS, POINTS
 
@@ -106,16 +109,46 @@ def test_training_from_any_file_is_training_from_its_array_also_if_interrupted(
     np.testing.assert_array_equal(train(file, "b", 3, 5), expected)
 
 
-def objects() -> dict[str, Callable[[], Any]]:
-    def polars() -> Any:
-        return pytest.importorskip("polars").from_pandas(files.frame())
+def of_torch() -> dict[str, Callable[[], Any]]:
+    def data() -> Any:
+        return pytest.importorskip("torch.utils.data")
 
     def tensor() -> Any:
         return pytest.importorskip("torch").tensor(POINTS)
 
-    def loader() -> Any:
-        data = pytest.importorskip("torch.utils.data")
-        return data.DataLoader(data.TensorDataset(tensor()), batch_size=4)
+    def dataset() -> Any:
+        return data().TensorDataset(tensor(), tensor()[:, 0])
+
+    def items() -> Any:
+        class Items(data().Dataset):
+            def __len__(self) -> int:
+                return NUM_ROWS
+
+            def __getitem__(self, row: int) -> Any:
+                return tensor()[row]
+
+        return Items()
+
+    def iterable() -> Any:
+        class Stream(data().IterableDataset):
+            def __iter__(self) -> Any:
+                return iter(tensor())
+
+        return Stream()
+
+    return {
+        "tensor": tensor,
+        "loader": lambda: data().DataLoader(dataset(), batch_size=4),
+        "torch dataset": dataset,
+        "torch dataset of items": items,
+        "torch dataset, iterable": iterable,
+        "loader of an iterable dataset": lambda: data().DataLoader(iterable(), batch_size=4),
+    }
+
+
+def objects() -> dict[str, Callable[[], Any]]:
+    def polars() -> Any:
+        return pytest.importorskip("polars").from_pandas(files.frame())
 
     def dataset() -> Any:
         return pytest.importorskip("datasets").Dataset.from_pandas(files.frame())
@@ -126,8 +159,7 @@ def objects() -> dict[str, Callable[[], Any]]:
         "polars, lazy": lambda: polars().lazy(),
         "arrow": files.arrow,
         "array": lambda: POINTS,
-        "tensor": tensor,
-        "loader": loader,
+        **of_torch(),
         "datasets": dataset,
         "datasets, in another order": lambda: (
             pytest.importorskip("datasets")
@@ -248,3 +280,45 @@ def test_sparse_points_of_svmlight(tmp_path: Path) -> None:
     (tmp_path / "bad.svm").write_text("1 1:2\n\n2 1:x\n")
     with pytest.raises(ValueError, match=r"bad.svm, line 3: "):
         table_input_fn(tmp_path / "bad.svm")
+
+
+def test_a_dataset_of_torch_as_an_input_is_told_what_to_do() -> None:
+    data: Any = objects()["torch dataset"]()
+    model = centroids.KMeansClustering(2)
+    with pytest.raises(TypeError, match=r"returned a TensorDataset, .*table_input_fn\(dataset\)"):
+        model.train(lambda: data, steps=1)
+
+
+@pytest.mark.parametrize("name", ["parts", "parts/*.parquet", "texts", "texts/*.csv"])
+def test_files_are_listed_once_when_they_are_opened(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.parquet_folder(tmp_path / "parts")
+    files.csv_folder(tmp_path / "texts")
+    listed: list[Path] = []
+
+    def count(location: Path) -> list[Path]:
+        listed.append(location)
+        return find_files(location)
+
+    for module in (opening, file_module):
+        monkeypatch.setattr(module, "find_files", count)
+    input_fn = table_input_fn(tmp_path / name, 5)
+    assert len(listed) == 1
+    next(iter(input_fn()))
+    assert len(listed) == 2  # each source looks anew
+    listed.clear()
+    open_table(tmp_path / name)
+    assert len(listed) == 1
+
+
+def test_a_large_workbook_is_told_to_be_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("fastexcel")
+    files.committed(tmp_path / "t.ods")
+    table_input_fn(tmp_path / "t.ods")
+    assert not caplog.text
+    monkeypatch.setattr(_excel, "_LARGE_BYTES", 100)
+    table_input_fn(tmp_path / "t.ods")
+    assert "t.ods: a sheet is read as a whole" in caplog.text

@@ -148,7 +148,8 @@ TEXT = b"x,y\n1,2\n3,4\n" * 20
     [
         (b"PK\x03\x04\x14\0\0\0", "a zip archive or an Excel workbook"),
         (b"PAR1\x15\0", "a Parquet file; give it a name that ends in .parquet"),
-        (TEXT.decode().encode("utf-16-be"), "text in UTF-16; save it as UTF-8"),
+        (TEXT.decode().encode("utf-16-be"), "text in UTF-16; say encoding='utf-16-be'"),
+        (TEXT.decode().encode("utf-16-le"), "text in UTF-16; say encoding='utf-16-le'"),
         (bytes(100), "binary data"),
         (TEXT.replace(b"\n", b"\r"), "lines that end in CR alone"),
     ],

@@ -10,9 +10,11 @@ import contextlib
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+# Called when a command has found something out, and is about to print it.
+before_answers: list[Callable[[], None]] = []
 _given: dict[str, Any] = {}
 _is_wanted = False
 
@@ -23,6 +25,8 @@ def answer(values: Mapping[str, Any]) -> None:
     Args:
         values: By keys that never change their meaning; NumPy's numbers and arrays are welcome.
     """
+    for call in before_answers:
+        call()
     if _is_wanted:
         _given.update(values)
 

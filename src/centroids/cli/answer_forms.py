@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from centroids import KMeansClustering
 from centroids.inputs.arrow import import_arrow
-from centroids.inputs.batch import Mask
+from centroids.inputs.batch import Mask, Origin
 from centroids.inputs.tables.table import Table
 from centroids.kmeans.variables import NO_CLUSTER
 
@@ -29,11 +29,13 @@ class Answers:
         values: The predictions by their names.
         good: Which rows it can label; None: all.
         beside: The columns that go with them, as a RecordBatch; None: there are none.
+        origin: Says where a row came from; None: that is not known.
     """
 
     values: dict[str, NDArray[Any]]
     good: Mask | None
     beside: Any
+    origin: Origin | None = None
 
     @property
     def num_rows(self) -> int:
@@ -44,6 +46,12 @@ class Answers:
     def num_empty(self) -> int:
         """How many rows have no label."""
         return 0 if self.good is None else int((~self.good).sum())
+
+    def first_empty(self) -> str | None:
+        """Where the first row without a label came from; None if that is not known."""
+        if self.good is None or self.origin is None:
+            return None
+        return self.origin(int(np.argmin(self.good)), None)
 
     def get(self, key: str, nothing: Any) -> NDArray[Any]:
         """A prediction, with `nothing` for the rows without a label."""

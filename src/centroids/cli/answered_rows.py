@@ -8,11 +8,14 @@ import functools
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from centroids.cli.points_file import PointsFile
 from centroids.inputs.bad_rows import IsGood, find_good_rows, with_zeros
-from centroids.inputs.batch import Batch, Mask, Position
+from centroids.inputs.batch import Batch, Mask, Origin, Position
+from centroids.inputs.row_count import RowCount
 from centroids.inputs.tables.columns import points_of
-from centroids.inputs.tables.table import Table
+from centroids.inputs.tables.table import BAD_LINE, Table
 from centroids.rows import num_rows
 
 
@@ -20,8 +23,8 @@ class AnsweredRows:
     """A source that hands rows on, those that cannot be labelled as zeros.
 
     Attributes:
-        waiting: For each batch that was handed on, which rows can be labelled (None: all), and the
-            columns that go with them.
+        waiting: For each batch that was handed on, which rows can be labelled (None: all), the
+            columns that go with them, and where they came from (None: not known).
 
     Args:
         source: Where the rows come from: a BatchSource. What goes with the rows of a batch is in
@@ -30,9 +33,10 @@ class AnsweredRows:
     """
 
     def __init__(self, source: Any, is_good: IsGood) -> None:
-        self.waiting: collections.deque[tuple[Mask | None, Any]] = collections.deque()
+        self.waiting: collections.deque[tuple[Mask | None, Any, Origin | None]]
+        self.waiting = collections.deque()
         self._source, self._is_good = source, is_good
-        source.keeps_missing = True
+        source.keeps_missing = source.hands_on_bad_rows = True
 
     def __iter__(self) -> Iterator[Any]:
         """Yields the points of the batches."""
@@ -58,7 +62,7 @@ class AnsweredRows:
                 good = find_good_rows(points, self._is_good)
                 if good is not None:
                     batch.features = with_zeros(points, self._is_good)
-                self.waiting.append((good, beside))
+                self.waiting.append((good, beside, batch.origin))
                 yield batch
 
 
@@ -66,17 +70,24 @@ class TableRows:
     """The points of a table, with other columns beside them: a BatchSource.
 
     Args:
-        table: The table.
+        table: The table. Where it marks bad lines, they become infinite points.
         columns: The columns of the points.
         beside: The columns that go with them.
         batch_size: The most rows of a batch.
+        row_count: What is known of the number of rows; None: nothing yet.
     """
 
     def __init__(
-        self, table: Table, columns: Sequence[str], beside: Sequence[str], batch_size: int
+        self,
+        table: Table,
+        columns: Sequence[str],
+        beside: Sequence[str],
+        batch_size: int,
+        row_count: RowCount | None = None,
     ) -> None:
         self._table, self._columns, self._beside = table, list(columns), list(beside)
         self._batch_size, self._row = batch_size, 0
+        self.row_count = RowCount() if row_count is None else row_count
 
     def __iter__(self) -> Iterator[Any]:
         """Yields the points of the batches."""
@@ -95,20 +106,25 @@ class TableRows:
 
     def batches(self) -> Generator[Batch]:
         """Yields the batches, with the columns beside the points as labels."""
-        columns = list(dict.fromkeys([*self._columns, *self._beside]))
+        marks = [BAD_LINE] if BAD_LINE in self._table.schema.names else []
+        columns = list(dict.fromkeys([*self._columns, *self._beside, *marks]))
         with contextlib.closing(self._table.batches(columns, first_row=self._row)) as read:
             for piece in read:
                 for start in range(0, piece.num_rows, self._batch_size):
                     batch = piece.slice(start, self._batch_size)
                     first, name = self._row, self._table.name
                     points = points_of(batch, self._columns, name=name, first_row=first)
+                    if marks and (bad := np.asarray(batch.column(BAD_LINE))).any():
+                        points = np.where(bad[:, None], np.inf, points)
                     self._row += batch.num_rows
+                    self.row_count.estimate(self._row, self._table.share_read)
                     yield Batch(
                         points,
                         batch.select(self._beside),
                         position=self.position(),
                         origin=functools.partial(self._origin, first),
                     )
+        self.row_count.know(self._row)
 
     def _origin(self, first: int, row: int, column: int | None) -> str:
         place = f"{self._table.name}, {self._table.place(first + row)}"

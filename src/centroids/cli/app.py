@@ -70,6 +70,7 @@ from centroids.cli.options import (
     parse_source,
     split_columns,
 )
+from centroids.cli.options_of_labels import BadLabelsChoice, BadLabelsOption
 from centroids.cli.options_of_points import (
     ColumnsOfPoints,
     IdColumnOfPoints,
@@ -209,6 +210,7 @@ def predict(
     append: Append = False,
     distance: Distance = False,
     second_best: SecondBest = False,
+    bad_rows: BadLabelsOption = BadLabelsChoice.RAISE,
     resume: Resume = False,
     columns: Columns = None,
     quiet: Quiet = False,
@@ -224,7 +226,8 @@ def predict(
     With --id-column, --append, --distance or --second-best, and into a .parquet file, it writes a
     table, whose column of labels is called cluster. A row with a missing or infinite value gets an
     empty label (-1 in a .npy file), and the last line says how many there are. If the model was
-    trained with --missing mean, rows with missing values get labels, too.
+    trained with --missing mean, rows with missing values get labels, too. A line of text that is
+    not a row of numbers stops the command, unless --bad-rows empty gives it an empty label, too.
 
     If Ctrl-C, a kill or a full disk stops it, run the same command with --resume to continue.
 
@@ -238,10 +241,12 @@ def predict(
       centroids predict model huge.parquet -o labels.npy --resume
     """
     from centroids.cli import inference
+    from centroids.cli.labelling import Request
 
-    with suggesting_options(points, can_drop=False):
+    advice = suggesting_options(points, can_drop=False, can_empty=bad_rows is BadLabelsChoice.RAISE)
+    with advice:
         inference.predict(
-            inference.Request(
+            Request(
                 model_dir=model_dir,
                 points=points,
                 output=output,
@@ -253,6 +258,7 @@ def predict(
                 append=append,
                 distance=distance,
                 second_best=second_best,
+                empties=bad_rows is BadLabelsChoice.EMPTY,
                 quiet=quiet,
             )
         )
@@ -341,6 +347,7 @@ def transform(
     output: Output = Path("-"),
     id_column: IdOfLabels = None,
     append: Append = False,
+    bad_rows: BadLabelsOption = BadLabelsChoice.RAISE,
     resume: Resume = False,
     columns: Columns = None,
     quiet: Quiet = False,
@@ -361,10 +368,12 @@ def transform(
       centroids transform model people.csv --id-column id -o distances.parquet
     """
     from centroids.cli import inference
+    from centroids.cli.labelling import Request
 
-    with suggesting_options(points, can_drop=False):
+    advice = suggesting_options(points, can_drop=False, can_empty=bad_rows is BadLabelsChoice.RAISE)
+    with advice:
         inference.predict(
-            inference.Request(
+            Request(
                 model_dir=model_dir,
                 points=points,
                 output=output,
@@ -374,6 +383,7 @@ def transform(
                 text=text,
                 id_column=id_column,
                 append=append,
+                empties=bad_rows is BadLabelsChoice.EMPTY,
                 quiet=quiet,
             )
         )

@@ -101,9 +101,8 @@ def _fit(
             (number, as_matrix(points), weights) for number, (points, weights) in enumerate(batches)
         )
     assert total is not None
-    return fit_preparation(
-        total, standardize=standardize, fills=file.missing == "keep", names=file.column_names()
-    )
+    with file.naming_empty_columns():
+        return fit_preparation(total, standardize=standardize, fills=file.missing == "keep")
 
 
 def _pairs(file: PointsFile, bad_rows: BadRows, preparation: Preparation | None) -> Iterator[Any]:

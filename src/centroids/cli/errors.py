@@ -25,9 +25,9 @@ from centroids.errors import (
     BadLineError,
     BadRowError,
     NoPointsError,
+    TextColumnsError,
     WidthError,
     Worded,
-    WordedTypeError,
 )
 
 _MISTAKE = 2  # a wrong argument, a path that cannot be, a library that is missing, or bad data
@@ -48,6 +48,10 @@ def end_with(error: Exception) -> NoReturn:
         sys.stderr.close()
     else:
         told = _sentence(error)
+        if "\n" in told.strip():  # of a library that we did not foresee
+            from centroids.inputs.tables.table import one_line
+
+            told = one_line(told)
         log.write_error(f"{told}{places_named_in(told)}", code)
     sys.exit(code)
 
@@ -103,22 +107,30 @@ def silenced(quiet: bool) -> Iterator[None]:
 
 @contextmanager
 def suggesting_options(
-    points: Path, *, can_drop: bool, prepares: bool = False, has_ids: bool = False
+    points: Path,
+    *,
+    can_drop: bool,
+    can_empty: bool = False,
+    prepares: bool = False,
+    has_ids: bool = False,
 ) -> Iterator[None]:
     """Around what reads points: errors suggest options, where the library suggests arguments.
 
     Args:
         points: The file that is read.
         can_drop: Whether the command has --bad-rows drop, and it is not given yet.
+        can_empty: Whether it has --bad-rows empty, and it is not given yet.
         prepares: Whether it has --missing drop and mean, and neither is given yet.
-        has_ids: Whether it has --id-column, and it is not given yet.
+        has_ids: Whether it has --id-column for a column that is not one of the points, and it is
+            not given yet.
     """
+    log.advises_ids = has_ids
     try:
         yield
     except (TypeError, ValueError) as error:
-        told = _advise(error, points, can_drop)
-        if has_ids and isinstance(error, (BadLineError, WordedTypeError)) and _is_text(error):
-            told = f"{told or error.say(option)}; if it names the rows, say so with --id-column"
+        told = _advise(error, points, can_drop, can_empty)
+        if has_ids and (advice := _advise_ids(error)) is not None:
+            told = f"{told or _sentence(error)}; {advice}"
         if prepares and isinstance(error, (BadRowError, BadLineError)) and error.is_missing:
             told = (
                 f"{told or error.say(option)}; of rows with missing values --missing drop leaves "
@@ -127,14 +139,25 @@ def suggesting_options(
         if told is None:
             raise
         raise (TypeError if isinstance(error, TypeError) else ValueError)(told) from error
+    finally:
+        log.advises_ids = False
 
 
-def _is_text(error: BadLineError | WordedTypeError) -> bool:
-    """Whether an error is about a column that holds no numbers."""
-    return error.is_text if isinstance(error, BadLineError) else True
+def _advise_ids(error: Exception) -> str | None:
+    """How to name the column of the ids, if there may be one."""
+    if not isinstance(error, (BadLineError, TextColumnsError)):
+        return None
+    if error.ids:
+        return f"name the rows with {option(Argument('id_column', error.ids[0]))}"
+    if isinstance(error, BadLineError) and not error.is_text:
+        return None
+    if isinstance(error, TextColumnsError) and not error.numbers:
+        return None
+    several = len(error.columns) > 1 if isinstance(error, TextColumnsError) else not error.column
+    return f"if {'one of them' if several else 'it'} names the rows, say so with --id-column"
 
 
-def _advise(error: Exception, points: Path, can_drop: bool) -> str | None:
+def _advise(error: Exception, points: Path, can_drop: bool, can_empty: bool) -> str | None:
     """What a command adds to an error that it knows more about; None if nothing."""
     from centroids.inputs.errors import NoPositionError
 
@@ -153,12 +176,16 @@ def _advise(error: Exception, points: Path, can_drop: bool) -> str | None:
     if isinstance(error, BadRowError) and error.place is None and error.batch == 0:
         # A file that is read at once, or mapped, is one batch: its rows are those of the batch.
         error = error.at(f"{points}, {error.in_batch()}")
+    told = error.say(option)
     # Of a column of text there would be no line left.
-    is_text = isinstance(error, BadLineError) and error.is_text
-    if not (can_drop and error.can_be_dropped) or is_text:
-        return error.say(option)
-    them = "them" if isinstance(error, BadRowError) else "such lines"
-    return f"{error.say(option)}, or leave {them} out with --bad-rows drop"
+    if isinstance(error, BadLineError) and error.is_text:
+        return told
+    if can_drop and error.can_be_dropped:
+        them = "them" if isinstance(error, BadRowError) else "such lines"
+        return f"{told}, or leave {them} out with --bad-rows drop"
+    if can_empty and isinstance(error, BadLineError) and (error.can_be_dropped or error.has_digits):
+        return f"{told}, or give such lines an empty label with --bad-rows empty"
+    return told
 
 
 def _is_wrong_path(error: Exception) -> bool:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import typer
 
 from centroids import KMeansClustering, ProgressBarHook
 from centroids.checkpoints.tensorflow import find_tensorflow_checkpoint
 from centroids.cli.answer import answer
-from centroids.cli.answer_forms import Form, NamedColumns, NumbersAlone
-from centroids.cli.answered_rows import AnsweredRows, TableRows, answered, table_columns
 from centroids.cli.fresh import newest_aside
+from centroids.cli.labelling import Request, form_and_input, key_of
 from centroids.cli.numbers import show_number
 from centroids.cli.output_file import check_not_input
 from centroids.cli.points import find_points
-from centroids.cli.points_file import PointsFile
 from centroids.cli.predictions import (
     Prediction,
+    Written,
     describe_input,
     print_predictions,
     write_predictions,
@@ -31,16 +27,12 @@ from centroids.cli.settings import Settings, read_settings
 from centroids.cli.text_options import GivenText
 from centroids.cli.training_plan import choose_weights
 from centroids.clustering import Preparation
-from centroids.errors import Argument, WordedError
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
-from centroids.estimator.session_setup import check_order
-from centroids.inputs.bad_rows import BadRows, is_not_infinite
+from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.file import is_points_file
 from centroids.inputs.missing import MissingValues
-from centroids.inputs.tables.opening import open_table
-from centroids.inputs.tables.table import check_columns
 from centroids.kmeans.model import TOTAL_WEIGHT, DistanceMetric
-from centroids.kmeans.variables import CLUSTERS, COLUMN_SCALES, fills_missing, preparation_of
+from centroids.kmeans.variables import COLUMN_SCALES, fills_missing, preparation_of
 
 _BATCH_SIZE = 1 << 14
 _BATCH_DISTANCES = 1 << 24
@@ -162,57 +154,6 @@ def batch_size(model: KMeansClustering, *, distances: bool) -> int:
     return max(1, min(_BATCH_SIZE, _BATCH_DISTANCES // num_clusters))
 
 
-@dataclass(frozen=True)
-class Request:
-    """What is to be predicted, and how it is to be written.
-
-    Attributes:
-        model_dir: The folder of the model.
-        points: The file of points.
-        output: The file to write; "-" is standard output.
-        distances: Write the distances to all centers in place of labels.
-        resume: Continue with what an earlier process wrote.
-        columns: The columns of the points; None for those of the model.
-        text: How a text file is written.
-        id_column: The column of the points' file that goes with the labels.
-        append: Whether all of its columns do.
-        distance: Whether the distance to the nearest center is written too.
-        second_best: Whether the second nearest cluster and its distance are.
-        quiet: Print nothing but errors.
-    """
-
-    model_dir: Path
-    points: Path
-    output: Path
-    distances: bool
-    resume: bool
-    columns: list[str] | None
-    text: GivenText
-    id_column: str | None = None
-    append: bool = False
-    distance: bool = False
-    second_best: bool = False
-    quiet: bool = False
-
-    @property
-    def wants_table(self) -> bool:
-        """Whether there are columns with names."""
-        asked = self.id_column is not None or self.append or self.distance or self.second_best
-        return asked or self.output.suffix.lower() == ".parquet"
-
-    def check(self) -> None:
-        """Raises a ValueError if options exclude each other."""
-        if self.resume and str(self.output) == "-":
-            raise ValueError("--resume needs a file to continue with: give --output, too")
-        if self.distances and (self.distance or self.second_best):
-            raise ValueError(
-                "--distances writes the distances to all centers in place of labels: leave it out, "
-                "or --distance and --second-best"
-            )
-        if self.append and self.id_column is not None:
-            raise ValueError("--append writes all columns, that of --id-column too: leave one out")
-
-
 def predict(request: Request) -> None:
     """Writes the nearest cluster of each point, or its distances to all centers."""
     request.check()
@@ -223,13 +164,15 @@ def predict(request: Request) -> None:
     all_distances = request.distances or request.distance or request.second_best
     rows = batch_size(model, distances=all_distances)
     file = find_points(request.points, request.columns, request.text, request.model_dir)
-    form, input_fn = _form_and_input(request, file, rows, checkpoint)
+    form, input_fn = form_and_input(request, file, rows, checkpoint)
     prediction = Prediction(
         model,
         form=form,
         input=describe_input(request.points, file.columns, file.text, rows),
         input_fn=input_fn,
-        hooks=[ProgressBarHook(description="predicting", value=None, num_rows=file.num_rows())],
+        hooks=[
+            ProgressBarHook(description="predicting", value=None, num_rows=file.expected_rows())
+        ],
     )
     if str(request.output) == "-":
         written = print_predictions(prediction)
@@ -240,60 +183,23 @@ def predict(request: Request) -> None:
                 "output": str(request.output),
                 "num_rows": written.rows,
                 "num_empty": written.empty,
-                "key": _key_of(request),
+                "key": key_of(request),
             }
         )
         if not request.quiet:
             typer.echo(f"Wrote {written.rows:,} rows to {request.output}", err=True)
     if written.empty:
-        typer.echo(
-            f"centroids: {written.empty:,} of {written.rows:,} rows have no label: a value is "
-            "missing or infinite",
-            err=True,
-        )
+        typer.echo(f"centroids: {_describe_empty(request, written)}", err=True)
 
 
-def _key_of(request: Request) -> str:
-    """Which prediction is written."""
-    wanted = KMeansClustering
-    return wanted.ALL_DISTANCES if request.distances else wanted.CLUSTER_INDEX
-
-
-def _form_and_input(
-    request: Request, file: PointsFile, rows: int, checkpoint: Checkpoint
-) -> tuple[Form, Callable[[], AnsweredRows]]:
-    is_good = is_not_infinite if fills_missing(checkpoint.identity) else np.isfinite
-    if not request.wants_table:
-        return NumbersAlone(_key_of(request)), answered(file.open(rows), is_good)
-    if not file.has_columns and (request.id_column is not None or request.append):
-        raise WordedError(
-            Argument("id_column" if request.id_column is not None else "append"),
-            f" is for files with named columns; {file.path} has none",
-        )
-    table = open_table(file.path, file.text)
-    columns = table_columns(file, table)
-    check_order(checkpoint.column_names, tuple(columns) if table.has_names else None)
-    beside: list[str] = []
-    if request.append:
-        beside = check_columns(table, table.schema.names)
-    elif request.id_column is not None:
-        beside = check_columns(table, [request.id_column])
-    as_written = [name for name in beside if name not in columns]
-    if request.append and request.output.suffix == ".parquet":
-        # The types of a whole table are worth more than how it was written, but for ids.
-        ids = read_settings(request.model_dir, with_columns=False).id_column
-        as_written = [name for name in as_written if name == ids]
-    if request.output.suffix != ".npy":  # names must be numbers there
-        table = table.as_written(as_written)
-    form = NamedColumns(
-        table,
-        beside,
-        num_clusters=len(checkpoint.variables[CLUSTERS]) if request.distances else None,
-        distance=request.distance,
-        second_best=request.second_best,
+def _describe_empty(request: Request, written: Written) -> str:
+    """How many rows have no label, why, and where the first of them is."""
+    why = ", or the line is not a row of numbers" if request.empties else ""
+    first = "" if written.first_empty is None else f"; the first one is {written.first_empty}"
+    return (
+        f"{written.empty:,} of {written.rows:,} rows have no label: a value is missing or "
+        f"infinite{why}{first}"
     )
-    make = functools.partial(TableRows, table, columns, beside, rows)
-    return form, answered(make, is_good)
 
 
 @dataclass(frozen=True)
@@ -369,7 +275,7 @@ def evaluate(
     model = model_of(checkpoint, model_dir, file.weight_column, missing)
     values = model.evaluate(
         file.open(batch_size(model, distances=False), bad_rows=bad_rows),
-        hooks=[ProgressBarHook(description="evaluating", num_rows=file.num_rows())],
+        hooks=[ProgressBarHook(description="evaluating", num_rows=file.expected_rows())],
     )
     weight = values.get(TOTAL_WEIGHT, values["num_examples"])
     return Evaluation(model.params["distance_metric"], values, float(weight), file.weighted)

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from centroids import progress
-from centroids.cli.answer import to_json
-from centroids.errors import Argument, Message
+from centroids.cli.answer import before_answers, to_json
+from centroids.errors import Argument, IdAdvice, Message
 from centroids.progress import Moment, Viewer
 from centroids.viewers import LineViewer, find_viewer
 
@@ -21,16 +21,19 @@ from centroids.viewers import LineViewer, find_viewer
 class Log(logging.Handler):
     """Shows what the library logs, once and in the words of options.
 
-    A file is looked at several times in a command: equal warnings are shown once.
+    A file is looked at several times in a command: equal warnings are shown once. They wait until
+    the work has begun: what a command refuses to do is told in one line.
 
     Attributes:
         in_json: Whether lines are JSON.
+        advises_ids: Whether the command takes a column of ids, so that it may be told.
     """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._shown: set[str] = set()
-        self.in_json = False
+        self._waiting: list[tuple[str, str]] | None = None
+        self.in_json = self.advises_ids = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes a record."""
@@ -40,11 +43,23 @@ class Log(logging.Handler):
             if text in self._shown:
                 return
             self._shown.add(text)
-        level = record.levelname.lower()
+        self._write_record(record.levelname.lower(), text)
+
+    def let_out(self) -> None:
+        """Shows the warnings that wait, and the next ones at once."""
+        waiting, self._waiting = self._waiting or [], None
+        for level, text in waiting:
+            self._write_record(level, text)
+
+    def _write_record(self, level: str, text: str) -> None:
+        is_warning = level != "info" and level != "debug"
+        if is_warning and self._waiting is not None:
+            self._waiting.append((level, text))
+            return
         with progress.paused():
             if self.in_json:
                 write_json({"level": level, "message": text})
-            elif record.levelno >= logging.WARNING:
+            elif is_warning:
                 say_text(f"centroids: {text}")
             else:
                 say_text(f"centroids: {_now_for_people()} {text}")
@@ -65,14 +80,19 @@ class Log(logging.Handler):
 
     @contextlib.contextmanager
     def attached(self) -> Iterator[None]:
-        """For a command line: shows what the library warns of."""
+        """For a command line: shows what the library warns of, unless that ends in an error."""
         logger = logging.getLogger("centroids")
         self._shown.clear()
-        self.in_json = False
+        self._waiting = []
+        self.in_json = self.advises_ids = False
         logger.addHandler(self)
         try:
             yield
+        except Exception:
+            self._waiting = None
+            raise
         finally:
+            self.let_out()
             logger.removeHandler(self)
 
     def write_moment(self, moment: Moment) -> None:
@@ -99,18 +119,42 @@ class Log(logging.Handler):
         if verbose:
             self.setLevel(logging.INFO)
             logger.setLevel(logging.INFO)
+            self.let_out()
         viewer: Viewer | None = None if in_json else find_viewer()
         if viewer is None:
             viewer = LineViewer(self.write_moment, every_seconds)
         try:
-            with progress.viewed_by(None if quiet else viewer), _lines_in_json(in_json):
+            shown = None if quiet else _Releasing(viewer)
+            with progress.viewed_by(shown), _lines_in_json(in_json):
                 yield
         finally:
             self.setLevel(logging.WARNING)
             logger.setLevel(before)
 
 
+class _Releasing:
+    """A viewer that lets warnings out before it shows anything.
+
+    Args:
+        viewer: Who shows it.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self.after_seconds, self.every_seconds = viewer.after_seconds, viewer.every_seconds
+
+    def show(self, moment: Moment) -> None:
+        """Shows a moment of an activity."""
+        log.let_out()
+        self._viewer.show(moment)
+
+    def hide(self, stays: bool) -> None:
+        """Ends the showing of an activity."""
+        self._viewer.hide(stays)
+
+
 log = Log()
+before_answers.append(log.let_out)
 
 
 def write_json(values: dict[str, Any]) -> None:
@@ -171,4 +215,6 @@ def _say_part(part: object) -> object:
     """An argument of a log record, in the words of options."""
     from centroids.cli.errors import option
 
+    if isinstance(part, IdAdvice) and not log.advises_ids:
+        return ""
     return Message(part).say(option) if isinstance(part, (Argument, Message)) else part

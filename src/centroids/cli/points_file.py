@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.cli.progress import count_rows
+from centroids.errors import EmptyColumnError
 from centroids.inputs import TextFormat, open_stream, table_input_fn
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows, IsGood, is_not_infinite
 from centroids.inputs.missing import Treatment
 from centroids.inputs.npy import NpyFile
+from centroids.inputs.row_count import RowCount
 from centroids.inputs.stream import BatchStream, check_finite_rows
 from centroids.inputs.tables.opening import is_folder, is_pattern, is_text_file, open_table
 from centroids.inputs.text.csv_file import open_text
@@ -53,6 +55,7 @@ class PointsFile:
         text: How it is written, if it is text.
         weighted: Whether there are weights.
         missing: What becomes of rows with missing values.
+        count: How many rows it has, as far as it has been read.
     """
 
     path: Path
@@ -60,6 +63,7 @@ class PointsFile:
     text: TextFormat = _ANY_TEXT
     weighted: bool = False
     missing: Treatment = "raise"
+    count: RowCount = dataclasses.field(default_factory=RowCount, compare=False, repr=False)
     _read: dict[TextFormat, FirstLines] = dataclasses.field(
         default_factory=dict, compare=False, repr=False
     )
@@ -110,7 +114,9 @@ class PointsFile:
         """
         if self.is_text:
             reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
-            return open_text(check_file(self.path), reading, self.first_lines(), self.columns)
+            start = self.first_lines()
+            open_source = open_text(check_file(self.path), reading, start, self.columns)
+            return functools.partial(_counting, open_source, self.count)
         input_fn = table_input_fn(
             self.path,
             batch_size,
@@ -123,11 +129,17 @@ class PointsFile:
         )
         if self.is_npy:
             check_points(NpyFile(self.path).read(0, 0), str(self.path))
-        return input_fn
+        return functools.partial(_counting, input_fn, self.count)
 
     def num_rows(self) -> int | None:
         """The rows of the file; None if it would have to be read to tell."""
-        return None if self.is_text else num_rows_of(self.open()())
+        known = self.count.exact
+        return known if self.is_text or known is not None else num_rows_of(self.open()())
+
+    def expected_rows(self) -> int | Callable[[], tuple[int, bool] | None]:
+        """The rows of the file, or what says how many are expected while it is read."""
+        known = self.num_rows()
+        return self.count.expect if known is None else known
 
     def read(self, bad_rows: BadRows = "raise") -> tuple[NDArray[Any], NDArray[np.float64] | None]:
         """All points, read into memory; a .npy file of more than 1 GiB is mapped.
@@ -166,7 +178,8 @@ class PointsFile:
         with open_stream(lambda: source, weights=column, missing=self.missing) as stream:
             good = np.isfinite if self.missing == "raise" else is_not_infinite
             rows = _finite(stream, weights, good)
-            yield from count_rows(rows, f"reading {self.path.name}", num_rows_of(source))
+            text = f"reading {self.path.name}"
+            yield from count_rows(rows, text, num_rows_of(source), self.count)
 
     def _read_npy(self) -> NDArray[Any]:
         if self.path.stat().st_size <= _LARGE_BYTES:
@@ -226,6 +239,14 @@ class PointsFile:
             return None
         return tuple(self.columns[:-1] if self.weighted else self.columns)
 
+    @contextlib.contextmanager
+    def naming_empty_columns(self) -> Iterator[None]:
+        """Around what fits means to the points: errors name the file, and columns as it does."""
+        try:
+            yield
+        except EmptyColumnError as error:
+            raise error.in_file(self.path, self.columns_to_keep()) from error
+
     def _share_names(self, names: list[str]) -> bool:
         """Whether a column of the file, taken or not, has the name of another that is taken."""
         every: Sequence[str] = names
@@ -233,6 +254,13 @@ class PointsFile:
             every = self.layout(self.columns).names or ()
         count = Counter(every)
         return any(count[name] > 1 for name in names)
+
+
+def _counting(open_source: Callable[[], Any], count: RowCount) -> Any:
+    """A new source that shares what is known of the number of its rows."""
+    source = open_source()
+    source.row_count = count
+    return source
 
 
 def num_rows_of(source: Any) -> int | None:

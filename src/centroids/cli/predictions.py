@@ -21,6 +21,7 @@ from centroids import KMeansClustering, SessionRunHook, __version__
 from centroids.cli.answer_forms import Answers, Form, NamedColumns
 from centroids.cli.answered_rows import AnsweredRows
 from centroids.cli.input_file import files_of, num_bytes_of
+from centroids.cli.log import log
 from centroids.cli.stopping import exit_code_of_stop
 from centroids.cli.unfinished import (
     DamagedJournalError,
@@ -76,6 +77,7 @@ class Prediction:
         )
         with contextlib.closing(predictions):
             for batch in predictions:
+                log.let_out()
                 yield Answers(batch, *rows.waiting.popleft())
 
     def _rows_after(self, position: Position | None) -> AnsweredRows:
@@ -96,10 +98,19 @@ class Written:
     Attributes:
         rows: The rows.
         empty: Those of them without a label, of this process.
+        first_empty: Where the first of these came from; None if that is not known.
     """
 
     rows: int = 0
     empty: int = 0
+    first_empty: str | None = None
+
+    def add(self, answers: Answers) -> None:
+        """Counts the rows of a batch."""
+        if answers.num_empty and not self.empty:
+            self.first_empty = answers.first_empty()
+        self.rows += answers.num_rows
+        self.empty += answers.num_empty
 
 
 def describe_input(
@@ -134,8 +145,7 @@ def print_predictions(prediction: Prediction) -> Written:
     for answers in prediction.run():
         sys.stdout.write(heading + prediction.form.text(answers))
         heading = ""  # not before there is a row: the input may be refused
-        written.rows += answers.num_rows
-        written.empty += answers.num_empty
+        written.add(answers)
     sys.stdout.write(heading)
     return written
 
@@ -186,7 +196,8 @@ def write_predictions(prediction: Prediction, output: Path, *, resume: bool) -> 
         except BaseException:
             writer.keep()
             raise
-        return Written(file.progress.rows, writer.num_empty)
+        written = writer.written
+        return Written(file.progress.rows, written.empty, written.first_empty)
 
 
 def _write_parquet(prediction: Prediction, output: Path, *, resume: bool) -> Written:
@@ -202,8 +213,7 @@ def _write_parquet(prediction: Prediction, output: Path, *, resume: bool) -> Wri
             for answers in prediction.run():
                 batch = form.batch(answers)
                 writer.write_batch(batch)
-                written.rows += batch.num_rows
-                written.empty += answers.num_empty
+                written.add(answers)
     except KeyboardInterrupt:
         typer.echo("Stopped; nothing was written.", err=True)
         raise typer.Exit(exit_code_of_stop()) from None
@@ -289,7 +299,7 @@ class _Writer:
     ) -> None:
         self._file, self._work, self._watch, self._form = file, work, watch, form
         self._is_text = ending == ".csv"
-        self.num_empty = 0
+        self.written = Written()
 
     def write(self, prediction: Prediction) -> None:
         """Writes all that is missing, and puts the file in its place."""
@@ -299,7 +309,7 @@ class _Writer:
                 batch = self._form.array(answers) if not self._is_text else None
                 self._check_layout(self._layout_of(answers, batch))
                 file.append(self._encode(answers, batch), answers.num_rows, watch.position)
-                self.num_empty += answers.num_empty
+                self.written.add(answers)
                 file.save_now_and_then(self._describe)
         file.finish(self._header(file.progress))
 

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from centroids.clustering import pass_watchers, restart_watchers
+from centroids.inputs.row_count import RowCount
 from centroids.progress import Activity
 from centroids.rows import num_rows
 
@@ -38,7 +39,10 @@ def telling_restarts(shown: Activity) -> Iterator[None]:
 
 
 def count_rows(
-    batches: Iterable[NDArray[Any]], text: str, total: int | None = None
+    batches: Iterable[NDArray[Any]],
+    text: str,
+    total: int | None = None,
+    count: RowCount | None = None,
 ) -> Iterator[NDArray[Any]]:
     """Hands on batches and shows how many rows there have been.
 
@@ -46,10 +50,15 @@ def count_rows(
         batches: Rows.
         text: What is being done.
         total: How many rows there will be; None: not known.
+        count: What becomes known of that meanwhile.
     """
     rows = 0
     with Activity(text, total, "rows") as shown:
         for batch in batches:
             yield batch
             rows += num_rows(batch)
-            shown.update(rows)
+            expected = None if count is None or total is not None else count.expect()
+            if expected is None:
+                shown.update(rows)
+            else:
+                shown.update(rows, total=expected[0], is_estimate=expected[1])

@@ -16,6 +16,7 @@ from centroids.cli.errors import without_log_of
 from centroids.cli.points_file import PointsFile, as_matrix, num_rows_of
 from centroids.cli.progress import count_rows, telling_restarts
 from centroids.inputs.bad_rows import BadRows, is_not_infinite
+from centroids.inputs.drawing import LowestNumbers
 from centroids.inputs.missing import Treatment
 from centroids.inputs.npy import NpyFile
 from centroids.progress import Activity
@@ -23,7 +24,6 @@ from centroids.rows import (
     Rows,
     WeightedPoints,
     is_sparse,
-    join_rows,
     split_weights,
     with_weights,
 )
@@ -86,12 +86,12 @@ def choose_from_sample(
     preparation = None
     if standardize or file.missing == "keep":
         rows, weights = split_weights(points)
-        preparation = clustering.fit_preparation(
-            kernels.sum_columns(rows, weights),
-            standardize=standardize,
-            fills=file.missing == "keep",
-            names=file.column_names(),
-        )
+        with file.naming_empty_columns():
+            preparation = clustering.fit_preparation(
+                kernels.sum_columns(rows, weights),
+                standardize=standardize,
+                fills=file.missing == "keep",
+            )
         points = with_weights(preparation.prepare(rows), weights)
     batches = clustering.PulledBatches(iter([points]))
     choose = functools.partial(
@@ -156,7 +156,7 @@ def draw_sample(
         batches = file.open(_READ_ROWS, bad_rows=bad_rows)()
         batches.keeps_missing = file.missing != "raise"
         text = f"reading {file.path.name} for a sample"
-        counted = count_rows(batches, text, num_rows_of(batches))
+        counted = count_rows(batches, text, num_rows_of(batches), file.count)
         return _draw_from(counted, at_least, random, file.missing)
 
 
@@ -167,48 +167,17 @@ def _draw_from(
     missing: Treatment,
 ) -> Sample:
     """Each row gets a random number; those with the lowest ones are the sample."""
-    drawn: _LowestNumbers | None = None
+    drawn: LowestNumbers | None = None
     num_rows = 0
     for batch in map(as_matrix, batches):
         if drawn is None:
-            drawn = _LowestNumbers(_sample_size(_row_bytes(batch), at_least))
+            drawn = LowestNumbers(_sample_size(_row_bytes(batch), at_least))
         count: int = batch.shape[0]
         drawn.add(random.random(count), num_rows, batch)
         num_rows += count
     if drawn is None:
         return Sample(np.empty((0, 1)), 0)
     return Sample(_finite(drawn.rows(), missing), num_rows)
-
-
-class _LowestNumbers:
-    """The rows with the lowest numbers so far; up to as many again wait to be compared."""
-
-    def __init__(self, size: int) -> None:
-        self._size, self._limit, self._waiting = size, np.inf, 0
-        self._parts: list[tuple[NDArray[Any], NDArray[np.intp], NDArray[Any]]] = []
-
-    def add(self, numbers: NDArray[np.float64], first_row: int, rows: NDArray[Any]) -> None:
-        """Takes rows in the order of the file."""
-        new = np.flatnonzero(numbers < self._limit)
-        self._parts.append((numbers[new], first_row + new, rows[new]))
-        self._waiting += len(new)
-        if self._waiting > 2 * self._size:
-            self._keep_lowest()
-
-    def rows(self) -> NDArray[Any]:
-        """The sample, in the order of the file."""
-        self._keep_lowest()
-        _, places, rows = self._parts[0]
-        return rows[np.argsort(places)]
-
-    def _keep_lowest(self) -> None:
-        numbers, places, rows = zip(*self._parts, strict=True)
-        numbers, places, rows = np.concatenate(numbers), np.concatenate(places), join_rows([*rows])
-        lowest = np.argsort(numbers, kind="stable")[: self._size]
-        self._parts = [(numbers[lowest], places[lowest], rows[lowest])]
-        self._waiting = len(lowest)
-        if len(lowest) == self._size:
-            self._limit = numbers[lowest[-1]]
 
 
 def _row_bytes(rows: NDArray[Any]) -> int:

@@ -165,7 +165,9 @@ def labelled_batches(
     predictions = model.predict(
         remember,
         predict_keys=[model.CLUSTER_INDEX],
-        hooks=[ProgressBarHook(description="comparing", value=None, num_rows=points.num_rows())],
+        hooks=[
+            ProgressBarHook(description="comparing", value=None, num_rows=points.expected_rows())
+        ],
         yield_single_examples=False,
     )
     for prediction in predictions:

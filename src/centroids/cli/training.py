@@ -123,7 +123,7 @@ def train(plan: TrainingPlan) -> None:
                 return
         settings = dataclasses.replace(settings, inputs=with_file(kept.inputs, file))
     validation = None if validate is None else validate(model)
-    run = _Run(plan, settings, model, input_fn, trained, told, validation)
+    run = _Run(plan, settings, points, model, input_fn, trained, told, validation)
     moves = plan.fresh and source == plan.model_dir
     with moved_aside(plan.model_dir) if moves else contextlib.nullcontext():
         run.train(start)
@@ -135,6 +135,7 @@ class _Run:
 
     plan: TrainingPlan
     settings: Settings
+    points: PointsFile
     model: KMeansClustering
     input_fn: Callable[[], Any]
     trained: Checkpoint | None
@@ -151,7 +152,12 @@ class _Run:
         saver = SettingsSaver(plan.model_dir, settings)
         try:
             # The last lines of the command report empty clusters.
-            with saver, without_log_of("centroids.kmeans._hooks"), telling_restarts(status):
+            with (
+                saver,
+                without_log_of("centroids.kmeans._hooks"),
+                telling_restarts(status),
+                self.points.naming_empty_columns(),
+            ):
                 self.model.train(
                     self.input_fn,
                     hooks=[
@@ -227,18 +233,25 @@ class _Run:
             return " --reassignment-ratio 0.01 moves them to points."
         return ""
 
-    def _count_steps(self) -> int | None:
-        """How many steps there will be at most; None if the file would have to be read to tell."""
+    def _count_steps(self) -> int | Callable[[], tuple[int, bool] | None] | None:
+        """How many steps there will be at most, or what says so while the file is read."""
         before = 0 if self.trained is None else self.trained.global_step
         ends_at_step = self.settings.ends_at_step
         limit = None if ends_at_step is None else ends_at_step - before
         if not self.settings.use_mini_batch or self.settings.batch_size is None:
             return limit
         rows: int | None = getattr(self.input_fn(), "num_rows", None)
-        if rows is None:
-            return limit
-        steps = -(-rows // self.settings.batch_size) * _or(self.plan.epochs, EPOCHS)
-        return steps if limit is None else min(steps, limit)
+        if rows is not None:
+            self.points.count.know(rows)
+        batch_size, epochs = self.settings.batch_size, _or(self.plan.epochs, EPOCHS)
+
+        def expect() -> tuple[int, bool] | None:
+            if (found := self.points.count.expect()) is None:
+                return None if limit is None else (limit, False)
+            steps = -(-found[0] // batch_size) * epochs
+            return (steps, found[1]) if limit is None or steps < limit else (limit, False)
+
+        return expect
 
 
 def _with_the_stronger_end(plan: TrainingPlan) -> TrainingPlan:

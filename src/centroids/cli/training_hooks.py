@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from centroids import CheckpointSaverListener, SessionRunHook
+from centroids.cli.log import log
 from centroids.cli.settings import SETTINGS_FILE, Settings, write_settings
 from centroids.estimator import load_latest
 from centroids.progress import Activity
@@ -62,5 +63,6 @@ class Beginning(SessionRunHook):
     def after_create_session(self, session: Any, coord: Any) -> None:
         """When they are chosen, or the model is restored."""
         self._status.stop()
+        log.let_out()
         for line in self._lines:
             typer.echo(line)

@@ -62,6 +62,8 @@ class EpochSource(abc.ABC):
         weight_column: The column that holds the weights of the rows; None: there is none. Who
             reads the batches sets it.
         keeps_missing: Whether NaN is a missing value, which makes no row a bad one; set likewise.
+        hands_on_bad_rows: Whether bad rows come with the others, for who answers each row: a line
+            that is not a row as an infinite one. Set likewise.
         where: The engine that takes a collection; None: the current one. Set likewise.
 
     Args:
@@ -74,6 +76,7 @@ class EpochSource(abc.ABC):
 
     weight_column: WeightColumn | None = None
     keeps_missing: bool = False
+    hands_on_bad_rows: bool = False
     where: Any = None
 
     def __init__(
@@ -174,7 +177,7 @@ class EpochSource(abc.ABC):
                         at = BatchPlace(epoch, before, self._order)
                         points, weights, origin = self._without_weights(value, at, columns)
                         keep = None
-                        if self._drop_bad_rows:
+                        if self._drop_bad_rows and not self.hands_on_bad_rows:
                             keep = self._mark(value, points, weights, at, dropped)
                         self._place, empty = (epoch, place_after), False
                         yield Batch(

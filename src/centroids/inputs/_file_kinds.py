@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO
 
+from centroids.errors import Argument, Message, Part, WordedError
+
 _START_BYTES = 1 << 16
 _MANY = 10
 _RENAMED = ("a Parquet file;", "a .npy file;")
@@ -42,7 +44,8 @@ def check_is_text(file: Path, handle: IO[bytes]) -> None:
         if start.startswith(magic) and (not magic.isascii() or b"\0" in start):
             raise ValueError(f"{file} is not plain text, but {kind}")
     if start.count(0) > len(start) // _MANY:  # a few are a bad line, as any other
-        raise ValueError(f"{file} is not plain text in UTF-8: it is {_guess_of(start)}")
+        guess = _guess_of(start)
+        raise WordedError(f"{file} is not plain text in UTF-8: it is ", guess)
     if b"\r" in start.rstrip(b"\r\n") and b"\n" not in start:
         raise ValueError(
             f"{file} has lines that end in CR alone, as old Macs wrote them; save it with line "
@@ -63,10 +66,11 @@ def packed_kind(file: Path) -> str | None:
     return next((kind for kind in kinds if not kind.startswith(_RENAMED)), None)
 
 
-def _guess_of(start: bytes) -> str:
+def _guess_of(start: bytes) -> Part:
     """What a file with many zero bytes is."""
-    halves = sorted((start[0::2].count(0), start[1::2].count(0)))
+    zeros = (start[0::2].count(0), start[1::2].count(0))
     # Of Latin letters in UTF-16 every second byte is zero.
-    if halves[0] == 0 and halves[1] > len(start) // 4:
-        return "text in UTF-16; save it as UTF-8"
+    if min(zeros) == 0 and max(zeros) > len(start) // 4:
+        encoding = Argument("encoding", "utf-16-be" if zeros[0] else "utf-16-le")
+        return Message("text in UTF-16; say ", encoding, ", or save it as UTF-8")
     return "binary data"

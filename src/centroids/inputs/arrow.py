@@ -83,21 +83,12 @@ def check_different_names(names: Sequence[Any], name: str) -> None:
         seen.add(each)
 
 
-def check_column_type(kind: Any, name: str, others: Sequence[str] | None) -> None:
-    """Raises a TypeError unless `kind` is numbers or lists of numbers.
-
-    Args:
-        kind: The type of a column.
-        name: What the error calls it.
-        others: The columns to choose in its place; empty: not known. None: of a table in
-            memory.
-    """
+def _check_column_type(kind: Any, name: str) -> None:
+    """Raises a TypeError unless `kind`, that of a column, is numbers or lists of numbers."""
     if not holds_numbers(kind):
-        choose = Message("choose other columns with ", Argument("columns", [*(others or ())]))
         leave_out = Message("leave it out; of a file choose others with ", Argument("columns", []))
         raise WordedTypeError(
-            f"{name} must hold numbers or lists of numbers, got {kind}",
-            remedy=leave_out if others is None else choose,
+            f"{name} must hold numbers or lists of numbers, got {kind}", remedy=leave_out
         )
 
 
@@ -119,7 +110,7 @@ def _is_list(kind: Any) -> bool:
 
 
 def _matrix_of_column(column: Any, name: str, row: int) -> NDArray[Any]:
-    check_column_type(column.type, name, None)
+    _check_column_type(column.type, name)
     if not _is_list(column.type):
         return _numbers_of(column).reshape(-1, 1)
     chunks = column.chunks if hasattr(column, "chunks") else [column]

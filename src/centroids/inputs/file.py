@@ -30,6 +30,7 @@ from centroids.inputs.tables.opening import (
     is_parquet,
     is_pattern,
     is_text_file,
+    is_zarr,
     open_table,
     parquet_of,
 )
@@ -62,6 +63,8 @@ def table_input_fn(
     encoding: str | None = None,
 ) -> Callable[[], Source]:
     """Makes an input function that feeds the rows of any table, in bounded memory.
+
+    Only a sheet of a workbook is read as a whole: its format gives no part of it before the end.
 
     Args:
         source: A file, a folder of files, a pattern such as `"points/*.csv"`, the address of a
@@ -101,6 +104,7 @@ def table_input_fn(
     reading = check_reading(batch_size, num_epochs, shuffle, seed, bad_rows)
     # A number is a column of text alone.
     names = cast("Sequence[str] | None", columns)
+    files: list[Path] = []
     if isinstance(source, (str, os.PathLike)) or hasattr(source, "suffix"):
         location, part = split_part(find_location(source))
         is_one = not (is_folder(location) or is_pattern(location) or isinstance(location, Text))
@@ -108,7 +112,8 @@ def table_input_fn(
             check_file(location)
         if is_one and is_text_file(location):
             return open_text(location, reading, read_first_lines(location, text), columns)
-        files = [] if is_one or isinstance(location, Text) else find_files(location)
+        if not (is_one or isinstance(location, Text) or is_zarr(location)):
+            files = find_files(location)
         if not (files and all(map(is_text_file, files))):
             _refuse_text_format(location, text)
         if is_one and is_tfrecord_file(location):
@@ -124,9 +129,10 @@ def table_input_fn(
                 return open_svmlight(location, reading)
             return npy_input_fn(location, batch_size, num_epochs, shuffle, seed, bad_rows=bad_rows)
         if part is None and is_parquet(location):
-            return open_groups(functools.partial(parquet_of, location), reading, names)
+            open_files = functools.partial(parquet_of, location)
+            return open_groups(open_files, reading, names, parquet_of(location, files))
     open_again = functools.partial(open_table, source, text)
-    table = open_again()
+    table = open_table(source, text, files)
     chosen = numeric_columns(table, names)
     if columns is not None and not table.has_names:
         raise WordedError(

@@ -67,10 +67,20 @@ def parquet_input_fn(
 
 
 def open_groups(
-    open_table: Callable[[], ParquetTable], reading: Reading, columns: Sequence[str] | None
+    open_table: Callable[[], ParquetTable],
+    reading: Reading,
+    columns: Sequence[str] | None,
+    table: ParquetTable | None = None,
 ) -> Callable[[], ParquetSource]:
-    """As `parquet_input_fn`, for any files, whose footers are read anew for each source."""
-    table = open_table()
+    """As `parquet_input_fn`, for any files, whose footers are read anew for each source.
+
+    Args:
+        open_table: Opens the files.
+        reading: How to read.
+        columns: Those to take; see `parquet_input_fn`.
+        table: The files, if they are open already.
+    """
+    table = open_table() if table is None else table
     chosen = numeric_columns(table, columns)
     ParquetSource(table, reading, chosen)  # raises errors now, not at the first batch
     return functools.partial(_open_source, open_table, reading, chosen)

@@ -32,6 +32,7 @@ from centroids.inputs.convert import (
 )
 from centroids.inputs.errors import NoPositionError, PositionError, is_end_of_input
 from centroids.inputs.missing import MissingRows, Treatment, leaving_out_missing
+from centroids.inputs.tables._frame_table import is_torch_dataset
 from centroids.inputs.weights import PointOrigin, WeightColumn, check_weights
 from centroids.rows import num_rows
 
@@ -224,6 +225,11 @@ def _check_returned(returned: Any) -> None:
         raise TypeError(
             "input_fn returned a Delayed, which has neither rows nor partitions; make a collection "
             "of it (dask.array.from_delayed, dask.dataframe.from_delayed)"
+        )
+    if is_torch_dataset(returned) and not isinstance(returned, Iterable):
+        raise TypeError(
+            f"input_fn returned a {type(returned).__name__}, whose items are single points; return "
+            "a torch DataLoader of it, or use input_fn=centroids.inputs.table_input_fn(dataset)"
         )
     if inspect.isroutine(returned):
         raise TypeError(

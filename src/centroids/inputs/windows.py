@@ -17,6 +17,7 @@ from centroids.inputs._epochs import BatchPlace, EpochSource
 from centroids.inputs.arguments import check_num_epochs
 from centroids.inputs.bad_rows import check_bad_rows
 from centroids.inputs.batch import Position
+from centroids.inputs.row_count import RowCount
 from centroids.rows import gather_rows
 
 Windows: TypeAlias = Generator[tuple[NDArray[Any], Position]]
@@ -62,6 +63,10 @@ class WindowedSource(EpochSource):
     Without shuffling a window is a batch. With it, a window is as many batches as fit into 64 MiB
     (at least one); its rows are permuted in memory, so that a file is never read row by row.
 
+    Attributes:
+        row_count: How many rows an epoch has, as far as that is known; whoever reads the file more
+            than once may set it.
+
     Args:
         kind: The name of the kind of source.
         file: The file, or what else is read; as text it is its name.
@@ -69,6 +74,9 @@ class WindowedSource(EpochSource):
         row_bytes: The bytes of a row in memory.
         identity: What must be equal for a saved position to mean the same place.
     """
+
+    # How much of the file has been read for the window that was yielded last; None: not known.
+    _share: float | None = None
 
     def __init__(
         self,
@@ -79,6 +87,7 @@ class WindowedSource(EpochSource):
         identity: Mapping[str, Any],
     ) -> None:
         self._reading = reading
+        self.row_count = RowCount()
         self._window_rows = reading.batch_size
         order: dict[str, Any] = {"shuffle": reading.shuffle}
         if reading.shuffle:
@@ -142,7 +151,8 @@ class WindowedSource(EpochSource):
     def _read_epoch(self, epoch: int, place: Position) -> Generator[tuple[Any, Position]]:
         done = place.get("rows_of_window", 0)
         start = {key: value for key, value in place.items() if key != "rows_of_window"}
-        with contextlib.closing(self._read_windows(epoch, start)) as windows:
+        windows = self._counted(self._read_windows(epoch, start), start)
+        with contextlib.closing(windows):
             if not self._reading.shuffle:
                 yield from windows
                 return
@@ -159,6 +169,17 @@ class WindowedSource(EpochSource):
                     yield batch, after if stop == count else within
                 start, done = after, 0
                 del rows  # the next window is read into memory that this one held
+
+    def _counted(self, windows: Windows, start: Position) -> Windows:
+        """Hands on windows, from a place on, and counts their rows."""
+        offset = start.get("offset", 0)
+        with contextlib.closing(windows):
+            for rows, after in windows:
+                offset = after["offset"]
+                self.row_count.estimate(offset, self._share)
+                yield rows, after
+                del rows
+        self.row_count.know(offset)
 
 
 def _row_of_window(at: BatchPlace, row: int) -> tuple[Position, int]:

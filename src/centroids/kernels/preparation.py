@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centroids.errors import EmptyColumnError
 from centroids.kernels._columns import ColumnSums
 from centroids.kernels.dense_or_sparse import Points, is_sparse, result_dtype
 from centroids.kernels.float_mode import in_usual_float_mode
@@ -112,15 +113,11 @@ def fit_preparation(
         names: The names of the columns, for messages.
 
     Raises:
-        ValueError: If a column has no value.
+        EmptyColumnError: If a column has no value.
     """
     means = sums.means()
-    if np.isnan(means).any():
-        column = int(np.argmax(np.isnan(means)))
-        name = column if names is None or len(names) != len(means) else repr(names[column])
-        raise ValueError(
-            f"column {name} has no value in any row that counts, so it has no mean; leave it out"
-        )
+    if (empty := np.flatnonzero(np.isnan(means))).size:
+        raise EmptyColumnError(empty.tolist(), len(means), names)
     scales = None
     if standardize:
         deviations = sums.deviations()

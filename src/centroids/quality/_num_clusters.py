@@ -19,6 +19,7 @@ from centroids.progress import Activity
 from centroids.quality import _measures as measures
 from centroids.quality._points import PreparedPoints
 from centroids.quality._results import Candidate, NumClusters
+from centroids.quality._sources import is_source, read_sample
 from centroids.rows import is_sparse, split_weights, with_weights
 
 _MOST_SAMPLE_ROWS = 1 << 14
@@ -51,7 +52,7 @@ def choose_num_clusters(
     points: Any,
     num_clusters: Iterable[int] = range(2, 21),
     *,
-    weights: ArrayLike | None = None,
+    weights: ArrayLike | str | None = None,
     cosine: bool = False,
     missing: MissingValues = "raise",
     standardize: bool = False,
@@ -80,9 +81,14 @@ def choose_num_clusters(
     regardless of weights, and keep them.
 
     Args:
-        points: [n, d] array or sparse matrix. If `batches` is given: a random sample of them.
+        points: [n, d] array or sparse matrix. If `batches` is given: a random sample of them. Or
+            what `centroids.inputs.table_input_fn` takes (a path, a query, a LazyFrame, a
+            DataLoader), or an input function. It is read in bounded memory: once for a random
+            sample of `sample_rows` rows, which is clustered, and again for the measures of all
+            points, and for means where there are such.
         num_clusters: The numbers to try, each at least 2.
-        weights: [n], how much each point counts, finite and not negative; None: 1.
+        weights: [n], how much each point counts, finite and not negative; None: 1. Of points that
+            are read: the name of the column that holds them.
         cosine: Use the cosine distance.
         missing: What becomes of missing values, which are NaN, as in KMeansClustering: "raise",
             "drop" leaves out their rows, "mean" takes the mean of the column.
@@ -113,11 +119,16 @@ def choose_num_clusters(
     """
     numbers = _checked_numbers(num_clusters)
     check_integer("sample_rows", sample_rows, lowest=2)
+    check_choice("missing", missing, get_args(MissingValues))
+    if is_source(points) or isinstance(weights, str):
+        points, weights, batches = read_sample(
+            points, weights, batches, missing, sample_rows, seed, shows=progress is True
+        )
     every = PreparedPoints(
         points,
         weights,
         batches,
-        missing=check_choice("missing", missing, get_args(MissingValues)),
+        missing=missing,
         standardize=check_bool("standardize", standardize),
     )
     own = every.weights

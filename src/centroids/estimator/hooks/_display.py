@@ -6,8 +6,9 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from centroids.estimator._arguments import check_exactly_one
 from centroids.estimator.hooks._protocol import (
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from centroids.estimator._session import Session
 
 
+Expected: TypeAlias = Callable[[], tuple[int, bool] | None]
+
+
 class ProgressBarHook(SessionRunHook):
     """Shows how far a call has come: steps, a value such as the loss, the time left, the memory.
 
@@ -33,11 +37,13 @@ class ProgressBarHook(SessionRunHook):
     before the work has lasted a while; choosing initial values counts as work.
 
     Args:
-        num_steps: How many steps the call will take at most, or None when that is unknown.
+        num_steps: How many steps the call will take at most, or None when that is unknown. Or a
+            function that is asked again and again, which returns a number and whether that is an
+            estimate, or None.
         description: The text before the bar.
         value: The name of a number to show, such as "loss", or None.
         show_after_secs: How long the work must have lasted.
-        num_rows: How many rows the call will read; then rows are counted instead of steps.
+        num_rows: How many rows the call will read, likewise: then rows are counted, not steps.
     """
 
     only_watches = True
@@ -46,15 +52,15 @@ class ProgressBarHook(SessionRunHook):
 
     def __init__(
         self,
-        num_steps: int | None = None,
+        num_steps: int | Expected | None = None,
         description: str = "training",
         value: str | None = "loss",
         show_after_secs: float | None = None,
-        num_rows: int | None = None,
+        num_rows: int | Expected | None = None,
     ) -> None:
         self._description, self._value = description, value
         self._counts_rows = num_rows is not None
-        self._total = num_rows if self._counts_rows else num_steps
+        self._expected = num_rows if self._counts_rows else num_steps
         self._show_after_secs = show_after_secs
         self._args = None if value is None else SessionRunArgs(value)
         self._activity: Activity | None = None
@@ -63,19 +69,21 @@ class ProgressBarHook(SessionRunHook):
         """Starts the clock; initialisation counts as work."""
         self._next_time = time.monotonic()
         self._count = 0
-        self._due = False
+        self._due, self._knows_total = False, not callable(self._expected)
         self._activity = Activity(
             self._description,
-            self._total,
+            None if callable(self._expected) else self._expected,
             "rows" if self._counts_rows else "steps",
             stays=True,
             after_seconds=self._show_after_secs,
         )
         self._activity.start()
+        self._ask_total()
 
     def close(self) -> None:
         """Takes the display away; called when the call is over for whatever reason."""
         if self._activity is not None:
+            self._ask_total()
             self._activity.stop()
 
     def after_create_session(self, session: Session, coord: Coordinator) -> None:
@@ -104,11 +112,21 @@ class ProgressBarHook(SessionRunHook):
         self._count += 1
         done = run_context.session.num_examples if self._counts_rows else self._count
         if not self._due:
+            if not self._knows_total:
+                self._ask_total()
             self._activity.update(done)
             return
+        self._ask_total()
         values = {} if self._value is None else {self._value: float(run_values.results)}
         self._activity.update(done, values=values)
         self._next_time = time.monotonic() + self._REFRESH_SECONDS
+
+    def _ask_total(self) -> None:
+        """Takes in how much there is to do, where a function says so."""
+        assert self._activity is not None
+        if callable(self._expected) and (found := self._expected()) is not None:
+            self._knows_total = True
+            self._activity.update(total=found[0], is_estimate=found[1])
 
     def _see_shards(self, done: int, of: int) -> None:
         """Shows how far a long step that runs on workers has come."""

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import zlib
 from pathlib import Path
-from typing import IO, Self, cast
+from typing import IO, Any, Self, cast
 
 from centroids.crc32c import (
     RECORD_FOOTER_BYTES,
@@ -137,12 +136,13 @@ class RecordFile:
 
 def _open(file: Path) -> IO[bytes]:
     """The file without its compression, which its first bytes reveal."""
-    handle = file.open("rb", buffering=_CHUNK_BYTES)
+    handle = _open_bytes(file)
     start = handle.read(RECORD_HEADER_BYTES)
     handle.seek(0)
     if start.startswith(_GZIP):
         handle.close()
-        return cast("IO[bytes]", gzip.open(file, "rb"))
+        whole: Any = file if isinstance(file, Path) else _open_bytes(file)
+        return cast("IO[bytes]", gzip.open(whole, "rb"))
     # If it is too short, reading will say so.
     if len(start) < RECORD_HEADER_BYTES or record_length(start) is not None:
         return handle
@@ -153,6 +153,13 @@ def _open(file: Path) -> IO[bytes]:
         f"{file} is not a TFRecord file, plain or compressed by gzip or zlib, or its first record "
         "is damaged"
     )
+
+
+def _open_bytes(file: Path) -> IO[bytes]:
+    if isinstance(file, Path):
+        return file.open("rb", buffering=_CHUNK_BYTES)
+    remote: Any = file.open("rb")
+    return io.BufferedReader(remote, _CHUNK_BYTES)
 
 
 class _Inflated(io.RawIOBase):
@@ -184,4 +191,4 @@ class _Inflated(io.RawIOBase):
 
 def num_bytes(files: list[Path]) -> int:
     """The bytes of all files, as they are on disk."""
-    return sum(os.stat(file).st_size for file in files)
+    return sum(file.stat().st_size for file in files)

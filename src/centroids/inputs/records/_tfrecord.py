@@ -7,7 +7,7 @@ import glob
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.batch import Position, TableColumn
 from centroids.inputs.records._example import Column, ExampleParser, parse_example
 from centroids.inputs.records._record_file import RecordFile, num_bytes
+from centroids.inputs.tables.location import is_remote
 from centroids.inputs.windows import Reading, WindowedSource, Windows, check_reading, join_pieces
 
 Paths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -101,7 +102,7 @@ class TfrecordSource(WindowedSource):
             "bytes": num_bytes(files),
         }
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-        super().__init__("tfrecord", Path(f"{files[0]}{more}"), reading, row_bytes, identity)
+        super().__init__("tfrecord", f"{files[0]}{more}", reading, row_bytes, identity)
 
     @property
     def column_names(self) -> list[str]:
@@ -205,6 +206,8 @@ class TfrecordSource(WindowedSource):
 
 
 def _find_files(path: Paths) -> list[Path]:
+    if is_remote(path) and hasattr(path, "suffix"):
+        return [check_file(cast("Path", path))]
     given = [path] if isinstance(path, (str, os.PathLike)) else list(path)
     files: list[Path] = []
     for each in given:

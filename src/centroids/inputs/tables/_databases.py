@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from centroids.inputs.arrow import import_arrow
+from centroids.inputs.tables._local_copy import LocalCopy, local_copy
 from centroids.inputs.tables._query_table import only_part, quoted
-from centroids.inputs.tables.location import Text, is_query
+from centroids.inputs.tables.location import Text, is_query, is_remote
 from centroids.inputs.tables.table import Table, one_line, skip_rows
 from centroids.packages import import_package
 
@@ -39,11 +40,18 @@ class DatabaseTable(Table):
     """
 
     def __init__(self, where: Path | Text, part: str | None) -> None:
-        address = where.text if isinstance(where, Text) else str(where)
+        self._copy: LocalCopy | None = None
+        if isinstance(where, Text):
+            address = where.text
+        elif not is_remote(where):
+            address = str(where)
+        else:
+            self._copy = local_copy(where)
+            address = str(self._copy.path)
         self._driver = "postgresql" if address.startswith("postgres") else "sqlite"
         self._uri = address.removeprefix("sqlite:///")
         self.name = str(where)
-        identity = {"bytes": where.stat().st_size} if isinstance(where, Path) else {}
+        identity = {} if isinstance(where, Text) else {"bytes": where.stat().st_size}
         with self.errors():
             part = part or only_part(where, "tables", self._tables())
             self._query = part
@@ -82,7 +90,8 @@ class DatabaseTable(Table):
             with super().errors():
                 yield
         except manager.Error as error:
-            raise ValueError(f"{self.name} cannot be read: {one_line(error)}") from error
+            told = one_line(error) if self._copy is None else self._copy.say(one_line(error))
+            raise ValueError(f"{self.name} cannot be read: {told}") from error
 
     def _read(self, columns: list[str], first_row: int) -> Iterator[Any]:
         with self._reader(self._query) as reader:

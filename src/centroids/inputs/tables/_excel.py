@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,10 @@ from typing import Any
 from centroids.inputs.tables._query_table import only_part
 from centroids.inputs.tables.table import Table, one_line, skip_rows
 from centroids.packages import import_package
+
+_LARGE_BYTES = 16 << 20
+
+logger = logging.getLogger(__name__)
 
 
 class SheetTable(Table):
@@ -28,8 +33,16 @@ class SheetTable(Table):
         self.name = str(file) if len(names) == 1 else f"{file}#{self._sheet}"
         if self._sheet not in names:
             raise ValueError(f"{file} has no sheet {part!r}; it has {', '.join(map(repr, names))}")
+        num_bytes = file.stat().st_size
+        if num_bytes > _LARGE_BYTES:
+            logger.warning(
+                "%s: a sheet is read as a whole, and takes several times the %d MB of the file in "
+                "memory; as Parquet or CSV it would be read piece by piece",
+                file,
+                num_bytes >> 20,
+            )
         batch = self._batch = self._load()
-        identity = {"bytes": file.stat().st_size, "sheet": self._sheet}
+        identity = {"bytes": num_bytes, "sheet": self._sheet}
         super().__init__(self.name, batch.schema, batch.num_rows, identity)
 
     def _workbook(self) -> Any:

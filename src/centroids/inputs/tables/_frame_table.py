@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from centroids.inputs.arrow import import_arrow, table_of_stream
 from centroids.inputs.tables.table import Table, skip_rows
 
-_BATCH_ROWS, _PIECE_BYTES = 1 << 13, 4 << 20
+_BATCH_ROWS, _DATASET_ROWS, _PIECE_BYTES = 1 << 13, 1 << 10, 4 << 20
 
 
 class FrameTable(Table):
@@ -102,7 +103,9 @@ def table_of_object(value: Any) -> Table:
     if hasattr(value, "__arrow_c_stream__"):
         return FrameTable(value)
     if hasattr(value, "sampler") and hasattr(value, "dataset"):
-        return _table_of_loader(value)
+        return _table_of_loader("the DataLoader", value)
+    if is_torch_dataset(value):
+        return _table_of_dataset(value)
     if hasattr(value, "__array__") or hasattr(value, "__dlpack__"):
         array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
         step = max(_PIECE_BYTES // max(array[:1].nbytes, 1), 1)
@@ -113,8 +116,16 @@ def table_of_object(value: Any) -> Table:
         return BatchesTable(f"the {type(value).__name__}", pieces, len(array))
     raise TypeError(
         "source must be a path, an address, a query in SQL, a table, an array, a Hugging Face "
-        f"dataset or a torch DataLoader; got {type(value).__module__}.{type(value).__name__}"
+        "dataset, or a Dataset or DataLoader of torch; got "
+        f"{type(value).__module__}.{type(value).__name__}"
     )
+
+
+def is_lazy(value: Any) -> bool:
+    """Whether an object of another library gives its rows piece by piece."""
+    is_dataset = type(value).__module__.startswith("datasets.") and hasattr(value, "with_format")
+    is_loader = hasattr(value, "sampler") and hasattr(value, "dataset")
+    return is_dataset or is_loader or hasattr(value, "collect_batches") or is_torch_dataset(value)
 
 
 class _LazyTable(Table):
@@ -131,14 +142,30 @@ class _LazyTable(Table):
         yield from skip_rows((each for table in tables for each in table.to_batches()), first_row)
 
 
-def _table_of_loader(loader: Any) -> Table:
-    if type(loader.sampler).__name__ != "SequentialSampler":
+def is_torch_dataset(value: Any) -> bool:
+    """Whether a value is a Dataset of torch, whose rows a DataLoader puts together."""
+    data = sys.modules.get("torch.utils.data")
+    return data is not None and isinstance(value, data.Dataset)
+
+
+def _table_of_dataset(dataset: Any) -> Table:
+    loader = sys.modules["torch.utils.data"].DataLoader(dataset, batch_size=_DATASET_ROWS)
+    return _table_of_loader(f"the {type(dataset).__name__}", loader)
+
+
+def _table_of_loader(name: str, loader: Any) -> Table:
+    order = type(loader.sampler).__name__
+    if order == "_InfiniteConstantSampler":  # of an IterableDataset, which has an order of its own
+        return BatchesTable(name, lambda: map(_features, loader), None)
+    if order != "SequentialSampler":
         raise ValueError(
             "the DataLoader shuffles, so each pass has another order and a position means nothing: "
             "make it with shuffle=False and say shuffle=True here, or give it to train as an input "
             "function, lambda: loader"
         )
-    return BatchesTable("the DataLoader", lambda: map(_features, loader), len(loader.dataset))
+    # It may leave out rows that do not fill a batch.
+    num_rows = None if getattr(loader, "drop_last", False) else len(loader.dataset)
+    return BatchesTable(name, lambda: map(_features, loader), num_rows)
 
 
 def _features(batch: Any) -> Any:

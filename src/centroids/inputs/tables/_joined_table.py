@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from centroids.inputs.arrow import import_arrow
-from centroids.inputs.tables.table import Table, skip_rows
+from centroids.inputs.tables.table import BAD_LINE, Table, skip_rows
 
 
 class JoinedTable(Table):
@@ -40,16 +40,27 @@ class JoinedTable(Table):
         """The table with these columns of its parts as they are written."""
         return JoinedTable(self.name, [each.as_written(columns) for each in self._tables])
 
+    def as_numbers(self, columns: Sequence[str]) -> Table:
+        """The table with these columns of its parts as numbers."""
+        return JoinedTable(self.name, [each.as_numbers(columns) for each in self._tables])
+
+    def with_bad_lines(self) -> Table:
+        """The table with lines that are not rows of its parts; see `Table`."""
+        tables = [each.with_bad_lines() for each in self._tables]
+        marked = [BAD_LINE in each.schema.names for each in tables]
+        return JoinedTable(self.name, tables) if all(marked) else self
+
     def _read(self, columns: list[str], first_row: int) -> Iterator[Any]:
         arrow = import_arrow()
         schema = arrow.schema([self.schema.field(name) for name in columns])
-        for table in self._tables:
+        for number, table in enumerate(self._tables):
             if table.num_rows is not None and first_row >= table.num_rows:
                 first_row -= table.num_rows
                 continue
             count = 0
             for batch in table.batches(columns):
                 count += batch.num_rows
+                self.share_read = (number + (table.share_read or 0.0)) / len(self._tables)
                 yield from skip_rows(
                     [batch.cast(schema)], max(first_row - count + batch.num_rows, 0)
                 )

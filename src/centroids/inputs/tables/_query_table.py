@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from centroids.inputs.tables.location import schemes_in
+from centroids.inputs.tables._local_copy import LocalCopy, local_copy
+from centroids.inputs.tables.location import is_remote, schemes_in
 from centroids.inputs.tables.table import Table, one_line, skip_rows
 from centroids.packages import import_package
 
@@ -34,12 +35,19 @@ class QueryTable(Table):
         query: In SQL.
         setup: Statements that run before it.
         file: What it reads, if it is a single file.
+        copy: The copy that stands for the file in the query; None: there is none.
     """
 
     def __init__(
-        self, name: str, query: str, setup: Sequence[str] = (), file: Path | None = None
+        self,
+        name: str,
+        query: str,
+        setup: Sequence[str] = (),
+        file: Path | None = None,
+        copy: LocalCopy | None = None,
     ) -> None:
         self.name, self._query, self._setup = name, query, tuple(setup)
+        self._file, self._copy = file, copy
         with self.errors(), self._relation() as relation:
             schema = relation.limit(0).to_arrow_table().schema
         identity = {"query": query} if file is None else {"bytes": file.stat().st_size}
@@ -52,8 +60,8 @@ class QueryTable(Table):
             tempfile.TemporaryDirectory(prefix="centroids-") as folder,
             duckdb.connect(config={"threads": 1, "temp_directory": folder}) as connection,
         ):
-            for scheme in schemes_in(self._query):
-                connection.register_filesystem(_file_system(scheme))
+            for system in self._file_systems():
+                connection.register_filesystem(system)
             for statement in (_NO_BAR, *self._setup):
                 connection.execute(statement)
             relation = connection.sql(self._query)
@@ -77,7 +85,8 @@ class QueryTable(Table):
                 raise
             raise KeyboardInterrupt from error
         except duckdb.Error as error:
-            raise ValueError(f"{self.name} fails: {one_line(error)}{_advice(error)}") from error
+            told = one_line(error) if self._copy is None else self._copy.say(one_line(error))
+            raise ValueError(f"{self.name} fails: {told}{_advice(error)}") from error
 
     def _read(self, columns: list[str], first_row: int) -> Iterator[Any]:
         with self._relation() as relation:
@@ -85,11 +94,19 @@ class QueryTable(Table):
             reader = relation.project(chosen).to_arrow_reader(_BATCH_ROWS)
             yield from skip_rows(reader, first_row)
 
+    def _file_systems(self) -> list[Any]:
+        if self._file is None:
+            return [_file_system(scheme) for scheme in schemes_in(self._query)]
+        if self._copy is not None or not is_remote(self._file):
+            return []
+        remote: Any = self._file
+        return [_file_system(remote.protocol, **remote.storage_options)]
 
-def _file_system(scheme: str) -> Any:
+
+def _file_system(scheme: str, **options: Any) -> Any:
     """What reads addresses for DuckDB, which else downloads an extension for that."""
     fsspec = import_package("fsspec", f"reading {scheme}://", "centroids[tables]")
-    system = fsspec.filesystem(scheme, skip_instance_cache=True)
+    system = fsspec.filesystem(scheme, skip_instance_cache=True, **options)
     if type(system).modified is fsspec.AbstractFileSystem.modified:  # that of HTTP does not know
         system.modified = lambda path: datetime.datetime.fromtimestamp(0, datetime.UTC)
     return system
@@ -116,7 +133,7 @@ def _columns_of_json(file: Path, version: tuple[int, int | None]) -> str:
     path = quoted_text(str(file))
     found = _described(file, f"FROM read_ndjson({path}, sample_size={_LOOKED_AT})")
     keys = f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM read_ndjson_objects({path})"
-    named = _rows_of(QueryTable(str(file), f"FROM ({keys}) WHERE key IS NOT NULL"))
+    named = _rows_of(QueryTable(str(file), f"FROM ({keys}) WHERE key IS NOT NULL", file=file))
     if not {row["key"] for row in named} <= found.keys():
         found = _described(file, f"FROM read_ndjson({path}, sample_size=-1)")
     return ", ".join(f"{quoted_text(name)}: {quoted_text(kind)}" for name, kind in found.items())
@@ -125,7 +142,7 @@ def _columns_of_json(file: Path, version: tuple[int, int | None]) -> str:
 def _described(file: Path, query: str) -> dict[str, str]:
     """The columns that a query gives, each with its type."""
     described = f"SELECT column_name, column_type FROM (DESCRIBE {query})"
-    rows = _rows_of(QueryTable(str(file), described))
+    rows = _rows_of(QueryTable(str(file), described, file=file))
     return {row["column_name"]: row["column_type"] for row in rows}
 
 
@@ -135,18 +152,21 @@ def _rows_of(table: QueryTable) -> list[dict[str, Any]]:
 
 def table_of_duckdb(file: Path, part: str | None) -> QueryTable:
     """A table of a DuckDB database: the one that is named, or its only one."""
-    attach = f"ATTACH {quoted_text(str(file))} AS source (READ_ONLY)"
+    copy = local_copy(file) if is_remote(file) else None
+    path = file if copy is None else copy.path
+    attach = f"ATTACH {quoted_text(str(path))} AS source (READ_ONLY)"
     if part is None:
         names = QueryTable(
             str(file),
             "SELECT table_name FROM information_schema.tables WHERE table_catalog = 'source'",
             [attach],
             file,
+            copy,
         )
         found = [name for batch in names.batches() for name in batch.column(0).to_pylist()]
         part = only_part(file, "tables", found)
     name = ".".join(map(quoted, ["source", *part.split(".")]))
-    return QueryTable(f"{file}#{part}", f"FROM {name}", [_SMALL, attach], file)
+    return QueryTable(f"{file}#{part}", f"FROM {name}", [_SMALL, attach], file, copy)
 
 
 def only_part(file: object, kind: str, names: Sequence[str]) -> str:

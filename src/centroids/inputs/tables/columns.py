@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from centroids.errors import Argument, Message, WordedError, WordedTypeError
-from centroids.inputs.arrow import check_column_type, holds_numbers, matrix_of_table
+from centroids.errors import Argument, Message, TextColumnsError, WordedError
+from centroids.inputs.arrow import holds_numbers, matrix_of_table
 from centroids.inputs.tables.table import Table, check_columns
-from centroids.inputs.text._csv_header import is_unnamed
+from centroids.inputs.text._csv_header import is_name_of_ids, is_unnamed
 
 _INDEX_NAME = re.compile(r"__index_level_\d+__")  # of an index without a name
 
@@ -34,7 +34,7 @@ def numeric_columns(
 
     Raises:
         MissingColumnError: If one is missing.
-        WordedTypeError: If one does not hold numbers or lists of numbers; it says which ones do.
+        TextColumnsError: If some do not hold numbers or lists of numbers; it says which ones do.
         ValueError: If there is none.
     """
     if columns is not None and (isinstance(columns, str) or not columns):
@@ -42,19 +42,17 @@ def numeric_columns(
     chosen = check_columns(table, _all_but_index(table, id_column) if columns is None else columns)
     if not chosen:
         raise ValueError(f"{table.name} has no columns")
-    refused = [name for name in chosen if not holds_numbers(table.schema.field(name).type)]
-    numbers = [name for name in chosen if name not in refused]
+    types = {name: table.schema.field(name).type for name in chosen}
+    refused = {name: kind for name, kind in types.items() if not holds_numbers(kind)}
     if not refused:
         return chosen
-    if not numbers or len(refused) == 1:
-        check_column_type(
-            table.schema.field(refused[0]).type, f"{table.name}[{refused[0]!r}]", numbers
-        )
-    kinds = ", ".join(f"[{name!r}] ({table.schema.field(name).type})" for name in refused)
-    raise WordedTypeError(
-        f"{table.name}{kinds} must hold numbers or lists of numbers",
-        remedy=Message("choose other columns with ", Argument("columns", [*numbers])),
-    )
+    numbers = [name for name in chosen if name not in refused]
+    if not numbers:
+        schema = table.schema
+        numbers = [name for name in schema.names if holds_numbers(schema.field(name).type)]
+    ids = [name for name in numbers if is_name_of_ids(name)]
+    others = [name for name in numbers if name not in ids]
+    raise TextColumnsError(table.name, refused, others or numbers, ids if others else [])
 
 
 def points_of(

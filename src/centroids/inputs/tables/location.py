@@ -114,6 +114,11 @@ def _remote(source: str, scheme: str) -> Path:
         raise ValueError(f"{source} is not an address that fsspec knows: {error}") from error
 
 
+def is_remote(location: object) -> bool:
+    """Whether a location is a file that is not on this machine."""
+    return not isinstance(location, (Path, Text))
+
+
 def split_part(location: Path) -> tuple[Path, str | None]:
     """A location and the part of it that is meant, a table or a sheet, which is named after a #.
 
@@ -125,7 +130,9 @@ def split_part(location: Path) -> tuple[Path, str | None]:
         if not part or is_query(location.text):
             return location, None
         return cast("Path", Text(where)), part
-    if "#" not in location.name or location.exists():
+    # A web server never sees what follows a #.
+    on_web = getattr(location, "protocol", "") in ("http", "https")
+    if "#" not in location.name or (not on_web and location.exists()):
         return location, None
     where, _, part = location.name.partition("#")
     return location.with_name(where), part or None

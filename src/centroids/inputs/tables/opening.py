@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from centroids.inputs.tables._array_table import Hdf5Table, NpyFolder, NpzTable,
 from centroids.inputs.tables._arrow_file import ArrowTable
 from centroids.inputs.tables._databases import DatabaseTable
 from centroids.inputs.tables._excel import SheetTable
-from centroids.inputs.tables._frame_table import table_of_object
+from centroids.inputs.tables._frame_table import is_lazy, table_of_object
 from centroids.inputs.tables._joined_table import JoinedTable
 from centroids.inputs.tables._query_table import QueryTable, json_lines, table_of_duckdb
 from centroids.inputs.tables.location import Text, find_location, is_query, split_part
@@ -28,6 +28,8 @@ _TEXT = re.compile(r".*\.(csv|tsv|txt)(\.(gz|bz2|xz|zst))?", re.IGNORECASE)
 _JSON = re.compile(r".*\.(jsonl|ndjson)(\.(gz|zst))?", re.IGNORECASE)
 _SPARSE = re.compile(r".*\.(svm|svmlight|libsvm)(\.(gz|bz2|xz|zst))?", re.IGNORECASE)
 _PARQUET = (".parquet", ".pq")
+_WEB = ("http", "https")
+_IN_ZARR = re.compile(r"\.zarr(?:/|$)", re.IGNORECASE)
 _ANY_TEXT = TextFormat()
 
 
@@ -58,7 +60,9 @@ KINDS = (
 )
 
 
-def open_table(source: Any, text: TextFormat = _ANY_TEXT) -> Table:
+def open_table(
+    source: Any, text: TextFormat = _ANY_TEXT, files: Sequence[Path] | None = None
+) -> Table:
     """Opens a table.
 
     Args:
@@ -67,6 +71,7 @@ def open_table(source: Any, text: TextFormat = _ANY_TEXT) -> Table:
             query in SQL, or an object: a data frame, an Arrow table, an array, a Hugging Face
             dataset, a torch DataLoader that does not shuffle.
         text: How it is written, if it is text.
+        files: Those of a folder or a pattern, if they are known; None: they are looked for.
 
     Raises:
         ImportError: If the package for it is not installed; it says what to install.
@@ -83,12 +88,14 @@ def open_table(source: Any, text: TextFormat = _ANY_TEXT) -> Table:
         if is_query(location.text):
             return QueryTable(location.name, location.text.rstrip().rstrip(";"))
         return DatabaseTable(location, part)
-    return _open_files(location, part, text)
+    return _open_files(location, part, text, files)
 
 
-def _open_files(location: Path, part: str | None, text: TextFormat) -> Table:
+def _open_files(
+    location: Path, part: str | None, text: TextFormat, files: Sequence[Path] | None = None
+) -> Table:
     if is_folder(location) or is_pattern(location):
-        return _open_many(location, text)
+        return _open_many(location, text, files)
     ending = location.suffix.lower()
     check_file(location)
     if ending in _WITH_PARTS:
@@ -111,10 +118,10 @@ def _open_files(location: Path, part: str | None, text: TextFormat) -> Table:
     )
 
 
-def _open_many(location: Path, text: TextFormat) -> Table:
+def _open_many(location: Path, text: TextFormat, files: Sequence[Path] | None) -> Table:
     if is_zarr(location):
         return ZarrTable(location)
-    files = _some_files(location)
+    files = files or _some_files(location)
     endings = {file.suffix.lower() for file in files}
     if len(endings) > 1:
         folder = location if is_folder(location) else location.parent
@@ -123,7 +130,7 @@ def _open_many(location: Path, text: TextFormat) -> Table:
             f"one kind, as in {folder}/*{min(endings)}"
         )
     if is_parquet(files[0]):
-        return parquet_of(location)
+        return parquet_of(location, files)
     if endings == {".npy"}:
         return NpyFolder(str(location), files)
     return JoinedTable(str(location), [_open_files(file, None, text) for file in files])
@@ -133,8 +140,10 @@ def is_folder(location: Path) -> bool:
     """Whether it is a folder; what cannot be asked, or has no folders, is none."""
     if isinstance(location, Path):
         return location.is_dir()
-    if isinstance(location, Text) or location.protocol in ("http", "https"):
+    if isinstance(location, Text):
         return False
+    if location.protocol in _WEB:  # whose folders only a Zarr store makes use of
+        return _IN_ZARR.search(location.path) is not None and bool(_marks_of_zarr(location))
     try:
         return bool(location.is_dir())
     except Exception:  # opening it as a file says why
@@ -143,9 +152,16 @@ def is_folder(location: Path) -> bool:
 
 def is_pattern(location: Path) -> bool:
     """Whether it is a pattern of files rather than one of them."""
-    if isinstance(location, Text) or getattr(location, "protocol", "") in ("http", "https"):
+    if isinstance(location, Text) or getattr(location, "protocol", "") in _WEB:
         return False  # there a question mark is not one
     return glob.has_magic(str(location)) and not location.exists()
+
+
+def is_read_in_pieces(source: Any) -> bool:
+    """Whether a source is read piece by piece, and is not an array or a frame in memory."""
+    if isinstance(source, (str, os.PathLike, Text, Table)) or hasattr(source, "suffix"):
+        return True
+    return is_lazy(source)
 
 
 def has_known_ending(file: Path) -> bool:
@@ -166,16 +182,27 @@ def is_parquet(file: Path) -> bool:
 
 def is_zarr(location: Path) -> bool:
     """Whether a folder is a Zarr store."""
-    marks = ("zarr.json", ".zarray", ".zgroup")
-    return is_folder(location) and any((location / mark).exists() for mark in marks)
+    return is_folder(location) and bool(_marks_of_zarr(location))
 
 
-def parquet_of(location: Path) -> ParquetTable:
-    """The Parquet files that are a folder, a pattern or a file."""
+def _marks_of_zarr(location: Path) -> list[Path]:
+    """The files by which a folder is a Zarr store."""
+    marks = (location / mark for mark in ("zarr.json", ".zarray", ".zgroup"))
+    return [mark for mark in marks if mark.exists()]
+
+
+def parquet_of(location: Path, files: Sequence[Path] | None = None) -> ParquetTable:
+    """The Parquet files that are a folder, a pattern or a file.
+
+    Args:
+        location: It.
+        files: Those of a folder or a pattern, if they are known; None: they are looked for.
+    """
     if is_folder(location):
-        return ParquetTable(str(location), find_files(location), location)
+        return ParquetTable(str(location), files or find_files(location), location)
     if is_pattern(location):
-        return ParquetTable(str(location), _some_files(location), Path(location.anchor))
+        files = files or _some_files(location)
+        return ParquetTable(str(location), files, Path(location.anchor))
     return ParquetTable(str(location), [location])
 
 
@@ -191,6 +218,8 @@ def find_files(location: Path) -> list[Path]:
 
     A name that begins with `_` is hidden too: Spark writes `_SUCCESS`.
     """
+    if getattr(location, "protocol", "") in _WEB:  # which need not list files
+        return _marks_of_zarr(location)
     if is_folder(location):
         found = [path for path in location.rglob("*") if path.is_file()]
     elif not isinstance(location, Path):  # a remote one

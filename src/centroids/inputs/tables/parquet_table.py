@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from centroids.inputs.arrow import import_arrow
-from centroids.inputs.tables.table import Table, skip_rows
+from centroids.inputs.tables.table import Table, one_line, skip_rows
 
 # Of a column, and of all columns that are read together.
 _LEAST_BUFFER_BYTES, _MOST_BUFFER_BYTES, _BUFFERS_BYTES = 64 << 10, 1 << 20, 16 << 20
@@ -113,10 +113,11 @@ def open_parquet(file: Path, *, num_columns: int | None = None) -> Iterator[Any]
                 )
             )
     except arrow.ArrowException as error:
-        raise ValueError(f"{file} is not a Parquet file or damaged: {error}") from error
+        message = f"{file} is not a Parquet file or damaged: {one_line(error)}"
+        raise ValueError(message) from error
     except OSError as error:
         if error.filename is None:  # Arrow's own: the system's errors have a name
-            raise OSError(f"{file} is damaged: {error}") from error
+            raise OSError(f"{file} is damaged: {one_line(error)}") from error
         raise
 
 
@@ -135,7 +136,8 @@ def _common_schema(files: Sequence[Path], schemas: Sequence[Any]) -> Any:
     try:
         common = arrow.unify_schemas(schemas, promote_options="permissive")
     except arrow.ArrowException as error:
-        raise ValueError(f"{files[0].parent} has files of different types: {error}") from error
+        message = f"{files[0].parent} has files of different types: {one_line(error)}"
+        raise ValueError(message) from error
     return arrow.schema([common.field(name) for name in first.names], first.metadata)
 
 

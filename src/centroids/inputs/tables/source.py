@@ -76,6 +76,7 @@ class TableSource(WindowedSource):
         with contextlib.closing(self._read_points(epoch, offset)) as pieces:
             for rows in join_pieces(pieces, self._window_rows):
                 offset += len(rows)
+                self._share = self._table.share_read
                 yield rows, {"offset": offset}
 
     def _read_points(self, epoch: int, offset: int) -> Generator[NDArray[Any]]:

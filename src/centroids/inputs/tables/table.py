@@ -11,6 +11,8 @@ from typing import Any
 from centroids.errors import MissingColumnError
 from centroids.inputs.arrow import import_arrow
 
+# A column of booleans: which rows are lines that are not rows.
+BAD_LINE = "\0bad line"
 _PIECE_BYTES = 4 << 20
 
 
@@ -25,9 +27,11 @@ class Table(abc.ABC):
         num_rows: The number of rows, where it is known without reading them; else None.
         identity: What must be equal for a saved position to mean the same row.
         has_names: Whether the columns have names of their own. Those of an array do not.
+        share_read: How much of it the latest reading has come through; None: not known.
     """
 
     has_names = True
+    share_read: float | None = None
 
     def __init__(
         self,
@@ -72,6 +76,18 @@ class Table(abc.ABC):
         So names of rows keep their zeros in front, and all of their digits.
         """
         del columns
+        return self
+
+    def as_numbers(self, columns: Sequence[str]) -> Table:
+        """The table with columns as numbers, where it is text and types are a guess."""
+        del columns
+        return self
+
+    def with_bad_lines(self) -> Table:
+        """The table with lines that are not rows among its rows, where it is text.
+
+        They are marked in a further column, `BAD_LINE`.
+        """
         return self
 
     def place(self, row: int) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from centroids.errors import Argument
+from centroids.errors import Argument, IdAdvice
 from centroids.inputs.text._csv_fields import split_fields
 from centroids.inputs.text._csv_header import counts_up
 from centroids.inputs.text._text_bytes import open_bytes
@@ -44,29 +44,38 @@ def _tell_broken_names(file: Path, names: Sequence[str]) -> None:
     broken = [name for name in names if "\ufffd" in name]
     if broken:
         logger.warning(
-            "%s: the name of column %r is not in UTF-8; save the file as UTF-8 (in Excel: CSV "
-            "UTF-8), or its names cannot be typed",
+            "%s: the name of column %r is not in UTF-8; say how the file is written, such as %s, "
+            "or save it as UTF-8 (in Excel: CSV UTF-8), else its names cannot be typed",
             file,
             broken[0],
+            Argument("encoding", "cp1252"),
         )
 
 
-def _tell_ids(file: Path, layout: Layout, columns: Iterable[int]) -> None:
+def columns_that_count_up(file: Path, layout: Layout, columns: Iterable[int]) -> list[int]:
+    """Those of the columns that count up by 1 in each of the first rows, as ids do."""
     rows: Sequence[Sequence[str]] = layout.sample
     if len(rows) < _FEWEST_ROWS_OF_AN_ID:
-        return
+        return []
     counting = [column for column in columns if counts_up(column, rows)]
     if counting:  # a few rows may be the beginning of a cycle, such as hours or days
         rows = _first_rows(file, layout)
+    return [column for column in counting if counts_up(column, rows)]
+
+
+def _tell_ids(file: Path, layout: Layout, columns: Sequence[int]) -> None:
+    counting = columns_that_count_up(file, layout, columns)
+    others = [each for each in columns if each not in counting]
+    words = [layout.name_of(each) for each in others]
     for column in counting:
-        if counts_up(column, rows):
-            logger.warning(
-                "%s: column %s counts up by 1 in each row; if it is an id, choose other columns "
-                "with %s",
-                file,
-                layout.describe(column),
-                Argument("columns", []),
-            )
+        logger.warning(
+            "%s: column %s counts up by 1 in each row; if it is an id, choose other columns "
+            "with %s%s",
+            file,
+            layout.describe(column),
+            Argument("columns", words),
+            IdAdvice(layout.name_of(column)),
+        )
 
 
 def _first_rows(file: Path, layout: Layout) -> list[list[str]]:

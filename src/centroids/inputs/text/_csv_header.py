@@ -20,6 +20,7 @@ from centroids.inputs.text._text_format import TextFormat, begins_as_a_number
 
 _MISSING = frozenset({"na", "n/a", "#n/a", "nan", "null", "nil", "none", "missing", "nat"})
 _WHOLE = re.compile(r"\d+", re.ASCII)
+_NAME_OF_IDS = re.compile(r"(?:.*[_\W])?(?:[iI][dD]|(?i:uuid|guid))|.*[a-z]I[dD]")
 _YEARS = range(1500, 2201)
 _FEWEST_IN_SEQUENCE, _FEWEST_ABOVE_WHOLE = 3, 5
 
@@ -68,6 +69,15 @@ def is_unnamed(name: str) -> bool:
     (True, True, False)
     """
     return name == "" or re.fullmatch(r"Unnamed: \d+(?:\.\d+)?", name) is not None
+
+
+def is_name_of_ids(name: str) -> bool:
+    """Whether a column is called like one of ids.
+
+    >>> [is_name_of_ids(name) for name in ("id", "ID", "user_id", "userId", "uuid", "grid", "idle")]
+    [True, True, True, True, True, False, False]
+    """
+    return _NAME_OF_IDS.fullmatch(name) is not None
 
 
 def is_index(name: str, column: int, following: Sequence[Sequence[str]]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import codecs
+import functools
 import gzip
 import io
 import lzma
@@ -39,7 +40,15 @@ def open_bytes(file: Path, encoding: str | None) -> IO[bytes]:
             return file.open("rb", buffering=1 << 20)
         remote: Any = file.open("rb")
         return io.BufferedReader(remote, 1 << 20)
-    return io.BufferedReader(_Forward(lambda: _pieces(file, encoding)), 1 << 20)
+    return io.BufferedReader(_Forward(functools.partial(_pieces, file, encoding)), 1 << 20)
+
+
+def bytes_taken(handle: IO[bytes]) -> int:
+    """About how many bytes of its file make up what was read of what `open_bytes` opened."""
+    raw = getattr(handle, "raw", None)
+    if not isinstance(raw, _Forward):
+        return handle.tell()
+    return raw.taken[0] * handle.tell() // max(raw.produced, 1)  # it may be far ahead
 
 
 def is_plain(file: Path, encoding: str | None) -> bool:
@@ -49,12 +58,13 @@ def is_plain(file: Path, encoding: str | None) -> bool:
     return _unpacker(start) is None and _codec(start, encoding) is None
 
 
-def _pieces(file: Path, encoding: str | None) -> Generator[bytes]:
+def _pieces(file: Path, encoding: str | None, taken: list[int]) -> Generator[bytes]:
     with file.open("rb") as handle:
         unpack = _unpacker(handle.read(8))
         handle.seek(0)
         unpacked: IO[bytes] = handle if unpack is None else unpack(handle)
         start = piece = _read(file, unpacked)
+        taken[0] = handle.tell()
         codec = _codec(start, encoding)
         decoder = None if codec is None else codecs.getincrementaldecoder(codec)("replace")
         while piece:
@@ -63,6 +73,7 @@ def _pieces(file: Path, encoding: str | None) -> Generator[bytes]:
             elif text := decoder.decode(piece):
                 yield text.encode(errors="replace")
             piece = _read(file, unpacked)
+            taken[0] = handle.tell()
         if decoder is not None and (text := decoder.decode(b"", final=True)):
             yield text.encode(errors="replace")
 
@@ -101,10 +112,15 @@ def _codec(start: bytes, encoding: str | None) -> str | None:
 
 
 class _Forward(io.RawIOBase):
-    """Bytes that come in pieces, as a file. To seek far back is to begin anew."""
+    """Bytes that come in pieces, as a file. To seek far back is to begin anew.
 
-    def __init__(self, begin: Callable[[], Generator[bytes]]) -> None:
-        self._begin, self._pieces = begin, begin()
+    Attributes:
+        taken: A list of one number: how many bytes were read to make them.
+    """
+
+    def __init__(self, begin: Callable[[list[int]], Generator[bytes]]) -> None:
+        self.taken = [0]
+        self._begin, self._pieces = begin, begin(self.taken)
         self._held, self._start, self._place = b"", 0, 0
 
     def readable(self) -> bool:
@@ -116,6 +132,11 @@ class _Forward(io.RawIOBase):
     def tell(self) -> int:
         return self._place
 
+    @property
+    def produced(self) -> int:
+        """How many bytes have been made so far."""
+        return self._start + len(self._held)
+
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         if whence == io.SEEK_CUR:
             offset += self._place
@@ -123,7 +144,7 @@ class _Forward(io.RawIOBase):
             raise io.UnsupportedOperation("its end is not known")
         if offset < self._start:
             self._pieces.close()
-            self._pieces, self._held, self._start = self._begin(), b"", 0
+            self._pieces, self._held, self._start = self._begin(self.taken), b"", 0
         self._place = offset
         return offset
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -137,23 +136,19 @@ class TextFormat:
         return text
 
 
-def find_remedy(
-    field: str, text: TextFormat, could_be_names: bool, others: Sequence[str | int] = ()
-) -> Message:
+def find_remedy(field: str, text: TextFormat, could_be_names: bool, otherwise: Message) -> Message:
     """What to do about a field that is not a number: which arguments could make it one.
 
     Args:
         field: The field.
         text: How the file is written.
         could_be_names: Whether its line could also hold the names of the columns.
-        others: The columns that hold numbers, to choose in place of its own; empty: not known.
+        otherwise: What helps if none could.
 
-    >>> print(find_remedy("1,5", TextFormat(), False))
+    >>> print(find_remedy("1,5", TextFormat(), False, Message("correct it")))
     if the comma is a decimal mark, say decimal=',' (and thousands='.' if points group digits)
-    >>> print(find_remedy("Berlin", TextFormat(), False, ["age", "income"]))
-    correct it, or choose other columns with columns=['age', 'income']
-    >>> print(find_remedy("twelve", TextFormat(), False))
-    correct it, or choose other columns with columns=[...]
+    >>> print(find_remedy("Berlin", TextFormat(), False, Message("correct it")))
+    correct it
     """
     remedies: list[tuple[Part, ...]] = []
     if text.decimal == "." and text.thousands is None and re.fullmatch(_EUROPEAN, field.strip()):
@@ -176,8 +171,7 @@ def find_remedy(
             ("if the line holds the names of the columns, say ", Argument("header", True))
         )
     if not remedies:
-        columns = Argument("columns", [*others])
-        return Message("correct it, or choose other columns with ", columns)
+        return otherwise
     first, *more = remedies
     return Message(*first, *(part for each in more for part in ("; ", *each)))
 

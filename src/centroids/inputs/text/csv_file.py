@@ -1,14 +1,10 @@
-"""Batches from a text file of numbers, read in bounded memory.
-
-Over 400 lines: what reads a line must know what is wrong with it.
-"""
+"""Batches from a text file of numbers, read in bounded memory."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import os
-import re
 import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -22,16 +18,15 @@ from centroids.errors import Argument, BadLineError, Message, Part
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.batch import Position, TableColumn
-from centroids.inputs.text._csv_comments import is_comment
 from centroids.inputs.text._csv_doubts import tell_doubts
 from centroids.inputs.text._csv_fields import MISSING_FIELDS, blank_fields, is_whole, split_fields
-from centroids.inputs.text._text_bytes import is_plain, open_bytes
+from centroids.inputs.text._csv_problems import Line, bad_field
+from centroids.inputs.text._csv_quotes import bad_quotes
+from centroids.inputs.text._text_bytes import bytes_taken, is_plain, open_bytes
 from centroids.inputs.text._text_format import (
     DecimalMark,
     TextFormat,
     ThousandsMark,
-    begins_as_a_number,
-    find_remedy,
 )
 from centroids.inputs.text.csv_layout import (
     FirstLines,
@@ -212,6 +207,7 @@ class CsvSource(WindowedSource):
                     return
                 offset += len(rows)
                 checksum = zlib.crc32(_read_before(handle))
+                self._share = bytes_taken(handle) / max(self._num_bytes, 1)
                 after = {"offset": offset, "byte": handle.tell(), "line": line}
                 yield rows, {**after, "checksum": checksum}
 
@@ -333,36 +329,14 @@ class CsvSource(WindowedSource):
         try:
             fields = split_fields(text, layout.delimiter)
         except ValueError as error:
-            return BadLineError(self._file, number, f": {error}")
+            return bad_quotes(self._file, layout, number, text, str(error))
         if len(fields) != layout.num_fields:
             return self._describe_count(len(fields), number)
-        for column in range(len(fields)) if self._columns is None else self._columns:
+        taken = range(len(fields)) if self._columns is None else self._columns
+        for column in taken:
             if not self._text.is_number(fields[column]) and not self._is_missing(fields[column]):
-                could_be_names = layout.guessed_row and number == layout.first_line
-                others = self._other_columns(column)
-                remedy = find_remedy(fields[column], self._text, could_be_names, others)
-                if skips := self._text.header is False and is_comment(text, layout.delimiter):
-                    skip = Argument("skip_lines", number)
-                    remedy = Message("if the line is a comment, say ", skip, "; else ", remedy)
-                # A field with digits is a number to its reader: dropping its line, and all that
-                # are like it, loses data.
-                is_missing = fields[column] in MISSING_FIELDS
-                has_digits = re.search(r"\d", fields[column]) is not None
-                name = layout.describe(column)
-                return BadLineError(
-                    self._file,
-                    number,
-                    f", column {name}: {_shorten(fields[column])} is not a number",
-                    remedy,
-                    column=name,
-                    can_be_dropped=not (has_digits or skips),
-                    is_missing=is_missing and self._has_numbers(column) and not could_be_names,
-                    is_text=not (
-                        is_missing
-                        or begins_as_a_number(fields[column])
-                        or self._has_numbers(column)
-                    ),
-                )
+                line = Line(self._file, number, text, fields)
+                return bad_field(line, layout, taken, column)
         try:
             self._load([text])
         except ValueError as error:
@@ -382,13 +356,6 @@ class CsvSource(WindowedSource):
         title = f"if the table begins at line {number}, below a title, say "
         remedy = Message(title, Argument("skip_lines", number - 1))
         return BadLineError(self._file, number, problem, remedy, can_be_dropped=False)
-
-    def _other_columns(self, column: int) -> list[str | int]:
-        """The columns to choose instead of one that holds no numbers at all."""
-        return [] if self._has_numbers(column) else self._layout.columns_of_numbers(self._columns)
-
-    def _has_numbers(self, column: int) -> bool:
-        return any(self._text.is_number(row[column]) for row in self._layout.sample)
 
     def _locate_row(self, epoch: int, window: Position, row: int, column: int | None) -> str:
         number, _ = self._find_line(window, row)
@@ -422,7 +389,3 @@ def _read_before(handle: IO[bytes]) -> bytes:
     count = min(place, _CHECKED_BYTES)
     handle.seek(place - count)
     return handle.read(count)
-
-
-def _shorten(field: str) -> str:
-    return repr(field if len(field) <= 60 else field[:57] + "...")

@@ -69,6 +69,14 @@ class Layout:
         """A column as messages name it: by its name, or else by its number from 0."""
         return repr(self.names[column]) if self.names and self.names[column] else f"{column}"
 
+    def name_of(self, column: int) -> str | int:
+        """The name of a column; its number from 0 if it has none."""
+        return (self.names[column] if self.names else "") or column
+
+    def has_numbers(self, column: int) -> bool:
+        """Whether a column has a number in the first rows."""
+        return any(self.text.is_number(row[column]) for row in self.sample)
+
     def is_row(self, text: str) -> bool:
         """Whether a line is a row, if only a malformed one, and not blank."""
         return not is_blank(text, self.delimiter, self.num_fields)
@@ -213,8 +221,12 @@ def choose_columns(
             numbers.append(int(column))
         else:
             is_broken = any("\ufffd" in str(each) for each in available)
-            hint = "; it is not in UTF-8: save it as UTF-8" if is_broken else ""
-            raise MissingColumnError(file, column, available, hint)
+            hint = Message(
+                "; it is not in UTF-8: say how it is written, such as ",
+                Argument("encoding", "cp1252"),
+                ", or save it as UTF-8",
+            )
+            raise MissingColumnError(file, column, available, hint if is_broken else "")
     return tuple(numbers)
 
 

@@ -11,10 +11,12 @@ from typing import IO, Any
 from centroids.errors import BadLineError
 from centroids.inputs.arguments import check_file
 from centroids.inputs.arrow import import_arrow
-from centroids.inputs.tables.table import Table, skip_rows
+from centroids.inputs.tables.table import BAD_LINE, Table, skip_rows
 from centroids.inputs.text._csv_arrow import parse_lines
 from centroids.inputs.text._csv_fields import MISSING_FIELDS, split_fields
-from centroids.inputs.text._text_bytes import open_bytes
+from centroids.inputs.text._csv_problems import Line, bad_field
+from centroids.inputs.text._csv_quotes import bad_quotes
+from centroids.inputs.text._text_bytes import bytes_taken, open_bytes
 from centroids.inputs.text._text_format import TextFormat
 from centroids.inputs.text.csv_layout import (
     decode_line,
@@ -35,6 +37,7 @@ class CsvTable(Table):
 
     def __init__(self, file: Path, text: TextFormat) -> None:
         self._file = check_file(file)
+        self._num_bytes = file.stat().st_size
         self._layout = layout = detect_layout(read_first_lines(file, text))
         arrow = import_arrow(what="reading a text file as a table")
         self.has_names = layout.names is not None
@@ -42,7 +45,7 @@ class CsvTable(Table):
             name or str(number)
             for number, name in enumerate(layout.names or [""] * layout.num_fields)
         ]
-        number = getattr(arrow, layout.text.element_type.name)()
+        number = self._number = getattr(arrow, layout.text.element_type.name)()
         kinds = [
             number if self._holds_numbers(column) else arrow.string()
             for column in range(layout.num_fields)
@@ -51,13 +54,25 @@ class CsvTable(Table):
 
     def as_written(self, columns: Sequence[str]) -> Table:
         """The table with these columns as strings."""
+        return self._with_types(columns, import_arrow().string())
+
+    def as_numbers(self, columns: Sequence[str]) -> Table:
+        """The table with these columns as numbers: a word among them is an error of its line."""
+        return self._with_types(columns, self._number)
+
+    def _with_types(self, columns: Sequence[str], kind: Any) -> Table:
         arrow, table = import_arrow(), copy.copy(self)
-        table.schema = arrow.schema(
-            [
-                arrow.field(each.name, arrow.string() if each.name in columns else each.type)
-                for each in self.schema
-            ]
-        )
+        fields = [
+            arrow.field(each.name, kind if each.name in columns else each.type)
+            for each in self.schema
+        ]
+        table.schema = arrow.schema(fields)
+        return table
+
+    def with_bad_lines(self) -> Table:
+        """The table with lines that are not rows: what they lack, or is not a number, is null."""
+        arrow, table = import_arrow(), copy.copy(self)
+        table.schema = self.schema.append(arrow.field(BAD_LINE, arrow.bool_()))
         return table
 
     def _holds_numbers(self, column: int) -> bool:
@@ -70,43 +85,77 @@ class CsvTable(Table):
 
     def _read_all(self, columns: list[str]) -> Iterator[Any]:
         line = self._layout.first_line
+        marks = BAD_LINE in columns
+        columns = [name for name in columns if name != BAD_LINE]
         places = [self.schema.names.index(name) for name in columns]
         schema = import_arrow().schema([self.schema.field(name) for name in columns])
         with open_bytes(self._file, self._layout.text.encoding) as handle:
             handle.seek(self._layout.first_byte)
             while lines := _read_lines(handle, self._file, line):
-                batch = parse_lines(lines, self._layout, schema, places)
+                self.share_read = bytes_taken(handle) / max(self._num_bytes, 1)
+                batch, bad = parse_lines(lines, self._layout, schema, places), None
                 if batch is None:
                     texts = [decode_line(text) for text in io.BytesIO(lines)]
-                    batch = self._parse(texts, line, schema, places)
-                yield batch
+                    batch, bad = self._parse(texts, line, schema, places, marks=marks)
+                yield _marked(batch, bad) if marks else batch
                 line += lines.count(b"\n")
 
-    def _parse(self, texts: list[str], first_line: int, schema: Any, columns: list[int]) -> Any:
+    def _parse(
+        self, texts: list[str], first_line: int, schema: Any, columns: list[int], *, marks: bool
+    ) -> tuple[Any, list[bool]]:
+        """The rows of lines, and which of them are none: errors unless they are marked."""
         arrow = import_arrow()
         values: list[list[Any]] = [[] for _ in columns]
+        bad = []
         for line, text in enumerate(texts, first_line):
             if not self._layout.is_row(text):
                 continue
-            fields = self._fields(text, line)
-            for column, into in zip(columns, values, strict=True):
-                into.append(self._value(fields[column], column, line))
-        return arrow.record_batch(
-            [arrow.array(each, field.type) for each, field in zip(values, schema, strict=True)],
-            schema=schema,
-        )
+            try:
+                row = self._row(text, line, columns)
+            except BadLineError:
+                if not marks:
+                    raise
+                row = self._bad_row(text, columns)
+                bad.append(True)
+            else:
+                bad.append(False)
+            for value, into in zip(row, values, strict=True):
+                into.append(value)
+        arrays = [arrow.array(each, field.type) for each, field in zip(values, schema, strict=True)]
+        return arrow.record_batch(arrays, schema=schema), bad
+
+    def _row(self, text: str, number: int, columns: list[int]) -> list[float | str | None]:
+        line = Line(self._file, number, text, self._fields(text, number))
+        return [self._value(line, column) for column in columns]
+
+    def _bad_row(self, text: str, columns: list[int]) -> list[float | str | None]:
+        """What can be read of a line that is not a row."""
+        try:
+            fields = split_fields(text, self._layout.delimiter)
+        except ValueError:
+            fields = []
+        row: list[float | str | None] = []
+        for column in columns:
+            field = fields[column] if column < len(fields) else None
+            if field is not None and _is_number(self.schema.field(column).type):
+                is_number = self._layout.text.is_number(field)
+                row.append(self._layout.text.number(field) if is_number else None)
+            else:
+                row.append(field)
+        return row
 
     def _fields(self, text: str, line: int) -> list[str]:
         try:
             fields = split_fields(text, self._layout.delimiter)
         except ValueError as error:
-            raise BadLineError(self._file, line, f": {error}") from error
+            raise bad_quotes(self._file, self._layout, line, text, str(error)) from error
         if len(fields) != self._layout.num_fields:
             problem = f": {len(fields)} fields, but the first line has {self._layout.num_fields}"
             raise BadLineError(self._file, line, problem)
         return fields
 
-    def _value(self, field: str, column: int, line: int) -> float | str | None:
+    def _value(self, line: Line, column: int) -> float | str | None:
+        field = line.fields[column]
         if not _is_number(self.schema.field(column).type):
             return field
         if field in MISSING_FIELDS:
@@ -114,9 +163,17 @@ class CsvTable(Table):
         try:
             return self._layout.text.number(field)
         except ValueError as error:
-            name = self._layout.describe(column)
-            problem = f", column {name}: {field!r} is not a number"
-            raise BadLineError(self._file, line, problem, column=name) from error
+            every = range(self._layout.num_fields)
+            taken = [each for each in every if _is_number(self.schema.field(each).type)]
+            raise bad_field(line, self._layout, taken, column) from error
+
+
+def _marked(batch: Any, bad: list[bool] | None) -> Any:
+    """A record batch with the column that says which lines are not rows."""
+    arrow = import_arrow()
+    marks = arrow.repeat(arrow.scalar(False), batch.num_rows) if bad is None else arrow.array(bad)
+    marks = marks.cast(arrow.bool_())  # of no rows there is no type
+    return arrow.record_batch([*batch.columns, marks], names=[*batch.schema.names, BAD_LINE])
 
 
 def _is_number(kind: Any) -> bool:
