@@ -202,7 +202,10 @@ def test_a_parquet_file_is_whole_or_not_there(
         (["predict", "model", "t.csv", "--append", "--id-column", "name"], "leave one out"),
         (["predict", "model", "t.csv", "--distances", "--distance"], "leave it out"),
         (["predict", "model", "ragged.csv", "--append"], "line 3: 2 fields"),
-        (["predict", "model", "text.csv", "--append"], "text.csv['age'] must hold numbers"),
+        (
+            ["predict", "model", "text.csv", "--append"],
+            "text.csv, line 4, column 'age': 'x' is not a number",
+        ),
         (["predict", "model", "taken.csv", "--append"], "'cluster', but a column of that name"),
         (["evaluate", "model", "t.csv", "--missing", "drop"], "leave --missing out"),
         (["train", "t.csv", "model", "--no-standardize"], "--standardize is False"),

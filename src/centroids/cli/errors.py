@@ -27,6 +27,7 @@ from centroids.errors import (
     NoPointsError,
     WidthError,
     Worded,
+    WordedText,
     WordedTypeError,
 )
 
@@ -35,7 +36,17 @@ _FAILURE = 1  # a disk that is full or fails, or anything unforeseen
 _UNFIT_PATHS = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.EMLINK, errno.EINVAL)
 
 # Arguments of the library that have another name here.
-_RENAMED = {"export_dir_base": "OUTPUT", "model_dir": "MODEL_DIR", "num_epochs": "--epochs"}
+_RENAMED = {
+    "every_n_steps": "--validate-every",
+    "export_dir_base": "OUTPUT",
+    "loss_tolerance": "--relative-tolerance",
+    "model_dir": "MODEL_DIR",
+    "num_colors": "--num-clusters",
+    "num_epochs": "--epochs",
+    "picture_shape": "--pictures",
+    "random_seed": "--seed",
+}
+_MODES = {True: "--mini-batch", False: "--full-batch"}
 NOTHING = "none"  # as the mark that groups digits
 
 
@@ -60,8 +71,10 @@ def option(argument: Argument) -> str:
     >>> option(Argument("columns", ["age", "net income"]))
     "--columns 'age,net income'"
     """
-    name = _RENAMED.get(argument.name, "--" + argument.name.replace("_", "-"))
     value = argument.value
+    if argument.name == "use_mini_batch":
+        return _MODES[value is not False]
+    name = _RENAMED.get(argument.name, "--" + argument.name.replace("_", "-"))
     if value is ... or value is True:
         return name
     if value is False:
@@ -181,7 +194,9 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, Worded):
         return error.say(option)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        told = error.strerror
+        told = told.message.say(option) if isinstance(told, WordedText) else told
+        return f"{error.filename}: {told}" if error.filename else told
     if isinstance(error, (ValueError, TypeError, OSError, ImportError)) and str(error):
         return str(error)
     # Errors that we did not foresee may have no text, or one that says little without the type.

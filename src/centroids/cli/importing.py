@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from centroids.checkpoints.lock import lock_model_dir
 from centroids.checkpoints.tensorflow import find_tensorflow_checkpoint
 from centroids.cli.answer import answer
 from centroids.cli.inference import find_model
+from centroids.cli.output_file import naming
 from centroids.estimator import Saver
 from centroids.kmeans.from_tensorflow import (
     ContradictionError,
@@ -44,8 +46,7 @@ def import_model(
             f"{option} out"
         ) from error
     _check_free(new)
-    new.mkdir(parents=True, exist_ok=True)
-    with lock_model_dir(str(new)):
+    with naming(new, "NEW"), _made(new), lock_model_dir(str(new)):
         _check_free(new)  # a training run may have ended just now
         Saver(str(new), "model.ckpt").save(model)
     centers = model.variables[CLUSTERS]
@@ -81,6 +82,22 @@ def _mode(params: Mapping[str, Any]) -> str:
     return "by mini-batches" if steps == 1 else f"by iterations of {steps} mini-batches"
 
 
+@contextlib.contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Makes a folder and those above it; they go again, if the block raises and they are empty."""
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for each in new:
+            with contextlib.suppress(OSError):
+                each.rmdir()
+        raise
+
+
 def _check_free(new: Path) -> None:
+    if new.exists() and not new.is_dir():
+        raise ValueError(f"NEW {new} is a file: choose a folder that does not exist yet")
     if find_tensorflow_checkpoint(str(new)) is not None or find_model(new) is not None:
         raise ValueError(f"{new} already holds a model: choose a folder that does not exist yet")

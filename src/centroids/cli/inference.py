@@ -18,10 +18,11 @@ from centroids.cli.answer_forms import Form, NamedColumns, NumbersAlone
 from centroids.cli.answered_rows import AnsweredRows, TableRows, answered, table_columns
 from centroids.cli.fresh import newest_aside
 from centroids.cli.numbers import show_number
-from centroids.cli.output_file import check_not_input
+from centroids.cli.output_file import check_output, naming
 from centroids.cli.points import find_points
 from centroids.cli.points_file import PointsFile
 from centroids.cli.predictions import (
+    ENDINGS,
     Prediction,
     describe_input,
     print_predictions,
@@ -201,7 +202,17 @@ class Request:
         return asked or self.output.suffix.lower() == ".parquet"
 
     def check(self) -> None:
-        """Raises a ValueError if options exclude each other."""
+        """Raises a ValueError if options exclude each other, or the output cannot be written."""
+        to_file = str(self.output) != "-"
+        ending = self.output.suffix.lower()
+        if to_file and ending not in ENDINGS:
+            raise ValueError(
+                f"--output must be a .npy, .csv or .parquet file or -, got {self.output}"
+            )
+        if self.resume and ending == ".parquet":
+            raise ValueError(
+                f"--resume is for .npy and .csv files: {self.output} is written in one go"
+            )
         if self.resume and str(self.output) == "-":
             raise ValueError("--resume needs a file to continue with: give --output, too")
         if self.distances and (self.distance or self.second_best):
@@ -211,13 +222,13 @@ class Request:
             )
         if self.append and self.id_column is not None:
             raise ValueError("--append writes all columns, that of --id-column too: leave one out")
+        if to_file:
+            check_output(self.output, points=self.points, model_dir=self.model_dir)
 
 
 def predict(request: Request) -> None:
     """Writes the nearest cluster of each point, or its distances to all centers."""
     request.check()
-    if str(request.output) != "-":
-        check_not_input(request.output, request.points)
     checkpoint = read_model(request.model_dir)
     model = model_of(checkpoint, request.model_dir)
     all_distances = request.distances or request.distance or request.second_best
@@ -234,7 +245,8 @@ def predict(request: Request) -> None:
     if str(request.output) == "-":
         written = print_predictions(prediction)
     else:
-        written = write_predictions(prediction, request.output, resume=request.resume)
+        with naming(request.output):
+            written = write_predictions(prediction, request.output, resume=request.resume)
         answer(
             {
                 "output": str(request.output),
@@ -272,18 +284,20 @@ def _form_and_input(
         )
     table = open_table(file.path, file.text)
     columns = table_columns(file, table)
+    table = table.as_numbers(columns)
     check_order(checkpoint.column_names, tuple(columns) if table.has_names else None)
+    ending = request.output.suffix.lower()
     beside: list[str] = []
     if request.append:
         beside = check_columns(table, table.schema.names)
     elif request.id_column is not None:
         beside = check_columns(table, [request.id_column])
     as_written = [name for name in beside if name not in columns]
-    if request.append and request.output.suffix == ".parquet":
+    if request.append and ending == ".parquet":
         # The types of a whole table are worth more than how it was written, but for ids.
         ids = read_settings(request.model_dir, with_columns=False).id_column
         as_written = [name for name in as_written if name == ids]
-    if request.output.suffix != ".npy":  # names must be numbers there
+    if ending != ".npy":  # names must be numbers there
         table = table.as_written(as_written)
     form = NamedColumns(
         table,

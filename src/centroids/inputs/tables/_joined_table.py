@@ -40,6 +40,10 @@ class JoinedTable(Table):
         """The table with these columns of its parts as they are written."""
         return JoinedTable(self.name, [each.as_written(columns) for each in self._tables])
 
+    def as_numbers(self, columns: Sequence[str]) -> Table:
+        """The table with these columns of its parts as numbers."""
+        return JoinedTable(self.name, [each.as_numbers(columns) for each in self._tables])
+
     def _read(self, columns: list[str], first_row: int) -> Iterator[Any]:
         arrow = import_arrow()
         schema = arrow.schema([self.schema.field(name) for name in columns])

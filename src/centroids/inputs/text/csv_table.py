@@ -51,10 +51,18 @@ class CsvTable(Table):
 
     def as_written(self, columns: Sequence[str]) -> Table:
         """The table with these columns as strings."""
+        return self._as_type(import_arrow().string(), columns)
+
+    def as_numbers(self, columns: Sequence[str]) -> Table:
+        """The table with these columns as numbers; reading refuses what is none by its line."""
+        number = getattr(import_arrow(), self._layout.text.element_type.name)()
+        return self._as_type(number, columns)
+
+    def _as_type(self, kind: Any, columns: Sequence[str]) -> Table:
         arrow, table = import_arrow(), copy.copy(self)
         table.schema = arrow.schema(
             [
-                arrow.field(each.name, arrow.string() if each.name in columns else each.type)
+                arrow.field(each.name, kind if each.name in columns else each.type)
                 for each in self.schema
             ]
         )
