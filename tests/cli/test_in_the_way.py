@@ -155,3 +155,49 @@ def test_a_model_that_cannot_be_written_is_named_as_on_the_command_line(folder: 
     assert told.startswith("centroids: /proc/1/model: MODEL_DIR cannot be written (")
     told = run(folder, "export", "model", "/proc/1/served", code=2).stderr
     assert told.startswith("centroids: /proc/1/served: OUTPUT cannot be written (")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train", "model", "new", "-k", "2"],
+        ["train", "points.csv", "new", "-k", "2", "--validation", "model"],
+        ["predict", "model", "model", "-o", "out.npy"],
+        ["evaluate", "model", "model"],
+        ["choose-k", "model", "-k", "2-3"],
+    ],
+)
+def test_a_model_is_not_read_as_points(folder: Path, command: list[str]) -> None:
+    before = everything(folder)
+    told = run(folder, *command, code=2).stderr
+    assert told == "centroids: model is the folder of a model; a file of points is needed\n"
+    assert everything(folder) == before
+
+
+@pytest.mark.parametrize("command", [["train", "-", "new", "-k", "2"], ["evaluate", "model", "-"]])
+def test_standard_input_is_not_read(folder: Path, command: list[str]) -> None:
+    told = run(folder, *command, code=2).stderr
+    assert told == "centroids: - is standard input, which is not read: write the points to a file\n"
+
+
+@pytest.mark.parametrize("name", ["none.csv", "none.npy"])
+def test_a_model_does_not_go_on_with_a_file_without_rows(folder: Path, name: str) -> None:
+    (folder / "none.csv").write_text("a,b,c\n")
+    np.save(folder / "none.npy", POINTS[:0])
+    run(folder, "train", "points.csv", "small", "-k", "2", "--mini-batch", "--quiet")
+    before = everything(folder)
+    told = run(folder, "train", name, "small", code=2).stderr
+    assert told == f"centroids: {name} has no rows\n" and everything(folder) == before
+
+
+@pytest.mark.parametrize("rows", [0, 5000], ids=["in the first lines", "far behind them"])
+@pytest.mark.parametrize("options", [["-o", "x.npy"], ["-o", "x.parquet"], ["--append"]])
+def test_a_bad_cell_is_named_by_its_line_whatever_is_written(
+    folder: Path, rows: int, options: list[str]
+) -> None:
+    (folder / "bad.csv").write_text("a,b,c\n" + "1,2,3\n" * rows + "1,x,3\n2,3,4\n")
+    before = everything(folder)
+    told = run(folder, "predict", "model", "bad.csv", *options, code=2)
+    line = f"centroids: bad.csv, line {rows + 2}, column 'b': 'x' is not a number"
+    assert told.stderr.startswith(line) and told.stderr.count("\n") == 1 and not told.stdout
+    assert everything(folder) == before

@@ -8,14 +8,17 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from centroids import progress
+from centroids.cli import training
 from centroids.cli.progress import count_rows
 from centroids.progress import Activity, Moment
 from centroids.viewers import LineViewer, TerminalViewer
+from tests.cli.run_here import run_here as run
 
 
 class Terminal(io.StringIO):
@@ -165,3 +168,36 @@ def test_a_notebook_has_a_bar_below_its_cell(tmp_path: Path) -> None:
     assert '<progress aria-label="training" value="5" max="5">' in page
     assert "5 of 5 steps, loss " in page
     assert [part.output_type for part in second.outputs] == ["execute_result"]
+
+
+def test_an_activity_that_begins_twice_ends_once() -> None:
+    outer, inner = Activity("training"), Activity("reading")
+    seen: list[str] = []
+
+    class Seeing(LineViewer):
+        after_seconds = 0.0
+
+    with progress.viewed_by(Seeing(lambda moment: seen.append(moment.what), 0.0)), outer:
+        inner.start()
+        inner.start()
+        inner.stop()
+        seen.clear()
+        outer.update(1)
+        assert set(seen) == {"training"}
+
+
+def test_training_is_shown_as_training_once_means_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "points.npy", np.random.default_rng(0).normal(size=(5000, 2)))
+    seen: list[str] = []
+    after_run = training.Outcome.after_run
+
+    def look(self: training.Outcome, *arguments: Any) -> None:
+        seen.append(progress._watch.activities()[-1].moment().what)
+        after_run(self, *arguments)
+
+    monkeypatch.setattr(training.Outcome, "after_run", look)
+    words = ["train", "points.npy", "model", "-k", "3", "--batch-size", "500", "--standardize"]
+    run(tmp_path, *words)
+    assert set(seen) == {"training"}

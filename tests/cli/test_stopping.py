@@ -163,7 +163,8 @@ def test_a_process_that_is_told_twice_cleans_up_in_peace(folder: Path) -> None:
     before = set(everything(folder))
     program = (
         "import os, sys, time\n"
-        "from centroids import files\n"
+        "from centroids import files, viewers\n"
+        "viewers.SHOW_AFTER_SECONDS = 60.0\n"
         "from centroids.cli import main\n"
         "def wait(*unused):\n"
         "    print('writing', flush=True)\n"

@@ -39,6 +39,7 @@ _UNFIT_PATHS = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.EMLINK, errn
 _RENAMED = {
     "every_n_steps": "--validate-every",
     "export_dir_base": "OUTPUT",
+    "input_fn": "POINTS",
     "loss_tolerance": "--relative-tolerance",
     "model_dir": "MODEL_DIR",
     "num_colors": "--num-clusters",
@@ -171,7 +172,8 @@ def _advise(error: Exception, points: Path, can_drop: bool) -> str | None:
     if not (can_drop and error.can_be_dropped) or is_text:
         return error.say(option)
     them = "them" if isinstance(error, BadRowError) else "such lines"
-    return f"{error.say(option)}, or leave {them} out with --bad-rows drop"
+    before = ", or" if str(error.remedy) else "; correct it, or"
+    return f"{error.say(option)}{before} leave {them} out with --bad-rows drop"
 
 
 def _is_wrong_path(error: Exception) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from centroids.checkpoints.folder import find_entries
+from centroids.errors import WordedText
 from centroids.inputs.tables.opening import find_files, is_folder, is_pattern
 
 _EXPORTS = "export"  # in a model folder: where Estimators put what they export, as in TensorFlow
@@ -28,6 +29,15 @@ def check_output(
         points: What is read, which it must not replace, nor lie among; None: there is nothing.
         model_dir: The model that is read; None: there is none.
     """
+    with naming(output, name):
+        _check(output, name)
+    if isinstance(points, Path):
+        _check_not_input(output, points, name)
+    check_not_in_model(output, name, model_dir)
+
+
+def _check(output: Path, name: str) -> None:
+    """Raises a ValueError if no file can be written there."""
     folder = output.parent
     if output.is_dir():
         what = "is a folder: give the name of a file"
@@ -40,9 +50,6 @@ def check_output(
     elif not os.access(folder, os.W_OK | os.X_OK):
         what = f"the folder {folder} cannot be written"
     else:
-        if isinstance(points, Path):
-            _check_not_input(output, points, name)
-        check_not_in_model(output, name, model_dir)
         return
     raise ValueError(f"{name} {output}: {what}")
 
@@ -102,6 +109,7 @@ def naming(output: Path, name: str = "--output") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is not None and os.fspath(error.filename) == str(output):
+        names_output = error.filename is not None and os.fspath(error.filename) == str(output)
+        if names_output and not isinstance(error.strerror, WordedText):  # which names it already
             error.filename = f"{name} {output}"
         raise

@@ -129,6 +129,10 @@ class PointsFile:
         """The rows of the file; None if it would have to be read to tell."""
         return None if self.is_text else num_rows_of(self.open()())
 
+    def may_have_rows(self) -> bool:
+        """Whether there is a row, as far as can be told without reading the file."""
+        return bool(self.layout(self.columns).sample) if self.is_text else self.num_rows() != 0
+
     def read(self, bad_rows: BadRows = "raise") -> tuple[NDArray[Any], NDArray[np.float64] | None]:
         """All points, read into memory; a .npy file of more than 1 GiB is mapped.
 

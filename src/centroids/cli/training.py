@@ -115,6 +115,8 @@ def train(plan: TrainingPlan) -> None:
     model = _make_model(plan, settings, points, trained)
     input_fn = _make_input(plan, points, settings)
     if settings.use_mini_batch:
+        if not points.may_have_rows():
+            raise ValueError(f"{plan.points} has no rows")
         file = identify_file(plan.points, 0 if trained is None else trained.global_step)
         if trained is not None and not plan.restart_input:
             check_same_file(plan.points, file, kept.inputs, trained, input_fn)
