@@ -201,3 +201,35 @@ def test_a_bad_cell_is_named_by_its_line_whatever_is_written(
     line = f"centroids: bad.csv, line {rows + 2}, column 'b': 'x' is not a number"
     assert told.stderr.startswith(line) and told.stderr.count("\n") == 1 and not told.stdout
     assert everything(folder) == before
+
+
+def test_a_new_model_is_not_among_the_files_of_another(folder: Path) -> None:
+    before = everything(folder)
+    told = run(folder, "train", "points.csv", "model/inner", "-k", "2", code=2).stderr
+    assert told == (
+        "centroids: MODEL_DIR model/inner would be among the files of the model in model: choose "
+        "another folder\n"
+    )
+    long = "m" * 300
+    told = run(folder, "train", "points.csv", long, "-k", "2", code=2).stderr
+    assert told == f"centroids: MODEL_DIR {long}: File name too long\n"
+    assert everything(folder) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such devices")
+@pytest.mark.parametrize("device", ["/dev/stdout", "/dev/fd/1", "/dev/null"])
+def test_no_device_is_replaced_by_a_file(folder: Path, device: str) -> None:
+    before = os.lstat(device).st_mode
+    told = run(folder, "export", "model", device, "--format", "csv", code=2).stderr
+    assert told == (
+        f"centroids: OUTPUT {device}: is a device or a pipe: give the name of a file\n"
+    )
+    assert os.lstat(device).st_mode == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names cannot have them there")
+def test_names_with_blanks_and_quotes_are_advised_as_they_are_typed(folder: Path) -> None:
+    told = run(folder, "inspect", "my model's", code=2).stderr
+    assert "centroids train POINTS 'my model'\"'\"'s' --num-clusters K" in told
+    told = run(folder, "evaluate", "model", "a\nb.xyz", code=2).stderr
+    assert told.count("\n") == 1

@@ -59,7 +59,7 @@ def end_with(error: Exception) -> NoReturn:
     if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
         sys.stderr.close()
     else:
-        told = _sentence(error)
+        told = " ".join(_sentence(error).splitlines())  # names of files may have several
         log.write_error(f"{told}{places_named_in(told)}", code)
     sys.exit(code)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from centroids.checkpoints.lock import lock_model_dir
 from centroids.checkpoints.tensorflow import find_tensorflow_checkpoint
 from centroids.cli.answer import answer
 from centroids.cli.inference import find_model
-from centroids.cli.output_file import naming
+from centroids.cli.output_file import check_new_model, naming
 from centroids.estimator import Saver
 from centroids.kmeans.from_tensorflow import (
     ContradictionError,
@@ -46,6 +47,7 @@ def import_model(
             f"{option} out"
         ) from error
     _check_free(new)
+    check_new_model(new, "NEW")
     with naming(new, "NEW"), _made(new), lock_model_dir(str(new)):
         _check_free(new)  # a training run may have ended just now
         Saver(str(new), "model.ckpt").save(model)
@@ -70,8 +72,9 @@ def import_model(
             f"The metric is a guess: there is no graph ({model.path}.meta) to read it from. If it "
             "was another, import into another folder with --distance-metric cosine"
         )
-    typer.echo(f"Continue training with: centroids train POINTS {new}")
-    typer.echo(f"See it with: centroids inspect {new}")
+    quoted = shlex.quote(str(new))
+    typer.echo(f"Continue training with: centroids train POINTS {quoted}")
+    typer.echo(f"See it with: centroids inspect {quoted}")
 
 
 def _mode(params: Mapping[str, Any]) -> str:

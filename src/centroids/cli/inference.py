@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,7 @@ def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoi
         aside = f"; an older one is in {old}" if old is not None else ""
         raise ValueError(
             f"{model_dir} holds no trained model{aside}; make one with: centroids train POINTS "
-            f"{model_dir} --num-clusters K"
+            f"{shlex.quote(str(model_dir))} --num-clusters K"
         )
     return checkpoint
 
@@ -150,7 +151,7 @@ def find_checkpoint(model_dir: Path) -> Checkpoint | None:
     if checkpoint is None and find_tensorflow_checkpoint(str(model_dir)) is not None:
         raise ValueError(
             f"{model_dir} holds a model of TensorFlow; import it with: centroids import "
-            f"{model_dir} NEW"
+            f"{shlex.quote(str(model_dir))} NEW"
         )
     return checkpoint
 

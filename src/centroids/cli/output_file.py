@@ -41,7 +41,7 @@ def _check(output: Path, name: str) -> None:
     folder = output.parent
     if output.is_dir():
         what = "is a folder: give the name of a file"
-    elif output.exists() and not output.is_file():
+    elif output.exists() and (not output.is_file() or _is_for_devices(folder)):
         what = "is a device or a pipe: give the name of a file"
     elif not folder.exists():
         what = f"there is no folder {folder}"
@@ -52,6 +52,12 @@ def _check(output: Path, name: str) -> None:
     else:
         return
     raise ValueError(f"{name} {output}: {what}")
+
+
+def _is_for_devices(folder: Path) -> bool:
+    """Whether a folder holds names of devices, such as stdout, which may lead to a file just now."""
+    place = _real(folder)
+    return place == Path("/dev") or place.is_relative_to("/proc")
 
 
 def _check_not_input(output: Path, points: Path, name: str) -> None:
@@ -90,6 +96,16 @@ def check_not_in_model(output: Path, name: str, model_dir: Path | None = None) -
                 f"{name} {output} would be among the files of the model in {_shown(folder)}: "
                 "choose another folder"
             )
+
+
+def check_new_model(folder: Path, name: str) -> None:
+    """Raises a ValueError if a new model would be among the files of another one."""
+    beside = _real(folder).parent
+    if find_entries(str(beside), warn=False) and not find_entries(str(folder), warn=False):
+        raise ValueError(
+            f"{name} {folder} would be among the files of the model in {_shown(beside)}: choose "
+            "another folder"
+        )
 
 
 def _real(path: Path) -> Path:

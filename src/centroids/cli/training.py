@@ -27,7 +27,7 @@ from centroids.cli.inference import find_checkpoint, model_of
 from centroids.cli.initial_clusters import initial_clusters_of
 from centroids.cli.input_file import check_same_file, identify_file, passes_before, with_file
 from centroids.cli.outcome import Outcome
-from centroids.cli.output_file import is_among
+from centroids.cli.output_file import check_new_model, is_among, naming
 from centroids.cli.points import find_points
 from centroids.cli.points_file import PointsFile
 from centroids.cli.progress import telling_restarts
@@ -261,6 +261,9 @@ def _check_places(plan: TrainingPlan) -> None:
             f"{plan.model_dir} is a file, and {plan.points} a folder: the points come first, then "
             "the folder of the model"
         )
+    with naming(plan.model_dir, "MODEL_DIR"), contextlib.suppress(FileNotFoundError):
+        plan.model_dir.stat()  # whether there can be such a name
+    check_new_model(plan.model_dir, "MODEL_DIR")
     if is_among(plan.model_dir, plan.points):
         raise ValueError(
             f"MODEL_DIR {plan.model_dir} would be among the points in {plan.points}: choose a "
