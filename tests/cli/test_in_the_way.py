@@ -221,9 +221,7 @@ def test_a_new_model_is_not_among_the_files_of_another(folder: Path) -> None:
 def test_no_device_is_replaced_by_a_file(folder: Path, device: str) -> None:
     before = os.lstat(device).st_mode
     told = run(folder, "export", "model", device, "--format", "csv", code=2).stderr
-    assert told == (
-        f"centroids: OUTPUT {device}: is a device or a pipe: give the name of a file\n"
-    )
+    assert told == (f"centroids: OUTPUT {device}: is a device or a pipe: give the name of a file\n")
     assert os.lstat(device).st_mode == before
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from centroids import progress
-from centroids.cli import training
+from centroids.cli.outcome import Outcome
 from centroids.cli.progress import count_rows
 from centroids.progress import Activity, Moment
 from centroids.viewers import LineViewer, TerminalViewer
@@ -191,13 +191,13 @@ def test_training_is_shown_as_training_once_means_are_read(
 ) -> None:
     np.save(tmp_path / "points.npy", np.random.default_rng(0).normal(size=(5000, 2)))
     seen: list[str] = []
-    after_run = training.Outcome.after_run
+    after_run = Outcome.after_run
 
-    def look(self: training.Outcome, *arguments: Any) -> None:
+    def look(self: Outcome, *arguments: Any) -> None:
         seen.append(progress._watch.activities()[-1].moment().what)
         after_run(self, *arguments)
 
-    monkeypatch.setattr(training.Outcome, "after_run", look)
+    monkeypatch.setattr(Outcome, "after_run", look)
     words = ["train", "points.npy", "model", "-k", "3", "--batch-size", "500", "--standardize"]
     run(tmp_path, *words)
     assert set(seen) == {"training"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -60,7 +61,7 @@ def describe(
     """
 
 
-for _name, _command in {
+_COMMANDS: dict[str, Callable[..., None]] = {
     "train": train,
     "predict": predict,
     "evaluate": evaluate,
@@ -73,7 +74,8 @@ for _name, _command in {
     "verify": verify,
     "export": export,
     "import": import_,
-}.items():
+}
+for _name, _command in _COMMANDS.items():
     app.command(_name, cls=PlainCommand)(_command)
 
 

@@ -55,7 +55,7 @@ def _check(output: Path, name: str) -> None:
 
 
 def _is_for_devices(folder: Path) -> bool:
-    """Whether a folder holds names of devices, such as stdout, which may lead to a file just now."""
+    """Whether a folder holds names such as stdout, which may lead to a file just now."""
     place = _real(folder)
     return place == Path("/dev") or place.is_relative_to("/proc")
 
