@@ -11,7 +11,7 @@ import copy
 import copyreg
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 _MOST_SHOWN = 20
 
@@ -121,6 +121,29 @@ class WordedError(Worded, ValueError):
 
 class WordedTypeError(Worded, TypeError):
     """Something of a type that is not allowed."""
+
+
+class WordedText(str):
+    """A text with arguments in it, where only a str will do: what an OSError says of a file.
+
+    Attributes:
+        message: The same, which each face words.
+
+    >>> error = OSError(13, WordedText(Argument("model_dir"), " cannot be written"), "m")
+    >>> print(error)
+    [Errno 13] model_dir cannot be written: 'm'
+    >>> error.strerror.message.say(lambda argument: argument.name.upper())
+    'MODEL_DIR cannot be written'
+    """
+
+    message: Message
+
+    def __new__(cls, *parts: Part) -> Self:
+        """Takes the parts of the message."""
+        message = Message(*parts)
+        text = super().__new__(cls, str(message))
+        text.message = message
+        return text
 
 
 class NotAFolderError(Worded, NotADirectoryError):

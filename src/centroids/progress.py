@@ -226,6 +226,8 @@ class _Watch:
 
     def push(self, activity: Activity) -> None:
         with self._lock:
+            if activity in self._activities:  # it begins anew
+                return
             if not self._activities and not self.chosen:
                 self.viewer = _find_viewer()
             self._activities.append(activity)

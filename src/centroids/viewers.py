@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import os
 import sys
@@ -39,17 +40,19 @@ class TerminalViewer:
         self._live: Any = None
 
     def show(self, moment: Moment) -> None:
-        """Draws the line."""
-        if self._live is None:
-            self._open()
-        self._live.update(self._draw(moment), refresh=True)
+        """Draws the line; work goes on if the terminal has been closed."""
+        with contextlib.suppress(OSError):
+            if self._live is None:
+                self._open()
+            self._live.update(self._draw(moment), refresh=True)
 
     def hide(self, stays: bool) -> None:
         """Ends the line."""
         if self._live is not None:
-            self._live.transient = not stays
-            self._live.stop()
-            self._live = None
+            live, self._live = self._live, None
+            live.transient = not stays
+            with contextlib.suppress(OSError):
+                live.stop()
 
     def _open(self) -> None:
         # Imported here: most work is over before anything is shown.

@@ -335,10 +335,10 @@ def test_a_wrong_output_or_width_leaves_no_file(folder: Path) -> None:
     assert "9 columns" in done.stderr and "4 columns" in done.stderr
     assert not list(folder.glob("labels*"))
     done = run(folder, "predict", "model", "points.npy", "-o", "absent/labels.npy", code=2)
-    assert done.stderr == "centroids: cannot write absent/labels.npy: there is no folder absent\n"
+    assert done.stderr == "centroids: --output absent/labels.npy: there is no folder absent\n"
     long = "l" * 250 + ".npy"  # which leaves no room for the name of a temporary file
     done = run(folder, "predict", "model", "points.npy", "-o", long, code=2)
-    assert done.stderr == f"centroids: {long}: File name too long\n"
+    assert done.stderr == f"centroids: --output {long}: File name too long\n"
     # Nothing is written through a link that somebody has put beside the output.
     (folder / "precious").write_text("mine")
     (folder / "labels.npy.temporary").symlink_to("precious")

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from centroids import progress
+from centroids.cli.outcome import Outcome
 from centroids.cli.progress import count_rows
 from centroids.inputs.text.csv_file import CsvSource
 from centroids.progress import Activity, Moment
@@ -225,3 +226,36 @@ def test_an_estimate_is_told_as_one() -> None:
         assert work.moment().describe().startswith("1,300,000 of about 1,300,000 rows, ")
         work.update(total=1_300_001, is_estimate=False)
         assert work.moment().describe().startswith("1,300,000 of 1,300,001 rows, ")
+
+
+def test_an_activity_that_begins_twice_ends_once() -> None:
+    outer, inner = Activity("training"), Activity("reading")
+    seen: list[str] = []
+
+    class Seeing(LineViewer):
+        after_seconds = 0.0
+
+    with progress.viewed_by(Seeing(lambda moment: seen.append(moment.what), 0.0)), outer:
+        inner.start()
+        inner.start()
+        inner.stop()
+        seen.clear()
+        outer.update(1)
+        assert set(seen) == {"training"}
+
+
+def test_training_is_shown_as_training_once_means_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "points.npy", np.random.default_rng(0).normal(size=(5000, 2)))
+    seen: list[str] = []
+    after_run = Outcome.after_run
+
+    def look(self: Outcome, *arguments: Any) -> None:
+        seen.append(progress._watch.activities()[-1].moment().what)
+        after_run(self, *arguments)
+
+    monkeypatch.setattr(Outcome, "after_run", look)
+    words = ["train", "points.npy", "model", "-k", "3", "--batch-size", "500", "--standardize"]
+    run_here(tmp_path, *words)
+    assert set(seen) == {"training"}

@@ -156,7 +156,7 @@ def test_a_full_disk(folder: Path, run: Callable[..., str]) -> None:
         told = run(*command, code=1)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "holds 300 rows" in told and "centroids: out.npy: File too large\n" in told
+    assert "holds 300 rows" in told and "centroids: --output out.npy: File too large\n" in told
     assert "Continuing after 300 rows" in run(*command, "--resume")
     assert Path("out.npy").read_bytes() == whole
 
@@ -407,7 +407,7 @@ def test_a_rival_is_noticed(
     with Path(f"out.npy{PARTIAL}").open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         told = run("points.csv", "-o", "out.npy", *options, code=1)
-    assert told == "centroids: out.npy: another process is writing it\n"
+    assert told == "centroids: --output out.npy: another process is writing it\n"
     assert _contents(folder) == kept
 
 

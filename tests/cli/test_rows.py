@@ -204,7 +204,7 @@ def test_a_parquet_file_is_whole_or_not_there(
         (["predict", "model", "ragged.csv", "--append"], "line 3: 2 fields"),
         (
             ["predict", "model", "text.csv", "--append"],
-            "text.csv, line 4, column 'age': 'x' is not",
+            "text.csv, line 4, column 'age': 'x' is not a number",
         ),
         (["predict", "model", "taken.csv", "--append"], "'cluster', but a column of that name"),
         (["evaluate", "model", "t.csv", "--missing", "drop"], "leave --missing out"),

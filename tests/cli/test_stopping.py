@@ -1,9 +1,10 @@
-"""Ctrl-C and SIGTERM in the middle of any command: one line, 130 or 143, and nothing stays."""
+"""Ctrl-C, SIGTERM and SIGHUP in the middle of any command: one line, and nothing stays."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from centroids import viewers
 from centroids.cli import inference
 from centroids.cli.unfinished import UnfinishedFile
+from centroids.estimator import load_latest
 from centroids.kmeans.model import KMeansModel
 from tests.cli.run_here import run_here as run
 
@@ -47,6 +50,9 @@ READING = {
     "verify": ["verify", "model"],
 }
 ENDS = [(signal.SIGINT, 130, "Stopped."), (signal.SIGTERM, 143, "Stopped by SIGTERM.")]
+if sys.platform != "win32":  # where a terminal that is closed sends nothing
+    ENDS.append((signal.SIGHUP, 129, "Stopped by SIGHUP."))
+NAMES = [number.name for number, _, _ in ENDS]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +84,7 @@ def signalling(number: int, function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-@pytest.mark.parametrize(("number", "code", "line"), ENDS, ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(("number", "code", "line"), ENDS, ids=NAMES)
 @pytest.mark.parametrize(
     ("call", "command"),
     [
@@ -97,6 +103,7 @@ def test_a_signal_in_the_middle_of_a_command(
 ) -> None:
     if "out.onnx" in command:
         pytest.importorskip("onnx")
+    monkeypatch.setattr(viewers, "SHOW_AFTER_SECONDS", 60.0)  # no progress on a busy machine
     before, handlers = everything(folder), handlers_now()
     for options in ([], ["--log-format", "json"]):
         with monkeypatch.context() as patch:
@@ -109,7 +116,7 @@ def test_a_signal_in_the_middle_of_a_command(
 
 
 def handlers_now() -> list[Any]:
-    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    return [signal.getsignal(number) for number, _, _ in ENDS]
 
 
 def test_what_can_be_continued_is_kept_by_sigterm_too(
@@ -156,7 +163,8 @@ def test_a_process_that_is_told_twice_cleans_up_in_peace(folder: Path) -> None:
     before = set(everything(folder))
     program = (
         "import os, sys, time\n"
-        "from centroids import files\n"
+        "from centroids import files, viewers\n"
+        "viewers.SHOW_AFTER_SECONDS = 60.0\n"
         "from centroids.cli import main\n"
         "def wait(*unused):\n"
         "    print('writing', flush=True)\n"
@@ -191,7 +199,7 @@ def test_a_process_that_is_told_twice_cleans_up_in_peace(folder: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
-@pytest.mark.parametrize(("number", "code", "line"), ENDS, ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(("number", "code", "line"), ENDS, ids=NAMES)
 @pytest.mark.parametrize("command", ["choose-k", "train"])
 def test_a_query_that_is_running(
     tmp_path: Path, command: str, number: int, code: int, line: str
@@ -211,3 +219,72 @@ def test_a_query_that_is_running(
     done = run(tmp_path, *words[command], code=code)
     assert (done.stdout, done.stderr) == ("", f"{line}\n")
     assert not list(tmp_path.iterdir())
+
+
+# With a terminal of its own, which this test closes.
+IN_A_TERMINAL = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from centroids.cli import main
+sys.argv[0] = "centroids"
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_training_whose_terminal_is_closed_is_saved(tmp_path: Path, options: list[str]) -> None:
+    import pty
+
+    np.save(tmp_path / "points.npy", POINTS)
+    words = ["train", "points.npy", "model", "-k", "3", "--mini-batch", "--batch-size", "10"]
+    command = [sys.executable, "-c", IN_A_TERMINAL, *words, "--epochs", "1000000", *options]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*command, "--log-every", "0.01"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as child:
+        os.close(theirs)
+        while not list((tmp_path / "model").glob("model.ckpt-*")):
+            assert child.poll() is None
+            time.sleep(0.05)
+        time.sleep(0.3)
+        os.close(ours)
+        assert child.wait(60) == 129
+    checkpoint = load_latest(str(tmp_path / "model"))
+    assert checkpoint is not None and checkpoint.global_step > 0 and not checkpoint.finished
+    assert not (tmp_path / "model" / "training.lock").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_a_command_below_nohup_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        monkeypatch.setattr(os, "stat", signalling(signal.SIGHUP, os.stat))
+        assert "mean distance" in run(folder, "evaluate", "model", "points.npy").stdout
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no device that is full")
+@pytest.mark.parametrize("options", [["--verbose"], ["--verbose", "--log-format", "json"]])
+def test_work_goes_on_where_its_log_cannot_be_written(folder: Path, options: list[str]) -> None:
+    code = "import sys; from centroids.cli import main; sys.argv[0] = 'centroids'; main()"
+    words = ["train", "points.npy", "full", "-k", "3", *options]
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdout=subprocess.PIPE,
+            stderr=full,
+            check=True,
+        )
+    assert done.stdout.startswith(b"Trained ")
+    shutil.rmtree(folder / "full")

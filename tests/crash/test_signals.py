@@ -79,7 +79,12 @@ def test_a_program_ends_as_usual_and_goes_on(
     assert differences(load(stopped), load(whole)) == []
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+ENDS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+if sys.platform != "win32":
+    ENDS.append((signal.SIGHUP, 129))
+
+
+@pytest.mark.parametrize(("number", "code"), ENDS)
 def test_the_command_line_ends_as_usual_and_goes_on(tmp_path: Path, number: int, code: int) -> None:
     np.save(tmp_path / "points.npy", np.random.default_rng(0).normal(size=(500, 3)))
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"

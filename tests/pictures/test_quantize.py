@@ -96,7 +96,7 @@ def test_more_colors_than_a_palette_has(tmp_path: Path) -> None:
     assert found.mode == "RGB"
     assert len(np.unique(rgb(found).reshape(-1, 3), axis=0)) <= 300
     told = run_here(tmp_path, "quantize", "p.png", "-k", "300", "--dither", code=2).stderr
-    assert "dithering goes up to 256 colors, got 300" in told
+    assert "--dither is for up to 256 colors, but --num-clusters is 300" in told
 
 
 def with_alpha(alpha: NDArray[Any]) -> NDArray[Any]:
@@ -204,7 +204,7 @@ def refused(folder: Path, *words: str) -> str:
         (["bomb.png"], "bomb.png has too many pixels"),
         (["p.png", "-o", "p.jpg"], "--output must be a .png or .webp file"),
         (["p.png", "-o", "p.png"], "--output p.png is the picture itself"),
-        (["p.png", "-o", "none/p.png"], "--output none/p.png: none is not a folder to write in"),
+        (["p.png", "-o", "none/p.png"], "--output none/p.png: there is no folder none"),
         (["p.png", "-o", "folder.png"], "--output folder.png: is a folder"),
         (["two.png", "-k", "3"], "two.png: --num-clusters must be at most 2, as many as there are"),
     ],
@@ -243,7 +243,7 @@ def test_a_failure_to_write_leaves_the_old_picture(
 
     monkeypatch.setattr("centroids.files.put_in_place", full)
     told = run_here(tmp_path, "quantize", "p.png", "-k", "2", "-o", "out.png", code=1).stderr
-    assert told == "centroids: out.png: No space left on device\n"
+    assert told == "centroids: --output out.png: No space left on device\n"
     assert (tmp_path / "out.png").read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "p.png"]
     monkeypatch.setattr("centroids.files.put_in_place", lambda *_: exec("raise KeyboardInterrupt"))

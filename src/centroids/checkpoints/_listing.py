@@ -23,6 +23,7 @@ from centroids.checkpoints.names import (
     SUFFIX,
     TENSORFLOW_STATE_FILE,
 )
+from centroids.errors import Argument, WordedText
 from centroids.files import open_regular, put_aside, read_at_most
 
 _FIRST_LINE = re.compile(
@@ -129,8 +130,11 @@ def check_list(model_dir: str) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
         raise IsADirectoryError(
             errno.EISDIR,
-            f"the list of checkpoints must be a file called {STATE_FILE!r}, but that is a folder; "
-            "move it away, or choose another model_dir",
+            WordedText(
+                f"the list of checkpoints must be a file called {STATE_FILE!r}, but that is a "
+                "folder; move it away, or choose another ",
+                Argument("model_dir"),
+            ),
             path,
         )
 

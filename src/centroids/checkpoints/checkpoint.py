@@ -353,7 +353,7 @@ def _check_version(version: Any, path: str) -> None:
     if version > FORMAT_VERSION:
         raise NewerCheckpointError(
             f"{path} has the format version {version}, of a newer version of centroids; this one "
-            f"reads formats up to {FORMAT_VERSION}. Use the newer version, or another model_dir"
+            f"reads formats up to {FORMAT_VERSION}. Use the newer version"
         )
 
 

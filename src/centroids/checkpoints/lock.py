@@ -16,6 +16,7 @@ from io import FileIO
 from typing import Self
 
 from centroids import platform
+from centroids.errors import Argument, WordedText
 
 logger = logging.getLogger(__name__)
 
@@ -196,7 +197,10 @@ class ModelDirLock:
     def _lost(self, reason: str) -> ModelDirLostError:
         return ModelDirLostError(
             errno.ESTALE,
-            f"model_dir no longer belongs to this run: {reason}; nothing more is written",
+            WordedText(
+                Argument("model_dir"),
+                f" no longer belongs to this run: {reason}; nothing more is written",
+            ),
             self._model_dir,
         )
 
@@ -219,8 +223,13 @@ def _open(path: str, flags: int) -> int:
 def _not_ours(path: str, kind: str) -> OSError:
     return OSError(
         errno.EINVAL,
-        f"the file that locks model_dir is {kind}, so training would write to a file that is not "
-        "its own; find out what it is, move it away, or choose another model_dir",
+        WordedText(
+            "the file that locks ",
+            Argument("model_dir"),
+            f" is {kind}, so training would write to a file that is not its own; find out what it "
+            "is, move it away, or choose another ",
+            Argument("model_dir"),
+        ),
         path,
     )
 
@@ -228,8 +237,11 @@ def _not_ours(path: str, kind: str) -> OSError:
 def _busy(model_dir: str, holder: str) -> ModelDirBusyError:
     return ModelDirBusyError(
         errno.EBUSY,
-        f"model_dir is in use by another run ({holder}); wait for it, end it, or choose "
-        "another model_dir",
+        WordedText(
+            Argument("model_dir"),
+            f" is in use by another run ({holder}); wait for it, end it, or choose another ",
+            Argument("model_dir"),
+        ),
         model_dir,
     )
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from centroids.cli.answer import answer
 from centroids.cli.errors import without_log_of
 from centroids.cli.numbers import show_number
+from centroids.cli.output_file import check_output, naming
 from centroids.cli.points import find_points
 from centroids.cli.points_file import PointsFile, as_matrix
 from centroids.cli.sampling import draw_sample, weighted_sample
@@ -25,6 +26,7 @@ from centroids.clustering import Preparation, fit_preparation, sum_columns_of_ba
 from centroids.files import atomic_file
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.missing import MissingValues, treatment_of
+from centroids.packages import import_package
 from centroids.quality import NumClusters, choose_num_clusters
 from centroids.rows import split_weights
 from centroids.text_table import terminal_width
@@ -52,10 +54,8 @@ def choose_k(
 ) -> None:
     """Prints what several numbers of clusters come to, and which one is recommended."""
     numbers = parse_numbers(num_clusters)
-    if plot is not None and plot.suffix.lower() not in _PLOTS:
-        raise ValueError(
-            f"--plot must be a {', '.join(_PLOTS[:-1])} or {_PLOTS[-1]} file, got {plot}"
-        )
+    if plot is not None:
+        _check_plot(plot, path)
     weights = choose_weights(weight_column, Settings())
     ids = choose_column(id_column, None)
     file = find_points(path, columns, text, None, weight_column=weights, id_column=ids)
@@ -64,6 +64,11 @@ def choose_k(
     if numbers[-1] >= sample.num_rows:
         raise ValueError(
             f"{path} has {sample.num_rows:,} points: --num-clusters must be fewer than that"
+        )
+    if numbers[-1] >= _SAMPLE_ROWS:
+        raise ValueError(
+            f"--num-clusters goes up to {numbers[-1]:,}, but choose-k clusters a sample of "
+            f"{_SAMPLE_ROWS:,} points: give numbers below that"
         )
     fits = sample.num_rows <= _SAMPLE_ROWS
     drawn = weighted_sample(sample.points) if file.weighted else sample.points
@@ -86,6 +91,16 @@ def choose_k(
         _write_plot(found, plot)
     answer(found.to_dict())
     typer.echo(_describe(found, path))
+
+
+def _check_plot(plot: Path, points: Path) -> None:
+    """Raises what keeps a plot from being drawn, before points are read in vain."""
+    if plot.suffix.lower() not in _PLOTS:
+        raise ValueError(
+            f"--plot must be a {', '.join(_PLOTS[:-1])} or {_PLOTS[-1]} file, got {plot}"
+        )
+    check_output(plot, "--plot", points=points)
+    import_package("matplotlib", "--plot", "centroids[plot]")
 
 
 def _fit(
@@ -158,9 +173,6 @@ def _describe(found: NumClusters, path: Path) -> str:
 
 
 def _write_plot(found: NumClusters, path: Path) -> None:
-    try:
-        figure = found.plot()
-    except ImportError as error:
-        raise ValueError(f"--plot: {error}") from error
-    with atomic_file(str(path)) as file:
+    figure = found.plot()
+    with naming(path, "--plot"), atomic_file(str(path)) as file:
         figure.savefig(file, format=path.suffix[1:].lower(), dpi=150)

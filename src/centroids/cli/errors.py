@@ -28,6 +28,7 @@ from centroids.errors import (
     TextColumnsError,
     WidthError,
     Worded,
+    WordedText,
 )
 
 _MISTAKE = 2  # a wrong argument, a path that cannot be, a library that is missing, or bad data
@@ -35,7 +36,18 @@ _FAILURE = 1  # a disk that is full or fails, or anything unforeseen
 _UNFIT_PATHS = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.EMLINK, errno.EINVAL)
 
 # Arguments of the library that have another name here.
-_RENAMED = {"export_dir_base": "OUTPUT", "model_dir": "MODEL_DIR", "num_epochs": "--epochs"}
+_RENAMED = {
+    "every_n_steps": "--validate-every",
+    "export_dir_base": "OUTPUT",
+    "input_fn": "POINTS",
+    "loss_tolerance": "--relative-tolerance",
+    "model_dir": "MODEL_DIR",
+    "num_colors": "--num-clusters",
+    "num_epochs": "--epochs",
+    "picture_shape": "--pictures",
+    "random_seed": "--seed",
+}
+_MODES = {True: "--mini-batch", False: "--full-batch"}
 NOTHING = "none"  # as the mark that groups digits
 
 
@@ -64,8 +76,10 @@ def option(argument: Argument) -> str:
     >>> option(Argument("columns", ["age", "net income"]))
     "--columns 'age,net income'"
     """
-    name = _RENAMED.get(argument.name, "--" + argument.name.replace("_", "-"))
     value = argument.value
+    if argument.name == "use_mini_batch":
+        return _MODES[value is not False]
+    name = _RENAMED.get(argument.name, "--" + argument.name.replace("_", "-"))
     if value is ... or value is True:
         return name
     if value is False:
@@ -180,11 +194,12 @@ def _advise(error: Exception, points: Path, can_drop: bool, can_empty: bool) -> 
     # Of a column of text there would be no line left.
     if isinstance(error, BadLineError) and error.is_text:
         return told
+    before = ", or" if str(error.remedy) else "; correct it, or"
     if can_drop and error.can_be_dropped:
         them = "them" if isinstance(error, BadRowError) else "such lines"
-        return f"{told}, or leave {them} out with --bad-rows drop"
+        return f"{told}{before} leave {them} out with --bad-rows drop"
     if can_empty and isinstance(error, BadLineError) and (error.can_be_dropped or error.has_digits):
-        return f"{told}, or give such lines an empty label with --bad-rows empty"
+        return f"{told}{before} give such lines an empty label with --bad-rows empty"
     return told
 
 
@@ -208,7 +223,9 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, Worded):
         return error.say(option)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        told = error.strerror
+        told = told.message.say(option) if isinstance(told, WordedText) else told
+        return f"{error.filename}: {told}" if error.filename else told
     if isinstance(error, (ValueError, TypeError, OSError, ImportError)) and str(error):
         return str(error)
     # Errors that we did not foresee may have no text, or one that says little without the type.

@@ -13,6 +13,7 @@ from centroids import KMeansClustering
 from centroids.cli.answer import answer
 from centroids.cli.inference import describe_preparation, model_of, read_model
 from centroids.cli.options import Format
+from centroids.cli.output_file import check_not_in_model, check_output, naming
 from centroids.cli.points import read_columns
 from centroids.estimator import Checkpoint
 from centroids.export import (
@@ -22,6 +23,8 @@ from centroids.export import (
 from centroids.export.array_files import write_faiss, write_npy, write_npz
 from centroids.export.table_files import write_csv, write_parquet
 from centroids.kmeans.variables import COUNTS, centers_in_units
+
+_OUTPUT = "OUTPUT"  # what the command line calls it
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,15 @@ def export(
     chosen = chosen or _format_of_ending(output)
     options = options or ExportOptions()
     options.check(chosen)
+    if chosen is Format.SAVEDMODEL:
+        check_not_in_model(output, _OUTPUT, model_dir)
+    else:
+        check_output(output, _OUTPUT, model_dir=model_dir)
     checkpoint = read_model(model_dir, checkpoint_path)
     names = _names_of(read_columns(model_dir))
     model = model_of(checkpoint, model_dir)
-    path, usage = _WRITERS[chosen](_Exported(model, checkpoint, names, output, options))
+    with naming(output, _OUTPUT):
+        path, usage = _WRITERS[chosen](_Exported(model, checkpoint, names, output, options))
     answer(
         {
             "output": str(path),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from centroids.checkpoints.lock import lock_model_dir
 from centroids.checkpoints.tensorflow import find_tensorflow_checkpoint
 from centroids.cli.answer import answer
 from centroids.cli.inference import find_model
+from centroids.cli.output_file import check_new_model, naming
 from centroids.estimator import Saver
 from centroids.kmeans.from_tensorflow import (
     ContradictionError,
@@ -44,8 +47,8 @@ def import_model(
             f"{option} out"
         ) from error
     _check_free(new)
-    new.mkdir(parents=True, exist_ok=True)
-    with lock_model_dir(str(new)):
+    check_new_model(new, "NEW")
+    with naming(new, "NEW"), _made(new), lock_model_dir(str(new)):
         _check_free(new)  # a training run may have ended just now
         Saver(str(new), "model.ckpt").save(model)
     centers = model.variables[CLUSTERS]
@@ -69,8 +72,9 @@ def import_model(
             f"The metric is a guess: there is no graph ({model.path}.meta) to read it from. If it "
             "was another, import into another folder with --distance-metric cosine"
         )
-    typer.echo(f"Continue training with: centroids train POINTS {new}")
-    typer.echo(f"See it with: centroids inspect {new}")
+    quoted = shlex.quote(str(new))
+    typer.echo(f"Continue training with: centroids train POINTS {quoted}")
+    typer.echo(f"See it with: centroids inspect {quoted}")
 
 
 def _mode(params: Mapping[str, Any]) -> str:
@@ -81,6 +85,22 @@ def _mode(params: Mapping[str, Any]) -> str:
     return "by mini-batches" if steps == 1 else f"by iterations of {steps} mini-batches"
 
 
+@contextlib.contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Makes a folder and those above it; they go again, if the block raises and they are empty."""
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for each in new:
+            with contextlib.suppress(OSError):
+                each.rmdir()
+        raise
+
+
 def _check_free(new: Path) -> None:
+    if new.exists() and not new.is_dir():
+        raise ValueError(f"NEW {new} is a file: choose a folder that does not exist yet")
     if find_tensorflow_checkpoint(str(new)) is not None or find_model(new) is not None:
         raise ValueError(f"{new} already holds a model: choose a folder that does not exist yet")

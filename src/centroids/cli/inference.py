@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +15,7 @@ from centroids.cli.answer import answer
 from centroids.cli.fresh import newest_aside
 from centroids.cli.labelling import Request, form_and_input, key_of
 from centroids.cli.numbers import show_number
-from centroids.cli.output_file import check_not_input
+from centroids.cli.output_file import naming
 from centroids.cli.points import find_points
 from centroids.cli.predictions import (
     Prediction,
@@ -71,7 +72,7 @@ def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoi
         aside = f"; an older one is in {old}" if old is not None else ""
         raise ValueError(
             f"{model_dir} holds no trained model{aside}; make one with: centroids train POINTS "
-            f"{model_dir} --num-clusters K"
+            f"{shlex.quote(str(model_dir))} --num-clusters K"
         )
     return checkpoint
 
@@ -141,7 +142,7 @@ def find_checkpoint(model_dir: Path) -> Checkpoint | None:
     if checkpoint is None and find_tensorflow_checkpoint(str(model_dir)) is not None:
         raise ValueError(
             f"{model_dir} holds a model of TensorFlow; import it with: centroids import "
-            f"{model_dir} NEW"
+            f"{shlex.quote(str(model_dir))} NEW"
         )
     return checkpoint
 
@@ -157,8 +158,6 @@ def batch_size(model: KMeansClustering, *, distances: bool) -> int:
 def predict(request: Request) -> None:
     """Writes the nearest cluster of each point, or its distances to all centers."""
     request.check()
-    if str(request.output) != "-":
-        check_not_input(request.output, request.points)
     checkpoint = read_model(request.model_dir)
     model = model_of(checkpoint, request.model_dir)
     all_distances = request.distances or request.distance or request.second_best
@@ -177,7 +176,8 @@ def predict(request: Request) -> None:
     if str(request.output) == "-":
         written = print_predictions(prediction)
     else:
-        written = write_predictions(prediction, request.output, resume=request.resume)
+        with naming(request.output):
+            written = write_predictions(prediction, request.output, resume=request.resume)
         answer(
             {
                 "output": str(request.output),

@@ -14,7 +14,9 @@ from centroids import KMeansClustering
 from centroids.cli.answer_forms import Form, NamedColumns, NumbersAlone
 from centroids.cli.answered_rows import AnsweredRows, TableRows, answered, table_columns
 from centroids.cli.input_file import files_of
+from centroids.cli.output_file import check_output
 from centroids.cli.points_file import PointsFile
+from centroids.cli.predictions import ENDINGS
 from centroids.cli.settings import read_settings
 from centroids.cli.text_options import GivenText
 from centroids.errors import Argument, WordedError
@@ -68,7 +70,17 @@ class Request:
         return asked or self.output.suffix.lower() == ".parquet"
 
     def check(self) -> None:
-        """Raises a ValueError if options exclude each other."""
+        """Raises a ValueError if options exclude each other, or the output cannot be written."""
+        to_file = str(self.output) != "-"
+        ending = self.output.suffix.lower()
+        if to_file and ending not in ENDINGS:
+            raise ValueError(
+                f"--output must be a .npy, .csv or .parquet file or -, got {self.output}"
+            )
+        if self.resume and ending == ".parquet":
+            raise ValueError(
+                f"--resume is for .npy and .csv files: {self.output} is written in one go"
+            )
         if self.resume and str(self.output) == "-":
             raise ValueError("--resume needs a file to continue with: give --output, too")
         if self.distances and (self.distance or self.second_best):
@@ -78,6 +90,8 @@ class Request:
             )
         if self.append and self.id_column is not None:
             raise ValueError("--append writes all columns, that of --id-column too: leave one out")
+        if to_file:
+            check_output(self.output, points=self.points, model_dir=self.model_dir)
 
 
 def key_of(request: Request) -> str:
@@ -118,11 +132,12 @@ def form_and_input(
     elif request.id_column is not None:
         beside = check_columns(table, [request.id_column])
     as_written = [name for name in beside if name not in columns]
-    if request.append and request.output.suffix == ".parquet":
+    ending = request.output.suffix.lower()
+    if request.append and ending == ".parquet":
         # The types of a whole table are worth more than how it was written, but for ids.
         ids = read_settings(request.model_dir, with_columns=False).id_column
         as_written = [name for name in as_written if name == ids]
-    if request.output.suffix != ".npy":  # names must be numbers there
+    if ending != ".npy":  # names must be numbers there
         table = table.as_written(as_written)
     table = _as_points(table, columns, request)
     form = NamedColumns(

@@ -161,14 +161,19 @@ def write_json(values: dict[str, Any]) -> None:
     """Writes a line of JSON, with the time, to standard error."""
     stream = sys.stderr.below if isinstance(sys.stderr, _JsonLines) else sys.stderr
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    stream.write(f"{to_json({'time': now, **values})}\n")
-    stream.flush()
+    _write_line(stream, to_json({"time": now, **values}))
 
 
 def say_text(text: str) -> None:
     """Writes a line for people to standard error."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    _write_line(sys.stderr, text)
+
+
+def _write_line(stream: TextIO, line: str) -> None:
+    # Work does not end because a terminal was closed, or the disk of a log is full.
+    with contextlib.suppress(OSError):
+        stream.write(f"{line}\n")
+        stream.flush()
 
 
 @contextlib.contextmanager

@@ -61,6 +61,8 @@ def parse_source(word: str) -> Path:
     from centroids.inputs.tables.location import find_location
 
     try:
+        if word == "-":
+            raise ValueError("- is standard input, which is not read: write the points to a file")
         return find_location(word)
     except ValueError as error:  # which typer would show with the usage of the command
         end_with(error)

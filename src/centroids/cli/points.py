@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from centroids.checkpoints.folder import find_entries
 from centroids.cli.errors import NOTHING
 from centroids.cli.points_file import PointsFile
 from centroids.cli.settings import Settings, read_settings
@@ -48,6 +49,7 @@ def find_points(
         OSError: If the file cannot be read.
         ValueError: If it lacks a column that the model was trained with, or that of the weights.
     """
+    _check_is_no_model(path)
     if model_dir is None:
         kept = Settings()
     elif kept is None:
@@ -68,6 +70,12 @@ def find_points(
                 f"count alike with --weight-column {NOTHING}",
             ) from error
     return file if kept.weight_column is None else _without_column(file, kept.weight_column)
+
+
+def _check_is_no_model(path: Path) -> None:
+    """Raises a ValueError for what a newcomer may take for points."""
+    if isinstance(path, Path) and path.is_dir() and find_entries(str(path), warn=False):
+        raise ValueError(f"{path} is the folder of a model; a file of points is needed")
 
 
 def _with_columns(

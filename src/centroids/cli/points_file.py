@@ -141,6 +141,10 @@ class PointsFile:
         known = self.num_rows()
         return self.count.expect if known is None else known
 
+    def may_have_rows(self) -> bool:
+        """Whether there is a row, as far as can be told without reading the file."""
+        return bool(self.layout(self.columns).sample) if self.is_text else self.num_rows() != 0
+
     def read(self, bad_rows: BadRows = "raise") -> tuple[NDArray[Any], NDArray[np.float64] | None]:
         """All points, read into memory; a .npy file of more than 1 GiB is mapped.
 

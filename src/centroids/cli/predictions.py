@@ -32,13 +32,12 @@ from centroids.cli.unfinished import (
     check_same,
 )
 from centroids.errors import message_of
-from centroids.export.destination import check_destination
 from centroids.files import atomic_file
 from centroids.inputs import TextFormat
 from centroids.inputs.arrow import import_arrow
 from centroids.inputs.batch import Position
 
-_ENDINGS = (".npy", ".csv", ".parquet")
+ENDINGS = (".npy", ".csv", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -158,23 +157,19 @@ def write_predictions(prediction: Prediction, output: Path, *, resume: bool) -> 
     Args:
         prediction: What to write.
         output: The file.
-        resume: Continue with what an earlier process wrote, if there is anything.
+        resume: Continue with what an earlier process wrote, if there is anything; not for .parquet.
 
     Returns:
         How much was written.
 
     Raises:
-        ValueError: If the name ends in something else, or what is there belongs to another
-            prediction.
+        ValueError: If what is there belongs to another prediction.
         OSError: If the file cannot be written, or another process writes it.
         typer.Exit: After Ctrl-C or SIGTERM.
     """
     ending = output.suffix.lower()
-    if ending not in _ENDINGS:
-        raise ValueError(f"--output must be a .npy, .csv or .parquet file or -, got {output}")
-    check_destination(output)
     if ending == ".parquet":
-        return _write_parquet(prediction, output, resume=resume)
+        return _write_parquet(prediction, output)
     what = f"{prediction.form.describe()} as {ending}"
     work = {"what is written": what, **prediction.input, **_VERSIONS}
     with UnfinishedFile(output) as file:
@@ -200,10 +195,8 @@ def write_predictions(prediction: Prediction, output: Path, *, resume: bool) -> 
         return Written(file.progress.rows, written.empty, written.first_empty)
 
 
-def _write_parquet(prediction: Prediction, output: Path, *, resume: bool) -> Written:
+def _write_parquet(prediction: Prediction, output: Path) -> Written:
     """The footer of a Parquet file comes last: there is nothing to continue with."""
-    if resume:
-        raise ValueError(f"--resume is for .npy and .csv files: {output} is written in one go")
     form, written = prediction.form, Written()
     if not isinstance(form, NamedColumns):
         raise ValueError("--distances writes numbers without names: choose a .npy or .csv file")

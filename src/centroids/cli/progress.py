@@ -25,8 +25,13 @@ def telling_restarts(shown: Activity) -> Iterator[None]:
     def tell(number: int, of: int) -> None:
         shown.update(what=f"choosing initial centers: {number} of {of}")
 
+    reads = False
+
     def tell_rows(rows: int) -> None:
-        shown.start()
+        nonlocal reads
+        if not reads:
+            reads = True
+            shown.start()
         shown.update(what=f"reading means and deviations: {rows:,} rows")
 
     restart_watchers.append(tell)

@@ -10,7 +10,8 @@ import typer
 
 from centroids.cli.answer import answer
 from centroids.cli.numbers import show_number
-from centroids.cli.output_file import check_output
+from centroids.cli.output_file import check_output, naming
+from centroids.errors import at_place
 from centroids.files import atomic_file
 from centroids.pictures import quantize, read_picture
 from centroids.progress import Activity
@@ -34,10 +35,9 @@ def quantize_picture(
         try:
             after = quantize(before, num_colors, dither=dither, seed=seed)
         except ValueError as error:
-            raise ValueError(
-                f"{path}: {str(error).replace('num_colors', '--num-clusters')}"
-            ) from error
-    _write(after, output)
+            raise at_place(str(path), error) from error
+    with naming(output):
+        _write(after, output)
     away = _error(before, after)
     result = {
         "output": str(output),

@@ -22,7 +22,7 @@ from centroids.cli.inference import (
     read_model,
 )
 from centroids.cli.input_file import num_bytes_of
-from centroids.cli.output_file import check_output
+from centroids.cli.output_file import check_output, naming
 from centroids.cli.points import describe_columns, find_points
 from centroids.cli.points_file import PointsFile, as_matrix
 from centroids.cli.sampling import draw_sample, weighted_sample
@@ -90,7 +90,7 @@ def report(request: Request) -> None:
     """Writes a page about a model and points: one pass over them, and a sample."""
     if request.words_column is not None and request.words is None:
         raise ValueError("--words-column chooses a column of --words: give both")
-    _check_output(request.output)
+    _check_output(request)
     if request.umap and not has_umap():
         raise ValueError("--umap needs the package umap-learn: pip install umap-learn")
     checkpoint = read_model(request.model_dir)
@@ -136,7 +136,7 @@ def report(request: Request) -> None:
         preparation=preparation,
     )
     found = _with_thumbnails(found, request.points)
-    with Activity("drawing the page"):
+    with Activity("drawing the page"), naming(request.output):
         write_page(found, request.output)
     typer.echo(f"Wrote {request.output}; open it in a browser")
     answer({"output": str(request.output), "num_points": tally.num_points})
@@ -215,11 +215,11 @@ def _picture_shape(text: str, width: int) -> tuple[int, ...]:
         ) from error
 
 
-def _check_output(output: Path) -> None:
+def _check_output(request: Request) -> None:
     """Raises a ValueError before a long file is read in vain."""
-    if output.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"--output must be an .html file, got {output}")
-    check_output(output)
+    if request.output.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"--output must be an .html file, got {request.output}")
+    check_output(request.output, points=request.points, model_dir=request.model_dir)
 
 
 def _settings(

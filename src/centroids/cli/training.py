@@ -27,6 +27,7 @@ from centroids.cli.inference import find_checkpoint, model_of
 from centroids.cli.initial_clusters import initial_clusters_of
 from centroids.cli.input_file import check_same_file, identify_file, passes_before, with_file
 from centroids.cli.outcome import Outcome
+from centroids.cli.output_file import check_new_model, is_among, naming
 from centroids.cli.points import find_points
 from centroids.cli.points_file import PointsFile
 from centroids.cli.progress import telling_restarts
@@ -74,7 +75,7 @@ def train(plan: TrainingPlan) -> None:
     start = time.perf_counter()
     plan = _with_the_stronger_end(plan)
     plan.check()
-    _check_order(plan)
+    _check_places(plan)
     source, found = _find(plan)
     kept = Settings()
     if source is not None:
@@ -114,6 +115,8 @@ def train(plan: TrainingPlan) -> None:
     model = _make_model(plan, settings, points, trained)
     input_fn = _make_input(plan, points, settings)
     if settings.use_mini_batch:
+        if not points.may_have_rows():
+            raise ValueError(f"{plan.points} has no rows")
         file = identify_file(plan.points, 0 if trained is None else trained.global_step)
         if trained is not None and not plan.restart_input:
             check_same_file(plan.points, file, kept.inputs, trained, input_fn)
@@ -264,12 +267,20 @@ def _with_the_stronger_end(plan: TrainingPlan) -> TrainingPlan:
     return dataclasses.replace(plan, max_steps=None)
 
 
-def _check_order(plan: TrainingPlan) -> None:
-    """Raises a ValueError if the two arguments are the wrong way round."""
+def _check_places(plan: TrainingPlan) -> None:
+    """Raises a ValueError if the two arguments are the wrong way round, or one is in the other."""
     if is_folder(plan.points) and plan.model_dir.is_file():
         raise ValueError(
             f"{plan.model_dir} is a file, and {plan.points} a folder: the points come first, then "
             "the folder of the model"
+        )
+    with naming(plan.model_dir, "MODEL_DIR"), contextlib.suppress(FileNotFoundError):
+        plan.model_dir.stat()  # whether there can be such a name
+    check_new_model(plan.model_dir, "MODEL_DIR")
+    if is_among(plan.model_dir, plan.points):
+        raise ValueError(
+            f"MODEL_DIR {plan.model_dir} would be among the points in {plan.points}: choose a "
+            "folder outside"
         )
 
 

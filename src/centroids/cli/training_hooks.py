@@ -58,6 +58,7 @@ class Beginning(SessionRunHook):
 
     def begin(self) -> None:
         """Before the first centers are chosen."""
+        self._status.update(what="choosing initial centers")
         self._status.start()
 
     def after_create_session(self, session: Any, coord: Any) -> None:

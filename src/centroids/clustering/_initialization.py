@@ -27,6 +27,7 @@ from centroids.clustering._shards import (
     rows_of,
 )
 from centroids.clustering.points import check_finite, locate_bad_points
+from centroids.errors import Argument, WordedError
 from centroids.kernels import (
     Points,
     in_usual_float_mode,
@@ -215,9 +216,10 @@ def given_centers(
         converted: NDArray[Any] = (l2_normalize(centers) if cosine else centers).astype(dtype)
     if not np.isfinite(converted).all():
         row, column = np.argwhere(~np.isfinite(converted))[0]
-        raise ValueError(
-            f"initial_clusters has {centers[row, column]} at row {row}, column {column}, which "
-            f"overflows {dtype}, the type that the points are computed in"
+        raise WordedError(
+            Argument("initial_clusters"),
+            f" has {centers[row, column]} at row {row}, column {column}, which overflows {dtype}, "
+            "the type that the points are computed in",
         )
     return converted
 

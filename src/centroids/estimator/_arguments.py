@@ -10,7 +10,7 @@ from typing import Any
 
 from centroids.checkpoints.lock import ModelDirLostError
 from centroids.checks import as_integer
-from centroids.errors import Argument, NotAFolderError
+from centroids.errors import Argument, NotAFolderError, WordedText
 from centroids.estimator._run_config import RunConfig
 from centroids.files import make_folders
 
@@ -134,7 +134,10 @@ def prepared_model_dir(model_dir: str) -> Iterator[None]:
         _remove_empty(created)
         raise type(error)(
             error.errno,
-            f"model_dir cannot be written ({error.strerror}); training needs a folder that can",
+            WordedText(
+                Argument("model_dir"),
+                f" cannot be written ({error.strerror}); training needs a folder that can",
+            ),
             model_dir,
         ) from error
     try:

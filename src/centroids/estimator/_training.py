@@ -123,7 +123,10 @@ class Training:
         spec = self.model_fn.for_batches(batches, ModeKeys.TRAIN, self.config)
         at_beginning = self.restored is None or self.restored.input_position is None
         if batches.peek() is None and at_beginning:
-            logger.warning("input_fn gave no batch (or only empty ones): there is no step to train")
+            logger.warning(
+                "%s gave no batch (or only empty ones): there is no step to train",
+                Argument("input_fn"),
+            )
         of_model = [*spec.training_chief_hooks, *spec.training_hooks]
         hooks = [*self.hooks, *filter(takes_part_in_steps, of_model)]
         if not self.listeners and not any(map(may_stop, hooks)):

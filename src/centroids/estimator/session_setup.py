@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centroids.checkpoints.checkpoint import UNKNOWN_POSITION, Checkpoint
+from centroids.errors import Argument, Message, WordedError
 from centroids.estimator._spec import EstimatorSpec
 
 if TYPE_CHECKING:
@@ -46,9 +47,10 @@ def check_restored(spec: EstimatorSpec, restored: Checkpoint, with_variables: bo
     for key in sorted({*spec.identity, *restored.identity}):
         here, there = spec.identity.get(key), restored.identity.get(key)
         if here != there:
-            raise ValueError(
+            raise WordedError(
                 f"{source} belongs to another model: {key} is {_show(there)} there and "
-                f"{_show(here)} here; use the same settings or another model_dir"
+                f"{_show(here)} here",
+                remedy=Message("use the same settings or another ", Argument("model_dir")),
             )
     if not with_variables:
         return
@@ -56,17 +58,21 @@ def check_restored(spec: EstimatorSpec, restored: Checkpoint, with_variables: bo
     if spec.check_variables is not None:
         spec.check_variables(saved)
     if set(saved) != set(spec.variables):
-        raise ValueError(
+        raise WordedError(
             f"{source} belongs to another model: it has the variables {_names(saved)}, but the "
-            f"model has {_names(spec.variables)}; use another model_dir"
+            f"model has {_names(spec.variables)}",
+            remedy=Message("use another ", Argument("model_dir")),
         )
     for name, initial in spec.variables.items():
         theirs, ours = saved[name].shape, np.shape(initial)
         if theirs != ours:
-            raise ValueError(
+            raise WordedError(
                 f"{source} belongs to another model: {name} has the shape {theirs} there and "
-                f"{ours} here; use the same settings and inputs of the same width, or another "
-                "model_dir"
+                f"{ours} here",
+                remedy=Message(
+                    "use the same settings and inputs of the same width, or another ",
+                    Argument("model_dir"),
+                ),
             )
 
 

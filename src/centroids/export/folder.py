@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from centroids.errors import Argument, NotAFolderError
+from centroids.errors import Argument, NotAFolderError, WordedText
 from centroids.files import abandoned, holding, make_folders, sync_folder
 
 EXTRA_ASSETS = "assets.extra"
@@ -111,7 +111,10 @@ def write_export_folder(base: str, files: Mapping[str, bytes], copies: Mapping[s
                 sync_folder(folder)
             final = _rename_to_time(temporary, base)
             sync_folder(base)
-        except BaseException:
+        except BaseException as error:
+            # Nobody knows the temporary name, and a full disk does not say what it had no room for.
+            if isinstance(error, OSError) and _is_below(error.filename, temporary):
+                error.filename = base
             if final is not None:
                 # A failed export does not count: readers must not find it, not even in part.
                 with contextlib.suppress(OSError):
@@ -119,6 +122,11 @@ def write_export_folder(base: str, files: Mapping[str, bytes], copies: Mapping[s
             shutil.rmtree(temporary, ignore_errors=True)
             raise
     return final
+
+
+def _is_below(name: object, folder: str) -> bool:
+    """Whether a file that an error names is in a folder; so is one without a name."""
+    return name is None or (isinstance(name, str) and name.startswith(folder))
 
 
 @contextlib.contextmanager
@@ -159,7 +167,7 @@ def _made(base: str) -> Iterator[None]:
 
 
 def _cannot_write(base: str, error: OSError) -> OSError:
-    told = f"export_dir_base cannot be written ({error.strerror})"
+    told = WordedText(Argument("export_dir_base"), f" cannot be written ({error.strerror})")
     return type(error)(error.errno, told, base)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from centroids.errors import EmptyColumnError
+from centroids.errors import Argument, EmptyColumnError, Message, WordedTypeError
 from centroids.kernels._columns import ColumnSums
 from centroids.kernels.dense_or_sparse import Points, is_sparse, result_dtype
 from centroids.kernels.float_mode import in_usual_float_mode
@@ -128,9 +128,16 @@ def fit_preparation(
 def check_dense(points: Points) -> None:
     """Raises a TypeError for points whose zeros would not stay zeros."""
     if is_sparse(points):
-        raise TypeError(
+        raise WordedTypeError(
             "sparse points cannot be standardized or filled with means, as their zeros would not "
-            "stay zeros; make them dense, or scale their columns yourself"
+            "stay zeros",
+            remedy=Message(
+                "leave out ",
+                Argument("standardize"),
+                " and ",
+                Argument("missing", "mean"),
+                ", or make the points dense",
+            ),
         )
 
 

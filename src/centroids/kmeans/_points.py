@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from centroids import clustering, kernels
 from centroids.clustering import Preparation
 from centroids.distribute import is_sharded
+from centroids.errors import Argument, WordedTypeError
 from centroids.estimator import Batch
 from centroids.inputs.bad_rows import find_good_rows, with_zeros
 from centroids.inputs.missing import is_there
@@ -110,8 +111,11 @@ def fitted(model: KMeansModel, batches: Iterable[Batch]) -> dict[str, NDArray[An
 
 def _check_here(points: kernels.Points) -> None:
     if is_sharded(points):
-        raise TypeError(
-            "missing='mean' and standardize=True are not for collections, whose points stay on "
-            "workers: fill and scale their columns there"
+        raise WordedTypeError(
+            Argument("missing", "mean"),
+            " and ",
+            Argument("standardize", True),
+            " are not for collections, whose points stay on workers: fill and scale their columns "
+            "there, as with fillna()",
         )
     clustering.check_dense(points)

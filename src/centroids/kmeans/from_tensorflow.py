@@ -175,8 +175,8 @@ def _read_centers(source: TensorFlowCheckpoint) -> NDArray[Any]:
         )
     if INITIALIZED in source.variables and not _read_scalar(source, INITIALIZED):
         raise ValueError(
-            f"{source.path} was saved before all initial centers were chosen; train again in "
-            "another model_dir"
+            f"{source.path} was saved before all initial centers were chosen, so there is no model "
+            "to import; train it with TensorFlow for a step first"
         )
     centers = source.read(CLUSTERS)
     if centers.dtype not in (np.float32, np.float64) or centers.ndim != 2 or 0 in centers.shape:

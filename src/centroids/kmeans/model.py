@@ -19,7 +19,14 @@ from centroids import clustering, kernels
 from centroids.clustering import InitialCenters, InitialMethod, Preparation
 from centroids.clustering.points import check_width
 from centroids.distribute import is_sharded
-from centroids.errors import NoPointsError, WidthError, WordedError, message_of
+from centroids.errors import (
+    Argument,
+    Message,
+    NoPointsError,
+    WidthError,
+    WordedError,
+    message_of,
+)
 from centroids.estimator import (
     Batch,
     EstimatorSpec,
@@ -239,7 +246,9 @@ class KMeansModel:
     def _initialize(self, batches: Iterator[Batch]) -> None:
         first = next(batches, None)
         if first is None:
-            raise NoPointsError(f"num_clusters={self.num_clusters}, but the input has 0 points")
+            raise NoPointsError(
+                Argument("num_clusters", self.num_clusters), ", but the input has 0 points"
+            )
         if self.prepares and not self.use_mini_batch:
             first.variables.update(fitted(self, [first]))
         if isinstance(self.initial_clusters, np.ndarray):
@@ -334,9 +343,12 @@ class KMeansModel:
             return  # the runtime's own check of names and shapes says what differs
         num_clusters, dimensions = restored[CLUSTERS].shape
         if num_clusters != self.num_clusters:
-            raise ValueError(
-                f"num_clusters is {self.num_clusters}, but the trained model has {num_clusters} "
-                "clusters; use another model_dir or the same num_clusters"
+            raise WordedError(
+                Argument("num_clusters"),
+                f" is {self.num_clusters}, but the trained model has {num_clusters} clusters",
+                remedy=Message(
+                    "use another ", Argument("model_dir"), " or the same ", Argument("num_clusters")
+                ),
             )
         if features is None:
             return

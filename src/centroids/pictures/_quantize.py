@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from centroids import clustering, kernels
 from centroids.checks import check_integer
+from centroids.errors import Argument, WordedError
 from centroids.pictures._reading import import_pillow
 from centroids.rows import WeightedPoints
 
@@ -62,15 +63,21 @@ def quantize(
     if picture.mode not in ("RGB", "RGBA"):
         raise ValueError(f"picture must be of the mode RGB or RGBA, got {picture.mode}")
     if dither and num_colors > _MOST_IN_PALETTE:
-        raise ValueError(f"dithering goes up to {_MOST_IN_PALETTE} colors, got {num_colors:,}")
+        raise WordedError(
+            Argument("dither"),
+            f" is for up to {_MOST_IN_PALETTE} colors, but ",
+            Argument("num_colors"),
+            f" is {num_colors:,}",
+            remedy="leave it out, or choose fewer colors",
+        )
     pixels = np.asarray(picture)
     alpha = pixels[:, :, 3] if picture.mode == "RGBA" else None
     codes = pixels[:, :, :3].astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
     seen, counts = np.unique(codes if alpha is None else codes[alpha > 0], return_counts=True)
     if num_colors > len(seen):
-        raise ValueError(
-            f"num_colors must be at most {len(seen):,}, as many as there are colors; got "
-            f"{num_colors:,}"
+        raise WordedError(
+            Argument("num_colors"),
+            f" must be at most {len(seen):,}, as many as there are colors; got {num_colors:,}",
         )
     colors = np.stack([seen >> 16, seen >> 8 & 255, seen & 255], axis=1).astype(np.float32)
     palette = _palette(colors, counts.astype(np.float64), num_colors, seed)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from centroids import clustering, kernels
 from centroids.checks import check_bool, check_choice, check_integer
+from centroids.errors import Argument, WordedError
 from centroids.inputs.missing import MissingValues
 from centroids.progress import Activity
 from centroids.quality import _measures as measures
@@ -389,4 +390,5 @@ def _checked_numbers(num_clusters: Iterable[int]) -> list[int]:
 def _check_enough(numbers: Sequence[int], sampled: int, count: int) -> None:
     if numbers[-1] >= sampled:
         of = f"{count:,} points" if sampled == count else f"sample_rows = {sampled:,}"
-        raise ValueError(f"num_clusters goes up to {numbers[-1]:,}, which must be below {of}")
+        told = f" goes up to {numbers[-1]:,}, which must be below {of}"
+        raise WordedError(Argument("num_clusters"), told)

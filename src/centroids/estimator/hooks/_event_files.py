@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
 import numpy as np
@@ -125,7 +126,8 @@ class EventWriter:
         """Closes the file. The next summary opens another one."""
         file, self._file = self._file, None
         if file is not None:
-            file.close()
+            with self._naming():
+                file.close()
 
     def __enter__(self) -> EventWriter:
         return self
@@ -136,7 +138,21 @@ class EventWriter:
     def _new_event(self, step: int) -> Message:
         return new_message("Event", wall_time=time.time(), step=step)
 
+    @contextlib.contextmanager
+    def _naming(self) -> Iterator[None]:
+        """A full disk does not say what it has no room for."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno is not None and error.filename is None:
+                error.filename = self.directory
+            raise
+
     def _write(self, event: Message) -> None:
+        with self._naming():
+            self._append(event)
+
+    def _append(self, event: Message) -> None:
         file = self._file
         if file is None:
             file = self._open()
