@@ -47,7 +47,7 @@ def test_help_waits_for_no_command() -> None:
     assert not loaded & {*OPTIONAL, "numpy", "scipy", "google.protobuf", "safetensors"}
     ours = {name for name in loaded if name.startswith("centroids.")}
     parts = {"answer", "app", "command", "config", "errors", "log", "stopping", "usage"}
-    parts |= {"options", "options_of_points", "text_options", "commands"}
+    parts |= {"options", "options_of_labels", "options_of_points", "text_options", "commands"}
     commands = ("choosing", "inference", "models", "pictures", "training")
     parts |= {f"commands.{name}" for name in commands}
     cli = {"centroids.cli", *(f"centroids.cli.{part}" for part in parts)}
