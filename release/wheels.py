@@ -16,8 +16,10 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
+import sbom
 from baseline import check_baseline
 
 ROOT = Path(__file__).parents[1]
@@ -27,9 +29,9 @@ ARCHITECTURES = ("x86_64", "aarch64")
 GLIBC = "2.17"
 MOST_BYTES = 5_000_000
 # 3.11 has a wheel of its own; what the first of the others builds serves all of them (abi3).
-PYTHONS = (("3.11",), ("3.12", "3.13", "3.14"))
+PYTHONS = (("3.11",), ("3.12", "3.13", "3.14", "3.15"))
 # Each has a wheel of its own, and is built for where it is there.
-FREE_THREADED = ("3.13t", "3.14t")
+FREE_THREADED = ("3.13t", "3.14t", "3.15t")
 
 
 def run(*command: str | Path, **environment: str) -> None:
@@ -121,6 +123,7 @@ def write_tools(zig: Path, architecture: str) -> dict[str, str]:
         "CMAKE_AR": str(folder / "ar"),
         "CMAKE_RANLIB": str(folder / "ranlib"),
         "CENTROIDS_WERROR": "ON",
+        "CENTROIDS_SBOM": str(sbom.write(WORK)),
     }
 
 
@@ -164,7 +167,9 @@ def build_wheel(tools: Path, zig: Path, version: str, architecture: str, source:
 
 def digest(source: Path) -> str:
     """A digest of what a wheel is made of: the sources, and what builds."""
-    whole = hashlib.sha256(REQUIREMENTS.read_bytes() + Path(__file__).read_bytes())
+    whole = hashlib.sha256(REQUIREMENTS.read_bytes())
+    for script in ("wheels.py", "sbom.py", "baseline.py"):
+        whole.update(Path(__file__).with_name(script).read_bytes())
     for path in sorted(source.rglob("*")):
         if path.is_file():
             whole.update(f"{path.relative_to(source)}\0{path.stat().st_size}\0".encode())
@@ -182,6 +187,9 @@ def repair(tools: Path, wheel: Path, architecture: str, place: Path) -> None:
     if not made:
         sys.exit(f"{wheel.name} needs a newer glibc than {GLIBC}")
     for path in made:
+        with zipfile.ZipFile(path) as archive:
+            if not any(name.endswith(f"/sboms/{sbom.NAME}") for name in archive.namelist()):
+                sys.exit(f"{path.name} holds no bill of materials")
         if path.stat().st_size > MOST_BYTES:
             sys.exit(f"{path.name} has {path.stat().st_size} bytes, more than {MOST_BYTES}")
 
