@@ -15,7 +15,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -206,8 +205,8 @@ def main() -> None:
     sdist = build_sdist(environments[0][0], dist)
     source = WORK / "source"
     shutil.rmtree(source, ignore_errors=True)
-    with tarfile.open(sdist) as archive:
-        archive.extractall(source, filter="data")
+    source.mkdir(parents=True)
+    run("tar", "-xzf", sdist, "-C", source)
     (unpacked,) = source.iterdir()
     for architecture in asked:
         for tools, version in environments:
