@@ -23,6 +23,7 @@ from baseline import check_baseline
 
 ROOT = Path(__file__).parents[1]
 WORK = ROOT / "build" / "release"
+HEADERS = WORK / "headers"
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 ARCHITECTURES = ("x86_64", "aarch64")
 GLIBC = "2.17"
@@ -110,8 +111,8 @@ def write_tools(zig: Path, architecture: str) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("c++", "ar", "ranlib"):
         # Python's headers define again what those of the system define.
-        quiet = "-Wno-macro-redefined "
-        target = f"-target {architecture}-linux-gnu.{GLIBC} {quiet}" if name == "c++" else ""
+        flags = f"-Wno-macro-redefined -isystem {HEADERS} "
+        target = f"-target {architecture}-linux-gnu.{GLIBC} {flags}" if name == "c++" else ""
         script = folder / name
         script.write_text(f'#!/bin/sh\nexec {zig}/python -m ziglang {name} {target}"$@"\n')
         script.chmod(0o755)
@@ -124,6 +125,20 @@ def write_tools(zig: Path, architecture: str) -> dict[str, str]:
         "CENTROIDS_WERROR": "ON",
         "CENTROIDS_SBOM": str(sbom.write(WORK)),
     }
+
+
+def copy_multiarch_headers(tools: Path) -> None:
+    """Puts where zig looks what a Python of Debian's has outside of its own folder of headers."""
+    code = "import sysconfig; print(sysconfig.get_config_h_filename())"
+    command = (tools / "python", "-c", code)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    config = Path(done.stdout.strip())
+    # Such as /usr/include/x86_64-linux-gnu/python3.11/pyconfig.h, which is as good for Arm.
+    if config.parents[1].name.endswith("-linux-gnu"):
+        for architecture in ARCHITECTURES:
+            place = HEADERS / f"{architecture}-linux-gnu" / config.parent.name
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(config, place)
 
 
 def build_wheel(tools: Path, zig: Path, version: str, architecture: str, source: Path) -> Path:
@@ -202,6 +217,8 @@ def main() -> None:
     shutil.rmtree(dist, ignore_errors=True)
     dist.mkdir(parents=True)
     environments = [(make_environment(*python), python[1]) for python in find_pythons()]
+    for tools, _ in environments:
+        copy_multiarch_headers(tools)
     sdist = build_sdist(environments[0][0], dist)
     source = WORK / "source"
     shutil.rmtree(source, ignore_errors=True)
