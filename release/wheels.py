@@ -129,12 +129,16 @@ def write_tools(zig: Path, architecture: str) -> dict[str, str]:
 
 def copy_multiarch_headers(tools: Path) -> None:
     """Puts where zig looks what a Python of Debian's has outside of its own folder of headers."""
-    code = "import sysconfig; print(sysconfig.get_config_h_filename())"
+    code = """
+import sys, sysconfig
+print(sysconfig.get_path("include"), getattr(sys.implementation, "_multiarch", ""))
+"""
     command = (tools / "python", "-c", code)
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    config = Path(done.stdout.strip())
+    include, _, multiarch = done.stdout.rstrip("\n").partition(" ")
     # Such as /usr/include/x86_64-linux-gnu/python3.11/pyconfig.h, which is as good for Arm.
-    if config.parents[1].name.endswith("-linux-gnu"):
+    config = Path(include).parent / multiarch / Path(include).name / "pyconfig.h"
+    if multiarch and config.exists():
         for architecture in ARCHITECTURES:
             place = HEADERS / f"{architecture}-linux-gnu" / config.parent.name
             place.mkdir(parents=True, exist_ok=True)

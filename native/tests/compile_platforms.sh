@@ -14,9 +14,13 @@ export python nanobind
 mkdir -p build/platforms
 # Debian's pyconfig.h looks for the one of the system that it is compiled for.
 "$python" - <<'COPY'
-import shutil, sysconfig
-shutil.copytree(sysconfig.get_path("include"), "build/platforms/python", dirs_exist_ok=True)
-shutil.copy(sysconfig.get_config_h_filename(), "build/platforms/python/pyconfig.h")
+import shutil, sys, sysconfig
+from pathlib import Path
+include = Path(sysconfig.get_path("include"))
+shutil.copytree(include, "build/platforms/python", dirs_exist_ok=True)
+real = include.parent / getattr(sys.implementation, "_multiarch", "") / include.name / "pyconfig.h"
+if real.exists():
+    shutil.copy(real, "build/platforms/python/pyconfig.h")
 COPY
 compile() { # target, file, flags
   "$python" -m ziglang c++ -target "$1" -std=c++20 -O1 -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion \
