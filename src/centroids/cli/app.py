@@ -60,6 +60,7 @@ from centroids.cli.options import (
     Seed,
     Show,
     Shuffle,
+    Source,
     Standardize,
     Steps,
     Umap,
@@ -457,7 +458,7 @@ def choose_k(
 def inspect(
     model_dir: ModelDir,
     points: Annotated[
-        Path | None,
+        Source | None,
         typer.Option(
             metavar="POINTS",
             parser=parse_source,

@@ -25,6 +25,7 @@ from centroids.clustering import Preparation, fit_preparation, sum_columns_of_ba
 from centroids.files import atomic_file
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.missing import MissingValues, treatment_of
+from centroids.packages import import_package
 from centroids.quality import NumClusters, choose_num_clusters
 from centroids.rows import split_weights
 from centroids.text_table import terminal_width
@@ -56,6 +57,8 @@ def choose_k(
         raise ValueError(
             f"--plot must be a {', '.join(_PLOTS[:-1])} or {_PLOTS[-1]} file, got {plot}"
         )
+    if plot is not None:
+        import_package("matplotlib", "--plot", "centroids[plot]")
     weights = choose_weights(weight_column, Settings())
     ids = choose_column(id_column, None)
     file = find_points(path, columns, text, None, weight_column=weights, id_column=ids)

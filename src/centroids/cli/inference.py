@@ -34,6 +34,7 @@ from centroids.clustering import Preparation
 from centroids.errors import Argument, WordedError
 from centroids.estimator import Checkpoint, load_latest, read_checkpoint
 from centroids.estimator.session_setup import check_order
+from centroids.inputs.arrow import import_arrow
 from centroids.inputs.bad_rows import BadRows, is_not_infinite
 from centroids.inputs.file import is_points_file
 from centroids.inputs.missing import MissingValues
@@ -270,6 +271,8 @@ def _form_and_input(
             Argument("id_column" if request.id_column is not None else "append"),
             f" is for files with named columns; {file.path} has none",
         )
+    if request.output.suffix == ".parquet":
+        import_arrow("pyarrow.parquet", f"writing {request.output}")
     table = open_table(file.path, file.text)
     columns = table_columns(file, table)
     check_order(checkpoint.column_names, tuple(columns) if table.has_names else None)
