@@ -1,4 +1,5 @@
-# The command line, with the points mounted: docker run --rm -v "$PWD:/data" centroids train points.npy model
+# The command line, with the points mounted (--user: what it writes belongs to you):
+# docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/data" centroids train points.npy model
 FROM python:3.13-slim AS wheel
 # Any g++ of the image's Debian does:
 # hadolint ignore=DL3008

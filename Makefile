@@ -1,7 +1,7 @@
 # Every target does its own set-up: an environment in .venv, with the package built and installed.
 SHELL := bash
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake native src -type f \
   \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' -o -name '*.h' -o -name '*.cmake' -o -name py.typed \))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -11,7 +11,7 @@ export CENTROIDS_REPOSITORY := $(shell git config remote.origin.url 2>/dev/null 
   sed -nE 's,^(https://|ssh://|git@)([^@/]*@)?([^/:@]+\.[^/:@]+)[:/](.*[^/])/?$$,https://\3/\4,p' | sed 's,\.git$$,,')
 export CENTROIDS_EDIT ?= $(if $(CENTROIDS_REPOSITORY),$(CENTROIDS_REPOSITORY)/edit/main/docs/)
 
-.PHONY: help audit platforms wheels try-wheels release release-requirements demo demo-cluster test test-slow crash fuzz check format docs docs-version bench sanitize neon clean
+.PHONY: help audit platforms wheels try-wheels release release-requirements demo demo-cluster test test-slow crash fuzz check format docs docs-version bench sanitize neon clean with-version
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,8 +60,7 @@ format: $(VENV)/.dev ## Rewrite Python and C++ in the project's format
 docs: $(VENV)/.dev ## Build the documentation into build/site
 	$(BIN)/mkdocs build --strict --site-dir build/site
 
-docs-version: $(VENV)/.dev ## Put the documentation of VERSION on the branch gh-pages
-	@test -n "$(VERSION)" || { echo "say which version: make docs-version VERSION=1.2.3" >&2; exit 1; }
+docs-version: with-version $(VENV)/.dev ## Put the documentation of VERSION on the branch gh-pages
 	PATH="$(CURDIR)/$(BIN):$$PATH" mike deploy --config-file mkdocs.versions.yml --update-aliases $(VERSION) latest
 	PATH="$(CURDIR)/$(BIN):$$PATH" mike set-default --config-file mkdocs.versions.yml latest
 
@@ -77,35 +76,39 @@ neon: $(VENV)/.dev ## Run the native tests of the NEON kernels, cross-compiled a
 audit: $(VENV)/.audit ## Look for known weaknesses in what builds a release and what the tests install
 	$(BIN)/python release/audit.py
 
-wheels: $(VENV)/bin/python ## Build an sdist and wheels for Linux on x86-64 and Arm into dist/ (a quarter of an hour; what is the same is kept)
+wheels: $(BIN)/python ## Build an sdist and wheels for Linux on x86-64 and Arm into dist/ (a quarter of an hour; what is the same is kept)
 	$(BIN)/python release/wheels.py $(ARCHITECTURES)
 
-try-wheels: $(VENV)/bin/python ## Try the wheels in dist/ in empty environments; ARCHITECTURES="x86_64 aarch64" emulates, too
+try-wheels: $(BIN)/python ## Try the wheels in dist/ in empty environments; ARCHITECTURES="x86_64 aarch64" emulates, too
 	$(BIN)/python release/try_wheels.py $(ARCHITECTURES)
 
-release: $(VENV)/.audit ## Check, tag and build a version: make release VERSION=1.2.3
+release: with-version $(VENV)/.audit ## Check, tag and build a version: make release VERSION=1.2.3
 	$(BIN)/python release/release.py $(VERSION)
 
-release-requirements: $(VENV)/bin/python ## Pin what builds a release anew, with hashes
+release-requirements: $(BIN)/python ## Pin what builds a release anew, with hashes
 	$(INSTALL) uv
 	cd release && ../$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
 	  --no-header requirements.in --output-file requirements.txt
 
-platforms: $(VENV)/bin/python ## Compile the native code for Linux, macOS and Windows, without warnings (ten minutes of two cores)
+platforms: $(BIN)/python ## Compile the native code for Linux, macOS and Windows, without warnings (ten minutes of two cores)
 	$(INSTALL) --require-hashes -r release/requirements.txt
-	PATH="$(CURDIR)/$(BIN):$$PATH" bash native/tests/compile_platforms.sh
+	PYTHON=$(BIN)/python bash native/tests/compile_platforms.sh
+
+# Said before anything is set up.
+with-version:
+	@test -n "$(VERSION)" || { echo "say which version: make $(MAKECMDGOALS) VERSION=1.2.3" >&2; exit 1; }
 
 clean: ## Remove the environment and everything that was built
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/bin/python:
-	@found=; for python in $${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do \
+$(BIN)/python:
+	@found=; for python in $${PYTHON:-} python3 python3.15 python3.14 python3.13 python3.12 python3.11 python; do \
 	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; done; \
 	if [ -z "$$found" ]; then echo "centroids needs Python 3.11 or later: install it, or run make PYTHON=/path/to/python3" >&2; exit 1; fi; \
 	$$found -m venv $(VENV) && $(INSTALL) --upgrade "pip>=25.1"
 
 # The package is installed as users install it, not in place: what is tested is what they get.
-$(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
+$(VENV)/.installed: $(SOURCES) | $(BIN)/python
 	@echo "Building and installing centroids (about a minute the first time)"
 	$(INSTALL) --config-settings=cmake.define.CENTROIDS_WERROR=ON .
 	@touch $@

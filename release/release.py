@@ -67,7 +67,8 @@ def main() -> None:
     if audited not in (0, UNKNOWN):
         sys.exit("what has known weaknesses is not released")
     for script in ("wheels.py", "try_wheels.py", "sbom.py"):
-        subprocess.run([sys.executable, ROOT / "release" / script], check=True)
+        if subprocess.run([sys.executable, ROOT / "release" / script], check=False).returncode:
+            sys.exit(f"release/{script} failed, so v{version} is not tagged")
     git("tag", "--annotate", f"v{version}", "--message", f"centroids {version}")
     (sdist,) = (ROOT / "dist").glob("*.tar.gz")
     digest = hashlib.sha256(sdist.read_bytes()).hexdigest()

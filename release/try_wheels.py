@@ -2,10 +2,10 @@
 
 A wheel goes into an empty environment, without a compiler on the PATH. There the first example of
 the README runs, with its commands, and then the tests that are installed with the package. One that
-serves several versions of Python is tried with each that is here. Wheels for other processors run
-in an emulator (qemu-user), with a Python of Debian's for them, which is unpacked below build/ and
-leaves this system alone. What has passed is not tried again until the wheel, the README or this
-file changes.
+serves several versions of Python is tried with each. Wheels for other processors run in an emulator
+(qemu-user), with a Python of Debian's for them, which is unpacked below build/ and leaves this
+system alone. A Python that is not here is had in the same way, if the emulator is there. What has
+passed is not tried again until the wheel, the README or this file changes.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from wheels import PYTHONS, ROOT, WORK, find_python, run
 
 TESTS = ("pytest", "pytest-timeout")
 EXTRAS = "plot,sklearn"  # what examples in docstrings need
-# The release of Debian that has each Python, for other architectures.
-DEBIAN = {"3.11": "bookworm", "3.13": "trixie"}
+# The release of Debian that has each Python, for other architectures and where it is not here.
+DEBIAN = {"3.11": "bookworm", "3.13": "trixie", "3.14": "forky", "3.15": "forky"}
 DEBIAN_NAMES = {"aarch64": "arm64", "x86_64": "amd64"}
 
 
@@ -211,7 +211,8 @@ def interpreters_for(wheel: Path, architecture: str) -> list[tuple[str, str | No
     if architecture != platform.machine():
         return [(version, None) for version in DEBIAN if version in versions]
     found = [(version, find_python(version)) for version in versions]
-    return [(version, python) for version, python in found if python is not None]
+    other = DEBIAN if shutil.which(f"qemu-{architecture}") else {}
+    return [each for each in found if each[1] is not None or each[0] in other]
 
 
 def main() -> None:

@@ -15,21 +15,23 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
+import zipfile
 from pathlib import Path
 
+import sbom
 from baseline import check_baseline
 
 ROOT = Path(__file__).parents[1]
 WORK = ROOT / "build" / "release"
+HEADERS = WORK / "headers"
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 ARCHITECTURES = ("x86_64", "aarch64")
 GLIBC = "2.17"
 MOST_BYTES = 5_000_000
 # 3.11 has a wheel of its own; what the first of the others builds serves all of them (abi3).
-PYTHONS = (("3.11",), ("3.12", "3.13", "3.14"))
+PYTHONS = (("3.11",), ("3.12", "3.13", "3.14", "3.15"))
 # Each has a wheel of its own, and is built for where it is there.
-FREE_THREADED = ("3.13t", "3.14t")
+FREE_THREADED = ("3.13t", "3.14t", "3.15t")
 
 
 def run(*command: str | Path, **environment: str) -> None:
@@ -109,8 +111,8 @@ def write_tools(zig: Path, architecture: str) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("c++", "ar", "ranlib"):
         # Python's headers define again what those of the system define.
-        quiet = "-Wno-macro-redefined "
-        target = f"-target {architecture}-linux-gnu.{GLIBC} {quiet}" if name == "c++" else ""
+        flags = f"-Wno-macro-redefined -isystem {HEADERS} "
+        target = f"-target {architecture}-linux-gnu.{GLIBC} {flags}" if name == "c++" else ""
         script = folder / name
         script.write_text(f'#!/bin/sh\nexec {zig}/python -m ziglang {name} {target}"$@"\n')
         script.chmod(0o755)
@@ -121,7 +123,26 @@ def write_tools(zig: Path, architecture: str) -> dict[str, str]:
         "CMAKE_AR": str(folder / "ar"),
         "CMAKE_RANLIB": str(folder / "ranlib"),
         "CENTROIDS_WERROR": "ON",
+        "CENTROIDS_SBOM": str(sbom.write(WORK)),
     }
+
+
+def copy_multiarch_headers(tools: Path) -> None:
+    """Puts where zig looks what a Python of Debian's has outside of its own folder of headers."""
+    code = """
+import sys, sysconfig
+print(sysconfig.get_path("include"), getattr(sys.implementation, "_multiarch", ""))
+"""
+    command = (tools / "python", "-c", code)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    include, _, multiarch = done.stdout.rstrip("\n").partition(" ")
+    # Such as /usr/include/x86_64-linux-gnu/python3.11/pyconfig.h, which is as good for Arm.
+    config = Path(include).parent / multiarch / Path(include).name / "pyconfig.h"
+    if multiarch and config.exists():
+        for architecture in ARCHITECTURES:
+            place = HEADERS / f"{architecture}-linux-gnu" / config.parent.name
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(config, place)
 
 
 def build_wheel(tools: Path, zig: Path, version: str, architecture: str, source: Path) -> Path:
@@ -164,7 +185,9 @@ def build_wheel(tools: Path, zig: Path, version: str, architecture: str, source:
 
 def digest(source: Path) -> str:
     """A digest of what a wheel is made of: the sources, and what builds."""
-    whole = hashlib.sha256(REQUIREMENTS.read_bytes() + Path(__file__).read_bytes())
+    whole = hashlib.sha256(REQUIREMENTS.read_bytes())
+    for script in ("wheels.py", "sbom.py", "baseline.py"):
+        whole.update(Path(__file__).with_name(script).read_bytes())
     for path in sorted(source.rglob("*")):
         if path.is_file():
             whole.update(f"{path.relative_to(source)}\0{path.stat().st_size}\0".encode())
@@ -182,6 +205,9 @@ def repair(tools: Path, wheel: Path, architecture: str, place: Path) -> None:
     if not made:
         sys.exit(f"{wheel.name} needs a newer glibc than {GLIBC}")
     for path in made:
+        with zipfile.ZipFile(path) as archive:
+            if not any(name.endswith(f"/sboms/{sbom.NAME}") for name in archive.namelist()):
+                sys.exit(f"{path.name} holds no bill of materials")
         if path.stat().st_size > MOST_BYTES:
             sys.exit(f"{path.name} has {path.stat().st_size} bytes, more than {MOST_BYTES}")
 
@@ -195,11 +221,13 @@ def main() -> None:
     shutil.rmtree(dist, ignore_errors=True)
     dist.mkdir(parents=True)
     environments = [(make_environment(*python), python[1]) for python in find_pythons()]
+    for tools, _ in environments:
+        copy_multiarch_headers(tools)
     sdist = build_sdist(environments[0][0], dist)
     source = WORK / "source"
     shutil.rmtree(source, ignore_errors=True)
-    with tarfile.open(sdist) as archive:
-        archive.extractall(source, filter="data")
+    source.mkdir(parents=True)
+    run("tar", "-xzf", sdist, "-C", source)
     (unpacked,) = source.iterdir()
     for architecture in asked:
         for tools, version in environments:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import shutil
@@ -157,11 +158,42 @@ def test_interpreters_are_found_on_the_path_and_where_pyenv_and_uv_keep_them(
     assert wheels.find_python("3.14") is None
 
 
+def test_the_headers_of_debians_python_are_found_for_each_architecture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheels = script("wheels")
+    real = tmp_path / "include/x86_64-linux-gnu/python3.11/pyconfig.h"
+    real.parent.mkdir(parents=True)
+    real.touch()
+    monkeypatch.setattr(wheels, "HEADERS", tmp_path / "headers")
+
+    def copied(multiarch: str) -> set[str]:
+        python = tmp_path / "python"
+        python.write_text(f"#!/bin/sh\necho {tmp_path}/include/python3.11 {multiarch}\n")
+        python.chmod(0o755)
+        wheels.copy_multiarch_headers(tmp_path)
+        return {str(path.relative_to(tmp_path)) for path in tmp_path.glob("headers/*/*/*")}
+
+    assert copied("") == set()
+    assert copied("x86_64-linux-gnu") == {
+        f"headers/{each}-linux-gnu/python3.11/pyconfig.h" for each in ("x86_64", "aarch64")
+    }
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+@pytest.mark.parametrize("target", ["release", "docs-version"])
+def test_a_missing_version_is_said_before_anything_is_set_up(target: str, tmp_path: Path) -> None:
+    command = ["make", "--silent", "--file", ROOT / "Makefile", target]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and not (tmp_path / ".venv").exists()
+    assert f"say which version: make {target} VERSION=1.2.3" in done.stderr
+
+
 def test_a_wheel_is_for_the_versions_that_its_name_says() -> None:
     versions_for = script("try_wheels").versions_for
     for tags, versions in [
         ("cp311-cp311", ("3.11",)),
-        ("cp312-abi3", ("3.12", "3.13", "3.14")),
+        ("cp312-abi3", ("3.12", "3.13", "3.14", "3.15")),
         ("cp313-cp313t", ("3.13t",)),
     ]:
         assert versions_for(Path(f"centroids-0.1.0-{tags}-manylinux_2_17_x86_64.whl")) == versions
@@ -203,14 +235,20 @@ def test_requirements_of_a_release_have_hashes() -> None:
     assert not build - names
 
 
-def test_the_bill_of_materials_names_a_licence_that_is_there() -> None:
+def test_the_bill_of_materials_names_a_licence_that_is_there(tmp_path: Path) -> None:
     sbom = script("sbom")
     assert {path for *_, path in sbom.BUNDLED} == {
         f"licenses/{path.name}" for path in (ROOT / "licenses").iterdir()
     }
     bill = sbom.bill_of_materials()
     assert bill["metadata"]["component"]["version"] == centroids.__version__
-    assert all(each["licenses"] and each["purl"] for each in bill["components"])
+    components = bill["components"]
+    assert all(each["licenses"] for each in components)
+    assert len({each["purl"] for each in components}) == len(components) >= 6
+    # Only what is a package of PyPI has a version that a scanner may look up.
+    (nanobind,) = [each for each in components if "version" in each]
+    assert nanobind["purl"] == f"pkg:pypi/nanobind@{nanobind['version']}"
+    assert json.loads(sbom.write(tmp_path).read_text()) == bill
 
 
 def test_the_group_of_extras_is_what_the_extras_ask_for() -> None:

@@ -22,6 +22,7 @@ from centroids.cli.text_options import GivenText
 from centroids.errors import Argument, WordedError
 from centroids.estimator import Checkpoint
 from centroids.estimator.session_setup import check_order
+from centroids.inputs.arrow import import_arrow
 from centroids.inputs.bad_rows import is_not_infinite
 from centroids.inputs.tables.opening import is_text_file, open_table
 from centroids.inputs.tables.table import Table, check_columns
@@ -124,6 +125,9 @@ def form_and_input(
             Argument("id_column" if request.id_column is not None else "append"),
             f" is for files with named columns; {file.path} has none",
         )
+    ending = request.output.suffix.lower()
+    if ending == ".parquet":
+        import_arrow("pyarrow.parquet", f"writing {request.output}")
     table = open_table(file.path, file.text)
     columns = _checked_columns(file, table, checkpoint)
     beside: list[str] = []
@@ -132,7 +136,6 @@ def form_and_input(
     elif request.id_column is not None:
         beside = check_columns(table, [request.id_column])
     as_written = [name for name in beside if name not in columns]
-    ending = request.output.suffix.lower()
     if request.append and ending == ".parquet":
         # The types of a whole table are worth more than how it was written, but for ids.
         ids = read_settings(request.model_dir, with_columns=False).id_column

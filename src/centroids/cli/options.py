@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -55,6 +55,14 @@ ModelDir = Annotated[
 ]
 
 
+if TYPE_CHECKING:
+    Source = Path
+else:
+
+    class Source:
+        """What `parse_source` finds. What is annotated as a Path, typer before 0.29 makes one."""
+
+
 def parse_source(word: str) -> Path:
     """What reads like a path: a local one, the address of a remote file, or a query."""
     from centroids.cli.errors import end_with
@@ -69,7 +77,7 @@ def parse_source(word: str) -> Path:
 
 
 Input = Annotated[
-    Path,
+    Source,
     typer.Argument(
         help="The points, one row per point: a table in a file (.csv, .parquet, .npy, .xlsx and "
         "others), a folder or a pattern of files, an address (https://, s3://, "
@@ -243,7 +251,7 @@ RelativeTolerance = Annotated[
     ),
 ]
 Validation = Annotated[
-    Path | None,
+    Source | None,
     typer.Option(
         help="Points that are not trained on: a file, a folder, an address or a query, as for "
         "POINTS. The model is evaluated on them now and then, and training stops when their mean "

@@ -111,7 +111,7 @@ def _parse(
     file: Path, first_line: int, lines: list[bytes], width: int | None, zero_based: bool
 ) -> Any:
     what = "reading a file of SVMLight"
-    svmlight = import_package("sklearn.datasets", what, "centroids[sklearn]")
+    svmlight = import_package("sklearn.datasets", what, "centroids[sklearn]", "scikit-learn")
     load = functools.partial(
         svmlight.load_svmlight_file, n_features=width, zero_based=zero_based, dtype="float64"
     )

@@ -20,6 +20,7 @@ from centroids.cli.options import (
     ModelDir,
     Pictures,
     Show,
+    Source,
     Umap,
     WeightColumn,
     WordsColumn,
@@ -33,7 +34,7 @@ from centroids.cli.text_options import GivenText, with_text_format
 def inspect(
     model_dir: ModelDir,
     points: Annotated[
-        Path | None,
+        Source | None,
         typer.Option(
             metavar="POINTS",
             parser=parse_source,

@@ -177,6 +177,7 @@ class Hdf5Table(ArrayTable):
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        import_package("h5py", f"reading {file}", "centroids[arrays]")  # whose extra brings pyarrow
         super().__init__(str(file), file.stat().st_size)
 
     @contextlib.contextmanager

@@ -104,7 +104,8 @@ def schemes_in(query: str) -> set[str]:
 
 def _remote(source: str, scheme: str) -> Path:
     if (package := _PACKAGES.get(scheme)) is not None:
-        import_package(package, f"reading {scheme}:// addresses", package)
+        extra = "centroids[tables]" if package == "aiohttp" else package
+        import_package(package, f"reading {scheme}:// addresses", extra)
     upath: Any = import_package("upath", f"reading {scheme}:// addresses", "centroids[tables]")
     try:
         return cast("Path", upath.UPath(source))
