@@ -322,3 +322,21 @@ def test_a_large_workbook_is_told_to_be_read_whole(
     monkeypatch.setattr(_excel, "_LARGE_BYTES", 100)
     table_input_fn(tmp_path / "t.ods")
     assert "t.ods: a sheet is read as a whole" in caplog.text
+
+
+def test_files_without_an_ending_are_a_kind_too(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "README").write_text("about a.csv\n")
+    with pytest.raises(ValueError, match=r"several kinds, no ending, \.csv: .*, as in .*/\*\.csv$"):
+        open_table(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.db", "a.xlsx"])
+def test_what_is_no_such_file_is_told_without_how_that_was_found(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("adbc_driver_sqlite" if name == "a.db" else "fastexcel")
+    (tmp_path / name).write_bytes(b"something else" * 100)
+    with pytest.raises(ValueError) as error:
+        open_table(tmp_path / name)
+    assert str(tmp_path / name) in str(error.value)
+    assert "SELECT" not in str(error.value) and "Context" not in str(error.value)
+    assert "\n" not in str(error.value)

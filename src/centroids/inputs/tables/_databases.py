@@ -90,7 +90,8 @@ class DatabaseTable(Table):
             with super().errors():
                 yield
         except manager.Error as error:
-            told = one_line(error) if self._copy is None else self._copy.say(one_line(error))
+            told = one_line(str(error).partition("query: " + _TABLES_OF_SQLITE)[0])
+            told = told if self._copy is None else self._copy.say(told)
             raise ValueError(f"{self.name} cannot be read: {told}") from error
 
     def _read(self, columns: list[str], first_row: int) -> Iterator[Any]:

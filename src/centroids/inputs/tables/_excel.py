@@ -52,7 +52,8 @@ class SheetTable(Table):
                 return fastexcel.read_excel(str(self._file))
             return fastexcel.read_excel(self._file.read_bytes())
         except fastexcel.FastExcelError as error:
-            raise ValueError(f"{self._file} is not a workbook: {one_line(error)}") from error
+            cause = one_line(str(error).partition("\nContext:")[0])  # how it came there is ours
+            raise ValueError(f"{self._file} is not a workbook: {cause}") from error
 
     def _load(self) -> Any:
         fastexcel = import_package("fastexcel", f"reading {self._file}", "centroids[tables]")

@@ -125,9 +125,10 @@ def _open_many(location: Path, text: TextFormat, files: Sequence[Path] | None) -
     endings = {file.suffix.lower() for file in files}
     if len(endings) > 1:
         folder = location if is_folder(location) else location.parent
+        kinds = ", ".join(ending or "no ending" for ending in sorted(endings))
         raise ValueError(
-            f"{location} has files of several kinds, {', '.join(sorted(endings))}: name those of "
-            f"one kind, as in {folder}/*{min(endings)}"
+            f"{location} has files of several kinds, {kinds}: name those of one kind, as in "
+            f"{folder}/*{min(endings - {''})}"
         )
     if is_parquet(files[0]):
         return parquet_of(location, files)
