@@ -271,7 +271,7 @@ def test_rows_that_are_left_out_do_not_shift_the_numbers(trained: Path) -> None:
     [
         (["m", "none.csv"], "none.csv: No such file"),
         (["m", "p.csv", "-o", "r.pdf"], "--output must be an .html file, got r.pdf"),
-        (["m", "p.csv", "-o", "none/r.html"], "--output none/r.html: none is not a folder"),
+        (["m", "p.csv", "-o", "none/r.html"], "--output none/r.html: there is no folder none"),
         (["m", "empty.csv"], "empty.csv"),
         (["m", "none.csv"], "none.csv: No such file or directory"),
         (["m", "SELECT * FROM none"], 'the query "SELECT * FROM none" fails'),
