@@ -21,6 +21,39 @@ main()
 """
 
 
+def test_only_sparse_tensors_need_scipy(tmp_path: Path) -> None:
+    code = """
+import sys
+sys.modules["scipy"] = None
+import numpy as np
+import centroids
+points = np.random.default_rng(0).normal(size=(200, 3))
+kmeans = centroids.KMeansClustering(2, "m").train(lambda: points, steps=3)
+labels = list(kmeans.predict_cluster_index(lambda: iter([points])))
+np.save("p.npy", points)
+tensor = centroids.inputs.SparseTensorValue([[0, 1]], [2.0], (2, 3))
+try:
+    kmeans.train(lambda: tensor, steps=1)
+except ImportError as error:
+    print(error)
+from centroids.cli import main
+sys.argv = ["centroids", "report", "m", "p.npy", "--output", "r.html"]
+main()
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = "needs scipy; install it with: pip install 'centroids[sparse]'"
+    assert done.stdout.splitlines()[0].endswith(said)
+    assert (tmp_path / "r.html").exists()
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from centroids.packages import import_package
 from centroids.rows import Sparse
 
 
@@ -58,8 +59,9 @@ def csr_of_coordinates(value: Any, name: str) -> Sparse:
     Raises:
         ValueError: If the parts do not fit together, or an index lies outside the shape.
     """
-    import scipy.sparse
-
+    sparse = import_package(
+        "scipy.sparse", f"{name}, which is sparse,", "centroids[sparse]", "scipy"
+    )
     indices, values, shape = (
         np.asarray(part) for part in (value.indices, value.values, value.dense_shape)
     )
@@ -86,7 +88,8 @@ def csr_of_coordinates(value: Any, name: str) -> Sparse:
         )
     columns = indices[:, 1] if shape.size == 2 else np.zeros(len(indices), np.int64)
     full_shape = (int(shape[0]), int(shape[1]) if shape.size == 2 else 1)
-    return scipy.sparse.csr_array((values, (indices[:, 0], columns)), shape=full_shape)
+    rows: Sparse = sparse.csr_array((values, (indices[:, 0], columns)), shape=full_shape)
+    return rows
 
 
 def csr_of_torch(value: Any, name: str) -> Sparse:

@@ -80,8 +80,6 @@ class Tally:
             index: [n], their clusters.
             weights: [n], if points have weights.
         """
-        from scipy.sparse import csr_matrix  # here: it takes longer than the rest of the package
-
         if weights is None:
             weights = np.ones(len(index))
         elif not weights.all():
@@ -104,8 +102,8 @@ class Tally:
         if self._shift is None:  # squares of small numbers: nothing cancels in the deviations
             self._shift = exact.mean(axis=0)
         exact -= self._shift
-        members = csr_matrix((weights, (index, np.arange(count))), (k, count))
-        self._sums += members @ exact
+        for column, values in enumerate(exact.T):
+            self._sums[:, column] += np.bincount(index, weights * values, minlength=k)
         with np.errstate(over="ignore"):  # then there is no deviation to show
             self._squares += weights @ np.square(exact)
 
