@@ -104,6 +104,22 @@ def test_waiting_for_input_ends_at_once(tmp_path: Path, thread: bool) -> None:
     assert int(estimator.get_variable_value("global_step")) == 4
 
 
+def test_a_signal_that_comes_again_while_reading_ends_is_not_lost(tmp_path: Path) -> None:
+    def input_fn() -> Iterator[Any]:
+        yield from batches(4)
+        try:
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("reading goes on")
+        finally:
+            signal.raise_signal(signal.SIGINT)  # acts at once, where reading is cut short already
+
+    estimator = Estimator(model_fn, tmp_path)
+    with pytest.raises(KeyboardInterrupt) as error:
+        estimator.train(input_fn)
+    assert not isinstance(error.value, TrainingInterruptedError)
+    assert int(estimator.get_variable_value("global_step")) == 4
+
+
 def test_a_handler_of_the_caller_acts_after_the_checkpoint(tmp_path: Path) -> None:
     steps: list[int] = []
     estimator = Estimator(model_fn, tmp_path)

@@ -115,6 +115,8 @@ class StopSignals:
         except BaseException as error:
             # Other libraries may have put an exception of their own in the place of ours.
             if self.cut_short and not isinstance(error, ReadingInterrupted):
+                if self.received is not None and isinstance(error, (KeyboardInterrupt, SystemExit)):
+                    self._pending.add(self.received)  # came again meanwhile: it acts at the end
                 raise ReadingInterrupted from error
             raise
         finally:
