@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM: the step ends, a checkpoint is saved, the hooks end, then the signal acts."""
+"""Ctrl-C and SIGTERM: the step ends, a checkpoint is saved, the hooks end, then the signal acts.
+
+Over 400 lines: the instants at which a signal may come.
+"""
 
 from __future__ import annotations
 
