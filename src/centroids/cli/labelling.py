@@ -82,7 +82,7 @@ class Request:
             raise ValueError(
                 f"--resume is for .npy and .csv files: {self.output} is written in one go"
             )
-        if self.resume and str(self.output) == "-":
+        if self.resume and not to_file:
             raise ValueError("--resume needs a file to continue with: give --output, too")
         if self.distances and (self.distance or self.second_best):
             raise ValueError(

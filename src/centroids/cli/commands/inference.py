@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,7 @@ from centroids.cli.options import (
     IdOfLabels,
     Input,
     Missing,
+    MissingChoice,
     ModelDir,
     Output,
     Quiet,
@@ -27,6 +28,9 @@ from centroids.cli.options import (
 )
 from centroids.cli.options_of_labels import BadLabelsChoice, BadLabelsOption
 from centroids.cli.text_options import GivenText, with_text_format
+
+if TYPE_CHECKING:
+    from centroids.cli.inference import Evaluation
 
 
 @with_text_format
@@ -117,19 +121,8 @@ def evaluate(
     Example:
       centroids evaluate model held_out.npy
     """
-    from centroids.cli import inference
-
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
-        found = inference.evaluate(
-            model_dir,
-            points,
-            split_columns(columns),
-            weight_column,
-            bad_rows.value,
-            None if missing is None else missing.value,
-            text,
-        )
-        found.show()
+        _evaluated(model_dir, points, columns, weight_column, bad_rows, missing, text).show()
 
 
 @with_text_format
@@ -153,19 +146,8 @@ def score(
     Example:
       centroids score model held_out.npy
     """
-    from centroids.cli import inference
-
     with suggesting_options(points, can_drop=bad_rows is BadRowsChoice.RAISE):
-        found = inference.evaluate(
-            model_dir,
-            points,
-            split_columns(columns),
-            weight_column,
-            bad_rows.value,
-            None if missing is None else missing.value,
-            text,
-        )
-        found.show_score()
+        _evaluated(model_dir, points, columns, weight_column, bad_rows, missing, text).show_score()
 
 
 @with_text_format
@@ -215,3 +197,26 @@ def transform(
                 quiet=quiet,
             )
         )
+
+
+def _evaluated(
+    model_dir: Path,
+    points: Path,
+    columns: str | None,
+    weight_column: str | None,
+    bad_rows: BadRowsChoice,
+    missing: MissingChoice | None,
+    text: GivenText,
+) -> Evaluation:
+    """What evaluate and score print in their own ways."""
+    from centroids.cli import inference
+
+    return inference.evaluate(
+        model_dir,
+        points,
+        split_columns(columns),
+        weight_column,
+        bad_rows.value,
+        None if missing is None else missing.value,
+        text,
+    )
