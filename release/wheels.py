@@ -54,10 +54,16 @@ def interpreters(version: str) -> list[str]:
 def find_python(version: str) -> str | None:
     """The first interpreter of a version that runs, and can build."""
     # pyenv's own programs are on the PATH for versions, too, that it is not set to: they fail.
-    check = "import ensurepip, sysconfig; print(sysconfig.get_path('include'))"
+    # And a free-threaded Python 3.13 is called python3.13, too, besides python3.13t.
+    check = """
+import ensurepip, sysconfig
+print(sysconfig.get_path("include"), sysconfig.get_config_var("Py_GIL_DISABLED") or 0)
+"""
     for path in interpreters(version):
         done = subprocess.run([path, "-c", check], capture_output=True, text=True, check=False)
-        if done.returncode == 0 and Path(done.stdout.strip(), "Python.h").exists():
+        include, _, threads = done.stdout.strip().rpartition(" ")
+        wanted = str(int(version.endswith("t")))
+        if not done.returncode and threads == wanted and Path(include, "Python.h").exists():
             return path
     return None
 

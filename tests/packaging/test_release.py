@@ -139,22 +139,27 @@ def test_interpreters_are_found_on_the_path_and_where_pyenv_and_uv_keep_them(
     include.mkdir()
     (include / "Python.h").touch()
 
-    def put(folder: str, says: str, ends: int) -> str:
-        path = tmp_path / folder / "python3.12"
-        path.parent.mkdir(parents=True)
+    def put(folder: str, says: object, ends: int, name: str = "python3.12") -> str:
+        path = tmp_path / folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"#!/bin/sh\necho {says}\nexit {ends}\n")
         path.chmod(0o755)
         return str(path)
 
     shim = put("shims", "not set to it", 127)
-    bare = put("usr/bin", str(tmp_path / "none"), 0)  # without headers
-    kept = put("pyenv/versions/3.12.1/bin", str(include), 0)
-    of_uv = put("uv/cpython-3.12/bin", str(include), 0)
-    monkeypatch.setenv("PATH", os.pathsep.join(str(Path(path).parent) for path in (shim, bare)))
+    bare = put("usr/bin", f"{tmp_path}/none 0", 0)  # without headers
+    # Free-threaded Python is called python3.12, too, and is none of those that are asked for.
+    other = put("threads/bin", f"{include} 1", 0)
+    threaded = put("threads/bin", f"{include} 1", 0, "python3.12t")
+    kept = put("pyenv/versions/3.12.1/bin", f"{include} 0", 0)
+    of_uv = put("uv/cpython-3.12/bin", f"{include} 0", 0)
+    path = os.pathsep.join(str(Path(path).parent) for path in (shim, bare, other))
+    monkeypatch.setenv("PATH", path)
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
     monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "uv"))
-    assert wheels.interpreters("3.12") == [shim, bare, kept, of_uv]
+    assert wheels.interpreters("3.12") == [shim, bare, other, kept, of_uv]
     assert wheels.find_python("3.12") == kept
+    assert wheels.find_python("3.12t") == threaded
     assert wheels.find_python("3.14") is None
 
 
