@@ -86,8 +86,10 @@ def test_the_version_stands_in_one_place() -> None:
 def test_a_release_is_refused_until_all_names_it(tmp_path: Path) -> None:
     release = script("release")
     (tmp_path / "src/centroids").mkdir(parents=True)
-    project = tmp_path / "pyproject.toml"
+    (tmp_path / "docs").mkdir()
+    project, readme = tmp_path / "pyproject.toml", tmp_path / "README.md"
     project.write_text("[project]\n")
+    readme.write_text("# centroids\n")
     init, log = tmp_path / "src/centroids/__init__.py", tmp_path / "CHANGELOG.md"
     init.write_text('\n__version__ = "1.2.2"\n')
     log.write_text("# Changelog\n\n## 1.2.3, unreleased\n")
@@ -102,6 +104,10 @@ def test_a_release_is_refused_until_all_names_it(tmp_path: Path) -> None:
     assert f'[project.urls]: Source = "{address}"' in first
     project.write_text(f'[project.urls]\nSource = "{address}"\n')
     assert release.faults(tmp_path, "1.2.3", address) == []
+    readme.write_text("# centroids\npip install centroids  # once 1.2.3 is on PyPI\n")
+    (tmp_path / "docs/index.md").write_text("Version 1.2.3 is not published yet.\n")
+    (first, second) = release.faults(tmp_path, "1.2.3", address)
+    assert first.startswith("README.md, line 2 says") and "index.md, line 1 says" in second
 
 
 @pytest.mark.skipif(not shutil.which("make") or not shutil.which("git"), reason="needs make, git")
