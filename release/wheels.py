@@ -32,6 +32,18 @@ MOST_BYTES = 5_000_000
 PYTHONS = (("3.11",), ("3.12", "3.13", "3.14", "3.15"))
 # Each has a wheel of its own, and is built for where it is there.
 FREE_THREADED = ("3.13t", "3.14t", "3.15t")
+# Asked for the dependencies of an object, zig takes nothing from its cache. A build from nothing
+# does not need them.
+_NO_DEPENDENCIES = """skip=
+for argument; do
+  shift
+  case $argument in
+  -MD) ;;
+  -MT | -MF) skip=yes ;;
+  *) [ -n "$skip" ] || set -- "$@" "$argument"; skip= ;;
+  esac
+done
+"""
 
 
 def run(*command: str | Path, **environment: str) -> None:
@@ -115,12 +127,12 @@ def write_tools(zig: Path, architecture: str) -> dict[str, str]:
     """Programs that call zig as CMake calls a compiler, and how CMake is told of them."""
     folder = WORK / f"zig-{architecture}"
     folder.mkdir(parents=True, exist_ok=True)
+    # Python's headers define again what those of the system define.
+    flags = f"-target {architecture}-linux-gnu.{GLIBC} -Wno-macro-redefined -isystem {HEADERS}"
     for name in ("c++", "ar", "ranlib"):
-        # Python's headers define again what those of the system define.
-        flags = f"-Wno-macro-redefined -isystem {HEADERS} "
-        target = f"-target {architecture}-linux-gnu.{GLIBC} {flags}" if name == "c++" else ""
+        call = f'exec {zig}/python -m ziglang {name} {flags if name == "c++" else ""} "$@"\n'
         script = folder / name
-        script.write_text(f'#!/bin/sh\nexec {zig}/python -m ziglang {name} {target}"$@"\n')
+        script.write_text(f"#!/bin/sh\n{_NO_DEPENDENCIES if name == 'c++' else ''}{call}")
         script.chmod(0o755)
     return {
         "CMAKE_SYSTEM_NAME": "Linux",
