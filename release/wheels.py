@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -123,6 +124,25 @@ def build_sdist(tools: Path, dist: Path) -> Path:
     return sdist
 
 
+def unpack(sdist: Path, folder: Path) -> None:
+    """Makes a folder hold what an sdist holds; files that are the same stay as they are."""
+    # zig compiles again what has another date, even if its contents are the same.
+    kept = set()
+    with tarfile.open(sdist) as archive:
+        for member in archive:
+            read = archive.extractfile(member)  # None for a folder
+            path = folder / Path(*Path(member.name).parts[1:])
+            if read is not None:
+                kept.add(path)
+                data = read.read()
+                if not path.exists() or path.read_bytes() != data:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(data)
+    for path in folder.rglob("*"):
+        if path.is_file() and path not in kept:
+            path.unlink()
+
+
 def write_tools(zig: Path, architecture: str) -> dict[str, str]:
     """Programs that call zig as CMake calls a compiler, and how CMake is told of them."""
     folder = WORK / f"zig-{architecture}"
@@ -170,8 +190,8 @@ def build_wheel(tools: Path, zig: Path, version: str, architecture: str, source:
     mark, sources = place / "sources", digest(source)
     if mark.exists() and mark.read_text() == sources:
         return place
-    # The files of an sdist have the date of the commit: objects of another one may look newer.
-    # What is the same zig takes from its own cache, which goes by contents.
+    # Objects of another commit may look newer than its files. What is the same zig takes from its
+    # own cache.
     for folder in (place, build_dir):
         shutil.rmtree(folder, ignore_errors=True)
     settings = [f"cmake.define.{k}={v}" for k, v in write_tools(zig, architecture).items()]
@@ -243,14 +263,11 @@ def main() -> None:
         copy_multiarch_headers(tools)
     sdist = build_sdist(environments[0][0], dist)
     source = WORK / "source"
-    shutil.rmtree(source, ignore_errors=True)
-    source.mkdir(parents=True)
-    run("tar", "-xzf", sdist, "-C", source)
-    (unpacked,) = source.iterdir()
+    unpack(sdist, source)
     for architecture in asked:
         for tools, version in environments:
             # One zig for all: it keeps what it has compiled for another Python.
-            place = build_wheel(tools, environments[0][0], version, architecture, unpacked)
+            place = build_wheel(tools, environments[0][0], version, architecture, source)
             for wheel in place.glob("*.whl"):
                 shutil.copy(wheel, dist)
                 print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.2f} MB")

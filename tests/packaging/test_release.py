@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,27 @@ def test_the_headers_of_debians_python_are_found_for_each_architecture(
     assert copied("x86_64-linux-gnu") == {
         f"headers/{each}-linux-gnu/python3.11/pyconfig.h" for each in ("x86_64", "aarch64")
     }
+
+
+def test_what_is_the_same_in_two_sdists_stays_as_it_is(tmp_path: Path) -> None:
+    def sdist(version: str, **files: str) -> Path:
+        folder = tmp_path / f"centroids-{version}"
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / name).write_text(text)
+        path = tmp_path / f"{version}.tar.gz"
+        with tarfile.open(path, "w:gz") as archive:
+            archive.add(folder, folder.name)
+        return path
+
+    unpack, source = script("wheels").unpack, tmp_path / "source"
+    unpack(sdist("1", same="a", changed="b", removed="c"), source)
+    os.utime(source / "same", (1, 1))
+    os.utime(source / "changed", (1, 1))
+    unpack(sdist("2", same="a", changed="d", added="e"), source)
+    found = {path.name: path.read_text() for path in source.iterdir()}
+    assert found == {"same": "a", "changed": "d", "added": "e"}
+    assert (source / "same").stat().st_mtime == 1 != (source / "changed").stat().st_mtime
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="needs make")
