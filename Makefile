@@ -82,7 +82,9 @@ wheels: $(BIN)/python ## Build an sdist and wheels for Linux on x86-64 and Arm i
 try-wheels: $(BIN)/python ## Try the wheels in dist/ in empty environments; ARCHITECTURES="x86_64 aarch64" emulates, too
 	$(BIN)/python release/try_wheels.py $(ARCHITECTURES)
 
-release: with-version $(VENV)/.audit ## Check, tag and build a version: make release VERSION=1.2.3
+release: with-version $(BIN)/python ## Check, build, try and tag a version: make release VERSION=1.2.3
+	$(BIN)/python release/release.py --check $(VERSION)
+	$(MAKE) --no-print-directory $(VENV)/.audit
 	$(BIN)/python release/release.py $(VERSION)
 
 release-requirements: $(BIN)/python ## Pin what builds a release anew, with hashes

@@ -7,6 +7,7 @@ are committed before. Nothing is published here: the tag is pushed by hand, and 
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import re
@@ -48,14 +49,18 @@ def faults(root: Path, version: str, address: str = "") -> list[str]:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     if address and address not in project.get("urls", {}).values():
         found.append(f'pyproject.toml must have under [project.urls]: Source = "{address}"')
+    # The documentation of a version is that of its tag, and a wheel holds the README.
+    until = re.compile(rf"{re.escape(version)} is (not )?(published|on PyPI)")
+    for path in (root / "README.md", *sorted((root / "docs").rglob("*.md"))):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if until.search(line):
+                place = f"{path.relative_to(root)}, line {number}"
+                found.append(f"{place} says what holds only until {version} is published")
     return found
 
 
-def main() -> None:
-    """Releases the version that the command line names."""
-    if len(sys.argv) != 2:
-        sys.exit("say which version: make release VERSION=1.2.3")
-    version = sys.argv[1]
+def refuse(version: str) -> None:
+    """Ends the program if a version cannot be released as things stand."""
     found = faults(ROOT, version, os.environ.get("CENTROIDS_REPOSITORY", ""))
     if not found and git("status", "--porcelain"):
         found.append("there are changes that are not committed")
@@ -63,6 +68,18 @@ def main() -> None:
         found.append(f"the tag v{version} exists already")
     if found:
         sys.exit("\n".join(found))
+
+
+def main() -> None:
+    """Releases the version that the command line names; with --check, only says what is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("version", metavar="VERSION")
+    parser.add_argument("--check", action="store_true", help="only say what stands against it")
+    asked = parser.parse_args()
+    version = asked.version
+    refuse(version)
+    if asked.check:
+        return
     audited = subprocess.run([sys.executable, ROOT / "release/audit.py"], check=False).returncode
     if audited not in (0, UNKNOWN):
         sys.exit("what has known weaknesses is not released")

@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -32,6 +33,18 @@ MOST_BYTES = 5_000_000
 PYTHONS = (("3.11",), ("3.12", "3.13", "3.14", "3.15"))
 # Each has a wheel of its own, and is built for where it is there.
 FREE_THREADED = ("3.13t", "3.14t", "3.15t")
+# Asked for the dependencies of an object, zig takes nothing from its cache. A build from nothing
+# does not need them.
+_NO_DEPENDENCIES = """skip=
+for argument; do
+  shift
+  case $argument in
+  -MD) ;;
+  -MT | -MF) skip=yes ;;
+  *) [ -n "$skip" ] || set -- "$@" "$argument"; skip= ;;
+  esac
+done
+"""
 
 
 def run(*command: str | Path, **environment: str) -> None:
@@ -54,10 +67,16 @@ def interpreters(version: str) -> list[str]:
 def find_python(version: str) -> str | None:
     """The first interpreter of a version that runs, and can build."""
     # pyenv's own programs are on the PATH for versions, too, that it is not set to: they fail.
-    check = "import ensurepip, sysconfig; print(sysconfig.get_path('include'))"
+    # And a free-threaded Python 3.13 is called python3.13, too, besides python3.13t.
+    check = """
+import ensurepip, sysconfig
+print(sysconfig.get_path("include"), sysconfig.get_config_var("Py_GIL_DISABLED") or 0)
+"""
     for path in interpreters(version):
         done = subprocess.run([path, "-c", check], capture_output=True, text=True, check=False)
-        if done.returncode == 0 and Path(done.stdout.strip(), "Python.h").exists():
+        include, _, threads = done.stdout.strip().rpartition(" ")
+        wanted = str(int(version.endswith("t")))
+        if not done.returncode and threads == wanted and Path(include, "Python.h").exists():
             return path
     return None
 
@@ -105,16 +124,35 @@ def build_sdist(tools: Path, dist: Path) -> Path:
     return sdist
 
 
+def unpack(sdist: Path, folder: Path) -> None:
+    """Makes a folder hold what an sdist holds; files that are the same stay as they are."""
+    # zig compiles again what has another date, even if its contents are the same.
+    kept = set()
+    with tarfile.open(sdist) as archive:
+        for member in archive:
+            read = archive.extractfile(member)  # None for a folder
+            path = folder / Path(*Path(member.name).parts[1:])
+            if read is not None:
+                kept.add(path)
+                data = read.read()
+                if not path.exists() or path.read_bytes() != data:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(data)
+    for path in folder.rglob("*"):
+        if path.is_file() and path not in kept:
+            path.unlink()
+
+
 def write_tools(zig: Path, architecture: str) -> dict[str, str]:
     """Programs that call zig as CMake calls a compiler, and how CMake is told of them."""
     folder = WORK / f"zig-{architecture}"
     folder.mkdir(parents=True, exist_ok=True)
+    # Python's headers define again what those of the system define.
+    flags = f"-target {architecture}-linux-gnu.{GLIBC} -Wno-macro-redefined -isystem {HEADERS}"
     for name in ("c++", "ar", "ranlib"):
-        # Python's headers define again what those of the system define.
-        flags = f"-Wno-macro-redefined -isystem {HEADERS} "
-        target = f"-target {architecture}-linux-gnu.{GLIBC} {flags}" if name == "c++" else ""
+        call = f'exec {zig}/python -m ziglang {name} {flags if name == "c++" else ""} "$@"\n'
         script = folder / name
-        script.write_text(f'#!/bin/sh\nexec {zig}/python -m ziglang {name} {target}"$@"\n')
+        script.write_text(f"#!/bin/sh\n{_NO_DEPENDENCIES if name == 'c++' else ''}{call}")
         script.chmod(0o755)
     return {
         "CMAKE_SYSTEM_NAME": "Linux",
@@ -152,8 +190,8 @@ def build_wheel(tools: Path, zig: Path, version: str, architecture: str, source:
     mark, sources = place / "sources", digest(source)
     if mark.exists() and mark.read_text() == sources:
         return place
-    # The files of an sdist have the date of the commit: objects of another one may look newer.
-    # What is the same zig takes from its own cache, which goes by contents.
+    # Objects of another commit may look newer than its files. What is the same zig takes from its
+    # own cache.
     for folder in (place, build_dir):
         shutil.rmtree(folder, ignore_errors=True)
     settings = [f"cmake.define.{k}={v}" for k, v in write_tools(zig, architecture).items()]
@@ -225,14 +263,11 @@ def main() -> None:
         copy_multiarch_headers(tools)
     sdist = build_sdist(environments[0][0], dist)
     source = WORK / "source"
-    shutil.rmtree(source, ignore_errors=True)
-    source.mkdir(parents=True)
-    run("tar", "-xzf", sdist, "-C", source)
-    (unpacked,) = source.iterdir()
+    unpack(sdist, source)
     for architecture in asked:
         for tools, version in environments:
             # One zig for all: it keeps what it has compiled for another Python.
-            place = build_wheel(tools, environments[0][0], version, architecture, unpacked)
+            place = build_wheel(tools, environments[0][0], version, architecture, source)
             for wheel in place.glob("*.whl"):
                 shutil.copy(wheel, dist)
                 print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.2f} MB")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 
@@ -25,3 +26,13 @@ def import_package(module: str, what: str, source: str, called: str | None = Non
         raise ImportError(
             f"{what} needs {called or module}; install it with: pip install '{source}'"
         ) from error
+
+
+def if_imported(module: str, name: str) -> Any:
+    """What a module calls `name`; None if it is not imported, or another thread is still at it.
+
+    >>> if_imported("module_of_tomorrow", "name") is None
+    True
+    """
+    # A module is in the list before all of its names are there.
+    return getattr(sys.modules.get(module), name, None)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from centroids.packages import if_imported
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -60,8 +61,8 @@ def is_sparse(rows: object) -> TypeIs[Sparse]:
 
 def is_sparse_type(kind: type) -> bool:
     """Whether values of a type are scipy sparse containers; never imports scipy."""
-    sparse = sys.modules.get("scipy.sparse")
-    return sparse is not None and issubclass(kind, (sparse.sparray, sparse.spmatrix))
+    bases = if_imported("scipy.sparse", "sparray"), if_imported("scipy.sparse", "spmatrix")
+    return None not in bases and issubclass(kind, bases)
 
 
 def num_rows(rows: Rows | dict[str, Rows]) -> int:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from centroids.packages import if_imported
 from centroids.progress import REFRESH_SECONDS, SHOW_AFTER_SECONDS, Moment, Viewer
 
 _BAR_WIDTH = 24
@@ -17,9 +18,8 @@ _BAR_WIDTH = 24
 
 def find_viewer() -> Viewer | None:
     """Who looks at the standard error of this process: a notebook, a terminal, or nobody."""
-    ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    if hasattr(shell, "kernel"):
+    get_ipython = if_imported("IPython", "get_ipython")
+    if get_ipython is not None and hasattr(get_ipython(), "kernel"):
         return NotebookViewer()
     return TerminalViewer() if can_draw() else None
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -38,6 +40,17 @@ def test_models_trained_in_threads_equal_those_trained_alone(tmp_path: Path) -> 
     )
     assert together == alone
     assert len(set(alone)) == 4
+
+
+@pytest.mark.parametrize("name", ["scipy.sparse", "torch.utils.data"])
+def test_another_thread_may_be_importing_a_package(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A module is in sys.modules before it has its names.
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    model = centroids.KMeansClustering(3, model_dir=str(tmp_path))
+    model.train(lambda: iter([work.points()]))
+    assert model.cluster_centers().shape == (3, work.points().shape[1])
 
 
 def test_threads_predict_with_one_estimator(tmp_path: Path) -> None:

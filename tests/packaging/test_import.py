@@ -51,7 +51,7 @@ def test_help_waits_for_no_command() -> None:
     commands = ("choosing", "inference", "models", "pictures", "training")
     parts |= {f"commands.{name}" for name in commands}
     cli = {"centroids.cli", *(f"centroids.cli.{part}" for part in parts)}
-    alone = {"errors", "platform", "platform._posix", "progress", "viewers"}
+    alone = {"errors", "packages", "platform", "platform._posix", "progress", "viewers"}
     assert ours == {*cli, *(f"centroids.{name}" for name in alone)}
 
 

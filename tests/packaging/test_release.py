@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,10 @@ def test_the_version_stands_in_one_place() -> None:
 def test_a_release_is_refused_until_all_names_it(tmp_path: Path) -> None:
     release = script("release")
     (tmp_path / "src/centroids").mkdir(parents=True)
-    project = tmp_path / "pyproject.toml"
+    (tmp_path / "docs").mkdir()
+    project, readme = tmp_path / "pyproject.toml", tmp_path / "README.md"
     project.write_text("[project]\n")
+    readme.write_text("# centroids\n")
     init, log = tmp_path / "src/centroids/__init__.py", tmp_path / "CHANGELOG.md"
     init.write_text('\n__version__ = "1.2.2"\n')
     log.write_text("# Changelog\n\n## 1.2.3, unreleased\n")
@@ -102,6 +105,10 @@ def test_a_release_is_refused_until_all_names_it(tmp_path: Path) -> None:
     assert f'[project.urls]: Source = "{address}"' in first
     project.write_text(f'[project.urls]\nSource = "{address}"\n')
     assert release.faults(tmp_path, "1.2.3", address) == []
+    readme.write_text("# centroids\npip install centroids  # once 1.2.3 is on PyPI\n")
+    (tmp_path / "docs/index.md").write_text("Version 1.2.3 is not published yet.\n")
+    (first, second) = release.faults(tmp_path, "1.2.3", address)
+    assert first.startswith("README.md, line 2 says") and "index.md, line 1 says" in second
 
 
 @pytest.mark.skipif(not shutil.which("make") or not shutil.which("git"), reason="needs make, git")
@@ -139,22 +146,27 @@ def test_interpreters_are_found_on_the_path_and_where_pyenv_and_uv_keep_them(
     include.mkdir()
     (include / "Python.h").touch()
 
-    def put(folder: str, says: str, ends: int) -> str:
-        path = tmp_path / folder / "python3.12"
-        path.parent.mkdir(parents=True)
+    def put(folder: str, says: object, ends: int, name: str = "python3.12") -> str:
+        path = tmp_path / folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"#!/bin/sh\necho {says}\nexit {ends}\n")
         path.chmod(0o755)
         return str(path)
 
     shim = put("shims", "not set to it", 127)
-    bare = put("usr/bin", str(tmp_path / "none"), 0)  # without headers
-    kept = put("pyenv/versions/3.12.1/bin", str(include), 0)
-    of_uv = put("uv/cpython-3.12/bin", str(include), 0)
-    monkeypatch.setenv("PATH", os.pathsep.join(str(Path(path).parent) for path in (shim, bare)))
+    bare = put("usr/bin", f"{tmp_path}/none 0", 0)  # without headers
+    # Free-threaded Python is called python3.12, too, and is none of those that are asked for.
+    other = put("threads/bin", f"{include} 1", 0)
+    threaded = put("threads/bin", f"{include} 1", 0, "python3.12t")
+    kept = put("pyenv/versions/3.12.1/bin", f"{include} 0", 0)
+    of_uv = put("uv/cpython-3.12/bin", f"{include} 0", 0)
+    path = os.pathsep.join(str(Path(path).parent) for path in (shim, bare, other))
+    monkeypatch.setenv("PATH", path)
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
     monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "uv"))
-    assert wheels.interpreters("3.12") == [shim, bare, kept, of_uv]
+    assert wheels.interpreters("3.12") == [shim, bare, other, kept, of_uv]
     assert wheels.find_python("3.12") == kept
+    assert wheels.find_python("3.12t") == threaded
     assert wheels.find_python("3.14") is None
 
 
@@ -178,6 +190,27 @@ def test_the_headers_of_debians_python_are_found_for_each_architecture(
     assert copied("x86_64-linux-gnu") == {
         f"headers/{each}-linux-gnu/python3.11/pyconfig.h" for each in ("x86_64", "aarch64")
     }
+
+
+def test_what_is_the_same_in_two_sdists_stays_as_it_is(tmp_path: Path) -> None:
+    def sdist(version: str, **files: str) -> Path:
+        folder = tmp_path / f"centroids-{version}"
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / name).write_text(text)
+        path = tmp_path / f"{version}.tar.gz"
+        with tarfile.open(path, "w:gz") as archive:
+            archive.add(folder, folder.name)
+        return path
+
+    unpack, source = script("wheels").unpack, tmp_path / "source"
+    unpack(sdist("1", same="a", changed="b", removed="c"), source)
+    os.utime(source / "same", (1, 1))
+    os.utime(source / "changed", (1, 1))
+    unpack(sdist("2", same="a", changed="d", added="e"), source)
+    found = {path.name: path.read_text() for path in source.iterdir()}
+    assert found == {"same": "a", "changed": "d", "added": "e"}
+    assert (source / "same").stat().st_mtime == 1 != (source / "changed").stat().st_mtime
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="needs make")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from centroids.errors import WordedError
+from centroids.packages import if_imported
 
 
 class OutOfRangeError(Exception):
@@ -40,6 +39,5 @@ def is_end_of_input(error: Exception) -> bool:
     """Whether `error` means that there is no further batch: ours, Python's or TensorFlow's."""
     if isinstance(error, (OutOfRangeError, StopIteration)):
         return True
-    tensorflow_errors = sys.modules.get("tensorflow.python.framework.errors_impl")
-    theirs = getattr(tensorflow_errors, "OutOfRangeError", None)
+    theirs = if_imported("tensorflow.python.framework.errors_impl", "OutOfRangeError")
     return isinstance(theirs, type) and isinstance(error, theirs)

@@ -10,6 +10,7 @@ import numpy as np
 
 from centroids.inputs.arrow import import_arrow, table_of_stream
 from centroids.inputs.tables.table import Table, skip_rows
+from centroids.packages import if_imported
 
 _BATCH_ROWS, _DATASET_ROWS, _PIECE_BYTES = 1 << 13, 1 << 10, 4 << 20
 
@@ -144,8 +145,8 @@ class _LazyTable(Table):
 
 def is_torch_dataset(value: Any) -> bool:
     """Whether a value is a Dataset of torch, whose rows a DataLoader puts together."""
-    data = sys.modules.get("torch.utils.data")
-    return data is not None and isinstance(value, data.Dataset)
+    kind = if_imported("torch.utils.data", "Dataset")
+    return kind is not None and isinstance(value, kind)
 
 
 def _table_of_dataset(dataset: Any) -> Table:
