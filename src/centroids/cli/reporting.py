@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import math
 import re
 from dataclasses import dataclass
@@ -32,11 +33,12 @@ from centroids.cli.text_options import GivenText
 from centroids.cli.thumbnails import thumbnails_of
 from centroids.cli.training_plan import choose_weights
 from centroids.cli.words import Words
+from centroids.errors import MissingColumnError
 from centroids.estimator import Checkpoint
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.missing import treatment_of
 from centroids.inputs.tables.opening import open_table
-from centroids.inputs.tables.table import Table, check_columns
+from centroids.inputs.tables.table import BAD_LINE, Table, check_columns
 from centroids.kmeans.variables import CLUSTERS
 from centroids.progress import Activity
 from centroids.report import (
@@ -67,7 +69,8 @@ class Request:
         text: How the file is written, if it is text.
         words: A file of names for the points; None for the numbers of the rows.
         words_column: Its column; None for the first of text.
-        show: Columns of the points' file that go with members, whatever they hold; None: none.
+        show: Columns of the points' file that go with members, whatever they hold; None: none but
+            that of the ids.
         pictures: The shape of the pictures that points are, such as 28x28 or 32x32x3.
         umap: Whether UMAP draws another map; None: if it is installed.
     """
@@ -105,7 +108,8 @@ def report(request: Request) -> None:
         kept,
         weight_column=weights,
     )
-    table = None if request.show is None else _table(file, request.show)
+    show = _shown_columns(request, file, kept)
+    table = _table(file, show) if show else None
     model, centers = model_of(checkpoint, request.model_dir), checkpoint.variables[CLUSTERS]
     shape = None if request.pictures is None else _picture_shape(request.pictures, centers.shape[1])
     cosine = model.params["distance_metric"] == model.COSINE_DISTANCE
@@ -128,8 +132,8 @@ def report(request: Request) -> None:
         losses=read_loss_curve(str(request.model_dir)),
         settings=_settings(request, checkpoint, kept, weights, model.params["distance_metric"]),
         names={} if words is None else words.read(rows_shown(tally)),
-        details={} if table is None else _details(table, request.show or [], rows_shown(tally)),
-        detail_columns=request.show or [],
+        details={} if table is None else _details(table, show, rows_shown(tally), request),
+        detail_columns=show,
         weights=sample_weights,
         picture_shape=shape,
         umap=has_umap() if request.umap is None else request.umap,
@@ -167,6 +171,20 @@ def _check_counts(request: Request, num_points: int, num_rows: int, words: Words
         )
 
 
+def _shown_columns(request: Request, file: PointsFile, kept: Settings) -> list[str]:
+    """Those of --show, after that of the ids, if the model knows one and the file has it."""
+    show, ids = request.show or [], kept.id_column
+    if ids is None or ids in show or not file.has_columns:
+        return show
+    if importlib.util.find_spec("pyarrow") is None:  # then rows have their numbers alone
+        return show
+    try:
+        check_columns(open_table(file.path, file.text), [ids])
+    except MissingColumnError:
+        return show
+    return [ids, *show]
+
+
 def _table(file: PointsFile, columns: list[str]) -> Table:
     """The file as a table that has these columns."""
     if not file.has_columns:
@@ -176,11 +194,16 @@ def _table(file: PointsFile, columns: list[str]) -> Table:
     return table
 
 
-def _details(table: Table, columns: list[str], rows: set[int]) -> dict[int, list[str]]:
+def _details(
+    table: Table, columns: list[str], rows: set[int], request: Request
+) -> dict[int, list[str]]:
     """The values of some rows, as text; an empty one where there is none."""
     found, first = {}, 0
-    # As a text file has them: 007 is not 7.0.
-    for batch in table.as_written(columns).batches(columns):
+    table = table.as_written(columns)  # as a text file has them: 007 is not 7.0
+    if request.bad_rows == "drop":  # such lines have numbers, too
+        table = table.with_bad_lines()
+    marks = [BAD_LINE] if BAD_LINE in table.schema.names else []
+    for batch in table.batches([*columns, *marks]):
         for row in rows.intersection(range(first, first + batch.num_rows)):
             values = (batch.column(place)[row - first].as_py() for place in range(len(columns)))
             found[row] = ["" if value is None else str(value) for value in values]
