@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import math
 import re
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from centroids.cli.input_file import num_bytes_of
 from centroids.cli.output_file import check_output, naming
 from centroids.cli.points import describe_columns, find_points
 from centroids.cli.points_file import PointsFile, as_matrix
+from centroids.cli.row_texts import column_of_ids, texts_of
 from centroids.cli.sampling import draw_sample, weighted_sample
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.survey import Read, labelled_batches
@@ -33,12 +33,11 @@ from centroids.cli.text_options import GivenText
 from centroids.cli.thumbnails import thumbnails_of
 from centroids.cli.training_plan import choose_weights
 from centroids.cli.words import Words
-from centroids.errors import MissingColumnError
 from centroids.estimator import Checkpoint
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.missing import treatment_of
 from centroids.inputs.tables.opening import open_table
-from centroids.inputs.tables.table import BAD_LINE, Table, check_columns
+from centroids.inputs.tables.table import check_columns
 from centroids.kmeans.variables import CLUSTERS
 from centroids.progress import Activity
 from centroids.report import (
@@ -109,7 +108,6 @@ def report(request: Request) -> None:
         weight_column=weights,
     )
     show = _shown_columns(request, file, kept)
-    table = _table(file, show) if show else None
     model, centers = model_of(checkpoint, request.model_dir), checkpoint.variables[CLUSTERS]
     shape = None if request.pictures is None else _picture_shape(request.pictures, centers.shape[1])
     cosine = model.params["distance_metric"] == model.COSINE_DISTANCE
@@ -132,7 +130,7 @@ def report(request: Request) -> None:
         losses=read_loss_curve(str(request.model_dir)),
         settings=_settings(request, checkpoint, kept, weights, model.params["distance_metric"]),
         names={} if words is None else words.read(rows_shown(tally)),
-        details={} if table is None else _details(table, show, rows_shown(tally), request),
+        details=texts_of(file, show, rows_shown(tally), request.bad_rows) if show else {},
         detail_columns=show,
         weights=sample_weights,
         picture_shape=shape,
@@ -173,42 +171,13 @@ def _check_counts(request: Request, num_points: int, num_rows: int, words: Words
 
 def _shown_columns(request: Request, file: PointsFile, kept: Settings) -> list[str]:
     """Those of --show, after that of the ids, if the model knows one and the file has it."""
-    show, ids = request.show or [], kept.id_column
-    if ids is None or ids in show or not file.has_columns:
-        return show
-    if importlib.util.find_spec("pyarrow") is None:  # then rows have their numbers alone
-        return show
-    try:
-        check_columns(open_table(file.path, file.text), [ids])
-    except MissingColumnError:
-        return show
-    return [ids, *show]
-
-
-def _table(file: PointsFile, columns: list[str]) -> Table:
-    """The file as a table that has these columns."""
-    if not file.has_columns:
-        raise ValueError(f"--show is for files with named columns; {file.path} has none")
-    table = open_table(file.path, file.text)
-    check_columns(table, columns)
-    return table
-
-
-def _details(
-    table: Table, columns: list[str], rows: set[int], request: Request
-) -> dict[int, list[str]]:
-    """The values of some rows, as text; an empty one where there is none."""
-    found, first = {}, 0
-    table = table.as_written(columns)  # as a text file has them: 007 is not 7.0
-    if request.bad_rows == "drop":  # such lines have numbers, too
-        table = table.with_bad_lines()
-    marks = [BAD_LINE] if BAD_LINE in table.schema.names else []
-    for batch in table.batches([*columns, *marks]):
-        for row in rows.intersection(range(first, first + batch.num_rows)):
-            values = (batch.column(place)[row - first].as_py() for place in range(len(columns)))
-            found[row] = ["" if value is None else str(value) for value in values]
-        first += batch.num_rows
-    return found
+    show = request.show or []
+    if show:
+        if not file.has_columns:
+            raise ValueError(f"--show is for files with named columns; {file.path} has none")
+        check_columns(open_table(file.path, file.text), show)
+    ids = column_of_ids(file, kept)
+    return show if ids is None or ids in show else [ids, *show]
 
 
 def _sample(file: PointsFile, bad_rows: BadRows) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
