@@ -3,7 +3,7 @@
 Needs scikit-learn, which ships the digits, and the extra `plot`.
 
     python examples/digits.py data       # writes digits.csv and the pictures in the folder digits
-    python examples/digits.py picture    # draws digits.png from the model and kinds.npy
+    python examples/digits.py picture    # draws digits.png from the model and shapes.npy
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def draw() -> None:
 
     rows = np.loadtxt("digits.csv", delimiter=",", skiprows=1, usecols=range(SIDE * SIDE + 1))
     pixels, digits = rows[:, :-1], rows[:, -1].astype(int)
-    kinds = np.load("kinds.npy")
-    centers = centroids.KMeansClustering(10, "kinds").cluster_centers()
+    kinds = np.load("shapes.npy")
+    centers = centroids.KMeansClustering(10, "shapes").cluster_centers()
     counts = np.array([np.bincount(digits[kinds == kind], minlength=10) for kind in range(10)])
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     order = counts.argmax(axis=1).argsort(kind="stable")

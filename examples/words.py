@@ -32,7 +32,7 @@ def write_data() -> None:
 
 
 def draw() -> None:
-    """Draws the words nearest to the centers of 15 tight clusters of 60 words and more."""
+    """Draws the words nearest to the centers of 12 tight clusters of 60 words and more."""
     from matplotlib.figure import Figure
 
     import centroids
@@ -45,20 +45,22 @@ def draw() -> None:
     centers = model.cluster_centers()
     nearness = (units * (centers / np.linalg.norm(centers, axis=1, keepdims=True))[index]).sum(1)
     members = [np.flatnonzero(index == cluster) for cluster in range(100)]
-    shown = [own[np.argsort(-nearness[own])][:7] for own in members]
+    shown = [own[np.argsort(-nearness[own])][:6] for own in members]
     chosen = [
         cluster
         for cluster in sorted(range(100), key=lambda cluster: -nearness[members[cluster]].mean())
         # Years and other numbers are in the tightest ones.
         if len(members[cluster]) >= 60 and all(words[row].isalpha() for row in shown[cluster])
     ]
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    for axes, cluster in zip(figure.subplots(3, 5).flat, chosen, strict=False):
-        text = "\n".join(words[row][:18] for row in shown[cluster])
-        axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=11, linespacing=1.3)
+    # Three boxes side by side: a phone shows the words no smaller than its own text.
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    for axes, cluster in zip(figure.subplots(4, 3).flat, chosen, strict=False):
+        for line, row in enumerate(shown[cluster]):
+            place = (0.5, 0.89 - 0.156 * line)
+            axes.text(*place, words[row][:16], ha="center", va="center_baseline", fontsize=13)
         axes.set(xticks=[], yticks=[], facecolor=f"C{cluster % 10}")
         axes.patch.set_alpha(0.18)
-    figure.savefig("words.png", dpi=110)
+    figure.savefig("words.png", dpi=150)
 
 
 if __name__ == "__main__":

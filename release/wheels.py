@@ -19,6 +19,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import long_description
 import sbom
 from baseline import check_baseline
 
@@ -109,15 +110,28 @@ def make_environment(python: str, version: str) -> Path:
     return place / "bin"
 
 
+def copy_sources(place: Path) -> Path:
+    """Copies what git does not ignore, with the README as an index of packages shows it."""
+    shutil.rmtree(place, ignore_errors=True)
+    command = ("git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    for name in done.stdout.rstrip("\0").split("\0"):
+        if (ROOT / name).is_file():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, place / name)
+    long_description.write(place)
+    return place
+
+
 def build_sdist(tools: Path, dist: Path) -> Path:
     """Builds the sdist twice: equal commits must give equal bytes."""
     command = ("git", "-C", str(ROOT), "log", "-1", "--format=%ct")
     time = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    again = WORK / "again"
+    again, sources = WORK / "again", copy_sources(WORK / "tree")
     shutil.rmtree(again, ignore_errors=True)
     for place in (dist, again):
         build = (tools / "python", "-m", "build", "--no-isolation", "--sdist", "--outdir", place)
-        run(*build, ROOT, SOURCE_DATE_EPOCH=time)
+        run(*build, sources, SOURCE_DATE_EPOCH=time)
     (sdist,) = dist.glob("*.tar.gz")
     if sdist.read_bytes() != (again / sdist.name).read_bytes():
         sys.exit(f"{sdist.name} has other bytes when it is built again")

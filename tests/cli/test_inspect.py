@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -167,3 +168,15 @@ def test_the_column_of_ids_is_shown_and_names_take_one_line(tmp_path: Path) -> N
     assert "income per head" in shown.split("center", 1)[1].splitlines()[0]
     told = run(tmp_path, "inspect", "model", "--json").stdout
     assert '"id_column": "who"' in told
+
+
+def test_points_are_called_by_the_ids_that_the_model_knows(tmp_path: Path) -> None:
+    table = "id,a\n007,0\n008,1\n009,9\n"
+    (tmp_path / "p.csv").write_text(table, encoding="utf-8")
+    (tmp_path / "new.csv").write_text("a\n0\n9\n", encoding="utf-8")
+    run(tmp_path, "train", "p.csv", "m", "-k", "2", "--id-column", "id", "-q")
+    found = json.loads(run(tmp_path, "inspect", "m", "--points", "p.csv", "--json").stdout)
+    names = {each["row"]: each["name"] for one in found["clusters"] for each in one["nearest"]}
+    assert names == {0: "007", 1: "008", 2: "009"}
+    assert "007" in run(tmp_path, "inspect", "m", "--points", "p.csv").stdout
+    assert "row 1" in run(tmp_path, "inspect", "m", "--points", "new.csv").stdout

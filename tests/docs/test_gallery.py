@@ -7,6 +7,7 @@ import re
 import runpy
 import shlex
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,19 @@ def test_each_page_is_here_and_in_the_index() -> None:
     for page in pages:
         assert f"]({page}.png)" in (GALLERY / f"{page}.md").read_text(encoding="utf-8")
         assert (GALLERY / f"{page}.png").stat().st_size < 300_000
+
+
+def test_pages_do_not_write_into_the_models_of_others() -> None:
+    """All of them may be run in one folder."""
+    models = [
+        {
+            words[2] if words[1] == "predict" else words[3]
+            for words in commands(page)
+            if words[:2] in (["centroids", "train"], ["centroids", "predict"])
+        }
+        for page in NEEDS
+    ]
+    assert all(one.isdisjoint(other) for one, other in combinations(models, 2))
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,28 @@ def test_a_release_is_refused_until_all_names_it(tmp_path: Path) -> None:
     assert first.startswith("README.md, line 2 says") and "index.md, line 1 says" in second
 
 
+def test_links_of_the_readme_work_on_an_index_of_packages(tmp_path: Path) -> None:
+    for name in ("README.md", "src/centroids/__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    address = "https://example.org/us/centroids"
+    (tmp_path / "pyproject.toml").write_text(f'[project.urls]\nSource = "{address}/"\n[project]\n')
+    script("long_description").write(tmp_path)
+    targets = re.findall(r"\]\(([^)]+)\)", (tmp_path / "README.md").read_text(encoding="utf-8"))
+    inside = [target for target in targets if target.startswith(address)]
+    assert len(inside) > 20
+    for target in inside:
+        path = target.removeprefix(f"{address}/blob/v{centroids.__version__}/").partition("#")[0]
+        assert (ROOT / path).is_file(), target
+    assert all(target.startswith("https://") for target in targets)
+
+
+def test_without_an_address_of_the_sources_the_words_of_links_stay() -> None:
+    text = "[Inputs](docs/inputs.md) and [Python](https://www.python.org)"
+    described = script("long_description").long_description(text, "", "1.2.3")
+    assert described == "Inputs and [Python](https://www.python.org)"
+
+
 @pytest.mark.skipif(not shutil.which("make") or not shutil.which("git"), reason="needs make, git")
 @pytest.mark.parametrize(
     ("remote", "address"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,20 @@ def test_sizes_are_counts_or_weights(model: Any, ax: Any) -> None:
     plotting.plot_sizes(model, ROWS, weights=WEIGHTS, ax=ax)
     assert [bar.get_height() for bar in ax.patches] == [5, 3]
     assert ax.get_ylabel() == "weight"
+
+
+def test_many_numbers_of_clusters_do_not_touch(tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    points = np.repeat(np.arange(24.0) * 100, 3)[:, None]
+    model = centroids.KMeansClustering(24, str(tmp_path), initial_clusters=points[::3])
+    model.train(lambda: points, steps=1)
+    figure = Figure(figsize=(4, 3))
+    ax = plotting.plot_sizes(model, points, ax=figure.subplots())
+    figure.canvas.draw()
+    boxes = [tick.get_window_extent() for tick in ax.get_xticklabels()]
+    assert len(boxes) == 24
+    assert all(one.x1 < next.x0 for one, next in pairwise(boxes))
 
 
 def test_the_map_keeps_distances_of_points_in_a_plane(model: Any, ax: Any) -> None:

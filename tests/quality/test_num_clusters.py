@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +149,16 @@ def test_the_plot_shows_all_numbers() -> None:
     found = centroids.choose_num_clusters(blobs(3, n=90), [2, 3, 4])
     figure = found.plot()
     assert [list(axes.lines[0].get_xdata()) for axes in figure.axes] == [[2, 3, 4]] * 4
+
+
+def test_a_notebook_shows_the_table() -> None:
+    found = centroids.choose_num_clusters(blobs(3, n=90), [2, 3, 4])
+    shown = found._repr_html_()
+    cells = [re.findall("<t[hd][ >][^<]*", row) for row in shown.split("<tr>")[1:]]
+    rows = [[cell.partition(">")[2].strip() for cell in row] for row in cells]
+    lines = [re.split(r"\s{2,}", line.strip()) for line in str(found).splitlines()[:4]]
+    assert rows == lines
+    assert html.unescape(shown).endswith(f"<p>{found.reason}</p>")
 
 
 def test_the_command(tmp_path: Path) -> None:

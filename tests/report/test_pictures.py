@@ -280,3 +280,31 @@ def test_columns_of_a_text_file_are_shown_as_they_stand_there(tmp_path: Path) ->
     run_here(tmp_path, "report", "m", "q.csv", "--show", "id", "--no-umap")
     members = Page(tmp_path / "report.html").tables["The nearest to the center of cluster 0"]
     assert {row[1] for row in members[1:]} <= {f"{place:03}" for place in range(len(rows))}
+
+
+def test_members_come_with_the_ids_that_the_model_knows(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    lines = ["id,a,b", "007,0,0", "008,0,1", "009,broken", "010,9,9", "011,9,7"]
+    (tmp_path / "p.csv").write_text("\n".join([*lines[:3], *lines[4:]]) + "\n", encoding="utf-8")
+    (tmp_path / "bad.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (tmp_path / "new.csv").write_text("a,b\n0,0\n9,9\n", encoding="utf-8")
+    run_here(tmp_path, "train", "p.csv", "m", "-k", "2", "--id-column", "id", "-q")
+
+    def members(*words: str) -> list[list[str]]:
+        run_here(tmp_path, "report", "m", *words, "--no-umap")
+        tables = Page(tmp_path / "report.html").tables
+        rows = [tables[f"The nearest to the center of cluster {cluster}"] for cluster in (0, 1)]
+        return sorted(row[:-1] for table in rows for row in table if row[0] != "point")
+
+    def shown(*pairs: tuple[int, str]) -> list[list[str]]:
+        return [[f"row {row}", name] for row, name in pairs]
+
+    ids = shown((0, "007"), (1, "008"), (2, "010"), (3, "011"))
+    assert [row[:2] for row in members("p.csv")] == ids
+    assert [row[:2] for row in members("p.csv", "--show", "id")] == ids
+    assert next(row[1:3] for row in members("p.csv", "--show", "a")) == ["007", "0"]
+    # A line that is left out keeps its number.
+    ids = shown((0, "007"), (1, "008"), (3, "010"), (4, "011"))
+    assert [row[:2] for row in members("bad.csv", "--bad-rows", "drop")] == ids
+    # Other points may have no ids.
+    assert [row[0] for row in members("new.csv")] == ["row 0", "row 1"]

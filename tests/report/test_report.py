@@ -106,6 +106,10 @@ def test_the_page_says_what_hand_and_paper_say(trained: Path) -> None:
         round(float(value), 2) for value in np.array([0 - 7, 1 - 3]) / deviations
     ]
     assert [row[3:] for row in profile[1:]] == [["0", "7"], ["1", "3"]]
+    # What is below the mean of all has its bar on the left.
+    bars = [value for _, name, value in page.attributes if name == "class" and "bar " in value]
+    assert bars[:2] == ["bar c1", "bar c0"]  # those of the sizes
+    assert bars[2:] == ["bar below", "bar below", "bar above", "bar above"]
     settings = dict(page.tables["What was clustered and how"][1:])
     assert settings["distance metric"] == "squared_euclidean"
     assert settings["clusters"] == "2"

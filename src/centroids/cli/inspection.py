@@ -23,6 +23,8 @@ from centroids.cli.inference import (
 )
 from centroids.cli.numbers import show_number
 from centroids.cli.points import describe_columns, find_points
+from centroids.cli.points_file import PointsFile
+from centroids.cli.row_texts import column_of_ids, texts_of
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.survey import Survey, survey
 from centroids.cli.text_options import GivenText
@@ -134,7 +136,7 @@ def _show_clusters(
     )
     chosen = _spread(found.sizes, request.num_clusters)
     rows = {int(row) for cluster in chosen for row in found.nearest[cluster] if row >= 0}
-    names = {row: f"row {row:,}" for row in rows} if words is None else words.read(rows)
+    names = _names(file, kept, request, rows) if words is None else words.read(rows)
     shown = ((cluster, [row for row in found.nearest[cluster] if row >= 0]) for cluster in chosen)
     answer(
         {
@@ -143,8 +145,7 @@ def _show_clusters(
                     "cluster": cluster,
                     "size": found.sizes[cluster],
                     "nearest": [
-                        {"row": row, "name": None if words is None else names[int(row)]}
-                        for row in rows_of_cluster
+                        {"row": row, "name": names.get(int(row))} for row in rows_of_cluster
                     ],
                 }
                 for cluster, rows_of_cluster in shown
@@ -152,6 +153,14 @@ def _show_clusters(
         }
     )
     _show_examples(console, found, chosen, names)
+
+
+def _names(file: PointsFile, kept: Settings, request: Request, rows: set[int]) -> dict[int, str]:
+    """The ids of rows, if the model knows a column of them and the file has it."""
+    ids = column_of_ids(file, kept)
+    if ids is None:
+        return {}
+    return {row: name for row, (name,) in texts_of(file, [ids], rows, request.bad_rows).items()}
 
 
 def _hint_for_words(request: Request, num_more: int) -> str:
@@ -308,6 +317,7 @@ def _show_examples(
     table.add_column("size", justify="right")
     table.add_column("nearest to its center", overflow="fold")
     for cluster in chosen:
-        shown = [names[int(row)] for row in found.nearest[cluster] if row >= 0]
+        rows = [int(row) for row in found.nearest[cluster] if row >= 0]
+        shown = [names.get(row, f"row {row:,}") for row in rows]
         table.add_row(str(cluster), f"{found.sizes[cluster]:,}", "  ".join(shown))
     console.print(table)

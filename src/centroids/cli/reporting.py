@@ -25,6 +25,7 @@ from centroids.cli.input_file import num_bytes_of
 from centroids.cli.output_file import check_output, naming
 from centroids.cli.points import describe_columns, find_points
 from centroids.cli.points_file import PointsFile, as_matrix
+from centroids.cli.row_texts import column_of_ids, texts_of
 from centroids.cli.sampling import draw_sample, weighted_sample
 from centroids.cli.settings import Settings, read_settings
 from centroids.cli.survey import Read, labelled_batches
@@ -36,7 +37,7 @@ from centroids.estimator import Checkpoint
 from centroids.inputs.bad_rows import BadRows
 from centroids.inputs.missing import treatment_of
 from centroids.inputs.tables.opening import open_table
-from centroids.inputs.tables.table import Table, check_columns
+from centroids.inputs.tables.table import check_columns
 from centroids.kmeans.variables import CLUSTERS
 from centroids.progress import Activity
 from centroids.report import (
@@ -67,7 +68,8 @@ class Request:
         text: How the file is written, if it is text.
         words: A file of names for the points; None for the numbers of the rows.
         words_column: Its column; None for the first of text.
-        show: Columns of the points' file that go with members, whatever they hold; None: none.
+        show: Columns of the points' file that go with members, whatever they hold; None: none but
+            that of the ids.
         pictures: The shape of the pictures that points are, such as 28x28 or 32x32x3.
         umap: Whether UMAP draws another map; None: if it is installed.
     """
@@ -105,7 +107,7 @@ def report(request: Request) -> None:
         kept,
         weight_column=weights,
     )
-    table = None if request.show is None else _table(file, request.show)
+    show = _shown_columns(request, file, kept)
     model, centers = model_of(checkpoint, request.model_dir), checkpoint.variables[CLUSTERS]
     shape = None if request.pictures is None else _picture_shape(request.pictures, centers.shape[1])
     cosine = model.params["distance_metric"] == model.COSINE_DISTANCE
@@ -128,8 +130,8 @@ def report(request: Request) -> None:
         losses=read_loss_curve(str(request.model_dir)),
         settings=_settings(request, checkpoint, kept, weights, model.params["distance_metric"]),
         names={} if words is None else words.read(rows_shown(tally)),
-        details={} if table is None else _details(table, request.show or [], rows_shown(tally)),
-        detail_columns=request.show or [],
+        details=texts_of(file, show, rows_shown(tally), request.bad_rows) if show else {},
+        detail_columns=show,
         weights=sample_weights,
         picture_shape=shape,
         umap=has_umap() if request.umap is None else request.umap,
@@ -167,25 +169,15 @@ def _check_counts(request: Request, num_points: int, num_rows: int, words: Words
         )
 
 
-def _table(file: PointsFile, columns: list[str]) -> Table:
-    """The file as a table that has these columns."""
-    if not file.has_columns:
-        raise ValueError(f"--show is for files with named columns; {file.path} has none")
-    table = open_table(file.path, file.text)
-    check_columns(table, columns)
-    return table
-
-
-def _details(table: Table, columns: list[str], rows: set[int]) -> dict[int, list[str]]:
-    """The values of some rows, as text; an empty one where there is none."""
-    found, first = {}, 0
-    # As a text file has them: 007 is not 7.0.
-    for batch in table.as_written(columns).batches(columns):
-        for row in rows.intersection(range(first, first + batch.num_rows)):
-            values = (batch.column(place)[row - first].as_py() for place in range(len(columns)))
-            found[row] = ["" if value is None else str(value) for value in values]
-        first += batch.num_rows
-    return found
+def _shown_columns(request: Request, file: PointsFile, kept: Settings) -> list[str]:
+    """Those of --show, after that of the ids, if the model knows one and the file has it."""
+    show = request.show or []
+    if show:
+        if not file.has_columns:
+            raise ValueError(f"--show is for files with named columns; {file.path} has none")
+        check_columns(open_table(file.path, file.text), show)
+    ids = column_of_ids(file, kept)
+    return show if ids is None or ids in show else [ids, *show]
 
 
 def _sample(file: PointsFile, bad_rows: BadRows) -> tuple[NDArray[Any], NDArray[np.float64] | None]:

@@ -13,7 +13,7 @@ from centroids.kmeans import KMeansClustering
 from centroids.report import Findings, Plane, examine, read_loss_curve
 
 _MOST_BARS = 200
-_MOST_NUMBERS = 24
+_MOST_NUMBERS, _MOST_NUMBERS_IN_A_ROW = 24, 12
 _MOST_COLUMNS = 20
 
 
@@ -72,8 +72,10 @@ def plot_sizes(
     for bar, cluster in zip(bars, order, strict=True):
         bar.set_color(_color(cluster))
     if len(order) <= _MOST_NUMBERS:
-        numbers = [str(cluster) for cluster in order]
-        ax.set_xticks(range(len(order)), numbers, fontsize=_font_size(len(order)))
+        numbers, size = [str(cluster) for cluster in order], _font_size(len(order))
+        # Many stand upright: side by side, two numbers would read as one.
+        turn = 90 if len(order) > _MOST_NUMBERS_IN_A_ROW else 0
+        ax.set_xticks(range(len(order)), numbers, fontsize=size, rotation=turn)
     else:
         ax.set_xticks([])
     what = "weight" if found.tally.weighted else "points"
@@ -245,7 +247,7 @@ def _room_for_a_number(sizes: list[int]) -> tuple[float, float]:
 
 def _font_size(count: int) -> str:
     """That of labels, so that many have room."""
-    return "medium" if count <= 12 else "x-small"
+    return "medium" if count <= _MOST_NUMBERS_IN_A_ROW else "x-small"
 
 
 def _color(cluster: int) -> str:

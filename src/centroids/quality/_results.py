@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import textwrap
 from dataclasses import asdict, dataclass
@@ -61,8 +62,23 @@ class NumClusters:
 
     def in_lines(self, width: int | None = None) -> str:
         """The same for lines of so many characters; None: of any number."""
+        reason = self.reason if width is None else textwrap.fill(self.reason, width)
+        return f"{text_table(self._rows(), width)}\n\n{reason}"
+
+    def _repr_html_(self) -> str:  # for notebooks
+        heads, *rows = self._rows()
+        head = "".join(f'<th scope="col">{text}</th>' for text in heads)
+        lines = "".join(
+            f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+            for first, *cells in rows
+        )
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+        return f"{table}<p>{html.escape(self.reason)}</p>"
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """The heads of the table and its rows, with a star before the recommended number."""
         heads = ("clusters", "inertia", "silhouette", "Davies-Bouldin", "Calinski-H.", "stability")
-        rows = [heads]
+        rows: list[tuple[str, ...]] = [heads]
         for found in self.candidates:
             marks = "*" if found.num_clusters == self.num_clusters else " "
             rows.append(
@@ -75,8 +91,7 @@ class NumClusters:
                     _shown(found.stability, ".3f"),
                 )
             )
-        reason = self.reason if width is None else textwrap.fill(self.reason, width)
-        return f"{text_table(rows, width)}\n\n{reason}"
+        return rows
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, for JSON; a measure that is not defined is None."""
@@ -103,7 +118,8 @@ class NumClusters:
                 "drawing needs matplotlib: pip install 'centroids[plot]'", name=error.name
             ) from error
 
-        figure = Figure(figsize=(9, 6), layout="constrained")
+        # No larger, so that words are not too small where a phone or a page shows it in its width.
+        figure = Figure(figsize=(6, 5), layout="constrained")
         numbers = [found.num_clusters for found in self.candidates]
         panels = {
             "inertia": "Inertia: look for the knee",
@@ -116,7 +132,7 @@ class NumClusters:
             axes.axvline(self.num_clusters, color="tab:red", linestyle="--", linewidth=1)
             axes.set_title(title, fontsize=10)
             axes.set_xlabel("clusters")
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.get_major_locator().set_params(integer=True, nbins=7)
         figure.suptitle(f"Recommended: {self.num_clusters} clusters")
         return figure
 

@@ -93,10 +93,10 @@ def _sizes(found: Findings) -> str:
     def rows() -> Iterable[list[str]]:
         for cluster in order:
             size = tally.sizes[cluster]
-            color, wide = f"c{cluster % NUM_COLORS}", f"{9 * size / largest:.2f}rem"
+            color, share = f"c{cluster % NUM_COLORS}", f"{size / largest:.3f}"
             yield [
                 str(cluster),
-                f'<span class="bar {color}" style="width:{wide}"></span>',
+                f'<span class="bar {color}" style="--share:{share}"></span>',
                 f"{tally.counts[cluster]:,}",
                 *([number(size)] if tally.weighted else []),
                 f"{size / tally.total:.1%}",
@@ -203,10 +203,11 @@ def _profile_rows(
 ) -> Iterable[list[str]]:
     most = max(float(np.abs(profile[order]).max(initial=0)), np.finfo(float).tiny)
     for column in order:
-        width = 6 * abs(profile[column]) / most
+        share, side = abs(profile[column]) / most, "below" if profile[column] < 0 else "above"
         yield [
             shown(found.columns[column]),
-            f'<span class="bar" style="width:{width:.2f}rem"></span>',
+            f'<span class="sides"><span class="bar {side}" style="--share:{share:.3f}"></span>'
+            "</span>",
             f"{profile[column]:+.2f}",
             number(means[column]),
             number(mean[column]),

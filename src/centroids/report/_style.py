@@ -18,9 +18,9 @@ def _colors(colors: tuple[str, ...]) -> str:
 
 STYLE = (
     ":root{color-scheme:light dark;--back:#fff;--text:#1c2126;--soft:#59636e;--line:#d5dae0;"
-    f"--tile:#f4f6f8;--mark:#1f6fb4;{_colors(_LIGHT)}}}"
+    f"--tile:#f4f6f8;--mark:#1f6fb4;--less:#b8500a;{_colors(_LIGHT)}}}"
     "@media(prefers-color-scheme:dark){:root{--back:#14181d;--text:#e4e8ec;--soft:#a3adb8;"
-    f"--line:#39424c;--tile:#1e242b;--mark:#6db3f2;{_colors(_DARK)}}}}}"
+    f"--line:#39424c;--tile:#1e242b;--mark:#6db3f2;--less:#ff9d57;{_colors(_DARK)}}}}}"
     + "".join(f".c{place}{{--c:var(--c{place})}}" for place in range(len(_LIGHT)))
     + """
 *{box-sizing:border-box}
@@ -42,11 +42,16 @@ caption{text-align:left;font-size:.85rem;padding:.2rem 0;
 padding-right:max(0px,calc(100% - 100vw + 4.5rem))}
 th,td{padding:.25rem .7rem .25rem 0;border-bottom:1px solid var(--line);text-align:left;
 vertical-align:top}
-thead th{font-size:.85rem;color:var(--soft);font-weight:600}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+thead th{font-size:.85rem;color:var(--soft);font-weight:600;vertical-align:bottom}
+thead .n{white-space:normal}
 tbody th{font-weight:600;white-space:nowrap}
 .bar{display:inline-block;height:.7rem;background:var(--c,var(--mark));border-radius:2px;
-vertical-align:middle}
+vertical-align:middle;width:calc(var(--share)*9rem)}
+.sides{display:flex;width:7rem;height:1.4rem;align-items:center;background:
+linear-gradient(var(--line),var(--line)) center/1px 100% no-repeat}
+.sides .bar{width:calc(var(--share)*50%)}.above{margin-left:50%}
+.below{margin-left:calc(50% - var(--share)*50%);background:var(--less)}
 figure{margin:.6rem 0;max-width:46rem}svg{display:block;width:100%;height:auto}
 svg text{font:13px system-ui,sans-serif;fill:var(--soft)}svg .end{text-anchor:end}
 svg .name{text-anchor:middle;font-weight:700;fill:var(--back);stroke:var(--c);stroke-width:5px;
@@ -65,7 +70,8 @@ details{border:1px solid var(--line);border-radius:.5rem;margin:.5rem 0;padding:
 summary{cursor:pointer;padding:.6rem 0;font-weight:600}
 summary .dot{display:inline-block;width:.8rem;height:.8rem;border-radius:50%;
 background:var(--c);margin:0 .2rem}
-@media(max-width:30rem){svg text{font-size:17px}}@media(min-width:50rem){svg text{font-size:11px}}
+@media(max-width:30rem){svg text{font-size:17px}.bar{width:calc(var(--share)*4rem)}
+.sides{width:4rem}th,td{padding-right:.5rem}}@media(min-width:50rem){svg text{font-size:11px}}
 @media print{.box{max-height:none!important}}
 """
 )

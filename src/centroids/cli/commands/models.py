@@ -64,7 +64,8 @@ def inspect(
 
     Prints the number of clusters and columns, how far the model was trained, and how many points
     each cluster has. With --points it also shows typical points of some clusters: those that are
-    nearest to their centers, by name with --words.
+    nearest to their centers, by name with --words, or by their ids if the model knows a column of
+    ids.
 
     
     Examples:
