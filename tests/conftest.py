@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -37,7 +38,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def temporary_model_dirs(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Models without a model_dir make theirs where pytest cleans up."""
-    folder: Path = tmp_path_factory.mktemp("models")
-    tempfile.tempdir = str(folder)
+def temporary_model_dirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Models without a model_dir, also those of other processes, make theirs where we clean up."""
+    tmp_path_factory.getbasetemp()  # where it would be otherwise
+    before = os.environ.get("TMPDIR")
+    # Ray's sockets would have too long names below.
+    os.environ.setdefault("RAY_TMPDIR", tempfile.gettempdir())
+    with tempfile.TemporaryDirectory(prefix="centroids-", ignore_cleanup_errors=True) as folder:
+        os.environ["TMPDIR"] = tempfile.tempdir = folder
+        yield
+        tempfile.tempdir = None
+        del os.environ["TMPDIR"]
+        if before is not None:
+            os.environ["TMPDIR"] = before

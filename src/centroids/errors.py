@@ -92,6 +92,12 @@ class IdAdvice(Message):
         return "" if word is str else super().say(word)
 
 
+class SignalName(str):
+    """The name of a signal in a log record; a face may know which other signal has caused it."""
+
+    __slots__ = ()
+
+
 class Worded:
     """What each face words, mixed into one of Python's exception classes.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -19,6 +19,9 @@ from centroids import platform
 THREAD_NAME = "centroids-progress"
 SHOW_AFTER_SECONDS = 2.0
 REFRESH_SECONDS = 0.1
+# Small steps that are made without a look: enough to make light of what a step costs beside its
+# computation, few enough for a signal to wait.
+MOST_STEPS_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,10 @@ class Moment:
             "memory_bytes": platform.resident_bytes(),
             "peak_memory_bytes": platform.peak_bytes(),
         }
+
+
+# Called with what an activity has come to, when it ends well.
+end_watchers: list[Callable[[Moment], None]] = []
 
 
 class Viewer(Protocol):
@@ -201,14 +208,19 @@ class Activity:
 
     def stop(self) -> None:
         """Ends; more calls do nothing."""
-        _watch.remove(self)
+        if _watch.remove(self):
+            for tell in end_watchers:
+                tell(self.moment())
 
     def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.stop()
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            self.stop()
+        else:
+            _watch.remove(self)
 
 
 class _Watch:
@@ -243,21 +255,23 @@ class _Watch:
             except RuntimeError:  # no room for another thread: what is seen is seen by `see`
                 self._wake = None
 
-    def remove(self, activity: Activity) -> None:
+    def remove(self, activity: Activity) -> bool:
+        """Ends an activity; False if it has ended before."""
         with self._lock:
             if activity not in self._activities:
-                return
+                return False
             if activity.stays and self._activities[-1] is activity:
                 self._look()  # what lasted long enough is seen at its end, if not before
             self._activities.remove(activity)
             if self._shown is activity:
                 self._hide()
             if self._activities or self._wake is None:
-                return
+                return True
             self._wake.set()
             thread, self._wake, self._thread = self._thread, None, None
         if thread is not None and thread is not threading.current_thread():
             thread.join()
+        return True
 
     def activities(self) -> list[Activity]:
         """What is going on, the innermost last."""

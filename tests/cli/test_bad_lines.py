@@ -55,6 +55,23 @@ def test_a_line_that_stops_predict_can_be_passed_over(
     assert "1 of 5 rows have no label: a value is missing or infinite, or the line is not" in told
 
 
+@pytest.mark.parametrize("options", [[], ["--append"], ["--id-column", "id"]])
+@pytest.mark.parametrize("source", ["t.csv", "parts"])
+def test_the_first_empty_row_is_named_by_its_line(
+    source: str, options: list[str], folder: Path
+) -> None:
+    if options or source == "parts":
+        pytest.importorskip("pyarrow")
+    text = HEAD + "\n".join([*GOOD, "", "y2,,4", "x6,2,2"]) + "\n"
+    (folder / "t.csv").write_text(text)
+    (folder / "parts").mkdir()
+    (folder / "parts" / "1.csv").write_text(HEAD + "\n".join(GOOD) + "\n")
+    (folder / "parts" / "2.csv").write_text(text)
+    told = run(folder, "predict", "model", source, *options, "--bad-rows", "empty").stderr
+    place = "t.csv, line 7" if source == "t.csv" else "parts, 2.csv, line 7"
+    assert told.endswith(f"the first one is {place}\n")
+
+
 def test_lines_that_are_not_rows_have_empty_labels(folder: Path) -> None:
     expected = [label for good in labels_of(folder) for label in ('""', good)]
     done = run(folder, "predict", "model", "t.csv", "--bad-rows", "empty")

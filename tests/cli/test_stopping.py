@@ -21,6 +21,7 @@ from centroids import viewers
 from centroids.cli import inference
 from centroids.cli.unfinished import UnfinishedFile
 from centroids.estimator import load_latest
+from centroids.estimator._session import Session
 from centroids.kmeans.model import KMeansModel
 from tests.cli.run_here import run_here as run
 
@@ -156,6 +157,16 @@ def test_the_old_model_gets_its_name_back(folder: Path, monkeypatch: pytest.Monk
     assert "Stopped before the first step; nothing was saved." in told
     assert "The old model is in model again." in told
     assert set(everything(folder)) == before
+
+
+@pytest.mark.parametrize(("number", "code"), [end[:2] for end in ENDS], ids=NAMES)
+def test_training_names_the_signal_that_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    np.save(tmp_path / "points.npy", POINTS)
+    monkeypatch.setattr(Session, "step", signalling(number, Session.step))
+    told = run(tmp_path, "train", "points.npy", "model", "-k", "3", "-v", code=code).stderr
+    assert f"Training stopped by {number.name}." in told and "Stopped; model holds step 1" in told
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")

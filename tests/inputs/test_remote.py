@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import gzip
+import http.server
 import pickle
 import tempfile
 import threading
@@ -83,6 +85,20 @@ def address(folder: Path) -> Iterator[str]:
 )
 def test_files_of_a_web_server(name: str, address: str) -> None:
     check(table_input_fn(f"{address}/{name}", 5))
+
+
+def test_a_server_that_sends_files_as_a_whole_only(folder: Path) -> None:
+    serve = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            name = f"http://127.0.0.1:{server.server_address[1]}/t.parquet"
+            with pytest.raises(ConnectionError, match=r"t.parquet cannot be read: its server does"):
+                table_input_fn(name)
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_query_reads_a_web_server(address: str) -> None:

@@ -11,7 +11,7 @@ pytest.importorskip("sklearn")
 
 from centroids.sklearn import MiniBatchKMeans
 
-ONE_BY_ONE = "centroids.sklearn._mini_batch._MOST_AT_ONCE"
+ONE_BY_ONE = "centroids.sklearn._mini_batch.MOST_STEPS_AT_ONCE"
 
 
 def points(n: int = 3000) -> Any:

@@ -120,10 +120,11 @@ def load_latest(model_dir: str, known: Checkpoint | None = None) -> Checkpoint |
             break
     if not entries:
         return None
-    _warn(problems)
+    path, problem = problems[0]
     raise DamagedCheckpointError(
-        f"none of the {len(entries)} checkpoints of {model_dir} is whole, the newest is "
-        f"{entries[-1].name}; restore one of them, or remove them to start over"
+        f"none of the {len(entries)} checkpoints of {model_dir} is whole; the newest is "
+        f"{entries[-1].name}{_reason(path, problem)}; restore one of them, or remove them to start "
+        "over"
     )
 
 
@@ -240,7 +241,13 @@ def remove_beginning(directory: str, before: set[str]) -> None:
 
 def _warn(problems: list[tuple[str, Exception]]) -> None:
     for path, error in problems:
-        logger.warning("Skipping the damaged checkpoint %s: %s", path, error)
+        logger.warning("Skipping the damaged checkpoint %s%s", path, _reason(path, error))
+
+
+def _reason(path: str, error: Exception) -> str:
+    """Why a checkpoint cannot be used, after its name."""
+    told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f", which {told.removeprefix(path).strip()}" if told.startswith(path) else f": {told}"
 
 
 def _read(path: str, known: Checkpoint | None = None, *, follow_links: bool = False) -> Checkpoint:

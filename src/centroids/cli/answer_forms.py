@@ -101,19 +101,19 @@ class NumbersAlone:
 
     def text(self, answers: Answers) -> str:
         """Lines of numbers; those of a row without a label are empty."""
-        values, file = self.array(answers), io.StringIO()
+        values = self.array(answers)
+        width = 1 if values.ndim == 1 else values.shape[1]
         # All digits, so that the text holds the same number.
         is_single = values.dtype == np.float32
         how = "%d" if values.dtype.kind in "iu" else "%.9g" if is_single else "%.17g"
-        np.savetxt(file, values, delimiter=",", fmt=how)
-        text = file.getvalue()
+        how = ",".join([how] * width) + "\n"
+        # Not numpy.savetxt, which keeps all text in memory until the garbage collector runs.
+        lines = [how % tuple(row) for row in values.reshape(-1, width).tolist()]
         if not answers.num_empty:
-            return text
+            return "".join(lines)
         assert answers.good is not None
-        width = 1 if values.ndim == 1 else values.shape[1]
         # An empty line is no row to most readers.
         empty = '""\n' if width == 1 else "," * (width - 1) + "\n"
-        lines = text.splitlines(keepends=True)
         return "".join(
             line if good else empty for line, good in zip(lines, answers.good, strict=True)
         )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Annotated
@@ -17,7 +21,7 @@ from centroids.cli.commands.models import export, inspect, report, verify
 from centroids.cli.commands.pictures import quantize
 from centroids.cli.commands.training import import_, train
 from centroids.cli.errors import end_with
-from centroids.cli.log import log
+from centroids.cli.log import log, silencing_others
 from centroids.cli.stopping import terminable
 
 _DEBUG = "--debug"
@@ -79,14 +83,43 @@ for _name, _command in _COMMANDS.items():
     app.command(_name, cls=PlainCommand)(_command)
 
 
+def _end_if_left_behind(code: int, before: set[threading.Thread]) -> None:
+    """Ends the process at once if a thread still reads, as the input does not respond.
+
+    The interpreter ends threads where they wait for it, and C++ aborts the process for that.
+
+    Args:
+        code: The exit code.
+        before: The threads that were there before the command.
+    """
+    threads = set(threading.enumerate()) - before
+    if not threads:
+        return
+    from centroids.inputs.stream import LEFT_BEHIND
+
+    if any(thread.name == LEFT_BEHIND for thread in threads):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        atexit._run_exitfuncs()  # which remove temporary files
+        os._exit(code)
+
+
 def main() -> None:
     """Runs the command line; mistakes end in one plain sentence, without a traceback."""
     debug = _DEBUG in sys.argv[1:]
     if debug:  # wherever it stands, also behind the command
         sys.argv = [word for word in sys.argv if word != _DEBUG]
+    before = set(threading.enumerate())
     try:
-        with log.attached(), terminable():
-            sys.exit(run(app))
+        with (
+            log.attached(),
+            contextlib.nullcontext() if debug else silencing_others(),
+            terminable(),
+        ):
+            code = run(app)
+            _end_if_left_behind(code, before)
+            sys.exit(code)
     except Exception as error:
         if debug:
             traceback.print_exception(error)

@@ -75,7 +75,7 @@ def _common(
         typer.Option(
             "--verbose",
             "-v",
-            help="Also show what happens inside: checkpoints, losses, speed.",
+            help="Also show what happens inside: models that are read, checkpoints, losses, speed.",
             envvar="CENTROIDS_VERBOSE",
         ),
     ] = False,
@@ -232,7 +232,8 @@ class PlainCommand(TyperCommand):
                 place = self._place_of(ctx, param)
                 is_option = param.param_type_name == "option"
                 name = usage.as_written(param, words) if is_option else param.metavar
-                raise ValueError(f"{place[0] if place else name} is empty; . is the current folder")
+                hint = "" if param.metavar == "FILE" else "; . is the current folder"
+                raise ValueError(f"{place[0] if place else name} is empty{hint}")
             text = str(given.get(param.name) or "")
             if param.name == "model_dir" and "://" in text:
                 raise ValueError(f"MODEL_DIR must be a folder of this machine, got {text}")
@@ -275,19 +276,23 @@ class PlainCommand(TyperCommand):
 
 @contextlib.contextmanager
 def _threads(count: int | None) -> Iterator[None]:
-    """Computes with a number of threads; None: with the default."""
-    if count is None:
-        yield
-        return
-    if not 1 <= count <= 4096:
-        raise ValueError(f"--num-threads must be from 1 to 4096, got {count}")
-    from centroids.kernels import set_num_threads
+    """Computes with a number of threads; None: with the default.
 
-    set_num_threads(count)
+    Raises:
+        ValueError: If the number is not allowed, or one that the environment has.
+    """
+    if count is not None and not 1 <= count <= 4096:
+        raise ValueError(f"--num-threads must be from 1 to 4096, got {count}")
+    from centroids.kernels import check_environment, set_num_threads
+
+    if count is not None:
+        set_num_threads(count)
     try:
+        check_environment()  # here, as `verify` would take a wrong one for damage
         yield
     finally:
-        set_num_threads(0)
+        if count is not None:
+            set_num_threads(0)
 
 
 def wrong_usage() -> Any:

@@ -13,7 +13,7 @@ from centroids import KMeansClustering
 from centroids.cli.answer import answer
 from centroids.cli.inference import describe_preparation, model_of, read_model
 from centroids.cli.options import Format
-from centroids.cli.output_file import check_not_in_model, check_output, naming
+from centroids.cli.output_file import check_folder, check_not_in_model, check_output, naming
 from centroids.cli.points import read_columns
 from centroids.estimator import Checkpoint
 from centroids.export import (
@@ -81,6 +81,7 @@ def export(
     options = options or ExportOptions()
     options.check(chosen)
     if chosen is Format.SAVEDMODEL:
+        check_folder(output, _OUTPUT)
         check_not_in_model(output, _OUTPUT, model_dir)
     else:
         check_output(output, _OUTPUT, model_dir=model_dir)

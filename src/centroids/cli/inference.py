@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ from centroids.inputs.file import is_points_file
 from centroids.inputs.missing import MissingValues
 from centroids.kmeans.model import TOTAL_WEIGHT, DistanceMetric
 from centroids.kmeans.variables import COLUMN_SCALES, fills_missing, preparation_of
+
+logger = logging.getLogger(__name__)
 
 _BATCH_SIZE = 1 << 14
 _BATCH_DISTANCES = 1 << 24
@@ -74,6 +77,7 @@ def read_model(model_dir: Path, checkpoint_path: Path | None = None) -> Checkpoi
             f"{model_dir} holds no trained model{aside}; make one with: centroids train POINTS "
             f"{shlex.quote(str(model_dir))} --num-clusters K"
         )
+    logger.info("Read the model of step %d from %s.", checkpoint.global_step, checkpoint.path)
     return checkpoint
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any, TextIO
 
 from centroids import progress
 from centroids.cli.answer import before_answers, to_json
-from centroids.errors import Argument, IdAdvice, Message
+from centroids.errors import Argument, IdAdvice, Message, SignalName
 from centroids.progress import Moment, Viewer
 from centroids.viewers import LineViewer, find_viewer
 
@@ -40,9 +41,11 @@ class Log(logging.Handler):
         given = record.args if isinstance(record.args, tuple) else ()
         text = record.msg % tuple(map(_say_part, given)) if given else record.getMessage()
         if record.levelno >= logging.WARNING:
-            if text in self._shown:
+            # A model folder may be named from here or from the root: that is one warning.
+            key = text.replace(_here(), "")
+            if key in self._shown:
                 return
-            self._shown.add(text)
+            self._shown.add(key)
         self._write_record(record.levelname.lower(), text)
 
     def let_out(self) -> None:
@@ -102,6 +105,14 @@ class Log(logging.Handler):
         else:
             say_text(f"centroids: {_now_for_people()} {moment.what}: {moment.describe()}")
 
+    def _write_end(self, moment: Moment) -> None:
+        """Writes what a piece of work has come to."""
+        told = f"{moment.what}: {moment.seconds:.2f} s"
+        if moment.done and moment.unit in ("rows", "steps", "bytes"):
+            rate = moment.done / max(moment.seconds, 1e-9)
+            told += f", {moment.done:,} {moment.unit}, {rate:,.0f} per second"
+        self._write_record("info", told)
+
     @contextlib.contextmanager
     def applied(
         self, *, in_json: bool, verbose: bool, quiet: bool, every_seconds: float
@@ -120,6 +131,7 @@ class Log(logging.Handler):
             self.setLevel(logging.INFO)
             logger.setLevel(logging.INFO)
             self.let_out()
+            progress.end_watchers.append(self._write_end)
         viewer: Viewer | None = None if in_json else find_viewer()
         if viewer is None:
             viewer = LineViewer(self.write_moment, every_seconds)
@@ -130,6 +142,8 @@ class Log(logging.Handler):
         finally:
             self.setLevel(logging.WARNING)
             logger.setLevel(before)
+            if verbose:
+                progress.end_watchers.remove(self._write_end)
 
 
 class _Releasing:
@@ -177,6 +191,17 @@ def _write_line(stream: TextIO, line: str) -> None:
 
 
 @contextlib.contextmanager
+def silencing_others() -> Iterator[None]:
+    """Hides what other libraries log: our error says what of it matters."""
+    root, nowhere = logging.getLogger(), logging.NullHandler()
+    root.addHandler(nowhere)
+    try:
+        yield
+    finally:
+        root.removeHandler(nowhere)
+
+
+@contextlib.contextmanager
 def _lines_in_json(wanted: bool) -> Iterator[None]:
     """Makes an object of each line that a command prints on standard error."""
     if not wanted or sys.stderr is None:
@@ -212,6 +237,14 @@ class _JsonLines(io.TextIOBase):
             self.write("\n")
 
 
+def _here() -> str:
+    """What paths of this folder begin with; a character that none has, if it is gone."""
+    try:
+        return os.path.join(os.getcwd(), "")
+    except OSError:
+        return "\0"
+
+
 def _now_for_people() -> str:
     return time.strftime("%H:%M:%S")
 
@@ -219,7 +252,10 @@ def _now_for_people() -> str:
 def _say_part(part: object) -> object:
     """An argument of a log record, in the words of options."""
     from centroids.cli.errors import option
+    from centroids.cli.stopping import name_of_signal
 
+    if isinstance(part, SignalName):
+        return name_of_signal(part)
     if isinstance(part, IdAdvice) and not log.advises_ids:
         return ""
     return Message(part).say(option) if isinstance(part, (Argument, Message)) else part

@@ -54,6 +54,13 @@ def _check(output: Path, name: str) -> None:
     raise ValueError(f"{name} {output}: {what}")
 
 
+def check_folder(output: Path, name: str) -> None:
+    """Raises a ValueError if a folder cannot be made, or written, because of what is there."""
+    there = next(path for path in (output, *output.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise ValueError(f"{name} {output}: {there} is a file, not a folder")
+
+
 def _is_for_devices(folder: Path) -> bool:
     """Whether a folder holds names such as stdout, which may lead to a file just now."""
     place = _real(folder)

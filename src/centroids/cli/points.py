@@ -55,6 +55,8 @@ def find_points(
     elif kept is None:
         kept = read_settings(model_dir, with_columns=asked is None)
     file = _with_columns(PointsFile(path), asked, text, model_dir, kept)
+    if id_column is not None:
+        _check_no_point(id_column, asked, file, kept, model_dir)
     if (ids := id_column or kept.id_column) is not None and file.columns is None:
         file = _without_ids(file, ids, weight_column, must_be_there=id_column is not None)
     if weight_column is not None:
@@ -70,6 +72,27 @@ def find_points(
                 f"count alike with --weight-column {NOTHING}",
             ) from error
     return file if kept.weight_column is None else _without_column(file, kept.weight_column)
+
+
+def _check_no_point(
+    id_column: str,
+    asked: list[str] | None,
+    file: PointsFile,
+    kept: Settings,
+    model_dir: Path | None,
+) -> None:
+    """Raises a ValueError if the column of the ids is one of those of the points."""
+    if asked is None and id_column in (kept.columns or ()):
+        raise ValueError(
+            f"--id-column is {id_column!r}, but the points of the model in {model_dir} have that "
+            "column: leave --id-column out, or make a new model of other columns with --fresh "
+            "--columns"
+        )
+    if asked is not None and id_column in (file.columns or ()):
+        raise ValueError(
+            f"--columns takes {id_column!r}, which names the rows (--id-column): leave it out of "
+            "one of them"
+        )
 
 
 def _check_is_no_model(path: Path) -> None:

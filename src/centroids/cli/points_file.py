@@ -19,6 +19,7 @@ from centroids.errors import EmptyColumnError
 from centroids.inputs import TextFormat, open_stream, table_input_fn
 from centroids.inputs.arguments import check_file
 from centroids.inputs.bad_rows import BadRows, IsGood, is_not_infinite
+from centroids.inputs.file import is_svmlight_file
 from centroids.inputs.missing import Treatment
 from centroids.inputs.npy import NpyFile
 from centroids.inputs.row_count import RowCount
@@ -91,7 +92,7 @@ class PointsFile:
     @functools.cached_property
     def has_columns(self) -> bool:
         """Whether there are columns to choose from."""
-        if self.is_npy:
+        if self.is_npy or (is_svmlight_file(self.path) and self.path.is_file()):
             return False
         is_many = is_folder(self.path) or is_pattern(self.path)
         return not is_many or open_table(self.path, self.text).has_names

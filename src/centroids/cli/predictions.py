@@ -141,10 +141,11 @@ def describe_input(
 def print_predictions(prediction: Prediction) -> Written:
     """Writes predictions to standard output, as text."""
     written, heading = Written(), prediction.form.heading()
-    for answers in prediction.run():
-        sys.stdout.write(heading + prediction.form.text(answers))
-        heading = ""  # not before there is a row: the input may be refused
-        written.add(answers)
+    with contextlib.closing(prediction.run()) as batches:
+        for answers in batches:
+            sys.stdout.write(heading + prediction.form.text(answers))
+            heading = ""  # not before there is a row: the input may be refused
+            written.add(answers)
     sys.stdout.write(heading)
     return written
 
@@ -202,10 +203,13 @@ def _write_parquet(prediction: Prediction, output: Path) -> Written:
         raise ValueError("--distances writes numbers without names: choose a .npy or .csv file")
     parquet = import_arrow("pyarrow.parquet", "writing Parquet files")
     try:
-        with atomic_file(str(output)) as file, parquet.ParquetWriter(file, form.schema) as writer:
-            for answers in prediction.run():
-                batch = form.batch(answers)
-                writer.write_batch(batch)
+        with (
+            atomic_file(str(output)) as file,
+            parquet.ParquetWriter(file, form.schema) as writer,
+            contextlib.closing(prediction.run()) as batches,  # and the thread that reads ahead
+        ):
+            for answers in batches:
+                writer.write_batch(form.batch(answers))
                 written.add(answers)
     except KeyboardInterrupt:
         typer.echo("Stopped; nothing was written.", err=True)

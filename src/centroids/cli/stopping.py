@@ -69,6 +69,13 @@ def say_stopped() -> None:
     log.write_note("Stopped." if number == signal.SIGINT else f"Stopped by {number.name}.")
 
 
+def name_of_signal(name: str) -> str:
+    """The signal that has come, for the name of one that it has become; see `_Terminations`."""
+    if _terminations.hung_up and _HANGUP is not None:
+        return name.replace(signal.SIGTERM.name, _HANGUP.name)
+    return name
+
+
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
     """Lets SIGTERM and SIGHUP raise KeyboardInterrupt, in a process that they would kill.

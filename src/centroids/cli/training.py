@@ -311,16 +311,21 @@ def _check_same_model(plan: TrainingPlan, trained: Checkpoint) -> None:
     params = model_of(trained, plan.model_dir).params
     fills = fills_missing(trained.identity)
     takes_up = plan.missing is not None and (plan.missing == "mean") != fills
+    remedy = "leave it out, or make a new model with --fresh or in another folder"
+    if plan.standardize not in (None, params.get("standardize", False)):
+        option, does = ("", "does not") if plan.standardize else ("no-", "does")
+        raise ValueError(
+            f"--{option}standardize is given, but the model in {plan.model_dir} {does} standardize "
+            f"its columns: {remedy}"
+        )
     for option, asked, has in (
         ("--num-clusters", plan.num_clusters, params["num_clusters"]),
         ("--distance-metric", plan.distance_metric, params["distance_metric"]),
-        ("--standardize", plan.standardize, params.get("standardize", False)),
         ("--missing", plan.missing if takes_up else None, "mean" if fills else "no means"),
     ):
         if asked not in (None, has):
             raise ValueError(
-                f"{option} is {asked}, but the model in {plan.model_dir} has {has}: leave it out, "
-                "or make a new model with --fresh or in another folder"
+                f"{option} is {asked}, but the model in {plan.model_dir} has {has}: {remedy}"
             )
 
 

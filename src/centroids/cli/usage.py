@@ -83,6 +83,9 @@ def sentence(error: Any, ctx: Any) -> str:
     if not found:
         words = [word for each in command.params for word in (*each.opts, *each.secondary_opts)]
         known = [word for word in words if word.startswith("--")]
+        below = [each.params for each in getattr(command, "commands", {}).values()]
+        if any(option in each.opts for params in below for each in params):
+            return f"{option} is an option of commands: write it behind one, as in {name} train ..."
         hint = did_you_mean(option, known) or f"; see {name} --help"
         return f"{option} is not an option of {name}{hint}"
     if getattr(found[0], "is_flag", False):

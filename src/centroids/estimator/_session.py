@@ -30,10 +30,8 @@ from centroids.estimator.hooks._protocol import Stop
 from centroids.estimator.session_setup import check_order, check_restored
 from centroids.inputs.batch import Batch
 from centroids.inputs.stream import BatchStream
+from centroids.progress import MOST_STEPS_AT_ONCE
 from centroids.rows import num_rows
-
-# Enough to make light of what a step costs beside its computation; few enough for a signal to wait.
-_MOST_QUIET_STEPS = 16
 
 
 class Session:
@@ -233,7 +231,7 @@ class Session:
         """
         train_many = self.spec.train_many
         assert train_many is not None
-        given = self._batches.take_ready(min(most, _MOST_QUIET_STEPS))
+        given = self._batches.take_ready(min(most, MOST_STEPS_AT_ONCE))
         if not given:
             return 0
         numbered = enumerate(given, self._num_batches)

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from centroids import platform
+from centroids.errors import SignalName
 from centroids.inputs.errors import ReadingInterrupted
 
 logger = logging.getLogger(__name__)
@@ -186,10 +187,10 @@ class StopSignals:
             # It is that of this signal, or of one that came after it and asks for the same.
             pending = [number for number in pending if not self._is_answered(number, error)]
         elif error is not None and pending:
-            names = " and ".join(number.name for number in pending)
+            names = SignalName(" and ".join(number.name for number in pending))
             logger.error("Training failed while %s waited for its step", names, exc_info=error)
         elif self.received is not None:
-            logger.warning("Training stopped by %s.", self.received.name)
+            logger.warning("Training stopped by %s.", SignalName(self.received.name))
         self._act(pending)
         nested = isinstance(getattr(self._of_received(), "__self__", None), StopSignals)
         if error is None and self.cut_short and self.received is not None and not nested:

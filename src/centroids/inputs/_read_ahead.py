@@ -13,6 +13,9 @@ from centroids.inputs.errors import ReadingInterrupted
 
 T = TypeVar("T")
 
+# What a thread is called that still reads when nobody waits for it any more.
+LEFT_BEHIND = "centroids-left-behind"
+
 # How long to wait for an item where reading was interrupted.
 INTERRUPTED_SECONDS = 1.0
 
@@ -101,6 +104,7 @@ class ReadAhead(Generic[T]):
             try:
                 self._ended = isinstance(self._wait(end), _End)
             except TimeoutError:
+                self._thread.name = LEFT_BEHIND
                 return False
         self._thread.join()
         return True

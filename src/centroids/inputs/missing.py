@@ -47,7 +47,7 @@ class MissingRows:
         if distribute.is_sharded(batch.features):
             raise TypeError(
                 "missing='drop' is not for collections, whose rows stay on workers: leave such "
-                "rows out there, as with dropna()"
+                "rows out there, as with dropna() of a dask data frame or filter() of a Ray Dataset"
             )
         if self._began and batch.epoch != self._epoch:
             self._dropped.end_epoch(complete=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from centroids.errors import BadRowError
 from centroids.inputs._read_ahead import INTERRUPTED_SECONDS, ReadAhead
+from centroids.inputs._read_ahead import LEFT_BEHIND as LEFT_BEHIND
 from centroids.inputs.bad_rows import IsGood, find_bad_value, find_good_rows
 from centroids.inputs.batch import Batch, Position
 from centroids.inputs.errors import ReadingInterrupted

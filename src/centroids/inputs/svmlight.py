@@ -122,5 +122,6 @@ def _parse(
             try:
                 load(io.BytesIO(line))
             except ValueError as reason:
-                raise BadLineError(file, number, f": {reason}", can_be_dropped=False) from error
+                told = f" is not a label and pairs such as 3:0.5, which SVMLight has: {reason}"
+                raise BadLineError(file, number, told, can_be_dropped=False) from error
         raise

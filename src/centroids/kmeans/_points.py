@@ -116,6 +116,6 @@ def _check_here(points: kernels.Points) -> None:
             " and ",
             Argument("standardize", True),
             " are not for collections, whose points stay on workers: fill and scale their columns "
-            "there, as with fillna()",
+            "there, as with fillna() of a dask data frame or map_batches() of a Ray Dataset",
         )
     clustering.check_dense(points)

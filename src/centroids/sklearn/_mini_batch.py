@@ -23,7 +23,7 @@ from centroids.clustering import (
     rows_with_weight,
 )
 from centroids.kernels import Points, assign, num_rows
-from centroids.progress import Activity
+from centroids.progress import MOST_STEPS_AT_ONCE, Activity
 from centroids.sklearn._base import BaseKMeans, Metric, Weights
 from centroids.sklearn._drawing import Population
 from centroids.sklearn._inputs import check_points_of, check_weights
@@ -31,8 +31,6 @@ from centroids.sklearn._lloyd import squared_shift
 from centroids.sklearn._progress import Progress
 from centroids.sklearn._seeding import Drawing
 from centroids.sklearn._warning import warn
-
-_MOST_AT_ONCE = 16  # steps: a signal waits for all of them
 
 
 class MiniBatchKMeans(BaseKMeans):
@@ -263,7 +261,8 @@ class MiniBatchKMeans(BaseKMeans):
         """How many steps may be made in one call: 1 where somebody looks at each."""
         batch = population.points[: self._batch_size]
         watched = self.verbose or self._tol > 0 or self._cosine
-        return 1 if watched or not is_small_step(batch, self.cluster_centers_) else _MOST_AT_ONCE
+        small = not watched and is_small_step(batch, self.cluster_centers_)
+        return MOST_STEPS_AT_ONCE if small else 1
 
     def _quiet_steps(self, population: Population, progress: Progress, most: int) -> bool:
         """Makes several steps in one call; everything is as after so many single ones.

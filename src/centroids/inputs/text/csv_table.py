@@ -60,6 +60,18 @@ class CsvTable(Table):
         """The table with these columns as numbers: a word among them is an error of its line."""
         return self._with_types(columns, self._number)
 
+    def place(self, row: int) -> str:
+        """The line of a row: the lines before it are read once more."""
+        line, rows = self._layout.first_line - 1, 0
+        with open_bytes(self._file, self._layout.text.encoding) as handle:
+            handle.seek(self._layout.first_byte)
+            for text in handle:
+                line += 1
+                rows += self._layout.is_row(decode_line(text))
+                if rows > row:
+                    break
+        return f"line {line}"
+
     def _with_types(self, columns: Sequence[str], kind: Any) -> Table:
         arrow, table = import_arrow(), copy.copy(self)
         fields = [
