@@ -44,7 +44,7 @@ static constexpr BlockKernels<float> float32 =
     make_kernels<Float32, {.rows = 4, .vectors = 3, .lane_vectors = 2}>(
         &byte_filter, &byte_candidates,
         {.at_once = 128,
-         .alone = {.dimensions = 64, .centers = 384, .fixed = 98304},
+         .alone = {.dimensions = 64, .centers = 64, .fixed = 65536},
          .with_bounds = {.dimensions = 48, .centers = 128, .aside = 0, .fixed = 12288},
          .with_few = {.dimensions = 192, .centers = 4, .aside = 128, .fixed = 1024}},
         &float32_words, {.dimensions = 16, .centers = 32, .fixed = 1024});

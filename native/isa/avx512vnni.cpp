@@ -40,7 +40,7 @@ static constexpr TileSizes sizes = {.rows = 8,
                                     .lane_vectors = 4,
                                     .lanes_pay = {.always = 64, .padded = 128, .half = 1024}};
 static constexpr PaysFrom words_pay = {.dimensions = 4, .centers = 16, .fixed = 128};
-static constexpr PaysFrom bytes_alone = {.dimensions = 64, .centers = 400, .fixed = 50000};
+static constexpr PaysFrom bytes_alone = {.dimensions = 64, .centers = 64, .fixed = 64000};
 static constexpr BlockKernels<float> float32 =
     make_kernels<Float32, sizes>(&byte_filter, &byte_candidates,
                                  {.at_once = 128, .alone = bytes_alone}, &float32_words, words_pay);
