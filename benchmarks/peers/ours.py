@@ -69,7 +69,7 @@ class Centroids(Peer):
         self, points: Any, centers: NDArray[np.float32], as_list: bool
     ) -> Callable[[], NDArray[Any]]:
         if not as_list:
-            return lambda: kernels.assign(points, centers).cluster_index
+            return lambda: kernels.assign(points, centers, inertia=False).cluster_index
         model = centroids.KMeansClustering(
             len(centers), initial_clusters=centers, use_mini_batch=False
         )

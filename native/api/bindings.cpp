@@ -280,14 +280,16 @@ void bind_dense(nb::module_& m) {
         [](const AnyArray& points, ElementType type, bool normalize, const In<T>& centers,
            std::optional<In<double>> penalties, std::optional<In<double>> units,
            std::optional<Out<std::int32_t>> cluster_index, ExactSums* sums,
-           std::optional<Out<double>> rounded, std::optional<Out<std::int64_t>> counts, bool finish,
-           Search search, std::size_t block_rows, AssignmentMemory* memory, bool same_points,
-           std::optional<In<double>> weights, ExactSums* weight_sums) {
+           std::optional<Out<double>> rounded, std::optional<Out<std::int64_t>> counts,
+           bool with_inertia, bool finish, Search search, std::size_t block_rows,
+           AssignmentMemory* memory, bool same_points, std::optional<In<double>> weights,
+           ExactSums* weight_sums) {
             const DenseRows rows = dense_rows(points, type, normalize);
             const Centers<T> given = make_centers<T>(centers, penalties, units);
             ExactTotal inertia;
             ExactSums own;
-            const Update update{rounded ? &own : sums, counts ? counts->data() : nullptr, &inertia,
+            const Update update{rounded ? &own : sums, counts ? counts->data() : nullptr,
+                                with_inertia ? &inertia : nullptr,
                                 weights ? weights->data() : nullptr, weight_sums};
             Report report{};
             std::int64_t bad_row;
@@ -303,7 +305,7 @@ void bind_dense(nb::module_& m) {
         },
         "points"_a, "type"_a, "normalize"_a, "centers"_a.noconvert(), "penalties"_a.none(),
         "units"_a.none(), "cluster_index"_a.none(), "sums"_a.none(), "rounded"_a.none(),
-        "counts"_a.none(), "finish"_a, "search"_a, "block_rows"_a, "memory"_a.none(),
+        "counts"_a.none(), "inertia"_a, "finish"_a, "search"_a, "block_rows"_a, "memory"_a.none(),
         "same_points"_a, "weights"_a.noconvert().none(), "weight_sums"_a.none());
     m.def(
         "all_distances",
@@ -422,6 +424,7 @@ void bind_enums(nb::module_& m) {
         .value("automatic", Search::automatic)
         .value("panels", Search::panels)
         .value("lanes", Search::lanes)
+        .value("words", Search::words)
         .value("grid", Search::grid)
         .value("float_filter", Search::float_filter)
         .value("byte_filter", Search::byte_filter)

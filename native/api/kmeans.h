@@ -38,7 +38,7 @@ struct Update {
 struct FingerprintKeys;
 const FingerprintKeys& fingerprint_keys();
 
-enum class Search { automatic, panels, lanes, grid, float_filter, byte_filter, axes_filter };
+enum class Search { automatic, panels, lanes, words, grid, float_filter, byte_filter, axes_filter };
 
 struct Tuning { // results never depend on it: for tests and measurements
     Search search = Search::automatic;

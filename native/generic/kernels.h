@@ -43,6 +43,8 @@ static inline double square_root(double a) { return __builtin_sqrt(a); }
 
 #include "generic/quantize_rows.h"
 
+#include "generic/assign_words.h"
+
 #include "generic/filter.h"
 #include "generic/filter_axes.h"
 #include "generic/filter_boxes.h"
@@ -58,7 +60,8 @@ template <class V, TileSizes sizes>
 constexpr BlockKernels<typename V::T>
 make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr,
              const CandidateKernels<typename V::T>* byte_candidates = nullptr,
-             BytesPay bytes_pay = {}) {
+             BytesPay bytes_pay = {}, const WordKernels<typename V::T>* words = nullptr,
+             PaysFrom words_pay = {}) {
     using T = typename V::T;
     constexpr int rows = sizes.rows, vectors = sizes.vectors;
     using Panels = AssignPanels<V, rows, vectors>;
@@ -97,5 +100,7 @@ make_kernels(const FilterKernels<typename V::T>* byte_filter = nullptr,
             .byte_candidates = byte_candidates,
             .bytes_pay = bytes_pay,
             .lanes_pay = sizes.lanes_pay,
+            .words = words,
+            .words_pay = words_pay,
             .sparse_products = &sparse_products<V>};
 }

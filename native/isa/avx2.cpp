@@ -27,6 +27,15 @@ struct Bytes : ByteRegisters<63> {
     }
 };
 
+struct Words : WordRegisters {
+    static inline __attribute__((always_inline)) void add_products(Integers& sums, Integers a,
+                                                                   Integers b) {
+        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(a, b));
+    }
+};
+
+static constexpr WordKernels<float> float32_words = AssignWords<Words, Float32, 2, 4>::kernels();
+static constexpr WordKernels<double> float64_words = AssignWords<Words, Float64, 2, 4>::kernels();
 static constexpr FilterKernels<float> byte_filter =
     Filter<Bytes, ByteProducts<Bytes, 3>, 4, 3>::kernels();
 static constexpr CandidateKernels<float> byte_candidates =
@@ -34,12 +43,14 @@ static constexpr CandidateKernels<float> byte_candidates =
 static constexpr BlockKernels<float> float32 =
     make_kernels<Float32, {.rows = 4, .vectors = 3, .lane_vectors = 2}>(
         &byte_filter, &byte_candidates,
-        {.at_once = 96,
+        {.at_once = 128,
+         .alone = {.dimensions = 64, .centers = 64, .fixed = 65536},
          .with_bounds = {.dimensions = 48, .centers = 128, .aside = 0, .fixed = 12288},
-         .with_few = {.dimensions = 192, .centers = 4, .aside = 128, .fixed = 1024}});
+         .with_few = {.dimensions = 192, .centers = 4, .aside = 128, .fixed = 1024}},
+        &float32_words, {.dimensions = 16, .centers = 32, .fixed = 1024});
 static constexpr BlockKernels<double> float64 = make_kernels<
-    Float64,
-    {.rows = 6, .vectors = 2, .lane_vectors = 2, .lanes_pay = {.always = 4, .padded = 4}}>();
+    Float64, {.rows = 6, .vectors = 2, .lane_vectors = 2, .lanes_pay = {.always = 4, .padded = 4}}>(
+    nullptr, nullptr, {}, &float64_words, {.dimensions = 4, .centers = 16, .fixed = 2048});
 
 } // namespace avx2
 

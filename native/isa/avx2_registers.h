@@ -131,15 +131,53 @@ struct Steps : AvxSteps<4> {
     }
 };
 
-// What products of bytes need besides, for bytes of at most `largest` in size.
-template <std::int32_t largest>
-struct ByteRegisters : Float32 {
-    using Sums = __m256i;
-    static constexpr std::int32_t largest_byte = largest, middle_byte = largest + 1;
+// int32 beside floats.
+struct IntegerRegisters : Float32 {
+    using Integers = __m256i;
 
-    static Sums load_sums(const std::int32_t* p) {
+    static Integers load_integers(const std::int32_t* p) {
         return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     }
+    static void store_integers(std::int32_t* p, Integers a) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a);
+    }
+    static Integers broadcast_integer(std::int32_t a) { return _mm256_set1_epi32(a); }
+    static Integers rounded(Register a) { return _mm256_cvtps_epi32(a); }
+    static Register as_floats(Integers a) { return _mm256_cvtepi32_ps(a); }
+    static Register multiply(Register a, Register b) { return _mm256_mul_ps(a, b); }
+    static T reduce_maximum(Register a) {
+        return -reduce_minimum(_mm256_xor_ps(_mm256_set1_ps(-0.0f), a));
+    }
+};
+
+// What products of words need besides.
+struct WordRegisters : IntegerRegisters {
+    static Register load_floats(const float* p) { return load(p); }
+    static Register load_floats(const double* p) {
+        return _mm256_set_m128(_mm256_cvtpd_ps(_mm256_loadu_pd(p + 4)),
+                               _mm256_cvtpd_ps(_mm256_loadu_pd(p)));
+    }
+    static Integers sum(Integers a, Integers b) { return _mm256_add_epi32(a, b); }
+    static Integers common(Integers a, Integers b) { return _mm256_and_si256(a, b); }
+    static Integers lower(Integers a, Integers b) { return _mm256_min_epi32(a, b); }
+    static Integers higher(Integers a, Integers b) { return _mm256_max_epi32(a, b); }
+    // (score & keep) | place
+    static Integers with_place(Integers score, Integers keep, Integers place) {
+        return _mm256_or_si256(_mm256_and_si256(score, keep), place);
+    }
+    // The lower 16 bits of each.
+    static Integers pair(Integers low, Integers high) {
+        return _mm256_blend_epi16(low, _mm256_slli_epi32(high, 16), 0xaa);
+    }
+};
+
+// What products of bytes need besides, for bytes of at most `largest` in size.
+template <std::int32_t largest>
+struct ByteRegisters : IntegerRegisters {
+    using Sums = Integers;
+    static constexpr std::int32_t largest_byte = largest, middle_byte = largest + 1;
+
+    static Sums load_sums(const std::int32_t* p) { return load_integers(p); }
     static Sums load_bytes(const std::int8_t* p) {
         return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     }
@@ -148,7 +186,6 @@ struct ByteRegisters : Float32 {
         __builtin_memcpy(&four, p, sizeof four);
         return _mm256_set1_epi32(four);
     }
-    static Register as_floats(Sums sums) { return _mm256_cvtepi32_ps(sums); }
 
     // The first elements, fewer than there are lanes; zeros behind them.
     static Register load_part(const T* p, std::size_t count) {
@@ -157,10 +194,6 @@ struct ByteRegisters : Float32 {
             p, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane));
     }
     static Register absolute(Register a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
-    static Register multiply(Register a, Register b) { return _mm256_mul_ps(a, b); }
-    static T reduce_maximum(Register a) {
-        return -reduce_minimum(_mm256_xor_ps(_mm256_set1_ps(-0.0f), a));
-    }
     static T reduce_add(Register a) {
         const __m128 half = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
         const __m128 quarter = _mm_add_ps(half, _mm_movehl_ps(half, half));

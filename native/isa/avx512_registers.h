@@ -120,28 +120,59 @@ struct Steps : AvxSteps<8> {
     }
 };
 
+// int32 beside floats.
+struct IntegerRegisters : Float32 {
+    using Integers = __m512i;
+
+    static Integers load_integers(const std::int32_t* p) { return _mm512_loadu_si512(p); }
+    static void store_integers(std::int32_t* p, Integers a) { _mm512_storeu_si512(p, a); }
+    static Integers broadcast_integer(std::int32_t a) { return _mm512_set1_epi32(a); }
+    static Integers rounded(Register a) { return _mm512_cvtps_epi32(a); }
+    static Register as_floats(Integers a) { return _mm512_cvtepi32_ps(a); }
+    static Register multiply(Register a, Register b) { return _mm512_mul_ps(a, b); }
+    static T reduce_maximum(Register a) { return _mm512_reduce_max_ps(a); }
+};
+
+// What products of words need besides.
+struct WordRegisters : IntegerRegisters {
+    static Register load_floats(const float* p) { return load(p); }
+    static Register load_floats(const double* p) {
+        const __m512 first = _mm512_castps256_ps512(_mm512_cvtpd_ps(_mm512_loadu_pd(p)));
+        return _mm512_insertf32x8(first, _mm512_cvtpd_ps(_mm512_loadu_pd(p + 8)), 1);
+    }
+    static Integers sum(Integers a, Integers b) { return _mm512_add_epi32(a, b); }
+    static Integers common(Integers a, Integers b) { return _mm512_and_si512(a, b); }
+    static Integers lower(Integers a, Integers b) { return _mm512_min_epi32(a, b); }
+    static Integers higher(Integers a, Integers b) { return _mm512_max_epi32(a, b); }
+    // (score & keep) | place
+    static Integers with_place(Integers score, Integers keep, Integers place) {
+        return _mm512_ternarylogic_epi32(score, keep, place, 0xea);
+    }
+    // The lower 16 bits of each.
+    static Integers pair(Integers low, Integers high) {
+        return _mm512_mask_mov_epi16(low, 0xaaaaaaaau, _mm512_slli_epi32(high, 16));
+    }
+};
+
 // What products of bytes need besides, for bytes of at most `largest` in size.
 template <std::int32_t largest>
-struct ByteRegisters : Float32 {
-    using Sums = __m512i;
+struct ByteRegisters : IntegerRegisters {
+    using Sums = Integers;
     static constexpr std::int32_t largest_byte = largest, middle_byte = largest + 1;
 
-    static Sums load_sums(const std::int32_t* p) { return _mm512_loadu_si512(p); }
+    static Sums load_sums(const std::int32_t* p) { return load_integers(p); }
     static Sums load_bytes(const std::int8_t* p) { return _mm512_loadu_si512(p); }
     static Sums broadcast_four(const std::uint8_t* p) {
         std::int32_t four;
         __builtin_memcpy(&four, p, sizeof four);
         return _mm512_set1_epi32(four);
     }
-    static Register as_floats(Sums sums) { return _mm512_cvtepi32_ps(sums); }
 
     // The first elements, fewer than there are lanes; zeros behind them.
     static Register load_part(const T* p, std::size_t count) {
         return _mm512_maskz_loadu_ps(static_cast<Mask>((1u << count) - 1u), p);
     }
     static Register absolute(Register a) { return _mm512_abs_ps(a); }
-    static Register multiply(Register a, Register b) { return _mm512_mul_ps(a, b); }
-    static T reduce_maximum(Register a) { return _mm512_reduce_max_ps(a); }
     static T reduce_add(Register a) { return _mm512_reduce_add_ps(a); }
     // Rounds to integers of at most largest_byte in size, stores them + largest_byte + 1, returns
     // them as floats.

@@ -21,6 +21,16 @@ struct Bytes : ByteRegisters<127> {
     }
 };
 
+struct Words : WordRegisters {
+    // As above.
+    static inline __attribute__((always_inline)) void add_products(Integers& sums, Integers a,
+                                                                   Integers b) {
+        __asm__("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
+    }
+};
+
+static constexpr WordKernels<float> float32_words = AssignWords<Words, Float32, 2, 4>::kernels();
+static constexpr WordKernels<double> float64_words = AssignWords<Words, Float64, 2, 4>::kernels();
 static constexpr FilterKernels<float> byte_filter =
     Filter<Bytes, ByteProducts<Bytes, 3>, 8, 3>::kernels();
 static constexpr CandidateKernels<float> byte_candidates =
@@ -29,15 +39,20 @@ static constexpr TileSizes sizes = {.rows = 8,
                                     .vectors = 3,
                                     .lane_vectors = 4,
                                     .lanes_pay = {.always = 64, .padded = 128, .half = 1024}};
+static constexpr PaysFrom words_pay = {.dimensions = 4, .centers = 16, .fixed = 128};
+static constexpr PaysFrom bytes_alone = {.dimensions = 64, .centers = 64, .fixed = 64000};
 static constexpr BlockKernels<float> float32 =
-    make_kernels<Float32, sizes>(&byte_filter, &byte_candidates);
+    make_kernels<Float32, sizes>(&byte_filter, &byte_candidates,
+                                 {.at_once = 128, .alone = bytes_alone}, &float32_words, words_pay);
 static constexpr BlockKernels<float> half_float32 = make_kernels<Float32, sizes>(
     &byte_filter, &byte_candidates,
-    {.at_once = 16,
-     .alone = {.dimensions = 16, .centers = 48, .aside = 12, .fixed = 8000, .each = 40},
+    {.at_once = 128,
+     .alone = bytes_alone,
      .with_bounds = {.dimensions = 17, .centers = 48, .aside = 12, .fixed = 6500},
-     .with_few = {.dimensions = 96, .centers = 4, .aside = 64, .fixed = 1500}});
-static constexpr BlockKernels<double> float64 = make_kernels<Float64, sizes>();
+     .with_few = {.dimensions = 96, .centers = 4, .aside = 64, .fixed = 1500}},
+    &float32_words, words_pay);
+static constexpr BlockKernels<double> float64 = make_kernels<Float64, sizes>(
+    nullptr, nullptr, {}, &float64_words, {.dimensions = 4, .centers = 8});
 
 // Three cycles each, on all processors that have the level.
 static void multiply_in_a_chain(int steps) {

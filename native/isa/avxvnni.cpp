@@ -22,16 +22,26 @@ struct Bytes : ByteRegisters<127> {
     }
 };
 
+struct Words : WordRegisters {
+    static inline __attribute__((always_inline)) void add_products(Integers& sums, Integers a,
+                                                                   Integers b) {
+        __asm__("%{vex%} vpdpwssd %2, %1, %0" : "+x"(sums) : "x"(a), "x"(b));
+    }
+};
+
+static constexpr WordKernels<float> float32_words = AssignWords<Words, Float32, 2, 4>::kernels();
+static constexpr WordKernels<double> float64_words = AssignWords<Words, Float64, 2, 4>::kernels();
 static constexpr FilterKernels<float> byte_filter =
     Filter<Bytes, ByteProducts<Bytes, 3>, 4, 3>::kernels();
 static constexpr CandidateKernels<float> byte_candidates =
     CandidateBounds<Bytes, ByteProducts<Bytes, 1>, 8>::kernels();
 static constexpr BlockKernels<float> float32 =
-    make_kernels<Float32, {.rows = 4, .vectors = 3, .lane_vectors = 2}>(&byte_filter,
-                                                                        &byte_candidates);
+    make_kernels<Float32, {.rows = 4, .vectors = 3, .lane_vectors = 2}>(
+        &byte_filter, &byte_candidates, {}, &float32_words,
+        {.dimensions = 16, .centers = 32, .fixed = 1024});
 static constexpr BlockKernels<double> float64 = make_kernels<
-    Float64,
-    {.rows = 6, .vectors = 2, .lane_vectors = 2, .lanes_pay = {.always = 4, .padded = 4}}>();
+    Float64, {.rows = 6, .vectors = 2, .lane_vectors = 2, .lanes_pay = {.always = 4, .padded = 4}}>(
+    nullptr, nullptr, {}, &float64_words, {.dimensions = 4, .centers = 16, .fixed = 2048});
 
 } // namespace avxvnni
 

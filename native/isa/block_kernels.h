@@ -37,6 +37,39 @@ struct BlockResult {
     unsigned char* uncertain;    // OUT [rows], 1 where rounding could have changed the arg-min
 };
 
+// Centers in words of 16 bits, for points in lanes: w = center - shift is about -scale times a row
+// of words.
+template <class T>
+struct CentersInWords {
+    std::size_t num_centers, dimensions, num_pairs; // half as many pairs as dimensions, rounded up
+    const T* shift;                                 // [dimensions]
+    const std::int32_t* words;                      // [panels][num_pairs][width], two words each
+    const float* norms;                             // [panels * width], |w|^2 / (2 scale^2)
+    float scale;
+    float lost, size;    // upper bounds of |w + scale words| and |scale words|, over scale
+    std::int32_t places; // the bits of a score that hold a place
+    // What cosine distances in T may differ by, as in PackedCenters
+    float reach_fixed, reach_by_norm, reach_by_square;
+};
+
+struct WordFacts {
+    double lost, size; // the squares of both, of one center
+};
+
+template <class T>
+struct WordKernels {
+    std::size_t width;  // centers in a panel
+    std::size_t points; // of a block that are searched together
+    std::size_t (*scratch_bytes)(std::size_t rows, const CentersInWords<T>& centers);
+    void (*pack)(const T* center, const T* shift, std::size_t dimensions, double inverse,
+                 std::int32_t* to, WordFacts* facts);
+    void (*assign)(const T* rows, std::ptrdiff_t stride, std::size_t count,
+                   const CentersInWords<T>& centers, void* scratch, std::int32_t* cluster_index,
+                   std::uint32_t* open);
+    std::size_t (*find_candidates)(const CentersInWords<T>& centers, void* scratch,
+                                   std::size_t count, std::size_t i, std::int32_t* candidates);
+};
+
 // Centers as the filter reads them, in panels of `panel_width`. With a center's bytes q' and scale
 // s', and w = c - shift:
 template <class T>
@@ -202,7 +235,7 @@ struct CenterGrid {
 // Shapes that a kernel pays for: so many dimensions and centers, and enough that each center saves,
 // `aside` dimensions being lost, for what a row takes besides. Measured.
 struct PaysFrom {
-    std::size_t dimensions, centers, aside, fixed, each = 0;
+    std::size_t dimensions, centers, aside = 0, fixed = 0, each = 0;
 
     bool holds(std::size_t d, std::size_t k) const {
         return d >= dimensions && k >= centers && k * d >= fixed + each * d + k * aside;
@@ -423,6 +456,8 @@ struct BlockKernels {
     const CandidateKernels<T>* byte_candidates;
     BytesPay bytes_pay;
     LanesPay lanes_pay;
+    const WordKernels<T>* words; // null: they are no faster
+    PaysFrom words_pay;
 
     // scores: OUT [padded], sum over the row's non-zeros of value * transposed[column][:]
     // transposed: IN [dimensions][padded], padded a multiple of panel_width

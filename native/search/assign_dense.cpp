@@ -13,6 +13,7 @@
 #include "search/work_plan.h"
 #include "search/zero_rows.h"
 
+#include <bit>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -26,6 +27,9 @@ template <class T>
 struct Scratch {
     typename LazyBlock<T>::Scratch rows;
     AlignedVector<T> search, shifted, scores;
+    AlignedVector<std::byte> words;
+    std::vector<std::int32_t> candidates;
+    std::vector<std::uint32_t> open;
     std::vector<T> threshold;
     std::vector<double> distances;
     std::vector<unsigned char> uncertain;
@@ -41,7 +45,10 @@ class Assignment {
         : kernels_(current_kernels<T>()), points_(points), centers_(centers),
           cluster_index_(cluster_index), update_(update), order_(points, centers),
           chosen_(points, centers, order_, tuning.search, memory), grid_(chosen_.grid()),
-          lanes_(chosen_.choice().search == Search::lanes), filtered_(chosen_.filters()),
+          words_(chosen_.words()),
+          lanes_(chosen_.choice().search == Search::lanes ||
+                 (words_ && plain_search(shape(), kernels_) == Search::lanes)),
+          filtered_(chosen_.filters()),
           block_rows_(filtered_ ? PointBounds<T>::block_rows(points.dimensions)
                                 : rows_in_block<T>(points.dimensions, tuning.block_rows)),
           in_threads_(!update.weights && sums_fit_threads(centers.num_centers * points.dimensions *
@@ -52,9 +59,9 @@ class Assignment {
             search_.emplace(points_, centers_, order_,
                             chosen_.choice().search != Search::float_filter, bounds,
                             chosen_.same_points());
-        } else if (!grid_)
-            packed_ = std::make_unique<const CentersInPanels<T>>(
-                centers, points.dimensions, kernels_.panel_width, !lanes_, points.normalize);
+        } else if (!grid_ && !words_) {
+            pack();
+        }
     }
 
     std::int64_t run() {
@@ -76,7 +83,7 @@ class Assignment {
         }
         // Bounds are kept for whole blocks, and so many points fill the lanes.
         const std::size_t grain = chosen_.choice().with_bounds ? block_rows_
-                                  : lanes_ || grid_            ? 64
+                                  : lanes_ || words_ || grid_  ? 64
                                                                : 8;
         const ShrinkingChunks chunks = cut_rows(points_.num_rows, grain);
         PerThread<Worker> workers;
@@ -129,6 +136,13 @@ class Assignment {
     }
 
   private:
+    Shape shape() const { return {points_.num_rows, points_.dimensions, centers_.num_centers}; }
+
+    void pack() {
+        packed_ = std::make_unique<const CentersInPanels<T>>(
+            centers_, points_.dimensions, kernels_.panel_width, !lanes_, points_.normalize);
+    }
+
     SearchCounts counts_of_search() const { return search_ ? search_->counts() : SearchCounts{}; }
 
     double seconds() const {
@@ -261,7 +275,7 @@ class Assignment {
                 const auto i = static_cast<std::size_t>(scratch.cells[at]);
                 cluster_index[i] = nearest_in_list(row_of(block, i), first + i, cluster_index[i]);
             }
-        } else {
+        } else if (!words_ || !compare_words(block, first, count, cluster_index, scratch)) {
             compare_all(block, first, count, cluster_index, scratch);
         }
         // A zero vector has no direction: all centers are equally far, the first is nearest.
@@ -304,8 +318,45 @@ class Assignment {
         return static_cast<std::int32_t>(best.center);
     }
 
+    // Returns false, for floats to do it again, where words leave too much open.
+    bool compare_words(const Block<T>& block, std::size_t first, std::size_t count,
+                       std::int32_t* cluster_index, Scratch<T>& scratch) {
+        if (chosen_.words_failed()) return false;
+        const WordKernels<T>& kernels = *kernels_.words;
+        const CentersInWords<T>& centers = words_->view;
+        scratch.words.resize(kernels.scratch_bytes(block_rows_, centers));
+        scratch.open.resize(groups_of(kernels.points, block_rows_));
+        scratch.candidates.resize(centers.num_centers);
+        kernels.assign(block.rows, block.stride, count, centers, scratch.words.data(),
+                       cluster_index, scratch.open.data());
+        std::size_t compared = 0;
+        for (std::size_t from = 0; from < count; from += kernels.points)
+            for (std::uint32_t open = scratch.open[from / kernels.points]; open; open &= open - 1) {
+                const std::size_t i = from + static_cast<std::size_t>(std::countr_zero(open));
+                const std::size_t found = kernels.find_candidates(
+                    centers, scratch.words.data(), count, i, scratch.candidates.data());
+                compared += 1 + found;
+                if (!chosen_.pays(count, compared)) {
+                    chosen_.give_up_words();
+                    return false;
+                }
+                cluster_index[i] = nearest_of(row_of(block, i), first + i,
+                                              {scratch.candidates.data(), found}, scratch);
+            }
+        return true;
+    }
+
+    std::int32_t nearest_of(const T* row, std::size_t index, std::span<const std::int32_t> centers,
+                            Scratch<T>& scratch) {
+        Best best;
+        for (const std::int32_t c : centers)
+            offer(row, index, static_cast<std::size_t>(c), best, scratch.bounded.exact);
+        return settled(best, index);
+    }
+
     void compare_all(const Block<T>& block, std::size_t first, std::size_t count,
                      std::int32_t* cluster_index, Scratch<T>& scratch) {
+        if (words_) std::call_once(packed_once_, [this] { pack(); });
         scratch.search.resize(lanes_ ? kernels_.lanes_scratch(points_.dimensions)
                                      : kernels_.panels_scratch(block_rows_, points_.dimensions));
         scratch.threshold.resize(block_rows_);
@@ -392,10 +443,12 @@ class Assignment {
     const GridOfCenters<T>* const grid_;   // null: not chosen
     PointBounds<T>* remembered_ = nullptr; // null: nothing is
     std::int64_t followed_ = -1;           // as in Report
+    const PackedWords<T>* const words_;    // null: not chosen
     const bool lanes_, filtered_;
     const std::size_t block_rows_;
     bool in_threads_;                                  // each thread takes sums of its own
     std::unique_ptr<const CentersInPanels<T>> packed_; // for panels and lanes
+    std::once_flag packed_once_;                       // where words are given up
     std::optional<BoundedSearch<T>> search_;
     std::optional<SumWindow<T>> window_; // where sums are asked for
     std::optional<SharedSums> shared_;

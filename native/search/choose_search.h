@@ -31,6 +31,19 @@ bool lanes_pay(const Shape& shape, const BlockKernels<T>& kernels) {
     return shape.dimensions <= (padded >= 2 * k ? most.half : wasteful ? most.padded : most.always);
 }
 
+// In floats, whatever the values.
+template <class T>
+Search plain_search(const Shape& shape, const BlockKernels<T>& kernels) {
+    return lanes_pay(shape, kernels) ? Search::lanes : Search::panels;
+}
+
+// Products of words take half the time of those of floats; few centers do not outweigh the
+// preparation of a row.
+template <class T>
+bool words_pay(const Shape& shape, const BlockKernels<T>& kernels) {
+    return kernels.words && kernels.words_pay.holds(shape.dimensions, shape.num_centers);
+}
+
 // What a pass of points in lanes is expected to take: a grid of cells must be built for less.
 // Measured with AVX-512 in float32: nanoseconds of one thread for a point.
 inline double nanoseconds_in_lanes(const Shape& shape, std::size_t value_bytes) {
@@ -67,6 +80,7 @@ struct Experience {
     std::size_t calls = 0;
     std::size_t plain_until = 4;     // centers move far in the first iterations
     bool bytes_disappointed = false; // too many candidates: their errors are too large
+    bool words_disappointed = false;
     bool filter_disappointed = false;
     std::size_t regroupings = 0; // in a row: the bounds excluded little each time
     bool axes_flat = false;      // no axes lead: they need not be tried again
@@ -79,7 +93,8 @@ struct Experience {
 template <class T>
 Choice choose_search(const Shape& shape, const BlockKernels<T>& kernels, bool repeated,
                      const Experience& experience) {
-    const Choice plain{lanes_pay(shape, kernels) ? Search::lanes : Search::panels, false};
+    const bool in_words = words_pay(shape, kernels) && !experience.words_disappointed;
+    const Choice plain{in_words ? Search::words : plain_search(shape, kernels), false};
     if (experience.filter_disappointed) return plain;
     const bool settled = experience.calls >= experience.plain_until;
     if (kernels.byte_filter && !experience.bytes_disappointed) {

@@ -33,25 +33,38 @@ Choice ChosenSearch<T>::choose(Search asked) {
         const bool filter = asked == Search::float_filter || in_bytes;
         if (asked == Search::axes_filter && kernels_.byte_filter)
             axes_ = some_axes(*kernels_.byte_filter, centers_, points_.dimensions);
-        return {in_bytes && !kernels_.byte_filter        ? Search::float_filter
-                : asked == Search::axes_filter && !axes_ ? Search::byte_filter
-                                                         : asked,
-                filter && memory_};
+        return with_words({in_bytes && !kernels_.byte_filter        ? Search::float_filter
+                           : asked == Search::axes_filter && !axes_ ? Search::byte_filter
+                                                                    : asked,
+                           filter && memory_});
     }
     Experience none, &experience = memory_ ? memory_->experience : none;
     const Choice choice = choose_search<T>(shape, kernels_, memory_, experience);
     const bool known =
         memory_ && memory_->bounds<T>().fits(points_, centers_, kernels_.panel_width);
-    if (choice.search != Search::byte_filter) return choice;
+    if (choice.search != Search::byte_filter) return with_words(choice);
     if (!known && !sample_approves(shape)) {
         experience.bytes_disappointed = true;
-        return choose_search<T>(shape, kernels_, memory_, experience);
+        return with_words(choose_search<T>(shape, kernels_, memory_, experience));
     }
     // The first centers may be rows, which are further away than the means that follow.
     if (known && experience.calls == 1 && !experience.axes_flat && axes_may_pay(shape, true))
         axes_ = try_axes_again();
     const bool on_axes = axes_ || (known && memory_->bounds<T>().axes);
     return {on_axes ? Search::axes_filter : Search::byte_filter, choice.with_bounds};
+}
+
+// The choice, or floats where it is words and these cannot hold the centers.
+template <class T>
+Choice ChosenSearch<T>::with_words(Choice choice) {
+    if (choice.search != Search::words) return choice;
+    const std::size_t d = points_.dimensions;
+    if (kernels_.words)
+        words_ =
+            std::make_unique<const PackedWords<T>>(*kernels_.words, centers_, d, points_.normalize);
+    if (words_ && words_->usable) return choice;
+    words_ = nullptr;
+    return {plain_search(Shape{points_.num_rows, d, centers_.num_centers}, kernels_), false};
 }
 
 // A grid of cells where it takes less time than this; else null.
@@ -85,7 +98,7 @@ bool ChosenSearch<T>::sample_approves(const Shape& shape) {
         LazyBlock<T> block(points_, first, rows, own.copies);
         search.search(block, own.nearest.data(), distances.data() + at * rows, own.scratch, false);
     });
-    if (!pays(search.counts())) return false;
+    if (!pays(search.counts().rows, search.counts().compared)) return false;
     if (!axes_may_pay(shape, memory_ != nullptr)) return true;
     axes_ = try_axes(samples, rows, [&](std::size_t row, const T*) {
         const std::size_t each = (points_.num_rows - rows) / samples;
@@ -131,10 +144,10 @@ std::unique_ptr<LeadingAxes<T>> ChosenSearch<T>::try_axes_again() const {
 }
 
 template <class T>
-bool ChosenSearch<T>::pays(const SearchCounts& counts) const {
-    const auto rows = static_cast<double>(counts.rows);
-    return static_cast<double>(counts.compared) <=
-           rows * (few_compared + most_compared * static_cast<double>(centers_.num_centers));
+bool ChosenSearch<T>::pays(std::size_t rows, std::size_t compared) const {
+    return static_cast<double>(compared) <=
+           static_cast<double>(rows) *
+               (few_compared + most_compared * static_cast<double>(centers_.num_centers));
 }
 
 template <class T>
@@ -142,6 +155,7 @@ void ChosenSearch<T>::learn(const SearchCounts& counts) {
     if (!memory_) return;
     Experience& experience = memory_->experience;
     ++experience.calls;
+    if (words_failed()) experience.words_disappointed = true;
     if (!choice_.with_bounds) return;
     if (choice_.search == Search::axes_filter) {
         const auto whole = static_cast<double>(points_.dimensions + work_aside);
@@ -159,7 +173,7 @@ void ChosenSearch<T>::learn(const SearchCounts& counts) {
         experience.plain_until = experience.calls + calls_after_failure;
         experience.regroupings = 0;
     }
-    if (pays(counts)) return;
+    if (pays(counts.rows, counts.compared)) return;
     (choice_.search != Search::float_filter ? experience.bytes_disappointed
                                             : experience.filter_disappointed) = true;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "search/bounded_search.h"
+#include "search/centers_in_words.h"
 #include "search/choose_search.h"
 #include "search/grid_of_centers.h"
 
@@ -47,6 +48,7 @@ class ChosenSearch {
 
     const Choice& choice() const { return choice_; }
     const GridOfCenters<T>* grid() const { return grid_.get(); } // null: not chosen
+    const PackedWords<T>* words() const { return words_.get(); } // likewise
     bool filters() const {
         return choice_.search == Search::float_filter || choice_.search == Search::byte_filter ||
                choice_.search == Search::axes_filter;
@@ -58,6 +60,11 @@ class ChosenSearch {
     bool same_points() const { return same_points_; }
     // What this call showed decides on the next one's kernel.
     void learn(const SearchCounts& counts);
+    // Whether so many exact comparisons of so many rows are too many for a search by bounds.
+    bool pays(std::size_t rows, std::size_t compared) const;
+    // Words have left too much open; may be called by several threads, until one calls `learn`.
+    void give_up_words() { words_failed_.store(true, std::memory_order_relaxed); }
+    bool words_failed() const { return words_failed_.load(std::memory_order_relaxed); }
 
   private:
     Choice choose(Search asked);
@@ -68,7 +75,7 @@ class ChosenSearch {
                                              const Distance& distance_of) const;
     std::unique_ptr<LeadingAxes<T>> try_axes_again() const;
     void follow_axes(PointBounds<T>& bounds);
-    bool pays(const SearchCounts& counts) const;
+    Choice with_words(Choice choice);
 
     const BlockKernels<T>& kernels_;
     const DenseRows& points_;
@@ -78,6 +85,8 @@ class ChosenSearch {
     PointBounds<T> passing_; // in place of a memory
     bool same_points_ = false;
     std::unique_ptr<const GridOfCenters<T>> grid_;
+    std::unique_ptr<const PackedWords<T>> words_;
+    std::atomic<bool> words_failed_{false};
     std::unique_ptr<LeadingAxes<T>> axes_; // for bounds that start; null: none
     Choice choice_;
     double tight_ = 1; // share of the pairs that tight bounds would leave in question

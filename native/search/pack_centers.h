@@ -30,6 +30,22 @@ double score_error_unit(std::size_t terms) {
     return error < 0.25 ? error / (1 - 2 * error) : std::numeric_limits<double>::infinity();
 }
 
+// Two scores are told apart where their gap is above
+// fixed + by_norm |x| + by_square |x|^2 for x = point - shift.
+struct ScoreReach {
+    double fixed, by_norm, by_square;
+};
+
+// error: as score_error_unit gives it; square: C^2, the largest |c - shift|^2; margin: what unit
+// vectors of T may differ by from the distances that are compared, see exact_order.h
+inline ScoreReach reach_of_scores(double error, double square, double margin) {
+    const double norm = std::sqrt(square);
+    return {.fixed =
+                2 * error * square + 2 * margin * norm + 4 * margin * square + 2 * margin * margin,
+            .by_norm = 4 * error * norm + 2 * margin,
+            .by_square = 4 * margin};
+}
+
 // The point that centers and points are moved by; exact arithmetic is not needed, only one value.
 template <class T>
 AlignedVector<T> mean_of_centers(const Centers<T>& centers, std::size_t dimensions) {
@@ -107,16 +123,15 @@ class CentersInPanels {
         return norm;
     }
 
-    // square: C^2, the largest |c - shift|^2; margin: what unit vectors of T may differ by from the
-    // distances that are compared, see exact_order.h
+    // square, margin: as reach_of_scores has them
     void set_reach(double square, double margin) {
-        const double norm = std::sqrt(square), error = score_error_unit<T>(view.dimensions);
+        const ScoreReach reach =
+            reach_of_scores(score_error_unit<T>(view.dimensions), square, margin);
         const double underflow = static_cast<double>(view.dimensions + 4) *
                                  static_cast<double>(std::numeric_limits<T>::min()) * 1.1;
-        view.reach_fixed = static_cast<T>(2 * error * square + underflow + 2 * margin * norm +
-                                          4 * margin * square + 2 * margin * margin);
-        view.reach_by_norm = static_cast<T>(4 * error * norm + 2 * margin);
-        view.reach_by_square = static_cast<T>(4 * margin);
+        view.reach_fixed = static_cast<T>(reach.fixed + underflow);
+        view.reach_by_norm = static_cast<T>(reach.by_norm);
+        view.reach_by_square = static_cast<T>(reach.by_square);
         // Where float64 distances may overflow, they are looked at.
         constexpr double most = std::numeric_limits<double>::max() / 8;
         if constexpr (sizeof(T) == 4)

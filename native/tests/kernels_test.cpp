@@ -293,10 +293,11 @@ void test_level(const std::string& level) {
                 test_weights<T>(level, n, d, k);
                 test_dense<T>(level, n, d, k, Search::panels);
                 test_dense<T>(level, n, d, k, Search::lanes);
+                test_dense<T>(level, n, d, k, Search::words);
                 test_dense<T>(level, n, d, k, Search::grid);
                 test_sparse<T>(level, n, d, k);
             }
-    for (const Search search : {Search::panels, Search::lanes, Search::float_filter,
+    for (const Search search : {Search::panels, Search::lanes, Search::words, Search::float_filter,
                                 Search::byte_filter, Search::axes_filter})
         test_changing_points<T>(search);
     test_dense<T>(level, 6000, 9, 12, Search::automatic);

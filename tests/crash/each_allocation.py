@@ -151,7 +151,15 @@ def kernel_calls() -> dict[str, Callable[[], Any]]:
 
     calls: dict[str, Callable[[], Any]] = {
         f"assign, {search}": lambda search=search: assigned(rows, centers, search=search)
-        for search in ("automatic", "panels", "lanes", "float_filter", "byte_filter", "axes_filter")
+        for search in (
+            "automatic",
+            "panels",
+            "lanes",
+            "words",
+            "float_filter",
+            "byte_filter",
+            "axes_filter",
+        )
     }
     return calls | {
         "assign, float64": lambda: assigned(rows.astype(np.float64), centers.astype(np.float64)),

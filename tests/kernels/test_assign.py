@@ -16,7 +16,7 @@ from centroids import kernels
 from tests import oracle
 
 LEVELS = kernels.supported_instruction_sets()
-SEARCHES = ["panels", "lanes", "grid", "float_filter", "byte_filter", "axes_filter"]
+SEARCHES = ["panels", "lanes", "words", "grid", "float_filter", "byte_filter", "axes_filter"]
 # Around every tile, panel and lane width of every level; 0, 1 and one past.
 SHAPES = [
     (1, 1, 1),
@@ -84,6 +84,9 @@ def check_without_labels(
     )
     assert len(result.cluster_index) == 0
     assert result.inertia == whole.inertia
+    alone = kernels.assign(points, centers, cosine=metric == "cosine", inertia=False, **options)
+    np.testing.assert_array_equal(alone.cluster_index, whole.cluster_index)
+    assert np.isnan(alone.inertia)
     assert result.sums is not None and whole.sums is not None
     assert result.sums.tobytes() == whole.sums.tobytes()
     np.testing.assert_array_equal(result.counts, whole.counts)

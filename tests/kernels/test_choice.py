@@ -23,14 +23,14 @@ def without_vnni(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("dimensions", "num_centers", "kernel"),
     [
-        (64, 512, "byte_filter"),
-        (96, 256, "byte_filter"),
-        (32, 512, {"avx2": "panels", "avx512": "lanes"}),
-        (17, 256, {"avx2": "panels", "avx512": "lanes"}),
-        (100, 125, {"avx2": "panels", "avx512": "lanes"}),
-        (129, 125, "panels"),
-        (80, 100, "lanes"),
-        (16, 144, "lanes"),
+        (128, 1_000, "byte_filter"),
+        (96, 256, {"avx2": "words", "avx512": "byte_filter"}),
+        (32, 512, {"avx2": "words", "avx512": "lanes"}),
+        (100, 125, {"avx2": "words", "avx512": "lanes"}),
+        (129, 125, {"avx2": "words", "avx512": "panels"}),
+        (129, 5, {"avx2": "panels", "avx512": "lanes"}),
+        (16, 64, {"avx2": "words", "avx512": "lanes"}),
+        (16, 60, "lanes"),
     ],
 )
 def test_the_kernel_follows_the_work_of_a_row(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from centroids import kernels
 
 LEVELS = kernels.supported_instruction_sets()
-SEARCHES = ["panels", "lanes", "grid", "float_filter", "byte_filter", "axes_filter"]
+SEARCHES = ["panels", "lanes", "words", "grid", "float_filter", "byte_filter", "axes_filter"]
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,7 @@ SEARCHES: list[Any] = [
     "automatic",
     "panels",
     "lanes",
+    "words",
     "grid",
     "float_filter",
     "byte_filter",

@@ -49,7 +49,9 @@ def test_a_sum_over_batches_that_overflows_is_an_error() -> None:
         kmeans.evaluate(lambda: iter(batches))
 
 
-@pytest.mark.parametrize("search", ["automatic", "panels", "lanes", "grid", "float_filter"])
+@pytest.mark.parametrize(
+    "search", ["automatic", "panels", "lanes", "words", "grid", "float_filter"]
+)
 @pytest.mark.parametrize("far", ["point", "center"])
 def test_a_distance_that_overflows_is_an_error_in_every_kernel(search: Any, far: str) -> None:
     points, centers = np.ones((5, 2)), np.zeros((1, 2))

@@ -199,7 +199,9 @@ def _are_apart(rows: kernels.Points, centers: NDArray[Any], cosine: bool) -> NDA
 
     Without this, clusters that are one too many would be moved to and fro for ever.
     """
-    own = centers[kernels.assign(rows, centers, cosine=cosine).cluster_index].astype(np.float64)
+    own = centers[kernels.assign(rows, centers, cosine=cosine, inertia=False).cluster_index].astype(
+        np.float64
+    )
     types = (kernels.result_dtype(rows), kernels.result_dtype(centers))
     epsilon = max(float(np.finfo(dtype).eps) for dtype in types)
     wide = dense(rows).astype(np.float64)

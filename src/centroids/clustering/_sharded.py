@@ -90,9 +90,11 @@ def weights_of_shards(points: ShardedPoints) -> NDArray[np.float64] | None:
 
 
 def cluster_index(
-    points: ShardedPoints, centers: NDArray[Any], *, cosine: bool = False
+    points: AnyPoints, centers: NDArray[Any], *, cosine: bool = False
 ) -> NDArray[np.int32]:
-    """The labels of points in shards, [n], in this process."""
+    """The labels of points, [n], in this process."""
+    if not isinstance(points, ShardedPoints):
+        return kernels.assign(points, centers, cosine=cosine, inertia=False).cluster_index
     index: NDArray[np.int32] = points.map(_index_of_part, centers, cosine)
     return index
 
@@ -202,7 +204,7 @@ def _weights_of_part(part: Part) -> NDArray[np.float64]:
 
 
 def _index_of_part(part: Part, centers: NDArray[Any], cosine: bool) -> NDArray[np.int32]:
-    return kernels.assign(part.points, centers, cosine=cosine).cluster_index
+    return kernels.assign(part.points, centers, cosine=cosine, inertia=False).cluster_index
 
 
 def _distances_of_part(part: Part, centers: NDArray[Any], cosine: bool) -> NDArray[Any]:

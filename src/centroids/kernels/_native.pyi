@@ -97,6 +97,7 @@ def assign(
     sums: ExactSums | None,
     rounded: NDArray[np.float64] | None,
     counts: NDArray[np.int64] | None,
+    inertia: bool,
     finish: bool,
     search: Search,
     block_rows: int,

@@ -189,7 +189,7 @@ def nearest_vectors(
     points = check_points(points)
     vectors = np.ascontiguousarray(vectors, result_dtype(points))
     if not is_sparse(points):
-        labels = assign(points, vectors, cosine=cosine).cluster_index
+        labels = assign(points, vectors, cosine=cosine, inertia=False).cluster_index
         return labels, distances_to_assigned(points, vectors, labels, cosine=cosine)
     labels, distances = np.empty(num_rows(points), np.int32), np.empty(num_rows(points))
     size = max(_BLOCK_ELEMENTS // len(vectors), 1)

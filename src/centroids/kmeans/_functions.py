@@ -79,10 +79,14 @@ class BatchFunctions:
 
     def cluster_index(self, batch: Batch) -> NDArray[np.int32]:
         points, centers = self._points_and_centers(batch)
-        if is_sharded(points):  # labels travel only if somebody wants them
+        sharded = is_sharded(points)  # labels travel only if somebody wants them
+        if sharded or not self._training:
             with clustering.locate_bad_points(batch.index):
-                return clustering.cluster_index(points, centers, cosine=self._model.cosine)
-        index = batch.get(self.labelled if self._training else self.assignment).cluster_index
+                index = clustering.cluster_index(points, centers, cosine=self._model.cosine)
+            if sharded:
+                return index
+        else:
+            index = batch.get(self.labelled).cluster_index
         if (rows := batch.get(self._points.unanswered)).size:
             index = index.copy()
             index[rows] = NO_CLUSTER

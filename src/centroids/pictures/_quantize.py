@@ -85,7 +85,9 @@ def quantize(
         index = _dithered(picture, palette)
     else:
         of_color = np.zeros(_NUM_COLORS, np.int32)
-        of_color[seen] = kernels.assign(colors, palette.astype(np.float32)).cluster_index
+        of_color[seen] = kernels.assign(
+            colors, palette.astype(np.float32), inertia=False
+        ).cluster_index
         index = of_color[codes]
     return _assembled(palette, index, alpha, picture.info)
 

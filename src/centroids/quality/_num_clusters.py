@@ -225,7 +225,7 @@ class _Measured:
         return float(np.mean(agreed))
 
     def _labels(self, centers: NDArray[Any]) -> measures.Labels:
-        assigned = kernels.assign(self._shown, centers, cosine=self._cosine)
+        assigned = kernels.assign(self._shown, centers, cosine=self._cosine, inertia=False)
         return np.asarray(assigned.cluster_index, np.int64)
 
 

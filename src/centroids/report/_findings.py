@@ -145,7 +145,11 @@ class Findings:
         width = max(self.sample.shape[1], 1)
         places = spread(len(self.sample), max(min(most, _MOST_SAMPLE_VALUES // width), 2))
         rows = prepared(self.preparation, self.sample[places])
-        return places, rows, kernels.assign(rows, self.centers, cosine=self.cosine).cluster_index
+        return (
+            places,
+            rows,
+            kernels.assign(rows, self.centers, cosine=self.cosine, inertia=False).cluster_index,
+        )
 
 
 def spread(count: int, most: int) -> NDArray[np.intp]:

@@ -115,7 +115,7 @@ def examine(
     for start in range(0, len(every), _BATCH_ROWS):
         part = slice(start, start + _BATCH_ROWS)
         rows = prepared(preparation, every[part])
-        index = kernels.assign(rows, centers, cosine=cosine).cluster_index
+        index = kernels.assign(rows, centers, cosine=cosine, inertia=False).cluster_index
         numbers = np.arange(start, start + len(rows))
         tally.add(every[part], numbers, index, None if own is None else own[part])
     sample, sample_weights = split_weights(_sample(with_weights(every, own)))

@@ -91,7 +91,9 @@ class BaseKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         """
         check_is_fitted(self)
         centers, cosine = self.cluster_centers_, self._cosine
-        found = computed_of(self, X, lambda points: assign(points, centers, cosine=cosine))
+        found = computed_of(
+            self, X, lambda points: assign(points, centers, cosine=cosine, inertia=False)
+        )
         return found.cluster_index
 
     def transform(self, X: Any) -> NDArray[Any]:
