@@ -208,7 +208,7 @@ def test_a_parquet_file_is_whole_or_not_there(
         ),
         (["predict", "model", "taken.csv", "--append"], "'cluster', but a column of that name"),
         (["evaluate", "model", "t.csv", "--missing", "drop"], "leave --missing out"),
-        (["train", "t.csv", "model", "--no-standardize"], "--standardize is False"),
+        (["train", "t.csv", "model", "--no-standardize"], "does standardize its columns"),
         (["train", "t.csv", "model", "--missing", "drop"], "--missing is drop"),
         (["export", "model", "c.faiss"], "this model prepares them"),
     ],
@@ -288,7 +288,7 @@ def test_sparse_points_have_no_columns_to_append_to(tmp_path: Path) -> None:
     (tmp_path / "t.svm").write_text("0 1:1 2:2\n0 1:5 2:7\n")
     run(tmp_path, "train", "t.svm", "model", "-k", "2")
     told = run(tmp_path, "predict", "model", "t.svm", "--append", "-o", "out.csv", code=2).stderr
-    assert told.endswith("t.svm has sparse points, which are not a table with named columns\n")
+    assert told.endswith("--append is for files with named columns; t.svm has none\n")
 
 
 @pytest.mark.parametrize("missing", ["drop", "mean"])

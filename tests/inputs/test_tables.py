@@ -278,7 +278,7 @@ def test_sparse_points_of_svmlight(tmp_path: Path) -> None:
                 for here, (there, _) in zip(rest, whole[number + 1 :], strict=True):
                     np.testing.assert_array_equal(here, there.toarray())
     (tmp_path / "bad.svm").write_text("1 1:2\n\n2 1:x\n")
-    with pytest.raises(ValueError, match=r"bad.svm, line 3: "):
+    with pytest.raises(ValueError, match=r"bad.svm, line 3 is not a label and pairs"):
         table_input_fn(tmp_path / "bad.svm")
 
 

@@ -133,11 +133,9 @@ def assign(
         own_weights,
         weight_sums,
     )
-    total *= 0.5 if cosine else 1.0
-    total = total if inertia else math.nan
-    if weight_sums is not None:
-        return Assignment(cluster_index, total, sums, rounded_sums(weight_sums)[:, 0])
-    return Assignment(cluster_index, total, sums, counts)
+    total = (total / 2 if cosine else total) if inertia else math.nan
+    counted = counts if weight_sums is None else rounded_sums(weight_sums)[:, 0]
+    return Assignment(cluster_index, total, sums, counted)
 
 
 @in_usual_float_mode
