@@ -113,9 +113,8 @@ def assign(
     """
     points = check_points(points)
     cluster_index = np.empty(num_rows(points) if labels else 0, np.int32)
-    k, d = centers.shape if centers.ndim == 2 else (0, 0)
-    sums = np.empty((k, d)) if update else None
-    counts, own_weights, weight_sums = _counts_for(points, k, update, weights)
+    sums = np.empty(centers.shape if centers.ndim == 2 else (0, 0)) if update else None
+    counts, own_weights, weight_sums = _counts_for(points, centers, update, weights)
     total: float = _assign(
         points,
         centers,
@@ -180,8 +179,7 @@ def assign_partial(
     """
     points = check_points(points)
     sums = ExactSums() if update else None
-    k = centers.shape[0] if centers.ndim else 0
-    counts, own_weights, weight_sums = _counts_for(points, k, update, weights)
+    counts, own_weights, weight_sums = _counts_for(points, centers, update, weights)
     total: _native.ExactTotal = _assign(
         points,
         centers,
@@ -208,10 +206,11 @@ def assign_partial(
 
 
 def _counts_for(
-    points: Points, num_clusters: int, update: bool, weights: ArrayLike | None
+    points: Points, centers: NDArray[Any], update: bool, weights: ArrayLike | None
 ) -> tuple[NDArray[np.int64] | None, NDArray[np.float64] | None, ExactSums | None]:
     """What an update counts points in, their weights, and what it adds up these in."""
     if weights is None:
+        num_clusters = centers.shape[0] if centers.ndim else 0
         return np.zeros(num_clusters, np.int64) if update else None, None, None
     return None, check_weights(weights, num_rows(points)), ExactSums() if update else None
 
@@ -275,20 +274,25 @@ def _assign(
         bad_row, total = answer[:2]
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s", describe_search(points, len(prepared), *answer[2:]))
-    if weights is not None and bad_row >= 0:
-        _raise_if_too_heavy(points, prepared, bad_row, weights)
-    raise_if_bad(points, bad_row)
+    _raise_if_refused(points, prepared, bad_row, weights)
     return total
 
 
-def _raise_if_too_heavy(
-    points: Points, centers: NDArray[Any], row: int, weights: NDArray[np.float64]
+def _raise_if_refused(
+    points: Points, centers: NDArray[Any], row: int, weights: NDArray[np.float64] | None
 ) -> None:
-    """Raises a ValueError if a row that the extension refused is fine but for its weight."""
+    """Raises what is wrong with a row that the extension refused, or with its weight; -1 is none.
+
+    Raises:
+        NonFiniteError: If the row has no finite distance, whatever its weight.
+        ValueError: If the row is fine but for its weight.
+    """
+    if weights is None or row < 0:
+        return raise_if_bad(points, row)
     try:
         all_distances(points[[row]], centers.astype(np.float64))
     except NonFiniteError:
-        return
+        return raise_if_bad(points, row)
     raise ValueError(
         f"weights are too large: {weights[row]} times a value or a squared distance overflows "
         f"float64 at row {row}; scale the weights down"
