@@ -24,6 +24,15 @@ struct Bytes : ByteRegisters<63> {
     }
 };
 
+// An addition beside each product: as fast as multiply-adds of float32, twice as fast as of float64.
+struct Words : WordRegisters {
+    static inline __attribute__((always_inline)) void add_products(Integers& sums, Integers a,
+                                                                   Integers b) {
+        sums = _mm512_add_epi32(sums, _mm512_madd_epi16(a, b));
+    }
+};
+
+static constexpr WordKernels<double> float64_words = AssignWords<Words, Float64, 2, 4>::kernels();
 static constexpr FilterKernels<float> byte_filter =
     Filter<Bytes, ByteProducts<Bytes, 3>, 6, 3>::kernels();
 static constexpr CandidateKernels<float> byte_candidates =
@@ -35,7 +44,8 @@ static constexpr TileSizes sizes = {.rows = 8,
 static constexpr BlockKernels<float> float32 = make_kernels<Float32, sizes>(
     &byte_filter, &byte_candidates,
     {.at_once = 96, .with_bounds = {.dimensions = 48, .centers = 128, .aside = 0, .fixed = 12288}});
-static constexpr BlockKernels<double> float64 = make_kernels<Float64, sizes>();
+static constexpr BlockKernels<double> float64 = make_kernels<Float64, sizes>(
+    nullptr, nullptr, {}, &float64_words, {.dimensions = 4, .centers = 8});
 
 } // namespace avx512
 

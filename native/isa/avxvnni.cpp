@@ -37,7 +37,9 @@ static constexpr CandidateKernels<float> byte_candidates =
     CandidateBounds<Bytes, ByteProducts<Bytes, 1>, 8>::kernels();
 static constexpr BlockKernels<float> float32 =
     make_kernels<Float32, {.rows = 4, .vectors = 3, .lane_vectors = 2}>(
-        &byte_filter, &byte_candidates, {}, &float32_words,
+        &byte_filter, &byte_candidates,
+        {.at_once = 128, .alone = {.dimensions = 64, .centers = 64, .fixed = 64000}},
+        &float32_words,
         {.dimensions = 16, .centers = 32, .fixed = 1024});
 static constexpr BlockKernels<double> float64 = make_kernels<
     Float64, {.rows = 6, .vectors = 2, .lane_vectors = 2, .lanes_pay = {.always = 4, .padded = 4}}>(

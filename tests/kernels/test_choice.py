@@ -48,8 +48,8 @@ def test_the_kernel_follows_the_work_of_a_row(
     assert f"by {expected}" in caplog.text
 
 
-@pytest.mark.parametrize(("level", "kernel"), [("avx2", "panels"), ("avx512", "lanes")])
-def test_lanes_of_float64_are_for_wide_registers(
+@pytest.mark.parametrize(("level", "kernel"), [("avx2", "panels"), ("avx512", "words")])
+def test_words_of_few_float64_are_for_wide_registers(
     level: str, kernel: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     if level not in kernels.supported_instruction_sets():
