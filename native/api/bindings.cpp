@@ -11,6 +11,7 @@
 #include "api/mini_batch.h"
 #include "api/row_weights.h"
 #include "api/seeding.h"
+#include "api/take_rows.h"
 #include "runtime/thread_pool.h"
 #include "sums/column_sums.h"
 #include "api/unlocked.h"
@@ -463,6 +464,14 @@ NB_MODULE(_native, m) {
             return std::pair{row, column};
         },
         "points"_a, "type"_a);
+    m.def(
+        "take_rows",
+        [](const In<unsigned char>& points, const In<std::int64_t>& rows,
+           Out<unsigned char> taken) {
+            const KernelCall call;
+            take_rows(points.data(), points.shape(1), rows.data(), rows.size(), taken.data());
+        },
+        "points"_a.noconvert(), "rows"_a.noconvert(), "taken"_a.noconvert());
     m.def(
         "crc32c",
         [](const In<unsigned char>& data) {

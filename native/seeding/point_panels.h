@@ -142,12 +142,27 @@ class PointPanels {
                     std::vector<std::uint16_t>& masks, const Visit& visit) const {
         const std::size_t width = points_.layout.width, panels = group_size / width;
         run(panels_->view(), first_group * panels, last_group * panels, masks);
+        fetch_rows(first_group * panels, masks);
         for (std::size_t at = 0; at < masks.size(); ++at) {
             for (unsigned mask = masks[at]; mask != 0; mask &= mask - 1) {
                 const std::size_t place = (first_group * panels + at / count_) * width +
                                           static_cast<std::size_t>(std::countr_zero(mask));
                 if (row_of_[place] != nobody) visit(row_of_[place], at % count_);
             }
+        }
+    }
+
+    // Rows to look at lie apart: they come while the first ones are compared.
+    void fetch_rows(std::size_t first_panel, const std::vector<std::uint16_t>& masks) const {
+        std::size_t place = first_panel * points_.layout.width;
+        for (std::size_t at = 0; at < masks.size(); at += count_) {
+            unsigned any = 0;
+            for (std::size_t c = 0; c < count_; ++c) any |= masks[at + c];
+            for (; any != 0; any &= any - 1) {
+                const std::size_t lane = static_cast<std::size_t>(std::countr_zero(any));
+                if (row_of_[place + lane] != nobody) points_.fetch(row_of_[place + lane]);
+            }
+            place += points_.layout.width;
         }
     }
 

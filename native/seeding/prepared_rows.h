@@ -3,6 +3,7 @@
 #pragma once
 
 #include "runtime/dispatch.h"
+#include "runtime/prefetch.h"
 #include "api/rows.h"
 #include "api/row_weights.h"
 #include "seeding/candidates.h"
@@ -24,6 +25,7 @@ struct PreparedRows {
     explicit PreparedRows(const DenseRows& rows)
         : points(rows), kernels(current_kernels<T>()), layout(choose_kernels(rows)),
           few_columns(rows.dimensions <= 3), in_bytes(!few_columns && layout.value_bytes == 1),
+          in_place(reads_in_place<T>(rows)),
           rounding(rows.dimensions, in_bytes), chunks(whole_blocks(rows.num_rows)),
           // Prepared floats of a block should stay in the second-level cache.
           block_rows(std::clamp<std::size_t>(65536 / std::max<std::size_t>(rows.dimensions, 1), 16,
@@ -124,6 +126,13 @@ struct PreparedRows {
         }
     }
 
+    // Lets a row come that will be read soon; after its beginning the processor guesses the rest.
+    void fetch(std::size_t row) const {
+        constexpr std::size_t most = 512 / sizeof(T);
+        if (in_place)
+            prefetch(load_rows<T>(points, row, 1, nullptr).rows, std::min(points.dimensions, most));
+    }
+
     double pass_seconds(std::size_t centers) const {
         return seconds_for(static_cast<double>(points.num_rows) *
                            static_cast<double>(points.dimensions) *
@@ -155,7 +164,7 @@ struct PreparedRows {
     const DenseRows points;
     const BlockKernels<T>& kernels;
     const CandidateKernels<float>& layout;
-    const bool few_columns, in_bytes;
+    const bool few_columns, in_bytes, in_place;
     const Rounding rounding;
     const Chunks chunks;
     const std::size_t block_rows;

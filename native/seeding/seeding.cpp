@@ -207,6 +207,8 @@ void Seeding<T>::Content::update(const std::uint32_t* rows, std::size_t count, s
     const T* const center = candidates->row(candidate, points.dimensions);
     std::size_t touched = (base + rows[0]) / RowWeights::block_rows;
     for (std::size_t at = 0; at < count; ++at) {
+        constexpr std::size_t ahead = 4;
+        if (at + ahead < count) Base::fetch(base + rows[at + ahead]);
         const std::size_t row = base + rows[at];
         const T* const own = load_rows<T>(points, row, 1, scratch.row.data()).rows;
         const double distance = Base::distance(own, center, candidates->zero[candidate]);

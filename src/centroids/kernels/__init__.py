@@ -23,6 +23,7 @@ from centroids.kernels._partial import (
     rounded_sums,
 )
 from centroids.kernels._seeding import Seeding, accept_draws, nearest_vectors
+from centroids.kernels._taken_rows import take_rows
 from centroids.kernels._to_assigned import distances_to_assigned
 from centroids.kernels._weights import add_weights, check_products, check_weights
 from centroids.kernels.dense_or_sparse import Points, check_points, num_rows, result_dtype
@@ -73,4 +74,5 @@ __all__ = [
     "set_num_threads",
     "sum_columns",
     "supported_instruction_sets",
+    "take_rows",
 ]

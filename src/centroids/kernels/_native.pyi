@@ -122,6 +122,9 @@ def move_centers(
     totals: NDArray[np.float64],
     moved: NDArray[Any],
 ) -> None: ...
+def take_rows(
+    points: NDArray[np.uint8], rows: NDArray[np.int64], taken: NDArray[np.uint8]
+) -> None: ...
 def join_columns(rows: NDArray[Any], columns: list[NDArray[Any]]) -> None: ...
 def mini_batch_steps(
     batches: list[tuple[NDArray[Any], ElementType]],

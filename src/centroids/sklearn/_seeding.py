@@ -18,7 +18,7 @@ from centroids.clustering import (
     kmeans_plus_plus_rows,
     kmeans_rejection_rows,
 )
-from centroids.kernels import Points, num_rows
+from centroids.kernels import Points, num_rows, take_rows
 from centroids.rows import dense
 from centroids.sklearn._inputs import check_initial_centers, check_points_of, check_weights
 
@@ -40,7 +40,7 @@ class Drawing:
     ) -> None:
         self._all_points, self._cosine = points, cosine
         self._rows, self._weights = distinct_rows(points, weights)
-        self._points: Points = points[self._rows]
+        self._points = take_rows(points, self._rows)
 
     def rows(
         self, num_clusters: int, method: str, random: np.random.RandomState, *, retries: int = -1

@@ -1,0 +1,44 @@
+"""Some rows of a matrix, in any order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from centroids.kernels import _native
+from centroids.kernels.dense_or_sparse import Points
+from centroids.kernels.float_mode import in_usual_float_mode
+
+
+@in_usual_float_mode
+def take_rows(points: Points, rows: NDArray[np.intp]) -> Points:
+    """Rows by their numbers: `points[rows]`, but with all threads.
+
+    Args:
+        points: [n, d], dense or compressed sparse rows.
+        rows: [m], from 0 to n - 1.
+
+    Returns:
+        [m, d], a copy.
+
+    Raises:
+        IndexError: If there is no such row.
+
+    >>> take_rows(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1, 0, 1])).tolist()
+    [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]]
+    """
+    plain: Any = points
+    if not isinstance(plain, np.ndarray) or plain.dtype.hasobject or not plain.flags.c_contiguous:
+        return plain[rows]
+    if rows.size and not 0 <= int(rows.min()) <= int(rows.max()) < len(plain):
+        return plain[rows]  # numbers from the end, or an error in NumPy's words
+    taken = np.empty((rows.size, *plain.shape[1:]), plain.dtype)
+    if taken.size:
+        _native.take_rows(
+            plain.view(np.uint8).reshape(len(plain), -1),
+            np.ascontiguousarray(rows, np.int64),
+            taken.view(np.uint8).reshape(rows.size, -1),
+        )
+    return taken
