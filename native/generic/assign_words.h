@@ -191,25 +191,64 @@ struct AssignWords {
         }
     }
 
+    // Centers [begin, end), the first of which a multiple of `together`.
     // best, second: OUT [points]
-    static __attribute__((noinline)) void search(const std::int32_t* words,
-                                                 const CentersInWords<T>& centers,
-                                                 const std::int32_t* starts, std::int32_t* best,
-                                                 std::int32_t* second) {
-        const std::size_t num_centers = centers.num_centers;
+    static __attribute__((noinline)) void
+    search(const std::int32_t* words, const CentersInWords<T>& centers, const std::int32_t* starts,
+           std::size_t begin, std::size_t end, std::int32_t* best, std::int32_t* second) {
         const Integers keep = W::broadcast_integer(~centers.places);
-        Integers place = W::broadcast_integer(0), lowest[vectors], next[vectors];
+        Integers place = W::broadcast_integer(static_cast<std::int32_t>(begin));
+        Integers lowest[vectors], next[vectors];
         CENTROIDS_UNROLL
         for (int v = 0; v < vectors; ++v) lowest[v] = next[v] = W::broadcast_integer(0x7fffffff);
-        std::size_t c = 0;
-        for (; c + together <= num_centers; c += together)
+        std::size_t c = begin;
+        for (; c + together <= end; c += together)
             offer_centers<together>(words, centers, starts, c, keep, place, lowest, next);
-        for (; c < num_centers; ++c)
-            offer_centers<1>(words, centers, starts, c, keep, place, lowest, next);
+        for (; c < end; ++c) offer_centers<1>(words, centers, starts, c, keep, place, lowest, next);
         CENTROIDS_UNROLL
         for (int v = 0; v < vectors; ++v) {
             W::store_integers(best + v * W::lanes, lowest[v]);
             W::store_integers(second + v * W::lanes, next[v]);
+        }
+    }
+
+    // The two lowest scores of each group of centers, and of all.
+    struct Scores {
+        std::int32_t best[most_center_groups][points], second[most_center_groups][points];
+
+        void merge(std::size_t num_groups, std::int32_t* lowest, std::int32_t* next) const {
+            for (std::size_t i = 0; i < points; ++i) lowest[i] = next[i] = 0x7fffffff;
+            for (std::size_t group = 0; group < num_groups; ++group) {
+                for (std::size_t i = 0; i < points; ++i) {
+                    const std::int32_t own = best[group][i], other = second[group][i];
+                    const std::int32_t higher = own > lowest[i] ? own : lowest[i];
+                    next[i] = higher < next[i] ? higher : next[i];
+                    next[i] = other < next[i] ? other : next[i];
+                    lowest[i] = own < lowest[i] ? own : lowest[i];
+                }
+            }
+        }
+    };
+
+    // Of a group of points, by the scores of its groups of centers.
+    // lowest: of all; unit: what a score is of a squared distance; lower: OUT [here][stride]
+    static void store_bounds(const GroupBounds& bounds, const Scores& scores,
+                             const std::int32_t* lowest, float unit, const float* squares,
+                             const float* reach, std::size_t dimensions, std::size_t here,
+                             std::uint16_t* lower) {
+        // Squares are rounded, by less than that for each dimension.
+        const float down = 1 - 1e-6f - static_cast<float>(dimensions) * 1.2e-7f;
+        for (std::size_t group = 0; group < bounds.num_groups; ++group) {
+            std::uint16_t codes[points];
+            for (std::size_t i = 0; i < points; ++i) {
+                const std::int32_t best = scores.best[group][i];
+                const std::int32_t other = best == lowest[i] ? scores.second[group][i] : best;
+                const float rest = unit * (static_cast<float>(other) - reach[i]);
+                const float squared = squares[i] * down + rest - __builtin_fabsf(rest) * 1e-6f;
+                const float bound = square_root(squared > 0 ? squared : 0.0f); // 0 of NaN, too
+                codes[i] = bound_code(bound * (1 - 1e-6f), bounds.drift[group], bounds.code_offset);
+            }
+            for (std::size_t i = 0; i < here; ++i) lower[i * bounds.stride + group] = codes[i];
         }
     }
 
@@ -271,36 +310,55 @@ struct AssignWords {
         return ~proven;
     }
 
+    // Points to words. squares, lost: OUT [points]. Returns the scale.
+    static float prepare(const T* rows, std::ptrdiff_t stride, std::size_t here,
+                         const CentersInWords<T>& centers, const Scratch& scratch,
+                         std::int32_t* words, float* squares, float* lost) {
+        const std::size_t dimensions = centers.dimensions, num_pairs = centers.num_pairs;
+        // The search keeps the memory idle: let the next points arrive meanwhile.
+        if (here == points && dimensions <= 16)
+            for (std::size_t at = 0; at < points * dimensions; at += 64 / sizeof(T))
+                __builtin_prefetch(rows + static_cast<std::ptrdiff_t>(points) * stride + at);
+        Lanes::transpose_any(rows, stride, here, dimensions, centers.shift, scratch.lanes);
+        for (std::size_t i = dimensions * points; i < 2 * num_pairs * points; ++i)
+            scratch.lanes[i] = 0;
+        square_columns(scratch.lanes, dimensions, squares);
+        const float scale = scale_of(squares, 0.5f * centers.scale);
+        quantize(scratch.lanes, num_pairs, scale, words, lost);
+        return scale;
+    }
+
     // memory: [scratch_bytes]; open: OUT [groups], bits of the points whose arg-min is not proven
     static void assign(const T* block, std::ptrdiff_t stride, std::size_t count,
                        const CentersInWords<T>& centers, void* memory, std::int32_t* cluster_index,
-                       std::uint32_t* open) {
-        const std::size_t dimensions = centers.dimensions, num_pairs = centers.num_pairs;
+                       std::uint32_t* open, const GroupBounds* bounds) {
         const Scratch scratch = divide(memory, count, centers);
         float squares[points], lost[points];
         std::int32_t second[points], places[points];
+        Scores scores; // not touched without bounds
         for (std::size_t from = 0; from < count; from += points) {
             const std::size_t here = count - from < points ? count - from : points;
             const std::size_t group = from / points;
-            // The search keeps the memory idle: let the next points arrive meanwhile.
-            if (here == points && dimensions <= 16)
-                for (std::size_t at = 0; at < points * dimensions; at += 64 / sizeof(T))
-                    __builtin_prefetch(block + static_cast<std::ptrdiff_t>(from + points) * stride +
-                                       at);
-            Lanes::transpose_any(block + static_cast<std::ptrdiff_t>(from) * stride, stride, here,
-                                 dimensions, centers.shift, scratch.lanes);
-            for (std::size_t i = dimensions * points; i < 2 * num_pairs * points; ++i)
-                scratch.lanes[i] = 0;
-            square_columns(scratch.lanes, dimensions, squares);
-            const float scale = scale_of(squares, 0.5f * centers.scale);
-            std::int32_t* const words = scratch.words + group * num_pairs * points;
-            quantize(scratch.lanes, num_pairs, scale, words, lost);
+            std::int32_t* const words = scratch.words + group * centers.num_pairs * points;
+            const float scale = prepare(block + static_cast<std::ptrdiff_t>(from) * stride, stride,
+                                        here, centers, scratch, words, squares, lost);
             scratch.ratio[group] = centers.scale / scale;
             add_starts(centers, scratch.ratio[group], scratch.starts);
             std::int32_t* const best = scratch.best + from;
             float* const reach = scratch.reach + from;
-            search(words, centers, scratch.starts, best, second);
+            const std::size_t end = centers.num_centers;
+            for (std::size_t of = 0; bounds && of < bounds->num_groups; ++of) {
+                const std::size_t first = of * bounds->group_size,
+                                  last = first + bounds->group_size;
+                search(words, centers, scratch.starts, first, last < end ? last : end,
+                       scores.best[of], scores.second[of]);
+            }
+            bounds ? scores.merge(bounds->num_groups, best, second)
+                   : search(words, centers, scratch.starts, 0, end, best, second);
             bound(centers, scale, squares, lost, reach);
+            if (bounds)
+                store_bounds(*bounds, scores, best, 2 * scale * centers.scale, squares, reach,
+                             centers.dimensions, here, bounds->lower + from * bounds->stride);
             open[group] = judge(best, second, reach, centers.places, places);
             if (here < 32) open[group] &= (1u << here) - 1;
             __builtin_memcpy(cluster_index + from, places, here * sizeof *places);

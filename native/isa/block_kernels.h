@@ -56,6 +56,18 @@ struct WordFacts {
     double lost, size; // the squares of both, of one center
 };
 
+constexpr std::size_t most_center_groups = 64;
+
+// What is remembered of rows: how far away the centers of each group are at least, but for the
+// row's own. Groups are `group_size` centers side by side; codes are those of lower_bounds.h.
+struct GroupBounds {
+    std::size_t group_size, num_groups;
+    const float* drift;        // [num_groups]
+    std::uint32_t code_offset; // of codes
+    std::uint16_t* lower;      // OUT [rows][stride]
+    std::size_t stride;
+};
+
 template <class T>
 struct WordKernels {
     std::size_t width;  // centers in a panel
@@ -63,9 +75,10 @@ struct WordKernels {
     std::size_t (*scratch_bytes)(std::size_t rows, const CentersInWords<T>& centers);
     void (*pack)(const T* center, const T* shift, std::size_t dimensions, double inverse,
                  std::int32_t* to, WordFacts* facts);
+    // cluster_index: OUT places of centers; bounds: or null
     void (*assign)(const T* rows, std::ptrdiff_t stride, std::size_t count,
                    const CentersInWords<T>& centers, void* scratch, std::int32_t* cluster_index,
-                   std::uint32_t* open);
+                   std::uint32_t* open, const GroupBounds* bounds);
     std::size_t (*find_candidates)(const CentersInWords<T>& centers, void* scratch,
                                    std::size_t count, std::size_t i, std::int32_t* candidates);
 };

@@ -58,7 +58,7 @@ class Assignment {
             if (chosen_.choice().with_bounds) remembered_ = &bounds;
             search_.emplace(points_, centers_, order_,
                             chosen_.choice().search != Search::float_filter, bounds,
-                            chosen_.same_points());
+                            chosen_.same_points(), chosen_.words_for_bounds());
         } else if (!grid_ && !words_) {
             pack();
         }
@@ -328,7 +328,7 @@ class Assignment {
         scratch.open.resize(groups_of(kernels.points, block_rows_));
         scratch.candidates.resize(centers.num_centers);
         kernels.assign(block.rows, block.stride, count, centers, scratch.words.data(),
-                       cluster_index, scratch.open.data());
+                       cluster_index, scratch.open.data(), nullptr);
         std::size_t compared = 0;
         for (std::size_t from = 0; from < count; from += kernels.points)
             for (std::uint32_t open = scratch.open[from / kernels.points]; open; open &= open - 1) {
@@ -336,7 +336,7 @@ class Assignment {
                 const std::size_t found = kernels.find_candidates(
                     centers, scratch.words.data(), count, i, scratch.candidates.data());
                 compared += 1 + found;
-                if (!chosen_.pays(count, compared)) {
+                if (!comparisons_pay(count, compared, centers_.num_centers)) {
                     chosen_.give_up_words();
                     return false;
                 }

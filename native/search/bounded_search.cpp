@@ -27,7 +27,7 @@ constexpr std::size_t rows_together = 8; // that are brought to the leading axes
 template <class T>
 BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& centers,
                                 const ExactOrder<T>& order, bool in_bytes, PointBounds<T>& bounds,
-                                bool same_points)
+                                bool same_points, const PackedWords<T>* words)
     : kernels_(current_kernels<T>()), filter_(in_bytes ? *kernels_.byte_filter : kernels_.filter),
       points_(points), centers_(centers), order_(order), bounds_(bounds),
       remember_(!bounds.lower.empty()), same_points_(same_points),
@@ -35,7 +35,7 @@ BoundedSearch<T>::BoundedSearch(const DenseRows& points, const Centers<T>& cente
       panels_per_group_(bounds.group_size / kernels_.panel_width),
       groups_together_(groups_at_once(filter_.panel_stride(points.dimensions) *
                                       filter_.value_bytes * panels_per_group_)),
-      packed_(bounds.pack(filter_, centers)), axes_(bounds.on_axes.get()),
+      words_(words), packed_(bounds.pack(filter_, centers)), axes_(bounds.on_axes.get()),
       // In bytes products are exact, and the handful of roundings after them is all there is.
       score_error_(in_bytes
                        ? 1e-6 + (axes_ ? 1e-6 + static_cast<double>(bounds.axes->levels.leak) : 0.0)
@@ -61,10 +61,13 @@ void BoundedSearch<T>::search(LazyBlock<T>& block, std::int32_t* cluster_index, 
                               Scratch& scratch, bool more) {
     const Recognised recognised = recognise(block);
     Blocked at = make_room(block, cluster_index, distances, scratch);
-    if (!recognised.fresh) recall(at);
-    list_rows(at, recognised.fresh, more && !same_points_);
-    if (recognised.fresh) at.on_axes ? guess_on_axes(at) : guess(at);
-    search_groups(at, recognised.fresh);
+    if (!words_ || !search_in_words(at)) {
+        const bool fresh = recognised.fresh || words_; // words may have left half of the bounds
+        if (!fresh) recall(at);
+        list_rows(at, fresh, more && !same_points_);
+        if (fresh) at.on_axes ? guess_on_axes(at) : guess(at);
+        search_groups(at, fresh);
+    }
     rows_ += at.count;
     looked_ += at.looked;
     questioned_ += scratch.listed.size();
@@ -582,6 +585,75 @@ void BoundedSearch<T>::search_plainly(Blocked& at, std::size_t i) {
     if (!remember_) return;
     for (std::size_t group = 0; group < bounds_.num_groups; ++group)
         bounds_.lower_bound(at.first + i, group, 0.0);
+}
+
+// All rows, in words: the nearest centers, exact distances, and bounds of all groups. Returns
+// false, with nothing that counts, where words leave too much open.
+template <class T>
+bool BoundedSearch<T>::search_in_words(Blocked& at) {
+    if (words_failed_.load(std::memory_order_relaxed)) return false;
+    Scratch& scratch = at.scratch;
+    const WordKernels<T>& kernels = *kernels_.words;
+    const CentersInWords<T>& centers = words_->view;
+    const Block<T>& rows = at.block.all();
+    scratch.words.resize(kernels.scratch_bytes(at.count, centers));
+    scratch.open.resize(groups_of(kernels.points, at.count));
+    scratch.candidates.resize(std::max(scratch.candidates.size(), centers.num_centers));
+    const GroupBounds groups{.group_size = bounds_.group_size,
+                             .num_groups = bounds_.num_groups,
+                             .drift = bounds_.drift_up.data(),
+                             .code_offset = bounds_.code.offset,
+                             .lower = bounds_.lower.data() + at.first * bounds_.row_groups,
+                             .stride = bounds_.row_groups};
+    kernels.assign(rows.rows, rows.stride, at.count, centers, scratch.words.data(),
+                   at.cluster_index, scratch.open.data(), &groups);
+    std::size_t compared = 0;
+    for (std::size_t i = 0; i < at.count; ++i) {
+        at.cluster_index[i] = bounds_.order[static_cast<std::size_t>(at.cluster_index[i])];
+        if (!(scratch.open[i / kernels.points] >> i % kernels.points & 1)) continue;
+        const std::size_t found = kernels.find_candidates(centers, scratch.words.data(), at.count,
+                                                          i, scratch.candidates.data());
+        compared += 1 + found;
+        if (!comparisons_pay(at.count, compared, centers_.num_centers)) {
+            words_failed_.store(true, std::memory_order_relaxed);
+            return false;
+        }
+        compare_listed(at, i, {scratch.candidates.data(), found});
+    }
+    kernels_.update_rows(rows.rows, rows.stride, at.count, at.cluster_index, centers_.values,
+                         points_.dimensions, nullptr, at.distances);
+    for (std::size_t i = 0; i < at.count; ++i) {
+        if (centers_.penalties) at.distances[i] += centers_.penalties[at.cluster_index[i]];
+        if (points_.normalize && is_zero(at.row(i), points_.dimensions)) search_plainly(at, i);
+    }
+    questioned_ += at.count;
+    panels_ += at.count * num_panels_;
+    compared_ += compared;
+    return true;
+}
+
+// The nearest of the centers in these places. What the bounds took for the nearest one, and is not,
+// is of a group now as any other.
+template <class T>
+void BoundedSearch<T>::compare_listed(Blocked& at, std::size_t i,
+                                      std::span<const std::int32_t> places) {
+    const std::int32_t lowest = at.cluster_index[i];
+    at.distances[i] = exact_distance(at.row(i), lowest);
+    const double distance = at.distances[i];
+    for (const std::int32_t place : places) {
+        const std::int32_t c = bounds_.order[static_cast<std::size_t>(place)];
+        if (c == at.cluster_index[i]) continue;
+        const double exact = exact_distance(at.row(i), c);
+        if (!order_.before(at.first + i, at.row(i), static_cast<std::size_t>(c), exact,
+                           static_cast<std::size_t>(at.cluster_index[i]), at.distances[i],
+                           at.scratch.exact))
+            continue;
+        at.cluster_index[i] = c;
+        at.distances[i] = exact;
+    }
+    if (at.cluster_index[i] != lowest)
+        bounds_.lower_bound(at.first + i, static_cast<std::size_t>(bounds_.group_of[lowest]),
+                            distance);
 }
 
 template <class T>

@@ -20,6 +20,7 @@
 #include "runtime/aligned_vector.h"
 #include "isa/block_kernels.h"
 #include "api/kmeans.h"
+#include "search/centers_in_words.h"
 #include "search/exact_order.h"
 #include "search/filter_centers.h"
 #include "search/lazy_block.h"
@@ -42,6 +43,7 @@ struct SearchCounts {
     std::size_t compared = 0;   // candidates that were compared exactly
     std::size_t fresh = 0;      // rows that nothing was known of
     std::size_t read = 0;       // rows that were looked at
+    bool words_failed = false;  // they left too much open
 };
 
 template <class T>
@@ -67,6 +69,8 @@ class BoundedSearch {
         std::vector<T> axes_lowest, panel_rest, own_thresholds, own_rest; // [rows]
         std::vector<T> panel_lowest; // [panels][rows], of fresh rows
         std::vector<std::int32_t> candidates, num_candidates;
+        AlignedVector<std::byte> words; // where they find the bounds
+        std::vector<std::uint32_t> open;
         typename ExactOrder<T>::Scratch exact;
         std::vector<MovedRow> moved; // of all blocks; without those that nothing was known of
 
@@ -89,8 +93,10 @@ class BoundedSearch {
         }
     };
 
+    // words: by these all rows are searched, whatever is known of them; or null
     BoundedSearch(const DenseRows& points, const Centers<T>& centers, const ExactOrder<T>& order,
-                  bool in_bytes, PointBounds<T>& bounds, bool same_points);
+                  bool in_bytes, PointBounds<T>& bounds, bool same_points,
+                  const PackedWords<T>* words);
 
     // block: read as far as something may have happened to its rows
     // cluster_index: OUT [count], the nearest centers
@@ -102,7 +108,7 @@ class BoundedSearch {
 
     SearchCounts counts() const {
         return {rows_.load(),     questioned_.load(), panels_.load(), looked_.load(),
-                compared_.load(), fresh_.load(),      read_.load()};
+                compared_.load(), fresh_.load(),      read_.load(),   words_failed_.load()};
     }
 
   private:
@@ -140,6 +146,8 @@ class BoundedSearch {
     std::size_t resolve(Blocked& at, std::size_t i, std::size_t group);
     double compare(Blocked& at, std::size_t i, std::size_t group, std::int32_t center);
     void search_plainly(Blocked& at, std::size_t i);
+    bool search_in_words(Blocked& at);
+    void compare_listed(Blocked& at, std::size_t i, std::span<const std::int32_t> places);
     double exact_distance(const T* row, std::int32_t center) const;
 
     const BlockKernels<T>& kernels_;
@@ -150,11 +158,13 @@ class BoundedSearch {
     PointBounds<T>& bounds_;
     const bool remember_, same_points_; // the latter: whatever is known of a block holds
     const std::size_t num_panels_, panels_per_group_, groups_together_;
+    const PackedWords<T>* const words_;
     const CentersInFilter<T>& packed_;
     const AxesOfCenters<T>* const axes_;      // null: all is looked at in full
     const double score_error_, square_error_; // relative rounding bounds of scores and of |t|^2
     std::atomic<std::size_t> rows_{0}, questioned_{0}, panels_{0}, looked_{0}, compared_{0},
         fresh_{0}, read_{0};
+    std::atomic<bool> words_failed_{false};
 };
 
 } // namespace centroids

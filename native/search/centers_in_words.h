@@ -21,8 +21,9 @@ template <class T>
 class PackedWords {
   public:
     // cosine: of unit vectors, whose distances are those of exact_order.h
+    // order: IN [num_centers], centers by their place; null: as they are
     PackedWords(const WordKernels<T>& kernels, const Centers<T>& centers, std::size_t dimensions,
-                bool cosine)
+                bool cosine, const std::int32_t* order = nullptr)
         : shift_(mean_of_centers<T>(centers, dimensions)) {
         const std::size_t k = centers.num_centers, width = kernels.width;
         const std::size_t num_panels = groups_of(width, k), num_pairs = (dimensions + 1) / 2;
@@ -30,10 +31,12 @@ class PackedWords {
         std::vector<double> squares(k);
         for_each_panel(num_panels, k * dimensions, [&](std::size_t panel) {
             const std::size_t end = std::min((panel + 1) * width, k);
-            for (std::size_t c = panel * width; c < end; ++c)
-                squares[c] = current_kernels<T>().squared_distance(centers.values + c * dimensions,
-                                                                   shift_.data(), dimensions) +
-                             (centers.penalties ? centers.penalties[c] : 0.0);
+            for (std::size_t place = panel * width; place < end; ++place) {
+                const std::size_t c = center_at(order, place);
+                squares[place] = current_kernels<T>().squared_distance(
+                                     centers.values + c * dimensions, shift_.data(), dimensions) +
+                                 (centers.penalties ? centers.penalties[c] : 0.0);
+            }
         });
         const double square = *std::max_element(squares.begin(), squares.end());
         // Squares of rows of this length, and products of scales, are far from the ends of float.
@@ -46,10 +49,12 @@ class PackedWords {
         std::vector<WordFacts> facts(k);
         for_each_panel(num_panels, k * dimensions, [&](std::size_t panel) {
             const std::size_t end = std::min((panel + 1) * width, k);
-            for (std::size_t c = panel * width; c < end; ++c) {
-                kernels.pack(centers.values + c * dimensions, shift_.data(), dimensions, 1 / unit,
-                             words_.data() + panel * num_pairs * width + c % width, &facts[c]);
-                norms_[c] = static_cast<float>(squares[c] / (2 * unit * unit));
+            for (std::size_t place = panel * width; place < end; ++place) {
+                kernels.pack(centers.values + center_at(order, place) * dimensions, shift_.data(),
+                             dimensions, 1 / unit,
+                             words_.data() + panel * num_pairs * width + place % width,
+                             &facts[place]);
+                norms_[place] = static_cast<float>(squares[place] / (2 * unit * unit));
             }
         });
         double lost = 0, size = 0;
@@ -81,6 +86,10 @@ class PackedWords {
     CentersInWords<T> view;
 
   private:
+    static std::size_t center_at(const std::int32_t* order, std::size_t place) {
+        return order ? static_cast<std::size_t>(order[place]) : place;
+    }
+
     template <class Task>
     static void for_each_panel(std::size_t panels, std::size_t elements, const Task& task) {
         for_each_part(panels, elements, 1e-9, task);

@@ -44,6 +44,14 @@ bool words_pay(const Shape& shape, const BlockKernels<T>& kernels) {
     return kernels.words && kernels.words_pay.holds(shape.dimensions, shape.num_centers);
 }
 
+// Whether they find bounds sooner than a filter does.
+template <class T>
+bool words_find_bounds(const Shape& shape, const BlockKernels<T>& kernels) {
+    return words_pay(shape, kernels) &&
+           !(kernels.byte_filter &&
+             kernels.bytes_pay.alone.holds(shape.dimensions, shape.num_centers));
+}
+
 // What a pass of points in lanes is expected to take: a grid of cells must be built for less.
 // Measured with AVX-512 in float32: nanoseconds of one thread for a point.
 inline double nanoseconds_in_lanes(const Shape& shape, std::size_t value_bytes) {
@@ -112,10 +120,19 @@ Choice choose_search(const Shape& shape, const BlockKernels<T>& kernels, bool re
 // all pairs are compared, besides one or two of each row, the filter does not pay.
 constexpr double most_compared = 1.0 / 48, few_compared = 2;
 
+inline bool comparisons_pay(std::size_t rows, std::size_t compared, std::size_t num_centers) {
+    return static_cast<double>(compared) <=
+           static_cast<double>(rows) *
+               (few_compared + most_compared * static_cast<double>(num_centers));
+}
+
 // Where bounds would leave more than this of all pairs in question, searching all of them costs
 // little more, and gives bounds for groups that centers which move much have been taken out of.
 // Found by trying: a regrouping that did not help at once is repeated only where nothing is lost.
-inline double most_in_question(const Experience& experience) {
+// in_words: all are searched in words, in less time than the filter takes, a fourth of that of
+// floats
+inline double most_in_question(const Experience& experience, Search with_bounds, bool in_words) {
+    if (in_words) return with_bounds == Search::float_filter ? 0.15 : 0.3;
     return experience.regroupings > 0 ? 0.85 : 0.45;
 }
 
@@ -129,6 +146,8 @@ constexpr double most_looked_at = 1.0 / 8;
 // Unless bytes pay alone, a search by bounds that exclude little costs a quarter more than a plain
 // one: after a failure so many calls are plain.
 constexpr std::size_t calls_after_failure = 20;
+// Words find bounds in little more than a plain search takes: soon they are tried again.
+constexpr std::size_t calls_after_words = 3;
 
 constexpr std::size_t second_level_cache = std::size_t(1) << 20;
 

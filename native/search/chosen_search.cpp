@@ -17,8 +17,8 @@ template <class T>
 ChosenSearch<T>::ChosenSearch(const DenseRows& points, const Centers<T>& centers,
                               const ExactOrder<T>& order, Search asked,
                               AssignmentMemory::Content* memory)
-    : kernels_(current_kernels<T>()), points_(points), centers_(centers), order_(order),
-      memory_(memory), choice_(choose(asked)) {}
+    : kernels_(current_kernels<T>()), asked_(asked), points_(points), centers_(centers),
+      order_(order), memory_(memory), choice_(choose(asked)) {}
 
 template <class T>
 Choice ChosenSearch<T>::choose(Search asked) {
@@ -29,6 +29,8 @@ Choice ChosenSearch<T>::choose(Search asked) {
         if (grid_) return {Search::grid, false};
         if (asked == Search::grid) return {Search::lanes, false};
     } else {
+        if (asked == Search::words && memory_)
+            return {kernels_.byte_filter ? Search::byte_filter : Search::float_filter, true};
         const bool in_bytes = asked == Search::byte_filter || asked == Search::axes_filter;
         const bool filter = asked == Search::float_filter || in_bytes;
         if (asked == Search::axes_filter && kernels_.byte_filter)
@@ -80,7 +82,7 @@ std::unique_ptr<const GridOfCenters<T>> ChosenSearch<T>::make_grid(double nanose
 template <class T>
 bool ChosenSearch<T>::sample_approves(const Shape& shape) {
     passing_.start(points_, centers_, kernels_, false, nullptr);
-    BoundedSearch<T> search(points_, centers_, order_, true, passing_, false);
+    BoundedSearch<T> search(points_, centers_, order_, true, passing_, false, nullptr);
     const std::size_t samples = std::clamp<std::size_t>(num_threads(), 8, 32);
     const std::size_t rows = std::min<std::size_t>(512 / samples, points_.num_rows);
     struct Sample {
@@ -98,7 +100,8 @@ bool ChosenSearch<T>::sample_approves(const Shape& shape) {
         LazyBlock<T> block(points_, first, rows, own.copies);
         search.search(block, own.nearest.data(), distances.data() + at * rows, own.scratch, false);
     });
-    if (!pays(search.counts().rows, search.counts().compared)) return false;
+    if (!comparisons_pay(search.counts().rows, search.counts().compared, centers_.num_centers))
+        return false;
     if (!axes_may_pay(shape, memory_ != nullptr)) return true;
     axes_ = try_axes(samples, rows, [&](std::size_t row, const T*) {
         const std::size_t each = (points_.num_rows - rows) / samples;
@@ -144,18 +147,11 @@ std::unique_ptr<LeadingAxes<T>> ChosenSearch<T>::try_axes_again() const {
 }
 
 template <class T>
-bool ChosenSearch<T>::pays(std::size_t rows, std::size_t compared) const {
-    return static_cast<double>(compared) <=
-           static_cast<double>(rows) *
-               (few_compared + most_compared * static_cast<double>(centers_.num_centers));
-}
-
-template <class T>
 void ChosenSearch<T>::learn(const SearchCounts& counts) {
     if (!memory_) return;
     Experience& experience = memory_->experience;
     ++experience.calls;
-    if (words_failed()) experience.words_disappointed = true;
+    if (words_failed() || counts.words_failed) experience.words_disappointed = true;
     if (!choice_.with_bounds) return;
     if (choice_.search == Search::axes_filter) {
         const auto whole = static_cast<double>(points_.dimensions + work_aside);
@@ -170,10 +166,11 @@ void ChosenSearch<T>::learn(const SearchCounts& counts) {
     const bool alone =
         choice_.search != Search::float_filter && bytes_pay_at_once(shape, kernels_.bytes_pay);
     if (!alone && experience.regroupings >= 2) {
-        experience.plain_until = experience.calls + calls_after_failure;
+        experience.plain_until =
+            experience.calls + (words_find_bounds() ? calls_after_words : calls_after_failure);
         experience.regroupings = 0;
     }
-    if (pays(counts.rows, counts.compared)) return;
+    if (comparisons_pay(counts.rows, counts.compared, centers_.num_centers)) return;
     (choice_.search != Search::float_filter ? experience.bytes_disappointed
                                             : experience.filter_disappointed) = true;
 }
@@ -188,6 +185,7 @@ PointBounds<T>& ChosenSearch<T>::bounds() {
     const bool same = std::exchange(bounds.generation, memory_->current) == memory_->current;
     if (!bounds.fits(points_, centers_, kernels_.panel_width)) {
         bounds.start(points_, centers_, kernels_, true, std::move(axes_));
+        pack_words_for(bounds);
         return bounds;
     }
     bounds.follow(centers_);
@@ -195,10 +193,31 @@ PointBounds<T>& ChosenSearch<T>::bounds() {
     Experience& experience = memory_->experience;
     const Outlook expected = outlook(points_, centers_, bounds, false);
     same_points_ = same && expected.looked_at < most_looked_at;
-    const bool useless = !bounds.axes && expected.in_question > most_in_question(experience);
+    const bool useless =
+        !bounds.axes &&
+        expected.in_question > most_in_question(experience, choice_.search, words_find_bounds());
     experience.regroupings = useless ? experience.regroupings + 1 : 0;
-    if (useless) bounds.regroup();
+    if (useless) {
+        bounds.regroup();
+        pack_words_for(bounds);
+    }
     return bounds;
+}
+
+// Whether a search of all rows is for words.
+template <class T>
+bool ChosenSearch<T>::words_find_bounds() const {
+    const Shape shape{points_.num_rows, points_.dimensions, centers_.num_centers};
+    if (asked_ != Search::automatic) return asked_ == Search::words && kernels_.words;
+    return centroids::words_find_bounds(shape, kernels_) && !memory_->experience.words_disappointed;
+}
+
+template <class T>
+void ChosenSearch<T>::pack_words_for(const PointBounds<T>& bounds) {
+    if (!words_find_bounds() || bounds.axes) return;
+    words_for_bounds_ = std::make_unique<const PackedWords<T>>(
+        *kernels_.words, centers_, points_.dimensions, points_.normalize, bounds.order.data());
+    if (!words_for_bounds_->usable) words_for_bounds_ = nullptr;
 }
 
 // Looks along axes leave loose bounds, which the next iteration finds in question again. What tight

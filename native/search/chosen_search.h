@@ -55,13 +55,13 @@ class ChosenSearch {
     }
     // For a search that filters: of earlier calls, brought up to date, or such that say nothing.
     PointBounds<T>& bounds();
+    // With bounds that say nothing yet: words find them sooner than the filter. Null: not so.
+    const PackedWords<T>* words_for_bounds() const { return words_for_bounds_.get(); }
     // Whether what these know of blocks holds, as the points are promised to be the same, and it
     // pays to look at some of them alone.
     bool same_points() const { return same_points_; }
     // What this call showed decides on the next one's kernel.
     void learn(const SearchCounts& counts);
-    // Whether so many exact comparisons of so many rows are too many for a search by bounds.
-    bool pays(std::size_t rows, std::size_t compared) const;
     // Words have left too much open; may be called by several threads, until one calls `learn`.
     void give_up_words() { words_failed_.store(true, std::memory_order_relaxed); }
     bool words_failed() const { return words_failed_.load(std::memory_order_relaxed); }
@@ -76,8 +76,11 @@ class ChosenSearch {
     std::unique_ptr<LeadingAxes<T>> try_axes_again() const;
     void follow_axes(PointBounds<T>& bounds);
     Choice with_words(Choice choice);
+    bool words_find_bounds() const;
+    void pack_words_for(const PointBounds<T>& bounds);
 
     const BlockKernels<T>& kernels_;
+    const Search asked_;
     const DenseRows& points_;
     const Centers<T>& centers_;
     const ExactOrder<T>& order_;
@@ -85,7 +88,7 @@ class ChosenSearch {
     PointBounds<T> passing_; // in place of a memory
     bool same_points_ = false;
     std::unique_ptr<const GridOfCenters<T>> grid_;
-    std::unique_ptr<const PackedWords<T>> words_;
+    std::unique_ptr<const PackedWords<T>> words_, words_for_bounds_;
     std::atomic<bool> words_failed_{false};
     std::unique_ptr<LeadingAxes<T>> axes_; // for bounds that start; null: none
     Choice choice_;

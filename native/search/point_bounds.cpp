@@ -15,8 +15,6 @@
 namespace centroids {
 namespace {
 
-constexpr std::size_t most_groups = 64;
-
 // Bounds may take a tenth of the data, or this, whichever is more; sums as much again.
 constexpr std::size_t bytes_anyway = std::size_t(8) << 20;
 
@@ -34,7 +32,7 @@ std::size_t groups_for(std::size_t num_rows, std::size_t row_bytes, std::size_t 
     const std::size_t own = 4; // the index
     const std::size_t per_row = bytes / std::max<std::size_t>(num_rows, 1);
     const std::size_t affordable = per_row > own ? (per_row - own) / 2 / 4 * 4 : 0;
-    return std::clamp<std::size_t>(std::min(affordable, num_panels), 1, most_groups);
+    return std::clamp<std::size_t>(std::min(affordable, num_panels), 1, most_center_groups);
 }
 
 } // namespace

@@ -25,8 +25,8 @@ struct PreparedRows {
     explicit PreparedRows(const DenseRows& rows)
         : points(rows), kernels(current_kernels<T>()), layout(choose_kernels(rows)),
           few_columns(rows.dimensions <= 3), in_bytes(!few_columns && layout.value_bytes == 1),
-          in_place(reads_in_place<T>(rows)),
-          rounding(rows.dimensions, in_bytes), chunks(whole_blocks(rows.num_rows)),
+          in_place(reads_in_place<T>(rows)), rounding(rows.dimensions, in_bytes),
+          chunks(whole_blocks(rows.num_rows)),
           // Prepared floats of a block should stay in the second-level cache.
           block_rows(std::clamp<std::size_t>(65536 / std::max<std::size_t>(rows.dimensions, 1), 16,
                                              most_rows)),
