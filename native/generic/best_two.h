@@ -25,7 +25,8 @@ struct BestTwo {
 // Judges a run of points whose two lowest scores are known.
 //
 // A gap above the reach proves the arg-min (derivation in docs/decisions/exact-labels.md). The
-// comparison is written so that NaN and infinity fail it. Plain loops over arrays: the compiler
+// comparison is written so that NaN and infinity fail it. Where scores may overflow, they say
+// nothing about any center: no threshold excludes one. Plain loops over arrays: the compiler
 // vectorises them.
 template <class T>
 static void judge(const T* best, const T* second, const T* squared_norms, std::size_t count,
@@ -38,7 +39,9 @@ static void judge(const T* best, const T* second, const T* squared_norms, std::s
     for (std::size_t i = 0; i < count; ++i) {
         const T reach =
             fixed + by_norm * square_root(squared_norms[i]) + by_square * squared_norms[i];
-        threshold[i] = best[i] + reach + (best[i] < 0 ? -best[i] : best[i]) * roundoff;
-        uncertain[i] = !(second[i] - best[i] > reach) | !(squared_norms[i] <= largest_square);
+        const T limit = best[i] + reach + (best[i] < 0 ? -best[i] : best[i]) * roundoff;
+        const bool small = squared_norms[i] <= largest_square;
+        threshold[i] = small ? limit : T(__builtin_inf());
+        uncertain[i] = !((second[i] - best[i] > reach) & small);
     }
 }

@@ -132,12 +132,10 @@ class CentersInPanels {
         view.reach_fixed = static_cast<T>(reach.fixed + underflow);
         view.reach_by_norm = static_cast<T>(reach.by_norm);
         view.reach_by_square = static_cast<T>(reach.by_square);
-        // Where float64 distances may overflow, they are looked at.
-        constexpr double most = std::numeric_limits<double>::max() / 8;
-        if constexpr (sizeof(T) == 4)
-            view.largest_square = std::numeric_limits<T>::infinity();
-        else
-            view.largest_square = square < most ? most - square : -1.0;
+        // Where scores may overflow, or float64 distances, these are looked at: C^2 + 2 |x| C is no
+        // more than 2 C^2 + |x|^2.
+        constexpr double most = static_cast<double>(std::numeric_limits<T>::max()) / 8;
+        view.largest_square = static_cast<T>(square < most ? most - square : -1.0);
     }
 
     AlignedVector<T> shift_, norms_, panels_, panel_norms_, weights_;

@@ -176,6 +176,25 @@ def test_a_run_with_one_row_far_away_is_the_same_on_all_levels(dtype: Any) -> No
         np.testing.assert_array_equal(other, ends[0])
 
 
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scores_that_overflow_prove_nothing(dtype: Any, level: str) -> None:
+    # The first center is nearest to the first point, and no distance overflows; but after the first
+    # of two products its score is infinite. A finite one of another center was taken for lower.
+    corners = np.array([[-0.3, 0.9], [0.3, -0.9], [0, 0]])
+    directions = np.vstack([[[0.3, 0.9]], np.random.default_rng(0).uniform(-0.6, 0.6, (40, 2))])
+    kernels.set_instruction_set(level)
+    for size in (0.3, 0.5, 0.9, 1, 1.1):
+        largest = size * np.sqrt(float(np.finfo(dtype).max))
+        points, centers = (directions * largest).astype(dtype), (corners * largest).astype(dtype)
+        truth = exact_labels(points, centers)
+        assert truth[0] == 0
+        for search in SEARCHES:
+            found = kernels.assign(points, centers, search=search)
+            assert found.cluster_index.tolist() == truth, (search, size)
+    kernels.set_instruction_set("")
+
+
 LAYOUTS: dict[str, Any] = {"dense": np.asarray, "sparse": scipy.sparse.csr_array}
 
 

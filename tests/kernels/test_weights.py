@@ -348,6 +348,12 @@ def test_weights_so_large_that_products_overflow_are_named(sparse: bool) -> None
     rows: Any = scipy.sparse.csr_array(far) if sparse else far
     with pytest.raises(ValueError, match=r"weights are too large: 1e\+100 times"):  # w d^2
         kernels.assign(rows, np.zeros((1, 1)), weights=[1, 1e100])
+    # The row has a finite distance, if not to all centers, or not of vectors that are no units.
+    if not sparse:
+        with pytest.raises(ValueError, match=r"weights are too large: 3\.0 times .* at row 0"):
+            kernels.assign(np.array([[1e154]]), np.array([[0], [-1.3e154]]), weights=[3])
+        with pytest.raises(ValueError, match=r"weights are too large: 1\.7e\+308 times"):
+            kernels.assign(-far[1:] * 1e50, far[:1], cosine=True, weights=[1.7e308])
     points = np.zeros((2, 1))
     largest = kernels.assign(points, points[:1], update=True, weights=[1e308, 1e308])
     assert largest.counts is not None and largest.counts[0] == np.inf

@@ -274,12 +274,16 @@ def _assign(
         bad_row, total = answer[:2]
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s", describe_search(points, len(prepared), *answer[2:]))
-    _raise_if_refused(points, prepared, bad_row, weights)
+    _raise_if_refused(points, centers, cosine, bad_row, weights)
     return total
 
 
 def _raise_if_refused(
-    points: Points, centers: NDArray[Any], row: int, weights: NDArray[np.float64] | None
+    points: Points,
+    centers: NDArray[Any],
+    cosine: bool,
+    row: int,
+    weights: NDArray[np.float64] | None,
 ) -> None:
     """Raises what is wrong with a row that the extension refused, or with its weight; -1 is none.
 
@@ -290,7 +294,7 @@ def _raise_if_refused(
     if weights is None or row < 0:
         return raise_if_bad(points, row)
     try:
-        all_distances(points[[row]], centers.astype(np.float64))
+        assign(points[[row]], centers, cosine=cosine)
     except NonFiniteError:
         return raise_if_bad(points, row)
     raise ValueError(
