@@ -44,14 +44,6 @@ bool words_pay(const Shape& shape, const BlockKernels<T>& kernels) {
     return kernels.words && kernels.words_pay.holds(shape.dimensions, shape.num_centers);
 }
 
-// Whether they find bounds sooner than a filter does.
-template <class T>
-bool words_find_bounds(const Shape& shape, const BlockKernels<T>& kernels) {
-    return words_pay(shape, kernels) &&
-           !(kernels.byte_filter &&
-             kernels.bytes_pay.alone.holds(shape.dimensions, shape.num_centers));
-}
-
 // What a pass of points in lanes is expected to take: a grid of cells must be built for less.
 // Measured with AVX-512 in float32: nanoseconds of one thread for a point.
 inline double nanoseconds_in_lanes(const Shape& shape, std::size_t value_bytes) {
@@ -83,6 +75,22 @@ inline bool bounds_pay(const Shape& shape, std::size_t least_work) {
            shape.dimensions * shape.num_centers >= least_work;
 }
 
+// Whether words find bounds sooner than a filter does.
+template <class T>
+bool words_find_bounds(const Shape& shape, const BlockKernels<T>& kernels) {
+    return words_pay(shape, kernels) &&
+           !(kernels.byte_filter &&
+             kernels.bytes_pay.alone.holds(shape.dimensions, shape.num_centers));
+}
+
+// Bounds that words find take little more than none, and pay in fewer dimensions, too; where these
+// are too few, what is remembered of a row is large beside it.
+template <class T>
+bool bounds_of_words_pay(const Shape& shape, const BlockKernels<T>& kernels) {
+    return words_find_bounds(shape, kernels) && shape.dimensions >= 12 && shape.num_rows >= 4096 &&
+           shape.num_centers * (shape.dimensions + 8) >= 17000;
+}
+
 // What earlier assignments of the same points showed.
 struct Experience {
     std::size_t calls = 0;
@@ -105,14 +113,16 @@ Choice choose_search(const Shape& shape, const BlockKernels<T>& kernels, bool re
     const Choice plain{in_words ? Search::words : plain_search(shape, kernels), false};
     if (experience.filter_disappointed) return plain;
     const bool settled = experience.calls >= experience.plain_until;
+    const bool by_words = in_words && bounds_of_words_pay(shape, kernels);
     if (kernels.byte_filter && !experience.bytes_disappointed) {
         const BytesPay& from = kernels.bytes_pay;
-        const bool bounds =
-            repeated && shape.dimensions > 16 && (settled || bytes_pay_at_once(shape, from));
-        if (bounds && bytes_pay(shape, from, true)) return {Search::byte_filter, true};
+        const bool bounds = repeated && (settled || bytes_pay_at_once(shape, from));
+        if (bounds && (by_words || (shape.dimensions > 16 && bytes_pay(shape, from, true))))
+            return {Search::byte_filter, true};
         if (bytes_pay(shape, from, false)) return {Search::byte_filter, false};
     }
-    if (repeated && bounds_pay(shape, 16384) && settled) return {Search::float_filter, true};
+    if (repeated && (by_words || bounds_pay(shape, 16384)) && settled)
+        return {Search::float_filter, true};
     return plain;
 }
 
