@@ -81,7 +81,7 @@ def assign(
         memory: Pass the same one whenever the same points are assigned again, as in the iterations
             of Lloyd's algorithm: the bounds it keeps save most of the work while the centers move
             little. Results are the same with any memory or none; with other points it starts over.
-            It takes up to three tenths of the size of the points.
+            It takes up to two fifths of the size of the points.
         same_points: A promise that the points are those of the last call with this memory, to the
             bit. Then only those are read whose label or distance may have changed; otherwise all
             are read, to see whether they are the same. A broken promise gives wrong results.
