@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -156,3 +157,96 @@ def test_threads_and_layouts_agree(threads: int) -> None:
             check(given, points[:90].astype(given.dtype))
     finally:
         kernels.set_num_threads(0)
+
+
+class Sequence:
+    """Calls with one memory, each compared with one that has none. Words find its bounds."""
+
+    def __init__(self, points: NDArray[Any], *, cosine: bool) -> None:
+        self.points, self.cosine = points, cosine
+        self.memory, self.same = kernels.AssignmentMemory(), False
+
+    def check(self, centers: NDArray[Any]) -> kernels.Assignment:
+        found = kernels.assign(
+            self.points,
+            centers,
+            cosine=self.cosine,
+            update=True,
+            memory=self.memory,
+            same_points=self.same,
+            search="words",
+        )
+        plain = kernels.assign(
+            self.points, centers, cosine=self.cosine, update=True, search="panels"
+        )
+        np.testing.assert_array_equal(found.cluster_index, plain.cluster_index)
+        assert found.sums is not None and plain.sums is not None
+        assert found.sums.tobytes() == plain.sums.tobytes()
+        np.testing.assert_array_equal(found.counts, plain.counts)
+        assert found.inertia == plain.inertia
+        self.same = True
+        return plain
+
+    def change(self, rows: NDArray[Any], first: int) -> None:
+        self.points = self.points.copy()
+        self.points[first : first + len(rows)] = rows
+        self.same = False
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bounds_hold_where_the_second_center_is_hardly_farther(
+    dtype: Any, cosine: bool, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Few centers move, and a little: a row's bound of a group that did not move must be low."""
+    random = np.random.default_rng(12)
+    centers = random.normal(size=(240, 24)).astype(dtype)
+
+    def between(n: int) -> NDArray[Any]:  # two centers
+        first, second = random.integers(len(centers), size=(2, n))
+        share = 0.5 + 0.005 * random.normal(size=(n, 1))
+        return np.asarray(centers[first] + share * (centers[second] - centers[first]), dtype=dtype)
+
+    points = between(6_000)
+    points[::500] = 0
+    points[1::64] *= dtype(300)  # take the digits of their neighbours
+    sequence = Sequence(points, cosine=cosine)
+    with caplog.at_level(logging.DEBUG, logger="centroids.kernels"):
+        sequence.check(centers)
+        for call in range(24):
+            moved = random.integers(len(centers), size=6)
+            centers = centers.copy()
+            centers[moved] *= 1 + dtype(0.005) * random.normal(size=(6, 1)).astype(dtype)
+            centers[moved] += dtype(0.005) * random.normal(size=(6, 24)).astype(dtype)
+            if call % 6 == 4:
+                sequence.change(between(300), 900)
+            if call == 12:  # all bounds are void, and found again
+                centers = centers[::-1].copy()
+            sequence.check(centers)
+    if level == "avx512" and dtype == np.float32:  # has no words
+        return
+    settled = [float(share) for share in re.findall(r"settled ([0-9.]+)% of", caplog.text)]
+    assert len(settled) == 25
+    assert settled[0] == settled[13] == 0
+    assert min(settled[1:4] + settled[14:17]) > 25
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bounds_hold_through_iterations_among_ties(dtype: Any, cosine: bool) -> None:
+    random = np.random.default_rng(13)
+    lattice = random.integers(-1, 2, size=(3_000, 18)).astype(dtype)  # many are equally far
+    noisy = lattice + dtype(1e-4) * random.normal(size=lattice.shape).astype(dtype)
+    for points in (lattice, noisy):
+        sequence = Sequence(points, cosine=cosine)
+        centers = points[:150].copy()
+        centers[100:] = centers[:50]
+        for call in range(14):
+            plain = sequence.check(centers)
+            assert plain.sums is not None and plain.counts is not None
+            means = plain.sums / np.maximum(plain.counts, 1)[:, None]
+            centers = np.where(plain.counts[:, None] > 0, means, centers).astype(dtype)
+            if call % 5 == 3:
+                sequence.change(points[300 * call :: -1][:500], 700)
+            if call == 8:
+                centers[7] *= dtype(1e3)
