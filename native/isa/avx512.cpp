@@ -24,7 +24,8 @@ struct Bytes : ByteRegisters<63> {
     }
 };
 
-// An addition beside each product: as fast as multiply-adds of float32, twice as fast as of float64.
+// An addition beside each product: as fast as multiply-adds of float32, twice as fast as of
+// float64.
 struct Words : WordRegisters {
     static inline __attribute__((always_inline)) void add_products(Integers& sums, Integers a,
                                                                    Integers b) {

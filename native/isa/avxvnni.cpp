@@ -39,8 +39,7 @@ static constexpr BlockKernels<float> float32 =
     make_kernels<Float32, {.rows = 4, .vectors = 3, .lane_vectors = 2}>(
         &byte_filter, &byte_candidates,
         {.at_once = 128, .alone = {.dimensions = 64, .centers = 64, .fixed = 64000}},
-        &float32_words,
-        {.dimensions = 16, .centers = 32, .fixed = 1024});
+        &float32_words, {.dimensions = 16, .centers = 32, .fixed = 1024});
 static constexpr BlockKernels<double> float64 = make_kernels<
     Float64, {.rows = 6, .vectors = 2, .lane_vectors = 2, .lanes_pay = {.always = 4, .padded = 4}}>(
     nullptr, nullptr, {}, &float64_words, {.dimensions = 4, .centers = 16, .fixed = 2048});

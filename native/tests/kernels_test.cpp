@@ -135,13 +135,13 @@ std::vector<double> rounded(const ExactSums& sums) {
 
 // Moving centers, with and without what is remembered of the iterations before.
 template <class T>
-void test_memory(const std::string& level, std::size_t n, std::size_t d, std::size_t k) {
+void test_memory(const std::string& level, std::size_t n, std::size_t d, std::size_t k,
+                 Search search) {
     Problem<T> problem(n, d, k);
     AssignmentMemory memory;
     std::vector<std::int32_t> index(n), plain(n);
     for (int step = 0; step < 6; ++step) {
         const Centers<T> centers{problem.centers.data(), k, nullptr};
-        const Search search = d % 2 == 0 ? Search::byte_filter : Search::float_filter;
         Report report;
         ExactSums sums, plain_sums;
         expect(assign<T>(problem.rows(false), centers, index.data(), {&sums, nullptr, nullptr},
@@ -289,7 +289,9 @@ void test_level(const std::string& level) {
                 test_dense<T>(level, n, d, k, Search::float_filter);
                 test_dense<T>(level, n, d, k, Search::byte_filter);
                 test_dense<T>(level, n, d, k, Search::axes_filter);
-                test_memory<T>(level, n, d, k);
+                test_memory<T>(level, n, d, k,
+                               d % 2 == 0 ? Search::byte_filter : Search::float_filter);
+                test_memory<T>(level, n, d, k, Search::words);
                 test_weights<T>(level, n, d, k);
                 test_dense<T>(level, n, d, k, Search::panels);
                 test_dense<T>(level, n, d, k, Search::lanes);
