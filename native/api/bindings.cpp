@@ -349,6 +349,17 @@ void bind_mini_batch(nb::module_& m) {
         "batches"_a, "centers"_a.noconvert(), "counts"_a.noconvert(), "losses"_a.noconvert());
 }
 
+void bind_take_rows(nb::module_& m) {
+    m.def(
+        "take_rows",
+        [](const In<unsigned char>& points, const In<std::int64_t>& rows,
+           Out<unsigned char> taken) {
+            const KernelCall call;
+            take_rows(points.data(), points.shape(1), rows.data(), rows.size(), taken.data());
+        },
+        "points"_a.noconvert(), "rows"_a.noconvert(), "taken"_a.noconvert());
+}
+
 // Elements of any type, by their size.
 template <class T>
 void bind_join_columns(nb::module_& m) {
@@ -443,6 +454,7 @@ NB_MODULE(_native, m) {
     bind_dense<double>(m);
     bind_mini_batch<float>(m);
     bind_mini_batch<double>(m);
+    bind_take_rows(m);
     bind_join_columns<std::uint16_t>(m);
     bind_join_columns<std::uint32_t>(m);
     bind_join_columns<std::uint64_t>(m);
@@ -464,14 +476,6 @@ NB_MODULE(_native, m) {
             return std::pair{row, column};
         },
         "points"_a, "type"_a);
-    m.def(
-        "take_rows",
-        [](const In<unsigned char>& points, const In<std::int64_t>& rows,
-           Out<unsigned char> taken) {
-            const KernelCall call;
-            take_rows(points.data(), points.shape(1), rows.data(), rows.size(), taken.data());
-        },
-        "points"_a.noconvert(), "rows"_a.noconvert(), "taken"_a.noconvert());
     m.def(
         "crc32c",
         [](const In<unsigned char>& data) {

@@ -191,8 +191,7 @@ struct AssignWords {
         }
     }
 
-    // Centers [begin, end), the first of which a multiple of `together`.
-    // best, second: OUT [points]
+    // Centers [begin, end), begin a multiple of `together`. best, second: OUT [points]
     static __attribute__((noinline)) void
     search(const std::int32_t* words, const CentersInWords<T>& centers, const std::int32_t* starts,
            std::size_t begin, std::size_t end, std::int32_t* best, std::int32_t* second) {
@@ -230,8 +229,7 @@ struct AssignWords {
         }
     };
 
-    // Of a group of points, by the scores of its groups of centers.
-    // lowest: of all; unit: what a score is of a squared distance; lower: OUT [here][stride]
+    // lowest: scores of all; unit: of a score in a squared distance; lower: OUT [here][stride]
     static void store_bounds(const GroupBounds& bounds, const Scores& scores,
                              const std::int32_t* lowest, float unit, const float* squares,
                              const float* reach, std::size_t dimensions, std::size_t here,
@@ -340,16 +338,16 @@ struct AssignWords {
             const std::size_t here = count - from < points ? count - from : points;
             const std::size_t group = from / points;
             std::int32_t* const words = scratch.words + group * centers.num_pairs * points;
-            const float scale = prepare(block + static_cast<std::ptrdiff_t>(from) * stride, stride,
-                                        here, centers, scratch, words, squares, lost);
+            const T* const rows = block + static_cast<std::ptrdiff_t>(from) * stride;
+            const float scale = prepare(rows, stride, here, centers, scratch, words, squares, lost);
             scratch.ratio[group] = centers.scale / scale;
             add_starts(centers, scratch.ratio[group], scratch.starts);
             std::int32_t* const best = scratch.best + from;
             float* const reach = scratch.reach + from;
             const std::size_t end = centers.num_centers;
             for (std::size_t of = 0; bounds && of < bounds->num_groups; ++of) {
-                const std::size_t first = of * bounds->group_size,
-                                  last = first + bounds->group_size;
+                const std::size_t first = of * bounds->group_size;
+                const std::size_t last = first + bounds->group_size;
                 search(words, centers, scratch.starts, first, last < end ? last : end,
                        scores.best[of], scores.second[of]);
             }
