@@ -13,7 +13,6 @@
 #include "search/work_plan.h"
 #include "search/zero_rows.h"
 
-#include <bit>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -27,9 +26,7 @@ template <class T>
 struct Scratch {
     typename LazyBlock<T>::Scratch rows;
     AlignedVector<T> search, shifted, scores;
-    AlignedVector<std::byte> words;
-    std::vector<std::int32_t> candidates;
-    std::vector<std::uint32_t> open;
+    WordScratch words;
     std::vector<T> threshold;
     std::vector<double> distances;
     std::vector<unsigned char> uncertain;
@@ -58,7 +55,7 @@ class Assignment {
             if (chosen_.choice().with_bounds) remembered_ = &bounds;
             search_.emplace(points_, centers_, order_,
                             chosen_.choice().search != Search::float_filter, bounds,
-                            chosen_.same_points(), chosen_.words_for_bounds());
+                            chosen_.same_points(), chosen_.words());
         } else if (!grid_ && !words_) {
             pack();
         }
@@ -321,29 +318,14 @@ class Assignment {
     // Returns false, for floats to do it again, where words leave too much open.
     bool compare_words(const Block<T>& block, std::size_t first, std::size_t count,
                        std::int32_t* cluster_index, Scratch<T>& scratch) {
-        if (chosen_.words_failed()) return false;
-        const WordKernels<T>& kernels = *kernels_.words;
-        const CentersInWords<T>& centers = words_->view;
-        scratch.words.resize(kernels.scratch_bytes(block_rows_, centers));
-        scratch.open.resize(groups_of(kernels.points, block_rows_));
-        scratch.candidates.resize(centers.num_centers);
-        kernels.assign(block.rows, block.stride, count, centers, scratch.words.data(),
-                       cluster_index, scratch.open.data(), nullptr);
+        if (words_->failed()) return false;
+        words_->assign(block, count, scratch.words, cluster_index, nullptr);
         std::size_t compared = 0;
-        for (std::size_t from = 0; from < count; from += kernels.points)
-            for (std::uint32_t open = scratch.open[from / kernels.points]; open; open &= open - 1) {
-                const std::size_t i = from + static_cast<std::size_t>(std::countr_zero(open));
-                const std::size_t found = kernels.find_candidates(
-                    centers, scratch.words.data(), count, i, scratch.candidates.data());
-                compared += 1 + found;
-                if (!comparisons_pay(count, compared, centers_.num_centers)) {
-                    chosen_.give_up_words();
-                    return false;
-                }
-                cluster_index[i] = nearest_of(row_of(block, i), first + i,
-                                              {scratch.candidates.data(), found}, scratch);
-            }
-        return true;
+        return words_->for_open_rows(count, scratch.words, compared,
+                                     [&](std::size_t i, std::span<const std::int32_t> centers) {
+                                         cluster_index[i] = nearest_of(row_of(block, i), first + i,
+                                                                       centers, scratch);
+                                     });
     }
 
     std::int32_t nearest_of(const T* row, std::size_t index, std::span<const std::int32_t> centers,

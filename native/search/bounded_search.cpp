@@ -112,11 +112,7 @@ void BoundedSearch<T>::recall(Blocked& at) const {
         num += bounds_.keeps_distance(at.first + i) ? 0 : 1;
     }
     if (2 * num > at.count) { // all together take less
-        const Block<T>& rows = at.block.all();
-        kernels_.update_rows(rows.rows, rows.stride, at.count, at.cluster_index, centers_.values,
-                             points_.dimensions, nullptr, at.distances);
-        for (std::size_t i = 0; centers_.penalties && i < at.count; ++i)
-            at.distances[i] += centers_.penalties[at.cluster_index[i]];
+        measure_all(at);
         return;
     }
     std::copy_n(bounds_.distances.data() + at.first, at.count, at.distances);
@@ -125,6 +121,16 @@ void BoundedSearch<T>::recall(Blocked& at) const {
         if (same_points_ && n + 4 < num) at.block.fetch(moved[n + 4]);
         at.distances[i] = exact_distance(at.row(i), at.cluster_index[i]);
     }
+}
+
+// The exact distances of all rows to their centers.
+template <class T>
+void BoundedSearch<T>::measure_all(Blocked& at) const {
+    const Block<T>& rows = at.block.all();
+    kernels_.update_rows(rows.rows, rows.stride, at.count, at.cluster_index, centers_.values,
+                         points_.dimensions, nullptr, at.distances);
+    for (std::size_t i = 0; centers_.penalties && i < at.count; ++i)
+        at.distances[i] += centers_.penalties[at.cluster_index[i]];
 }
 
 template <class T>
@@ -591,41 +597,25 @@ void BoundedSearch<T>::search_plainly(Blocked& at, std::size_t i) {
 // false, with nothing that counts, where words leave too much open.
 template <class T>
 bool BoundedSearch<T>::search_in_words(Blocked& at) {
-    if (words_failed_.load(std::memory_order_relaxed)) return false;
-    Scratch& scratch = at.scratch;
-    const WordKernels<T>& kernels = *kernels_.words;
-    const CentersInWords<T>& centers = words_->view;
-    const Block<T>& rows = at.block.all();
-    scratch.words.resize(kernels.scratch_bytes(at.count, centers));
-    scratch.open.resize(groups_of(kernels.points, at.count));
-    scratch.candidates.resize(std::max(scratch.candidates.size(), centers.num_centers));
+    if (words_->failed()) return false;
     const GroupBounds groups{.group_size = bounds_.group_size,
                              .num_groups = bounds_.num_groups,
                              .drift = bounds_.drift_up.data(),
                              .code_offset = bounds_.code.offset,
                              .lower = bounds_.lower.data() + at.first * bounds_.row_groups,
                              .stride = bounds_.row_groups};
-    kernels.assign(rows.rows, rows.stride, at.count, centers, scratch.words.data(),
-                   at.cluster_index, scratch.open.data(), &groups);
-    std::size_t compared = 0;
-    for (std::size_t i = 0; i < at.count; ++i) {
+    words_->assign(at.block.all(), at.count, at.scratch.words, at.cluster_index, &groups);
+    for (std::size_t i = 0; i < at.count; ++i)
         at.cluster_index[i] = bounds_.order[static_cast<std::size_t>(at.cluster_index[i])];
-        if (!(scratch.open[i / kernels.points] >> i % kernels.points & 1)) continue;
-        const std::size_t found = kernels.find_candidates(centers, scratch.words.data(), at.count,
-                                                          i, scratch.candidates.data());
-        compared += 1 + found;
-        if (!comparisons_pay(at.count, compared, centers_.num_centers)) {
-            words_failed_.store(true, std::memory_order_relaxed);
-            return false;
-        }
-        compare_listed(at, i, {scratch.candidates.data(), found});
-    }
-    kernels_.update_rows(rows.rows, rows.stride, at.count, at.cluster_index, centers_.values,
-                         points_.dimensions, nullptr, at.distances);
-    for (std::size_t i = 0; i < at.count; ++i) {
-        if (centers_.penalties) at.distances[i] += centers_.penalties[at.cluster_index[i]];
-        if (points_.normalize && is_zero(at.row(i), points_.dimensions)) search_plainly(at, i);
-    }
+    std::size_t compared = 0;
+    if (!words_->for_open_rows(at.count, at.scratch.words, compared,
+                               [&](std::size_t i, std::span<const std::int32_t> places) {
+                                   compare_listed(at, i, places);
+                               }))
+        return false;
+    measure_all(at);
+    for (std::size_t i = 0; points_.normalize && i < at.count; ++i)
+        if (is_zero(at.row(i), points_.dimensions)) search_plainly(at, i);
     questioned_ += at.count;
     panels_ += at.count * num_panels_;
     compared_ += compared;

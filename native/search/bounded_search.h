@@ -43,7 +43,6 @@ struct SearchCounts {
     std::size_t compared = 0;   // candidates that were compared exactly
     std::size_t fresh = 0;      // rows that nothing was known of
     std::size_t read = 0;       // rows that were looked at
-    bool words_failed = false;  // they left too much open
 };
 
 template <class T>
@@ -69,8 +68,7 @@ class BoundedSearch {
         std::vector<T> axes_lowest, panel_rest, own_thresholds, own_rest; // [rows]
         std::vector<T> panel_lowest; // [panels][rows], of fresh rows
         std::vector<std::int32_t> candidates, num_candidates;
-        AlignedVector<std::byte> words; // where they find the bounds
-        std::vector<std::uint32_t> open;
+        WordScratch words; // where they find the bounds
         typename ExactOrder<T>::Scratch exact;
         std::vector<MovedRow> moved; // of all blocks; without those that nothing was known of
 
@@ -108,7 +106,7 @@ class BoundedSearch {
 
     SearchCounts counts() const {
         return {rows_.load(),     questioned_.load(), panels_.load(), looked_.load(),
-                compared_.load(), fresh_.load(),      read_.load(),   words_failed_.load()};
+                compared_.load(), fresh_.load(),      read_.load()};
     }
 
   private:
@@ -121,6 +119,7 @@ class BoundedSearch {
     };
     Recognised recognise(LazyBlock<T>& block);
     void recall(Blocked& at) const;
+    void measure_all(Blocked& at) const;
     Blocked make_room(LazyBlock<T>& block, std::int32_t* cluster_index, double* distances,
                       Scratch& scratch) const;
     void list_rows(Blocked& at, bool fresh, bool more);
@@ -164,7 +163,6 @@ class BoundedSearch {
     const double score_error_, square_error_; // relative rounding bounds of scores and of |t|^2
     std::atomic<std::size_t> rows_{0}, questioned_{0}, panels_{0}, looked_{0}, compared_{0},
         fresh_{0}, read_{0};
-    std::atomic<bool> words_failed_{false};
 };
 
 } // namespace centroids

@@ -62,10 +62,8 @@ Choice ChosenSearch<T>::with_words(Choice choice) {
     if (choice.search != Search::words) return choice;
     const std::size_t d = points_.dimensions;
     if (kernels_.words)
-        words_ =
-            std::make_unique<const PackedWords<T>>(*kernels_.words, centers_, d, points_.normalize);
-    if (words_ && words_->usable) return choice;
-    words_ = nullptr;
+        words_ = PackedWords<T>::of(*kernels_.words, centers_, d, points_.normalize, nullptr);
+    if (words_) return choice;
     return {plain_search(Shape{points_.num_rows, d, centers_.num_centers}, kernels_), false};
 }
 
@@ -151,7 +149,7 @@ void ChosenSearch<T>::learn(const SearchCounts& counts) {
     if (!memory_) return;
     Experience& experience = memory_->experience;
     ++experience.calls;
-    if (words_failed() || counts.words_failed) experience.words_disappointed = true;
+    if (words_ && words_->failed()) experience.words_disappointed = true;
     if (!choice_.with_bounds) return;
     if (choice_.search == Search::axes_filter) {
         const auto whole = static_cast<double>(points_.dimensions + work_aside);
@@ -215,9 +213,8 @@ bool ChosenSearch<T>::words_find_bounds() const {
 template <class T>
 void ChosenSearch<T>::pack_words_for(const PointBounds<T>& bounds) {
     if (!words_find_bounds() || bounds.axes) return;
-    words_for_bounds_ = std::make_unique<const PackedWords<T>>(
-        *kernels_.words, centers_, points_.dimensions, points_.normalize, bounds.order.data());
-    if (!words_for_bounds_->usable) words_for_bounds_ = nullptr;
+    words_ = PackedWords<T>::of(*kernels_.words, centers_, points_.dimensions, points_.normalize,
+                                bounds.order.data());
 }
 
 // Looks along axes leave loose bounds, which the next iteration finds in question again. What tight

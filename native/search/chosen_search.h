@@ -48,23 +48,19 @@ class ChosenSearch {
 
     const Choice& choice() const { return choice_; }
     const GridOfCenters<T>* grid() const { return grid_.get(); } // null: not chosen
-    const PackedWords<T>* words() const { return words_.get(); } // likewise
+    // Likewise; or, after `bounds` gave such that say nothing yet, words that find them.
+    const PackedWords<T>* words() const { return words_.get(); }
     bool filters() const {
         return choice_.search == Search::float_filter || choice_.search == Search::byte_filter ||
                choice_.search == Search::axes_filter;
     }
     // For a search that filters: of earlier calls, brought up to date, or such that say nothing.
     PointBounds<T>& bounds();
-    // With bounds that say nothing yet: words find them sooner than the filter. Null: not so.
-    const PackedWords<T>* words_for_bounds() const { return words_for_bounds_.get(); }
     // Whether what these know of blocks holds, as the points are promised to be the same, and it
     // pays to look at some of them alone.
     bool same_points() const { return same_points_; }
     // What this call showed decides on the next one's kernel.
     void learn(const SearchCounts& counts);
-    // Words have left too much open; may be called by several threads, until one calls `learn`.
-    void give_up_words() { words_failed_.store(true, std::memory_order_relaxed); }
-    bool words_failed() const { return words_failed_.load(std::memory_order_relaxed); }
 
   private:
     Choice choose(Search asked);
@@ -88,8 +84,7 @@ class ChosenSearch {
     PointBounds<T> passing_; // in place of a memory
     bool same_points_ = false;
     std::unique_ptr<const GridOfCenters<T>> grid_;
-    std::unique_ptr<const PackedWords<T>> words_, words_for_bounds_;
-    std::atomic<bool> words_failed_{false};
+    std::unique_ptr<const PackedWords<T>> words_;
     std::unique_ptr<LeadingAxes<T>> axes_; // for bounds that start; null: none
     Choice choice_;
     double tight_ = 1; // share of the pairs that tight bounds would leave in question

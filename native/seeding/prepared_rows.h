@@ -126,11 +126,10 @@ struct PreparedRows {
         }
     }
 
-    // Lets a row come that will be read soon; after its beginning the processor guesses the rest.
+    // Lets a row come that will be read soon.
     void fetch(std::size_t row) const {
-        constexpr std::size_t most = 512 / sizeof(T);
         if (in_place)
-            prefetch(load_rows<T>(points, row, 1, nullptr).rows, std::min(points.dimensions, most));
+            prefetch_beginning(load_rows<T>(points, row, 1, nullptr).rows, points.dimensions);
     }
 
     double pass_seconds(std::size_t centers) const {

@@ -57,10 +57,11 @@ def _check(output: Path, name: str) -> None:
 def check_folder(output: Path, name: str) -> None:
     """Raises a ValueError if a folder cannot be made, or written, because of what is there."""
     there = next(path for path in (output, *output.parents) if os.path.lexists(path))
-    if there == output and not there.is_dir():
+    if there.is_dir():
+        return
+    if there == output:
         raise ValueError(f"{name} must be a folder, but it is a file: {output}")
-    if not there.is_dir():
-        raise ValueError(f"{name} {output}: {there} is a file, not a folder")
+    raise ValueError(f"{name} {output}: {there} is a file, not a folder")
 
 
 def _is_for_devices(folder: Path) -> bool:
